@@ -1,0 +1,590 @@
+//! The operation vocabulary: what a guest's semantics are written in.
+//!
+//! One call is one small step of one guest instruction. The reference interpreter carries it out at once; the
+//! translator emits host code for it. The words are guest-neutral: widths, slots and addresses, and no guest's names.
+//!
+//! Rules for semantics:
+//! - **Precise faults.** An operation that may fault (memory) comes before any change of guest-visible state in the same guest
+//!   instruction; loads whose results could overwrite a still needed base go to a temporary first. An instruction with several
+//!   memory accesses must be restartable from its first.
+//! - **Temporaries** (`R::T0..`, `V::T0..`) live within one guest instruction only.
+//! - **Flags.** NZCV of the state change only through operations that say so.
+//! - **Control flow.** At most one control-flow operation, the last of its instruction, except that `branch*` fall through when not taken.
+//! - `R::ZERO` reads as zero and swallows writes (as a destination it still performs loads).
+
+use crate::fp::FOp;
+use crate::state::Cpu;
+use crate::vec::VOp;
+
+/// An integer register slot of [`Cpu`]: 0 to 31 guest general registers, 32 to 55 guest special registers
+/// (thread pointer, ...), 56 to 63 temporaries of one instruction, 255 the zero register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct R(pub u8);
+
+impl R {
+    /// Reads as zero, swallows writes.
+    pub const ZERO: R = R(255);
+    /// First temporary.
+    pub const T0: R = R(56);
+    /// Second temporary.
+    pub const T1: R = R(57);
+    /// Third temporary.
+    pub const T2: R = R(58);
+    /// Fourth temporary.
+    pub const T3: R = R(59);
+}
+
+/// A vector register slot of [`Cpu`], 128 bits: 0 to 31 guest registers, 40 to 47 temporaries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct V(pub u8);
+
+impl V {
+    /// First temporary.
+    pub const T0: V = V(40);
+    /// Second temporary.
+    pub const T1: V = V(41);
+    /// Third temporary.
+    pub const T2: V = V(42);
+    /// Fourth temporary.
+    pub const T3: V = V(43);
+}
+
+/// Width of an integer operation. A 32-bit result is zero-extended to 64 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum W {
+    /// 32 bits.
+    W32,
+    /// 64 bits.
+    W64,
+}
+
+impl W {
+    /// Bits: 32 or 64.
+    pub fn bits(self) -> u32 {
+        match self {
+            W::W32 => 32,
+            W::W64 => 64,
+        }
+    }
+}
+
+/// Extension of the low part of a 64-bit register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ext {
+    /// Zero-extend 8 bits.
+    U8,
+    /// Zero-extend 16 bits.
+    U16,
+    /// Zero-extend 32 bits.
+    U32,
+    /// All 64 bits.
+    X64,
+    /// Sign-extend 8 bits.
+    S8,
+    /// Sign-extend 16 bits.
+    S16,
+    /// Sign-extend 32 bits.
+    S32,
+}
+
+/// Shift kinds. Amounts are taken modulo the width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shift {
+    /// Logical left.
+    Lsl,
+    /// Logical right.
+    Lsr,
+    /// Arithmetic right.
+    Asr,
+    /// Rotate right.
+    Ror,
+}
+
+/// Second operand of an integer operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Src {
+    /// A register.
+    Reg(R),
+    /// A constant (truncated to the operation's width).
+    Imm(u64),
+    /// A register shifted by a constant below the width, at the operation's width.
+    Shifted(R, Shift, u8),
+    /// A register's low part extended to 64 bits, then shifted left by 0 to 4, then truncated to the width.
+    Extended(R, Ext, u8),
+}
+
+/// Two-operand integer operations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Alu {
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a & b
+    And,
+    /// a | b
+    Or,
+    /// a ^ b
+    Xor,
+    /// a & !b
+    AndNot,
+    /// a | !b
+    OrNot,
+    /// a ^ !b
+    XorNot,
+}
+
+/// One-operand integer operations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unary {
+    /// Leading zeros; the width for zero.
+    Clz,
+    /// Leading bits equal to the sign bit, not counting it.
+    Cls,
+    /// Trailing zeros; the width for zero.
+    Ctz,
+    /// Bits set.
+    Popcount,
+    /// Reverse the bits.
+    Rbit,
+    /// Reverse the bytes of each 16-bit part.
+    Rev16,
+    /// Reverse the bytes of each 32-bit part.
+    Rev32,
+    /// Reverse the bytes of the whole 64-bit register.
+    Rev64,
+}
+
+/// Result of an integer division by zero. (Smallest / -1 is the smallest in every guest.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DivZero {
+    /// Zero.
+    Zero,
+    /// All ones.
+    Ones,
+}
+
+/// Conditions over NZCV, in the order of the AArch64 encoding: carry set means no borrow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Cond {
+    /// Z
+    Eq,
+    /// !Z
+    Ne,
+    /// C
+    Cs,
+    /// !C
+    Cc,
+    /// N
+    Mi,
+    /// !N
+    Pl,
+    /// V
+    Vs,
+    /// !V
+    Vc,
+    /// C && !Z
+    Hi,
+    /// !C || Z
+    Ls,
+    /// N == V
+    Ge,
+    /// N != V
+    Lt,
+    /// !Z && N == V
+    Gt,
+    /// Z || N != V
+    Le,
+    /// Always.
+    Al,
+}
+
+impl Cond {
+    /// From a 4-bit encoding (14 and 15 both mean always).
+    pub fn from_bits(bits: u32) -> Cond {
+        use Cond::*;
+        [Eq, Ne, Cs, Cc, Mi, Pl, Vs, Vc, Hi, Ls, Ge, Lt, Gt, Le, Al, Al][bits as usize & 15]
+    }
+
+    /// The opposite condition. `Al` has none and returns itself.
+    pub fn invert(self) -> Cond {
+        if self == Cond::Al { Cond::Al } else { Cond::from_bits(self as u32 ^ 1) }
+    }
+
+    /// Whether it holds for `nzcv` (bit 3 = N, bit 2 = Z, bit 1 = C, bit 0 = V).
+    pub fn holds(self, nzcv: u8) -> bool {
+        let (n, z, c, v) = (nzcv & 8 != 0, nzcv & 4 != 0, nzcv & 2 != 0, nzcv & 1 != 0);
+        match self {
+            Cond::Eq => z,
+            Cond::Ne => !z,
+            Cond::Cs => c,
+            Cond::Cc => !c,
+            Cond::Mi => n,
+            Cond::Pl => !n,
+            Cond::Vs => v,
+            Cond::Vc => !v,
+            Cond::Hi => c && !z,
+            Cond::Ls => !c || z,
+            Cond::Ge => n == v,
+            Cond::Lt => n != v,
+            Cond::Gt => !z && n == v,
+            Cond::Le => z || n != v,
+            Cond::Al => true,
+        }
+    }
+}
+
+/// Comparisons of two integer registers (guests without flags).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cmp {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Signed less.
+    Lt,
+    /// Signed greater or equal.
+    Ge,
+    /// Unsigned less.
+    Ltu,
+    /// Unsigned greater or equal.
+    Geu,
+}
+
+/// What a conditional select does to its second operand when the condition is false.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sel {
+    /// b
+    Plain,
+    /// b + 1
+    Inc,
+    /// !b
+    Not,
+    /// -b
+    Neg,
+}
+
+/// Multiplications.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mul {
+    /// acc + a * b, at the width given.
+    Add(W),
+    /// acc - a * b, at the width given.
+    Sub(W),
+    /// 64-bit acc + zero-extended 32-bit a * b.
+    AddU32,
+    /// 64-bit acc - zero-extended 32-bit a * b.
+    SubU32,
+    /// 64-bit acc + sign-extended 32-bit a * b.
+    AddS32,
+    /// 64-bit acc - sign-extended 32-bit a * b.
+    SubS32,
+    /// High 64 bits of the unsigned 128-bit product; acc is not used.
+    HighU,
+    /// High 64 bits of the signed 128-bit product; acc is not used.
+    HighS,
+}
+
+/// Bytes of a memory access by a general register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Size {
+    /// 1 byte.
+    B1,
+    /// 2 bytes.
+    B2,
+    /// 4 bytes.
+    B4,
+    /// 8 bytes.
+    B8,
+}
+
+impl Size {
+    /// From log2 of the bytes.
+    pub fn from_log2(log2: u32) -> Size {
+        [Size::B1, Size::B2, Size::B4, Size::B8][log2 as usize & 3]
+    }
+
+    /// 1, 2, 4 or 8.
+    pub fn bytes(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// How a loaded value fills its register.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadExt {
+    /// Zero-extended to 64 bits.
+    Zero,
+    /// Sign-extended to 32 bits, zero above.
+    Sign32,
+    /// Sign-extended to 64 bits.
+    Sign64,
+}
+
+/// A guest address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Addr {
+    /// base + constant.
+    Base(R, i64),
+    /// base + (extended index << shift).
+    Index(R, R, Ext, u8),
+    /// A constant guest address, near the instruction (pc-relative literal).
+    Abs(u64),
+}
+
+/// Ordering of a memory access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// None.
+    Plain,
+    /// Load-acquire, processor consistent (RCpc).
+    Acquire,
+    /// Store-release that later acquires of the same thread may pass (RCpc).
+    Release,
+    /// Load-acquire or store-release, sequentially consistent among themselves (RCsc: AArch64 LDAR and STLR).
+    SeqCst,
+}
+
+/// Atomic read-modify-write operations; the old value is the result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rmw {
+    /// old + s
+    Add,
+    /// old & !s
+    AndNot,
+    /// old & s
+    And,
+    /// old ^ s
+    Xor,
+    /// old | s
+    Or,
+    /// Signed maximum.
+    MaxS,
+    /// Signed minimum.
+    MinS,
+    /// Unsigned maximum.
+    MaxU,
+    /// Unsigned minimum.
+    MinU,
+    /// s
+    Swap,
+}
+
+/// Memory barriers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Barrier {
+    /// Orders everything before against everything after.
+    Full,
+    /// Orders loads before against everything after (free on x86).
+    Load,
+    /// Orders stores before against stores after (free on x86).
+    Store,
+}
+
+/// Why a guest instruction traps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trap {
+    /// Undefined encoding: SIGILL, ILL_ILLOPC, address of the instruction.
+    Undefined,
+    /// Breakpoint: SIGTRAP, TRAP_BRKPT, address of the instruction.
+    Breakpoint(u16),
+}
+
+/// A function that generated code or the interpreter calls with the whole state in memory. `arg` is a constant chosen at translation.
+/// What it may do: read and change any guest register, read and write guest memory through `anyarch_sys`.
+/// It must not change `pc` unless it returns something other than [`HelperExit::Continue`].
+pub type Helper = extern "C" fn(cpu: &mut Cpu, arg: u64) -> HelperExit;
+
+/// What happens after a helper.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum HelperExit {
+    /// On with the next operation.
+    Continue = 0,
+    /// The instruction is done and the run loop must look at the state (mode or code changed): go on at the next instruction.
+    Resync = 1,
+    /// The instruction faulted: `cpu.fault` says how; `pc` becomes the instruction's own.
+    Fault = 2,
+    /// Jump to `cpu.pc`, which the helper set.
+    Jump = 3,
+}
+
+/// Operands of a vector operation. Lanes are `1 << es` bytes; the operation covers the low `bytes` bytes and
+/// **zeroes the destination above them**. A scalar operation has `bytes == 1 << es`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VArgs {
+    /// Destination.
+    pub d: V,
+    /// First source.
+    pub a: V,
+    /// Second source (any if the operation has none).
+    pub b: V,
+    /// Third source or accumulator (usually the destination; any if none).
+    pub c: V,
+    /// log2 of the lane's bytes: 0 to 4.
+    pub es: u8,
+    /// Bytes written before zeroes: 1 to 16.
+    pub bytes: u8,
+    /// Constant: shift amount, lane number, rotation.
+    pub imm: u32,
+}
+
+/// Direction of rounding where an instruction chooses its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Round {
+    /// To nearest, ties to even.
+    NearestEven,
+    /// Towards plus infinity.
+    Up,
+    /// Towards minus infinity.
+    Down,
+    /// Towards zero.
+    Zero,
+    /// To nearest, ties away from zero.
+    NearestAway,
+    /// To odd (von Neumann rounding).
+    Odd,
+    /// The floating-point environment's current mode.
+    Current,
+}
+
+/// What semantics are written in. See the module's rules.
+pub trait Ops {
+    // Integer.
+
+    /// d = s (truncated to the width, zero-extended).
+    fn mov(&mut self, w: W, d: R, s: Src);
+    /// d = guest address `target`, near the instruction (position-free in generated code).
+    fn mov_addr(&mut self, d: R, target: u64);
+    /// d = a op b.
+    fn alu(&mut self, op: Alu, w: W, d: R, a: R, b: Src);
+    /// d = a op b, sets NZCV. `op` is Add, Sub (C = no borrow), And or AndNot (C = V = 0).
+    fn alu_flags(&mut self, op: Alu, w: W, d: R, a: R, b: Src);
+    /// d = a + b + C, or a + !b + C when `sub`; sets NZCV if `flags`.
+    fn add_carry(&mut self, sub: bool, flags: bool, w: W, d: R, a: R, b: R);
+    /// d = a shifted by b modulo the width.
+    fn shift(&mut self, op: Shift, w: W, d: R, a: R, b: Src);
+    /// d = `len` bits of a at `lsb`, extended to the width. lsb + len <= width.
+    fn extract(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8);
+    /// d = low `len` bits of a, extended to the width, shifted left by `lsb`. lsb + len <= width.
+    fn extract_shl(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8);
+    /// Bits lsb..lsb+len of d = low `len` bits of a; the other bits of d (at the width) stay.
+    fn insert(&mut self, w: W, d: R, a: R, lsb: u8, len: u8);
+    /// Low width bits of the double-width hi:lo shifted right by lsb.
+    fn extract_pair(&mut self, w: W, d: R, hi: R, lo: R, lsb: u8);
+    /// d = op a.
+    fn unary(&mut self, op: Unary, w: W, d: R, a: R);
+    /// d = multiplication. See [`Mul`].
+    fn mul(&mut self, op: Mul, d: R, a: R, b: R, acc: R);
+    /// d = a / b.
+    fn div(&mut self, signed: bool, zero: DivZero, w: W, d: R, a: R, b: R);
+    /// d = a % b; by zero gives a.
+    fn rem(&mut self, signed: bool, w: W, d: R, a: R, b: R);
+    /// d = cond ? a : sel(b).
+    fn select(&mut self, c: Cond, w: W, d: R, a: R, b: R, sel: Sel);
+    /// If the condition holds, NZCV = flags of a + b or a - b; else NZCV = `nzcv`.
+    fn cond_compare(&mut self, c: Cond, sub: bool, w: W, a: R, b: Src, nzcv: u8);
+    /// d = (a cmp b) ? 1 : 0.
+    fn set_cmp(&mut self, cmp: Cmp, d: R, a: R, b: Src);
+    /// d = CRC32 of `size` bytes of b over a (polynomial 0x1EDC6F41 if `castagnoli`, else 0x04C11DB7; both reflected).
+    fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R);
+    /// d = NZCV in bits 31 to 28.
+    fn read_flags(&mut self, d: R);
+    /// NZCV = bits 31 to 28 of s.
+    fn write_flags(&mut self, s: R);
+
+    // Memory.
+
+    /// d = memory.
+    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order);
+    /// memory = s.
+    fn store(&mut self, size: Size, s: R, a: Addr, order: Order);
+    /// d = `bytes` (1, 2, 4, 8, 16) bytes of memory, zero above.
+    fn vload(&mut self, bytes: u8, d: V, a: Addr);
+    /// memory = low `bytes` bytes of s.
+    fn vstore(&mut self, bytes: u8, s: V, a: Addr);
+    /// d = old value (zero-extended), memory = op(old, s); all atomic and sequentially consistent.
+    fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R);
+    /// Compare and swap: if memory == low part of `expected` then memory = new; `expected` = old memory (zero-extended).
+    fn cas(&mut self, size: Size, expected: R, new: R, addr: R);
+    /// Compare and swap of two registers of `size` (B4: an 8-byte access, B8: 16 bytes, aligned to it); first register at the lower address.
+    fn cas_pair(&mut self, size: Size, expected: [R; 2], new: [R; 2], addr: R);
+    /// Load exclusive: d = memory (zero-extended), and remember address and value.
+    fn load_exclusive(&mut self, size: Size, d: R, addr: R);
+    /// Load exclusive of a pair of registers of `size` (B4 or B8).
+    fn load_exclusive_pair(&mut self, size: Size, d: [R; 2], addr: R);
+    /// Store exclusive: status = 0 if the memory still holds the remembered value at the remembered address and now holds s, else 1.
+    fn store_exclusive(&mut self, size: Size, status: R, s: R, addr: R);
+    /// Store exclusive of a pair.
+    fn store_exclusive_pair(&mut self, size: Size, status: R, s: [R; 2], addr: R);
+    /// Forgets the remembered exclusive address.
+    fn clear_exclusive(&mut self);
+    /// Memory barrier.
+    fn barrier(&mut self, b: Barrier);
+
+    // Control flow.
+
+    /// Go to a guest address.
+    fn jump(&mut self, target: u64);
+    /// Go to `target` if the condition holds.
+    fn branch(&mut self, c: Cond, target: u64);
+    /// Go to `target` if r (at the width) is zero, or not zero when `nonzero`.
+    fn branch_zero(&mut self, nonzero: bool, w: W, r: R, target: u64);
+    /// Go to `target` if bit `bit` of r is 0, or 1 when `set`.
+    fn branch_bit(&mut self, set: bool, r: R, bit: u8, target: u64);
+    /// Go to `target` if a cmp b (64 bits).
+    fn branch_cmp(&mut self, cmp: Cmp, a: R, b: R, target: u64);
+    /// link = address of the next instruction; go to `target`. A call for the return predictor.
+    fn call(&mut self, link: R, target: u64);
+    /// Go to the address in r.
+    fn jump_reg(&mut self, r: R);
+    /// t = r; link = address of the next instruction; go to t. A call for the return predictor.
+    fn call_reg(&mut self, link: R, r: R);
+    /// Go to the address in r, predicted as the return of the matching call.
+    fn ret(&mut self, r: R);
+    /// System call; execution goes on at the next instruction.
+    fn syscall(&mut self);
+    /// Raise a trap at this instruction.
+    fn trap(&mut self, t: Trap);
+    /// Call a helper with the whole state in memory.
+    fn helper(&mut self, f: Helper, arg: u64);
+
+    // Vectors and floating point.
+
+    /// d = op(a, b, c) on integer lanes. See [`VArgs`] and [`VOp`].
+    fn vec(&mut self, op: VOp, args: VArgs);
+    /// d = op(a, b, c) on floating-point lanes, in the current floating-point environment. See [`VArgs`] and [`FOp`].
+    fn fp(&mut self, op: FOp, args: VArgs);
+    /// d = lane `idx` of a, zero- or sign-extended (`signed`) to the width.
+    fn vget(&mut self, signed: bool, w: W, d: R, a: V, es: u8, idx: u8);
+    /// Lane `idx` of d = low bits of s; other lanes stay.
+    fn vset(&mut self, d: V, es: u8, idx: u8, s: R);
+    /// d = low `1 << es` bytes of s, zero above.
+    fn vfrom(&mut self, d: V, es: u8, s: R);
+    /// Every lane of d (low `bytes` bytes) = low bits of s, zero above.
+    fn vdup(&mut self, d: V, es: u8, bytes: u8, s: R);
+    /// d = a constant.
+    fn vconst(&mut self, d: V, value: u128);
+    /// Table lookup: byte i of d = byte idx[i] of the `n` (1 to 4) consecutive registers (modulo 32) from `first`; out of range
+    /// gives zero, or the old byte of d when `keep`. Low `bytes` bytes, zero above.
+    fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8);
+    /// Structure load: `n` (2 to 4) consecutive registers (modulo 32) from `first` get elements de-interleaved from memory at
+    /// [addr]; each register has `bytes` (8 or 16) bytes, zero above. Faults before any register changes.
+    fn vload_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R);
+    /// Structure store: elements of `n` consecutive registers interleaved to memory at [addr].
+    fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R);
+    /// d = floating-point lane 0 of a (1 << es bytes) to integer of width w, times 2^fbits first; saturating, NaN gives zero.
+    fn fp_to_int(&mut self, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8);
+    /// d = integer of width w in s, divided by 2^fbits, as floating point of 1 << es bytes, rounded in the current mode, zero above.
+    fn int_to_fp(&mut self, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8);
+    /// NZCV = comparison of lane 0 of a and b (b is +0 when None): less 1000, equal 0110, greater 0010, unordered 0011.
+    /// `signaling` raises Invalid for any NaN.
+    fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>);
+    /// If the condition holds, as `fp_compare`; else NZCV = `nzcv`.
+    fn fp_cond_compare(&mut self, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8);
+    /// d = cond ? a : b, low 1 << es bytes, zero above.
+    fn fp_select(&mut self, c: Cond, es: u8, d: V, a: V, b: V);
+}

@@ -1,0 +1,69 @@
+//! The guest CPU's state in memory, one per guest thread.
+//!
+//! Generated code keeps some of it in host registers (the pinned slots) and reaches the rest through a base register
+//! that points at `gpr[16]`, so that all 32 general slots are within an 8-bit displacement. Offsets are part of
+//! the generated code's format.
+
+use crate::fp::FpEnv;
+
+/// Index of special slots the engine itself knows. Guests use the others from 32 on as they like.
+pub mod slot {
+    /// Guest thread pointer (a plain slot for the engine; named because the Linux layer sets it on clone).
+    pub const TLS: u8 = 32;
+    /// First slot free for the guest.
+    pub const GUEST: u8 = 33;
+}
+
+/// How a guest instruction faulted; becomes a guest signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Fault {
+    /// Host signal number (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP).
+    pub signo: i32,
+    /// si_code.
+    pub code: i32,
+    /// si_addr.
+    pub addr: u64,
+    /// Whether the access was a write (where known).
+    pub write: bool,
+}
+
+/// The guest CPU state of one thread.
+#[repr(C, align(64))]
+pub struct Cpu {
+    /// Integer slots: see [`crate::ops::R`].
+    pub gpr: [u64; 64],
+    /// Vector slots: see [`crate::ops::V`].
+    pub vec: [u128; 48],
+    /// Guest program counter, valid outside generated code.
+    pub pc: u64,
+    /// NZCV as the host's LAHF and SETO leave them: bits 15 to 8 SF ZF - AF - PF - CF (CF is the guest's carry), bits 7 to 0 OF as 0 or 1.
+    pub host_flags: u16,
+    /// Translation mode: blocks are looked up by (pc, mode). 0 = the floating-point environment's host equivalents are exact.
+    pub mode: u32,
+    /// Floating-point environment for the reference functions; guests map their control registers onto it.
+    pub fp: FpEnv,
+    /// Guest's floating-point control register, raw.
+    pub fpcr: u32,
+    /// Exclusive monitor: remembered address (`u64::MAX` when clear).
+    pub excl_addr: u64,
+    /// Exclusive monitor: remembered value(s).
+    pub excl_value: [u64; 2],
+    /// Set together with `HelperExit::Fault` and by the run loop.
+    pub fault: Fault,
+    /// Guest's own per-thread data, opaque to the engine (the Linux layer's task).
+    pub task: usize,
+}
+
+impl Cpu {
+    /// NZCV in bits 3 to 0.
+    pub fn nzcv(&self) -> u8 {
+        let f = self.host_flags;
+        (((f >> 15 & 1) << 3) | ((f >> 14 & 1) << 2) | ((f >> 8 & 1) << 1) | (f & 1)) as u8
+    }
+
+    /// Sets NZCV from bits 3 to 0.
+    pub fn set_nzcv(&mut self, nzcv: u8) {
+        let n = nzcv as u16;
+        self.host_flags = (n >> 3 & 1) << 15 | (n >> 2 & 1) << 14 | (n >> 1 & 1) << 8 | (n & 1);
+    }
+}

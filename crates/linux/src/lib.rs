@@ -1,0 +1,12 @@
+//! Linux for the guest: everything between a guest's system call instruction and the host kernel. It never names a
+//! guest: what differs between architectures comes through [`abi::Abi`].
+//!
+//! Guest address = host address, and guests here are little-endian 64-bit first; layouts, numbers and flags that differ from
+//! the host's are converted by the `Abi`.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod abi;
+pub mod table;
+pub mod task;

@@ -1,0 +1,107 @@
+//! Raw host system calls.
+
+use core::arch::asm;
+
+/// A Linux error number, positive (`ENOENT` is 2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Errno(pub i32);
+
+/// Result of a host system call.
+pub type SysResult = Result<u64, Errno>;
+
+macro_rules! errnos {
+    ($($name:ident = $value:expr),* $(,)?) => {
+        impl Errno { $(#[doc = stringify!($name)] pub const $name: Errno = Errno($value);)* }
+    };
+}
+errnos! {
+    EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9,
+    ECHILD = 10, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, ENOTBLK = 15, EBUSY = 16, EEXIST = 17,
+    EXDEV = 18, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, ENFILE = 23, EMFILE = 24, ENOTTY = 25,
+    ETXTBSY = 26, EFBIG = 27, ENOSPC = 28, ESPIPE = 29, EROFS = 30, EMLINK = 31, EPIPE = 32, EDOM = 33,
+    ERANGE = 34, EDEADLK = 35, ENAMETOOLONG = 36, ENOLCK = 37, ENOSYS = 38, ENOTEMPTY = 39, ELOOP = 40,
+    EOVERFLOW = 75, ELIBBAD = 80, EOPNOTSUPP = 95, ETIMEDOUT = 110,
+    // Never seen by a guest: tells the signal code to restart the call (include/linux/errno.h).
+    ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514, ERESTART_RESTARTBLOCK = 516,
+}
+
+/// Turns a raw kernel return value into a result: -4095 to -1 are errors.
+#[inline]
+pub fn check(ret: u64) -> SysResult {
+    if ret > -4096i64 as u64 { Err(Errno(-(ret as i64) as i32)) } else { Ok(ret) }
+}
+
+/// Turns a result into the kernel's raw form.
+#[inline]
+pub fn to_raw(result: SysResult) -> u64 {
+    match result {
+        Ok(value) => value,
+        Err(Errno(e)) => -(e as i64) as u64,
+    }
+}
+
+/// Makes host system call `nr` and returns the kernel's raw value (-errno on error).
+///
+/// # Safety
+/// The call must be sound for this process: pointers valid, mappings of the emulator not disturbed.
+#[inline]
+pub unsafe fn raw_syscall(nr: u32, a: [u64; 6]) -> u64 {
+    let ret;
+    // SAFETY: the x86-64 system call convention: rcx and r11 are clobbered, all else is kept.
+    unsafe {
+        asm!("syscall", inlateout("rax") nr as u64 => ret,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    ret
+}
+
+/// Makes a host system call; arguments are converted to `u64` and missing ones are zero.
+///
+/// # Safety
+/// See [`raw_syscall`].
+#[macro_export]
+macro_rules! syscall {
+    ($nr:expr $(, $arg:expr)* $(,)?) => {
+        $crate::check($crate::raw_syscall($nr as u32, $crate::args6(&[$($arg as u64),*])))
+    };
+}
+
+/// Pads an argument list to six; helper of [`syscall!`].
+#[inline(always)]
+pub fn args6(args: &[u64]) -> [u64; 6] {
+    let mut out = [0; 6];
+    let mut i = 0;
+    while i < args.len() {
+        out[i] = args[i];
+        i += 1;
+    }
+    out
+}
+
+/// Writes all of `bytes` to `fd`, ignoring errors (for messages on stderr).
+pub fn write_all(fd: i32, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the buffer is a valid slice.
+        match unsafe { syscall!(crate::raw::general::__NR_write, fd, bytes.as_ptr(), bytes.len()) } {
+            Ok(0) => return,
+            Ok(n) => bytes = &bytes[n as usize..],
+            Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Prints a formatted line on stderr.
+#[macro_export]
+macro_rules! eprintln {
+    ($($arg:tt)*) => { $crate::write_all(2, ::alloc::format!("{}\n", ::core::format_args!($($arg)*)).as_bytes()) };
+}
+
+/// Ends the whole process at once.
+pub fn exit_group(code: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        unsafe { raw_syscall(crate::raw::general::__NR_exit_group, args6(&[code as u64])) };
+    }
+}

@@ -1,0 +1,3 @@
+//! Skeleton.
+#![cfg_attr(not(test), no_std)]
+extern crate alloc;
