@@ -8,5 +8,8 @@
 extern crate alloc;
 
 pub mod abi;
+pub mod exec;
+pub mod layout;
+pub mod procfs;
 pub mod table;
 pub mod task;

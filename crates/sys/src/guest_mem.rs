@@ -145,7 +145,9 @@ pub fn read<T: Plain>(addr: u64) -> Result<T, Errno> {
 /// `EFAULT`.
 pub fn write<T: Plain>(addr: u64, value: &T) -> Result<(), Errno> {
     // SAFETY: a plain value can be seen as bytes.
-    write_bytes(addr, unsafe { core::slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>()) })
+    write_bytes(addr, unsafe {
+        core::slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>())
+    })
 }
 
 /// Reads a NUL-terminated string of at most `max` bytes, without its NUL.

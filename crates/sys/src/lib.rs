@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod guest_mem;
+pub mod heap;
 mod syscall;
 
 pub use guest_mem::*;

@@ -1,0 +1,87 @@
+//! Where things lie in the address space that guest and emulator share.
+//!
+//! Guest address = host address. Two ranges are the emulator's own: its image and heap at [`EMU_START`], and the code cache.
+//! The code cache sits in the middle of what it translates: shared libraries below it, position-independent programs
+//! above it, all within reach of a 32-bit displacement, so that generated code names guest addresses relative to its own. The
+//! place itself is random for every program.
+//!
+//! ```text
+//! A - 1.25 GiB .. A     private file mappings without an address of the guest's choice (shared libraries), downwards
+//! A .. A + 512 MiB      the code cache
+//! A + 512 MiB ..        position-independent program, then the heap (brk) with room to grow
+//! ```
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Pages of the guest and of the host.
+pub const PAGE: u64 = 4096;
+/// The emulator's image, stack and heap.
+pub const EMU_START: u64 = 0x7000_0000_0000;
+/// End of the emulator's range.
+pub const EMU_END: u64 = 0x7100_0000_0000;
+/// Bytes set apart for the engine's code cache.
+pub const CODE_CACHE_SIZE: u64 = 512 << 20;
+/// Libraries are placed in this many bytes below the code cache.
+pub const LIBRARY_WINDOW: u64 = 1280 << 20;
+/// The base A lies at this address plus a random number of pages.
+const BASE_START: u64 = 0x5500_0000_0000;
+/// Random pages of the base (28 bits, as the kernel's mmap randomisation).
+const BASE_RANDOM_PAGES: u64 = 1 << 28;
+/// Random pages between the code cache and a position-independent program.
+const PIE_RANDOM_PAGES: u64 = 1 << 13;
+
+static BASE: AtomicU64 = AtomicU64::new(BASE_START);
+static PIE: AtomicU64 = AtomicU64::new(BASE_START + CODE_CACHE_SIZE);
+
+/// Chooses the places from `random` (0: the fixed places, for ADDR_NO_RANDOMIZE). Called once, before anything is mapped.
+pub fn init(random: u64) {
+    let base = BASE_START + random % BASE_RANDOM_PAGES * PAGE;
+    let pie = base + CODE_CACHE_SIZE + (random >> 40) % PIE_RANDOM_PAGES * PAGE;
+    BASE.store(base, Ordering::Relaxed);
+    PIE.store(pie, Ordering::Relaxed);
+}
+
+/// Start of the code cache; it is [`CODE_CACHE_SIZE`] long. Nothing is mapped there until the engine does.
+pub fn code_cache_base() -> u64 {
+    BASE.load(Ordering::Relaxed)
+}
+
+/// Where a position-independent program goes.
+pub fn pie_base() -> u64 {
+    PIE.load(Ordering::Relaxed)
+}
+
+/// Whether [start, start + len) touches a range of the emulator's own or leaves user space.
+pub fn is_reserved(start: u64, len: u64) -> bool {
+    let cache = code_cache_base();
+    let Some(end) = start.checked_add(len) else { return true };
+    let touches = |from: u64, to: u64| start < to && end > from;
+    end > anyarch_sys::GUEST_END || touches(EMU_START, EMU_END) || touches(cache, cache + CODE_CACHE_SIZE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_ranges() {
+        let cache = code_cache_base();
+        let rows = [
+            (0x400000, 0x1000, false),
+            (EMU_START - 0x1000, 0x1000, false),
+            (EMU_START - 0x1000, 0x1001, true),
+            (EMU_END - 1, 1, true),
+            (EMU_END, 0x1000, false),
+            (cache, 1, true),
+            (cache - 0x1000, 0x1000, false),
+            (cache + CODE_CACHE_SIZE, 0x1000, false),
+            (0, u64::MAX, true),
+            (u64::MAX, 2, true),
+            (anyarch_sys::GUEST_END, 0, false),
+            (anyarch_sys::GUEST_END, 1, true),
+        ];
+        for (start, len, want) in rows {
+            assert_eq!(is_reserved(start, len), want, "{start:#x}+{len:#x}");
+        }
+    }
+}
