@@ -31,6 +31,16 @@ pub struct SignalDelivery {
     pub fault_write: bool,
 }
 
+/// Contents of the vDSO: functions in guest code, as the kernel's vDSO of that architecture exports them.
+pub struct Vdso {
+    /// Symbol version of all functions.
+    pub version: &'static str,
+    /// Name and code of each; each starts at a multiple of 16.
+    pub functions: &'static [(&'static str, &'static [u8])],
+    /// Which of the functions is the signal trampoline.
+    pub sigreturn: usize,
+}
+
 /// A guest architecture's Linux ABI.
 pub trait Abi: Sync {
     /// The engine's description.
@@ -83,9 +93,9 @@ pub trait Abi: Sync {
     /// # Errors
     /// `EFAULT` for a bad frame.
     fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno>;
-    /// Bytes of code for the sigreturn trampoline (placed by the loader in a guest-executable page that stands in for the vDSO), and where
-    /// in it the sigreturn trampoline starts.
-    fn vdso(&self) -> &'static [u8];
+    /// What the stand-in for the kernel's vDSO holds. The loader builds the ELF image; `program::get().sigreturn` is then the address of
+    /// the signal trampoline.
+    fn vdso(&self) -> &'static Vdso;
     /// An architecture-specific system call (a row of kind `Arch`).
     ///
     /// # Errors

@@ -11,5 +11,6 @@ pub mod abi;
 pub mod exec;
 pub mod layout;
 pub mod procfs;
+pub mod program;
 pub mod table;
 pub mod task;
