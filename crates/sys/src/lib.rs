@@ -13,4 +13,5 @@ mod syscall;
 
 pub use guest_mem::*;
 pub use linux_raw_sys as raw;
+pub use lock::*;
 pub use syscall::*;
