@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod guest_mem;
 pub mod heap;
+mod lock;
 mod syscall;
 
 pub use guest_mem::*;
