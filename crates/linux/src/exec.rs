@@ -3,6 +3,8 @@
 //! While direct exec is on, the emulator holds its own executable open. That descriptor is not the guest's: calls that close or
 //! replace descriptors ask [`hidden_fd`] and [`vacate_fd`].
 
+use crate::task::Task;
+use anyarch_sys::{Errno, SysResult};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 static OWN_FD: AtomicI32 = AtomicI32::new(-1);
@@ -16,4 +18,22 @@ pub fn hidden_fd() -> Option<i32> {
 /// Called before a call that puts a descriptor at the number `fd` (dup2, dup3): moves ours out of the way.
 pub fn vacate_fd(fd: i32) {
     let _ = fd;
+}
+
+/// execve(2).
+///
+/// # Errors
+/// Any errno.
+pub fn execve(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let _ = (task, args);
+    Err(Errno::ENOSYS)
+}
+
+/// execveat(2).
+///
+/// # Errors
+/// Any errno.
+pub fn execveat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let _ = (task, args);
+    Err(Errno::ENOSYS)
 }

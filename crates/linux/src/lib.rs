@@ -8,9 +8,23 @@
 extern crate alloc;
 
 pub mod abi;
+pub mod config;
+pub mod dispatch;
 pub mod exec;
+pub mod fs;
+pub mod ioctl;
+pub mod ipc;
 pub mod layout;
+pub mod mem;
+pub mod misc;
+pub mod path;
+pub mod poll;
+pub mod prctl;
+pub mod process;
 pub mod procfs;
 pub mod program;
+pub mod signal;
+pub mod strace;
 pub mod table;
 pub mod task;
+pub mod thread;

@@ -3,6 +3,7 @@
 use crate::abi::Abi;
 use alloc::boxed::Box;
 use anyarch_engine::run::Thread;
+use core::sync::atomic::AtomicU32;
 
 /// One guest thread.
 pub struct Task {
@@ -20,4 +21,6 @@ pub struct Task {
     pub clear_child_tid: u64,
     /// get/set_robust_list: (head, len).
     pub robust_list: (u64, u64),
+    /// Not zero while a signal waits to be delivered: set by the host's signal handler, so that a call that may block is not begun.
+    pub signal_pending: AtomicU32,
 }

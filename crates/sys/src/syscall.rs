@@ -1,6 +1,7 @@
 //! Raw host system calls.
 
 use core::arch::asm;
+use core::sync::atomic::AtomicU32;
 
 /// A Linux error number, positive (`ENOENT` is 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,5 +104,90 @@ pub fn exit_group(code: i32) -> ! {
     loop {
         // SAFETY: ends the process.
         unsafe { raw_syscall(crate::raw::general::__NR_exit_group, args6(&[code as u64])) };
+    }
+}
+
+// The interruptible call. A signal that arrives before the kernel has entered the call must not be lost in a call that then blocks: the
+// emulator's handler notes the signal in the pending word and moves the program counter by `safe_syscall_fixup`, so from the test of that word
+// to the `syscall` instruction there is no gap.
+core::arch::global_asm!(
+    ".globl anyarch_safe_syscall, anyarch_safe_syscall_start, anyarch_safe_syscall_insn, anyarch_safe_syscall_abort",
+    "anyarch_safe_syscall:", // rdi = pending word, esi = number, rdx = six arguments
+    "mov rcx, rdi",
+    "mov eax, esi",
+    "mov r11, rdx",
+    "mov rdi, [r11]",
+    "mov rsi, [r11 + 8]",
+    "mov rdx, [r11 + 16]",
+    "mov r10, [r11 + 24]",
+    "mov r8, [r11 + 32]",
+    "mov r9, [r11 + 40]",
+    "anyarch_safe_syscall_start:",
+    "cmp dword ptr [rcx], 0",
+    "jne anyarch_safe_syscall_abort",
+    "anyarch_safe_syscall_insn:",
+    "syscall",
+    "ret",
+    "anyarch_safe_syscall_abort:",
+    "mov rax, -512",
+    "ret",
+);
+
+unsafe extern "C" {
+    fn anyarch_safe_syscall(pending: *const AtomicU32, nr: u32, args: *const u64) -> u64;
+    fn anyarch_safe_syscall_start();
+    fn anyarch_safe_syscall_insn();
+    fn anyarch_safe_syscall_abort();
+}
+
+/// Makes a host system call that may block, unless `pending` is not zero; returns the kernel's raw value, or -ERESTARTSYS when the call was not
+/// made or is to be made again.
+///
+/// With a host handler installed with SA_RESTART exactly when the guest's has it, -ERESTARTSYS always means to run the guest's handler first and then
+/// make the call again: a call interrupted by a handler without SA_RESTART comes back as -EINTR from the kernel itself.
+///
+/// # Safety
+/// See [`raw_syscall`].
+pub unsafe fn safe_syscall(pending: &AtomicU32, nr: u32, args: &[u64; 6]) -> u64 {
+    // SAFETY: by the caller; the routine follows the System V calling convention.
+    unsafe { anyarch_safe_syscall(pending, nr, args.as_ptr()) }
+}
+
+/// For the handler of an asynchronous signal, once it has noted the signal in the pending word: where the interrupted context at `pc` must go on
+/// instead, if it was about to enter (or to restart) a call of [`safe_syscall`]. Async-signal-safe.
+pub fn safe_syscall_fixup(pc: u64) -> Option<u64> {
+    let (start, insn) =
+        (anyarch_safe_syscall_start as *const () as u64, anyarch_safe_syscall_insn as *const () as u64);
+    (start..=insn).contains(&pc).then_some(anyarch_safe_syscall_abort as *const () as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::general::{__NR_getpid, __NR_read};
+
+    #[test]
+    fn safe_syscall_calls_or_aborts() {
+        let pending = AtomicU32::new(0);
+        // SAFETY: calls without side effects.
+        unsafe {
+            assert_eq!(safe_syscall(&pending, __NR_getpid, &[0; 6]), std::process::id() as u64);
+            assert_eq!(
+                check(safe_syscall(&pending, __NR_read, &args6(&[u64::MAX, 0, 1]))),
+                Err(Errno::EBADF)
+            );
+            pending.store(1, core::sync::atomic::Ordering::Relaxed);
+            assert_eq!(check(safe_syscall(&pending, __NR_getpid, &[0; 6])), Err(Errno::ERESTARTSYS));
+        }
+    }
+
+    #[test]
+    fn fixup_covers_test_and_instruction() {
+        let (start, insn) =
+            (anyarch_safe_syscall_start as *const () as u64, anyarch_safe_syscall_insn as *const () as u64);
+        let abort = Some(anyarch_safe_syscall_abort as *const () as u64);
+        for (pc, want) in [(start - 1, None), (start, abort), (insn, abort), (insn + 2, None)] {
+            assert_eq!(safe_syscall_fixup(pc), want);
+        }
     }
 }

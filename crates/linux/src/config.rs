@@ -1,0 +1,31 @@
+//! What the command line and the environment decide for the whole process: set once at the start, read everywhere.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// Options of the process.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// -strace, QEMU_STRACE: print system calls on stderr.
+    pub strace: bool,
+    /// -L, QEMU_LD_PREFIX: where absolute paths are looked up first, without a slash at its end.
+    pub sysroot: Option<Vec<u8>>,
+    /// -r, QEMU_UNAME: what uname reports as release.
+    pub release: Option<Vec<u8>>,
+}
+
+static DEFAULT: Config = Config { strace: false, sysroot: None, release: None };
+static CONFIG: AtomicPtr<Config> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The process's options.
+#[inline]
+pub fn get() -> &'static Config {
+    // SAFETY: null, or a leaked box that nobody changes.
+    unsafe { CONFIG.load(Ordering::Acquire).as_ref() }.unwrap_or(&DEFAULT)
+}
+
+/// Sets the process's options. Called before the guest runs.
+pub fn set(config: Config) {
+    CONFIG.store(Box::leak(Box::new(config)), Ordering::Release);
+}

@@ -1,0 +1,101 @@
+//! From the guest's system call instruction to the result in its registers.
+//!
+//! The row's argument types drive the conversion that many calls share (open flags, paths that are looked up in the sysroot or in the emulated /proc); the
+//! rest is the row's handler or the host's kernel. A call that may block is made with `safe_syscall`, so that no signal is lost before it.
+
+use crate::strace;
+use crate::table::{Arg, Kind, Row};
+use crate::task::Task;
+use crate::{config, path};
+use alloc::vec::Vec;
+use anyarch_sys::{Errno, SysResult, check, safe_syscall, to_raw};
+
+/// Result of a handler that has set the CPU's state itself (rt_sigreturn, a successful execve): nothing is written to the result register.
+pub const KEEP_REGISTERS: Errno = Errno(4096);
+
+/// Carries out the system call that the task's CPU just made (`cpu.pc` is the address after the instruction) and sets its result.
+///
+/// When the call is to be made again after pending signals have been delivered (`ERESTARTSYS`), `cpu.pc` is moved back to the system call
+/// instruction and no register changes.
+pub fn dispatch(task: &mut Task) {
+    let abi = task.abi;
+    let (number, args) = abi.syscall_args(&task.thread.cpu);
+    let Some(sys) = abi.syscall(number) else {
+        if config::get().strace {
+            strace::unknown(task, number, &args);
+        }
+        abi.set_result(&mut task.thread.cpu, to_raw(Err(Errno::ENOSYS)));
+        return;
+    };
+    let row = sys.row();
+    let result = if config::get().strace {
+        let entered = strace::enter(task, row, &args);
+        let result = run(task, sys, row, args);
+        strace::leave(task, row, &args, entered, result);
+        result
+    } else {
+        run(task, sys, row, args)
+    };
+    match result {
+        Err(KEEP_REGISTERS) => {}
+        Err(
+            Errno::ERESTARTSYS | Errno::ERESTARTNOINTR | Errno::ERESTARTNOHAND | Errno::ERESTART_RESTARTBLOCK,
+        ) => {
+            task.thread.cpu.pc = task.thread.cpu.pc.wrapping_sub(abi.syscall_insn_len());
+        }
+        result => abi.set_result(&mut task.thread.cpu, to_raw(result)),
+    }
+}
+
+fn run(task: &mut Task, sys: crate::table::Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
+    // Keeps substituted paths alive during the call.
+    let mut substitutes = Vec::new();
+    if row.converts {
+        convert(task, row, &mut args, &mut substitutes)?;
+    }
+    match row.kind {
+        Kind::Passthrough => host(task, row, &args),
+        Kind::Translated(handler) | Kind::Emulated(handler) => handler(task, args),
+        Kind::Arch => task.abi.arch_syscall(task, sys, args),
+        Kind::Refused(errno, _) => Err(errno),
+    }
+}
+
+/// Converts arguments by their types.
+fn convert(
+    task: &mut Task,
+    row: &Row,
+    args: &mut [u64; 6],
+    substitutes: &mut Vec<Vec<u8>>,
+) -> Result<(), Errno> {
+    for (i, arg) in row.args.iter().enumerate() {
+        match arg {
+            Arg::OFlags => args[i] = task.abi.open_flags_to_host(args[i] as u32) as u64,
+            Arg::LookupPath => {
+                let dir =
+                    if i > 0 && row.args[i - 1] == Arg::DirFd { args[i - 1] as i32 } else { path::AT_FDCWD };
+                if let Some(path) = path::substitute(dir, args[i])? {
+                    args[i] = path.as_ptr() as u64;
+                    substitutes.push(path);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Asks the host's kernel for the row's call.
+fn host(task: &Task, row: &Row, args: &[u64; 6]) -> SysResult {
+    let Some(number) = row.x86_64 else { return Err(Errno::ENOSYS) };
+    host_call(task, number as u32, args)
+}
+
+/// Makes a host call on the guest's behalf, interruptible by the guest's signals.
+///
+/// Guest pointers in `args` are checked by the kernel; pointers of the emulator must be valid for the call.
+pub fn host_call(task: &Task, number: u32, args: &[u64; 6]) -> SysResult {
+    // SAFETY: the calls that reach this touch guest memory, descriptors and process state that are the guest's own; calls that could hurt the emulator
+    // have handlers.
+    check(unsafe { safe_syscall(&task.signal_pending, number, args) })
+}
