@@ -2,7 +2,7 @@
 //!
 //! # How to read an operation
 //!
-//! [`VArgs::es`] is log2 of the bytes of a **destination** lane and [`VArgs::bytes`] the bytes of the destination that are
+//! [`VArgs::es`](crate::ops::VArgs::es) is log2 of the bytes of a **destination** lane and [`VArgs::bytes`](crate::ops::VArgs::bytes) the bytes of the destination that are
 //! computed; above them the destination becomes zero. A scalar operation has `bytes == 1 << es`. The [`Form`] says which lanes
 //! the sources have:
 //!
@@ -23,9 +23,14 @@
 //! What must stay true: no operand makes [`eval`] panic; the result depends on nothing but its arguments; `saturated` is
 //! only ever set, never cleared.
 
-use crate::ops::VArgs;
+mod crypto;
+mod eval;
+#[cfg(test)]
+mod tests;
 
-/// Flag in [`VArgs::imm`]: the "upper half" variant of `Long`, `Wide` and `Narrow` operations.
+pub use eval::eval;
+
+/// Flag in [`VArgs::imm`](crate::ops::VArgs::imm): the "upper half" variant of `Long`, `Wide` and `Narrow` operations.
 pub const HIGH: u32 = 1 << 16;
 
 /// How sources and destination are laid out; see the module's table.
@@ -49,7 +54,7 @@ pub enum Form {
     Scalar,
 }
 
-/// Which values of [`VArgs::imm`] an operation takes (besides [`HIGH`]).
+/// Which values of [`VArgs::imm`](crate::ops::VArgs::imm) an operation takes (besides [`HIGH`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Imm {
     /// Not used.
@@ -489,10 +494,4 @@ vops! {
     Sha512Schedule0: AC Full 3..=3 No,
     /// c + sigma1(a) + b.
     Sha512Schedule1: ABC Full 3..=3 No,
-}
-
-/// The reference semantics: the new value of the destination. Sets `saturated` when a saturating operation saturates.
-pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bool) -> u128 {
-    let _ = (op, args, a, b, c, saturated);
-    unimplemented!()
 }
