@@ -13,7 +13,8 @@
 //! - The name is unique; tests, traces and the fuzzer use it.
 //! - Flags is what the instruction does with NZCV: `none`, `reads`, `writes` (all four bits, whatever they were before) or
 //!   `both`. An instruction that may leave some bit as it was (SETF8, RMIF) is `both`.
-//! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in `undefined(o)`.
+//! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in `undefined(o)`. Rows that
+//!   differ in a constant share a function: `f[x, y]` calls `f(o, i, x, y)`.
 //! - Rows must not overlap, except that a row marked `first` (before the pattern) wins against the rows after it; a test
 //!   checks this. Rows of different tables are ordered as the tables are in [`tables!`] below.
 //!
@@ -247,7 +248,7 @@ const fn parse(pattern: &str) -> (u32, u32) {
 /// Declares a file's rows; see the module's documentation. Makes `ROWS` and `lift_row`.
 #[macro_export]
 macro_rules! rows {
-    ($( $($first:ident)? $pattern:literal $name:ident $flags:ident $f:path; )*) => {
+    ($( $($first:ident)? $pattern:literal $name:ident $flags:ident $f:path $([$($arg:expr),*])?; )*) => {
         #[derive(Clone, Copy)]
         enum RowName { $($name),* }
         const BY_NUMBER: &[RowName] = &[$(RowName::$name),*];
@@ -259,7 +260,7 @@ macro_rules! rows {
         /// Plays the semantics of row `number` of this file.
         #[inline(always)]
         pub(crate) fn lift_row<O: anyarch_engine::ops::Ops>(number: usize, o: &mut O, i: $crate::decode::Insn) {
-            match BY_NUMBER[number] { $(RowName::$name => $f(o, i)),* }
+            match BY_NUMBER[number] { $(RowName::$name => $f(o, i $($(, $arg)*)?)),* }
         }
     };
     (@first) => { false };
