@@ -3,7 +3,13 @@
 //! The host's floating-point unit is never used here, so that the results do not depend on it and its control register
 //! (which generated code owns) is not disturbed.
 
+mod bf16;
+mod estimate;
+mod soft;
+
 use crate::ops::{Round, VArgs};
+pub use estimate::{unsigned_recip, unsigned_rsqrt};
+use soft::Format;
 
 /// Rounding modes of the floating-point environment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -334,24 +340,210 @@ pub mod imm {
 
 /// The reference semantics: the new value of the destination (all 128 bits). a, b, c are the operands' old values.
 pub fn eval(op: FOp, args: &VArgs, a: u128, b: u128, c: u128, env: &mut FpEnv) -> u128 {
-    let _ = (op, args, a, b, c, env);
-    unimplemented!()
+    use FOp::*;
+    let (es, imm) = (args.es, args.imm);
+    let f = Format::of(es);
+    let n = (args.bytes >> es) as usize;
+    let low = c & u64::MAX as u128;
+    match op {
+        MulAddLong | MulSubLong => {
+            let lanes = (args.bytes >> 2) as usize;
+            let from = if imm == 0 { 0 } else { lanes };
+            let sign = if op == MulSubLong { soft::HALF.sign_bit() } else { 0 };
+            build(2, lanes, |i| {
+                soft::mul_add_long(lane(c, 2, i), lane(a, 1, from + i) ^ sign, lane(b, 1, from + i), env)
+            })
+        }
+        ComplexAdd => build(es, n, |i| {
+            // The real part takes b's imaginary part and the other way round; one of them is negated.
+            let negate = (i & 1 == 0) == (imm & 3 == 1);
+            soft::add(f, lane(a, es, i), lane(b, es, i ^ 1) ^ sign_if(f, negate), false, env)
+        }),
+        ComplexMulAdd => build(es, n, |i| {
+            let odd = imm as usize & 1;
+            let negate = match imm & 3 {
+                0 => false,
+                1 => i & 1 == 0,
+                2 => true,
+                _ => i & 1 != 0,
+            };
+            let of_b = lane(b, es, i ^ odd) ^ sign_if(f, negate);
+            soft::mul_add(f, lane(c, es, i), of_b, lane(a, es, i & !1 | odd), env)
+        }),
+        ToSignedWrapping => {
+            let (value, exact) = soft::to_int_wrapping(lane(a, 3, 0), env);
+            value as u128 | (exact as u128) << 62
+        }
+        Convert => {
+            let to = imm as u8 & 3;
+            let mode = env.rounding;
+            build(to, (args.bytes >> to) as usize, |i| {
+                soft::convert(f, Format::of(to), lane(a, es, i), mode, env)
+            })
+        }
+        WidenHigh => {
+            let (to, mode) = (imm as u8 & 3, env.rounding);
+            let lanes = 16usize >> to;
+            build(to, lanes, |i| soft::convert(f, Format::of(to), lane(a, es, lanes + i), mode, env))
+        }
+        NarrowHigh | NarrowOdd | NarrowOddHigh => {
+            let to = imm as u8 & 3;
+            let mode = if op == NarrowHigh { env.rounding } else { Rounding::Odd };
+            let lanes = if op == NarrowOdd { args.bytes } else { 8 } >> to;
+            let narrow =
+                build(to, lanes as usize, |i| soft::convert(f, Format::of(to), lane(a, es, i), mode, env));
+            if op == NarrowOdd { narrow } else { low | narrow << 64 }
+        }
+        ToBf16 | ToBf16High => {
+            let mode = env.rounding;
+            let lanes = if op == ToBf16 { args.bytes } else { 8 } >> 1;
+            let narrow = build(1, lanes as usize, |i| {
+                soft::convert(soft::SINGLE, soft::BF16, lane(a, 2, i), mode, env)
+            });
+            if op == ToBf16 { narrow } else { low | narrow << 64 }
+        }
+        Bf16MulAdd => build(2, n, |i| {
+            let of = |v| lane(v, 1, 2 * i + (imm as usize & 1)) << 16;
+            soft::mul_add(soft::SINGLE, lane(c, 2, i), of(a), of(b), env)
+        }),
+        Bf16Dot => build(2, n, |i| bf16::dot(lane(c, 2, i), lane(a, 2, i), lane(b, 2, i), env)),
+        Bf16MatMul => build(2, 4, |i| {
+            let (row, column) = (i & 2, 2 * (i & 1));
+            let first = bf16::dot(lane(c, 2, i), lane(a, 2, row), lane(b, 2, column), env);
+            bf16::dot(first, lane(a, 2, row + 1), lane(b, 2, column + 1), env)
+        }),
+        PairAdd => pairs(Add, args, a, b, env),
+        PairMax => pairs(Max, args, a, b, env),
+        PairMin => pairs(Min, args, a, b, env),
+        PairMaxNum => pairs(MaxNum, args, a, b, env),
+        PairMinNum => pairs(MinNum, args, a, b, env),
+        AcrossMax => across(Max, es, a, 0, n, env) as u128,
+        AcrossMin => across(Min, es, a, 0, n, env) as u128,
+        AcrossMaxNum => across(MaxNum, es, a, 0, n, env) as u128,
+        AcrossMinNum => across(MinNum, es, a, 0, n, env) as u128,
+        _ => build(es, n, |i| scalar(op, f, lane(a, es, i), lane(b, es, i), lane(c, es, i), imm, env)),
+    }
+}
+
+/// The operations whose result lane depends on the same lane of the operands alone.
+fn scalar(op: FOp, f: Format, a: u64, b: u64, c: u64, imm: u32, env: &mut FpEnv) -> u64 {
+    use FOp::*;
+    use core::cmp::Ordering;
+    let sign = f.sign_bit();
+    let mut test = |a, b, signaling, holds: fn(Ordering) -> bool| {
+        let holds = soft::compare(f, a, b, signaling, env).is_some_and(holds);
+        if holds { f.mask() } else { 0 }
+    };
+    match op {
+        CmpEq => return test(a, b, false, Ordering::is_eq),
+        CmpGe => return test(a, b, true, Ordering::is_ge),
+        CmpGt => return test(a, b, true, Ordering::is_gt),
+        CmpEqZero => return test(a, 0, false, Ordering::is_eq),
+        CmpGeZero => return test(a, 0, true, Ordering::is_ge),
+        CmpGtZero => return test(a, 0, true, Ordering::is_gt),
+        CmpLeZero => return test(a, 0, true, Ordering::is_le),
+        CmpLtZero => return test(a, 0, true, Ordering::is_lt),
+        CmpAbsGe => return test(a & !sign, b & !sign, true, Ordering::is_ge),
+        CmpAbsGt => return test(a & !sign, b & !sign, true, Ordering::is_gt),
+        _ => {}
+    }
+    let direction = direction(imm::direction(imm), env);
+    match op {
+        Abs => a & !sign,
+        Neg => a ^ sign,
+        Add => soft::add(f, a, b, false, env),
+        Sub => soft::add(f, a, b, true, env),
+        AbsDiff => soft::add(f, a, b, true, env) & !sign,
+        Mul => soft::mul(f, a, b, false, env),
+        MulX => soft::mul(f, a, b, true, env),
+        NegMul => soft::mul(f, a, b, false, env) ^ sign,
+        Div => soft::div(f, a, b, env),
+        Sqrt => soft::sqrt(f, a, env),
+        Max => soft::max_min(f, a, b, true, false, env),
+        Min => soft::max_min(f, a, b, false, false, env),
+        MaxNum => soft::max_min(f, a, b, true, true, env),
+        MinNum => soft::max_min(f, a, b, false, true, env),
+        MulAdd => soft::mul_add(f, c, a, b, env),
+        MulSub => soft::mul_add(f, c, a ^ sign, b, env),
+        NegMulAdd => soft::mul_add(f, c ^ sign, a ^ sign, b, env),
+        NegMulSub => soft::mul_add(f, c ^ sign, a, b, env),
+        RecipEstimate => estimate::recip_estimate(f, a, env),
+        RsqrtEstimate => estimate::rsqrt_estimate(f, a, env),
+        RecipExponent => estimate::recip_exponent(f, a, env),
+        RecipStep => soft::recip_step(f, a, b, false, env),
+        RsqrtStep => soft::recip_step(f, a, b, true, env),
+        RoundInt => soft::round_int(f, a, direction, false, env),
+        RoundIntExact => soft::round_int(f, a, direction, true, env),
+        RoundInt32 => soft::round_int_bounded(f, a, direction, 32, env),
+        RoundInt64 => soft::round_int_bounded(f, a, direction, 64, env),
+        ToSigned => soft::to_int(f, a, true, direction, f.bits(), imm::fbits(imm), env),
+        ToUnsigned => soft::to_int(f, a, false, direction, f.bits(), imm::fbits(imm), env),
+        FromSigned => soft::from_int(f, a, true, f.bits(), imm::fbits(imm), env),
+        FromUnsigned => soft::from_int(f, a, false, f.bits(), imm::fbits(imm), env),
+        // `eval` deals with the others itself.
+        _ => 0,
+    }
+}
+
+/// Lane `i` of `v`.
+fn lane(v: u128, es: u8, i: usize) -> u64 {
+    let bits = 8u32 << es;
+    (v >> (bits as usize * i & 127)) as u64 & u64::MAX >> (64 - bits)
+}
+
+/// A vector of `n` lanes.
+fn build(es: u8, n: usize, mut f: impl FnMut(usize) -> u64) -> u128 {
+    (0..n).fold(0, |v, i| v | (f(i) as u128) << ((8usize << es) * i & 127))
+}
+
+fn sign_if(f: Format, negative: bool) -> u64 {
+    if negative { f.sign_bit() } else { 0 }
+}
+
+fn pairs(op: FOp, args: &VArgs, a: u128, b: u128, env: &mut FpEnv) -> u128 {
+    let es = args.es;
+    let n = (args.bytes >> es) as usize;
+    let source = |i: usize| if i < n || n == 1 { lane(a, es, i) } else { lane(b, es, i - n) };
+    build(es, n, |i| scalar(op, Format::of(es), source(2 * i), source(2 * i + 1), 0, 0, env))
+}
+
+fn across(op: FOp, es: u8, a: u128, first: usize, n: usize, env: &mut FpEnv) -> u64 {
+    if n <= 1 {
+        return lane(a, es, first);
+    }
+    let (low, high) = (across(op, es, a, first, n / 2, env), across(op, es, a, first + n / 2, n / 2, env));
+    scalar(op, Format::of(es), low, high, 0, 0, env)
+}
+
+fn direction(round: Round, env: &FpEnv) -> Rounding {
+    match round {
+        Round::NearestEven => Rounding::NearestEven,
+        Round::Up => Rounding::Up,
+        Round::Down => Rounding::Down,
+        Round::Zero => Rounding::Zero,
+        Round::NearestAway => Rounding::NearestAway,
+        Round::Odd => Rounding::Odd,
+        Round::Current => env.rounding,
+    }
 }
 
 /// Floating point of `1 << es` bytes in the low bits of `a`, times 2^fbits, to an integer of `width` (8 to 64) bits, zero-extended.
 pub fn to_int(es: u8, a: u64, signed: bool, round: Round, width: u32, fbits: u8, env: &mut FpEnv) -> u64 {
-    let _ = (es, a, signed, round, width, fbits, env);
-    unimplemented!()
+    soft::to_int(Format::of(es), a, signed, direction(round, env), width, fbits, env)
 }
 
 /// The low `width` bits of `s` as an integer, divided by 2^fbits, to floating point of `1 << es` bytes, rounded in the current mode.
 pub fn from_int(es: u8, s: u64, signed: bool, width: u32, fbits: u8, env: &mut FpEnv) -> u64 {
-    let _ = (es, s, signed, width, fbits, env);
-    unimplemented!()
+    soft::from_int(Format::of(es), s, signed, width, fbits, env)
 }
 
 /// NZCV (bits 3 to 0) of the comparison: less 1000, equal 0110, greater 0010, unordered 0011. `signaling` raises Invalid for any NaN.
 pub fn compare(es: u8, a: u64, b: u64, signaling: bool, env: &mut FpEnv) -> u8 {
-    let _ = (es, a, b, signaling, env);
-    unimplemented!()
+    use core::cmp::Ordering::*;
+    match soft::compare(Format::of(es), a, b, signaling, env) {
+        Some(Less) => 0b1000,
+        Some(Equal) => 0b0110,
+        Some(Greater) => 0b0010,
+        None => 0b0011,
+    }
 }
