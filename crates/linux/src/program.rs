@@ -4,29 +4,12 @@ use crate::abi::Abi;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// What the emulator's command line and environment ask for; carried over a direct exec.
-#[derive(Clone, Default, Debug)]
-pub struct Options {
-    /// Where absolute paths of the program loader (PT_INTERP) and of libraries are looked up first (-L).
-    pub prefix: Option<Vec<u8>>,
-    /// Stack size (-s); `None`: the kernel's stack within RLIMIT_STACK.
-    pub stack_size: Option<u64>,
-    /// What uname tells as release (-r).
-    pub uname_release: Option<Vec<u8>>,
-    /// Whether system calls are traced on stderr (-strace).
-    pub strace: bool,
-    /// File that traces go to (-D), `%d` replaced by the process id.
-    pub log_file: Option<Vec<u8>>,
-}
-
 /// The running program.
 pub struct Program {
     /// Its ABI.
     pub abi: &'static dyn Abi,
     /// The ABI of an ELF `e_machine`: the registry of guests.
     pub abi_of: fn(u16) -> Option<&'static dyn Abi>,
-    /// Options in force.
-    pub options: Options,
     /// Path of the executable file as it was named.
     pub path: Vec<u8>,
     /// Address of the signal trampoline in the vDSO.

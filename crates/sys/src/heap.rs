@@ -5,12 +5,11 @@
 //! futex lock guards it all. Whoever forks holds the lock across the fork ([`lock_for_fork`]), so that the child, which has only the forking thread, never
 //! finds it held by a thread that is gone. A signal handler must not allocate.
 
-use crate::raw::general::{__NR_futex, __NR_madvise, __NR_mmap};
+use crate::raw::general::{__NR_madvise, __NR_mmap};
+use crate::{Mutex, MutexGuard};
 use crate::{args6, raw_syscall};
 use core::alloc::{GlobalAlloc, Layout};
-use core::cell::UnsafeCell;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 /// First address of the arena; the entry point maps the first [`FIRST`] bytes together with the emulator's stack.
 pub const ARENA: u64 = 0x7000_1000_0000;
@@ -29,11 +28,11 @@ const CLASSES: usize = 7 + 33 * 4;
 
 /// The allocator. There is one, the emulator's `#[global_allocator]`.
 pub struct Heap {
-    lock: AtomicU32,
-    inner: UnsafeCell<Inner>,
+    inner: Mutex<Inner>,
 }
 
-struct Inner {
+/// Lists and arena.
+pub(crate) struct Inner {
     free: [*mut Block; CLASSES],
     /// Next byte never handed out.
     next: u64,
@@ -45,8 +44,8 @@ struct Block {
     next: *mut Block,
 }
 
-// SAFETY: `inner` is only touched while `lock` is held.
-unsafe impl Sync for Heap {}
+// SAFETY: the blocks on the lists belong to nobody else.
+unsafe impl Send for Inner {}
 
 /// Class and block size for a request. Blocks aligned to more than [`MIN`] are powers of two, cut at multiples of their size.
 fn class_of(layout: Layout) -> Option<(usize, usize)> {
@@ -72,57 +71,21 @@ fn class_of(layout: Layout) -> Option<(usize, usize)> {
 impl Heap {
     /// An empty heap whose first [`FIRST`] bytes at [`ARENA`] are mapped by the entry point.
     pub const fn new() -> Heap {
-        Heap {
-            lock: AtomicU32::new(0),
-            inner: UnsafeCell::new(Inner { free: [null_mut(); CLASSES], next: ARENA, end: ARENA + FIRST }),
-        }
-    }
-
-    /// Takes the lock; to be followed by [`Heap::unlock`] in the same thread (after a fork: in parent and child).
-    pub fn lock(&self) {
-        // 0 free, 1 held, 2 held and waited for (Drepper, "Futexes are tricky", mutex 2).
-        let Err(mut seen) = self.lock.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed) else {
-            return;
-        };
-        for _ in 0..100 {
-            if seen == 0 {
-                break;
-            }
-            core::hint::spin_loop();
-            seen = self.lock.load(Ordering::Relaxed);
-        }
-        while self.lock.swap(2, Ordering::Acquire) != 0 {
-            const FUTEX_WAIT_PRIVATE: u64 = 128;
-            // SAFETY: waits on our own word.
-            unsafe { raw_syscall(__NR_futex, args6(&[self.lock.as_ptr() as u64, FUTEX_WAIT_PRIVATE, 2])) };
-        }
-    }
-
-    /// Gives the lock back.
-    pub fn unlock(&self) {
-        if self.lock.swap(0, Ordering::Release) == 2 {
-            const FUTEX_WAKE_PRIVATE: u64 = 129;
-            // SAFETY: wakes waiters on our own word.
-            unsafe { raw_syscall(__NR_futex, args6(&[self.lock.as_ptr() as u64, FUTEX_WAKE_PRIVATE, 1])) };
-        }
+        Heap { inner: Mutex::new(Inner { free: [null_mut(); CLASSES], next: ARENA, end: ARENA + FIRST }) }
     }
 
     /// A block and whether its bytes are known to be zero.
     fn take(&self, layout: Layout) -> (*mut u8, bool) {
         let Some((class, size)) = class_of(layout) else { return (null_mut(), false) };
-        self.lock();
-        // SAFETY: the lock is held.
-        let inner = unsafe { &mut *self.inner.get() };
+        let mut inner = self.inner.lock();
         let head = inner.free[class];
-        let out = if head.is_null() {
+        if head.is_null() {
             (inner.cut(size), true)
         } else {
             // SAFETY: blocks on a list are ours and hold a link in their first bytes.
             inner.free[class] = unsafe { (*head).next };
             (head.cast::<u8>(), false)
-        };
-        self.unlock();
-        out
+        }
     }
 }
 
@@ -175,15 +138,11 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: the block is free and ours; its pages read as zero afterwards.
             unsafe { raw_syscall(__NR_madvise, args6(&[from, to - from, MADV_DONTNEED])) };
         }
-        self.lock();
-        // SAFETY: the lock is held, and the block is ours again.
-        unsafe {
-            let inner = &mut *self.inner.get();
-            let block = ptr.cast::<Block>();
-            (*block).next = inner.free[class];
-            inner.free[class] = block;
-        }
-        self.unlock();
+        let mut inner = self.inner.lock();
+        let block = ptr.cast::<Block>();
+        // SAFETY: the block is ours again.
+        unsafe { (*block).next = inner.free[class] };
+        inner.free[class] = block;
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
@@ -225,21 +184,13 @@ pub unsafe fn install(heap: &'static Heap) {
     unsafe { INSTALLED = Some(heap) };
 }
 
-/// Holds the heap's lock across a fork: call before, and [`unlock_after_fork`] in parent and child after it. Not needed for children
-/// that share memory (vfork, threads).
-pub fn lock_for_fork() {
-    // SAFETY: written once before there were threads.
-    if let Some(heap) = unsafe { INSTALLED } {
-        heap.lock();
-    }
-}
+/// Keeps the heap's lock while it lives.
+pub struct ForkGuard(#[allow(dead_code)] Option<MutexGuard<'static, Inner>>);
 
-/// See [`lock_for_fork`].
-pub fn unlock_after_fork() {
+/// Held across a fork, by parent and child until after it. Not needed for children that share memory (vfork, threads).
+pub fn lock_for_fork() -> ForkGuard {
     // SAFETY: written once before there were threads.
-    if let Some(heap) = unsafe { INSTALLED } {
-        heap.unlock();
-    }
+    ForkGuard(unsafe { INSTALLED }.map(|heap| heap.inner.lock()))
 }
 
 #[cfg(test)]
