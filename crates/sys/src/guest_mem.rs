@@ -37,14 +37,15 @@ pub struct MemFault {
     pub addr: u64,
 }
 
-/// Called from the handler of SIGSEGV and SIGBUS: if the fault at `pc` happened in a guest copy, returns what the
+/// Called from the handler of SIGSEGV and SIGBUS: if the fault at `pc` happened in a guest copy or another access of this crate, returns what the
 /// interrupted context must become: (rip, rdx, rax) = (continuation, fault address, signo << 32 | code).
 pub fn fixup(pc: u64, fault: MemFault) -> Option<(u64, u64, u64)> {
-    (pc == anyarch_guest_copy_fault as *const () as u64).then_some((
-        anyarch_guest_copy_done as *const () as u64,
-        fault.addr,
-        (fault.signo as u64) << 32 | fault.code as u32 as u64,
-    ))
+    let next = if pc == anyarch_guest_copy_fault as *const () as u64 {
+        anyarch_guest_copy_done as *const () as u64
+    } else {
+        crate::guest_atomic::continuation(pc)?
+    };
+    Some((next, fault.addr, (fault.signo as u64) << 32 | fault.code as u32 as u64))
 }
 
 /// Copies `len` bytes where either side may be guest memory.
