@@ -1,6 +1,16 @@
 //! The reference interpreter: plays the operation vocabulary on a [`Cpu`] at once.
+//!
+//! It is written from the documentation in [`crate::ops`] to be obviously right, and is what the translator is
+//! compared with. One [`Interp`] plays one guest instruction. A fault ends the instruction: whatever operations
+//! follow in it do nothing, so that the state is as precise as the order of the semantics makes it.
 
-use crate::state::Cpu;
+use crate::fp::FOp;
+use crate::ops::*;
+use crate::state::{Cpu, Fault};
+use crate::vec::VOp;
+use crate::{fp, vec};
+use anyarch_sys::MemFault;
+use core::sync::atomic::{Ordering, fence};
 
 /// Plays one guest instruction. After the semantics ran, `outcome` says how it ended.
 pub struct Interp<'a> {
@@ -21,4 +31,796 @@ pub enum Outcome {
     Syscall,
     /// `cpu.fault` says how; the state is that before the instruction.
     Fault,
+}
+
+const SIGILL: i32 = 4;
+const SIGTRAP: i32 = 5;
+const SIGBUS: i32 = 7;
+const ILL_ILLOPC: i32 = 1;
+const TRAP_BRKPT: i32 = 1;
+const BUS_ADRALN: i32 = 1;
+
+impl Interp<'_> {
+    /// Ends the instruction with a fault.
+    pub fn fault(&mut self, fault: Fault) {
+        if self.outcome == Outcome::Next {
+            self.cpu.fault = fault;
+            self.outcome = Outcome::Fault;
+        }
+    }
+
+    fn mem<T>(&mut self, result: Result<T, MemFault>, write: bool) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(MemFault { signo, code, addr }) => {
+                self.fault(Fault { signo, code, addr, write });
+                None
+            }
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.outcome != Outcome::Next
+    }
+
+    fn r(&self, r: R) -> u64 {
+        if r == R::ZERO { 0 } else { self.cpu.gpr[r.0 as usize] }
+    }
+
+    fn rw(&self, w: W, r: R) -> u64 {
+        trunc(w, self.r(r))
+    }
+
+    fn set(&mut self, w: W, d: R, value: u64) {
+        if d != R::ZERO && !self.ended() {
+            self.cpu.gpr[d.0 as usize] = trunc(w, value);
+        }
+    }
+
+    fn v(&self, v: V) -> u128 {
+        self.cpu.vec[v.0 as usize]
+    }
+
+    fn set_v(&mut self, d: V, value: u128) {
+        if !self.ended() {
+            self.cpu.vec[d.0 as usize] = value;
+        }
+    }
+
+    fn set_flags(&mut self, nzcv: u8) {
+        if !self.ended() {
+            self.cpu.set_nzcv(nzcv);
+        }
+    }
+
+    fn carry(&self) -> bool {
+        self.cpu.nzcv() & 2 != 0
+    }
+
+    fn go(&mut self, target: u64) {
+        if !self.ended() {
+            self.next_pc = target;
+        }
+    }
+
+    fn src(&self, w: W, s: Src) -> u64 {
+        match s {
+            Src::Reg(r) => self.rw(w, r),
+            Src::Imm(value) => trunc(w, value),
+            Src::Shifted(r, op, n) => shifted(w, op, self.r(r), n as u32),
+            Src::Extended(r, ext, n) => trunc(w, extended(ext, self.r(r)) << n),
+        }
+    }
+
+    fn addr(&self, a: Addr) -> u64 {
+        match a {
+            Addr::Base(r, offset) => self.r(r).wrapping_add(offset as u64),
+            Addr::Index(base, index, ext, n) => self.r(base).wrapping_add(extended(ext, self.r(index)) << n),
+            Addr::Abs(addr) => addr,
+        }
+    }
+
+    /// Whether an atomic access at `addr` may go on; a misaligned one is an alignment fault.
+    fn aligned(&mut self, addr: u64, bytes: u32) -> bool {
+        if !addr.is_multiple_of(bytes as u64) {
+            self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write: false });
+        }
+        !self.ended()
+    }
+
+    /// Compare and swap; the old value.
+    fn exchange(&mut self, addr: u64, bytes: u32, expected: u128, new: u128) -> Option<u128> {
+        if !self.aligned(addr, bytes) {
+            return None;
+        }
+        let old = if bytes == 16 {
+            anyarch_sys::compare_exchange16(addr, expected, new)
+        } else {
+            anyarch_sys::compare_exchange(addr, bytes, expected as u64, new as u64).map(u128::from)
+        };
+        self.mem(old, true)
+    }
+
+    /// A pair of registers as one value, the first in the low part.
+    fn pair(&self, size: Size, r: [R; 2]) -> u128 {
+        let bits = size.bytes() * 8;
+        let mask = u64::MAX >> (64 - bits);
+        (self.r(r[0]) & mask) as u128 | ((self.r(r[1]) & mask) as u128) << bits
+    }
+
+    fn set_pair(&mut self, size: Size, r: [R; 2], value: u128) {
+        let bits = size.bytes() * 8;
+        let mask = u64::MAX >> (64 - bits);
+        self.set(W::W64, r[0], value as u64 & mask);
+        self.set(W::W64, r[1], (value >> bits) as u64 & mask);
+    }
+
+    /// Loads up to 16 bytes exclusively; the value.
+    fn load_monitor(&mut self, bytes: u32, addr: R) -> Option<u128> {
+        let addr = self.r(addr);
+        if self.ended() || !self.aligned(addr, bytes) {
+            return None;
+        }
+        let value = if bytes == 16 {
+            let mut out = [0; 16];
+            self.mem(anyarch_sys::load_bytes(addr, &mut out), false)?;
+            u128::from_le_bytes(out)
+        } else {
+            self.mem(anyarch_sys::load_once(addr, bytes), false)? as u128
+        };
+        self.cpu.excl_addr = addr;
+        self.cpu.excl_value = [value as u64, (value >> 64) as u64];
+        Some(value)
+    }
+
+    /// Stores up to 16 bytes exclusively; whether that failed.
+    fn store_monitor(&mut self, bytes: u32, status: R, addr: R, new: u128) {
+        let addr = self.r(addr);
+        if self.ended() || !self.aligned(addr, bytes) {
+            return;
+        }
+        let mut failed = 1;
+        if addr == self.cpu.excl_addr {
+            let mask = u128::MAX >> (128 - 8 * bytes);
+            let [low, high] = self.cpu.excl_value;
+            let expected = (low as u128 | (high as u128) << 64) & mask;
+            let Some(old) = self.exchange(addr, bytes, expected, new) else { return };
+            failed = (old != expected) as u64;
+        }
+        self.cpu.excl_addr = u64::MAX;
+        self.set(W::W64, status, failed);
+    }
+
+    fn fp_nzcv(&mut self, signaling: bool, es: u8, a: V, b: Option<V>) -> u8 {
+        let mask = low_bytes(1 << es);
+        let (a, b) = ((self.v(a) & mask) as u64, b.map_or(0, |b| (self.v(b) & mask) as u64));
+        fp::compare(es, a, b, signaling, &mut self.cpu.fp)
+    }
+}
+
+fn trunc(w: W, value: u64) -> u64 {
+    match w {
+        W::W32 => value as u32 as u64,
+        W::W64 => value,
+    }
+}
+
+/// The value at the width, as a signed number.
+fn signed(w: W, value: u64) -> i64 {
+    match w {
+        W::W32 => value as i32 as i64,
+        W::W64 => value as i64,
+    }
+}
+
+fn shifted(w: W, op: Shift, value: u64, n: u32) -> u64 {
+    match w {
+        W::W32 => {
+            let v = value as u32;
+            (match op {
+                Shift::Lsl => v.wrapping_shl(n),
+                Shift::Lsr => v.wrapping_shr(n),
+                Shift::Asr => (v as i32).wrapping_shr(n) as u32,
+                Shift::Ror => v.rotate_right(n & 31),
+            }) as u64
+        }
+        W::W64 => match op {
+            Shift::Lsl => value.wrapping_shl(n),
+            Shift::Lsr => value.wrapping_shr(n),
+            Shift::Asr => (value as i64).wrapping_shr(n) as u64,
+            Shift::Ror => value.rotate_right(n & 63),
+        },
+    }
+}
+
+fn extended(ext: Ext, value: u64) -> u64 {
+    match ext {
+        Ext::U8 => value as u8 as u64,
+        Ext::U16 => value as u16 as u64,
+        Ext::U32 => value as u32 as u64,
+        Ext::X64 => value,
+        Ext::S8 => value as i8 as u64,
+        Ext::S16 => value as i16 as u64,
+        Ext::S32 => value as i32 as u64,
+    }
+}
+
+/// a + b + carry and its NZCV.
+fn add_flags(w: W, a: u64, b: u64, carry: bool) -> (u64, u8) {
+    let (a, b) = (trunc(w, a), trunc(w, b));
+    let wide = a as u128 + b as u128 + carry as u128;
+    let result = trunc(w, wide as u64);
+    let overflow = signed(w, a) as i128 + signed(w, b) as i128 + carry as i128 != signed(w, result) as i128;
+    (result, nz(w, result) | ((wide != result as u128) as u8) << 1 | overflow as u8)
+}
+
+fn nz(w: W, result: u64) -> u8 {
+    ((signed(w, result) < 0) as u8) << 3 | ((trunc(w, result) == 0) as u8) << 2
+}
+
+fn alu(op: Alu, a: u64, b: u64) -> u64 {
+    match op {
+        Alu::Add => a.wrapping_add(b),
+        Alu::Sub => a.wrapping_sub(b),
+        Alu::And => a & b,
+        Alu::Or => a | b,
+        Alu::Xor => a ^ b,
+        Alu::AndNot => a & !b,
+        Alu::OrNot => a | !b,
+        Alu::XorNot => a ^ !b,
+    }
+}
+
+/// `len` low bits of `value`, extended to 64.
+fn field(sign: bool, value: u64, len: u32) -> u64 {
+    let up = 64 - len;
+    if sign { ((value << up) as i64 >> up) as u64 } else { value << up >> up }
+}
+
+fn low_bytes(bytes: u32) -> u128 {
+    if bytes == 0 { 0 } else { u128::MAX >> (128 - 8 * bytes) }
+}
+
+fn crc(castagnoli: bool, bytes: u32, mut crc: u32, value: u64) -> u32 {
+    let polynomial = if castagnoli { 0x82f6_3b78 } else { 0xedb8_8320 };
+    for i in 0..bytes * 8 {
+        let bit = crc & 1 ^ (value >> i) as u32 & 1;
+        crc = crc >> 1 ^ polynomial * bit;
+    }
+    crc
+}
+
+impl Ops for Interp<'_> {
+    fn mov(&mut self, w: W, d: R, s: Src) {
+        let value = self.src(w, s);
+        self.set(w, d, value);
+    }
+
+    fn mov_addr(&mut self, d: R, target: u64) {
+        self.set(W::W64, d, target);
+    }
+
+    fn alu(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
+        let value = alu(op, self.rw(w, a), self.src(w, b));
+        self.set(w, d, value);
+    }
+
+    fn alu_flags(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
+        let (a, b) = (self.rw(w, a), self.src(w, b));
+        let (value, nzcv) = match op {
+            Alu::Add => add_flags(w, a, b, false),
+            Alu::Sub => add_flags(w, a, !b, true),
+            _ => {
+                let value = alu(op, a, b);
+                (value, nz(w, value))
+            }
+        };
+        self.set(w, d, value);
+        self.set_flags(nzcv);
+    }
+
+    fn add_carry(&mut self, sub: bool, flags: bool, w: W, d: R, a: R, b: R) {
+        let b = self.rw(w, b);
+        let (value, nzcv) = add_flags(w, self.rw(w, a), if sub { !b } else { b }, self.carry());
+        self.set(w, d, value);
+        if flags {
+            self.set_flags(nzcv);
+        }
+    }
+
+    fn shift(&mut self, op: Shift, w: W, d: R, a: R, b: Src) {
+        let n = self.src(w, b) as u32 % w.bits();
+        let value = shifted(w, op, self.r(a), n);
+        self.set(w, d, value);
+    }
+
+    fn extract(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8) {
+        let value = field(signed, self.r(a) >> lsb, len as u32);
+        self.set(w, d, value);
+    }
+
+    fn extract_shl(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8) {
+        let value = field(signed, self.r(a), len as u32) << lsb;
+        self.set(w, d, value);
+    }
+
+    fn insert(&mut self, w: W, d: R, a: R, lsb: u8, len: u8) {
+        let mask = field(false, u64::MAX, len as u32) << lsb;
+        let value = self.r(d) & !mask | self.r(a) << lsb & mask;
+        self.set(w, d, value);
+    }
+
+    fn extract_pair(&mut self, w: W, d: R, hi: R, lo: R, lsb: u8) {
+        let both = (self.rw(w, hi) as u128) << w.bits() | self.rw(w, lo) as u128;
+        self.set(w, d, (both >> lsb) as u64);
+    }
+
+    fn unary(&mut self, op: Unary, w: W, d: R, a: R) {
+        let v = self.rw(w, a);
+        let unused = 64 - w.bits();
+        let value = match op {
+            Unary::Clz => v.leading_zeros() - unused,
+            Unary::Cls => {
+                let s = signed(w, v);
+                (s ^ s >> 63).leading_zeros() - unused - 1
+            }
+            Unary::Ctz => v.trailing_zeros().min(w.bits()),
+            Unary::Popcount => v.count_ones(),
+            Unary::Rbit => return self.set(W::W64, d, v.reverse_bits() >> unused),
+            Unary::Rev16 => {
+                let m = 0x00ff_00ff_00ff_00ff;
+                return self.set(W::W64, d, (v & m) << 8 | v >> 8 & m);
+            }
+            Unary::Rev32 => return self.set(W::W64, d, v.swap_bytes().rotate_left(32)),
+            Unary::Rev64 => return self.set(W::W64, d, v.swap_bytes()),
+        };
+        self.set(w, d, value as u64);
+    }
+
+    fn mul(&mut self, op: Mul, d: R, a: R, b: R, acc: R) {
+        let (a, b, acc) = (self.r(a), self.r(b), self.r(acc));
+        let u32s = (a as u32 as u64).wrapping_mul(b as u32 as u64);
+        let s32s = (a as i32 as i64).wrapping_mul(b as i32 as i64) as u64;
+        let (w, value) = match op {
+            Mul::Add(w) => (w, acc.wrapping_add(a.wrapping_mul(b))),
+            Mul::Sub(w) => (w, acc.wrapping_sub(a.wrapping_mul(b))),
+            Mul::AddU32 => (W::W64, acc.wrapping_add(u32s)),
+            Mul::SubU32 => (W::W64, acc.wrapping_sub(u32s)),
+            Mul::AddS32 => (W::W64, acc.wrapping_add(s32s)),
+            Mul::SubS32 => (W::W64, acc.wrapping_sub(s32s)),
+            Mul::HighU => (W::W64, ((a as u128 * b as u128) >> 64) as u64),
+            Mul::HighS => (W::W64, ((a as i64 as i128 * b as i64 as i128) >> 64) as u64),
+        };
+        self.set(w, d, value);
+    }
+
+    fn div(&mut self, sign: bool, zero: DivZero, w: W, d: R, a: R, b: R) {
+        let (a, b) = (self.rw(w, a), self.rw(w, b));
+        let value = if b == 0 {
+            match zero {
+                DivZero::Zero => 0,
+                DivZero::Ones => u64::MAX,
+            }
+        } else if sign {
+            signed(w, a).wrapping_div(signed(w, b)) as u64
+        } else {
+            a / b
+        };
+        self.set(w, d, value);
+    }
+
+    fn rem(&mut self, sign: bool, w: W, d: R, a: R, b: R) {
+        let (a, b) = (self.rw(w, a), self.rw(w, b));
+        let value = if b == 0 {
+            a
+        } else if sign {
+            signed(w, a).wrapping_rem(signed(w, b)) as u64
+        } else {
+            a % b
+        };
+        self.set(w, d, value);
+    }
+
+    fn select(&mut self, c: Cond, w: W, d: R, a: R, b: R, sel: Sel) {
+        let b = self.r(b);
+        let value = if c.holds(self.cpu.nzcv()) {
+            self.r(a)
+        } else {
+            match sel {
+                Sel::Plain => b,
+                Sel::Inc => b.wrapping_add(1),
+                Sel::Not => !b,
+                Sel::Neg => b.wrapping_neg(),
+            }
+        };
+        self.set(w, d, value);
+    }
+
+    fn cond_compare(&mut self, c: Cond, sub: bool, w: W, a: R, b: Src, nzcv: u8) {
+        let nzcv = if c.holds(self.cpu.nzcv()) {
+            let b = self.src(w, b);
+            add_flags(w, self.r(a), if sub { !b } else { b }, sub).1
+        } else {
+            nzcv
+        };
+        self.set_flags(nzcv);
+    }
+
+    fn set_cmp(&mut self, cmp: Cmp, d: R, a: R, b: Src) {
+        let value = compare(cmp, self.r(a), self.src(W::W64, b));
+        self.set(W::W64, d, value as u64);
+    }
+
+    fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R) {
+        let value = crc(castagnoli, size.bytes(), self.r(a) as u32, self.r(b));
+        self.set(W::W32, d, value as u64);
+    }
+
+    fn read_flags(&mut self, d: R) {
+        let value = (self.cpu.nzcv() as u64) << 28;
+        self.set(W::W64, d, value);
+    }
+
+    fn write_flags(&mut self, s: R) {
+        let value = self.r(s);
+        self.set_flags((value >> 28 & 15) as u8);
+    }
+
+    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order) {
+        if self.ended() {
+            return;
+        }
+        let result = anyarch_sys::load_once(self.addr(a), size.bytes());
+        let Some(value) = self.mem(result, false) else { return };
+        if order != Order::Plain {
+            fence(Ordering::SeqCst);
+        }
+        let sign = field(true, value, size.bytes() * 8);
+        match ext {
+            LoadExt::Zero => self.set(W::W64, d, value),
+            LoadExt::Sign32 => self.set(W::W32, d, sign),
+            LoadExt::Sign64 => self.set(W::W64, d, sign),
+        }
+    }
+
+    fn store(&mut self, size: Size, s: R, a: Addr, order: Order) {
+        if self.ended() {
+            return;
+        }
+        let result = anyarch_sys::store_once(self.addr(a), size.bytes(), self.r(s));
+        self.mem(result, true);
+        if order != Order::Plain {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn vload(&mut self, bytes: u8, d: V, a: Addr) {
+        if self.ended() {
+            return;
+        }
+        let addr = self.addr(a);
+        let value = if bytes == 16 {
+            let mut out = [0; 16];
+            let result = anyarch_sys::load_bytes(addr, &mut out);
+            self.mem(result, false).map(|()| u128::from_le_bytes(out))
+        } else {
+            self.mem(anyarch_sys::load_once(addr, bytes as u32), false).map(u128::from)
+        };
+        if let Some(value) = value {
+            self.set_v(d, value);
+        }
+    }
+
+    fn vstore(&mut self, bytes: u8, s: V, a: Addr) {
+        if self.ended() {
+            return;
+        }
+        let (addr, value) = (self.addr(a), self.v(s));
+        let result = if bytes == 16 {
+            anyarch_sys::store_bytes(addr, &value.to_le_bytes())
+        } else {
+            anyarch_sys::store_once(addr, bytes as u32, value as u64)
+        };
+        self.mem(result, true);
+    }
+
+    fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R) {
+        let (addr, s, bytes) = (self.r(addr), self.r(s), size.bytes());
+        if self.ended() || !self.aligned(addr, bytes) {
+            return;
+        }
+        let result = anyarch_sys::load_once(addr, bytes);
+        let Some(mut old) = self.mem(result, true) else { return };
+        loop {
+            let sign = |v: u64| field(true, v, bytes * 8) as i64;
+            let zero = |v: u64| field(false, v, bytes * 8);
+            let new = match op {
+                Rmw::Add => old.wrapping_add(s),
+                Rmw::AndNot => old & !s,
+                Rmw::And => old & s,
+                Rmw::Xor => old ^ s,
+                Rmw::Or => old | s,
+                Rmw::MaxS => sign(old).max(sign(s)) as u64,
+                Rmw::MinS => sign(old).min(sign(s)) as u64,
+                Rmw::MaxU => old.max(zero(s)),
+                Rmw::MinU => old.min(zero(s)),
+                Rmw::Swap => s,
+            };
+            let Some(seen) = self.exchange(addr, bytes, old as u128, new as u128) else { return };
+            if seen as u64 == old {
+                return self.set(W::W64, d, old);
+            }
+            old = seen as u64;
+        }
+    }
+
+    fn cas(&mut self, size: Size, expected: R, new: R, addr: R) {
+        let (addr, old, new) = (self.r(addr), self.r(expected), self.r(new));
+        if !self.ended()
+            && let Some(old) = self.exchange(addr, size.bytes(), old as u128, new as u128)
+        {
+            self.set(W::W64, expected, old as u64);
+        }
+    }
+
+    fn cas_pair(&mut self, size: Size, expected: [R; 2], new: [R; 2], addr: R) {
+        let (addr, old, new) = (self.r(addr), self.pair(size, expected), self.pair(size, new));
+        if !self.ended()
+            && let Some(old) = self.exchange(addr, size.bytes() * 2, old, new)
+        {
+            self.set_pair(size, expected, old);
+        }
+    }
+
+    fn load_exclusive(&mut self, size: Size, d: R, addr: R) {
+        if let Some(value) = self.load_monitor(size.bytes(), addr) {
+            self.set(W::W64, d, value as u64);
+        }
+    }
+
+    fn load_exclusive_pair(&mut self, size: Size, d: [R; 2], addr: R) {
+        if let Some(value) = self.load_monitor(size.bytes() * 2, addr) {
+            self.set_pair(size, d, value);
+        }
+    }
+
+    fn store_exclusive(&mut self, size: Size, status: R, s: R, addr: R) {
+        self.store_monitor(size.bytes(), status, addr, self.r(s) as u128);
+    }
+
+    fn store_exclusive_pair(&mut self, size: Size, status: R, s: [R; 2], addr: R) {
+        self.store_monitor(size.bytes() * 2, status, addr, self.pair(size, s));
+    }
+
+    fn clear_exclusive(&mut self) {
+        if !self.ended() {
+            self.cpu.excl_addr = u64::MAX;
+        }
+    }
+
+    fn barrier(&mut self, _: Barrier) {
+        fence(Ordering::SeqCst);
+    }
+
+    fn jump(&mut self, target: u64) {
+        self.go(target);
+    }
+
+    fn branch(&mut self, c: Cond, target: u64) {
+        if c.holds(self.cpu.nzcv()) {
+            self.go(target);
+        }
+    }
+
+    fn branch_zero(&mut self, nonzero: bool, w: W, r: R, target: u64) {
+        if (self.rw(w, r) != 0) == nonzero {
+            self.go(target);
+        }
+    }
+
+    fn branch_bit(&mut self, set: bool, r: R, bit: u8, target: u64) {
+        if (self.r(r) >> bit & 1 != 0) == set {
+            self.go(target);
+        }
+    }
+
+    fn branch_cmp(&mut self, cmp: Cmp, a: R, b: R, target: u64) {
+        if compare(cmp, self.r(a), self.r(b)) {
+            self.go(target);
+        }
+    }
+
+    fn call(&mut self, link: R, target: u64) {
+        let next = self.next_pc;
+        self.set(W::W64, link, next);
+        self.go(target);
+    }
+
+    fn jump_reg(&mut self, r: R) {
+        self.go(self.r(r));
+    }
+
+    fn call_reg(&mut self, link: R, r: R) {
+        let (target, next) = (self.r(r), self.next_pc);
+        self.set(W::W64, link, next);
+        self.go(target);
+    }
+
+    fn ret(&mut self, r: R) {
+        self.go(self.r(r));
+    }
+
+    fn syscall(&mut self) {
+        if !self.ended() {
+            self.outcome = Outcome::Syscall;
+        }
+    }
+
+    fn trap(&mut self, t: Trap) {
+        let (signo, code) = match t {
+            Trap::Undefined => (SIGILL, ILL_ILLOPC),
+            Trap::Breakpoint(_) => (SIGTRAP, TRAP_BRKPT),
+        };
+        let addr = self.cpu.pc;
+        self.fault(Fault { signo, code, addr, write: false });
+    }
+
+    fn helper(&mut self, f: Helper, arg: u64) {
+        if self.ended() {
+            return;
+        }
+        let pc = self.cpu.pc;
+        match f(self.cpu, arg) {
+            HelperExit::Continue | HelperExit::Resync => {}
+            HelperExit::Fault => self.outcome = Outcome::Fault,
+            HelperExit::Jump => self.next_pc = self.cpu.pc,
+        }
+        self.cpu.pc = pc;
+    }
+
+    fn vec(&mut self, op: VOp, args: VArgs) {
+        if self.ended() {
+            return;
+        }
+        let (a, b, c) = (self.v(args.a), self.v(args.b), self.v(args.c));
+        let value = vec::eval(op, &args, a, b, c, &mut self.cpu.fp.saturated);
+        self.set_v(args.d, value);
+    }
+
+    fn fp(&mut self, op: FOp, args: VArgs) {
+        if self.ended() {
+            return;
+        }
+        let (a, b, c) = (self.v(args.a), self.v(args.b), self.v(args.c));
+        let value = fp::eval(op, &args, a, b, c, &mut self.cpu.fp);
+        self.set_v(args.d, value);
+    }
+
+    fn vget(&mut self, signed: bool, w: W, d: R, a: V, es: u8, idx: u8) {
+        let bits = 8u32 << es;
+        let value = field(signed, (self.v(a) >> (idx as u32 * bits)) as u64, bits);
+        self.set(w, d, value);
+    }
+
+    fn vset(&mut self, d: V, es: u8, idx: u8, s: R) {
+        let (mask, at) = (low_bytes(1 << es), (8u32 << es) * idx as u32);
+        let value = self.v(d) & !(mask << at) | (self.r(s) as u128 & mask) << at;
+        self.set_v(d, value);
+    }
+
+    fn vfrom(&mut self, d: V, es: u8, s: R) {
+        let value = self.r(s) as u128 & low_bytes(1 << es);
+        self.set_v(d, value);
+    }
+
+    fn vdup(&mut self, d: V, es: u8, bytes: u8, s: R) {
+        let (lane, mut value) = (self.r(s) as u128 & low_bytes(1 << es), 0);
+        for i in 0..16u32 >> es {
+            value |= lane << ((8u32 << es) * i);
+        }
+        self.set_v(d, value & low_bytes(bytes as u32));
+    }
+
+    fn vconst(&mut self, d: V, value: u128) {
+        self.set_v(d, value);
+    }
+
+    fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {
+        let (old, idx) = (self.v(d).to_le_bytes(), self.v(idx).to_le_bytes());
+        let mut out = [0; 16];
+        for i in 0..bytes as usize {
+            let (register, byte) = (idx[i] / 16, idx[i] % 16);
+            out[i] = if register < n {
+                self.v(V((first.0 + register) % 32)).to_le_bytes()[byte as usize]
+            } else if keep {
+                old[i]
+            } else {
+                0
+            };
+        }
+        self.set_v(d, u128::from_le_bytes(out));
+    }
+
+    fn vload_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
+        if self.ended() {
+            return;
+        }
+        let (n, lane, bytes) = (n as usize, 1usize << es, bytes as usize);
+        let mut memory = [0; 64];
+        let result = anyarch_sys::load_bytes(self.r(addr), &mut memory[..n * bytes]);
+        if self.mem(result, false).is_none() {
+            return;
+        }
+        for r in 0..n {
+            let mut out = [0; 16];
+            for i in (0..bytes).step_by(lane) {
+                out[i..i + lane].copy_from_slice(&memory[i * n + r * lane..][..lane]);
+            }
+            self.set_v(V((first.0 + r as u8) % 32), u128::from_le_bytes(out));
+        }
+    }
+
+    fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
+        if self.ended() {
+            return;
+        }
+        let (n, lane, bytes) = (n as usize, 1usize << es, bytes as usize);
+        let mut memory = [0; 64];
+        for r in 0..n {
+            let value = self.v(V((first.0 + r as u8) % 32)).to_le_bytes();
+            for i in (0..bytes).step_by(lane) {
+                memory[i * n + r * lane..][..lane].copy_from_slice(&value[i..i + lane]);
+            }
+        }
+        let result = anyarch_sys::store_bytes(self.r(addr), &memory[..n * bytes]);
+        self.mem(result, true);
+    }
+
+    fn fp_to_int(&mut self, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
+        if self.ended() {
+            return;
+        }
+        let a = (self.v(a) & low_bytes(1 << es)) as u64;
+        let value = fp::to_int(es, a, signed, round, w.bits(), fbits, &mut self.cpu.fp);
+        self.set(w, d, value);
+    }
+
+    fn int_to_fp(&mut self, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
+        if self.ended() {
+            return;
+        }
+        let value = fp::from_int(es, self.r(s), signed, w.bits(), fbits, &mut self.cpu.fp);
+        self.set_v(d, value as u128);
+    }
+
+    fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>) {
+        if !self.ended() {
+            let nzcv = self.fp_nzcv(signaling, es, a, b);
+            self.set_flags(nzcv);
+        }
+    }
+
+    fn fp_cond_compare(&mut self, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8) {
+        if self.ended() {
+            return;
+        }
+        let nzcv = if c.holds(self.cpu.nzcv()) { self.fp_nzcv(signaling, es, a, Some(b)) } else { nzcv };
+        self.set_flags(nzcv);
+    }
+
+    fn fp_select(&mut self, c: Cond, es: u8, d: V, a: V, b: V) {
+        let value = self.v(if c.holds(self.cpu.nzcv()) { a } else { b });
+        self.set_v(d, value & low_bytes(1 << es));
+    }
+}
+
+fn compare(cmp: Cmp, a: u64, b: u64) -> bool {
+    match cmp {
+        Cmp::Eq => a == b,
+        Cmp::Ne => a != b,
+        Cmp::Lt => (a as i64) < b as i64,
+        Cmp::Ge => a as i64 >= b as i64,
+        Cmp::Ltu => a < b,
+        Cmp::Geu => a >= b,
+    }
 }
