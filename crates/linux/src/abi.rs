@@ -83,6 +83,10 @@ pub trait Abi: Sync {
     fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno>;
     /// Whether `struct epoll_event` is packed (12 bytes, as on x86-64) or padded to 16 bytes.
     fn epoll_event_packed(&self) -> bool;
+    /// Whether `struct semid64_ds` has the generic layout and not x86-64's.
+    fn semid_ds_generic(&self) -> bool {
+        true
+    }
     /// Builds the signal frame on the guest's stack and sets the CPU to enter the handler.
     ///
     /// # Errors

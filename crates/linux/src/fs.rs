@@ -1,139 +1,227 @@
-//! Files.
+//! Files: opening, closing, descriptors, `struct stat` and symbolic links.
+//!
+//! What differs from the host is the bits of open flags (converted by argument type where a row carries them directly), the
+//! layout of `struct stat`, and a few names in /proc that must show the guest (see [`crate::procfs`]). A descriptor that the emulator
+//! itself holds open is invisible to calls that close, replace or copy descriptors.
 
+use crate::dispatch::host_call;
+use crate::path::{self, AT_FDCWD, PATH_MAX};
 use crate::task::Task;
-use anyarch_sys::{Errno, SysResult};
+use crate::{exec, procfs};
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::{
+    __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_newfstatat, __NR_openat,
+    __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, O_CREAT, O_TRUNC, O_WRONLY,
+    stat as HostStat,
+};
+use anyarch_sys::{Errno, SysResult, args6, read_bytes, read_cstr, write_bytes};
+use core::mem::MaybeUninit;
+
+/// openat(2). The flags are the host's.
+///
+/// # Errors
+/// Any errno of openat.
+pub fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    open_with(task, args[1], args[2] as u32, |task, addr| {
+        host_call(task, __NR_openat, &args6(&[args[0], addr, args[2], args[3]]))
+    })
+}
+
+/// Opens the path at guest address `addr` by `open`, from the sysroot or the emulated /proc if it is there.
+fn open_with(
+    task: &mut Task,
+    addr: u64,
+    flags: u32,
+    open: impl FnOnce(&mut Task, u64) -> SysResult,
+) -> SysResult {
+    let path = read_cstr(addr, PATH_MAX)?;
+    let fd = match path::in_sysroot(&path) {
+        Some(instead) => open(task, instead.as_ptr() as u64)?,
+        None => open(task, addr)?,
+    };
+    procfs::open_hook(&path, flags, fd as i32).map(|fd| fd as u64)
+}
 
 /// open(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of openat.
 pub fn open(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// openat(2).
-///
-/// # Errors
-/// Any errno.
-pub fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// openat2(2).
-///
-/// # Errors
-/// Any errno.
-pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    openat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
 }
 
 /// creat(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of openat.
 pub fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    openat(task, args6(&[AT_FDCWD as u64, args[0], (O_CREAT | O_WRONLY | O_TRUNC) as u64, args[1]]))
 }
 
-/// readlink(2).
-///
-/// # Errors
-/// Any errno.
-pub fn readlink(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
+/// Size of the first version of `struct open_how`: flags, mode, resolve.
+const OPEN_HOW_SIZE: u64 = 24;
 
-/// readlinkat(2).
+/// openat2(2).
 ///
 /// # Errors
-/// Any errno.
-pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// stat(2).
-///
-/// # Errors
-/// Any errno.
-pub fn stat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// lstat(2).
-///
-/// # Errors
-/// Any errno.
-pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// fstat(2).
-///
-/// # Errors
-/// Any errno.
-pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// newfstatat(2).
-///
-/// # Errors
-/// Any errno.
-pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// fcntl(2).
-///
-/// # Errors
-/// Any errno.
-pub fn fcntl(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+/// Any errno of openat2.
+pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let (how_addr, size) = (args[2], args[3]);
+    if size < OPEN_HOW_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG);
+    }
+    // Fields that a newer guest knows and this file does not are the host kernel's to judge.
+    let mut how = alloc::vec![0u64; size.div_ceil(8) as usize];
+    // SAFETY: the words are plain memory of at least `size` bytes.
+    read_bytes(how_addr, unsafe { core::slice::from_raw_parts_mut(how.as_mut_ptr().cast(), size as usize) })?;
+    let flags = how[0];
+    how[0] = flags & !0xffff_ffff | task.abi.open_flags_to_host(flags as u32) as u64;
+    open_with(task, args[1], how[0] as u32, |task, addr| {
+        host_call(task, __NR_openat2, &args6(&[args[0], addr, how.as_ptr() as u64, size]))
+    })
 }
 
 /// close(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of close.
 pub fn close(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    not_hidden(args[0])?;
+    host_call(task, __NR_close, &args)
 }
+
+/// The guest must find the emulator's own descriptor closed.
+fn not_hidden(fd: u64) -> Result<(), Errno> {
+    if exec::hidden_fd() == Some(fd as i32) { Err(Errno::EBADF) } else { Ok(()) }
+}
+
+/// linux/close_range.h.
+const CLOSE_RANGE_UNSHARE: u64 = 1 << 1;
 
 /// close_range(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of close_range.
 pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    let (first, last, flags) = (args[0] as u32, args[1] as u32, args[2]);
+    let hidden = match exec::hidden_fd() {
+        Some(fd) if (first..=last).contains(&(fd as u32)) => fd as u32,
+        _ => return host_call(task, __NR_close_range, &args),
+    };
+    let mut flags = flags;
+    for (from, to) in [(first, hidden.checked_sub(1)), (hidden + 1, Some(last))] {
+        let Some(to) = to.filter(|&to| from <= to) else { continue };
+        host_call(task, __NR_close_range, &args6(&[from as u64, to as u64, flags]))?;
+        // The table of descriptors is this task's own by now.
+        flags &= !CLOSE_RANGE_UNSHARE;
+    }
+    Ok(0)
 }
 
 /// dup2(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of dup2.
 pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    not_hidden(args[0])?;
+    exec::vacate_fd(args[1] as i32);
+    host_call(task, __NR_dup2, &args)
 }
 
 /// dup3(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of dup3.
 pub fn dup3(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    not_hidden(args[0])?;
+    exec::vacate_fd(args[1] as i32);
+    host_call(task, __NR_dup3, &args)
+}
+
+/// fcntl(2): locks and owners have the same layout on all 64-bit architectures, file status flags do not.
+///
+/// # Errors
+/// Any errno of fcntl.
+pub fn fcntl(task: &mut Task, mut args: [u64; 6]) -> SysResult {
+    not_hidden(args[0])?;
+    let command = args[1] as u32;
+    if command == F_SETFL {
+        args[2] = task.abi.open_flags_to_host(args[2] as u32) as u64;
+    }
+    let result = host_call(task, __NR_fcntl, &args)?;
+    Ok(if command == F_GETFL { task.abi.open_flags_from_host(result as u32) as u64 } else { result })
+}
+
+/// newfstatat(2), its path converted.
+///
+/// # Errors
+/// Any errno of newfstatat.
+pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    stat_with(task, args[2], |task, host| {
+        host_call(task, __NR_newfstatat, &args6(&[args[0], args[1], host, args[3]]))
+    })
+}
+
+/// Lets `call` fill a host `struct stat` and writes it to guest address `addr` in the guest's layout.
+fn stat_with(task: &mut Task, addr: u64, call: impl FnOnce(&mut Task, u64) -> SysResult) -> SysResult {
+    let mut host = MaybeUninit::<HostStat>::zeroed();
+    call(task, host.as_mut_ptr() as u64)?;
+    // SAFETY: all-zero bytes are a valid stat, and the kernel filled it.
+    task.abi.write_stat(addr, unsafe { host.assume_init_ref() })?;
+    Ok(0)
+}
+
+/// stat(2), its path converted.
+///
+/// # Errors
+/// Any errno of stat.
+pub fn stat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], 0]))
+}
+
+/// lstat(2), its path converted.
+///
+/// # Errors
+/// Any errno of lstat.
+pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], AT_SYMLINK_NOFOLLOW as u64]))
+}
+
+/// fstat(2).
+///
+/// # Errors
+/// Any errno of fstat.
+pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    stat_with(task, args[1], |task, host| host_call(task, __NR_fstat, &args6(&[args[0], host])))
+}
+
+/// readlinkat(2).
+///
+/// # Errors
+/// Any errno of readlinkat.
+pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let size = args[3] as i32;
+    if size <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = read_cstr(args[1], PATH_MAX)?;
+    if let Some(target) = procfs::readlink_hook(args[0] as i32, &path) {
+        let n = target.len().min(size as usize);
+        write_bytes(args[2], &target[..n])?;
+        return Ok(n as u64);
+    }
+    let instead: Option<Vec<u8>> = path::in_sysroot(&path);
+    let addr = instead.as_ref().map_or(args[1], |path| path.as_ptr() as u64);
+    host_call(task, __NR_readlinkat, &args6(&[args[0], addr, args[2], args[3]]))
+}
+
+/// readlink(2).
+///
+/// # Errors
+/// Any errno of readlinkat.
+pub fn readlink(task: &mut Task, args: [u64; 6]) -> SysResult {
+    readlinkat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
 }

@@ -15,6 +15,7 @@ pub mod fs;
 pub mod ioctl;
 pub mod ipc;
 pub mod layout;
+pub mod layouts;
 pub mod mem;
 pub mod misc;
 pub mod path;

@@ -1,76 +1,166 @@
-//! Waiting for descriptors.
+//! Waiting for descriptors: calls that carry a signal mask, and epoll with its packed events.
 
+use crate::dispatch::host_call;
+use crate::signal::with_mask;
 use crate::task::Task;
-use anyarch_sys::{Errno, SysResult};
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::{
+    __NR_epoll_ctl, __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_io_pgetevents,
+    __NR_io_uring_enter, __NR_ppoll, __NR_pselect6, EPOLL_CTL_ADD, EPOLL_CTL_MOD,
+};
+use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write_bytes};
 
-/// epoll_ctl(2).
-///
-/// # Errors
-/// Any errno.
-pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// epoll_wait(2).
-///
-/// # Errors
-/// Any errno.
-pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// epoll_pwait(2).
-///
-/// # Errors
-/// Any errno.
-pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
-
-/// epoll_pwait2(2).
-///
-/// # Errors
-/// Any errno.
-pub fn epoll_pwait2(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
-}
+/// Size of the kernel's signal set.
+const SIGSET_SIZE: u64 = 8;
 
 /// ppoll(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of ppoll.
 pub fn ppoll(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    with_mask(task, args[3], args[4], |task, set| {
+        host_call(task, __NR_ppoll, &args6(&[args[0], args[1], args[2], set, SIGSET_SIZE]))
+    })
 }
 
 /// pselect6(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of pselect6.
 pub fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    // The sixth argument holds the mask's address and size.
+    let [set, size]: [u64; 2] = if args[5] == 0 { [0, 0] } else { read(args[5])? };
+    with_mask(task, set, size, |task, set| {
+        let pair = [set, SIGSET_SIZE];
+        host_call(task, __NR_pselect6, &[args[0], args[1], args[2], args[3], args[4], pair.as_ptr() as u64])
+    })
 }
 
 /// io_pgetevents(2).
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of io_pgetevents.
 pub fn io_pgetevents(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    let [set, size]: [u64; 2] = if args[5] == 0 { [0, 0] } else { read(args[5])? };
+    with_mask(task, set, size, |task, set| {
+        let pair = [set, SIGSET_SIZE];
+        host_call(
+            task,
+            __NR_io_pgetevents,
+            &[args[0], args[1], args[2], args[3], args[4], pair.as_ptr() as u64],
+        )
+    })
 }
 
-/// io_uring_enter(2).
+/// The last arguments are `struct io_uring_getevents_arg` instead of a signal mask.
+const IORING_ENTER_EXT_ARG: u64 = 1 << 3;
+/// They are an offset into a registered region: nothing of it is ours to convert.
+const IORING_ENTER_EXT_ARG_REG: u64 = 1 << 6;
+
+/// io_uring_enter(2). Requests in the ring reach the host's kernel as they are: the open flags inside IORING_OP_OPENAT are the one thing that is not
+/// converted.
 ///
 /// # Errors
-/// Any errno.
+/// Any errno of io_uring_enter.
 pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+    let (flags, arg, size) = (args[3], args[4], args[5]);
+    let call = |task: &mut Task, arg: u64, size: u64| {
+        host_call(task, __NR_io_uring_enter, &[args[0], args[1], args[2], flags, arg, size])
+    };
+    if flags & IORING_ENTER_EXT_ARG == 0 {
+        return with_mask(task, arg, size, |task, set| call(task, set, SIGSET_SIZE));
+    }
+    if flags & IORING_ENTER_EXT_ARG_REG != 0 || size != 24 {
+        return call(task, arg, size);
+    }
+    // sigmask, sigmask_sz and min_wait_usec, ts
+    let ext: [u64; 3] = read(arg)?;
+    with_mask(task, ext[0], ext[1] & 0xffff_ffff, |task, set| {
+        let ext = [set, ext[1], ext[2]];
+        call(task, ext.as_ptr() as u64, size)
+    })
+}
+
+/// `struct epoll_event` as x86-64 packs it: events, data.
+const HOST_EVENT: usize = 12;
+/// And as all others lay it out: events, padding, data.
+const GUEST_EVENT: usize = 16;
+/// Events taken from the kernel at once. A call may always return fewer than it was asked for.
+const MAX_EVENTS: usize = 512;
+
+/// epoll_ctl(2).
+///
+/// # Errors
+/// Any errno of epoll_ctl.
+pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+    if task.abi.epoll_event_packed() || !matches!(args[1] as u32, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
+        return host_call(task, __NR_epoll_ctl, &args);
+    }
+    let mut event = [0; GUEST_EVENT];
+    read_bytes(args[3], &mut event)?;
+    let mut host = [0; HOST_EVENT];
+    host[..4].copy_from_slice(&event[..4]);
+    host[4..].copy_from_slice(&event[8..]);
+    host_call(task, __NR_epoll_ctl, &args6(&[args[0], args[1], args[2], host.as_ptr() as u64]))
+}
+
+/// Lets `call(buffer, count)` fill host events and writes them to the guest's array at `addr` with room for `max`.
+fn events(
+    task: &mut Task,
+    addr: u64,
+    max: u64,
+    call: impl FnOnce(&mut Task, u64, u64) -> SysResult,
+) -> SysResult {
+    let max = max as i32;
+    if task.abi.epoll_event_packed() {
+        return call(task, addr, max as u64);
+    }
+    if max <= 0 || max > i32::MAX / GUEST_EVENT as i32 {
+        return Err(Errno::EINVAL);
+    }
+    let room = (max as usize).min(MAX_EVENTS);
+    let mut host = [0u8; HOST_EVENT * MAX_EVENTS];
+    let n = call(task, host.as_mut_ptr() as u64, room as u64)? as usize;
+    let mut guest = Vec::with_capacity(n * GUEST_EVENT);
+    for event in host[..n * HOST_EVENT].chunks_exact(HOST_EVENT) {
+        guest.extend_from_slice(&event[..4]);
+        guest.extend_from_slice(&[0; 4]);
+        guest.extend_from_slice(&event[4..]);
+    }
+    write_bytes(addr, &guest)?;
+    Ok(n as u64)
+}
+
+/// epoll_wait(2).
+///
+/// # Errors
+/// Any errno of epoll_wait.
+pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
+    events(task, args[1], args[2], |task, host, room| {
+        host_call(task, __NR_epoll_wait, &args6(&[args[0], host, room, args[3]]))
+    })
+}
+
+/// epoll_pwait(2).
+///
+/// # Errors
+/// Any errno of epoll_pwait.
+pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
+    with_mask(task, args[4], args[5], |task, set| {
+        events(task, args[1], args[2], |task, host, room| {
+            host_call(task, __NR_epoll_pwait, &[args[0], host, room, args[3], set, SIGSET_SIZE])
+        })
+    })
+}
+
+/// epoll_pwait2(2).
+///
+/// # Errors
+/// Any errno of epoll_pwait2.
+pub fn epoll_pwait2(task: &mut Task, args: [u64; 6]) -> SysResult {
+    with_mask(task, args[4], args[5], |task, set| {
+        events(task, args[1], args[2], |task, host, room| {
+            host_call(task, __NR_epoll_pwait2, &[args[0], host, room, args[3], set, SIGSET_SIZE])
+        })
+    })
 }

@@ -339,7 +339,7 @@ rows! {
     utime                    132    - (Path, Ptr) pass;
     mknod                    133    - (Path, Mode, Uint) pass;
     uselib                   134    - (Str) refused(ENOSYS, "removed from the kernel");
-    personality              135   92 (Hex) emulated(misc::personality);
+    personality              135   92 (Hex) pass;
     ustat                    136    - (Uint, Ptr) pass;
     statfs                   137   43 (LookupPath, Ptr) pass;
     fstatfs                  138   44 (Fd, Ptr) pass;
