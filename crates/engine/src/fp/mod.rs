@@ -6,6 +6,8 @@
 mod bf16;
 mod estimate;
 mod soft;
+#[cfg(test)]
+mod tests;
 
 use crate::ops::{Round, VArgs};
 pub use estimate::{unsigned_recip, unsigned_rsqrt};
@@ -303,6 +305,25 @@ operations! {
     AcrossMaxNum,
     /// `MinNum` of all lanes.
     AcrossMinNum,
+}
+
+impl FOp {
+    /// Which operands it reads: bits 0, 1, 2 for a, b, c.
+    pub const fn reads(self) -> u8 {
+        use FOp::*;
+        match self {
+            Add | Sub | Mul | MulX | NegMul | Div | AbsDiff | Max | Min | MaxNum | MinNum | ComplexAdd
+            | RecipStep | RsqrtStep | CmpEq | CmpGe | CmpGt | CmpAbsGe | CmpAbsGt | PairAdd | PairMax
+            | PairMin | PairMaxNum | PairMinNum => 0b011,
+            MulAdd | MulSub | NegMulAdd | NegMulSub | MulAddLong | MulSubLong | ComplexMulAdd
+            | Bf16MulAdd | Bf16Dot | Bf16MatMul => 0b111,
+            NarrowHigh | NarrowOddHigh | ToBf16High => 0b101,
+            Abs | Neg | Sqrt | RecipEstimate | RsqrtEstimate | RecipExponent | CmpEqZero | CmpGeZero
+            | CmpGtZero | CmpLeZero | CmpLtZero | RoundInt | RoundIntExact | RoundInt32 | RoundInt64
+            | ToSigned | ToUnsigned | FromSigned | FromUnsigned | ToSignedWrapping | Convert | WidenHigh
+            | NarrowOdd | ToBf16 | AcrossMax | AcrossMin | AcrossMaxNum | AcrossMinNum => 0b001,
+        }
+    }
 }
 
 /// The constant operand ([`VArgs::imm`]) of the operations that round or convert.
