@@ -1,0 +1,187 @@
+//! Running cases on our side, in this process.
+//!
+//! Guest address = host address, so the batch's code and the scratch memory are mapped here at the runner's addresses.
+
+use crate::batch::{Batch, Case, Image};
+use crate::state::{CODE_BASE, EDGE, EXIT, MID, SCRATCH, State};
+use anyarch_aarch64::decode;
+use anyarch_engine::fp::Rounding;
+use anyarch_engine::interp::{Interp, Outcome};
+use anyarch_engine::state::{Cpu, slot};
+use anyarch_sys::{MemFault, fixup};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Mutex;
+
+/// Which of our implementations runs a case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Through {
+    /// The reference interpreter.
+    Interp,
+}
+
+impl Through {
+    /// All.
+    pub const ALL: &[Through] = &[Through::Interp];
+
+    /// From the command line.
+    pub fn parse(name: &str) -> Option<Through> {
+        match name {
+            "interp" => Some(Through::Interp),
+            _ => None,
+        }
+    }
+}
+
+/// The addresses are the process's: one batch at a time.
+static BUSY: Mutex<()> = Mutex::new(());
+
+/// Runs all cases of a batch; the states afterwards.
+///
+/// # Errors
+/// If memory cannot be mapped.
+pub fn run(batch: &Batch, image: &Image, through: Through) -> io::Result<Vec<State>> {
+    let _busy = BUSY.lock().unwrap_or_else(|e| e.into_inner());
+    prepare()?;
+    map(CODE_BASE, image.code_bytes, libc::PROT_READ | libc::PROT_EXEC, image.file.as_raw_fd(), 4096)?;
+    let mut cpu = zeroed();
+    Ok(batch
+        .cases
+        .iter()
+        .map(|case| {
+            load(case, &mut cpu);
+            match through {
+                Through::Interp => interpret(case, &mut cpu),
+            }
+        })
+        .collect())
+}
+
+fn zeroed() -> Box<Cpu> {
+    // SAFETY: all-zero bytes are a valid Cpu.
+    unsafe {
+        let p = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Cpu>()).cast::<Cpu>();
+        Box::from_raw(p)
+    }
+}
+
+fn interpret(case: &Case, cpu: &mut Cpu) -> State {
+    let start = case.state.pc;
+    for _ in 0..64 {
+        let at = cpu.pc.wrapping_sub(start) / 4;
+        if cpu.pc % 4 != 0 || at >= case.words.len() as u64 {
+            break;
+        }
+        let pc = cpu.pc;
+        let mut interp = Interp { next_pc: pc + 4, outcome: Outcome::Next, cpu };
+        decode::lift(&mut interp, case.words[at as usize], pc);
+        let (next, outcome) = (interp.next_pc, interp.outcome);
+        match outcome {
+            Outcome::Next | Outcome::Syscall => cpu.pc = next,
+            Outcome::Fault => return store(cpu, true),
+        }
+    }
+    store(cpu, false)
+}
+
+fn load(case: &Case, cpu: &mut Cpu) {
+    let s = &case.state;
+    cpu.gpr[..31].copy_from_slice(&s.x);
+    cpu.gpr[31] = s.sp;
+    cpu.gpr[slot::TLS as usize] = s.tpidr;
+    cpu.pc = s.pc;
+    cpu.set_nzcv((s.nzcv >> 28) as u8);
+    set_fp(cpu, s.fpcr as u32, s.fpsr as u32);
+    cpu.excl_addr = u64::MAX;
+    for (to, from) in cpu.vec.iter_mut().zip(&s.v) {
+        *to = from[0] as u128 | (from[1] as u128) << 64;
+    }
+    // SAFETY: mapped by `prepare`, and only this thread uses it.
+    unsafe {
+        core::ptr::copy_nonoverlapping(s.mid.as_ptr(), MID as *mut u8, s.mid.len());
+        core::ptr::copy_nonoverlapping(s.edge.as_ptr(), EDGE as *mut u8, s.edge.len());
+    }
+}
+
+fn store(cpu: &Cpu, fault: bool) -> State {
+    let mut s = State::zero();
+    s.x.copy_from_slice(&cpu.gpr[..31]);
+    s.sp = cpu.gpr[31];
+    s.tpidr = cpu.gpr[slot::TLS as usize];
+    s.pc = cpu.pc;
+    s.nzcv = (cpu.nzcv() as u64) << 28;
+    (s.fpcr, s.fpsr) = fp(cpu);
+    for (to, from) in s.v.iter_mut().zip(&cpu.vec) {
+        *to = [*from as u64, (*from >> 64) as u64];
+    }
+    if fault {
+        s.signo = cpu.fault.signo as u64;
+        s.code = cpu.fault.code as u32 as u64;
+        s.addr = cpu.fault.addr;
+    }
+    // SAFETY: as in `load`.
+    unsafe {
+        core::ptr::copy_nonoverlapping(MID as *const u8, s.mid.as_mut_ptr(), s.mid.len());
+        core::ptr::copy_nonoverlapping(EDGE as *const u8, s.edge.as_mut_ptr(), s.edge.len());
+    }
+    s
+}
+
+/// FPCR and FPSR into the environment, written here once more so that the guest's own mapping is tested too.
+fn set_fp(cpu: &mut Cpu, fpcr: u32, fpsr: u32) {
+    cpu.fpcr = fpcr;
+    cpu.fp.rounding = [Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero][(fpcr >> 22 & 3) as usize];
+    cpu.fp.flush_half = fpcr >> 19 & 1 != 0;
+    cpu.fp.flush = fpcr >> 24 & 1 != 0;
+    cpu.fp.default_nan = fpcr >> 25 & 1 != 0;
+    cpu.fp.alt_half = fpcr >> 26 & 1 != 0;
+    cpu.fp.flags = (fpsr & 0x9f) as u8;
+    cpu.fp.saturated = fpsr >> 27 & 1 != 0;
+}
+
+fn fp(cpu: &Cpu) -> (u64, u64) {
+    (cpu.fpcr as u64, cpu.fp.flags as u64 | (cpu.fp.saturated as u64) << 27)
+}
+
+fn map(addr: u64, bytes: u64, prot: i32, fd: i32, offset: i64) -> io::Result<()> {
+    let flags = if fd < 0 { libc::MAP_PRIVATE | libc::MAP_ANONYMOUS } else { libc::MAP_SHARED };
+    // SAFETY: the low addresses used here belong to nothing else: this executable is position-independent and high.
+    let p = unsafe { libc::mmap(addr as *mut _, bytes as usize, prot, flags | libc::MAP_FIXED, fd, offset) };
+    if p as u64 == addr { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Maps what stays mapped, and catches faults on this thread.
+fn prepare() -> io::Result<()> {
+    use std::sync::Once;
+    static ONCE: Once = Once::new();
+    let mut result = Ok(());
+    ONCE.call_once(|| {
+        result = map(SCRATCH, 0x2000, libc::PROT_READ | libc::PROT_WRITE, -1, 0)
+            .and_then(|()| map(EXIT, 4096, libc::PROT_READ | libc::PROT_EXEC, -1, 0));
+        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+            // SAFETY: the handler is async-signal-safe.
+            unsafe {
+                let mut act: libc::sigaction = core::mem::zeroed();
+                act.sa_sigaction = on_fault as *const () as usize;
+                act.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+                libc::sigaction(signal, &act, core::ptr::null_mut());
+            }
+        }
+    });
+    result
+}
+
+extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's arguments. Not a fault of a guest access: the default action, by returning to it.
+    unsafe {
+        let regs = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+        let fault = MemFault { signo: signal, code: (*info).si_code, addr: (*info).si_addr() as u64 };
+        if let Some((rip, rdx, rax)) = fixup(regs[libc::REG_RIP as usize] as u64, fault) {
+            regs[libc::REG_RIP as usize] = rip as i64;
+            regs[libc::REG_RDX as usize] = rdx as i64;
+            regs[libc::REG_RAX as usize] = rax as i64;
+        } else {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+    }
+}
