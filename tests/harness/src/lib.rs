@@ -117,8 +117,11 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Outcome> {
     };
     if status >= 0 {
         // What a program left behind would keep the pipes open.
-        let _ = Command::new("kill").args(["-KILL", &format!("-{}", child.id())]).stderr(Stdio::null()).status();
+        let _ =
+            Command::new("kill").args(["-KILL", &format!("-{}", child.id())]).stderr(Stdio::null()).status();
     }
-    let text = |t: std::thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&t.join().unwrap_or_default()).into_owned();
+    let text = |t: std::thread::JoinHandle<Vec<u8>>| {
+        String::from_utf8_lossy(&t.join().unwrap_or_default()).into_owned()
+    };
     Ok(Outcome { status, stdout: text(stdout), stderr: text(stderr) })
 }

@@ -57,7 +57,8 @@ pub fn main(trials: Vec<Trial>) -> ExitCode {
                         println!("test {} ... ignored, {reason}", t.name);
                         continue;
                     }
-                    let result = catch_unwind(AssertUnwindSafe(|| (t.run)())).unwrap_or_else(|_| Err("panicked".into()));
+                    let result = catch_unwind(AssertUnwindSafe(|| (t.run)()))
+                        .unwrap_or_else(|_| Err("panicked".into()));
                     println!("test {} ... {}", t.name, if result.is_ok() { "ok" } else { "FAILED" });
                     if let Err(e) = result {
                         failed.lock().unwrap_or_else(|e| e.into_inner()).push((&t.name, e));

@@ -42,7 +42,8 @@ fn main() -> ExitCode {
             let program = Arc::new(read(&source, folder, variants));
             for variant in &program.variants {
                 let (program, variant) = (program.clone(), variant.clone());
-                let ignored = (variant == "musl" && musl().is_none()).then(|| "needs MUSL_AARCH64".to_owned());
+                let ignored =
+                    (variant == "musl" && musl().is_none()).then(|| "needs MUSL_AARCH64".to_owned());
                 let name = format!("{}::{variant}", program.name);
                 trials.push(Trial { name, ignored, run: Box::new(move || check(&program, &variant)) });
             }
@@ -85,7 +86,8 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
 fn musl() -> Option<&'static Path> {
     static PATH: OnceLock<Option<PathBuf>> = OnceLock::new();
     PATH.get_or_init(|| {
-        let root = std::env::var_os("MUSL_AARCH64").map_or_else(|| target_dir().join("musl-arm64"), PathBuf::from);
+        let root =
+            std::env::var_os("MUSL_AARCH64").map_or_else(|| target_dir().join("musl-arm64"), PathBuf::from);
         root.join("usr/lib/aarch64-linux-musl/libc.a").exists().then_some(root)
     })
     .as_deref()
@@ -99,7 +101,10 @@ fn build(p: &Program, variant: &str, out: &Path) -> Result<(), String> {
         (_, false) => "aarch64-linux-gnu-gcc",
         (_, true) => "aarch64-linux-gnu-g++",
     });
-    c.args(["-O2", "-Wall", "-fsigned-char", "-D_GNU_SOURCE", "-pthread", "-o"]).arg(out).arg(&p.source).args(&p.flags);
+    c.args(["-O2", "-Wall", "-fsigned-char", "-D_GNU_SOURCE", "-pthread", "-o"])
+        .arg(out)
+        .arg(&p.source)
+        .args(&p.flags);
     match variant {
         "host" => c.args(&p.host_flags),
         _ => c.args(&p.guest_flags),
@@ -126,7 +131,12 @@ fn build(p: &Program, variant: &str, out: &Path) -> Result<(), String> {
 
 fn execute(p: &Program, mut command: Command, program: &Path) -> Result<Outcome, String> {
     let cwd = TempDir::new();
-    command.args(&p.args).current_dir(cwd.path()).env("TEST_SELF", program).env("LC_ALL", "C").env_remove("LD_PRELOAD");
+    command
+        .args(&p.args)
+        .current_dir(cwd.path())
+        .env("TEST_SELF", program)
+        .env("LC_ALL", "C")
+        .env_remove("LD_PRELOAD");
     run(&mut command, Duration::from_secs(p.timeout)).map_err(|e| e.to_string())
 }
 
@@ -148,7 +158,10 @@ fn host(p: &Program) -> Result<Outcome, String> {
     };
     let outcome = execute(p, command, &exe)?;
     if outcome.status != p.exit {
-        return Err(format!("fails on the host, status {}:\n{}{}", outcome.status, outcome.stdout, outcome.stderr));
+        return Err(format!(
+            "fails on the host, status {}:\n{}{}",
+            outcome.status, outcome.stdout, outcome.stderr
+        ));
     }
     Ok(outcome)
 }

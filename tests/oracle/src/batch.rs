@@ -186,7 +186,9 @@ fn cpu() -> String {
 /// The runner's executable, built once per process and kept between them.
 fn runner() -> io::Result<&'static Path> {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    PATH.get_or_init(|| build().map_err(|e| e.to_string())).as_deref().map_err(|e| io::Error::other(e.clone()))
+    PATH.get_or_init(|| build().map_err(|e| e.to_string()))
+        .as_deref()
+        .map_err(|e| io::Error::other(e.clone()))
 }
 
 fn build() -> io::Result<PathBuf> {
@@ -207,7 +209,9 @@ fn build() -> io::Result<PathBuf> {
         .arg(&new)
         .arg(&source)
         .status()
-        .map_err(|e| io::Error::other(format!("aarch64-linux-gnu-gcc (package gcc-aarch64-linux-gnu): {e}")))?;
+        .map_err(|e| {
+            io::Error::other(format!("aarch64-linux-gnu-gcc (package gcc-aarch64-linux-gnu): {e}"))
+        })?;
     if !status.success() {
         return Err(io::Error::other("runner.c does not compile"));
     }

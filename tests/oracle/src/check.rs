@@ -82,7 +82,8 @@ pub fn run(options: &Options) -> io::Result<Report> {
     let mut batch = Batch::default();
     for (_, row) in &rows {
         // Each row has its own stream, so that adding a row does not change the others' cases.
-        let name_hash = row.name.bytes().fold(options.seed, |h, b| h.wrapping_mul(0x100_0000_01b3) ^ b as u64);
+        let name_hash =
+            row.name.bytes().fold(options.seed, |h, b| h.wrapping_mul(0x100_0000_01b3) ^ b as u64);
         let mut rng = Rng::new(name_hash);
         report.rows.entry(row.name).or_default();
         for _ in 0..options.cases {
@@ -272,7 +273,12 @@ pub fn differences(case: &Case, ours: &State, theirs: &State) -> Vec<String> {
             if a != b {
                 let first = a.iter().zip(b).position(|(a, b)| a != b).expect("they differ") & !15;
                 let last = (first + 32).min(a.len());
-                out.push(format!("memory at {:#x}: ours {}, theirs {}", base + first as u64, hex(&a[first..last]), hex(&b[first..last])));
+                out.push(format!(
+                    "memory at {:#x}: ours {}, theirs {}",
+                    base + first as u64,
+                    hex(&a[first..last]),
+                    hex(&b[first..last])
+                ));
             }
         }
     }
@@ -359,7 +365,11 @@ impl Report {
             })
             .collect();
         for (k, _) in &stale {
-            let _ = writeln!(out, "{}: known deviation no longer shows ({}): remove it from known.rs", k.row, k.reason);
+            let _ = writeln!(
+                out,
+                "{}: known deviation no longer shows ({}): remove it from known.rs",
+                k.row, k.reason
+            );
         }
         let _ = writeln!(
             out,

@@ -10,33 +10,140 @@ use anyarch_aarch64::decode::{self, Row};
 
 /// 64-bit values where things happen.
 const EDGES: &[u64] = &[
-    0, 1, 2, 3, 7, 8, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fff_ffff, 0x8000_0000,
-    0x8000_0001, 0xffff_fffe, 0xffff_ffff, 0x1_0000_0000, 0x7fff_ffff_ffff_ffff, 0x8000_0000_0000_0000, 0x8000_0000_0000_0001,
-    0xffff_ffff_0000_0000, 0xffff_ffff_7fff_ffff, 0xffff_ffff_8000_0000, 0xffff_ffff_ffff_fffe, 0xffff_ffff_ffff_ffff,
-    0x5555_5555_5555_5555, 0xaaaa_aaaa_aaaa_aaaa, 0x0102_0304_0506_0708,
+    0,
+    1,
+    2,
+    3,
+    7,
+    8,
+    0x1f,
+    0x20,
+    0x3f,
+    0x40,
+    0x7f,
+    0x80,
+    0xff,
+    0x100,
+    0x7fff,
+    0x8000,
+    0xffff,
+    0x10000,
+    0x7fff_ffff,
+    0x8000_0000,
+    0x8000_0001,
+    0xffff_fffe,
+    0xffff_ffff,
+    0x1_0000_0000,
+    0x7fff_ffff_ffff_ffff,
+    0x8000_0000_0000_0000,
+    0x8000_0000_0000_0001,
+    0xffff_ffff_0000_0000,
+    0xffff_ffff_7fff_ffff,
+    0xffff_ffff_8000_0000,
+    0xffff_ffff_ffff_fffe,
+    0xffff_ffff_ffff_ffff,
+    0x5555_5555_5555_5555,
+    0xaaaa_aaaa_aaaa_aaaa,
+    0x0102_0304_0506_0708,
 ];
 
 const HALVES: &[u64] = &[
-    0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x83ff, 0x0400, 0x8400, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0xfe00, 0x7c01, 0xfc01,
-    0x7dff, 0x7fff, 0xffff, 0x3c00, 0xbc00, 0x3800, 0x3e00, 0x4100, 0x3bff, 0x3c01, 0x4000, 0x7800, 0x5bff, 0x0401, 0x6400,
+    0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x83ff, 0x0400, 0x8400, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00,
+    0xfe00, 0x7c01, 0xfc01, 0x7dff, 0x7fff, 0xffff, 0x3c00, 0xbc00, 0x3800, 0x3e00, 0x4100, 0x3bff, 0x3c01,
+    0x4000, 0x7800, 0x5bff, 0x0401, 0x6400,
 ];
 const SINGLES: &[u64] = &[
-    0x0000_0000, 0x8000_0000, 0x0000_0001, 0x8000_0001, 0x007f_ffff, 0x807f_ffff, 0x0080_0000, 0x8080_0000, 0x7f7f_ffff, 0xff7f_ffff,
-    0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffc0_0000, 0x7f80_0001, 0xff80_0001, 0x7fbf_ffff, 0x7fff_ffff, 0xffff_ffff, 0x3f80_0000,
-    0xbf80_0000, 0x3f00_0000, 0x3fc0_0000, 0x4020_0000, 0x3f7f_ffff, 0x3f80_0001, 0x4f00_0000, 0xcf00_0000, 0x4eff_ffff, 0x4f7f_ffff,
-    0x4f80_0000, 0x5f00_0000, 0xdf00_0000, 0x5f7f_ffff, 0x0080_0001, 0x4b00_0000, 0x3380_0000, 0x3880_0000, 0x477f_f000, 0x4b7f_ffff,
-    0x2000_0000, 0x1fff_ffff, 0x0070_0000,
+    0x0000_0000,
+    0x8000_0000,
+    0x0000_0001,
+    0x8000_0001,
+    0x007f_ffff,
+    0x807f_ffff,
+    0x0080_0000,
+    0x8080_0000,
+    0x7f7f_ffff,
+    0xff7f_ffff,
+    0x7f80_0000,
+    0xff80_0000,
+    0x7fc0_0000,
+    0xffc0_0000,
+    0x7f80_0001,
+    0xff80_0001,
+    0x7fbf_ffff,
+    0x7fff_ffff,
+    0xffff_ffff,
+    0x3f80_0000,
+    0xbf80_0000,
+    0x3f00_0000,
+    0x3fc0_0000,
+    0x4020_0000,
+    0x3f7f_ffff,
+    0x3f80_0001,
+    0x4f00_0000,
+    0xcf00_0000,
+    0x4eff_ffff,
+    0x4f7f_ffff,
+    0x4f80_0000,
+    0x5f00_0000,
+    0xdf00_0000,
+    0x5f7f_ffff,
+    0x0080_0001,
+    0x4b00_0000,
+    0x3380_0000,
+    0x3880_0000,
+    0x477f_f000,
+    0x4b7f_ffff,
+    0x2000_0000,
+    0x1fff_ffff,
+    0x0070_0000,
 ];
 const DOUBLES: &[u64] = &[
-    0, 0x8000_0000_0000_0000, 1, 0x8000_0000_0000_0001, 0x000f_ffff_ffff_ffff, 0x800f_ffff_ffff_ffff, 0x0010_0000_0000_0000,
-    0x8010_0000_0000_0000, 0x7fef_ffff_ffff_ffff, 0xffef_ffff_ffff_ffff, 0x7ff0_0000_0000_0000, 0xfff0_0000_0000_0000,
-    0x7ff8_0000_0000_0000, 0xfff8_0000_0000_0000, 0x7ff0_0000_0000_0001, 0xfff0_0000_0000_0001, 0x7ff7_ffff_ffff_ffff,
-    0x7fff_ffff_ffff_ffff, 0xffff_ffff_ffff_ffff, 0x3ff0_0000_0000_0000, 0xbff0_0000_0000_0000, 0x3fe0_0000_0000_0000,
-    0x3ff8_0000_0000_0000, 0x4004_0000_0000_0000, 0x3fef_ffff_ffff_ffff, 0x3ff0_0000_0000_0001, 0x41df_ffff_ffc0_0000,
-    0x41e0_0000_0000_0000, 0xc1e0_0000_0000_0000, 0x41ef_ffff_ffe0_0000, 0x41f0_0000_0000_0000, 0x43e0_0000_0000_0000,
-    0xc3e0_0000_0000_0000, 0x43df_ffff_ffff_ffff, 0x43f0_0000_0000_0000, 0x43ef_ffff_ffff_ffff, 0x3690_0000_0000_0000,
-    0x36a0_0000_0000_0000, 0x3810_0000_0000_0000, 0x380f_ffff_ffff_ffff, 0x47ef_ffff_e000_0000, 0x47ef_ffff_f000_0000,
-    0x3f10_0000_0000_0000, 0x40ef_fc00_0000_0000, 0x40ef_fe00_0000_0000, 0x3e70_0000_0000_0000,
+    0,
+    0x8000_0000_0000_0000,
+    1,
+    0x8000_0000_0000_0001,
+    0x000f_ffff_ffff_ffff,
+    0x800f_ffff_ffff_ffff,
+    0x0010_0000_0000_0000,
+    0x8010_0000_0000_0000,
+    0x7fef_ffff_ffff_ffff,
+    0xffef_ffff_ffff_ffff,
+    0x7ff0_0000_0000_0000,
+    0xfff0_0000_0000_0000,
+    0x7ff8_0000_0000_0000,
+    0xfff8_0000_0000_0000,
+    0x7ff0_0000_0000_0001,
+    0xfff0_0000_0000_0001,
+    0x7ff7_ffff_ffff_ffff,
+    0x7fff_ffff_ffff_ffff,
+    0xffff_ffff_ffff_ffff,
+    0x3ff0_0000_0000_0000,
+    0xbff0_0000_0000_0000,
+    0x3fe0_0000_0000_0000,
+    0x3ff8_0000_0000_0000,
+    0x4004_0000_0000_0000,
+    0x3fef_ffff_ffff_ffff,
+    0x3ff0_0000_0000_0001,
+    0x41df_ffff_ffc0_0000,
+    0x41e0_0000_0000_0000,
+    0xc1e0_0000_0000_0000,
+    0x41ef_ffff_ffe0_0000,
+    0x41f0_0000_0000_0000,
+    0x43e0_0000_0000_0000,
+    0xc3e0_0000_0000_0000,
+    0x43df_ffff_ffff_ffff,
+    0x43f0_0000_0000_0000,
+    0x43ef_ffff_ffff_ffff,
+    0x3690_0000_0000_0000,
+    0x36a0_0000_0000_0000,
+    0x3810_0000_0000_0000,
+    0x380f_ffff_ffff_ffff,
+    0x47ef_ffff_e000_0000,
+    0x47ef_ffff_f000_0000,
+    0x3f10_0000_0000_0000,
+    0x40ef_fc00_0000_0000,
+    0x40ef_fe00_0000_0000,
+    0x3e70_0000_0000_0000,
 ];
 
 fn integer(r: &mut Rng) -> u64 {
@@ -82,7 +189,9 @@ fn vector(r: &mut Rng) -> [u64; 2] {
     match r.below(16) {
         0 => [r.next(), r.next()],
         1 => [0, 0],
-        2 => fill(r, 8, &mut |r| if r.one_in(2) { r.pick(&[0, 1, 0x7f, 0x80, 0x81, 0xff]) } else { r.next() }),
+        2 => {
+            fill(r, 8, &mut |r| if r.one_in(2) { r.pick(&[0, 1, 0x7f, 0x80, 0x81, 0xff]) } else { r.next() })
+        }
         3 => fill(r, 8, &mut |r| r.below(64)),
         4 => fill(r, 16, &mut integer),
         5 => fill(r, 32, &mut integer),
@@ -199,7 +308,9 @@ pub fn aim(r: &mut Rng, word: &mut u32, s: &mut State, pc: u64) {
         3 if w >> 21 & 1 == 1 && w >> 10 & 3 == 2 => {
             if rm != 31 && rm != rn && !r.one_in(8) {
                 let garbage = if w >> 13 & 1 == 0 { r.next() << 32 } else { 0 };
-                s.x[rm] = (r.below(64) as i64 - 32) as u64 & if garbage != 0 { 0xffff_ffff } else { u64::MAX } | garbage;
+                s.x[rm] = (r.below(64) as i64 - 32) as u64
+                    & if garbage != 0 { 0xffff_ffff } else { u64::MAX }
+                    | garbage;
             }
             let index = if rm == 31 { 0 } else { s.x[rm] };
             let index = match w >> 13 & 7 {
@@ -245,7 +356,10 @@ pub fn aim_branch(r: &mut Rng, word: &mut u32, pc: u64, s: &mut State) -> bool {
         } & ((1 << bits) - 1);
         let offset = sign(imm, bits) * 4;
         let from_start = (offset + 4).rem_euclid(BRANCH_STRIDE as i64);
-        if (offset == 4 || from_start >= 16) && offset.unsigned_abs() < 0x700_0000 && (offset >= -0x8000 || offset < -0x600_0000) {
+        if (offset == 4 || from_start >= 16)
+            && offset.unsigned_abs() < 0x700_0000
+            && (offset >= -0x8000 || offset < -0x600_0000)
+        {
             *word = w & !(((1u32 << bits) - 1) << lsb) | imm << lsb;
             return true;
         }
@@ -286,7 +400,8 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
                 w = w & !field | (r.below(4) as u32) << lsb & field;
             }
         }
-        if is_branch(w) || excluded(w).is_some() || decode::decode(w).row().map(|d| d.name) != Some(row.name) {
+        if is_branch(w) || excluded(w).is_some() || decode::decode(w).row().map(|d| d.name) != Some(row.name)
+        {
             continue;
         }
         if spared >> (w & 31) & 1 != 0 && w & 31 != 31 {

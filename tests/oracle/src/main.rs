@@ -14,12 +14,16 @@ fn main() {
             "--row" => options.row = Some(value()),
             "--cases" => options.cases = value().parse().unwrap_or_else(|_| usage("--cases NUMBER")),
             "--seed" => options.seed = value().parse().unwrap_or_else(|_| usage("--seed NUMBER")),
-            "--sequences" => options.sequences = value().parse().unwrap_or_else(|_| usage("--sequences NUMBER")),
+            "--sequences" => {
+                options.sequences = value().parse().unwrap_or_else(|_| usage("--sequences NUMBER"))
+            }
             "--through" => {
                 let name = value();
                 options.through = match name.as_str() {
                     "both" => Through::ALL.to_vec(),
-                    _ => vec![Through::parse(&name).unwrap_or_else(|| usage("--through interp|translator|both"))],
+                    _ => vec![
+                        Through::parse(&name).unwrap_or_else(|| usage("--through interp|translator|both")),
+                    ],
                 };
             }
             "--list" => list = true,
@@ -32,7 +36,10 @@ fn main() {
     });
     if list {
         for (row, t) in &report.rows {
-            println!("{row}: {} cases, {} undefined on both sides, {} excluded, {} differ", t.cases, t.undefined, t.excluded, t.bad);
+            println!(
+                "{row}: {} cases, {} undefined on both sides, {} excluded, {} differ",
+                t.cases, t.undefined, t.excluded, t.bad
+            );
         }
     }
     let (text, ok) = report.text();
@@ -41,6 +48,8 @@ fn main() {
 }
 
 fn usage(problem: &str) -> ! {
-    eprintln!("fuzz: {problem}\nusage: fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--through interp|translator|both] [--list]");
+    eprintln!(
+        "fuzz: {problem}\nusage: fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--through interp|translator|both] [--list]"
+    );
     std::process::exit(2)
 }

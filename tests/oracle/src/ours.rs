@@ -130,7 +130,8 @@ fn store(cpu: &Cpu, fault: bool) -> State {
 /// FPCR and FPSR into the environment, written here once more so that the guest's own mapping is tested too.
 fn set_fp(cpu: &mut Cpu, fpcr: u32, fpsr: u32) {
     cpu.fpcr = fpcr;
-    cpu.fp.rounding = [Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero][(fpcr >> 22 & 3) as usize];
+    cpu.fp.rounding =
+        [Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero][(fpcr >> 22 & 3) as usize];
     cpu.fp.flush_half = fpcr >> 19 & 1 != 0;
     cpu.fp.flush = fpcr >> 24 & 1 != 0;
     cpu.fp.default_nan = fpcr >> 25 & 1 != 0;
