@@ -5,3 +5,8 @@ extern crate alloc;
 
 pub mod decode;
 mod int;
+mod simd;
+mod simd_crypto;
+mod simd_mem;
+mod simd_perm;
+mod simd_shift;
