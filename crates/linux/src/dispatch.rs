@@ -29,9 +29,9 @@ pub fn dispatch(task: &mut Task) {
     };
     let row = sys.row();
     let result = if config::get().strace {
-        let entered = strace::enter(task, row, &args);
+        strace::enter(task, row, &args);
         let result = run(task, sys, row, args);
-        strace::leave(task, row, &args, entered, result);
+        strace::leave(result);
         result
     } else {
         run(task, sys, row, args)

@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod abi;
 pub mod config;
 pub mod dispatch;
+pub mod errno;
 pub mod exec;
 pub mod fs;
 pub mod ioctl;
