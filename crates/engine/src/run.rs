@@ -72,6 +72,13 @@ impl Thread {
         }
     }
 
+    /// Takes over another thread's guest CPU state.
+    pub fn copy_cpu(&mut self, from: &Thread) {
+        // SAFETY: plain data; two threads are never the same object.
+        unsafe { core::ptr::copy_nonoverlapping(&raw const from.cpu, &raw mut self.cpu, 1) };
+        self.cpu.excl_addr = u64::MAX;
+    }
+
     /// Makes [`Thread::run`] return [`Exit::Interrupted`] at the next guest instruction boundary. Async-signal-safe; called on the
     /// thread itself from a signal handler (see [`on_host_signal`]) or before `run`.
     pub fn interrupt(&self) {

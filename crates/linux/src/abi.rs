@@ -61,15 +61,16 @@ pub trait Abi: Sync {
     fn syscall_args(&self, cpu: &Cpu) -> (u64, [u64; 6]);
     /// Sets the system call's result (raw: -errno on error).
     fn set_result(&self, cpu: &mut Cpu, raw: u64);
-    /// Bytes of the system call instruction (to back up for a restart). The first argument register's original value is
-    /// restored by the caller of this through [`Abi::restore_arg0`].
+    /// Bytes of the system call instruction (to back up for a restart).
     fn syscall_insn_len(&self) -> u64;
-    /// Puts the first argument back after `set_result` overwrote it (restart of a system call).
-    fn restore_arg0(&self, cpu: &mut Cpu, arg0: u64);
     /// Initial state of a new program: stack pointer and entry point; all else zero.
     fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64);
     /// State of a new thread or process (clone): result 0, new stack if not 0, new thread pointer if given.
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>);
+    /// Whether clone(2) takes the thread pointer before the child's thread id (CONFIG_CLONE_BACKWARDS).
+    fn clone_tls_first(&self) -> bool;
+    /// The smallest alternate signal stack (MINSIGSTKSZ).
+    fn min_sigstack(&self) -> u64;
     /// Stack pointer.
     fn sp(&self, cpu: &Cpu) -> u64;
     /// open(2) flags, guest to host.
