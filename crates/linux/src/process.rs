@@ -157,16 +157,15 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
 }
 
 /// Runs `call` with every lock held that a forked child may need, in the one order in which the emulator takes several:
-/// dispositions, idle stacks, heap.
+/// dispositions, idle stacks, mappings, heap.
 fn hold_locks<T>(task: &mut Task, call: impl FnOnce(&mut Task) -> T) -> T {
     let sighand = task.sighand.clone();
     let actions = sighand.hold();
     let stacks = thread::hold();
-    anyarch_sys::heap::lock_for_fork();
+    let mappings = crate::mem::lock_for_fork();
+    let heap = anyarch_sys::heap::lock_for_fork();
     let result = call(task);
-    anyarch_sys::heap::unlock_after_fork();
-    drop(stacks);
-    drop(actions);
+    drop((heap, mappings, stacks, actions));
     result
 }
 

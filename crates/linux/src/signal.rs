@@ -673,11 +673,7 @@ pub fn rt_sigprocmask(task: &mut Task, [how, set, old, size, ..]: [u64; 6]) -> S
         if (mask ^ before) & !FAULT_SET != 0 {
             // Interruptible, so that a signal recorded before is delivered under the old mask.
             let host = mask & !FAULT_SET;
-            host_call(
-                task,
-                __NR_rt_sigprocmask,
-                &[SIG_SETMASK, &raw const host as u64, 0, 8, 0, 0],
-            )?;
+            host_call(task, __NR_rt_sigprocmask, &[SIG_SETMASK, &raw const host as u64, 0, 8, 0, 0])?;
         }
         task.set_sigmask(mask);
     }

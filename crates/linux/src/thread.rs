@@ -60,15 +60,7 @@ impl HostStack {
             }
             // SAFETY: as above.
             let stack = unsafe {
-                syscall!(
-                    __NR_mmap,
-                    at + STACK_START,
-                    SIZE - STACK_START,
-                    PROT_READ_WRITE,
-                    FLAGS,
-                    u64::MAX,
-                    0
-                )
+                syscall!(__NR_mmap, at + STACK_START, SIZE - STACK_START, PROT_READ_WRITE, FLAGS, u64::MAX, 0)
             };
             if stack.is_err() {
                 return Err(Errno::EAGAIN);

@@ -1,0 +1,390 @@
+//! Linux on aarch64 as its programs see it: registers of the system call convention, layouts that differ from the host's, and
+//! the signal frame.
+//!
+//! The frame is the kernel's own (arch/arm64/kernel/signal.c, uapi/asm/sigcontext.h), byte for byte: unwinders, garbage
+//! collectors and language runtimes read and change it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use anyarch_engine::run::Guest;
+use anyarch_engine::state::{Cpu, slot};
+use anyarch_linux::abi::{Abi, SignalDelivery, Vdso};
+use anyarch_linux::table::Sys;
+use anyarch_linux::task::Task;
+use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
+
+/// The aarch64 ABI.
+pub static ABI: &dyn Abi = &Aarch64;
+
+struct Aarch64;
+
+/// Stack pointer's slot.
+const SP: usize = 31;
+/// Frame pointer's slot.
+const FP: usize = 29;
+/// Link register's slot.
+const LR: usize = 30;
+
+// open(2) flags that differ: (aarch64, x86-64).
+const OPEN_FLAGS: [(u32, u32); 4] = [
+    (0o040000, 0o200000), // O_DIRECTORY
+    (0o100000, 0o400000), // O_NOFOLLOW
+    (0o200000, 0o040000), // O_DIRECT
+    (0o400000, 0o100000), // O_LARGEFILE
+];
+
+fn map_flags(flags: u32, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> u32 {
+    let known = pairs.clone().fold(0, |m, (from, _)| m | from);
+    pairs.fold(flags & !known, |out, (from, to)| if flags & from != 0 { out | to } else { out })
+}
+
+/// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, pad, sigcontext } }.
+mod frame {
+    /// ucontext.
+    pub(super) const UC: usize = 128;
+    /// uc_stack: ss_sp, ss_flags, ss_size.
+    pub(super) const UC_STACK: usize = UC + 16;
+    /// uc_sigmask.
+    pub(super) const UC_SIGMASK: usize = UC + 40;
+    /// uc_mcontext: fault_address, regs[31], sp, pc, pstate.
+    pub(super) const MCONTEXT: usize = UC + 176;
+    /// regs[0].
+    pub(super) const REGS: usize = MCONTEXT + 8;
+    /// __reserved: a chain of records.
+    pub(super) const RESERVED: usize = MCONTEXT + 288;
+    /// The whole frame.
+    pub(super) const SIZE: usize = RESERVED + 4096;
+
+    pub(super) const FPSIMD_MAGIC: u32 = 0x4650_8001;
+    pub(super) const FPSIMD_SIZE: usize = 528;
+    pub(super) const ESR_MAGIC: u32 = 0x4553_5201;
+    pub(super) const ESR_SIZE: usize = 16;
+    pub(super) const EXTRA_MAGIC: u32 = 0x4558_5401;
+}
+
+/// The stand-in for the kernel's vDSO (arch/arm64/kernel/vdso). Unwinders recognise the trampoline by its code: `mov x8, #139; svc #0`.
+static VDSO: Vdso = Vdso {
+    version: "LINUX_2.6.39",
+    functions: &[("__kernel_rt_sigreturn", &[0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4])],
+    sigreturn: 0,
+};
+
+/// HWCAP_FP and HWCAP_ASIMD.
+const HWCAP: u64 = 3;
+const FEATURES: &str = "fp asimd";
+
+fn fpsr(cpu: &Cpu) -> u32 {
+    cpu.fp.flags as u32 | (cpu.fp.saturated as u32) << 27
+}
+
+fn set_fpsr(cpu: &mut Cpu, value: u32) {
+    cpu.fp.flags = (value & 0x9f) as u8;
+    cpu.fp.saturated = value >> 27 & 1 != 0;
+}
+
+/// Sets FPCR and the environment that it describes.
+fn set_fpcr(cpu: &mut Cpu, value: u32) {
+    use anyarch_engine::fp::Rounding::*;
+    cpu.fpcr = value;
+    cpu.fp.rounding = [NearestEven, Up, Down, Zero][(value >> 22 & 3) as usize];
+    cpu.fp.flush = value >> 24 & 1 != 0;
+    cpu.fp.flush_half = value >> 19 & 1 != 0;
+    cpu.fp.default_nan = value >> 25 & 1 != 0;
+    cpu.fp.alt_half = value >> 26 & 1 != 0;
+}
+
+/// ESR_EL1 for a data abort or an undefined instruction taken from EL0.
+fn esr(d: &SignalDelivery) -> u64 {
+    const SEGV_MAPERR: i32 = 1;
+    let code = i32::from_le_bytes([d.info[8], d.info[9], d.info[10], d.info[11]]);
+    match d.signo {
+        // Data abort from a lower level; fault status: translation or permission fault, level 3; external abort for SIGBUS.
+        11 => 0x9200_0000 | (d.fault_write as u64) << 6 | if code == SEGV_MAPERR { 0x07 } else { 0x0f },
+        7 => 0x9200_0000 | (d.fault_write as u64) << 6 | 0x10,
+        _ => 0,
+    }
+}
+
+struct FrameBuf(Vec<u8>);
+
+impl FrameBuf {
+    fn u32(&mut self, at: usize, v: u32) {
+        self.0[at..at + 4].copy_from_slice(&v.to_le_bytes());
+    }
+    fn u64(&mut self, at: usize, v: u64) {
+        self.0[at..at + 8].copy_from_slice(&v.to_le_bytes());
+    }
+    fn u128(&mut self, at: usize, v: u128) {
+        self.0[at..at + 16].copy_from_slice(&v.to_le_bytes());
+    }
+    fn get32(&self, at: usize) -> u32 {
+        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+    }
+    fn get64(&self, at: usize) -> u64 {
+        self.get32(at) as u64 | (self.get32(at + 4) as u64) << 32
+    }
+    fn get128(&self, at: usize) -> u128 {
+        self.get64(at) as u128 | (self.get64(at + 8) as u128) << 64
+    }
+}
+
+impl Abi for Aarch64 {
+    fn guest(&self) -> &'static Guest {
+        &crate::GUEST
+    }
+
+    fn machine(&self) -> &'static str {
+        "aarch64"
+    }
+
+    fn platform(&self) -> &'static str {
+        "aarch64"
+    }
+
+    fn elf_machine(&self) -> u16 {
+        183
+    }
+
+    fn hwcaps(&self) -> [u64; 3] {
+        [HWCAP, 0, 0]
+    }
+
+    fn cpuinfo(&self, cpus: usize) -> String {
+        let mut out = String::new();
+        for cpu in 0..cpus {
+            out += &format!(
+                "processor\t: {cpu}\nBogoMIPS\t: 50.00\nFeatures\t: {}\nCPU implementer\t: 0x41\nCPU architecture: 8\n\
+                 CPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n",
+                FEATURES
+            );
+        }
+        out
+    }
+
+    fn syscall(&self, number: u64) -> Option<Sys> {
+        Sys::generic(number)
+    }
+
+    fn syscall_args(&self, cpu: &Cpu) -> (u64, [u64; 6]) {
+        let g = &cpu.gpr;
+        // The kernel looks at w8 only (do_el0_svc).
+        (g[8] as u32 as u64, [g[0], g[1], g[2], g[3], g[4], g[5]])
+    }
+
+    fn set_result(&self, cpu: &mut Cpu, raw: u64) {
+        cpu.gpr[0] = raw;
+    }
+
+    fn syscall_insn_len(&self) -> u64 {
+        4
+    }
+
+    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64) {
+        cpu.pc = entry;
+        cpu.gpr[SP] = sp;
+    }
+
+    fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>) {
+        cpu.gpr[0] = 0;
+        if sp != 0 {
+            cpu.gpr[SP] = sp;
+        }
+        if let Some(tls) = tls {
+            cpu.gpr[slot::TLS as usize] = tls;
+        }
+    }
+
+    fn clone_tls_first(&self) -> bool {
+        true
+    }
+
+    fn min_sigstack(&self) -> u64 {
+        5120
+    }
+
+    fn sp(&self, cpu: &Cpu) -> u64 {
+        cpu.gpr[SP]
+    }
+
+    fn open_flags_to_host(&self, flags: u32) -> u32 {
+        map_flags(flags, OPEN_FLAGS.iter().copied())
+    }
+
+    fn open_flags_from_host(&self, flags: u32) -> u32 {
+        map_flags(flags, OPEN_FLAGS.iter().map(|&(guest, host)| (host, guest)))
+    }
+
+    fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno> {
+        // uapi/asm-generic/stat.h, 64-bit.
+        let mode_nlink = st.st_mode as u64 | st.st_nlink << 32;
+        let ids = st.st_uid as u64 | (st.st_gid as u64) << 32;
+        let words: [u64; 16] = [
+            st.st_dev,
+            st.st_ino,
+            mode_nlink,
+            ids,
+            st.st_rdev,
+            0,
+            st.st_size as u64,
+            st.st_blksize as u32 as u64,
+            st.st_blocks as u64,
+            st.st_atime,
+            st.st_atime_nsec,
+            st.st_mtime,
+            st.st_mtime_nsec,
+            st.st_ctime,
+            st.st_ctime_nsec,
+            0,
+        ];
+        write(addr, &words)
+    }
+
+    fn epoll_event_packed(&self) -> bool {
+        false
+    }
+
+    fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
+        const SA_SIGINFO: u64 = 4;
+        // The frame record that links the handler's caller to the interrupted code, then the frame below it.
+        let record = d.sp.wrapping_sub(16) & !15;
+        let base = record.wrapping_sub(frame::SIZE as u64);
+        let mut f = FrameBuf(alloc::vec![0; frame::RESERVED + frame::FPSIMD_SIZE + frame::ESR_SIZE + 8]);
+        if d.flags & SA_SIGINFO != 0 {
+            f.0[..128].copy_from_slice(&d.info);
+        }
+        f.u64(frame::UC_STACK, d.altstack.0);
+        f.u32(frame::UC_STACK + 8, d.altstack.1 as u32);
+        f.u64(frame::UC_STACK + 16, d.altstack.2);
+        f.u64(frame::UC_SIGMASK, d.old_mask);
+        f.u64(frame::MCONTEXT, d.fault_addr);
+        // regs[0..=30] and sp are adjacent, as are the slots.
+        for i in 0..32 {
+            f.u64(frame::REGS + 8 * i, cpu.gpr[i]);
+        }
+        f.u64(frame::REGS + 8 * 32, cpu.pc);
+        f.u64(frame::REGS + 8 * 33, (cpu.nzcv() as u64) << 28);
+        let fpsimd = frame::RESERVED;
+        f.u32(fpsimd, frame::FPSIMD_MAGIC);
+        f.u32(fpsimd + 4, frame::FPSIMD_SIZE as u32);
+        f.u32(fpsimd + 8, fpsr(cpu));
+        f.u32(fpsimd + 12, cpu.fpcr);
+        for i in 0..32 {
+            f.u128(fpsimd + 16 + 16 * i, cpu.vec[i]);
+        }
+        let esr = esr(d);
+        if esr != 0 {
+            let at = fpsimd + frame::FPSIMD_SIZE;
+            f.u32(at, frame::ESR_MAGIC);
+            f.u32(at + 4, frame::ESR_SIZE as u32);
+            f.u64(at + 8, esr);
+        }
+        write(record, &[cpu.gpr[FP], cpu.gpr[LR]])?;
+        // Without SA_SIGINFO the kernel leaves the siginfo alone. The tail of __reserved is not written either.
+        let from = if d.flags & SA_SIGINFO != 0 { 0 } else { frame::UC };
+        write_bytes(base + from as u64, &f.0[from..])?;
+        cpu.gpr[0] = d.signo as u64;
+        if d.flags & SA_SIGINFO != 0 {
+            cpu.gpr[1] = base;
+            cpu.gpr[2] = base + frame::UC as u64;
+        }
+        cpu.gpr[SP] = base;
+        cpu.gpr[FP] = record;
+        cpu.gpr[LR] = d.restorer;
+        cpu.pc = d.handler;
+        Ok(())
+    }
+
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno> {
+        let base = cpu.gpr[SP];
+        if base & 15 != 0 {
+            return Err(Errno::EFAULT);
+        }
+        let mut f = FrameBuf(alloc::vec![0; frame::RESERVED]);
+        read_bytes(base + frame::UC as u64, &mut f.0[frame::UC..])?;
+        // Find the records before anything changes. fpsimd_context must be there.
+        let mut fpsimd = None;
+        let mut at = base + frame::RESERVED as u64;
+        let mut end = at + 4096;
+        loop {
+            if end - at < 8 {
+                return Err(Errno::EFAULT);
+            }
+            let [magic, size]: [u32; 2] = read(at)?;
+            match (magic, size as usize) {
+                (0, 0) => break,
+                (frame::FPSIMD_MAGIC, frame::FPSIMD_SIZE) if fpsimd.is_none() => fpsimd = Some(at),
+                (frame::ESR_MAGIC, _) => {}
+                (frame::EXTRA_MAGIC, 32) => {
+                    // The chain goes on elsewhere; we never write this, but a frame may have been copied by the guest.
+                    let [data, _, bytes]: [u64; 3] = [read(at + 8)?, 0, read::<u32>(at + 16)? as u64];
+                    (at, end) = (data, data.checked_add(bytes).ok_or(Errno::EFAULT)?);
+                    continue;
+                }
+                _ => return Err(Errno::EFAULT),
+            }
+            let size = size as u64;
+            if size < 8 || size & 15 != 0 || size > end - at {
+                return Err(Errno::EFAULT);
+            }
+            at += size;
+        }
+        let fpsimd = fpsimd.ok_or(Errno::EFAULT)?;
+        let mut v = FrameBuf(alloc::vec![0; frame::FPSIMD_SIZE]);
+        read_bytes(fpsimd, &mut v.0)?;
+
+        for i in 0..32 {
+            cpu.gpr[i] = f.get64(frame::REGS + 8 * i);
+        }
+        cpu.pc = f.get64(frame::REGS + 8 * 32);
+        cpu.set_nzcv((f.get64(frame::REGS + 8 * 33) >> 28) as u8 & 15);
+        set_fpsr(cpu, v.get32(8));
+        set_fpcr(cpu, v.get32(12));
+        for i in 0..32 {
+            cpu.vec[i] = v.get128(16 + 16 * i);
+        }
+        cpu.excl_addr = u64::MAX;
+        let altstack =
+            (f.get64(frame::UC_STACK), f.get32(frame::UC_STACK + 8) as i32, f.get64(frame::UC_STACK + 16));
+        Ok((f.get64(frame::UC_SIGMASK), altstack))
+    }
+
+    fn vdso(&self) -> &'static Vdso {
+        &VDSO
+    }
+
+    fn arch_syscall(&self, _task: &mut Task, _sys: Sys, _args: [u64; 6]) -> Result<u64, Errno> {
+        // aarch64 has no system call of its own.
+        Err(Errno::ENOSYS)
+    }
+
+    fn cpu_models(&self) -> &'static [&'static str] {
+        &["max", "neoverse-n1"]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_flags_round_trip() {
+        let check = |guest, host| {
+            assert_eq!(ABI.open_flags_to_host(guest), host, "to host {guest:o}");
+            assert_eq!(ABI.open_flags_from_host(host), guest, "from host {host:o}");
+        };
+        check(0o2, 0o2);
+        check(0o40000, 0o200000);
+        check(0o100000, 0o400000);
+        check(0o200000, 0o40000);
+        check(0o400000, 0o100000);
+        check(0o2000000 | 0o40000 | 0o400000, 0o2000000 | 0o200000 | 0o100000);
+        check(0o20040000, 0o20200000);
+    }
+
+    #[test]
+    fn frame_offsets_are_the_kernels() {
+        assert_eq!(frame::MCONTEXT, 128 + 176);
+        assert_eq!(frame::SIZE, 4688);
+    }
+}
