@@ -141,6 +141,11 @@ pub fn describe(errno: Errno) -> Option<(&'static str, &'static str)> {
     ERRNOS.binary_search_by_key(&errno.0, |row| row.0).ok().map(|i| (ERRNOS[i].1, ERRNOS[i].2))
 }
 
+/// Text of an error number, for messages.
+pub fn text(errno: Errno) -> &'static str {
+    describe(errno).map_or("unknown error", |e| e.1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -120,6 +120,22 @@ pub(crate) fn set_brk(start: u64) {
     (state.brk_start, state.brk) = (start, start);
 }
 
+/// A place for a library of `size` bytes aligned to `align` in the library window; by the loader.
+pub(crate) fn library_place(size: u64, align: u64) -> u64 {
+    let mut state = STATE.lock();
+    let at = state.library_hint(size.saturating_add(align)) & !(align - 1);
+    if at != 0 {
+        state.next_library = at;
+    }
+    at
+}
+
+/// The stack that ends at `top` is executable (PT_GNU_STACK): as far as it may grow by default.
+pub(crate) fn note_exec_stack(top: u64) {
+    let end = top & !(PAGE - 1);
+    STATE.lock().protected(end - (8 << 20), end + (1 << 20), PROT_EXEC as u64);
+}
+
 fn page_up(n: u64) -> Option<u64> {
     Some(n.checked_add(PAGE - 1)? & !(PAGE - 1))
 }
