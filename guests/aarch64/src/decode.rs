@@ -303,7 +303,18 @@ macro_rules! tables {
     };
 }
 
-tables! { int simd_perm simd simd_shift simd_crypto simd_mem }
+tables! {
+    int
+    branch
+    system
+    ldst
+    atomic
+    simd_perm
+    simd
+    simd_shift
+    simd_crypto
+    simd_mem
+}
 
 /// Number of a row among all rows, or that of no row (undefined).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

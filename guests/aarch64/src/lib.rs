@@ -3,34 +3,38 @@
 
 extern crate alloc;
 
+mod atomic;
+mod branch;
 pub mod decode;
+pub mod features;
 mod int;
+mod ldst;
 pub mod linux;
 mod simd;
 mod simd_crypto;
 mod simd_mem;
 mod simd_perm;
 mod simd_shift;
+pub mod system;
 
-use anyarch_engine::interp::{Interp, Outcome};
+use anyarch_engine::interp::Interp;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::Fault;
 
-/// The engine's description of the guest.
+/// The guest as the engine sees it.
 pub static GUEST: Guest = Guest { name: "aarch64", interpret };
 
-fn interpret(interp: &mut Interp<'_>) {
+/// Fetches, decodes and plays the instruction at `cpu.pc`.
+pub fn interpret(i: &mut Interp<'_>) {
     const SIGBUS: i32 = 7;
     const BUS_ADRALN: i32 = 1;
-    let pc = interp.cpu.pc;
-    let mut insn = [0; 4];
+    let pc = i.cpu.pc;
+    i.next_pc = pc.wrapping_add(4);
     if pc & 3 != 0 {
-        return interp.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr: pc, write: false });
+        return i.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr: pc, write: false });
     }
-    if let Err(f) = anyarch_sys::load_bytes(pc, &mut insn) {
-        return interp.fault(Fault { signo: f.signo, code: f.code, addr: pc, write: false });
+    match anyarch_sys::load_once(pc, 4) {
+        Ok(insn) => decode::lift(i, insn as u32, pc),
+        Err(f) => i.fault(Fault { signo: f.signo, code: f.code, addr: f.addr, write: false }),
     }
-    interp.next_pc = pc + 4;
-    interp.outcome = Outcome::Next;
-    decode::lift(interp, u32::from_le_bytes(insn), pc);
 }

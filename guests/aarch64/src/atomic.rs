@@ -1,0 +1,91 @@
+//! Exclusives, ordered loads and stores, and the atomic memory operations of FEAT_LSE (Arm ARM C4.1, "Loads and Stores").
+//!
+//! The acquire and release bits of read-modify-write operations are not looked at: the operations are sequentially
+//! consistent. The same holds for exclusives, whose store is.
+
+use crate::decode::{Insn, undefined, zr};
+use anyarch_engine::ops::{Addr, LoadExt, Ops, Order, Rmw, Size};
+
+crate::rows! {
+    // Compare and swap pair.
+    "0 sz 001000 0 l 1 rs:5 o0 11111 rn:5 rt:5" Casp none casp;
+
+    // Load/store exclusive pair.
+    "1 sz 001000 0 0 1 rs:5 o0 rt2:5 rn:5 rt:5" Stxp none stxp;
+    "1 sz 001000 0 1 1 xxxxx o0 rt2:5 rn:5 rt:5" Ldxp none ldxp;
+
+    // Load/store exclusive register.
+    "size:2 001000 0 0 0 rs:5 o0 xxxxx rn:5 rt:5" Stxr none stxr;
+    "size:2 001000 0 1 0 xxxxx o0 xxxxx rn:5 rt:5" Ldxr none ldxr;
+
+    // Load/store ordered (LDAR, STLR; LDLAR, STLLR of FEAT_LOR, which may order more than they must).
+    "size:2 001000 1 0 0 xxxxx o0 xxxxx rn:5 rt:5" Stlr none stlr;
+    "size:2 001000 1 1 0 xxxxx o0 xxxxx rn:5 rt:5" Ldar none ldar;
+
+    // Compare and swap.
+    "size:2 001000 1 l 1 rs:5 o0 11111 rn:5 rt:5" Cas none cas;
+
+    // Atomic memory operations.
+    "size:2 111 0 00 a r 1 rs:5 0 opc:3 00 rn:5 rt:5" Ldop none ldop;
+    "size:2 111 0 00 a r 1 rs:5 1 000 00 rn:5 rt:5" Swp none swp;
+    "size:2 111 0 00 1 0 1 xxxxx 1 100 00 rn:5 rt:5" Ldapr none ldapr;
+}
+
+fn size(i: Insn) -> Size {
+    Size::from_log2(i.bits(30, 2))
+}
+
+/// Size of the registers of a pair.
+fn pair_size(i: Insn) -> Size {
+    if i.bit(30) { Size::B8 } else { Size::B4 }
+}
+
+fn casp<O: Ops>(o: &mut O, i: Insn) {
+    let (s, t) = (i.m(), i.d());
+    if s & 1 != 0 || t & 1 != 0 {
+        return undefined(o);
+    }
+    o.cas_pair(pair_size(i), [zr(s), zr(s + 1)], [zr(t), zr(t + 1)], i.rn_sp());
+}
+
+fn stxp<O: Ops>(o: &mut O, i: Insn) {
+    o.store_exclusive_pair(pair_size(i), i.rm(), [i.rd(), i.ra()], i.rn_sp());
+}
+
+fn ldxp<O: Ops>(o: &mut O, i: Insn) {
+    o.load_exclusive_pair(pair_size(i), [i.rd(), i.ra()], i.rn_sp());
+}
+
+fn stxr<O: Ops>(o: &mut O, i: Insn) {
+    o.store_exclusive(size(i), i.rm(), i.rd(), i.rn_sp());
+}
+
+fn ldxr<O: Ops>(o: &mut O, i: Insn) {
+    o.load_exclusive(size(i), i.rd(), i.rn_sp());
+}
+
+fn stlr<O: Ops>(o: &mut O, i: Insn) {
+    o.store(size(i), i.rd(), Addr::Base(i.rn_sp(), 0), Order::SeqCst);
+}
+
+fn ldar<O: Ops>(o: &mut O, i: Insn) {
+    o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), Order::SeqCst);
+}
+
+fn ldapr<O: Ops>(o: &mut O, i: Insn) {
+    o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), Order::Acquire);
+}
+
+fn cas<O: Ops>(o: &mut O, i: Insn) {
+    o.cas(size(i), i.rm(), i.rd(), i.rn_sp());
+}
+
+fn ldop<O: Ops>(o: &mut O, i: Insn) {
+    use Rmw::*;
+    let op = [Add, AndNot, Xor, Or, MaxS, MinS, MaxU, MinU][i.bits(12, 3) as usize];
+    o.rmw(op, size(i), i.rd(), i.rm(), i.rn_sp());
+}
+
+fn swp<O: Ops>(o: &mut O, i: Insn) {
+    o.rmw(Rmw::Swap, size(i), i.rd(), i.rm(), i.rn_sp());
+}
