@@ -4,7 +4,8 @@
 //! The frame is the kernel's own (arch/arm64/kernel/signal.c, uapi/asm/sigcontext.h), byte for byte: unwinders, garbage
 //! collectors and language runtimes read and change it.
 
-use alloc::format;
+use crate::features;
+use crate::system::{fpcr, fpsr, set_fpcr, set_fpsr};
 use alloc::string::String;
 use alloc::vec::Vec;
 use anyarch_engine::run::Guest;
@@ -70,30 +71,6 @@ static VDSO: Vdso = Vdso {
     sigreturn: 0,
 };
 
-/// HWCAP_FP and HWCAP_ASIMD.
-const HWCAP: u64 = 3;
-const FEATURES: &str = "fp asimd";
-
-fn fpsr(cpu: &Cpu) -> u32 {
-    cpu.fp.flags as u32 | (cpu.fp.saturated as u32) << 27
-}
-
-fn set_fpsr(cpu: &mut Cpu, value: u32) {
-    cpu.fp.flags = (value & 0x9f) as u8;
-    cpu.fp.saturated = value >> 27 & 1 != 0;
-}
-
-/// Sets FPCR and the environment that it describes.
-fn set_fpcr(cpu: &mut Cpu, value: u32) {
-    use anyarch_engine::fp::Rounding::*;
-    cpu.fpcr = value;
-    cpu.fp.rounding = [NearestEven, Up, Down, Zero][(value >> 22 & 3) as usize];
-    cpu.fp.flush = value >> 24 & 1 != 0;
-    cpu.fp.flush_half = value >> 19 & 1 != 0;
-    cpu.fp.default_nan = value >> 25 & 1 != 0;
-    cpu.fp.alt_half = value >> 26 & 1 != 0;
-}
-
 /// ESR_EL1 for a data abort or an undefined instruction taken from EL0.
 fn esr(d: &SignalDelivery) -> u64 {
     const SEGV_MAPERR: i32 = 1;
@@ -147,19 +124,11 @@ impl Abi for Aarch64 {
     }
 
     fn hwcaps(&self) -> [u64; 3] {
-        [HWCAP, 0, 0]
+        features::HWCAPS
     }
 
     fn cpuinfo(&self, cpus: usize) -> String {
-        let mut out = String::new();
-        for cpu in 0..cpus {
-            out += &format!(
-                "processor\t: {cpu}\nBogoMIPS\t: 50.00\nFeatures\t: {}\nCPU implementer\t: 0x41\nCPU architecture: 8\n\
-                 CPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n",
-                FEATURES
-            );
-        }
-        out
+        features::cpuinfo(cpus)
     }
 
     fn syscall(&self, number: u64) -> Option<Sys> {
@@ -268,7 +237,7 @@ impl Abi for Aarch64 {
         f.u32(fpsimd, frame::FPSIMD_MAGIC);
         f.u32(fpsimd + 4, frame::FPSIMD_SIZE as u32);
         f.u32(fpsimd + 8, fpsr(cpu));
-        f.u32(fpsimd + 12, cpu.fpcr);
+        f.u32(fpsimd + 12, fpcr(cpu));
         for i in 0..32 {
             f.u128(fpsimd + 16 + 16 * i, cpu.vec[i]);
         }
