@@ -6,7 +6,7 @@
 use crate::strace;
 use crate::table::{Arg, Kind, Row};
 use crate::task::Task;
-use crate::{config, path};
+use crate::{config, path, seccomp};
 use alloc::vec::Vec;
 use anyarch_sys::{Errno, SysResult, check, safe_syscall, to_raw};
 
@@ -20,7 +20,17 @@ pub const KEEP_REGISTERS: Errno = Errno(4096);
 pub fn dispatch(task: &mut Task) {
     let abi = task.abi;
     let (number, args) = abi.syscall_args(&task.thread.cpu);
-    let Some(sys) = abi.syscall(number) else {
+    let sys = abi.syscall(number);
+    if !task.seccomp.idle() {
+        let name = sys.map(|sys| sys.row().name);
+        if let Some(result) = seccomp::enforce(task, number, name, &args) {
+            if result != Err(KEEP_REGISTERS) {
+                abi.set_result(&mut task.thread.cpu, to_raw(result));
+            }
+            return;
+        }
+    }
+    let Some(sys) = sys else {
         if config::get().strace {
             strace::unknown(task, number, &args);
         }

@@ -187,6 +187,7 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
         child.altstack = task.altstack;
         child.vfork_child = true;
     }
+    child.seccomp = task.seccomp.clone();
     child.reinstall = clear;
     let bottom = stack.bottom();
     child.stack = Some(stack);

@@ -469,6 +469,17 @@ pub(crate) fn raise_fault(task: &mut Task, fault: Fault) {
     force(task, &event);
 }
 
+/// SIGSYS for a call that a seccomp filter caught: as the kernel's force_sig_seccomp.
+pub(crate) fn raise_sigsys(task: &mut Task, errno: i32, call_addr: u64, number: i32, arch: u32) {
+    const SIGSYS: i32 = 31;
+    const SYS_SECCOMP: i32 = 1;
+    let mut info = siginfo(SIGSYS, SYS_SECCOMP, call_addr);
+    info[4..8].copy_from_slice(&errno.to_le_bytes());
+    info[24..28].copy_from_slice(&number.to_le_bytes());
+    info[28..32].copy_from_slice(&arch.to_le_bytes());
+    force(task, &Event { signo: SIGSYS, info, fault_addr: 0, fault_write: false });
+}
+
 /// Delivers a signal that must take effect: blocked or ignored, it kills.
 fn force(task: &mut Task, event: &Event) {
     let action = task.sighand.0.lock().get(event.signo);

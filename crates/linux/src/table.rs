@@ -521,7 +521,7 @@ rows! {
     sched_setattr            314  274 (Pid, Ptr, Hex) pass;
     sched_getattr            315  275 (Pid, Ptr, Size, Hex) pass;
     renameat2                316  276 (DirFd, Path, DirFd, Path, Hex) pass;
-    seccomp                  317  277 (Uint, Hex, Ptr) translated(prctl::seccomp);
+    seccomp                  317  277 (Uint, Hex, Ptr) emulated(seccomp::seccomp);
     getrandom                318  278 (Ptr, Size, Hex) pass;
     memfd_create             319  279 (Str, Hex) pass;
     kexec_file_load          320  294 (Fd, Fd, Uint, Str, Hex) pass;

@@ -4,6 +4,7 @@
 //! is atomic in it ([`crate::signal::Inbox`], `signal_pending`, `sigmask`).
 
 use crate::abi::Abi;
+use crate::seccomp::Seccomp;
 use crate::signal::{self, Inbox, SigHand};
 use crate::thread::HostStack;
 use alloc::boxed::Box;
@@ -41,10 +42,17 @@ pub struct Task {
     pub(crate) reinstall: bool,
     /// The parent waits until this process has exec'ed or ended, and frees this task then.
     pub(crate) vfork_child: bool,
+    /// The guest's seccomp mode and filters.
+    pub(crate) seccomp: Seccomp,
     current: Current,
 }
 
 impl Task {
+    /// Whether the task is the only thread of its process.
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.sighand) == 1
+    }
+
     /// A task around an engine thread. It becomes the running host thread's by [`Task::attach`].
     pub(crate) fn new(thread: Box<Thread>, abi: &'static dyn Abi, sighand: Arc<SigHand>) -> Box<Task> {
         Box::new(Task {
@@ -61,6 +69,7 @@ impl Task {
             stack: None,
             reinstall: false,
             vfork_child: false,
+            seccomp: Seccomp::default(),
             current: Current::new(),
         })
     }
