@@ -31,7 +31,7 @@ mod tests;
 pub use eval::eval;
 
 /// Flag in [`VArgs::imm`](crate::ops::VArgs::imm): the "upper half" variant of `Long`, `Wide` and `Narrow` operations.
-pub const HIGH: u32 = 1 << 16;
+pub const HIGH: u32 = 1 << 15;
 
 /// How sources and destination are laid out; see the module's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
