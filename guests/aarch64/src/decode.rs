@@ -314,6 +314,8 @@ tables! {
     simd_shift
     simd_crypto
     simd_mem
+    fp
+    fp_vec
 }
 
 /// Number of a row among all rows, or that of no row (undefined).

@@ -7,6 +7,8 @@ mod atomic;
 mod branch;
 pub mod decode;
 pub mod features;
+mod fp;
+mod fp_vec;
 mod int;
 mod ldst;
 pub mod linux;
