@@ -21,6 +21,7 @@ pub mod layouts;
 pub mod loader;
 pub mod mem;
 pub mod misc;
+pub mod page;
 pub mod path;
 pub mod poll;
 pub mod prctl;

@@ -126,6 +126,8 @@ pub struct Row {
     pub args: &'static [Arg],
     /// How it is carried out.
     pub kind: Kind,
+    /// The handler's path in this crate, or nothing.
+    pub handler: &'static str,
     /// Whether any argument is converted by its type before the call.
     pub converts: bool,
 }
@@ -171,6 +173,15 @@ macro_rules! kind {
     };
 }
 
+macro_rules! handler_name {
+    (refused $($detail:tt)*) => {
+        ""
+    };
+    ($kind:ident $module:ident :: $function:ident) => {
+        concat!(stringify!($module), "::", stringify!($function))
+    };
+}
+
 macro_rules! rows {
     ($($name:ident $x86:tt $generic:tt ($($arg:ident),*) $kind:ident $(($($detail:tt)*))?;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
@@ -188,6 +199,7 @@ macro_rules! rows {
             generic: number!($generic),
             args: &[$(Arg::$arg),*],
             kind: kind!($kind $(($($detail)*))?),
+            handler: concat!($(handler_name!($kind $($detail)*))?),
             converts: converts(&[$(Arg::$arg),*]),
         }),*];
 
