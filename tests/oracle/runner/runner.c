@@ -109,7 +109,7 @@ static void copy(u8 *to, const u8 *from, u64 n)
 
 /* The kernel's frame (arch/arm64/include/uapi/asm/sigcontext.h). */
 struct ucontext {
-	u64 flags, link, ss_sp, ss_flags, ss_size, mask[16];
+	u64 flags, link, ss_sp, ss_flags, ss_size, mask[16], align;
 	u64 fault_address, regs[31], sp, pc, pstate, pad;
 	u32 magic, size, fpsr, fpcr;
 	u64 v[32][2];

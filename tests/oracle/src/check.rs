@@ -248,7 +248,10 @@ pub fn differences(case: &Case, ours: &State, theirs: &State) -> Vec<String> {
     field("pc", our_end.0, their_end.0);
     let fault = our_end.1;
     if fault != 0 && our_end == their_end {
-        field("si_code", ours.code, theirs.code);
+        // Linux says ILL_ILLOPC for every undefined instruction (arch/arm64/kernel/traps.c), QEMU ILL_ILLOPN.
+        if fault != 4 {
+            field("si_code", ours.code, theirs.code);
+        }
         // An access that reaches into an unmapped page may report its own start or the page's.
         if ours.addr.abs_diff(theirs.addr) >= 64 {
             field("si_addr", ours.addr, theirs.addr);
