@@ -7,6 +7,16 @@ use crate::task::Task;
 use anyarch_sys::{Errno, SysResult};
 use core::sync::atomic::{AtomicI32, Ordering};
 
+/// The emulator's option by which a direct exec hands over two descriptors, separated by a comma: its executable and the program. The
+/// program's path, argv[0] and the other arguments follow.
+pub const DIRECT_OPTION: &str = "anyarch-direct";
+
+/// Turns direct exec on: the emulator was not started by the kernel as an interpreter. `inherited` is the descriptor of its
+/// executable if it is already known; `exec_fn` the address of AT_EXECFN's string, where it is without /proc.
+pub fn enable_direct(inherited: Option<i32>, exec_fn: u64) {
+    let _ = (inherited, exec_fn);
+}
+
 static OWN_FD: AtomicI32 = AtomicI32::new(-1);
 
 /// The descriptor that belongs to the emulator, if any: the guest must find it closed (EBADF), and close_range skips it.

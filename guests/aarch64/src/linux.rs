@@ -67,8 +67,14 @@ mod frame {
 /// The stand-in for the kernel's vDSO (arch/arm64/kernel/vdso). Unwinders recognise the trampoline by its code: `mov x8, #139; svc #0`.
 static VDSO: Vdso = Vdso {
     version: "LINUX_2.6.39",
-    functions: &[("__kernel_rt_sigreturn", &[0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4])],
-    sigreturn: 0,
+    functions: &[
+        // mov x8, #113; svc #0; ret, and so on: the call itself is cheap, since it is made by the emulator.
+        ("__kernel_clock_gettime", &[0x28, 0x0e, 0x80, 0xd2, 0x01, 0, 0, 0xd4, 0xc0, 0x03, 0x5f, 0xd6]),
+        ("__kernel_gettimeofday", &[0x28, 0x15, 0x80, 0xd2, 0x01, 0, 0, 0xd4, 0xc0, 0x03, 0x5f, 0xd6]),
+        ("__kernel_clock_getres", &[0x48, 0x0e, 0x80, 0xd2, 0x01, 0, 0, 0xd4, 0xc0, 0x03, 0x5f, 0xd6]),
+        ("__kernel_rt_sigreturn", &[0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4]),
+    ],
+    sigreturn: 3,
 };
 
 /// ESR_EL1 for a data abort or an undefined instruction taken from EL0.

@@ -1,0 +1,210 @@
+//! From the kernel's initial stack to the first guest instruction.
+//!
+//! The kernel starts the emulator in one of two ways. As interpreter of a program by binfmt_misc the arguments are: own name,
+//! the program's path, and then the program's arguments behind argv[0] (flag P) or including it; the auxiliary vector tells
+//! about P (AT_FLAGS) and hands over the opened program (flags O and C: AT_EXECFD). From a command line there are options first. Without any of
+//! P, O and C the two look the same, which is fine: a path is a command line without options.
+
+use crate::cli::{self, Input, Invocation};
+use crate::guests;
+use alloc::vec::Vec;
+use anyarch_linux::loader::{self, Host, Str, at};
+use anyarch_linux::{config, errno, exec, task};
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{Errno, eprintln, exit_group, syscall};
+
+/// AT_FLAGS bit 0: the interpreter gets the program's own argv[0] behind its path.
+const AT_FLAGS_PRESERVE_ARGV0: u64 = 1;
+/// personality(2): no randomisation of addresses.
+const ADDR_NO_RANDOMIZE: u64 = 0x004_0000;
+
+/// The kernel's string at `at`, without its NUL.
+///
+/// # Safety
+/// `at` is an entry of the kernel's argument or environment vector.
+unsafe fn string<'a>(at: u64) -> &'a [u8] {
+    // SAFETY: by the caller.
+    unsafe { core::ffi::CStr::from_ptr(at as *const _) }.to_bytes()
+}
+
+/// Reads a vector up to its null word; returns the address behind it.
+///
+/// # Safety
+/// `at` is the start of one of the kernel's vectors.
+unsafe fn vector(mut at: u64, out: &mut Vec<u64>) -> u64 {
+    loop {
+        // SAFETY: not beyond the null word.
+        let word = unsafe { *(at as *const u64) };
+        at += 8;
+        if word == 0 {
+            return at;
+        }
+        out.push(word);
+    }
+}
+
+fn fail(path: &[u8], reason: impl core::fmt::Display, code: i32) -> ! {
+    eprintln!("anyarch-emu: {}: {reason}", alloc::string::String::from_utf8_lossy(path));
+    exit_group(code)
+}
+
+/// Opens for reading; the error as execve would give it.
+fn open(path: &[u8]) -> Result<i32, Errno> {
+    let mut name = path.to_vec();
+    name.push(0);
+    let flags = O_RDONLY | O_CLOEXEC;
+    // SAFETY: a NUL-terminated path.
+    unsafe { syscall!(__NR_openat, AT_FDCWD, name.as_ptr(), flags, 0) }.map(|fd| fd as i32)
+}
+
+/// Whether `path` is a regular file that may be executed.
+fn executable(path: &[u8]) -> bool {
+    let mut name = path.to_vec();
+    name.push(0);
+    // SAFETY: all-zero is a valid stat, which the kernel fills.
+    let mut st: stat = unsafe { core::mem::zeroed() };
+    // SAFETY: a NUL-terminated path and a stat of ours.
+    unsafe {
+        syscall!(__NR_newfstatat, AT_FDCWD, name.as_ptr(), &raw mut st, 0).is_ok()
+            && st.st_mode & S_IFMT == S_IFREG
+            && syscall!(__NR_faccessat, AT_FDCWD, name.as_ptr(), X_OK).is_ok()
+    }
+}
+
+/// Finds the program of a command line: a name without slash also in PATH, like execvp.
+fn find(name: &[u8], env: &[&[u8]], path_first: bool) -> Vec<u8> {
+    if name.contains(&b'/') || name.is_empty() || !path_first && executable(name) {
+        return name.to_vec();
+    }
+    let path = env.iter().find_map(|v| v.strip_prefix(b"PATH=")).unwrap_or(b"/bin:/usr/bin");
+    for dir in path.split(|&b| b == b':') {
+        let mut full = Vec::from(if dir.is_empty() { b".".as_slice() } else { dir });
+        full.push(b'/');
+        full.extend_from_slice(name);
+        if executable(&full) {
+            return full;
+        }
+    }
+    name.to_vec()
+}
+
+/// The environment after -E and -U.
+fn environment(env: &[u64], invocation: &Invocation) -> Vec<Str> {
+    fn name_of(var: &[u8]) -> &[u8] {
+        var.split(|&b| b == b'=').next().unwrap_or(var)
+    }
+    let changed = |var: &[u8]| {
+        let name = name_of(var);
+        invocation.unset_env.iter().any(|u| u == name)
+            || invocation.set_env.iter().any(|s| name_of(s) == name)
+    };
+    let mut out: Vec<Str> = Vec::with_capacity(env.len() + invocation.set_env.len());
+    // SAFETY: entries of the kernel's vector.
+    out.extend(env.iter().filter(|&&e| !changed(unsafe { string(e) })).map(|&e| Str::At(e)));
+    let last = |i: usize, s: &[u8]| !invocation.set_env[i + 1..].iter().any(|t| name_of(t) == name_of(s));
+    out.extend(
+        invocation.set_env.iter().enumerate().filter(|(i, s)| last(*i, s)).map(|(_, s)| Str::Own(s.clone())),
+    );
+    out
+}
+
+/// Randomness for the layout: none if the personality says so.
+fn randomness() -> u64 {
+    let mut random = 0u64;
+    // SAFETY: asks the personality; fills our word.
+    unsafe {
+        let persona = syscall!(__NR_personality, 0xffff_ffffu64).unwrap_or(0);
+        if persona & ADDR_NO_RANDOMIZE == 0 {
+            let _ = syscall!(__NR_getrandom, &raw mut random, 8, 0);
+        }
+    }
+    random
+}
+
+/// Starts the program; `sp` is the stack pointer that the kernel gave the emulator.
+///
+/// # Safety
+/// Called once by the entry point, on a stack that is not the kernel's.
+pub unsafe fn start(sp: u64) -> ! {
+    let (mut argv, mut envp, mut auxv) =
+        (Vec::with_capacity(16), Vec::with_capacity(32), Vec::with_capacity(24));
+    // SAFETY: the kernel's layout of the initial stack: argc, argv, envp, auxv.
+    unsafe {
+        let mut p = vector(sp + 8, &mut argv);
+        p = vector(p, &mut envp);
+        loop {
+            let entry = *(p as *const (u64, u64));
+            if entry.0 == 0 {
+                break;
+            }
+            auxv.push(entry);
+            p += 16;
+        }
+    }
+    let host = Host { sp, auxv };
+    // SAFETY: entries of the kernel's vectors.
+    let (args, env): (Vec<&[u8]>, Vec<&[u8]>) =
+        unsafe { (argv.iter().map(|&a| string(a)).collect(), envp.iter().map(|&a| string(a)).collect()) };
+
+    let preserve = host.aux(at::FLAGS).unwrap_or(0) & AT_FLAGS_PRESERVE_ARGV0 != 0;
+    let exec_fd = host.aux(at::EXECFD);
+    let interpreter = (preserve || exec_fd.is_some()) && args.len() > 1;
+    let secure = host.aux(at::SECURE).unwrap_or(0) != 0;
+    let input = Input { args: &args, env: &env, secure };
+    let parsed = if interpreter { cli::parse_interpreter(&input, preserve) } else { cli::parse(&input) };
+    let invocation = match parsed {
+        Ok(invocation) => invocation,
+        Err(done) => {
+            let fd = if done.code == 0 { 1 } else { 2 };
+            anyarch_sys::write_all(fd, alloc::format!("{}\n", done.text).as_bytes());
+            exit_group(done.code)
+        }
+    };
+    config::set(invocation.config.clone());
+
+    let mut path = args[invocation.program].to_vec();
+    let fd = match (invocation.direct, exec_fd) {
+        (Some((_, fd)), _) => fd,
+        (None, Some(fd)) => fd as i32,
+        (None, None) => {
+            if !interpreter {
+                path = find(&path, &env, cli::searches_path_first(args[0]));
+            }
+            open(&path).unwrap_or_else(|e| {
+                fail(
+                    &path,
+                    errno::text(e),
+                    if matches!(e, Errno::ENOENT | Errno::ENOTDIR) { 127 } else { 126 },
+                )
+            })
+        }
+    };
+    if !interpreter {
+        exec::enable_direct(invocation.direct.map(|d| d.0), host.aux(at::EXECFN).unwrap_or(0));
+    }
+
+    let mut guest_args: Vec<Str> = argv[invocation.program..].iter().map(|&a| Str::At(a)).collect();
+    if invocation.argv0_follows {
+        guest_args.remove(0);
+    } else if let Some(argv0) = &invocation.argv0 {
+        guest_args[0] = Str::Own(argv0.clone());
+    }
+    let started = loader::load(&loader::Request {
+        fd,
+        path: &path,
+        exec_fn: if interpreter { host.aux(at::EXECFN) } else { None },
+        args: &guest_args,
+        env: &environment(&envp, &invocation),
+        host: &host,
+        abi_of: guests::by_elf_machine,
+        random: randomness(),
+        set_comm: !interpreter,
+    })
+    .unwrap_or_else(|e| fail(if e.path.is_empty() { &path } else { &e.path }, e.why, e.why.exit_code()));
+    // SAFETY: the program's descriptor is ours.
+    let _ = unsafe { syscall!(__NR_close, fd) };
+
+    let mut task = task::Task::first(started.abi);
+    started.abi.start(&mut task.thread.cpu, started.entry, started.sp);
+    task::run(alloc::boxed::Box::leak(task))
+}
