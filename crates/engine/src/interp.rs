@@ -120,20 +120,13 @@ impl Interp<'_> {
         }
     }
 
-    /// Whether an atomic access at `addr` may go on; a misaligned one is an alignment fault.
-    fn aligned(&mut self, addr: u64, bytes: u32) -> bool {
-        if !addr.is_multiple_of(bytes as u64) {
-            self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write: false });
-        }
-        !self.ended()
-    }
-
     /// Compare and swap; the old value.
     fn exchange(&mut self, addr: u64, bytes: u32, expected: u128, new: u128) -> Option<u128> {
-        if !self.aligned(addr, bytes) {
-            return None;
-        }
         let old = if bytes == 16 {
+            if !addr.is_multiple_of(16) {
+                self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write: true });
+                return None;
+            }
             anyarch_sys::compare_exchange16(addr, expected, new)
         } else {
             anyarch_sys::compare_exchange(addr, bytes, expected as u64, new as u64).map(u128::from)
@@ -158,7 +151,7 @@ impl Interp<'_> {
     /// Loads up to 16 bytes exclusively; the value.
     fn load_monitor(&mut self, bytes: u32, addr: R) -> Option<u128> {
         let addr = self.r(addr);
-        if self.ended() || !self.aligned(addr, bytes) {
+        if self.ended() {
             return None;
         }
         let value = if bytes == 16 {
@@ -176,7 +169,7 @@ impl Interp<'_> {
     /// Stores up to 16 bytes exclusively; whether that failed.
     fn store_monitor(&mut self, bytes: u32, status: R, addr: R, new: u128) {
         let addr = self.r(addr);
-        if self.ended() || !self.aligned(addr, bytes) {
+        if self.ended() {
             return;
         }
         let mut failed = 1;
@@ -526,7 +519,7 @@ impl Ops for Interp<'_> {
 
     fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R) {
         let (addr, s, bytes) = (self.r(addr), self.r(s), size.bytes());
-        if self.ended() || !self.aligned(addr, bytes) {
+        if self.ended() {
             return;
         }
         let result = anyarch_sys::load_once(addr, bytes);

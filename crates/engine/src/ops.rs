@@ -10,6 +10,8 @@
 //! - **Temporaries** (`R::T0..`, `V::T0..`) live within one guest instruction only.
 //! - **Flags.** NZCV of the state change only through operations that say so.
 //! - **Control flow.** At most one control-flow operation, the last of its instruction, except that `branch*` fall through when not taken.
+//! - **Alignment.** Any access may have any address (an unaligned atomic one costs a split lock), except that a compare and swap of 16 bytes that
+//!   is not aligned to them raises an alignment fault (SIGBUS, BUS_ADRALN).
 //! - `R::ZERO` reads as zero and swallows writes (as a destination it still performs loads).
 
 use crate::fp::FOp;

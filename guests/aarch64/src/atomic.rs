@@ -28,7 +28,7 @@ crate::rows! {
     // Atomic memory operations.
     "size:2 111 0 00 a r 1 rs:5 0 opc:3 00 rn:5 rt:5" Ldop none ldop;
     "size:2 111 0 00 a r 1 rs:5 1 000 00 rn:5 rt:5" Swp none swp;
-    "size:2 111 0 00 1 0 1 xxxxx 1 100 00 rn:5 rt:5" Ldapr none ldapr;
+    "size:2 111 0 00 1 0 1 11111 1 100 00 rn:5 rt:5" Ldapr none ldapr;
 }
 
 fn size(i: Insn) -> Size {
