@@ -1,21 +1,36 @@
 //! execve and direct exec: a program of the guest's architecture runs although no handler is registered.
 //!
-//! While direct exec is on, the emulator holds its own executable open. That descriptor is not the guest's: calls that close or
-//! replace descriptors ask [`hidden_fd`] and [`vacate_fd`].
+//! Every execve is first the kernel's: it knows permissions, scripts, native programs and registered handlers, and returns before
+//! the point of no return when it cannot run the file. Only its ENOEXEC is for us: in direct mode the emulator then follows `#!` lines as
+//! the kernel does, and if a guest's ELF file is at the end of them, executes itself with that file.
+//!
+//! For this the emulator holds its own executable open, since it may be out of reach by any path (in a chroot, without /proc). That
+//! descriptor is not the guest's: calls that close or replace descriptors ask [`hidden_fd`] and [`vacate_fd`].
+//!
+//! All of this may run in a vfork child, which shares memory with its waiting parent: what is allocated here for the call belongs to the task, which
+//! the parent frees.
 
+use crate::loader;
 use crate::task::Task;
-use anyarch_sys::{Errno, SysResult};
+use crate::{config, layout, path, procfs, program, signal};
+use alloc::format;
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{Errno, SysResult, read, read_cstr, syscall};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 /// The emulator's option by which a direct exec hands over two descriptors, separated by a comma: its executable and the program. The
 /// program's path, argv[0] and the other arguments follow.
 pub const DIRECT_OPTION: &str = "anyarch-direct";
 
-/// Turns direct exec on: the emulator was not started by the kernel as an interpreter. `inherited` is the descriptor of its
-/// executable if it is already known; `exec_fn` the address of AT_EXECFN's string, where it is without /proc.
-pub fn enable_direct(inherited: Option<i32>, exec_fn: u64) {
-    let _ = (inherited, exec_fn);
-}
+/// Our descriptors get numbers from here on, out of the way of programs that count on low numbers.
+const FD_FROM: i32 = 200;
+/// The kernel reads this much of a script (BINPRM_BUF_SIZE).
+const SCRIPT_HEAD: usize = 256;
+/// And follows this many interpreters.
+const SCRIPT_DEPTH: usize = 5;
+
+const AT_EMPTY_PATH: u64 = 0x1000;
 
 static OWN_FD: AtomicI32 = AtomicI32::new(-1);
 
@@ -27,23 +42,325 @@ pub fn hidden_fd() -> Option<i32> {
 
 /// Called before a call that puts a descriptor at the number `fd` (dup2, dup3): moves ours out of the way.
 pub fn vacate_fd(fd: i32) {
-    let _ = fd;
+    if hidden_fd() == Some(fd) {
+        OWN_FD.store(move_up(fd, fd + 1), Ordering::Relaxed);
+    }
+}
+
+fn close(fd: i32) {
+    // SAFETY: a descriptor of ours.
+    let _ = unsafe { syscall!(__NR_close, fd) };
+}
+
+/// Moves a descriptor of ours to a number from `from` on, or as high as it goes; returns the new number.
+fn move_up(fd: i32, from: i32) -> i32 {
+    // SAFETY: duplicates a descriptor of ours.
+    match unsafe { syscall!(__NR_fcntl, fd, F_DUPFD_CLOEXEC, from) } {
+        Ok(new) => {
+            close(fd);
+            new as i32
+        }
+        // RLIMIT_NOFILE is lower than that: it stays where it is.
+        Err(_) => fd,
+    }
+}
+
+/// Turns direct exec on: the emulator was not started by the kernel as an interpreter. `inherited` is the descriptor of its
+/// executable if it is already known; `exec_fn` the address of AT_EXECFN's string, where it is without /proc.
+pub fn enable_direct(inherited: Option<i32>, exec_fn: u64) {
+    let fd = match inherited {
+        Some(fd) => {
+            set_cloexec(fd, true);
+            Some(fd)
+        }
+        None => open_own(exec_fn).map(|fd| move_up(fd, FD_FROM)),
+    };
+    OWN_FD.store(fd.unwrap_or(-1), Ordering::Relaxed);
+}
+
+/// Opens the emulator's own executable.
+fn open_own(exec_fn: u64) -> Option<i32> {
+    let at = AT_FDCWD;
+    // SAFETY: NUL-terminated path.
+    if let Ok(fd) = unsafe { syscall!(__NR_openat, at, c"/proc/self/exe".as_ptr(), O_PATH | O_CLOEXEC, 0) } {
+        return Some(fd as i32);
+    }
+    if exec_fn == 0 {
+        return None;
+    }
+    // SAFETY: the kernel's string.
+    let fd = unsafe { syscall!(__NR_openat, at, exec_fn, O_RDONLY | O_CLOEXEC, 0) }.ok()? as i32;
+    // The path could lead elsewhere by now: the file must begin like the image in memory, build id included.
+    let mut head = [0u8; 640];
+    // SAFETY: reads into our buffer; the image's first page is mapped at its fixed address.
+    let same = unsafe {
+        syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) == Ok(head.len() as u64)
+            && core::slice::from_raw_parts(layout::EMU_START as *const u8, head.len()) == head
+    };
+    if same {
+        return Some(fd);
+    }
+    close(fd);
+    None
+}
+
+fn set_cloexec(fd: i32, on: bool) {
+    const FD_CLOEXEC: u64 = 1;
+    // SAFETY: flags of a descriptor of ours.
+    let _ = unsafe { syscall!(__NR_fcntl, fd, F_SETFD, if on { FD_CLOEXEC } else { 0 }) };
+}
+
+/// What a call to execve needs to keep alive; part of the task.
+#[derive(Default)]
+pub struct Buffers {
+    path: Vec<u8>,
+    strings: Vec<Vec<u8>>,
+    argv: Vec<u64>,
 }
 
 /// execve(2).
 ///
 /// # Errors
-/// Any errno.
-pub fn execve(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+/// The kernel's.
+pub fn execve(task: &mut Task, [path, argv, envp, ..]: [u64; 6]) -> SysResult {
+    exec(task, path::AT_FDCWD, path, argv, envp, 0)
 }
 
 /// execveat(2).
 ///
 /// # Errors
-/// Any errno.
-pub fn execveat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let _ = (task, args);
-    Err(Errno::ENOSYS)
+/// The kernel's.
+pub fn execveat(task: &mut Task, [dir, path, argv, envp, flags, _]: [u64; 6]) -> SysResult {
+    exec(task, dir as i32, path, argv, envp, flags)
+}
+
+fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) -> SysResult {
+    task.exec.path = read_cstr(path, path::PATH_MAX)?;
+    let instead = procfs::path_hook(dir, &task.exec.path)
+        .map(|mut p| {
+            p.push(0);
+            p
+        })
+        .or_else(|| path::in_sysroot(&task.exec.path));
+    let mut dir = dir;
+    if let Some(instead) = instead {
+        task.exec.path = instead;
+        dir = path::AT_FDCWD;
+    } else {
+        task.exec.path.push(0);
+    }
+    signal::prepare_exec(task);
+    let path = task.exec.path.as_ptr() as u64;
+    // SAFETY: guest pointers are checked by the kernel; the path is ours and alive.
+    let mut result = unsafe { syscall!(__NR_execveat, dir, path, argv, envp, flags) };
+    if result == Err(Errno::ENOSYS) && flags == 0 && dir == path::AT_FDCWD {
+        // SAFETY: as above. A kernel or seccomp filter without execveat.
+        result = unsafe { syscall!(__NR_execve, path, argv, envp) };
+    }
+    if result == Err(Errno::ENOEXEC)
+        && let Some(own) = hidden_fd()
+        && let Err(e) = direct(task, own, dir, argv, envp, flags)
+    {
+        result = Err(e);
+    }
+    task.exec = Buffers::default();
+    signal::exec_failed(task);
+    result
+}
+
+/// Interpreter and optional argument of a `#!` line (fs/binfmt_script.c). `None`: no such line, or one that the kernel rejects.
+fn script_line(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let rest = head.strip_prefix(b"#!")?;
+    let mut line = match rest.iter().position(|&b| b == b'\n') {
+        Some(end) => &rest[..end],
+        None => {
+            let text = &rest[..rest.iter().position(|&b| b == 0).unwrap_or(rest.len())];
+            // Without a newline in reach the interpreter's path may be cut off, unless something ends it.
+            if rest.len() + 2 == SCRIPT_HEAD
+                && text.len() == rest.len()
+                && !text.trim_ascii_start().iter().any(blank)
+            {
+                return None;
+            }
+            text
+        }
+    };
+    while let [first, tail @ ..] = line
+        && blank(first)
+    {
+        line = tail;
+    }
+    while let [body @ .., last] = line
+        && blank(last)
+    {
+        line = body;
+    }
+    let end = line.iter().position(|b| blank(b) || *b == 0).unwrap_or(line.len());
+    let (name, mut arg) = line.split_at(end);
+    while let [first, tail @ ..] = arg
+        && blank(first)
+    {
+        arg = tail;
+    }
+    let arg = &arg[..arg.iter().position(|&b| b == 0).unwrap_or(arg.len())];
+    (!name.is_empty()).then_some((name, (!arg.is_empty()).then_some(arg)))
+}
+
+/// Opens the file of an exec; `path` ends with NUL.
+fn open_file(dir: i32, path: &[u8], flags: u64) -> Result<i32, Errno> {
+    if path.len() == 1 && flags & AT_EMPTY_PATH != 0 {
+        // The descriptor may be O_PATH or without the right to read.
+        let link = format!("/proc/self/fd/{dir}\0");
+        // SAFETY: NUL-terminated path.
+        return unsafe { syscall!(__NR_openat, AT_FDCWD, link.as_ptr(), O_RDONLY | O_CLOEXEC, 0) }
+            .map(|fd| fd as i32);
+    }
+    // SAFETY: NUL-terminated path.
+    unsafe { syscall!(__NR_openat, dir, path.as_ptr(), O_RDONLY | O_CLOEXEC, 0) }.map(|fd| fd as i32)
+}
+
+/// The name that the kernel gives a program found through a directory descriptor (do_open_execat).
+fn visible_path(dir: i32, path: &[u8]) -> Vec<u8> {
+    if dir == path::AT_FDCWD || path.first() == Some(&b'/') {
+        return path.to_vec();
+    }
+    let mut out = format!("/dev/fd/{dir}").into_bytes();
+    if path.len() > 1 {
+        out.push(b'/');
+    }
+    out.extend_from_slice(path);
+    out
+}
+
+/// Executes ourselves with the guest program at the end of the `#!` lines. Returns only on failure.
+fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64) -> SysResult {
+    // The guest's arguments; argv[0] is replaced where a script's interpreter comes in.
+    let mut rest: Vec<u64> = Vec::new();
+    while argv != 0 {
+        let arg: u64 = read(argv + 8 * rest.len() as u64)?;
+        if arg == 0 {
+            break;
+        }
+        rest.push(arg);
+    }
+    // Strings in front of `rest`, all with NUL: the file's path, then what replaces argv[0].
+    let mut file = visible_path(dir, &task.exec.path);
+    let mut front: Vec<Vec<u8>> = Vec::new();
+    let mut fd = open_file(dir, &task.exec.path, flags)?;
+    for depth in 0.. {
+        let mut head = [0u8; SCRIPT_HEAD];
+        // SAFETY: reads into our buffer.
+        let n = unsafe { syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) }.unwrap_or(0) as usize;
+        let Some((name, arg)) = script_line(&head[..n]) else { break };
+        close(fd);
+        if depth >= SCRIPT_DEPTH {
+            return Err(Errno::ELOOP);
+        }
+        // The interpreter runs with its own path, its argument, the script's path and the script's arguments but argv[0].
+        let with_nul = |s: &[u8]| [s, b"\0"].concat();
+        let script = core::mem::replace(&mut file, with_nul(name));
+        if front.is_empty() {
+            rest = rest.split_off(1.min(rest.len()));
+        } else {
+            front.remove(0);
+        }
+        let mut line = alloc::vec![file.clone()];
+        line.extend(arg.map(with_nul));
+        line.push(script);
+        line.append(&mut front);
+        front = line;
+        let open_path = path::in_sysroot(name).unwrap_or_else(|| file.clone());
+        fd = open_file(path::AT_FDCWD, &open_path, 0)?;
+    }
+    let headers = loader::read_headers(fd, true);
+    let known = headers.is_ok_and(|h| (program::get().abi_of)(h.header.machine).is_some());
+    if !known {
+        close(fd);
+        return Err(Errno::ENOEXEC);
+    }
+
+    let config = config::get();
+    let strings = &mut task.exec.strings;
+    let mut push = |s: &[u8]| strings.push([s, b"\0"].concat());
+    push(b"anyarch-emu");
+    let release = config.release.as_deref();
+    for (option, value) in
+        [("-L", config.sysroot.as_deref()), ("-r", release), ("-D", config.log_file.as_deref())]
+    {
+        if let Some(value) = value {
+            push(option.as_bytes());
+            push(value);
+        }
+    }
+    if let Some(size) = config.stack_size {
+        push(b"-s");
+        push(format!("{size}").as_bytes());
+    }
+    if config.strace {
+        push(b"-strace");
+    }
+    push(format!("--{DIRECT_OPTION}").as_bytes());
+    push(format!("{own},{fd}").as_bytes());
+    push(b"--");
+    strings.push(file);
+    if front.is_empty() && rest.is_empty() {
+        strings.push(Vec::from(b"\0".as_slice()));
+    }
+    strings.append(&mut front);
+    let argv = &mut task.exec.argv;
+    argv.extend(strings.iter().map(|s| s.as_ptr() as u64));
+    argv.extend(rest);
+    argv.push(0);
+    set_cloexec(own, false);
+    set_cloexec(fd, false);
+    // SAFETY: the vectors and strings are ours or checked by the kernel.
+    let result = unsafe { syscall!(__NR_execveat, own, c"".as_ptr(), argv.as_ptr(), envp, AT_EMPTY_PATH) };
+    set_cloexec(own, true);
+    close(fd);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn script_lines() {
+        type Want = Option<(&'static str, Option<&'static str>)>;
+        let long = format!("#!/{}\n", "x".repeat(400));
+        let long_arg = format!("#!/bin/sh {}\n", "x".repeat(400));
+        let cut = "x".repeat(SCRIPT_HEAD - "#!/bin/sh ".len());
+        let cut: &'static str = cut.leak();
+        let rows: Vec<(&str, Want)> = vec![
+            ("#!/bin/sh\necho", Some(("/bin/sh", None))),
+            ("#! \t/bin/sh \t\n", Some(("/bin/sh", None))),
+            ("#!/usr/bin/env python3 -u \n", Some(("/usr/bin/env", Some("python3 -u")))),
+            ("#!/bin/sh", Some(("/bin/sh", None))),
+            ("#!/bin/sh -e", Some(("/bin/sh", Some("-e")))),
+            ("#!\n/bin/sh", None),
+            ("#!   \n", None),
+            ("echo", None),
+            ("", None),
+            (&long, None),
+            (&long_arg, Some(("/bin/sh", Some(cut)))),
+        ];
+        for (text, want) in rows {
+            let head = &text.as_bytes()[..text.len().min(SCRIPT_HEAD)];
+            let want = want.map(|(a, b)| (a.as_bytes(), b.map(str::as_bytes)));
+            assert_eq!(script_line(head), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_files_behind_descriptors() {
+        for (dir, path, want) in [
+            (path::AT_FDCWD, "a\0", "a\0"),
+            (5, "/a\0", "/a\0"),
+            (5, "a/b\0", "/dev/fd/5/a/b\0"),
+            (5, "\0", "/dev/fd/5\0"),
+        ] {
+            assert_eq!(visible_path(dir, path.as_bytes()), want.as_bytes());
+        }
+    }
 }

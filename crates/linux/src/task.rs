@@ -44,6 +44,8 @@ pub struct Task {
     pub(crate) vfork_child: bool,
     /// The guest's seccomp mode and filters.
     pub(crate) seccomp: Seccomp,
+    /// What an execve under way keeps alive.
+    pub(crate) exec: crate::exec::Buffers,
     current: Current,
 }
 
@@ -70,6 +72,7 @@ impl Task {
             reinstall: false,
             vfork_child: false,
             seccomp: Seccomp::default(),
+            exec: crate::exec::Buffers::default(),
             current: Current::new(),
         })
     }
