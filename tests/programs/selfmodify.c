@@ -1,0 +1,123 @@
+// Code that writes code: patched in place, through a second mapping, after mprotect, after munmap and mmap, from another thread.
+#include "../check.h"
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+// A function that returns the constant n.
+static size_t constant(uint8_t *p, uint16_t n)
+{
+#ifdef __aarch64__
+	uint32_t code[] = { 0x52800000 | n << 5, 0xd65f03c0 };
+	memcpy(p, code, 8);
+	return 8;
+#else
+	uint8_t code[] = { 0xb8, n, n >> 8, 0, 0, 0xc3 };
+	memcpy(p, code, 6);
+	return 6;
+#endif
+}
+
+static int call(void *p) { return ((int (*)(void))p)(); }
+static void flush(void *p, size_t n) { __builtin___clear_cache((char *)p, (char *)p + n); }
+
+static uint8_t *shared;
+static volatile int go, result;
+static void *other(void *arg)
+{
+	while (__atomic_load_n(&go, __ATOMIC_ACQUIRE) < 2000) {
+		int v = __atomic_load_n(&go, __ATOMIC_ACQUIRE);
+		int r = call(shared);
+		// The patch may be seen at once or not yet, but never something else.
+		CHECK(r >= v && r <= 2001);
+		result++;
+	}
+	return arg;
+}
+
+int main(void)
+{
+	long page = sysconf(_SC_PAGESIZE), sum = 0;
+	uint8_t *p = mmap(0, 4 * page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	for (int i = 0; i < 3000; i++) {
+		flush(p, constant(p, i));
+		sum += call(p);
+		CHECK(call(p) == i);
+	}
+	printf("in place %ld\n", sum);
+	// Two functions on one page: changing one leaves the other.
+	flush(p + 64, constant(p + 64, 77));
+	for (int i = 0; i < 500; i++) {
+		flush(p, constant(p, i));
+		CHECK(call(p) == i && call(p + 64) == 77);
+	}
+	// Across a page border.
+	for (int i = 0; i < 200; i++) {
+		flush(p + page - 4, constant(p + page - 4, i));
+		CHECK(call(p + page - 4) == i);
+	}
+	// Write, protect, run.
+	for (int i = 0; i < 300; i++) {
+		CHECK(mprotect(p, page, PROT_READ | PROT_WRITE) == 0);
+		size_t n = constant(p, i + 7);
+		CHECK(mprotect(p, page, PROT_READ | PROT_EXEC) == 0);
+		flush(p, n);
+		CHECK(call(p) == i + 7);
+	}
+	// Unmap and map again at the same place.
+	for (int i = 0; i < 300; i++) {
+		CHECK(munmap(p + 2 * page, page) == 0);
+		uint8_t *q = mmap(p + 2 * page, page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		CHECK(q == p + 2 * page && q[0] == 0);
+		flush(q, constant(q, i));
+		CHECK(call(q) == i);
+	}
+	// mremap moves the code.
+	uint8_t *m = mmap(0, page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	flush(m, constant(m, 4321));
+	CHECK(call(m) == 4321);
+	uint8_t *place = mmap(0, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(mremap(m, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
+	CHECK(call(place) == 4321);
+	// Two views of one file: written through one, run through the other.
+	int fd = memfd_create("code", 0);
+	CHECK(fd >= 0 && ftruncate(fd, page) == 0);
+	uint8_t *w = mmap(0, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	uint8_t *x = mmap(0, page, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	CHECK(w != MAP_FAILED && x != MAP_FAILED);
+	for (int i = 0; i < 500; i++) {
+		flush(x, constant(w, i));
+		flush(x, 16);
+		CHECK(call(x) == i);
+	}
+	// pwrite to the file behind the mapping.
+	for (int i = 0; i < 200; i++) {
+		uint8_t code[16];
+		size_t n = constant(code, i + 1000);
+		CHECK(pwrite(fd, code, n, 0) == (ssize_t)n);
+		flush(x, n);
+		CHECK(call(x) == i + 1000);
+	}
+	// A second thread runs what this one patches.
+	shared = p + 3 * page;
+	flush(shared, constant(shared, 1));
+	pthread_t t;
+	CHECK(pthread_create(&t, 0, other, 0) == 0);
+	for (int i = 1; i <= 2000; i++) {
+#ifdef __aarch64__
+		__atomic_store_n((uint32_t *)shared, 0x52800000 | (i + 1) << 5, __ATOMIC_RELEASE);
+#else
+		__atomic_store_n((uint64_t *)shared, 0xc300000000b8 | (uint64_t)(i + 1) << 8, __ATOMIC_RELEASE);
+#endif
+		flush(shared, 8);
+		__atomic_store_n(&go, i, __ATOMIC_RELEASE);
+		CHECK(call(shared) == i + 1);
+	}
+	pthread_join(t, 0);
+	CHECK(result > 0);
+	// Fork: each process has its own.
+	puts("done");
+	return 0;
+}
