@@ -139,7 +139,7 @@ impl Batch {
         }
         file.write_all_at(&pool, 4096 + POOL - CODE_BASE)?;
         // Plain slots are written at once, branch slots one by one.
-        let mut plain = vec![0u8; self.plain * STRIDE as usize + 64];
+        let mut plain = vec![0u8; self.plain * STRIDE as usize];
         for case in &self.cases {
             let mut code = vec![0xa940_0400u32]; // ldp x0, x1, [x0]
             code.extend_from_slice(&case.words);
@@ -152,9 +152,7 @@ impl Batch {
                 file.write_all_at(&bytes, 4096 + offset as u64)?;
             }
         }
-        if self.plain > 0 {
-            file.write_all_at(&plain[..self.plain * STRIDE as usize], 4096)?;
-        }
+        file.write_all_at(&plain, 4096)?;
         // SAFETY: State is plain data.
         let records: Vec<State> = self.cases.iter().map(|c| c.state).collect();
         let bytes = unsafe {

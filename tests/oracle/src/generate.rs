@@ -275,7 +275,11 @@ fn target(r: &mut Rng) -> u64 {
     let align = !(r.pick(&[0, 1, 3, 7, 15, 15, 15, 15]) as u64);
     match r.below(16) {
         0 => (EDGE + r.below(64)) & align,
-        1 => r.next() >> r.below(48),
+        1 => {
+            // Anywhere but where this process or the runner has something.
+            let anywhere = r.next() >> r.below(48);
+            if (0x1000_0000..0x2000_0000).contains(&anywhere) { anywhere + 0x4000_0000 } else { anywhere }
+        }
         // Far enough from the window's ends for any access.
         _ => (MID + 64 + r.below(128)) & align,
     }
