@@ -17,10 +17,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use anyarch_engine::run::Thread;
 use anyarch_sys::raw::general::{
-    __NR_clone, __NR_clone3, __NR_gettid, CLONE_CLEAR_SIGHAND, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK,
-    CLONE_VM,
+    __NR_clone, __NR_clone3, CLONE_CLEAR_SIGHAND, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK, CLONE_VM,
 };
-use anyarch_sys::{Errno, SysResult, raw_syscall};
+use anyarch_sys::{Errno, SysResult};
 use core::sync::atomic::Ordering;
 
 /// Words of the kernel's `struct clone_args` (CLONE_ARGS_SIZE_VER2).
@@ -148,8 +147,6 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
             task.sighand = Arc::new(task.sighand.copy(true));
             signal::reinstall(task);
         }
-        // SAFETY: gettid.
-        task.tid = unsafe { raw_syscall(__NR_gettid, [0; 6]) } as i32;
         let abi = task.abi;
         abi.clone_child(&mut task.thread.cpu, sp, tls);
     }
@@ -195,8 +192,9 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
     // SAFETY: just made.
     let top = thread::prepare_stack(unsafe { &*child });
 
-    // The child must not take a signal before it has its task, and the parent's pending ones come first.
-    let old = signal::set_host_mask(u64::MAX);
+    // The child must not take a signal before it has its task, and the parent's pending ones come first. C libraries block all signals
+    // around clone themselves.
+    let old = signal::block_all(task);
     let result = if task.signal_pending.load(Ordering::Relaxed) != 0 {
         Err(Errno::ERESTARTSYS)
     } else {
@@ -204,7 +202,9 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
         // SAFETY: the stack was prepared, the task belongs to the child, signals are blocked.
         unsafe { thread::spawn(nr, a) }
     };
-    signal::set_host_mask(old);
+    if let Some(old) = old {
+        signal::set_host_mask(old);
+    }
     if result.is_err() || flags & CLONE_VFORK as u64 != 0 {
         // SAFETY: there is no child, or it has left this memory for good.
         thread::free(unsafe { Box::from_raw(child) });

@@ -295,7 +295,16 @@ pub(crate) fn begin(task: &mut Task) {
     if task.reinstall {
         reinstall(task);
     }
-    set_host_mask(task.sigmask() & !FAULT_SET);
+    if task.sigmask() | FAULT_SET | UNBLOCKABLE != u64::MAX {
+        set_host_mask(task.sigmask() & !FAULT_SET);
+    }
+}
+
+/// Blocks what the host's handler records, for a clone whose child has no task at first: `Some` is the mask to go back to. The signals of faults stay as they are: one
+/// that is sent in that moment to the child ends up in the parent's inbox, which does no harm.
+pub(crate) fn block_all(task: &Task) -> Option<u64> {
+    let blocked = task.sigmask() | FAULT_SET | UNBLOCKABLE == u64::MAX && !task.host_mask_stale;
+    (!blocked).then(|| set_host_mask(HOLD_ALL))
 }
 
 /// The handler of every signal that the emulator handles on the host. Runs on the thread's alternate stack with [`HOLD_ALL`] blocked; takes no

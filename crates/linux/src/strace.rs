@@ -17,7 +17,7 @@ const SHOWN: usize = 64;
 pub fn unknown(task: &Task, number: u64, args: &[u64; 6]) {
     anyarch_sys::eprintln!(
         "{} Unknown syscall {number}({:#x},{:#x},{:#x},{:#x},{:#x},{:#x}) = -1 ENOSYS (Function not implemented)",
-        task.tid,
+        task.tid(),
         args[0],
         args[1],
         args[2],
@@ -29,7 +29,7 @@ pub fn unknown(task: &Task, number: u64, args: &[u64; 6]) {
 
 /// Prints the call before it is made.
 pub fn enter(task: &Task, row: &Row, args: &[u64; 6]) {
-    let mut line = alloc::format!("{} {}(", task.tid, row.name);
+    let mut line = alloc::format!("{} {}(", task.tid(), row.name);
     for i in 0..row.args.len() {
         if i > 0 {
             line.push(',');

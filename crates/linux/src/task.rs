@@ -19,8 +19,6 @@ pub struct Task {
     pub thread: Box<Thread>,
     /// The guest's ABI.
     pub abi: &'static dyn Abi,
-    /// Kernel thread id.
-    pub tid: i32,
     /// Not zero while a signal waits to be delivered: set by the host's signal handler, so that a call that may block is not begun.
     pub signal_pending: AtomicU32,
     /// Signal mask as the guest set it (bit n-1 = signal n). The host's is the same except for the signals of faults, which are never
@@ -60,7 +58,6 @@ impl Task {
         Box::new(Task {
             thread,
             abi,
-            tid: 0,
             signal_pending: AtomicU32::new(0),
             sigmask: AtomicU64::new(0),
             saved_sigmask: None,
@@ -83,8 +80,6 @@ impl Task {
         let mut task = Task::new(Thread::new(abi.guest()), abi, Arc::new(SigHand::new()));
         // SAFETY: the box is never dropped while its thread lives, and does not move.
         unsafe { task.attach() };
-        // SAFETY: gettid.
-        task.tid = unsafe { anyarch_sys::raw_syscall(__NR_gettid, [0; 6]) } as i32;
         signal::init(&mut task);
         task
     }
@@ -97,6 +92,12 @@ impl Task {
         let this: *mut Task = self;
         // SAFETY: by the caller.
         unsafe { set_current(&raw mut (*this).current, this.cast()) };
+    }
+
+    /// Kernel thread id.
+    pub fn tid(&self) -> i32 {
+        // SAFETY: gettid.
+        unsafe { anyarch_sys::raw_syscall(__NR_gettid, [0; 6]) as i32 }
     }
 
     /// The guest's signal mask.

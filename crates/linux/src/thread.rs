@@ -10,8 +10,8 @@ use crate::task::{self, Task};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_exit, __NR_get_robust_list, __NR_gettid, __NR_mmap, __NR_munmap, __NR_set_robust_list,
-    __NR_set_tid_address, __NR_sigaltstack,
+    __NR_exit, __NR_get_robust_list, __NR_mmap, __NR_munmap, __NR_set_robust_list, __NR_set_tid_address,
+    __NR_sigaltstack,
 };
 use anyarch_sys::{Errno, Mutex, SysResult, raw_syscall, syscall};
 use core::cell::UnsafeCell;
@@ -184,7 +184,7 @@ pub(crate) unsafe fn spawn(nr: u32, a: [u64; 5]) -> SysResult {
     anyarch_sys::check(unsafe { anyarch_spawn(nr as u64, a[0], a[1], a[2], a[3], a[4]) })
 }
 
-/// First code of a new host thread: all signals are blocked.
+/// First code of a new host thread: all signals that are sent to it are blocked.
 extern "C" fn begin(task: *mut Task) -> ! {
     // SAFETY: the parent made the task for this thread and forgot it.
     let task = unsafe { &mut *task };
@@ -193,8 +193,6 @@ extern "C" fn begin(task: *mut Task) -> ! {
     if let Some(stack) = &task.stack {
         stack.use_altstack();
     }
-    // SAFETY: gettid.
-    task.tid = unsafe { raw_syscall(__NR_gettid, [0; 6]) } as i32;
     crate::signal::begin(task);
     task::run(task)
 }
