@@ -7,9 +7,11 @@
 
 extern crate alloc;
 
+pub mod cache;
 pub mod fp;
 pub mod interp;
 pub mod ops;
 pub mod run;
 pub mod state;
 pub mod vec;
+pub mod x86;

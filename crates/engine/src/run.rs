@@ -3,10 +3,54 @@
 //! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts on the [`Exit`]. From its
 //! host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
+use crate::cache::{self, CACHE, Cache, NoCode, Place};
 use crate::interp::{Interp, Outcome};
+use crate::ops::HelperExit;
 use crate::state::{Cpu, Fault};
-use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, Ordering};
+use crate::x86::glue::{Glue, reason};
+use crate::x86::{HostFlags, Pins, STATE_BIAS, Translator};
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{Errno, syscall};
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// Trap reasons in RCX for the trap glue: the reason code with a kind above it.
+pub const TRAP_UNDEFINED: u32 = reason::TRAP;
+/// A breakpoint; its number in the bits above 8.
+pub const TRAP_BREAKPOINT: u32 = reason::TRAP | 0x80;
+
+const SIGILL: i32 = 4;
+const SIGTRAP: i32 = 5;
+const SIGSEGV: i32 = 11;
+/// si_code of a fault whose address the processor did not tell (a non-canonical address).
+const SI_KERNEL: i32 = 0x80;
+
+/// Where control goes after an instruction, for looking ahead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Transfer {
+    /// To the next instruction.
+    #[default]
+    Next,
+    /// To an address.
+    Jump(u64),
+    /// To an address or to the next instruction.
+    Cond(u64),
+    /// Somewhere unknown (indirect, call, system call, trap).
+    Other,
+}
+
+/// What the translator wants to know about an instruction before or instead of translating it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Peek {
+    /// Bytes.
+    pub len: u8,
+    /// It may read NZCV.
+    pub reads: bool,
+    /// It writes all of NZCV (after reading them, if `reads`).
+    pub writes: bool,
+    /// Where control goes.
+    pub transfer: Transfer,
+}
 
 /// What the engine needs to know about a guest architecture.
 pub struct Guest {
@@ -15,6 +59,17 @@ pub struct Guest {
     /// Interprets the instruction at `interp.cpu.pc`: fetches (through `anyarch_sys::load_bytes`, a fault becomes
     /// `Outcome::Fault`), sets `next_pc`, plays the semantics.
     pub interpret: fn(&mut Interp<'_>),
+    /// Translates a unit: `while t.more() { fetch at t.pc; t.begin(len, peek); semantics; t.end() }`.
+    pub translate: fn(&mut Translator<'_>),
+    /// Looks at the instruction at an address in a page known to be readable code. `None` if it reaches out of the page.
+    pub peek: fn(u64) -> Option<Peek>,
+    /// Which slots live in host registers.
+    pub pins: &'static Pins,
+    /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask is applied to the address and the result
+    /// scaled by 4.
+    pub lookup_mask: u32,
+    /// Low address bits that are zero for every instruction.
+    pub pc_align_mask: u64,
 }
 
 /// Why [`Thread::run`] returned. The state is exact: `cpu.pc` is the address of the next instruction to run.
@@ -28,76 +83,518 @@ pub enum Exit {
     Interrupted,
 }
 
-/// One guest thread's engine state.
+/// An entry of a thread's table for indirect transfers.
+#[repr(C)]
+pub struct Lookup {
+    pc: u64,
+    host: u64,
+}
+
+const LOOKUPS: usize = 4096;
+/// Bytes of a shadow stack; a pair of return addresses takes 16.
+const SHADOW: usize = 1 << 20;
+const PAGE: usize = 4096;
+/// A guest address that no return ever has.
+const NO_RETURN: u64 = u64::MAX;
+
+/// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow stack and a guard page.
 #[repr(C)]
 pub struct Thread {
     /// Guest CPU state.
     pub cpu: Cpu,
+    /// RSP of the emulator while generated code runs.
+    pub(crate) host_rsp: u64,
+    /// RSP of generated code while it does not.
+    pub(crate) shadow_rsp: u64,
+    /// What the exit glue brought.
+    pub(crate) exit_rax: u64,
+    /// Scratch of generated code within one operation.
+    pub(crate) spill: u64,
+    pub(crate) interrupted: AtomicU32,
+    stepping: AtomicBool,
+    /// The mode of the code that lookups and returns lead to.
+    code_mode: u32,
     guest: &'static Guest,
-    interrupted: AtomicBool,
+    /// See [`Lookup`].
+    pub(crate) lookup: [Lookup; LOOKUPS],
+}
+
+/// A [`Thread`] and its memory.
+pub struct ThreadBox(*mut Thread);
+
+// SAFETY: owns its mapping; moved to the host thread that runs it before it runs.
+unsafe impl Send for ThreadBox {}
+
+impl Deref for ThreadBox {
+    type Target = Thread;
+    fn deref(&self) -> &Thread {
+        // SAFETY: valid until dropped.
+        unsafe { &*self.0 }
+    }
+}
+
+impl DerefMut for ThreadBox {
+    fn deref_mut(&mut self) -> &mut Thread {
+        // SAFETY: valid until dropped, and owned.
+        unsafe { &mut *self.0 }
+    }
+}
+
+const THREAD_MAPPING: usize = PAGE + SHADOW + (size_of::<Thread>() + PAGE - 1) / PAGE * PAGE;
+
+impl Drop for ThreadBox {
+    fn drop(&mut self) {
+        if let Some(cache) = CACHE.lock().as_deref_mut() {
+            cache.remove_thread(self.0);
+        }
+        let base = self.0 as usize - SHADOW - PAGE;
+        // SAFETY: the mapping made by `new`; nobody runs this thread any more.
+        let _ = unsafe { syscall!(__NR_munmap, base, THREAD_MAPPING) };
+    }
+}
+
+static INTERPRET: AtomicBool = AtomicBool::new(false);
+
+/// Runs everything through the reference interpreter instead of translating (for debugging and tests).
+pub fn interpret_only(on: bool) {
+    INTERPRET.store(on, Ordering::Relaxed);
+}
+
+/// Creates the code cache at [base, base + size) (anywhere if base is 0). Without this call it is created at the first thread.
+///
+/// # Errors
+/// The host kernel's errno when the memory cannot be had.
+pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), Errno> {
+    cache::init(guest, base, size)
 }
 
 impl Thread {
     /// A thread with all registers zero.
-    pub fn new(guest: &'static Guest) -> Box<Thread> {
-        // SAFETY: all-zero bytes are a valid Cpu; `guest` and `interrupted` are set before use.
-        let mut thread: Box<Thread> = unsafe {
-            let layout = core::alloc::Layout::new::<Thread>();
-            let p = alloc::alloc::alloc_zeroed(layout).cast::<Thread>();
-            assert!(!p.is_null(), "out of memory");
+    pub fn new(guest: &'static Guest) -> ThreadBox {
+        // SAFETY: a fresh mapping; all-zero bytes are a valid Thread but for `guest`, which is written before use.
+        let thread = unsafe {
+            let base = syscall!(
+                __NR_mmap,
+                0,
+                THREAD_MAPPING,
+                PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1i64,
+                0
+            );
+            let Ok(base) = base else {
+                anyarch_sys::eprintln!("anyarch-emu: out of memory for a thread");
+                anyarch_sys::exit_group(127)
+            };
+            let _ = syscall!(__NR_mprotect, base, PAGE, PROT_NONE);
+            let p = (base as usize + PAGE + SHADOW) as *mut Thread;
             (&raw mut (*p).guest).write(guest);
-            Box::from_raw(p)
+            ThreadBox(p)
         };
+        let mut cache = CACHE.lock();
+        if cache.is_none() {
+            drop(cache);
+            if let Err(e) = cache::init(guest, 0, 512 << 20) {
+                anyarch_sys::eprintln!("anyarch-emu: no memory for the code cache: error {}", e.0);
+                anyarch_sys::exit_group(127);
+            }
+            cache = CACHE.lock();
+        }
+        let mut thread = thread;
+        let p = thread.0;
+        if let Some(cache) = cache.as_deref_mut() {
+            cache.add_thread(p);
+        }
+        drop(cache);
         thread.cpu.excl_addr = u64::MAX;
+        thread.cpu.mxcsr = 0x1f80;
+        // Index 0 would else claim to know guest address 0.
+        thread.lookup[0].pc = u64::MAX;
+        thread.reset_shadow();
         thread
     }
 
-    /// Runs guest code from `cpu.pc` until something is to be done.
-    pub fn run(&mut self) -> Exit {
-        loop {
-            if self.interrupted.swap(false, Ordering::Relaxed) {
-                return Exit::Interrupted;
-            }
-            let mut interp = Interp { next_pc: 0, outcome: Outcome::Next, cpu: &mut self.cpu };
-            (self.guest.interpret)(&mut interp);
-            let (next, outcome) = (interp.next_pc, interp.outcome);
-            match outcome {
-                Outcome::Next => self.cpu.pc = next,
-                Outcome::Syscall => {
-                    self.cpu.pc = next;
-                    return Exit::Syscall;
-                }
-                Outcome::Fault => return Exit::Fault(self.cpu.fault),
+    /// Takes over the guest-visible state of another thread (clone, fork).
+    pub fn copy_cpu(&mut self, from: &Thread) {
+        // SAFETY: two different threads' states, plain data.
+        unsafe { core::ptr::copy_nonoverlapping(&raw const from.cpu, &raw mut self.cpu, 1) };
+        self.cpu.excl_addr = u64::MAX;
+    }
+
+    fn shadow_top(&self) -> u64 {
+        self as *const Thread as u64
+    }
+
+    /// Empties the shadow stack: the next returns go through the lookup.
+    pub(crate) fn reset_shadow(&mut self) {
+        let rsp = self.shadow_top() - 16;
+        // SAFETY: the top two words of our shadow stack.
+        unsafe { (rsp as *mut [u64; 2]).write([0, NO_RETURN]) };
+        self.shadow_rsp = rsp;
+    }
+
+    /// Empties the table of indirect transfers.
+    pub(crate) fn forget_lookups(&mut self) {
+        for (i, l) in self.lookup.iter_mut().enumerate() {
+            if l.pc != 0 {
+                l.pc = if i == 0 { u64::MAX } else { 0 };
             }
         }
     }
 
-    /// Takes over another thread's guest CPU state.
-    pub fn copy_cpu(&mut self, from: &Thread) {
-        // SAFETY: plain data; two threads are never the same object.
-        unsafe { core::ptr::copy_nonoverlapping(&raw const from.cpu, &raw mut self.cpu, 1) };
-        self.cpu.excl_addr = u64::MAX;
+    /// Makes the returns to host addresses chosen by `stale` mismatch.
+    ///
+    /// # Safety
+    /// `thread` is alive. Its own host thread may be running generated code meanwhile.
+    pub(crate) unsafe fn break_returns(thread: *mut Thread, stale: impl Fn(u64) -> bool) {
+        let mut p = (thread as usize - 32) as *mut [u64; 2];
+        // SAFETY: within the shadow stack; pairs below the top are (host, guest), and the first that was never used is zero.
+        unsafe {
+            while p as usize >= thread as usize - SHADOW {
+                let [host, _] = p.read_volatile();
+                if host == 0 {
+                    break;
+                }
+                if stale(host) {
+                    (&raw mut (*p)[1]).write_volatile(NO_RETURN);
+                }
+                p = p.sub(1);
+            }
+        }
+    }
+
+    /// Runs guest code from `cpu.pc` until something is to be done.
+    pub fn run(&mut self) -> Exit {
+        if INTERPRET.load(Ordering::Relaxed) {
+            return self.run_interpreted();
+        }
+        let mut next: Option<*const u8> = None;
+        loop {
+            if self.interrupted.load(Ordering::Relaxed) != 0 {
+                self.interrupted.store(0, Ordering::Relaxed);
+                return Exit::Interrupted;
+            }
+            if self.cpu.mode != self.code_mode {
+                // Returns and lookups must not go on in code of the old mode.
+                self.code_mode = self.cpu.mode;
+                self.reset_shadow();
+                self.forget_lookups();
+                next = None;
+            }
+            let (enter, host) = {
+                let mut guard = CACHE.lock();
+                let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted() };
+                let host = match next.take() {
+                    Some(host) => host,
+                    None => match cache.entry(self.cpu.pc, self.cpu.mode) {
+                        Ok(offset) => cache.host(offset),
+                        Err(NoCode::Fetch(signo, code)) => {
+                            let fault = Fault { signo, code, addr: self.cpu.pc, write: false };
+                            self.cpu.fault = fault;
+                            return Exit::Fault(fault);
+                        }
+                        Err(NoCode::Full) => {
+                            drop(guard);
+                            match self.interpret_one() {
+                                None => continue,
+                                Some(exit) => return exit,
+                            }
+                        }
+                    },
+                };
+                (cache.glue().enter, host)
+            };
+            let state = self as *mut Thread as u64 + STATE_BIAS as u64;
+            // SAFETY: the glue follows the C calling convention; generated code keeps to this thread's state and guest memory.
+            let why = unsafe {
+                let enter: extern "C" fn(u64, *const u8) -> u32 = core::mem::transmute(enter);
+                enter(state, host)
+            };
+            match why & 0x7f {
+                reason::CHAIN | reason::CHAIN_FAR => next = self.chain(why & 0x7f == reason::CHAIN_FAR),
+                reason::LOOKUP => next = self.look_up(),
+                reason::SYSCALL | reason::SYSCALL_FAR => {
+                    let (target, _) = self.stub_target(why & 0x7f == reason::SYSCALL_FAR);
+                    self.cpu.pc = target;
+                    return Exit::Syscall;
+                }
+                reason::INTERRUPTED => {}
+                reason::FAULT => {
+                    if self.cpu.fault.signo == SIGSEGV && self.cpu.fault.code == SI_KERNEL {
+                        // The processor does not tell a non-canonical address: the interpreter computes it.
+                        if let Some(exit) = self.interpret_one() {
+                            return exit;
+                        }
+                        continue;
+                    }
+                    return Exit::Fault(self.cpu.fault);
+                }
+                reason::TRAP => {
+                    let (pc, _) = self.insn_before(self.exit_rax);
+                    self.cpu.pc = pc;
+                    let fault = if why & 0x80 != 0 {
+                        Fault { signo: SIGTRAP, code: 1, addr: pc, write: false }
+                    } else {
+                        Fault { signo: SIGILL, code: 1, addr: pc, write: false }
+                    };
+                    self.cpu.fault = fault;
+                    return Exit::Fault(fault);
+                }
+                reason::HELPER => {
+                    let (pc, after) = self.insn_before(self.exit_rax);
+                    let code = why >> 8;
+                    if code == HelperExit::Fault as u32 {
+                        self.cpu.pc = pc;
+                        return Exit::Fault(self.cpu.fault);
+                    }
+                    if code == HelperExit::Resync as u32 {
+                        self.cpu.pc = after;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The guest address in a stub's data, and the address after it.
+    fn stub_target(&self, far: bool) -> (u64, u64) {
+        let data = self.exit_rax;
+        // SAFETY: the data that the translator put behind the stub's call.
+        unsafe {
+            if far {
+                ((data as *const u64).read_unaligned(), data + 8)
+            } else {
+                (data.wrapping_add((data as *const i32).read_unaligned() as i64 as u64), data + 4)
+            }
+        }
+    }
+
+    /// Handles the stub of a jump not yet chained: finds its target, chains it.
+    fn chain(&mut self, far: bool) -> Option<*const u8> {
+        let (target, after) = self.stub_target(far);
+        // SAFETY: the stub's last field: distance back to the jump.
+        let back = unsafe { (after as *const u32).read_unaligned() };
+        self.cpu.pc = target;
+        let mut guard = CACHE.lock();
+        let cache = guard.as_deref_mut()?;
+        cache.stats.chains += 1;
+        let epoch = cache.stats.flushes;
+        let host = cache.entry(target, self.cpu.mode).ok()?;
+        if cache.stats.flushes == epoch {
+            let base = cache.host(0) as u64;
+            let site = after - back as u64 - base;
+            let stub = self.exit_rax - 5 - base;
+            cache.chain(site as u32, stub as u32, host);
+        }
+        Some(cache.host(host))
+    }
+
+    /// Handles a miss of the lookup table.
+    fn look_up(&mut self) -> Option<*const u8> {
+        let pc = self.exit_rax;
+        self.cpu.pc = pc;
+        let mut guard = CACHE.lock();
+        let cache = guard.as_deref_mut()?;
+        cache.stats.lookups += 1;
+        let host = cache.entry(pc, self.cpu.mode).ok()?;
+        let host = cache.host(host);
+        let index = (pc as u32 & self.guest.lookup_mask) as usize * 4 / 16;
+        if let Some(l) = self.lookup.get_mut(index) {
+            // Written under the lock, so that an invalidation by another thread comes wholly before or after.
+            l.host = host as u64;
+            l.pc = pc;
+        }
+        Some(host)
+    }
+
+    /// The guest instruction that a host return address belongs to: its address and the next one's.
+    fn insn_before(&self, host: u64) -> (u64, u64) {
+        match CACHE.lock().as_deref().map(|c| c.place(host - 1)) {
+            Some(Place::Insn { pc, next, .. }) => (pc, next),
+            _ => (self.cpu.pc, self.cpu.pc),
+        }
+    }
+
+    /// Interprets the instruction at `cpu.pc`.
+    fn interpret_one(&mut self) -> Option<Exit> {
+        let mut interp = Interp { next_pc: 0, outcome: Outcome::Next, cpu: &mut self.cpu };
+        (self.guest.interpret)(&mut interp);
+        let (next, outcome) = (interp.next_pc, interp.outcome);
+        match outcome {
+            Outcome::Next => {
+                self.cpu.pc = next;
+                None
+            }
+            Outcome::Syscall => {
+                self.cpu.pc = next;
+                Some(Exit::Syscall)
+            }
+            Outcome::Fault => Some(Exit::Fault(self.cpu.fault)),
+        }
+    }
+
+    fn run_interpreted(&mut self) -> Exit {
+        loop {
+            if self.interrupted.swap(0, Ordering::Relaxed) != 0 {
+                return Exit::Interrupted;
+            }
+            if let Some(exit) = self.interpret_one() {
+                return exit;
+            }
+        }
     }
 
     /// Makes [`Thread::run`] return [`Exit::Interrupted`] at the next guest instruction boundary. Async-signal-safe; called on the
     /// thread itself from a signal handler (see [`on_host_signal`]) or before `run`.
     pub fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Relaxed);
+        self.interrupted.store(1, Ordering::Relaxed);
+    }
+
+    /// After a fork, in the child: the other threads are gone.
+    pub fn after_fork(&mut self) {
+        if let Some(cache) = CACHE.lock().as_deref_mut() {
+            cache.only_thread(self);
+        }
     }
 }
 
 /// The host's `ucontext_t` as the engine needs it is passed through as a raw pointer (arch/x86/include/uapi/asm/ucontext.h).
 pub type HostContext = *mut u8;
 
+/// The parts of `ucontext_t` and `struct sigcontext` used here.
+#[repr(C)]
+struct Uc {
+    flags: u64,
+    link: u64,
+    stack: [u64; 3],
+    /// r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags, segments, err, trapno, oldmask, cr2.
+    gregs: [u64; 23],
+    fpstate: *mut u8,
+}
+
+const G_RBP: usize = 10;
+const G_RCX: usize = 14;
+const G_RSP: usize = 15;
+const G_RIP: usize = 16;
+const G_EFL: usize = 17;
+const G_ERR: usize = 19;
+/// Index in `gregs` by host register number.
+const GREG: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
+const TRAP_FLAG: u64 = 0x100;
+
+/// The guest state of an interrupted context goes to memory, and the context continues at the glue's exit.
+///
+/// # Safety
+/// The context is of this thread, interrupted in generated code at an instruction boundary or a fault.
+unsafe fn leave(thread: &mut Thread, uc: &mut Uc, cache: &Cache, pc: u64, flags: HostFlags, why: u32) {
+    let glue: &Glue = cache.glue();
+    let (gpr, vec) = cache.maps();
+    for (slot, &h) in gpr.iter().enumerate() {
+        if let Some(&g) = GREG.get(h as usize) {
+            thread.cpu.gpr[slot] = uc.gregs[g];
+        }
+    }
+    // SAFETY: the kernel gives an FXSAVE image: MXCSR at 24, XMM registers from 160.
+    unsafe {
+        for (slot, &h) in vec.iter().enumerate() {
+            if h < 16 {
+                thread.cpu.vec[slot] = uc.fpstate.add(160 + 16 * h as usize).cast::<u128>().read_unaligned();
+            }
+        }
+        thread.cpu.mxcsr = uc.fpstate.add(24).cast::<u32>().read_unaligned();
+    }
+    let efl = uc.gregs[G_EFL];
+    let (sf, zf, cf, of, pf) = (efl >> 7 & 1, efl >> 6 & 1, efl & 1, efl >> 11 & 1, efl >> 2 & 1);
+    match flags {
+        HostFlags::None => {}
+        HostFlags::Add => thread.cpu.set_nzcv((sf << 3 | zf << 2 | cf << 1 | of) as u8),
+        HostFlags::Sub => thread.cpu.set_nzcv((sf << 3 | zf << 2 | (cf ^ 1) << 1 | of) as u8),
+        HostFlags::Fp => thread.cpu.set_nzcv(match (pf, zf, cf) {
+            (1, ..) => 0b0011,
+            (_, 1, _) => 0b0110,
+            (_, _, 1) => 0b1000,
+            _ => 0b0010,
+        }),
+    }
+    thread.cpu.pc = pc;
+    thread.shadow_rsp = uc.gregs[G_RSP];
+    uc.gregs[G_RIP] = glue.leave as u64;
+    uc.gregs[G_RCX] = why as u64;
+    uc.gregs[G_EFL] &= !TRAP_FLAG;
+    thread.stepping.store(false, Ordering::Relaxed);
+}
+
 /// Called from the host's handler for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the processor. True if the fault
-/// happened in generated code or a guest copy: the context has been changed so that, on return from the handler, execution
+/// happened in generated code: the context has been changed so that, on return from the handler, execution
 /// continues in the engine (and `run` returns `Exit::Fault`). False: the fault is the emulator's own.
 ///
 /// # Safety
 /// `thread` is the current thread's; `context` is the handler's third argument.
 pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fault) -> bool {
-    let _ = (thread, context, fault);
-    false
+    // SAFETY: by the caller.
+    let uc = unsafe { &mut *context.cast::<Uc>() };
+    let rip = uc.gregs[G_RIP];
+    if fault.signo == SIGTRAP && thread.stepping.load(Ordering::Relaxed) {
+        // SAFETY: by the caller.
+        unsafe { step(thread, uc) };
+        return true;
+    }
+    let guard = CACHE.lock();
+    let Some(cache) = guard.as_deref() else { return false };
+    let Place::Insn { pc, mark, .. } = cache.place(rip) else { return false };
+    if uc.gregs[G_RBP] != thread as *mut Thread as u64 + STATE_BIAS as u64 {
+        return false;
+    }
+    let low = thread.shadow_top() - SHADOW as u64;
+    if fault.signo == SIGSEGV && fault.addr >= low - PAGE as u64 && fault.addr < low {
+        // The shadow stack is full: start it anew. Returns beyond this point go through the lookup.
+        let rsp = uc.gregs[G_RSP];
+        let top = thread.shadow_top() - 16;
+        if rsp & 15 == 0 {
+            uc.gregs[G_RSP] = top;
+        } else {
+            // The guest's half of a pair is already pushed, at the last word before the guard.
+            // SAFETY: both words lie in the shadow stack.
+            unsafe { ((top - 8) as *mut u64).write((rsp as *const u64).read()) };
+            uc.gregs[G_RSP] = top - 8;
+        }
+        return true;
+    }
+    let mut fault = fault;
+    fault.write = fault.signo == SIGSEGV && uc.gregs[G_ERR] & 2 != 0;
+    thread.cpu.fault = fault;
+    // SAFETY: by the caller; the place is in a unit.
+    unsafe { leave(thread, uc, cache, pc, mark.at_fault(), reason::FAULT) };
+    true
+}
+
+/// After one single-stepped host instruction while a signal waits: at a guest instruction boundary leaves generated code, inside of
+/// an instruction or the glue goes on stepping, elsewhere stops (the flag is looked at before generated code is entered again).
+///
+/// # Safety
+/// As [`on_host_fault`].
+unsafe fn step(thread: &mut Thread, uc: &mut Uc) {
+    let rip = uc.gregs[G_RIP];
+    if !in_cache(rip) {
+        uc.gregs[G_EFL] &= !TRAP_FLAG;
+        return;
+    }
+    let guard = CACHE.lock();
+    let Some(cache) = guard.as_deref() else { return };
+    match cache.place(rip) {
+        Place::Insn { pc, at_start: true, mark, .. } if thread.interrupted.load(Ordering::Relaxed) != 0 => {
+            // SAFETY: by the caller.
+            unsafe { leave(thread, uc, cache, pc, mark.at_start(), reason::INTERRUPTED) };
+        }
+        Place::Outside => uc.gregs[G_EFL] &= !TRAP_FLAG,
+        _ => uc.gregs[G_EFL] |= TRAP_FLAG,
+    }
+}
+
+/// Whether a host address lies in the code cache. Takes no lock: the bounds never change once set.
+fn in_cache(host: u64) -> bool {
+    let (base, end) = cache::bounds();
+    host >= base && host < end
 }
 
 /// Called from the host's handler for asynchronous signals: makes `run` return `Exit::Interrupted` at the next boundary.
@@ -105,8 +602,19 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
 /// # Safety
 /// `thread` is the current thread's; `context` is the handler's third argument.
 pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
-    let _ = context;
     thread.interrupt();
+    // SAFETY: by the caller.
+    let uc = unsafe { &mut *context.cast::<Uc>() };
+    thread.stepping.store(true, Ordering::Relaxed);
+    if in_cache(uc.gregs[G_RIP]) {
+        // SAFETY: by the caller; as if a step had just ended here.
+        unsafe { step(thread, uc) };
+    }
+}
+
+/// Holds the code cache's lock across a fork, so that the child finds it in order.
+pub fn lock_for_fork() -> impl Sized {
+    CACHE.lock()
 }
 
 /// What a host signal handler finds about its thread: the GS base points at one of these.
@@ -161,18 +669,26 @@ pub unsafe fn current_task() -> *mut u8 {
 
 /// Executable guest memory: the Linux layer reports every change, so that stale translations disappear.
 pub mod code {
+    use crate::cache::{CACHE, Cache};
+
     /// [start, end) is now executable guest memory.
     pub fn mapped_exec(start: u64, end: u64) {
-        let _ = (start, end);
+        with(|cache| cache.map_exec(start, end));
     }
 
     /// [start, end) is no longer executable guest memory (unmapped, or protected otherwise).
     pub fn unmapped_exec(start: u64, end: u64) {
-        let _ = (start, end);
+        with(|cache| cache.unmap_exec(start, end));
     }
 
     /// The guest announced that it changed code in [start, end).
     pub fn invalidate(start: u64, end: u64) {
-        let _ = (start, end);
+        with(|cache| cache.invalidate(start, end));
+    }
+
+    fn with(f: impl FnOnce(&mut Cache)) {
+        if let Some(cache) = CACHE.lock().as_deref_mut() {
+            f(cache);
+        }
     }
 }

@@ -42,6 +42,8 @@ pub struct Cpu {
     pub mode: u32,
     /// Floating-point environment for the reference functions; guests map their control registers onto it.
     pub fp: FpEnv,
+    /// The host's MXCSR while generated code runs: rounding mode and sticky flags.
+    pub mxcsr: u32,
     /// Guest's floating-point control register, raw.
     pub fpcr: u32,
     /// Exclusive monitor: remembered address (`u64::MAX` when clear).
@@ -65,5 +67,37 @@ impl Cpu {
     pub fn set_nzcv(&mut self, nzcv: u8) {
         let n = nzcv as u16;
         self.host_flags = (n >> 3 & 1) << 15 | (n >> 2 & 1) << 14 | (n >> 1 & 1) << 8 | (n & 1);
+    }
+
+    /// Moves the flags that generated code left in the host's MXCSR to the floating-point environment. Call before reading
+    /// `fp.flags`.
+    pub fn collect_fp_flags(&mut self) {
+        self.fp.flags = self.fp_flags();
+        self.mxcsr &= !0x3f;
+    }
+
+    /// All sticky flags so far, in the order of [`crate::fp::flag`].
+    pub fn fp_flags(&self) -> u8 {
+        // MXCSR: IE DE ZE OE UE PE from bit 0; the host's denormal flag has no counterpart.
+        let m = self.mxcsr as u8;
+        self.fp.flags | (m & 1) | (m >> 1 & 0x1e)
+    }
+
+    /// Replaces the sticky flags.
+    pub fn set_fp_flags(&mut self, flags: u8) {
+        self.mxcsr &= !0x3f;
+        self.fp.flags = flags;
+    }
+
+    /// Makes the host round as `fp.rounding` says. Call after changing it. (Modes that the host lacks run as translation mode 1.)
+    pub fn apply_rounding(&mut self) {
+        use crate::fp::Rounding;
+        let rc = match self.fp.rounding {
+            Rounding::Down => 1,
+            Rounding::Up => 2,
+            Rounding::Zero => 3,
+            _ => 0,
+        };
+        self.mxcsr = self.mxcsr & !0x6000 | rc << 13;
     }
 }

@@ -142,6 +142,7 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
     let (nr, a) = call.host(0, 0);
     let result = hold_locks(task, |task| host_call(task, nr, &[a[0], a[1], a[2], a[3], a[4], 0]));
     if result == Ok(0) {
+        task.thread.after_fork();
         task.forget_pending();
         if flags & CLONE_CLEAR_SIGHAND != 0 {
             task.sighand = Arc::new(task.sighand.copy(true));
@@ -154,15 +155,16 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
 }
 
 /// Runs `call` with every lock held that a forked child may need, in the one order in which the emulator takes several:
-/// dispositions, idle stacks, mappings, heap.
+/// dispositions, idle stacks, mappings, code cache, heap.
 fn hold_locks<T>(task: &mut Task, call: impl FnOnce(&mut Task) -> T) -> T {
     let sighand = task.sighand.clone();
     let actions = sighand.hold();
     let stacks = thread::hold();
     let mappings = crate::mem::lock_for_fork();
+    let code = anyarch_engine::run::lock_for_fork();
     let heap = anyarch_sys::heap::lock_for_fork();
     let result = call(task);
-    drop((heap, mappings, stacks, actions));
+    drop((heap, code, mappings, stacks, actions));
     result
 }
 

@@ -9,14 +9,14 @@ use crate::signal::{self, Inbox, SigHand};
 use crate::thread::HostStack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use anyarch_engine::run::{Current, Exit, Thread, set_current};
+use anyarch_engine::run::{Current, Exit, Thread, ThreadBox, set_current};
 use anyarch_sys::raw::general::__NR_gettid;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// One guest thread.
 pub struct Task {
-    /// Engine state. Boxed because generated code and signal handlers hold its address.
-    pub thread: Box<Thread>,
+    /// Engine state, in memory of its own that does not move: generated code and signal handlers hold its address.
+    pub thread: ThreadBox,
     /// The guest's ABI.
     pub abi: &'static dyn Abi,
     /// Not zero while a signal waits to be delivered: set by the host's signal handler, so that a call that may block is not begun.
@@ -54,7 +54,7 @@ impl Task {
     }
 
     /// A task around an engine thread. It becomes the running host thread's by [`Task::attach`].
-    pub(crate) fn new(thread: Box<Thread>, abi: &'static dyn Abi, sighand: Arc<SigHand>) -> Box<Task> {
+    pub(crate) fn new(thread: ThreadBox, abi: &'static dyn Abi, sighand: Arc<SigHand>) -> Box<Task> {
         Box::new(Task {
             thread,
             abi,

@@ -5,6 +5,7 @@
 
 use crate::decode::Insn;
 use anyarch_engine::ops::{Barrier, Cond, Ops, R, Trap};
+use anyarch_engine::run::Transfer;
 
 crate::rows! {
     // Conditional branch (immediate).
@@ -105,4 +106,24 @@ fn dmb<O: Ops>(o: &mut O, i: Insn) {
         2 => Barrier::Store,
         _ => Barrier::Full,
     });
+}
+
+/// Where control goes after an instruction word, for the translator's look ahead. What it does not know is `Other` only where control may
+/// leave; calls, returns, system calls and traps are.
+pub(crate) fn transfer(insn: u32, pc: u64) -> Transfer {
+    let to = |offset: i64| pc.wrapping_add((offset as u64) << 2);
+    let i = Insn { word: insn, pc };
+    // Branches, exception generation and system instructions have op0 = 101x in bits 28 to 25; undefined words trap at once and
+    // do not matter here.
+    if insn >> 26 & 7 != 0b101 {
+        return Transfer::Next;
+    }
+    match insn >> 24 {
+        0x14..=0x17 => Transfer::Jump(to(i.sbits(0, 26))),
+        0x34 | 0x35 | 0xb4 | 0xb5 => Transfer::Cond(to(i.sbits(5, 19))),
+        0x36 | 0x37 | 0xb6 | 0xb7 => Transfer::Cond(to(i.sbits(5, 14))),
+        0x54 => Transfer::Cond(to(i.sbits(5, 19))),
+        0xd5 => Transfer::Next,
+        _ => Transfer::Other,
+    }
 }

@@ -20,11 +20,54 @@ mod simd_shift;
 pub mod system;
 
 use anyarch_engine::interp::Interp;
-use anyarch_engine::run::Guest;
+use anyarch_engine::run::{Guest, Peek};
 use anyarch_engine::state::Fault;
+use anyarch_engine::x86::{Pins, Translator};
 
 /// The guest as the engine sees it.
-pub static GUEST: Guest = Guest { name: "aarch64", interpret };
+pub static GUEST: Guest = Guest {
+    name: "aarch64",
+    interpret,
+    translate,
+    peek,
+    pins: &PINS,
+    lookup_mask: 0xfff << 2,
+    pc_align_mask: 3,
+};
+
+/// The registers most used by compiled code: arguments and temporaries, the first callee-saved ones, and the stack pointer.
+static PINS: Pins =
+    Pins { gpr: &[0, 1, 2, 31, 19, 3, 20, 4, 21, 5, 22, 29], vec: &[0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19] };
+
+/// The instruction word at `pc`, which the engine has found to lie in a readable page of code.
+fn word(pc: u64) -> u32 {
+    // SAFETY: the engine verified the page; guest address = host address, and instructions are aligned.
+    unsafe { (pc as *const u32).read_volatile() }
+}
+
+/// Translates the instructions of one unit.
+pub fn translate(t: &mut Translator<'_>) {
+    while t.more() {
+        let pc = t.pc;
+        let insn = word(pc);
+        let id = decode::decode(insn);
+        t.begin(4, peek_decoded(id, insn, pc));
+        decode::lift_decoded(t, id, insn, pc);
+        t.end();
+    }
+}
+
+/// See [`Guest::peek`].
+pub fn peek(pc: u64) -> Option<Peek> {
+    let insn = word(pc);
+    Some(peek_decoded(decode::decode(insn), insn, pc))
+}
+
+fn peek_decoded(id: decode::RowId, insn: u32, pc: u64) -> Peek {
+    let flags = decode::flag_use_decoded(id);
+    let transfer = branch::transfer(insn, pc);
+    Peek { len: 4, reads: flags.reads, writes: flags.writes, transfer }
+}
 
 /// Fetches, decodes and plays the instruction at `cpu.pc`.
 pub fn interpret(i: &mut Interp<'_>) {

@@ -240,17 +240,18 @@ pub fn set_fpcr(cpu: &mut Cpu, value: u32) -> bool {
         2 => Rounding::Down,
         _ => Rounding::Zero,
     };
+    cpu.apply_rounding();
     cpu.mode = (value & !FPCR_RMODE != 0) as u32;
     changed
 }
 
 /// FPSR.
 pub fn fpsr(cpu: &Cpu) -> u32 {
-    cpu.fp.flags as u32 | if cpu.fp.saturated { FPSR_QC } else { 0 }
+    cpu.fp_flags() as u32 | if cpu.fp.saturated { FPSR_QC } else { 0 }
 }
 
 /// Sets FPSR. Bits that are not implemented stay zero.
 pub fn set_fpsr(cpu: &mut Cpu, value: u32) {
-    cpu.fp.flags = (value & FPSR_FLAGS) as u8;
+    cpu.set_fp_flags((value & FPSR_FLAGS) as u8);
     cpu.fp.saturated = value & FPSR_QC != 0;
 }

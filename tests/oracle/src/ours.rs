@@ -4,11 +4,14 @@
 
 use crate::batch::{Batch, Case, Image};
 use crate::state::{CODE_BASE, EDGE, EXIT, MID, SCRATCH, State};
+use anyarch_aarch64::GUEST;
 use anyarch_aarch64::decode;
 use anyarch_engine::fp::Rounding;
 use anyarch_engine::interp::{Interp, Outcome};
-use anyarch_engine::state::{Cpu, slot};
+use anyarch_engine::run::{Exit, Thread, code, on_host_fault};
+use anyarch_engine::state::{Cpu, Fault, slot};
 use anyarch_sys::{MemFault, fixup};
+use core::sync::atomic::{AtomicPtr, Ordering};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Mutex;
@@ -18,16 +21,19 @@ use std::sync::Mutex;
 pub enum Through {
     /// The reference interpreter.
     Interp,
+    /// The translator.
+    Translator,
 }
 
 impl Through {
     /// All.
-    pub const ALL: &[Through] = &[Through::Interp];
+    pub const ALL: &[Through] = &[Through::Interp, Through::Translator];
 
     /// From the command line.
     pub fn parse(name: &str) -> Option<Through> {
         match name {
             "interp" => Some(Through::Interp),
+            "translator" => Some(Through::Translator),
             _ => None,
         }
     }
@@ -45,16 +51,45 @@ pub fn run(batch: &Batch, image: &Image, through: Through) -> io::Result<Vec<Sta
     prepare()?;
     map(CODE_BASE, image.code_bytes, libc::PROT_READ | libc::PROT_EXEC, image.file.as_raw_fd(), 4096)?;
     let mut cpu = zeroed();
-    Ok(batch
+    let mut thread = (through == Through::Translator).then(|| Thread::new(&GUEST));
+    CURRENT.store(thread.as_deref_mut().map_or(core::ptr::null_mut(), |t| t), Ordering::Relaxed);
+    let states = batch
         .cases
         .iter()
         .map(|case| {
             load(case, &mut cpu);
             match through {
                 Through::Interp => interpret(case, &mut cpu),
+                Through::Translator => match thread.as_deref_mut() {
+                    Some(thread) => translate(case, &cpu, thread),
+                    None => unreachable!("made above"),
+                },
             }
         })
-        .collect())
+        .collect();
+    CURRENT.store(core::ptr::null_mut(), Ordering::Relaxed);
+    Ok(states)
+}
+
+/// The thread whose generated code may fault.
+static CURRENT: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+
+fn translate(case: &Case, cpu: &Cpu, thread: &mut Thread) -> State {
+    // SAFETY: plain data.
+    unsafe { core::ptr::copy_nonoverlapping(cpu, &raw mut thread.cpu, 1) };
+    thread.cpu.mxcsr = 0x1f80;
+    anyarch_aarch64::system::set_fpcr(&mut thread.cpu, case.state.fpcr as u32);
+    code::mapped_exec(case.state.pc, case.end());
+    // A branch may end in what lies behind; its first fault there tells where it went.
+    let exit = thread.run();
+    code::unmapped_exec(case.state.pc, case.end());
+    let inside = thread.cpu.pc >= case.state.pc && thread.cpu.pc < case.end();
+    let fault = matches!(exit, Exit::Fault(_)) && inside;
+    if thread.cpu.pc == EXIT {
+        thread.cpu.pc = case.end();
+    }
+    thread.cpu.collect_fp_flags();
+    store(&thread.cpu, fault)
 }
 
 fn zeroed() -> Box<Cpu> {
@@ -164,7 +199,7 @@ fn prepare() -> io::Result<()> {
             unsafe {
                 let mut act: libc::sigaction = core::mem::zeroed();
                 act.sa_sigaction = on_fault as *const () as usize;
-                act.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+                act.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_ONSTACK;
                 libc::sigaction(signal, &act, core::ptr::null_mut());
             }
         }
@@ -177,11 +212,13 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     unsafe {
         let regs = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let fault = MemFault { signo: signal, code: (*info).si_code, addr: (*info).si_addr() as u64 };
+        let thread = CURRENT.load(Ordering::Relaxed);
+        let engine_fault = Fault { signo: signal, code: fault.code, addr: fault.addr, write: false };
         if let Some((rip, rdx, rax)) = fixup(regs[libc::REG_RIP as usize] as u64, fault) {
             regs[libc::REG_RIP as usize] = rip as i64;
             regs[libc::REG_RDX as usize] = rdx as i64;
             regs[libc::REG_RAX as usize] = rax as i64;
-        } else {
+        } else if thread.is_null() || !on_host_fault(&mut *thread, context.cast(), engine_fault) {
             libc::signal(signal, libc::SIG_DFL);
         }
     }

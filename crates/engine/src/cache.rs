@@ -1,0 +1,627 @@
+//! The code cache of the process: units of generated code, how they are found, chained and thrown away.
+//!
+//! One cache serves all threads of an address space under one mutex; generated code itself takes no lock. Threads keep a small
+//! lookup table each for indirect transfers.
+//!
+//! **Invalidation.** A unit is never overwritten while the cache is in use. To take it out: its entries leave the map, the jumps
+//! chained to it go back to their stubs (one aligned-or-not 32-bit store, which x86 makes visible as a whole within a cache line),
+//! every thread's lookup table is cleared, and return addresses into it on the shadow stacks are made to mismatch.
+//!
+//! **When it is full**, and no other thread could be inside, everything is thrown away at once; else further code is interpreted
+//! until that is so.
+
+use crate::run::{Guest, Thread};
+use crate::x86::asm::Asm;
+use crate::x86::glue::{self, Glue};
+use crate::x86::{Buffers, HostFlags, Translator, UNIT_ROOM};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{Mutex, syscall};
+use core::sync::atomic::{AtomicU64, Ordering};
+use hashbrown::HashMap;
+
+/// What the fault map knows of one guest instruction: its host bytes, and where NZCV are at its start and when it faults.
+#[derive(Clone, Copy)]
+pub struct InsnMark(u16);
+
+impl InsnMark {
+    /// Host length (below 4096; more is cut, which only an absurdly long instruction would be), flag states.
+    pub fn new(len: usize, start: HostFlags, fault: HostFlags) -> InsnMark {
+        InsnMark(len.min(4095) as u16 | (start as u16) << 12 | (fault as u16) << 14)
+    }
+
+    /// Host bytes.
+    pub fn len(self) -> u32 {
+        (self.0 & 4095) as u32
+    }
+
+    fn flags(bits: u16) -> HostFlags {
+        [HostFlags::None, HostFlags::Add, HostFlags::Sub, HostFlags::Fp][bits as usize & 3]
+    }
+
+    /// Flag state at its start.
+    pub fn at_start(self) -> HostFlags {
+        Self::flags(self.0 >> 12)
+    }
+
+    /// Flag state where it may fault.
+    pub fn at_fault(self) -> HostFlags {
+        Self::flags(self.0 >> 14)
+    }
+}
+
+/// One unit. Guest instructions have `insn_len` bytes each unless the guest's vary, then `lens` would say; aarch64's are 4.
+struct Unit {
+    pc: u64,
+    guest_len: u32,
+    host: u32,
+    host_end: u32,
+    marks: u32,
+    cold: u32,
+    cold_len: u16,
+    count: u16,
+    next_in_page: u32,
+    links: u32,
+    mode: u32,
+    alive: bool,
+}
+
+/// A chained jump: the rel32 at `site` goes to an entry of a unit; `stub` is where it went before.
+struct Link {
+    site: u32,
+    stub: u32,
+    next: u32,
+}
+
+const NIL: u32 = u32::MAX;
+
+/// What is at a host address.
+pub enum Place {
+    /// Not in the code cache.
+    Outside,
+    /// In the fixed glue, or a dead place.
+    Glue,
+    /// In a unit: guest pc of the instruction, whether exactly at its start, and its mark. `next` is the following instruction's pc.
+    Insn {
+        /// Guest address.
+        pc: u64,
+        /// Guest address of the next instruction.
+        next: u64,
+        /// At its first byte.
+        at_start: bool,
+        /// Where NZCV are.
+        mark: InsnMark,
+    },
+}
+
+/// Counters for the project's own measurements.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Stats {
+    /// Units translated.
+    pub units: u64,
+    /// Guest instructions translated.
+    pub insns: u64,
+    /// Host bytes emitted, stubs included.
+    pub bytes: u64,
+    /// Nanoseconds spent in translation (only when timing is on).
+    pub nanos: u64,
+    /// Times everything was thrown away.
+    pub flushes: u64,
+    /// Exits to the run loop to chain a jump.
+    pub chains: u64,
+    /// Exits to the run loop for a lookup.
+    pub lookups: u64,
+    /// Exits for system calls.
+    pub syscalls: u64,
+}
+
+/// The cache.
+pub struct Cache {
+    guest: &'static Guest,
+    base: *mut u8,
+    end: *mut u8,
+    at: *mut u8,
+    committed: *mut u8,
+    glue: Glue,
+    buffers: Buffers,
+    map: HashMap<u64, u32, PcHash>,
+    units: Vec<Unit>,
+    marks: Vec<InsnMark>,
+    cold: Vec<(u32, u16)>,
+    links: Vec<Link>,
+    free_links: u32,
+    pages: HashMap<u64, u32, PcHash>,
+    exec: Vec<(u64, u64)>,
+    verified_page: u64,
+    threads: Vec<*mut Thread>,
+    /// Counters.
+    pub stats: Stats,
+    /// Whether to measure time.
+    pub timing: bool,
+}
+
+// SAFETY: raw pointers into memory that the cache alone manages, under its mutex.
+unsafe impl Send for Cache {}
+
+/// Guest addresses are spread enough: multiply and take the top.
+#[derive(Clone, Default)]
+pub struct PcHash;
+
+impl core::hash::BuildHasher for PcHash {
+    type Hasher = PcHasher;
+    fn build_hasher(&self) -> PcHasher {
+        PcHasher(0)
+    }
+}
+
+/// See [`PcHash`].
+pub struct PcHasher(u64);
+
+impl core::hash::Hasher for PcHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &b in bytes {
+            self.0 = (self.0 ^ b as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let h = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = h ^ h >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// The process's cache; created by [`init`].
+pub static CACHE: Mutex<Option<Box<Cache>>> = Mutex::new(None);
+
+static BASE: AtomicU64 = AtomicU64::new(0);
+static END: AtomicU64 = AtomicU64::new(0);
+
+/// The code cache's range, (0, 0) before it exists.
+pub fn bounds() -> (u64, u64) {
+    (BASE.load(Ordering::Relaxed), END.load(Ordering::Relaxed))
+}
+
+/// Bytes made writable at a time.
+const CHUNK: usize = 128 << 10;
+
+/// Creates the cache for a guest, its code at [base, base + size).
+///
+/// # Errors
+/// The host kernel's errno when the memory cannot be had.
+pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_sys::Errno> {
+    // SAFETY: a fresh mapping at a place reserved for it.
+    let at = unsafe {
+        syscall!(
+            __NR_mmap,
+            base,
+            size,
+            PROT_READ | PROT_WRITE | PROT_EXEC,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | if base == 0 { 0 } else { MAP_FIXED_NOREPLACE },
+            -1i64,
+            0
+        )?
+    } as *mut u8;
+    let buffers = Buffers::new(guest.pins);
+    let end = at.wrapping_add(size as usize);
+    let mut asm = Asm { p: at, end, avx: buffers.features.avx };
+    populate(at, 2 * CHUNK);
+    let glue = glue::emit(&mut asm, &buffers, guest.lookup_mask);
+    let start = asm.p;
+    BASE.store(at as u64, Ordering::Relaxed);
+    END.store(end as u64, Ordering::Relaxed);
+    *CACHE.lock() = Some(Box::new(Cache {
+        guest,
+        base: at,
+        end,
+        at: start,
+        committed: at.wrapping_add(2 * CHUNK),
+        glue,
+        buffers,
+        map: HashMap::with_capacity_and_hasher(2048, PcHash),
+        units: Vec::with_capacity(1024),
+        marks: Vec::with_capacity(8192),
+        cold: Vec::new(),
+        links: Vec::with_capacity(1024),
+        free_links: NIL,
+        pages: HashMap::with_hasher(PcHash),
+        exec: Vec::new(),
+        verified_page: u64::MAX,
+        threads: Vec::new(),
+        stats: Stats::default(),
+        timing: false,
+    }));
+    Ok(())
+}
+
+/// Asks the kernel for the pages in one go: a fault per page would cost more.
+fn populate(at: *mut u8, len: usize) {
+    const MADV_POPULATE_WRITE: u32 = 23;
+    // SAFETY: our own mapping. An old kernel says EINVAL, and the pages then come by faults.
+    let _ = unsafe { syscall!(__NR_madvise, at, len, MADV_POPULATE_WRITE) };
+}
+
+/// Why there is no code for a guest address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoCode {
+    /// Fetching it faults: signal, si_code.
+    Fetch(i32, i32),
+    /// The cache is full and cannot be emptied now: interpret.
+    Full,
+}
+
+impl Cache {
+    /// Host registers by integer and by vector slot.
+    pub fn maps(&self) -> (&[u8; 64], &[u8; 48]) {
+        self.buffers.maps()
+    }
+
+    /// The glue.
+    pub fn glue(&self) -> &Glue {
+        &self.glue
+    }
+
+    /// Host code at an offset.
+    pub fn host(&self, offset: u32) -> *const u8 {
+        self.base.wrapping_add(offset as usize)
+    }
+
+    fn offset(&self, p: *const u8) -> u32 {
+        (p as usize - self.base as usize) as u32
+    }
+
+    /// The entry for a guest address, translating if needed.
+    ///
+    /// # Errors
+    /// See [`NoCode`].
+    pub fn entry(&mut self, pc: u64, mode: u32) -> Result<u32, NoCode> {
+        if let Some(&host) = self.map.get(&(pc ^ mode as u64)) {
+            return Ok(host);
+        }
+        self.translate(pc, mode)
+    }
+
+    fn translate(&mut self, pc: u64, mode: u32) -> Result<u32, NoCode> {
+        self.check_fetch(pc)?;
+        if (self.end as usize - self.at as usize) < UNIT_ROOM * 2 && !self.flush() {
+            return Err(NoCode::Full);
+        }
+        let start_time = if self.timing { now() } else { 0 };
+        while (self.committed as usize) < self.at as usize + UNIT_ROOM && self.committed < self.end {
+            let len = CHUNK.min(self.end as usize - self.committed as usize);
+            populate(self.committed, len);
+            self.committed = self.committed.wrapping_add(len);
+        }
+        let at = self.at;
+        let map = &self.map;
+        let known = |pc: u64| map.contains_key(&(pc ^ mode as u64));
+        let mut t =
+            Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.end, pc, mode, &known);
+        (self.guest.translate)(&mut t);
+        let (host_end, guest_end) = t.finish();
+        let host = self.offset(at);
+        let index = self.units.len() as u32;
+        let page = pc >> 12;
+        let next_in_page = self.pages.insert(page, index).unwrap_or(NIL);
+        self.units.push(Unit {
+            pc,
+            guest_len: (guest_end - pc) as u32,
+            host,
+            host_end: self.offset(host_end),
+            marks: self.marks.len() as u32,
+            cold: self.cold.len() as u32,
+            cold_len: self.buffers.cold_marks.len() as u16,
+            count: self.buffers.marks.len() as u16,
+            next_in_page,
+            links: NIL,
+            mode,
+            alive: true,
+        });
+        self.marks.extend_from_slice(&self.buffers.marks);
+        self.cold.extend_from_slice(&self.buffers.cold_marks);
+        for &(entry_pc, offset) in &self.buffers.entries {
+            self.map.entry(entry_pc ^ mode as u64).or_insert(host + offset);
+        }
+        self.stats.units += 1;
+        self.stats.insns += self.buffers.marks.len() as u64;
+        self.stats.bytes += host_end as u64 - at as u64;
+        self.at = host_end;
+        // Jumps whose targets are known go there at once.
+        let exits = core::mem::take(&mut self.buffers.exits);
+        for e in &exits {
+            if let Some(&target) = self.map.get(&(e.target ^ mode as u64)) {
+                let (site, stub) = (self.offset(e.site.0), self.offset(e.stub));
+                self.chain(site, stub, target);
+            }
+        }
+        self.buffers.exits = exits;
+        if self.timing {
+            self.stats.nanos += now() - start_time;
+        }
+        Ok(host)
+    }
+
+    /// Points the rel32 at `site` (offsets) at an entry.
+    pub fn chain(&mut self, site: u32, stub: u32, target: u32) {
+        let Some(unit) = self.unit_at(target) else { return };
+        self.patch(site, target);
+        let next = self.units[unit as usize].links;
+        let link = Link { site, stub, next };
+        let index = if self.free_links != NIL {
+            let i = self.free_links;
+            self.free_links = self.links[i as usize].next;
+            self.links[i as usize] = link;
+            i
+        } else {
+            self.links.push(link);
+            self.links.len() as u32 - 1
+        };
+        self.units[unit as usize].links = index;
+    }
+
+    fn patch(&mut self, site: u32, target: u32) {
+        let rel = target as i64 - site as i64 - 4;
+        // SAFETY: `site` is a rel32 field of an emitted jump. Other threads may execute it meanwhile: they see the old or the new target, since a
+        // 4-byte store within a cache line is seen as a whole and the emitter's fields straddle lines only while no other thread has the code.
+        unsafe { self.base.add(site as usize).cast::<i32>().write_unaligned(rel as i32) };
+    }
+
+    fn unit_at(&self, host: u32) -> Option<u32> {
+        let i = self.units.partition_point(|u| u.host <= host);
+        let i = i.checked_sub(1)?;
+        (host < self.units[i].host_end).then_some(i as u32)
+    }
+
+    /// What is at a host address. For a return address pass the address less one and ignore `at_start`.
+    pub fn place(&self, host: u64) -> Place {
+        if host < self.base as u64 || host >= self.end as u64 {
+            return Place::Outside;
+        }
+        let offset = (host - self.base as u64) as u32;
+        let Some(u) = self.unit_at(offset) else { return Place::Glue };
+        let u = &self.units[u as usize];
+        let rel = offset - u.host;
+        let marks = &self.marks[u.marks as usize..u.marks as usize + u.count as usize];
+        let step = (u.guest_len / u.count.max(1) as u32) as u64;
+        let insn = |i: usize, at_start: bool| {
+            let pc = u.pc + i as u64 * step;
+            Place::Insn { pc, next: pc + step, at_start, mark: marks[i] }
+        };
+        let mut at = 0;
+        for (i, m) in marks.iter().enumerate() {
+            if rel < at + m.len() {
+                return insn(i, rel == at);
+            }
+            at += m.len();
+        }
+        let cold = &self.cold[u.cold as usize..u.cold as usize + u.cold_len as usize];
+        match cold.iter().rev().find(|c| c.0 <= rel) {
+            Some(c) => insn(c.1 as usize, false),
+            None => Place::Glue,
+        }
+    }
+
+    fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
+        const SIGSEGV: i32 = 11;
+        const SIGBUS: i32 = 7;
+        const SEGV_MAPERR: i32 = 1;
+        const SEGV_ACCERR: i32 = 2;
+        const BUS_ADRALN: i32 = 1;
+        if pc & self.guest.pc_align_mask != 0 {
+            return Err(NoCode::Fetch(SIGBUS, BUS_ADRALN));
+        }
+        if pc >> 12 == self.verified_page {
+            return Ok(());
+        }
+        if !self.is_exec(pc) {
+            let mut byte = [0u8; 1];
+            let code = match anyarch_sys::load_bytes(pc, &mut byte) {
+                Ok(()) => SEGV_ACCERR,
+                Err(f) if f.code == SEGV_ACCERR => SEGV_ACCERR,
+                Err(_) => SEGV_MAPERR,
+            };
+            return Err(NoCode::Fetch(SIGSEGV, code));
+        }
+        let mut word = [0u8; 4];
+        match anyarch_sys::load_bytes(pc, &mut word) {
+            Ok(()) => {
+                self.verified_page = pc >> 12;
+                Ok(())
+            }
+            Err(f) => Err(NoCode::Fetch(f.signo, f.code)),
+        }
+    }
+
+    fn is_exec(&self, pc: u64) -> bool {
+        let i = self.exec.partition_point(|r| r.0 <= pc);
+        i > 0 && pc < self.exec[i - 1].1
+    }
+
+    /// [start, end) is executable.
+    pub fn map_exec(&mut self, start: u64, end: u64) {
+        self.invalidate(start, end);
+        self.cut_exec(start, end);
+        let at = self.exec.partition_point(|r| r.0 < start);
+        self.exec.insert(at, (start, end));
+    }
+
+    /// [start, end) is not executable.
+    pub fn unmap_exec(&mut self, start: u64, end: u64) {
+        self.invalidate(start, end);
+        self.cut_exec(start, end);
+    }
+
+    fn cut_exec(&mut self, start: u64, end: u64) {
+        self.verified_page = u64::MAX;
+        if !self.exec.iter().any(|r| r.0 < end && r.1 > start) {
+            return;
+        }
+        let old = core::mem::take(&mut self.exec);
+        for (a, b) in old {
+            if a < start.min(b) {
+                self.exec.push((a, start.min(b)));
+            }
+            if b > end.max(a) {
+                self.exec.push((end.max(a), b));
+            }
+        }
+    }
+
+    /// Takes out every unit that overlaps [start, end).
+    pub fn invalidate(&mut self, start: u64, end: u64) {
+        if start >= end || self.pages.is_empty() {
+            return;
+        }
+        let (first, last) = (start >> 12, (end - 1) >> 12);
+        let mut dead = Vec::new();
+        let visit = |units: &[Unit], head: u32, dead: &mut Vec<u32>| {
+            let mut i = head;
+            while i != NIL {
+                let u = &units[i as usize];
+                if u.alive && u.pc < end && u.pc + u.guest_len as u64 > start {
+                    dead.push(i);
+                }
+                i = u.next_in_page;
+            }
+        };
+        // A unit may reach past its page by one instruction: look one page earlier too.
+        let first = first.saturating_sub(1);
+        if last - first < self.pages.len() as u64 {
+            for page in first..=last {
+                if let Some(&head) = self.pages.get(&page) {
+                    visit(&self.units, head, &mut dead);
+                }
+            }
+        } else {
+            for (&page, &head) in &self.pages {
+                if page >= first && page <= last {
+                    visit(&self.units, head, &mut dead);
+                }
+            }
+        }
+        if dead.is_empty() {
+            return;
+        }
+        for &i in &dead {
+            self.kill(i);
+        }
+        // Drop the dead from their pages' lists, so that code that is patched for ever does not make them long.
+        for &i in &dead {
+            let page = self.units[i as usize].pc >> 12;
+            self.prune(page);
+        }
+        self.forget_in_threads(&dead);
+    }
+
+    fn prune(&mut self, page: u64) {
+        let Some(&head) = self.pages.get(&page) else { return };
+        let mut kept = NIL;
+        let mut i = head;
+        while i != NIL {
+            let next = self.units[i as usize].next_in_page;
+            if self.units[i as usize].alive {
+                self.units[i as usize].next_in_page = kept;
+                kept = i;
+            }
+            i = next;
+        }
+        if kept == NIL {
+            self.pages.remove(&page);
+        } else {
+            self.pages.insert(page, kept);
+        }
+    }
+
+    fn kill(&mut self, index: u32) {
+        let u = &mut self.units[index as usize];
+        u.alive = false;
+        let (pc, len, host, host_end, mode) = (u.pc, u.guest_len as u64, u.host, u.host_end, u.mode);
+        let mut link = core::mem::replace(&mut u.links, NIL);
+        let map = &mut self.map;
+        let mut remove = |pc: u64| {
+            let key = pc ^ mode as u64;
+            if map.get(&key).is_some_and(|&h| h >= host && h < host_end) {
+                map.remove(&key);
+            }
+        };
+        let mut at = pc;
+        while at < pc + len {
+            remove(at);
+            at += self.guest.pc_align_mask + 1;
+        }
+        while link != NIL {
+            let Link { site, stub, next } = self.links[link as usize];
+            self.patch(site, stub);
+            self.links[link as usize].next = self.free_links;
+            self.free_links = link;
+            link = next;
+        }
+    }
+
+    fn forget_in_threads(&mut self, dead: &[u32]) {
+        for &thread in &self.threads {
+            // SAFETY: registered threads are alive; other threads' generated code reads these words while they change, each word whole.
+            unsafe {
+                (*thread).forget_lookups();
+                Thread::break_returns(thread, |host| {
+                    let Some(offset) = host.checked_sub(self.base as u64).filter(|&o| o < u32::MAX as u64)
+                    else {
+                        return false;
+                    };
+                    self.unit_at(offset as u32).is_some_and(|u| dead.contains(&u))
+                });
+            }
+        }
+    }
+
+    /// Throws everything away, if no other thread could be inside. The caller is outside generated code.
+    fn flush(&mut self) -> bool {
+        if self.threads.len() > 1 {
+            return false;
+        }
+        for &thread in &self.threads {
+            // SAFETY: the only thread is the caller's.
+            unsafe {
+                (*thread).forget_lookups();
+                (*thread).reset_shadow();
+            }
+        }
+        self.map.clear();
+        self.units.clear();
+        self.marks.clear();
+        self.cold.clear();
+        self.links.clear();
+        self.free_links = NIL;
+        self.pages.clear();
+        self.at = self.glue.end as *mut u8;
+        self.stats.flushes += 1;
+        true
+    }
+
+    /// Registers a thread.
+    pub fn add_thread(&mut self, thread: *mut Thread) {
+        self.threads.push(thread);
+    }
+
+    /// Unregisters a thread.
+    pub fn remove_thread(&mut self, thread: *mut Thread) {
+        self.threads.retain(|&t| t != thread);
+    }
+
+    /// After a fork: only `thread` lives on.
+    pub fn only_thread(&mut self, thread: *mut Thread) {
+        self.threads.clear();
+        self.threads.push(thread);
+    }
+}
+
+fn now() -> u64 {
+    let mut ts = [0u64; 2];
+    // SAFETY: writes a timespec. CLOCK_MONOTONIC.
+    let _ = unsafe { syscall!(__NR_clock_gettime, 1, ts.as_mut_ptr()) };
+    ts[0] * 1_000_000_000 + ts[1]
+}

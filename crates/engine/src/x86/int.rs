@@ -1,0 +1,1865 @@
+//! The operation vocabulary as x86-64 code.
+
+use super::asm::{Cc, Mem, NONE, Op, Rm, Sh, reg::*};
+use super::{Cold, ColdKind, HostFlags, Test, Translator, helpers, state, vector};
+use crate::fp::FOp;
+use crate::ops::*;
+use crate::run::{TRAP_BREAKPOINT, TRAP_UNDEFINED, Thread};
+use crate::state::Cpu;
+use crate::vec::VOp;
+use core::mem::offset_of;
+
+/// A second operand made ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opnd {
+    Rm(Rm),
+    Imm(i32),
+}
+
+fn is64(w: W) -> bool {
+    w == W::W64
+}
+
+fn trunc(w: W, imm: u64) -> u64 {
+    if w == W::W32 { imm as u32 as u64 } else { imm }
+}
+
+/// The constant as a sign-extended 32-bit immediate at this width, if it is one.
+fn imm32(w: W, imm: u64) -> Option<i32> {
+    match w {
+        W::W32 => Some(imm as u32 as i32),
+        W::W64 => (imm as i64 == imm as i32 as i64).then_some(imm as i32),
+    }
+}
+
+fn sh(op: Shift) -> Sh {
+    match op {
+        Shift::Lsl => Sh::Shl,
+        Shift::Lsr => Sh::Shr,
+        Shift::Asr => Sh::Sar,
+        Shift::Ror => Sh::Ror,
+    }
+}
+
+impl Translator<'_> {
+    /// A slot as register-or-memory operand. In memory, all 64 bits are valid.
+    #[inline(always)]
+    fn rm(&mut self, r: R, scratch: u8) -> Rm {
+        if r == R::ZERO {
+            self.a.mov_imm(scratch, 0);
+            return Rm::R(scratch);
+        }
+        let h = self.host(r);
+        if h != NONE { Rm::R(h) } else { Rm::M(Self::slot(r)) }
+    }
+
+    /// d (a host register) = slot shifted by a constant at the width. Clobbers flags unless the shift is a small left one.
+    fn shifted(&mut self, w: W, d: u8, r: R, op: Shift, n: u8) {
+        let w = is64(w);
+        if n == 0 {
+            let s = self.get(w, r, d);
+            if s != d {
+                self.a.mov(w, d, s);
+            }
+        } else if op == Shift::Ror && self.features.bmi2 {
+            let rm = self.rm(r, d);
+            self.a.rorx(w, d, rm, n);
+        } else if op == Shift::Lsl && n <= 3 {
+            let s = self.get(w, r, d);
+            if n == 1 {
+                self.a.lea(w, d, Mem::index(s, s, 0, 0));
+            } else {
+                self.a.lea(w, d, Mem::index(NONE, s, n, 0));
+            }
+        } else {
+            self.clobber_flags_keeping(d);
+            let s = self.get(w, r, d);
+            if s != d {
+                self.a.mov(w, d, s);
+            }
+            self.a.shift_imm(sh(op), w, Rm::R(d), n);
+        }
+    }
+
+    /// `clobber_flags`, when RAX may already hold something other than `d`'s future value: only RCX may be `d` then.
+    fn clobber_flags_keeping(&mut self, _d: u8) {
+        self.clobber_flags();
+    }
+
+    /// d = slot extended to 64 bits, shifted left by 0 to 4. Clobbers flags only if the shift is 4.
+    fn extended(&mut self, d: u8, r: R, ext: Ext, n: u8) {
+        let s = self.rm(r, d);
+        match ext {
+            Ext::U8 => self.a.movzx(1, d, s),
+            Ext::U16 => self.a.movzx(2, d, s),
+            Ext::U32 => self.a.mov(false, d, s),
+            Ext::X64 => {
+                if s != Rm::R(d) {
+                    self.a.mov(true, d, s);
+                }
+            }
+            Ext::S8 => self.a.movsx(true, 1, d, s),
+            Ext::S16 => self.a.movsx(true, 2, d, s),
+            Ext::S32 => self.a.movsx(true, 4, d, s),
+        }
+        match n {
+            0 => {}
+            1 => self.a.lea(true, d, Mem::index(d, d, 0, 0)),
+            2 | 3 => self.a.lea(true, d, Mem::index(NONE, d, n, 0)),
+            _ => {
+                self.a.lea(true, d, Mem::index(NONE, d, 3, 0));
+                self.a.lea(true, d, Mem::index(NONE, d, n - 3, 0));
+            }
+        }
+    }
+
+    /// Makes a second operand ready; registers other than pinned ones go to RCX. May clobber flags (and so RAX): call before loading RAX.
+    fn src(&mut self, w: W, s: Src) -> Opnd {
+        match s {
+            Src::Reg(R::ZERO) => Opnd::Imm(0),
+            Src::Reg(r) => Opnd::Rm(self.rm(r, RCX)),
+            Src::Imm(imm) => match imm32(w, imm) {
+                Some(i) => Opnd::Imm(i),
+                None => {
+                    self.a.mov_imm(RCX, trunc(w, imm));
+                    Opnd::Rm(Rm::R(RCX))
+                }
+            },
+            Src::Shifted(R::ZERO, ..) | Src::Extended(R::ZERO, ..) => Opnd::Imm(0),
+            Src::Shifted(r, _, 0) => Opnd::Rm(self.rm(r, RCX)),
+            Src::Shifted(r, op, n) => {
+                self.shifted(w, RCX, r, op, n);
+                Opnd::Rm(Rm::R(RCX))
+            }
+            Src::Extended(r, ext, n) => {
+                self.extended(RCX, r, ext, n);
+                Opnd::Rm(Rm::R(RCX))
+            }
+        }
+    }
+
+    /// Makes a second operand ready in a register.
+    fn src_reg(&mut self, w: W, s: Src) -> u8 {
+        match self.src(w, s) {
+            Opnd::Rm(Rm::R(r)) => r,
+            Opnd::Rm(m) => {
+                self.a.mov(is64(w), RCX, m);
+                RCX
+            }
+            Opnd::Imm(i) => {
+                self.a.mov_imm(RCX, trunc(w, i as i64 as u64));
+                RCX
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn alu_opnd(&mut self, op: Op, w: bool, t: u8, b: Opnd) {
+        match b {
+            Opnd::Rm(rm) => self.a.alu(op, w, t, rm),
+            Opnd::Imm(i) => self.a.alu_imm(op, w, Rm::R(t), i),
+        }
+    }
+
+    /// t = a op b for an operation of x86, where b may be in t.
+    fn alu2(&mut self, op: Op, w: bool, t: u8, a: R, b: Opnd) {
+        let ra = self.host(a);
+        if ra == t {
+            self.alu_opnd(op, w, t, b);
+            return;
+        }
+        if b == Opnd::Rm(Rm::R(t)) {
+            if matches!(op, Op::Add | Op::And | Op::Or | Op::Xor) {
+                let arm = self.rm(a, RAX);
+                self.a.alu(op, w, t, arm);
+                return;
+            }
+            // t is a pinned register that also is b: compute in RAX.
+            let ra = self.get(w, a, RAX);
+            if ra != RAX {
+                self.a.mov(w, RAX, ra);
+            }
+            self.alu_opnd(op, w, RAX, b);
+            self.a.mov(w, t, RAX);
+            return;
+        }
+        let ra = self.get(w, a, t);
+        if ra != t {
+            self.a.mov(w, t, ra);
+        }
+        self.alu_opnd(op, w, t, b);
+    }
+
+    /// The guest address as an x86 memory operand. Uses RAX (base) and RCX (index); leaves EFLAGS alone.
+    pub(super) fn addr(&mut self, a: Addr) -> Mem {
+        match a {
+            Addr::Base(r, disp) => {
+                let base = self.get(true, r, RAX);
+                self.with_disp(base, disp)
+            }
+            Addr::Index(base, index, ext, shift) => {
+                if index == R::ZERO {
+                    let base = self.get(true, base, RAX);
+                    return Mem::base(base, 0);
+                }
+                let h = self.host(index);
+                let (index, scale) = if ext == Ext::X64 && h != NONE && shift <= 3 {
+                    (h, shift)
+                } else if shift <= 3 {
+                    self.extended(RCX, index, ext, 0);
+                    (RCX, shift)
+                } else {
+                    self.extended(RCX, index, ext, 1);
+                    (RCX, shift - 1)
+                };
+                let base = self.get(true, base, RAX);
+                Mem::index(base, index, scale, 0)
+            }
+            Addr::Abs(target) => {
+                self.guest_addr(RAX, target);
+                Mem::base(RAX, 0)
+            }
+        }
+    }
+
+    fn with_disp(&mut self, base: u8, disp: i64) -> Mem {
+        if disp == disp as i32 as i64 {
+            return Mem::base(base, disp as i32);
+        }
+        self.a.mov_imm(RCX, disp as u64);
+        Mem::index(base, RCX, 0, 0)
+    }
+
+    /// Loads `bytes` zero-extended into a host register.
+    fn load_to(&mut self, bytes: u32, ext: LoadExt, t: u8, m: Mem) {
+        match (bytes, ext) {
+            (1, LoadExt::Zero) => self.a.movzx(1, t, m),
+            (2, LoadExt::Zero) => self.a.movzx(2, t, m),
+            (4, LoadExt::Zero | LoadExt::Sign32) => self.a.mov(false, t, m),
+            (8, _) => self.a.mov(true, t, m),
+            (b, LoadExt::Sign32) => self.a.movsx(false, b as u8, t, m),
+            (b, _) => self.a.movsx(true, b as u8, t, m),
+        }
+    }
+
+    fn store_from(&mut self, bytes: u32, m: Mem, r: u8) {
+        match bytes {
+            1 => self.a.mov_store8(m, r),
+            2 => self.a.mov_store16(m, r),
+            b => self.a.mov_store(b == 8, m, r),
+        }
+    }
+
+    /// t = zero-extension of the low `bytes` of host register s.
+    fn zero_extend(&mut self, bytes: u32, t: u8, s: u8) {
+        match bytes {
+            1 => self.a.movzx(1, t, s),
+            2 => self.a.movzx(2, t, s),
+            4 => self.a.mov(false, t, s),
+            _ => {
+                if t != s {
+                    self.a.mov(true, t, s);
+                }
+            }
+        }
+    }
+
+    /// Ends the unit after an unconditional transfer.
+    fn end_unit(&mut self) {
+        self.ended = true;
+    }
+
+    /// link = next instruction; pushes it for the return prediction. Uses RCX. Leaves EFLAGS alone.
+    fn push_link(&mut self, link: R) {
+        let next = self.next_pc;
+        self.guest_addr(RCX, next);
+        self.put(link, RCX);
+        self.a.push(RCX);
+    }
+
+    /// After the host call: the landing of the return.
+    fn landing(&mut self) {
+        self.a.pop(RCX);
+        self.host_flags = HostFlags::None;
+        self.mem_flags = true;
+        self.mark_entry();
+    }
+
+    /// The table lookup of an indirect transfer: RAX = target; afterwards, if equal (E), the entry is at `lookup_mem`.
+    fn inline_lookup(&mut self) {
+        self.a.mov(false, RCX, RAX);
+        self.a.alu_imm(Op::And, false, Rm::R(RCX), self.guest.lookup_mask as i32);
+        self.a.alu(Op::Cmp, true, RAX, Self::lookup_mem(0));
+    }
+
+    fn test_zero(&mut self, w: W, r: R) {
+        let h = self.host(r);
+        if h != NONE {
+            self.a.test(is64(w), Rm::R(h), h);
+        } else {
+            self.a.alu_imm(Op::Cmp, is64(w), Self::slot(r), 0);
+        }
+    }
+
+    /// Before a conditional exit to `target`: memory holds NZCV if they may be read there.
+    fn before_exit(&mut self, target: u64) {
+        if !self.mem_flags && self.host_flags != HostFlags::None {
+            self.flush_flags(Some(target));
+        }
+    }
+
+    fn exit_test(&mut self, test: Test, target: u64) {
+        match test {
+            Test::One(cc) => self.exit_if(cc, target),
+            Test::Or(a, b) => {
+                self.exit_if(a, target);
+                self.exit_if(b, target);
+            }
+            Test::And(a, b) => {
+                let skip = self.a.jcc_short(a.invert());
+                self.exit_if(b, target);
+                self.a.bind(skip);
+            }
+            Test::Always => {
+                self.exit_to(target);
+                self.end_unit();
+            }
+        }
+    }
+
+    /// t = condition ? a : t, on host registers or memory.
+    fn cmov_test(&mut self, test: Test, w: bool, t: u8, a: Rm) {
+        match test {
+            Test::One(cc) => self.a.cmov(cc, w, t, a),
+            Test::Or(x, y) => {
+                self.a.cmov(x, w, t, a);
+                self.a.cmov(y, w, t, a);
+            }
+            Test::And(x, y) => {
+                let skip = self.a.jcc_short(x.invert());
+                self.a.cmov(y, w, t, a);
+                self.a.bind(skip);
+                if !w {
+                    // A 32-bit CMOV clears the upper half even when false, and the skipped path must do so too.
+                    self.a.mov(false, t, t);
+                }
+            }
+            Test::Always => self.a.mov(w, t, a),
+        }
+    }
+
+    /// t (byte register, then zero-extended) = condition.
+    fn setcc_test(&mut self, test: Test, t: u8, scratch: u8) {
+        match test {
+            Test::One(cc) => {
+                self.a.setcc(cc, t);
+                self.a.movzx(1, t, t);
+            }
+            Test::Or(x, y) | Test::And(x, y) => {
+                self.a.setcc(x, t);
+                self.a.setcc(y, scratch);
+                // AND and OR of byte values clobber EFLAGS, CMOV does not: t = x && y, or x || y.
+                self.a.movzx(1, t, t);
+                self.a.movzx(1, scratch, scratch);
+                let or = matches!(test, Test::Or(..));
+                self.a.cmov(if or { y } else { y.invert() }, false, t, scratch);
+            }
+            Test::Always => self.a.mov_imm(t, 1),
+        }
+    }
+
+    /// Emits a call to a helper with the whole state in memory, in line.
+    pub(super) fn inline_helper(&mut self, f: Helper, arg: u64) {
+        self.clobber_flags();
+        self.call_helper(f, arg);
+        self.host_flags = HostFlags::None;
+        self.mem_flags = true;
+    }
+
+    /// The base register of an atomic access: in a host register other than RAX if `not_rax`.
+    fn atomic_addr(&mut self, addr: R) -> Mem {
+        let base = self.get(true, addr, RCX);
+        Mem::base(base, 0)
+    }
+}
+
+impl Ops for Translator<'_> {
+    fn mov(&mut self, w: W, d: R, s: Src) {
+        if d == R::ZERO {
+            return;
+        }
+        let t = self.def(d);
+        match s {
+            Src::Imm(imm) => {
+                let imm = trunc(w, imm);
+                if self.host(d) == NONE && imm as i64 == imm as i32 as i64 {
+                    self.a.mov_store_imm(true, Self::slot(d), imm as i32);
+                    return;
+                }
+                self.a.mov_imm(t, imm);
+            }
+            Src::Reg(R::ZERO) => {
+                if self.host(d) == NONE {
+                    self.a.mov_store_imm(true, Self::slot(d), 0);
+                    return;
+                }
+                self.a.mov_imm(t, 0);
+            }
+            Src::Reg(r) => {
+                if self.host(d) == NONE && w == W::W64 {
+                    let s = self.get(true, r, RAX);
+                    self.a.mov_store(true, Self::slot(d), s);
+                    return;
+                }
+                let s = self.rm(r, RAX);
+                self.a.mov(is64(w), t, s);
+            }
+            Src::Shifted(r, op, n) => {
+                if r == R::ZERO {
+                    self.a.mov_imm(t, 0);
+                } else {
+                    self.clobber_if_shift(op, n);
+                    self.shifted(w, t, r, op, n);
+                    if n == 0 && w == W::W32 && self.host(r) == t {
+                        self.a.mov(false, t, t);
+                    }
+                }
+            }
+            Src::Extended(r, ext, n) => {
+                self.extended(t, r, ext, n);
+                if w == W::W32 {
+                    self.a.mov(false, t, t);
+                }
+            }
+        }
+        self.put(d, t);
+    }
+
+    fn mov_addr(&mut self, d: R, target: u64) {
+        if d == R::ZERO {
+            return;
+        }
+        let t = self.def(d);
+        self.guest_addr(t, target);
+        self.put(d, t);
+    }
+
+    fn alu(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
+        if d == R::ZERO {
+            return;
+        }
+        if a == R::ZERO && matches!(op, Alu::Add | Alu::Or | Alu::Xor) {
+            return self.mov(w, d, b);
+        }
+        let wide = is64(w);
+        let t = self.def(d);
+        match (op, b) {
+            (Alu::Add | Alu::Sub, Src::Imm(imm)) => {
+                let imm = if op == Alu::Sub { imm.wrapping_neg() } else { imm };
+                if let Some(i) = imm32(w, imm) {
+                    if d == a && self.host(d) == NONE && wide && self.host_flags == HostFlags::None {
+                        self.a.alu_imm(Op::Add, true, Self::slot(d), i);
+                        return;
+                    }
+                    if a == R::ZERO {
+                        self.a.mov_imm(t, trunc(w, imm));
+                    } else {
+                        let ra = self.get(wide, a, RAX);
+                        if ra == t && self.host_flags == HostFlags::None {
+                            self.a.alu_imm(Op::Add, wide, Rm::R(t), i);
+                        } else {
+                            self.a.lea(wide, t, Mem::base(ra, i));
+                        }
+                    }
+                } else {
+                    let ra = self.get(wide, a, RAX);
+                    self.a.mov_imm(RCX, imm);
+                    self.a.lea(wide, t, Mem::index(ra, RCX, 0, 0));
+                }
+                self.put(d, t);
+                return;
+            }
+            (Alu::Add, Src::Reg(rb) | Src::Shifted(rb, Shift::Lsl, 0..=3)) if rb != R::ZERO => {
+                let n = if let Src::Shifted(_, _, n) = b { n } else { 0 };
+                let ra = self.host(a);
+                if n == 0 && ra == t && self.host_flags == HostFlags::None {
+                    let rb = self.rm(rb, RCX);
+                    self.a.alu(Op::Add, wide, t, rb);
+                } else {
+                    let rb = self.get(wide, rb, RCX);
+                    let ra = self.get(wide, a, RAX);
+                    self.a.lea(wide, t, Mem::index(ra, rb, n, 0));
+                }
+                self.put(d, t);
+                return;
+            }
+            (Alu::Add, Src::Extended(rb, ext, n)) if rb != R::ZERO && n <= 3 => {
+                self.extended(RCX, rb, ext, 0);
+                let ra = self.get(wide, a, RAX);
+                self.a.lea(wide, t, Mem::index(ra, RCX, n, 0));
+                self.put(d, t);
+                return;
+            }
+            _ => {}
+        }
+        self.clobber_flags();
+        let (xop, inverted) = match op {
+            Alu::Add => (Op::Add, false),
+            Alu::Sub => (Op::Sub, false),
+            Alu::And => (Op::And, false),
+            Alu::Or => (Op::Or, false),
+            Alu::Xor => (Op::Xor, false),
+            Alu::AndNot => (Op::And, true),
+            Alu::OrNot => (Op::Or, true),
+            Alu::XorNot => (Op::Xor, true),
+        };
+        if inverted {
+            if let Src::Imm(imm) = b {
+                let direct = match op {
+                    Alu::AndNot => Alu::And,
+                    Alu::OrNot => Alu::Or,
+                    _ => Alu::Xor,
+                };
+                return self.alu(direct, w, d, a, Src::Imm(!imm));
+            }
+            let rb = self.src_reg(w, b);
+            if a == R::ZERO {
+                // MVN
+                if t != rb {
+                    self.a.mov(wide, t, rb);
+                }
+                self.a.not(wide, Rm::R(t));
+                if !wide && t == rb {
+                    self.a.mov(false, t, t);
+                }
+            } else {
+                if rb != RCX {
+                    self.a.mov(wide, RCX, rb);
+                }
+                self.a.not(wide, Rm::R(RCX));
+                self.alu2(xop, wide, t, a, Opnd::Rm(Rm::R(RCX)));
+            }
+            self.put(d, t);
+            return;
+        }
+        // Constants that fit zero-extended take the 32-bit form.
+        if let (Alu::And, Src::Imm(imm), W::W64) = (op, b, w)
+            && imm <= u32::MAX as u64
+        {
+            return self.alu(op, W::W32, d, a, b);
+        }
+        let b = self.src(w, b);
+        if op == Alu::Sub && a == R::ZERO {
+            match b {
+                Opnd::Rm(rm) => {
+                    if rm != Rm::R(t) {
+                        self.a.mov(wide, t, rm);
+                    }
+                    self.a.neg(wide, Rm::R(t));
+                }
+                Opnd::Imm(i) => self.a.mov_imm(t, trunc(w, (i as i64 as u64).wrapping_neg())),
+            }
+        } else {
+            self.alu2(xop, wide, t, a, b);
+        }
+        self.put(d, t);
+    }
+
+    fn alu_flags(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
+        let wide = is64(w);
+        let form = if op == Alu::Sub { HostFlags::Sub } else { HostFlags::Add };
+        let b = if op == Alu::AndNot {
+            match b {
+                Src::Imm(imm) => self.src(w, Src::Imm(!imm)),
+                b => {
+                    let rb = self.src_reg(w, b);
+                    if rb != RCX {
+                        self.a.mov(wide, RCX, rb);
+                    }
+                    self.a.not(wide, Rm::R(RCX));
+                    Opnd::Rm(Rm::R(RCX))
+                }
+            }
+        } else {
+            self.src(w, b)
+        };
+        let xop = match op {
+            Alu::Add => Op::Add,
+            Alu::Sub => Op::Sub,
+            _ => Op::And,
+        };
+        if d == R::ZERO {
+            match op {
+                Alu::Sub => {
+                    let ra = self.host(a);
+                    match b {
+                        Opnd::Imm(i) if ra == NONE && a != R::ZERO => {
+                            self.a.alu_imm(Op::Cmp, wide, Self::slot(a), i);
+                        }
+                        Opnd::Imm(0) if ra != NONE => self.a.test_as_cmp(wide, ra),
+                        _ => {
+                            let ra = self.get(wide, a, RAX);
+                            self.alu_opnd(Op::Cmp, wide, ra, b);
+                        }
+                    }
+                }
+                Alu::Add => {
+                    let ra = self.get(wide, a, RAX);
+                    if ra != RAX {
+                        self.a.mov(wide, RAX, ra);
+                    }
+                    self.alu_opnd(Op::Add, wide, RAX, b);
+                }
+                _ => match b {
+                    Opnd::Rm(Rm::R(rb)) => {
+                        let rm = self.rm(a, RAX);
+                        self.a.test(wide, rm, rb);
+                    }
+                    Opnd::Rm(m) => {
+                        let ra = self.get(wide, a, RAX);
+                        self.a.test(wide, m, ra);
+                    }
+                    Opnd::Imm(i) => {
+                        let rm = self.rm(a, RAX);
+                        self.a.test_imm(wide, rm, i);
+                    }
+                },
+            }
+        } else {
+            let t = self.def(d);
+            self.alu2(xop, wide, t, a, b);
+            self.put(d, t);
+        }
+        self.flags_are(form);
+    }
+
+    fn add_carry(&mut self, sub: bool, flags: bool, w: W, d: R, a: R, b: R) {
+        let wide = is64(w);
+        if !flags {
+            self.need_int_flags();
+            // ADC clobbers what a later reader may need.
+            if !self.mem_flags {
+                let live = self.live_at(self.next_pc, 2);
+                if live {
+                    self.save_flags();
+                }
+            }
+        } else {
+            self.need_int_flags();
+        }
+        let has_borrow = self.host_flags == HostFlags::Sub;
+        let rb = self.get(wide, b, RCX);
+        let ra = self.get(wide, a, RAX);
+        if ra != RAX {
+            self.a.mov(wide, RAX, ra);
+        }
+        // ADC wants CF = C; SBB wants CF = !C.
+        if sub != has_borrow {
+            self.a.cmc();
+        }
+        self.a.alu(if sub { Op::Sbb } else { Op::Adc }, wide, RAX, Rm::R(rb));
+        self.put(d, RAX);
+        if flags {
+            self.flags_are(if sub { HostFlags::Sub } else { HostFlags::Add });
+        } else {
+            self.host_flags = HostFlags::None;
+            self.mem_flags = true;
+        }
+    }
+
+    fn shift(&mut self, op: Shift, w: W, d: R, a: R, b: Src) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        let t = self.def(d);
+        match b {
+            Src::Imm(n) => {
+                let n = (n as u32 & (w.bits() - 1)) as u8;
+                return self.mov(w, d, Src::Shifted(a, op, n));
+            }
+            b => {
+                if self.features.bmi2 && op != Shift::Ror {
+                    let count = self.src_reg(w, b);
+                    let arm = self.rm(a, RAX);
+                    self.a.shiftx(sh(op), wide, t, arm, count);
+                } else {
+                    self.clobber_flags();
+                    let count = self.src_reg(w, b);
+                    if count != RCX {
+                        self.a.mov(false, RCX, count);
+                    }
+                    let ra = self.get(wide, a, RAX);
+                    if ra != RAX {
+                        self.a.mov(wide, RAX, ra);
+                    }
+                    self.a.shift_cl(sh(op), wide, Rm::R(RAX));
+                    self.put(d, RAX);
+                    return;
+                }
+            }
+        }
+        self.put(d, t);
+    }
+
+    fn extract(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        let bits = w.bits() as u8;
+        let t = self.def(d);
+        if lsb == 0 && matches!(len, 8 | 16 | 32) {
+            let s = self.rm(a, RAX);
+            match (signed, len) {
+                (false, 32) => self.a.mov(false, t, s),
+                (false, n) => self.a.movzx(n / 8, t, s),
+                (true, 32) if !wide => self.a.mov(false, t, s),
+                (true, n) => self.a.movsx(wide, n / 8, t, s),
+            }
+            self.put(d, t);
+            return;
+        }
+        if lsb + len == bits {
+            return self.mov(w, d, Src::Shifted(a, if signed { Shift::Asr } else { Shift::Lsr }, lsb));
+        }
+        self.clobber_flags();
+        let s = self.get(wide, a, t);
+        if s != t {
+            self.a.mov(wide, t, s);
+        }
+        if signed {
+            self.a.shift_imm(Sh::Shl, wide, Rm::R(t), bits - lsb - len);
+            self.a.shift_imm(Sh::Sar, wide, Rm::R(t), bits - len);
+        } else if len < 32 {
+            if lsb != 0 {
+                self.a.shift_imm(Sh::Shr, wide, Rm::R(t), lsb);
+            }
+            self.a.alu_imm(Op::And, false, Rm::R(t), ((1u64 << len) - 1) as i32);
+        } else {
+            self.a.shift_imm(Sh::Shl, wide, Rm::R(t), bits - lsb - len);
+            self.a.shift_imm(Sh::Shr, wide, Rm::R(t), bits - len);
+        }
+        self.put(d, t);
+    }
+
+    fn extract_shl(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        let bits = w.bits() as u8;
+        if lsb + len == bits {
+            return self.mov(w, d, Src::Shifted(a, Shift::Lsl, lsb));
+        }
+        if lsb == 0 {
+            return self.extract(signed, w, d, a, 0, len);
+        }
+        let t = self.def(d);
+        self.clobber_flags();
+        if !signed && matches!(len, 8 | 16 | 32) {
+            let s = self.rm(a, RAX);
+            if len == 32 {
+                self.a.mov(false, t, s);
+            } else {
+                self.a.movzx(len / 8, t, s);
+            }
+            self.a.shift_imm(Sh::Shl, wide, Rm::R(t), lsb);
+        } else {
+            let s = self.get(wide, a, t);
+            if s != t {
+                self.a.mov(wide, t, s);
+            }
+            self.a.shift_imm(Sh::Shl, wide, Rm::R(t), bits - len);
+            self.a.shift_imm(if signed { Sh::Sar } else { Sh::Shr }, wide, Rm::R(t), bits - len - lsb);
+        }
+        self.put(d, t);
+    }
+
+    fn insert(&mut self, w: W, d: R, a: R, lsb: u8, len: u8) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        if len as u32 == w.bits() {
+            return self.mov(w, d, Src::Reg(a));
+        }
+        self.clobber_flags();
+        let ones = (1u64 << len) - 1;
+        // RCX = field in place.
+        let s = self.get(wide, a, RCX);
+        if len == 8 || len == 16 {
+            self.a.movzx(len / 8, RCX, s);
+        } else if len == 32 {
+            self.a.mov(false, RCX, s);
+        } else {
+            if s != RCX {
+                self.a.mov(wide, RCX, s);
+            }
+            if len < 32 {
+                self.a.alu_imm(Op::And, false, Rm::R(RCX), ones as i32);
+            } else {
+                self.a.shift_imm(Sh::Shl, true, Rm::R(RCX), 64 - len);
+                self.a.shift_imm(Sh::Shr, true, Rm::R(RCX), 64 - len);
+            }
+        }
+        if lsb != 0 {
+            self.a.shift_imm(Sh::Shl, wide, Rm::R(RCX), lsb);
+        }
+        let mask = !(ones << lsb);
+        let t = self.def(d);
+        let old = self.get(wide, d, t);
+        debug_assert!(old == t);
+        match imm32(w, mask) {
+            Some(i) => self.a.alu_imm(Op::And, wide, Rm::R(t), i),
+            None => {
+                self.a.mov_store(true, state(offset_of!(Thread, spill)), RCX);
+                self.a.mov_imm(RCX, mask);
+                self.a.alu(Op::And, true, t, Rm::R(RCX));
+                self.a.mov(true, RCX, state(offset_of!(Thread, spill)));
+            }
+        }
+        self.a.alu(Op::Or, wide, t, Rm::R(RCX));
+        self.put(d, t);
+    }
+
+    fn extract_pair(&mut self, w: W, d: R, hi: R, lo: R, lsb: u8) {
+        if d == R::ZERO {
+            return;
+        }
+        if hi == lo {
+            return self.mov(w, d, Src::Shifted(lo, Shift::Ror, lsb));
+        }
+        if lsb == 0 {
+            return self.mov(w, d, Src::Reg(lo));
+        }
+        let wide = is64(w);
+        self.clobber_flags();
+        let h = self.get(wide, hi, RCX);
+        let l = self.get(wide, lo, RAX);
+        if l != RAX {
+            self.a.mov(wide, RAX, l);
+        }
+        self.a.shrd(wide, RAX, h, lsb);
+        self.put(d, RAX);
+    }
+
+    fn unary(&mut self, op: Unary, w: W, d: R, a: R) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        let t = self.def(d);
+        match op {
+            Unary::Clz => {
+                self.clobber_flags();
+                self.leading_zeros(wide, t, a);
+            }
+            Unary::Cls => {
+                self.clobber_flags();
+                // Leading sign bits: the leading zeros of x ^ (x >> 1 arithmetic), less one.
+                let s = self.get(wide, a, RAX);
+                self.a.mov(wide, RCX, s);
+                if s != RAX {
+                    self.a.mov(wide, RAX, s);
+                }
+                self.a.shift_imm(Sh::Sar, wide, Rm::R(RAX), 1);
+                self.a.alu(Op::Xor, wide, RCX, Rm::R(RAX));
+                // No leading one remains; a set bit at the bottom bounds the count: clz(x << 1 | 1).
+                self.a.lea(wide, RCX, Mem::index(RCX, RCX, 0, 1));
+                if self.features.lzcnt {
+                    self.a.lzcnt(wide, t, Rm::R(RCX));
+                } else {
+                    self.a.bsr(wide, RAX, Rm::R(RCX));
+                    self.a.alu_imm(Op::Xor, false, Rm::R(RAX), w.bits() as i32 - 1);
+                    if t != RAX {
+                        self.a.mov(false, t, RAX);
+                    }
+                }
+            }
+            Unary::Ctz => {
+                self.clobber_flags();
+                let s = self.rm(a, RCX);
+                self.a.mov_imm(RAX, w.bits() as u64);
+                self.a.bsf(wide, RCX, s);
+                self.a.cmov(Cc::Ne, false, RAX, Rm::R(RCX));
+                if t != RAX {
+                    self.a.mov(false, t, RAX);
+                }
+            }
+            Unary::Popcount => {
+                self.clobber_flags();
+                let s = self.rm(a, RAX);
+                self.a.popcnt(wide, t, s);
+            }
+            Unary::Rbit => {
+                self.clobber_flags();
+                let s = self.get(wide, a, RAX);
+                if s != RAX {
+                    self.a.mov(wide, RAX, s);
+                }
+                for (mask, n) in
+                    [(0x5555_5555_5555_5555u64, 1), (0x3333_3333_3333_3333, 2), (0x0f0f_0f0f_0f0f_0f0f, 4)]
+                {
+                    // RAX = (RAX >> n & mask) | (RAX & mask) << n, with the mask in memory-free form.
+                    self.a.mov(wide, RCX, RAX);
+                    self.a.shift_imm(Sh::Shr, wide, Rm::R(RCX), n);
+                    self.a.mov_store(true, state(offset_of!(Thread, spill)), RDX);
+                    self.a.mov_imm(RDX, trunc(w, mask));
+                    self.a.alu(Op::And, wide, RCX, Rm::R(RDX));
+                    self.a.alu(Op::And, wide, RAX, Rm::R(RDX));
+                    self.a.mov(true, RDX, state(offset_of!(Thread, spill)));
+                    self.a.shift_imm(Sh::Shl, wide, Rm::R(RAX), n);
+                    self.a.alu(Op::Or, wide, RAX, Rm::R(RCX));
+                }
+                self.a.bswap(wide, RAX);
+                if t != RAX {
+                    self.a.mov(wide, t, RAX);
+                }
+            }
+            Unary::Rev16 => {
+                self.clobber_flags();
+                let s = self.get(wide, a, RAX);
+                if s != RAX {
+                    self.a.mov(wide, RAX, s);
+                }
+                if wide {
+                    // Reverse all, then swap the 16-bit parts back: two rotations within halves.
+                    self.a.bswap(true, RAX);
+                    self.a.mov(true, RCX, RAX);
+                    // Each 32-bit half rotated by 16, and the halves swapped.
+                    self.a.shift_imm(Sh::Shr, true, Rm::R(RCX), 32);
+                    self.a.shift_imm(Sh::Ror, false, Rm::R(RAX), 16);
+                    self.a.shift_imm(Sh::Ror, false, Rm::R(RCX), 16);
+                    self.a.shift_imm(Sh::Shl, true, Rm::R(RAX), 32);
+                    self.a.alu(Op::Or, true, RAX, Rm::R(RCX));
+                } else {
+                    self.a.bswap(false, RAX);
+                    self.a.shift_imm(Sh::Ror, false, Rm::R(RAX), 16);
+                }
+                if t != RAX {
+                    self.a.mov(wide, t, RAX);
+                }
+            }
+            Unary::Rev32 => {
+                let s = self.get(wide, a, RAX);
+                if s != RAX {
+                    self.a.mov(wide, RAX, s);
+                }
+                self.a.bswap(wide, RAX);
+                if wide {
+                    if self.features.bmi2 {
+                        self.a.rorx(true, RAX, Rm::R(RAX), 32);
+                    } else {
+                        self.a.mov_store(true, state(offset_of!(Thread, spill)), RAX);
+                        self.clobber_flags();
+                        self.a.mov(true, RAX, state(offset_of!(Thread, spill)));
+                        self.a.shift_imm(Sh::Ror, true, Rm::R(RAX), 32);
+                    }
+                }
+                if t != RAX {
+                    self.a.mov(wide, t, RAX);
+                }
+            }
+            Unary::Rev64 => {
+                let s = self.get(true, a, RAX);
+                if s != t {
+                    self.a.mov(true, t, s);
+                }
+                self.a.bswap(true, t);
+            }
+        }
+        self.put(d, t);
+    }
+
+    fn mul(&mut self, op: Mul, d: R, a: R, b: R, acc: R) {
+        if d == R::ZERO {
+            return;
+        }
+        match op {
+            Mul::HighU | Mul::HighS => {
+                self.clobber_flags();
+                let ra = self.get(true, a, RAX);
+                if ra != RAX {
+                    self.a.mov(true, RAX, ra);
+                }
+                // RDX is a pinned register: kept in RCX, unless b needs RCX; b as a memory or pinned operand never does.
+                let brm = self.rm_or_zero(b);
+                self.a.mov(true, RCX, RDX);
+                match op {
+                    Mul::HighU => self.a.mul(true, brm),
+                    _ => self.a.imul1(true, brm),
+                }
+                self.a.mov(true, RAX, RDX);
+                self.a.mov(true, RDX, RCX);
+                self.put(d, RAX);
+                return;
+            }
+            _ => {}
+        }
+        let (wide, sub, narrow) = match op {
+            Mul::Add(w) => (is64(w), false, None),
+            Mul::Sub(w) => (is64(w), true, None),
+            Mul::AddU32 => (true, false, Some(false)),
+            Mul::SubU32 => (true, true, Some(false)),
+            Mul::AddS32 => (true, false, Some(true)),
+            Mul::SubS32 => (true, true, Some(true)),
+            _ => return,
+        };
+        self.clobber_flags();
+        match narrow {
+            None => {
+                let ra = self.get(wide, a, RAX);
+                if ra != RAX {
+                    self.a.mov(wide, RAX, ra);
+                }
+                let brm = self.rm(b, RCX);
+                self.a.imul(wide, RAX, brm);
+            }
+            Some(signed) => {
+                let (arm, brm) = (self.rm(a, RAX), self.rm(b, RCX));
+                if signed {
+                    self.a.movsx(true, 4, RAX, arm);
+                    self.a.movsx(true, 4, RCX, brm);
+                } else {
+                    self.a.mov(false, RAX, arm);
+                    self.a.mov(false, RCX, brm);
+                }
+                self.a.imul(true, RAX, Rm::R(RCX));
+            }
+        }
+        if acc == R::ZERO {
+            if sub {
+                self.a.neg(wide, Rm::R(RAX));
+            }
+            self.put(d, RAX);
+            return;
+        }
+        if sub {
+            self.a.neg(wide, Rm::R(RAX));
+        }
+        let crm = self.rm(acc, RCX);
+        self.a.alu(Op::Add, wide, RAX, crm);
+        self.put(d, RAX);
+    }
+
+    fn div(&mut self, signed: bool, zero: DivZero, w: W, d: R, a: R, b: R) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        self.clobber_flags();
+        self.divide_prologue(wide, a, b);
+        let by_zero = self.a.jcc_short(Cc::E);
+        let overflow = signed.then(|| {
+            self.a.alu_imm(Op::Cmp, wide, Rm::R(RCX), -1);
+            self.a.jcc_short(Cc::E)
+        });
+        self.divide(signed, wide);
+        let done = self.a.jmp_short();
+        self.a.bind(by_zero);
+        self.a.mov_imm(RAX, if zero == DivZero::Zero { 0 } else { trunc(w, u64::MAX) });
+        if let Some(o) = overflow {
+            let done2 = self.a.jmp_short();
+            self.a.bind(o);
+            self.a.neg(wide, Rm::R(RAX));
+            self.a.bind(done2);
+        }
+        self.a.bind(done);
+        self.a.mov(true, RDX, state(offset_of!(Thread, spill)));
+        self.put(d, RAX);
+    }
+
+    fn rem(&mut self, signed: bool, w: W, d: R, a: R, b: R) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        self.clobber_flags();
+        self.divide_prologue(wide, a, b);
+        let by_zero = self.a.jcc_short(Cc::E);
+        let overflow = signed.then(|| {
+            self.a.alu_imm(Op::Cmp, wide, Rm::R(RCX), -1);
+            self.a.jcc_short(Cc::E)
+        });
+        self.divide(signed, wide);
+        self.a.mov(wide, RAX, Rm::R(RDX));
+        if let Some(o) = overflow {
+            let done = self.a.jmp_short();
+            self.a.bind(o);
+            self.a.mov_imm(RAX, 0);
+            self.a.bind(done);
+        }
+        self.a.bind(by_zero);
+        self.a.mov(true, RDX, state(offset_of!(Thread, spill)));
+        self.put(d, RAX);
+    }
+
+    fn select(&mut self, c: Cond, w: W, d: R, a: R, b: R, sel: Sel) {
+        if d == R::ZERO {
+            return;
+        }
+        let wide = is64(w);
+        if c == Cond::Al {
+            return self.mov(w, d, Src::Reg(a));
+        }
+        let test = self.cond(c);
+        let t = self.def(d);
+        if a == R::ZERO && b == R::ZERO && sel != Sel::Plain {
+            match sel {
+                Sel::Inc => {
+                    // CSET of the opposite condition.
+                    self.setcc_test(invert(test), RAX, RCX);
+                    self.put(d, RAX);
+                }
+                Sel::Not => {
+                    self.a.mov_imm(RCX, 0);
+                    self.a.mov_imm(RAX, trunc(w, u64::MAX));
+                    self.cmov_test(test, wide, RAX, Rm::R(RCX));
+                    self.put(d, RAX);
+                }
+                _ => {
+                    self.a.mov_imm(t, 0);
+                    self.put(d, t);
+                }
+            }
+            return;
+        }
+        // RAX = sel(b), without touching EFLAGS.
+        let hb = self.host(b);
+        match sel {
+            Sel::Plain => {
+                let ha = self.host(a);
+                if t != RAX && ha == t && !matches!(test, Test::And(..)) && hb != t {
+                    // d is a: move b in when the condition is false.
+                    let brm = self.rm(b, RCX);
+                    self.cmov_test(invert(test), wide, t, brm);
+                    if !wide && !matches!(test, Test::One(_)) {
+                        self.a.mov(false, t, t);
+                    }
+                    self.put(d, t);
+                    return;
+                }
+                let arm = self.rm(a, RCX);
+                if t != RAX && arm != Rm::R(t) {
+                    // Compute in place.
+                    if hb != t {
+                        let brm = self.rm(b, t);
+                        if brm != Rm::R(t) {
+                            self.a.mov(wide, t, brm);
+                        }
+                    } else if !wide {
+                        self.a.mov(false, t, t);
+                    }
+                    self.cmov_test(test, wide, t, arm);
+                    self.put(d, t);
+                    return;
+                }
+                let rb = self.get(wide, b, RAX);
+                if rb != RAX {
+                    self.a.mov(wide, RAX, rb);
+                }
+                self.cmov_test(test, wide, RAX, arm);
+            }
+            _ => {
+                let rb = self.get(wide, b, RAX);
+                match sel {
+                    Sel::Inc => self.a.lea(wide, RAX, Mem::base(rb, 1)),
+                    _ => {
+                        if rb != RAX {
+                            self.a.mov(wide, RAX, rb);
+                        }
+                        self.a.not(wide, Rm::R(RAX));
+                        if sel == Sel::Neg {
+                            self.a.lea(wide, RAX, Mem::base(RAX, 1));
+                        }
+                    }
+                }
+                let arm = self.rm(a, RCX);
+                self.cmov_test(test, wide, RAX, arm);
+            }
+        }
+        self.put(d, RAX);
+    }
+
+    fn cond_compare(&mut self, c: Cond, sub: bool, w: W, a: R, b: Src, nzcv: u8) {
+        let wide = is64(w);
+        let test = self.cond(c);
+        // When the condition is false, go and set the constant flags.
+        let (no1, no2) = match invert(test) {
+            Test::One(cc) => (Some(self.a.jcc_short(cc)), None),
+            Test::Or(x, y) => {
+                let f = self.a.jcc_short(x);
+                (Some(f), Some(self.a.jcc_short(y)))
+            }
+            Test::And(x, y) => {
+                let yes = self.a.jcc_short(x.invert());
+                let f = self.a.jcc_short(y);
+                self.a.bind(yes);
+                (Some(f), None)
+            }
+            Test::Always => (None, None),
+        };
+        let b = self.src(w, b);
+        let ra = self.get(wide, a, RAX);
+        if sub {
+            self.alu_opnd(Op::Cmp, wide, ra, b);
+        } else {
+            if ra != RAX {
+                self.a.mov(wide, RAX, ra);
+            }
+            self.alu_opnd(Op::Add, wide, RAX, b);
+        }
+        if let Some(no1) = no1 {
+            let done = self.a.jmp_short();
+            self.a.bind(no1);
+            if let Some(no2) = no2 {
+                self.a.bind(no2);
+            }
+            // EFLAGS = the constant, in the same form.
+            let (n, z, cc, v) = (nzcv >> 3 & 1, nzcv >> 2 & 1, nzcv >> 1 & 1, nzcv & 1);
+            let cf = if sub { cc ^ 1 } else { cc };
+            let ah = (n << 7 | z << 6 | cf) as u32;
+            self.a.mov_imm(RAX, (ah << 8 | v as u32) as u64);
+            self.a.b(0x04);
+            self.a.b(0x7f);
+            self.a.sahf();
+            self.a.bind(done);
+        }
+        self.flags_are(if sub { HostFlags::Sub } else { HostFlags::Add });
+    }
+
+    fn set_cmp(&mut self, cmp: Cmp, d: R, a: R, b: Src) {
+        if d == R::ZERO {
+            return;
+        }
+        self.clobber_flags();
+        let b = self.src(W::W64, b);
+        let ra = self.get(true, a, RAX);
+        self.alu_opnd(Op::Cmp, true, ra, b);
+        self.a.setcc(cmp_cc(cmp), RAX);
+        self.a.movzx(1, RAX, RAX);
+        self.put(d, RAX);
+    }
+
+    fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R) {
+        if castagnoli {
+            if d == R::ZERO {
+                return;
+            }
+            let rb = self.get(true, b, RCX);
+            let ra = self.get(false, a, RAX);
+            if ra != RAX {
+                self.a.mov(false, RAX, ra);
+            }
+            self.a.crc32(size.bytes() as u8, RAX, rb);
+            self.a.mov(false, RAX, RAX);
+            self.put(d, RAX);
+        } else {
+            self.inline_helper(helpers::crc32, pack(&[d, a, b]) | (size as u64) << 40);
+        }
+    }
+
+    fn read_flags(&mut self, d: R) {
+        if !self.mem_flags {
+            self.save_flags();
+        }
+        if d == R::ZERO {
+            return;
+        }
+        // Memory form: SF 15, ZF 14, CF 8, OF 0.
+        self.clobber_flags_slow();
+        self.a.movzx(2, RAX, state(offset_of!(Cpu, host_flags)));
+        self.a.mov(false, RCX, RAX);
+        self.a.alu_imm(Op::And, false, Rm::R(RCX), 0xc000);
+        self.a.shift_imm(Sh::Shl, false, Rm::R(RCX), 16);
+        self.a.test_imm(false, Rm::R(RAX), 1);
+        self.a.bt_imm(false, Rm::R(RAX), 8);
+        self.a.setcc(Cc::B, RAX);
+        self.a.movzx(1, RAX, RAX);
+        self.a.shift_imm(Sh::Shl, false, Rm::R(RAX), 29);
+        self.a.alu(Op::Or, false, RCX, Rm::R(RAX));
+        self.a.movzx(1, RAX, state(offset_of!(Cpu, host_flags)));
+        self.a.shift_imm(Sh::Shl, false, Rm::R(RAX), 28);
+        self.a.alu(Op::Or, false, RCX, Rm::R(RAX));
+        self.put(d, RCX);
+    }
+
+    fn write_flags(&mut self, s: R) {
+        // N Z at 31, 30; C at 29; V at 28.
+        let r = self.get(false, s, RCX);
+        if r != RCX {
+            self.a.mov(false, RCX, r);
+        }
+        self.host_flags = HostFlags::None;
+        self.a.mov(false, RAX, RCX);
+        self.a.shift_imm(Sh::Shr, false, Rm::R(RAX), 16);
+        self.a.alu_imm(Op::And, false, Rm::R(RAX), 0xc000);
+        self.a.bt_imm(false, Rm::R(RCX), 28);
+        self.a.setcc(Cc::B, RAX);
+        self.a.shift_imm(Sh::Shr, false, Rm::R(RCX), 21);
+        self.a.alu_imm(Op::And, false, Rm::R(RCX), 0x100);
+        self.a.alu(Op::Or, false, RAX, Rm::R(RCX));
+        self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
+        self.mem_flags = true;
+    }
+
+    // Memory.
+
+    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, _order: Order) {
+        // Every x86 load is an acquire.
+        let m = self.addr(a);
+        let t = self.def(d);
+        self.load_to(size.bytes(), ext, t, m);
+        self.put(d, t);
+    }
+
+    fn store(&mut self, size: Size, s: R, a: Addr, order: Order) {
+        if order == Order::SeqCst {
+            // XCHG is the store and the fence after it in one.
+            let m = self.addr(a);
+            let m = if m.base == RAX && m.index == RCX {
+                self.a.lea(true, RAX, m);
+                Mem::base(RAX, 0)
+            } else {
+                m
+            };
+            if m.base != RCX && m.index != RCX {
+                let r = self.get(true, s, RCX);
+                if r != RCX {
+                    self.a.mov(true, RCX, r);
+                }
+                self.a.xchg(size.bytes() as u8, m, RCX);
+            } else {
+                self.a.lea(true, RCX, m);
+                let r = self.get(true, s, RAX);
+                if r != RAX {
+                    self.a.mov(true, RAX, r);
+                }
+                self.a.xchg(size.bytes() as u8, Mem::base(RCX, 0), RAX);
+            }
+            return;
+        }
+        if s == R::ZERO {
+            let m = self.addr(a);
+            match size {
+                Size::B8 => self.a.mov_store_imm(true, m, 0),
+                Size::B4 => self.a.mov_store_imm(false, m, 0),
+                _ => self.store_small_zero(size, m),
+            }
+            return;
+        }
+        let hs = self.host(s);
+        if hs != NONE {
+            let m = self.addr(a);
+            self.store_from(size.bytes(), m, hs);
+            return;
+        }
+        // The value needs a scratch register too: leave RCX for it.
+        let m = self.addr(a);
+        if m.index == RCX {
+            if m.base == RAX {
+                self.a.lea(true, RAX, m);
+                self.a.mov(true, RCX, Self::slot(s));
+                self.store_from(size.bytes(), Mem::base(RAX, 0), RCX);
+            } else {
+                self.a.mov(true, RAX, Self::slot(s));
+                self.store_from(size.bytes(), m, RAX);
+            }
+        } else {
+            self.a.mov(size == Size::B8, RCX, Self::slot(s));
+            self.store_from(size.bytes(), m, RCX);
+        }
+    }
+
+    fn vload(&mut self, bytes: u8, d: V, a: Addr) {
+        let m = self.addr(a);
+        vector::load(self, bytes, d, m);
+    }
+
+    fn vstore(&mut self, bytes: u8, s: V, a: Addr) {
+        let m = self.addr(a);
+        vector::store(self, bytes, s, m);
+    }
+
+    fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R) {
+        self.clobber_flags();
+        let bytes = size.bytes() as u8;
+        let m = self.atomic_addr(addr);
+        match op {
+            Rmw::Add | Rmw::Swap => {
+                let rs = self.get(true, s, RAX);
+                if rs != RAX {
+                    self.a.mov(true, RAX, rs);
+                }
+                if op == Rmw::Add {
+                    self.a.lock_xadd(bytes, m, RAX);
+                } else {
+                    self.a.xchg(bytes, m, RAX);
+                }
+            }
+            Rmw::And | Rmw::AndNot | Rmw::Or | Rmw::Xor if d == R::ZERO => {
+                let rs = self.get(true, s, RAX);
+                if rs != RAX {
+                    self.a.mov(true, RAX, rs);
+                }
+                let xop = match op {
+                    Rmw::Or => Op::Or,
+                    Rmw::Xor => Op::Xor,
+                    _ => Op::And,
+                };
+                if op == Rmw::AndNot {
+                    self.a.not(true, Rm::R(RAX));
+                }
+                self.a.lock_alu(xop, bytes, m, RAX);
+                return;
+            }
+            _ => {
+                // RAX = old, RCX = new; loop until it sticks. The address must be in a pinned register.
+                if m.base == RCX {
+                    let arg = pack(&[d, s, addr]) | (size as u64) << 40 | (op as u64) << 48;
+                    return self.inline_helper(helpers::rmw, arg);
+                }
+                self.load_to(size.bytes(), LoadExt::Zero, RAX, m);
+                let again = self.a.p;
+                self.rmw_new(op, bytes, s);
+                self.a.lock_cmpxchg(bytes, m, RCX);
+                self.a.jcc_to(Cc::Ne, again);
+            }
+        }
+        if d != R::ZERO {
+            let t = self.def(d);
+            self.zero_extend(size.bytes(), t, RAX);
+            self.put(d, t);
+        }
+    }
+
+    fn cas(&mut self, size: Size, expected: R, new: R, addr: R) {
+        self.clobber_flags();
+        let m = self.atomic_addr(addr);
+        let re = self.get(true, expected, RAX);
+        if re != RAX {
+            self.a.mov(true, RAX, re);
+        }
+        let hn = self.host(new);
+        if hn != NONE {
+            self.a.lock_cmpxchg(size.bytes() as u8, m, hn);
+        } else if m.base != RCX {
+            let rn = self.get(true, new, RCX);
+            self.a.lock_cmpxchg(size.bytes() as u8, m, rn);
+        } else {
+            let arg = pack(&[expected, new, addr]) | (size as u64) << 40;
+            return self.inline_helper(helpers::cas, arg);
+        }
+        if expected != R::ZERO {
+            let t = self.def(expected);
+            self.zero_extend(size.bytes(), t, RAX);
+            self.put(expected, t);
+        }
+    }
+
+    fn cas_pair(&mut self, size: Size, expected: [R; 2], new: [R; 2], addr: R) {
+        let arg = pack(&[expected[0], expected[1], new[0], new[1], addr]) | (size as u64) << 40;
+        self.inline_helper(helpers::cas_pair, arg);
+    }
+
+    fn load_exclusive(&mut self, size: Size, d: R, addr: R) {
+        // Address and value are remembered; the value for the compare of the store.
+        let base = self.get(true, addr, RCX);
+        self.load_to(size.bytes(), LoadExt::Zero, RAX, Mem::base(base, 0));
+        self.a.mov_store(true, state(offset_of!(Cpu, excl_addr)), base);
+        self.a.mov_store(true, state(offset_of!(Cpu, excl_value)), RAX);
+        self.put(d, RAX);
+    }
+
+    fn load_exclusive_pair(&mut self, size: Size, d: [R; 2], addr: R) {
+        let arg = pack(&[d[0], d[1], addr]) | (size as u64) << 40;
+        self.inline_helper(helpers::load_exclusive_pair, arg);
+    }
+
+    fn store_exclusive(&mut self, size: Size, status: R, s: R, addr: R) {
+        self.clobber_flags();
+        let hs = self.host(s);
+        let ha = self.host(addr);
+        if hs == NONE && ha == NONE {
+            let arg = pack(&[status, s, addr]) | (size as u64) << 40;
+            return self.inline_helper(helpers::store_exclusive, arg);
+        }
+        let base = self.get(true, addr, RCX);
+        self.a.mov_imm(RAX, 1);
+        self.a.alu(Op::Cmp, true, base, state(offset_of!(Cpu, excl_addr)));
+        let fail = self.a.jcc_short(Cc::Ne);
+        self.a.mov(true, RAX, state(offset_of!(Cpu, excl_value)));
+        let rs = self.get(true, s, RCX);
+        self.a.lock_cmpxchg(size.bytes() as u8, Mem::base(base, 0), rs);
+        self.a.setcc(Cc::Ne, RAX);
+        self.a.movzx(1, RAX, RAX);
+        self.a.bind(fail);
+        self.a.mov_store_imm(true, state(offset_of!(Cpu, excl_addr)), -1);
+        self.put(status, RAX);
+    }
+
+    fn store_exclusive_pair(&mut self, size: Size, status: R, s: [R; 2], addr: R) {
+        let arg = pack(&[status, s[0], s[1], addr]) | (size as u64) << 40;
+        self.inline_helper(helpers::store_exclusive_pair, arg);
+    }
+
+    fn clear_exclusive(&mut self) {
+        self.a.mov_store_imm(true, state(offset_of!(Cpu, excl_addr)), -1);
+    }
+
+    fn barrier(&mut self, b: Barrier) {
+        if b == Barrier::Full {
+            self.clobber_flags();
+            self.a.fence();
+        }
+    }
+
+    // Control flow.
+
+    fn jump(&mut self, target: u64) {
+        self.exit_to(target);
+        self.end_unit();
+    }
+
+    fn branch(&mut self, c: Cond, target: u64) {
+        if c == Cond::Al {
+            return self.jump(target);
+        }
+        self.need_flags();
+        self.before_exit(target);
+        let test = self.cond(c);
+        self.exit_test(test, target);
+        self.mark_entry();
+    }
+
+    fn branch_zero(&mut self, nonzero: bool, w: W, r: R, target: u64) {
+        if r == R::ZERO {
+            if !nonzero {
+                self.jump(target);
+            }
+            return;
+        }
+        self.clobber_flags();
+        self.test_zero(w, r);
+        self.exit_if(if nonzero { Cc::Ne } else { Cc::E }, target);
+        self.mark_entry();
+    }
+
+    fn branch_bit(&mut self, set: bool, r: R, bit: u8, target: u64) {
+        if r == R::ZERO {
+            if !set {
+                self.jump(target);
+            }
+            return;
+        }
+        self.clobber_flags();
+        let h = self.host(r);
+        if h == NONE {
+            // The byte that holds the bit.
+            let mut m = Self::slot(r);
+            m.disp += (bit / 8) as i32;
+            self.a.op1(false, 0xf6, 0, Rm::M(m));
+            self.a.b(1 << (bit & 7));
+            self.exit_if(if set { Cc::Ne } else { Cc::E }, target);
+        } else {
+            self.a.bt_imm(bit >= 32, Rm::R(h), bit);
+            self.exit_if(if set { Cc::B } else { Cc::Ae }, target);
+        }
+        self.mark_entry();
+    }
+
+    fn branch_cmp(&mut self, cmp: Cmp, a: R, b: R, target: u64) {
+        self.clobber_flags();
+        if b == R::ZERO && a != R::ZERO && matches!(cmp, Cmp::Eq | Cmp::Ne | Cmp::Lt | Cmp::Ge) {
+            let h = self.host(a);
+            if h != NONE {
+                self.a.test(true, Rm::R(h), h);
+            } else {
+                self.a.alu_imm(Op::Cmp, true, Self::slot(a), 0);
+            }
+        } else {
+            let brm = self.rm(b, RCX);
+            let ra = self.get(true, a, RAX);
+            self.a.alu(Op::Cmp, true, ra, brm);
+        }
+        self.exit_if(cmp_cc(cmp), target);
+        self.mark_entry();
+    }
+
+    fn call(&mut self, link: R, target: u64) {
+        self.flush_flags(Some(target));
+        self.push_link(link);
+        let site = self.a.call_near();
+        self.exits.push(super::Exit { site, target, stub: core::ptr::null_mut() });
+        self.landing();
+    }
+
+    fn jump_reg(&mut self, r: R) {
+        self.flush_flags(None);
+        let t = self.get(true, r, RAX);
+        if t != RAX {
+            self.a.mov(true, RAX, t);
+        }
+        self.inline_lookup();
+        let glue = self.glue.lookup;
+        self.a.jcc_to(Cc::Ne, glue);
+        self.a.jmp_rm(Self::lookup_mem(8));
+        self.end_unit();
+    }
+
+    fn call_reg(&mut self, link: R, r: R) {
+        self.flush_flags(None);
+        let t = self.get(true, r, RAX);
+        if t != RAX {
+            self.a.mov(true, RAX, t);
+        }
+        self.push_link(link);
+        self.inline_lookup();
+        let site = self.a.jcc_near(Cc::Ne);
+        self.a.call_rm(Self::lookup_mem(8));
+        let resume = self.a.p;
+        let insn = self.marks.len() as u16;
+        self.cold.push(Cold { site, resume, kind: ColdKind::CallLookup, insn });
+        self.landing();
+    }
+
+    fn ret(&mut self, r: R) {
+        self.flush_flags(None);
+        let t = self.get(true, r, RAX);
+        if t != RAX {
+            self.a.mov(true, RAX, t);
+        }
+        self.a.alu(Op::Cmp, true, RAX, Mem::base(RSP, 8));
+        let glue = self.glue.lookup;
+        self.a.jcc_to(Cc::Ne, glue);
+        self.a.ret();
+        self.end_unit();
+    }
+
+    fn syscall(&mut self) {
+        self.flush_flags(Some(self.next_pc));
+        let next = self.next_pc;
+        self.stub(self.glue.syscall, self.glue.syscall_far, next);
+        self.end_unit();
+    }
+
+    fn trap(&mut self, t: Trap) {
+        if !self.mem_flags {
+            self.save_flags();
+        }
+        let (code, arg) = match t {
+            Trap::Undefined => (TRAP_UNDEFINED, 0),
+            Trap::Breakpoint(n) => (TRAP_BREAKPOINT, n as u32),
+        };
+        self.a.mov_imm(RCX, (code | arg << 8) as u64);
+        self.a.call_to(self.glue.trap);
+        self.end_unit();
+    }
+
+    fn helper(&mut self, f: Helper, arg: u64) {
+        // A helper may read and write the flags.
+        if !self.mem_flags {
+            self.save_flags();
+        }
+        self.inline_helper(f, arg);
+    }
+
+    // Vectors and floating point.
+
+    fn vec(&mut self, op: VOp, args: VArgs) {
+        vector::vec(self, op, args);
+    }
+
+    fn fp(&mut self, op: FOp, args: VArgs) {
+        vector::fp(self, op, args);
+    }
+
+    fn vget(&mut self, signed: bool, w: W, d: R, a: V, es: u8, idx: u8) {
+        vector::vget(self, signed, w, d, a, es, idx);
+    }
+
+    fn vset(&mut self, d: V, es: u8, idx: u8, s: R) {
+        vector::vset(self, d, es, idx, s);
+    }
+
+    fn vfrom(&mut self, d: V, es: u8, s: R) {
+        vector::vfrom(self, d, es, s);
+    }
+
+    fn vdup(&mut self, d: V, es: u8, bytes: u8, s: R) {
+        vector::vdup(self, d, es, bytes, s);
+    }
+
+    fn vconst(&mut self, d: V, value: u128) {
+        vector::vconst(self, d, value);
+    }
+
+    fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {
+        vector::vtbl(self, keep, d, first, n, idx, bytes);
+    }
+
+    fn vload_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
+        vector::struct_access(self, false, n, es, bytes, first, addr);
+    }
+
+    fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
+        vector::struct_access(self, true, n, es, bytes, first, addr);
+    }
+
+    fn fp_to_int(&mut self, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
+        vector::fp_to_int(self, signed, round, w, d, a, es, fbits);
+    }
+
+    fn int_to_fp(&mut self, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
+        vector::int_to_fp(self, signed, w, d, s, es, fbits);
+    }
+
+    fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>) {
+        vector::fp_compare(self, signaling, es, a, b);
+    }
+
+    fn fp_cond_compare(&mut self, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8) {
+        vector::fp_cond_compare(self, c, signaling, es, a, b, nzcv);
+    }
+
+    fn fp_select(&mut self, c: Cond, es: u8, d: V, a: V, b: V) {
+        vector::fp_select(self, c, es, d, a, b);
+    }
+}
+
+/// Up to five slots in one constant, 8 bits each.
+pub(crate) fn pack(slots: &[R]) -> u64 {
+    slots.iter().rev().fold(0, |acc, r| acc << 8 | r.0 as u64)
+}
+
+fn cmp_cc(cmp: Cmp) -> Cc {
+    match cmp {
+        Cmp::Eq => Cc::E,
+        Cmp::Ne => Cc::Ne,
+        Cmp::Lt => Cc::L,
+        Cmp::Ge => Cc::Ge,
+        Cmp::Ltu => Cc::B,
+        Cmp::Geu => Cc::Ae,
+    }
+}
+
+/// The opposite test.
+pub(super) fn invert(test: Test) -> Test {
+    match test {
+        Test::One(cc) => Test::One(cc.invert()),
+        Test::And(a, b) => Test::Or(a.invert(), b.invert()),
+        Test::Or(a, b) => Test::And(a.invert(), b.invert()),
+        Test::Always => Test::Always,
+    }
+}
+
+impl Translator<'_> {
+    /// A slot as operand where the zero register is a zero in memory.
+    fn rm_or_zero(&mut self, r: R) -> Rm {
+        if r == R::ZERO {
+            self.a.mov_store_imm(true, state(offset_of!(Thread, spill)), 0);
+            return Rm::M(state(offset_of!(Thread, spill)));
+        }
+        let h = self.host(r);
+        if h != NONE { Rm::R(h) } else { Rm::M(Self::slot(r)) }
+    }
+
+    fn clobber_if_shift(&mut self, op: Shift, n: u8) {
+        let free = n == 0 || (op == Shift::Lsl && n <= 3) || (op == Shift::Ror && self.features.bmi2);
+        if !free {
+            self.clobber_flags();
+        }
+    }
+
+    /// RCX = op(RAX, s) for a read-modify-write loop; RAX may be extended in place.
+    fn rmw_new(&mut self, op: Rmw, bytes: u8, s: R) {
+        let srm = self.rm(s, RCX);
+        match op {
+            Rmw::AndNot => {
+                self.a.mov(true, RCX, srm);
+                self.a.not(true, Rm::R(RCX));
+                self.a.alu(Op::And, true, RCX, Rm::R(RAX));
+            }
+            Rmw::And | Rmw::Xor | Rmw::Or => {
+                let xop = match op {
+                    Rmw::And => Op::And,
+                    Rmw::Xor => Op::Xor,
+                    _ => Op::Or,
+                };
+                if srm != Rm::R(RCX) {
+                    self.a.mov(true, RCX, srm);
+                }
+                self.a.alu(xop, true, RCX, Rm::R(RAX));
+            }
+            _ => {
+                let signed = matches!(op, Rmw::MaxS | Rmw::MinS);
+                if signed && bytes < 8 {
+                    self.a.movsx(true, bytes, RCX, srm);
+                    self.a.movsx(true, bytes, RAX, Rm::R(RAX));
+                } else if bytes < 4 {
+                    self.a.movzx(bytes, RCX, srm);
+                } else if srm != Rm::R(RCX) || bytes == 4 {
+                    self.a.mov(bytes == 8, RCX, srm);
+                }
+                self.a.alu(Op::Cmp, true, RCX, Rm::R(RAX));
+                let cc = match op {
+                    Rmw::MaxS => Cc::L,
+                    Rmw::MinS => Cc::G,
+                    Rmw::MaxU => Cc::B,
+                    _ => Cc::A,
+                };
+                self.a.cmov(cc, true, RCX, Rm::R(RAX));
+            }
+        }
+    }
+
+    fn store_small_zero(&mut self, size: Size, m: Mem) {
+        if size == Size::B1 {
+            self.a.op1(false, 0xc6, 0, Rm::M(m));
+            self.a.b(0);
+        } else {
+            self.a.b(0x66);
+            self.a.op1(false, 0xc7, 0, Rm::M(m));
+            self.a.h(0);
+        }
+    }
+
+    fn leading_zeros(&mut self, wide: bool, t: u8, a: R) {
+        let s = self.rm(a, RCX);
+        if self.features.lzcnt {
+            self.a.lzcnt(wide, t, s);
+            return;
+        }
+        let bits = if wide { 64 } else { 32 };
+        self.a.mov_imm(RAX, 2 * bits - 1);
+        self.a.bsr(wide, RCX, s);
+        self.a.cmov(Cc::E, false, RCX, Rm::R(RAX));
+        self.a.alu_imm(Op::Xor, false, Rm::R(RCX), bits as i32 - 1);
+        self.a.mov(false, t, Rm::R(RCX));
+    }
+
+    /// RAX = a, RCX = b, RDX saved to the spill place, ZF = (b == 0).
+    fn divide_prologue(&mut self, wide: bool, a: R, b: R) {
+        let rb = self.get(wide, b, RCX);
+        if rb != RCX {
+            self.a.mov(wide, RCX, rb);
+        }
+        let ra = self.get(wide, a, RAX);
+        if ra != RAX || !wide {
+            self.a.mov(wide, RAX, ra);
+        }
+        self.a.mov_store(true, state(offset_of!(Thread, spill)), RDX);
+        self.a.test(wide, Rm::R(RCX), RCX);
+    }
+
+    fn divide(&mut self, signed: bool, wide: bool) {
+        if signed {
+            self.a.cqo(wide);
+            self.a.idiv(wide, Rm::R(RCX));
+        } else {
+            self.a.mov_imm(RDX, 0);
+            self.a.div(wide, Rm::R(RCX));
+        }
+    }
+}

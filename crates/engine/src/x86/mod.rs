@@ -1,0 +1,707 @@
+//! The baseline translator: plays the operation vocabulary as x86-64 bytes, in one pass.
+//!
+//! # How generated code is laid out
+//!
+//! A *unit* is a run of guest instructions at ascending addresses within one guest page, ended by an unconditional transfer. Conditional
+//! branches leave it sideways and calls return into it, so it has several *entries*: its start, and each instruction after a
+//! branch or call. At an entry the state is canonical: pinned slots in their host registers, all others in memory, flags in memory.
+//!
+//! # Host registers
+//!
+//! RBP points at `Cpu::gpr[16]`. RSP is the thread's shadow stack of (guest return address, host return address) pairs. RAX and RCX are
+//! scratch within one operation; the other twelve hold the guest's pinned slots. XMM12 to XMM15 are scratch, XMM0 to XMM11 pinned.
+//!
+//! # Flags
+//!
+//! NZCV may be in EFLAGS (as an addition or a subtraction left them, or a floating-point comparison), in memory, or in both.
+//! Before EFLAGS are clobbered they are saved only if a look ahead in the guest code finds a reader before the next writer.
+//!
+//! # Position
+//!
+//! Guest addresses in code are RIP-relative where the distance allows, and everything of the emulator is reached through RBP or lies in the
+//! code region itself, so a unit's bytes depend only on the guest's text and on the distance between the two.
+
+pub mod asm;
+pub mod glue;
+mod helpers;
+mod int;
+mod vector;
+
+use crate::cache::InsnMark;
+use crate::ops::{Cond, R, V};
+use crate::run::{Guest, Peek, Thread, Transfer};
+use crate::state::Cpu;
+use alloc::vec::Vec;
+use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
+use core::mem::offset_of;
+
+/// Which slots live in host registers. Chosen by the guest from the frequency of its registers in real code.
+pub struct Pins {
+    /// Up to 12 integer slots, hottest first.
+    pub gpr: &'static [u8],
+    /// Up to 12 vector slots.
+    pub vec: &'static [u8],
+}
+
+/// Host registers for pinned integer slots, in the order of [`Pins::gpr`]: those that need no REX prefix first.
+pub const PIN_HOST: [u8; 12] = [RBX, RSI, RDI, RDX, R8, R9, R10, R11, R12, R14, R15, R13];
+
+/// What the host processor offers beyond the x86-64-v2 baseline.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Features {
+    pub avx: bool,
+    pub avx2: bool,
+    pub fma: bool,
+    pub f16c: bool,
+    pub bmi1: bool,
+    pub bmi2: bool,
+    pub lzcnt: bool,
+    pub aes: bool,
+    pub pclmul: bool,
+    pub sha: bool,
+}
+
+impl Features {
+    /// Asks the processor.
+    pub fn detect() -> Features {
+        use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+        let l1 = __cpuid(1);
+        let l7 = __cpuid_count(7, 0);
+        let ext = __cpuid(0x8000_0001);
+        let osxsave = l1.ecx >> 27 & 1 != 0;
+        // SAFETY: XGETBV exists when OSXSAVE is set.
+        let ymm = osxsave && unsafe { _xgetbv(0) } & 6 == 6;
+        let avx = ymm && l1.ecx >> 28 & 1 != 0;
+        Features {
+            avx,
+            avx2: avx && l7.ebx >> 5 & 1 != 0,
+            fma: avx && l1.ecx >> 12 & 1 != 0,
+            f16c: avx && l1.ecx >> 29 & 1 != 0,
+            bmi1: avx && l7.ebx >> 3 & 1 != 0,
+            bmi2: avx && l7.ebx >> 8 & 1 != 0,
+            lzcnt: ext.ecx >> 5 & 1 != 0,
+            aes: l1.ecx >> 25 & 1 != 0,
+            pclmul: l1.ecx >> 1 & 1 != 0,
+            sha: l7.ebx >> 29 & 1 != 0,
+        }
+    }
+}
+
+/// Byte distance of RBP from the start of the thread's state.
+pub const STATE_BIAS: i32 = 128;
+
+/// A state field as a memory operand.
+#[inline(always)]
+pub fn state(offset: usize) -> Mem {
+    Mem::base(RBP, offset as i32 - STATE_BIAS)
+}
+
+/// What EFLAGS hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HostFlags {
+    /// Nothing of the guest's.
+    None,
+    /// NZCV with CF = C.
+    Add,
+    /// NZCV with CF = !C.
+    Sub,
+    /// What UCOMISS/UCOMISD left: unordered ZF PF CF, less CF, equal ZF.
+    Fp,
+}
+
+/// A jump out of the unit whose stub is yet to be emitted.
+pub(crate) struct Exit {
+    /// The jump's rel32.
+    pub(crate) site: Near,
+    /// Guest address jumped to.
+    pub(crate) target: u64,
+    /// The stub, set by `finish`.
+    pub(crate) stub: *mut u8,
+}
+
+/// Code placed after the unit's straight line: reached by a conditional jump, calls a helper, jumps back.
+pub(crate) struct Cold {
+    site: Near,
+    resume: *const u8,
+    kind: ColdKind,
+    insn: u16,
+}
+
+/// What a cold path does.
+pub(crate) enum ColdKind {
+    /// Calls a helper with the whole state in memory, then resumes.
+    Helper(crate::ops::Helper, u64),
+    /// The lookup of a `call_reg` missed: calls the lookup glue, then resumes at the landing.
+    CallLookup,
+}
+
+/// Room that one guest instruction and the unit's remaining stubs may need, in bytes.
+pub const UNIT_ROOM: usize = 64 * 1024;
+
+/// Instructions per unit at most.
+const MAX_INSNS: usize = 96;
+
+/// Translates one unit. Created by the cache for each translation; buffers are reused.
+pub struct Translator<'a> {
+    /// The emitter.
+    pub a: Asm,
+    /// Host features.
+    pub features: Features,
+    /// Address of the instruction being translated.
+    pub pc: u64,
+    /// Address of the next instruction.
+    pub next_pc: u64,
+    /// Translation mode of the unit (see `Cpu::mode`).
+    pub mode: u32,
+    guest: &'static Guest,
+    glue: &'a glue::Glue,
+    gpr_host: &'a [u8; 64],
+    vec_host: &'a [u8; 48],
+    host_flags: HostFlags,
+    mem_flags: bool,
+    peeked: Peek,
+    live_next: Option<bool>,
+    ended: bool,
+    exits: &'a mut Vec<Exit>,
+    cold: &'a mut Vec<Cold>,
+    marks: &'a mut Vec<InsnMark>,
+    cold_marks: &'a mut Vec<(u32, u16)>,
+    entries: &'a mut Vec<(u64, u32)>,
+    start: *mut u8,
+    start_pc: u64,
+    insn_start: *mut u8,
+    start_flags: HostFlags,
+    is_known: &'a dyn Fn(u64) -> bool,
+}
+
+/// Buffers and constants that outlive one unit.
+pub struct Buffers {
+    pub(crate) exits: Vec<Exit>,
+    cold: Vec<Cold>,
+    /// Per guest instruction: host length and flag states.
+    pub marks: Vec<InsnMark>,
+    /// (host offset, instruction index) of cold code, ascending.
+    pub cold_marks: Vec<(u32, u16)>,
+    /// (guest pc, host offset) of each entry.
+    pub entries: Vec<(u64, u32)>,
+    gpr_host: [u8; 64],
+    vec_host: [u8; 48],
+    /// Host features.
+    pub features: Features,
+}
+
+impl Buffers {
+    /// For a guest's register map.
+    pub fn new(pins: &Pins) -> Buffers {
+        let mut gpr_host = [NONE; 64];
+        for (i, &slot) in pins.gpr.iter().enumerate() {
+            gpr_host[slot as usize] = PIN_HOST[i];
+        }
+        let mut vec_host = [NONE; 48];
+        for (i, &slot) in pins.vec.iter().enumerate() {
+            vec_host[slot as usize] = i as u8;
+        }
+        Buffers {
+            exits: Vec::new(),
+            cold: Vec::new(),
+            marks: Vec::new(),
+            cold_marks: Vec::new(),
+            entries: Vec::new(),
+            gpr_host,
+            vec_host,
+            features: Features::detect(),
+        }
+    }
+
+    /// Host registers by integer and by vector slot.
+    pub fn maps(&self) -> (&[u8; 64], &[u8; 48]) {
+        (&self.gpr_host, &self.vec_host)
+    }
+}
+
+impl<'a> Translator<'a> {
+    /// Prepares for a unit at guest address `pc`, emitting at `at`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        buffers: &'a mut Buffers,
+        guest: &'static Guest,
+        glue: &'a glue::Glue,
+        at: *mut u8,
+        end: *mut u8,
+        pc: u64,
+        mode: u32,
+        is_known: &'a dyn Fn(u64) -> bool,
+    ) -> Translator<'a> {
+        let Buffers { exits, cold, marks, cold_marks, entries, gpr_host, vec_host, features } = buffers;
+        exits.clear();
+        cold.clear();
+        marks.clear();
+        cold_marks.clear();
+        entries.clear();
+        entries.push((pc, 0));
+        Translator {
+            a: Asm { p: at, end, avx: features.avx },
+            features: *features,
+            pc,
+            next_pc: pc,
+            mode,
+            guest,
+            glue,
+            gpr_host,
+            vec_host,
+            host_flags: HostFlags::None,
+            mem_flags: true,
+            peeked: Peek::default(),
+            live_next: None,
+            ended: false,
+            exits,
+            cold,
+            marks,
+            cold_marks,
+            entries,
+            start: at,
+            start_pc: pc,
+            insn_start: at,
+            start_flags: HostFlags::None,
+            is_known,
+        }
+    }
+
+    /// Whether another instruction is to be translated; if so `pc` is its address and `begin` is to be called.
+    #[inline]
+    pub fn more(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        self.pc = self.next_pc;
+        let first = self.pc == self.start_pc;
+        if !first && (self.pc & 4095 == 0 || self.marks.len() >= MAX_INSNS || self.a.room() < UNIT_ROOM / 2) {
+            self.exit_to(self.pc);
+            self.ended = true;
+            return false;
+        }
+        true
+    }
+
+    /// Starts the instruction at `pc`, `len` bytes long. (A guest instruction does not cross the page its unit began in, or is
+    /// alone in its unit.)
+    #[inline]
+    pub fn begin(&mut self, len: u64, peek: Peek) {
+        self.next_pc = self.pc + len;
+        self.peeked = peek;
+        self.live_next = None;
+        self.insn_start = self.a.p;
+        self.start_flags = if self.mem_flags { HostFlags::None } else { self.host_flags };
+    }
+
+    /// Ends the instruction.
+    #[inline]
+    pub fn end(&mut self) {
+        let len = self.a.p as usize - self.insn_start as usize;
+        let at_fault = if self.mem_flags { HostFlags::None } else { self.host_flags };
+        self.marks.push(InsnMark::new(
+            len,
+            self.start_flags,
+            if self.peeked.writes { self.start_flags } else { at_fault },
+        ));
+    }
+
+    /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
+    pub fn finish(&mut self) -> (*mut u8, u64) {
+        let cold = core::mem::take(self.cold);
+        for c in &cold {
+            self.cold_marks.push((self.a.p as u32 - self.start as u32, c.insn));
+            self.a.bind_near(c.site);
+            match c.kind {
+                ColdKind::Helper(f, arg) => self.call_helper(f, arg),
+                ColdKind::CallLookup => self.a.call_to(self.glue.lookup),
+            }
+            self.a.jmp_to(c.resume);
+        }
+        *self.cold = cold;
+        let mut exits = core::mem::take(self.exits);
+        for e in &mut exits {
+            e.stub = self.a.p;
+            self.a.bind_near(e.site);
+            self.stub(self.glue.chain, self.glue.chain_far, e.target);
+            let back = self.a.p as usize - e.site.0 as usize;
+            self.a.d(back as u32);
+        }
+        *self.exits = exits;
+        (self.a.p, self.next_pc)
+    }
+
+    /// `call glue` followed by a guest address: a 32-bit distance from its own place, or 64 bits absolute for the far glue.
+    fn stub(&mut self, near: *const u8, far: *const u8, target: u64) {
+        let delta = target.wrapping_sub(self.a.p as u64 + 5) as i64;
+        if delta == delta as i32 as i64 {
+            self.a.call_to(near);
+            self.a.d(delta as u32);
+        } else {
+            self.a.call_to(far);
+            self.a.q(target);
+        }
+    }
+
+    // Slots.
+
+    /// The host register of an integer slot, or NONE.
+    #[inline(always)]
+    fn host(&self, r: R) -> u8 {
+        if r == R::ZERO { NONE } else { self.gpr_host[r.0 as usize & 63] }
+    }
+
+    /// An integer slot's place in memory.
+    #[inline(always)]
+    fn slot(r: R) -> Mem {
+        state(offset_of!(Cpu, gpr) + (r.0 as usize & 63) * 8)
+    }
+
+    /// The slot's value in a host register: its own, or `scratch` after loading. 32-bit uses may have anything above.
+    #[inline(always)]
+    fn get(&mut self, w: bool, r: R, scratch: u8) -> u8 {
+        if r == R::ZERO {
+            self.a.mov_imm(scratch, 0);
+            return scratch;
+        }
+        let h = self.host(r);
+        if h != NONE {
+            return h;
+        }
+        self.a.mov(w, scratch, Self::slot(r));
+        scratch
+    }
+
+    /// The register to compute slot `d` in: its own, or RAX.
+    #[inline(always)]
+    fn def(&self, d: R) -> u8 {
+        let h = self.host(d);
+        if h == NONE { RAX } else { h }
+    }
+
+    /// Completes a definition computed in `t` (64 bits valid).
+    #[inline(always)]
+    fn put(&mut self, d: R, t: u8) {
+        if d == R::ZERO {
+            return;
+        }
+        let h = self.host(d);
+        if h == NONE {
+            self.a.mov_store(true, Self::slot(d), t);
+        } else if h != t {
+            self.a.mov(true, h, t);
+        }
+    }
+
+    /// The host register of a vector slot, or NONE.
+    #[inline(always)]
+    pub fn vhost(&self, v: V) -> u8 {
+        self.vec_host[v.0 as usize]
+    }
+
+    /// A vector slot's place in memory (16-byte aligned).
+    #[inline(always)]
+    pub fn vslot(v: V) -> Mem {
+        state(offset_of!(Cpu, vec) + v.0 as usize * 16)
+    }
+
+    /// The slot's value in a vector register: its own, or `scratch` after loading.
+    #[inline(always)]
+    pub fn vgetr(&mut self, v: V, scratch: u8) -> u8 {
+        let h = self.vhost(v);
+        if h != NONE {
+            return h;
+        }
+        self.a.v2(asm::v(0, 1, 0x28), scratch, Self::vslot(v));
+        scratch
+    }
+
+    /// The slot as an operand: its register, or its place in memory (aligned).
+    #[inline(always)]
+    pub fn vrm(&self, v: V) -> asm::Rm {
+        let h = self.vhost(v);
+        if h != NONE { asm::Rm::R(h) } else { asm::Rm::M(Self::vslot(v)) }
+    }
+
+    /// The register to compute vector slot `d` in: its own, or `scratch`.
+    #[inline(always)]
+    pub fn vdef(&self, d: V, scratch: u8) -> u8 {
+        let h = self.vhost(d);
+        if h == NONE { scratch } else { h }
+    }
+
+    /// Completes a vector definition computed in `t`.
+    #[inline(always)]
+    pub fn vput(&mut self, d: V, t: u8) {
+        let h = self.vhost(d);
+        if h == NONE {
+            self.a.v2(asm::v(0, 1, 0x29), t, Self::vslot(d));
+        } else if h != t {
+            self.a.vmov(h, t);
+        }
+    }
+
+    // Flags.
+
+    /// Whether NZCV, as they are now, are read after this point.
+    fn flags_live(&mut self) -> bool {
+        if self.peeked.reads {
+            return true;
+        }
+        if self.peeked.writes {
+            return false;
+        }
+        match self.live_next {
+            Some(live) => live,
+            None => {
+                let live = match self.peeked.transfer {
+                    Transfer::Next => self.live_at(self.next_pc, 2),
+                    Transfer::Cond(t) => self.live_at(self.next_pc, 1) || self.live_at(t, 1),
+                    Transfer::Jump(t) => self.live_at(t, 1),
+                    Transfer::Other => true,
+                };
+                self.live_next = Some(live);
+                live
+            }
+        }
+    }
+
+    /// Whether the guest code at `pc` may read NZCV before writing it: looks a few instructions ahead, within the page translated.
+    fn live_at(&self, mut pc: u64, depth: u32) -> bool {
+        let page = self.start_pc & !4095;
+        for _ in 0..8 {
+            if pc & !4095 != page {
+                return true;
+            }
+            let Some(peek) = (self.guest.peek)(pc) else { return true };
+            if peek.reads {
+                return true;
+            }
+            if peek.writes {
+                return false;
+            }
+            match peek.transfer {
+                Transfer::Next => pc = pc.wrapping_add(peek.len as u64),
+                Transfer::Jump(t) => pc = t,
+                Transfer::Cond(t) => {
+                    if depth == 0 || self.live_at(t, depth - 1) {
+                        return true;
+                    }
+                    pc = pc.wrapping_add(peek.len as u64);
+                }
+                Transfer::Other => return true,
+            }
+        }
+        true
+    }
+
+    /// Call before emitting anything that changes EFLAGS. Uses RAX.
+    #[inline(always)]
+    pub fn clobber_flags(&mut self) {
+        if self.host_flags != HostFlags::None {
+            self.clobber_flags_slow();
+        }
+    }
+
+    fn clobber_flags_slow(&mut self) {
+        if !self.mem_flags && self.flags_live() {
+            self.save_flags();
+        }
+        self.host_flags = HostFlags::None;
+        self.mem_flags = true;
+    }
+
+    /// EFLAGS now hold NZCV in the form given.
+    #[inline(always)]
+    fn flags_are(&mut self, form: HostFlags) {
+        self.host_flags = form;
+        self.mem_flags = false;
+    }
+
+    /// Stores NZCV to memory, keeping them in EFLAGS (perhaps in another form). Uses RAX, for `Fp` also RCX.
+    fn save_flags(&mut self) {
+        match self.host_flags {
+            HostFlags::None => return,
+            HostFlags::Add => {
+                self.a.lahf();
+                self.a.setcc(Cc::O, RAX);
+            }
+            HostFlags::Sub => {
+                self.a.cmc();
+                self.a.lahf();
+                self.a.setcc(Cc::O, RAX);
+                self.host_flags = HostFlags::Add;
+            }
+            HostFlags::Fp => {
+                // greater 0010, equal 0110, less 1000, unordered 0011.
+                self.a.mov_imm(RAX, 0x0100);
+                self.a.mov_imm(RCX, 0x4100);
+                self.a.cmov(Cc::E, false, RAX, RCX);
+                self.a.mov_imm(RCX, 0x8000);
+                self.a.cmov(Cc::B, false, RAX, RCX);
+                self.a.mov_imm(RCX, 0x0101);
+                self.a.cmov(Cc::P, false, RAX, RCX);
+            }
+        }
+        self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
+        self.mem_flags = true;
+    }
+
+    /// NZCV are about to be needed by code at `target` (None: unknown code): makes memory hold them if they may be read. Uses RAX, RCX.
+    fn flush_flags(&mut self, target: Option<u64>) {
+        if !self.mem_flags {
+            let live = match target {
+                Some(t) => self.live_at(t, 1),
+                None => true,
+            };
+            if live {
+                self.save_flags();
+            }
+        }
+    }
+
+    /// Makes EFLAGS hold NZCV (in whatever form). Uses RAX.
+    fn need_flags(&mut self) {
+        if self.host_flags == HostFlags::None {
+            self.a.movzx(2, RAX, state(offset_of!(Cpu, host_flags)));
+            // AL = 1 overflows, AL = 0 does not; SAHF sets the rest.
+            self.a.b(0x04);
+            self.a.b(0x7f);
+            self.a.sahf();
+            self.host_flags = HostFlags::Add;
+        }
+    }
+
+    /// Makes EFLAGS hold NZCV as an addition or subtraction leaves them. Uses RAX, RCX.
+    fn need_int_flags(&mut self) {
+        if self.host_flags == HostFlags::Fp {
+            if !self.mem_flags {
+                self.save_flags();
+            }
+            self.host_flags = HostFlags::None;
+        }
+        self.need_flags();
+    }
+
+    /// Makes the condition testable: the host conditions to combine. Uses RAX.
+    fn cond(&mut self, c: Cond) -> Test {
+        self.need_flags();
+        use Cond::*;
+        match self.host_flags {
+            HostFlags::Fp => match c {
+                Eq => Test::And(self::Cc::Np, self::Cc::E),
+                Ne => Test::Or(self::Cc::P, self::Cc::Ne),
+                Cs | Pl => Test::Or(self::Cc::P, self::Cc::Ae),
+                Cc | Mi => Test::And(self::Cc::Np, self::Cc::B),
+                Vs => Test::One(self::Cc::P),
+                Vc => Test::One(self::Cc::Np),
+                Hi => Test::Or(self::Cc::P, self::Cc::A),
+                Ls => Test::And(self::Cc::Np, self::Cc::Be),
+                Ge => Test::One(self::Cc::Ae),
+                Lt => Test::One(self::Cc::B),
+                Gt => Test::One(self::Cc::A),
+                Le => Test::One(self::Cc::Be),
+                Al => Test::Always,
+            },
+            form => {
+                let mut sub = form == HostFlags::Sub;
+                if !sub && matches!(c, Hi | Ls) {
+                    self.a.cmc();
+                    self.host_flags = HostFlags::Sub;
+                    sub = true;
+                }
+                let cc = match c {
+                    Eq => self::Cc::E,
+                    Ne => self::Cc::Ne,
+                    Cs if sub => self::Cc::Ae,
+                    Cs => self::Cc::B,
+                    Cc if sub => self::Cc::B,
+                    Cc => self::Cc::Ae,
+                    Mi => self::Cc::S,
+                    Pl => self::Cc::Ns,
+                    Vs => self::Cc::O,
+                    Vc => self::Cc::No,
+                    Hi => self::Cc::A,
+                    Ls => self::Cc::Be,
+                    Ge => self::Cc::Ge,
+                    Lt => self::Cc::L,
+                    Gt => self::Cc::G,
+                    Le => self::Cc::Le,
+                    Al => return Test::Always,
+                };
+                Test::One(cc)
+            }
+        }
+    }
+
+    // Leaving the unit.
+
+    /// Emits an unconditional jump to guest address `target`. Flags are in order.
+    fn exit_to(&mut self, target: u64) {
+        self.flush_flags(Some(target));
+        let site = self.a.jmp_near();
+        self.exits.push(Exit { site, target, stub: core::ptr::null_mut() });
+    }
+
+    /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
+    fn exit_if(&mut self, cc: Cc, target: u64) {
+        let site = self.a.jcc_near(cc);
+        self.exits.push(Exit { site, target, stub: core::ptr::null_mut() });
+    }
+
+    /// The next instruction can be entered from outside if the flags are in memory or dead there: makes it an entry.
+    fn mark_entry(&mut self) {
+        if self.next_pc & 4095 != 0 && (self.mem_flags || !self.live_at(self.next_pc, 1)) {
+            if (self.is_known)(self.next_pc) {
+                self.exit_to(self.next_pc);
+                self.ended = true;
+            } else {
+                self.entries.push((self.next_pc, (self.a.p as usize - self.start as usize) as u32));
+            }
+        }
+    }
+
+    /// Emits a guest address into a host register, position-free where near. Leaves EFLAGS alone.
+    #[inline]
+    fn guest_addr(&mut self, r: u8, target: u64) {
+        let delta = target.wrapping_sub(self.a.p as u64 + 7) as i64;
+        if target >> 32 != 0 && delta == delta as i32 as i64 {
+            self.a.lea_rip(r, target);
+        } else {
+            self.a.mov_imm(r, target);
+        }
+    }
+
+    /// Calls a helper with the whole state in memory. Flags were dealt with.
+    fn call_helper(&mut self, f: crate::ops::Helper, arg: u64) {
+        self.a.mov_imm(RAX, f as usize as u64);
+        self.a.mov_imm(RCX, arg);
+        self.a.call_to(self.glue.helper);
+    }
+
+    /// A conditional jump to a cold path that calls a helper and comes back to where this call stands. EFLAGS are free there.
+    pub fn cold_helper(&mut self, cc: Cc, f: crate::ops::Helper, arg: u64) {
+        let site = self.a.jcc_near(cc);
+        let resume = self.a.p;
+        let insn = self.marks.len() as u16;
+        self.cold.push(Cold { site, resume, kind: ColdKind::Helper(f, arg), insn });
+    }
+
+    fn lookup_mem(field: usize) -> Mem {
+        Mem::index(RBP, RCX, 2, (offset_of!(Thread, lookup) + field) as i32 - STATE_BIAS)
+    }
+}
+
+/// How to test a condition on EFLAGS.
+#[derive(Clone, Copy)]
+pub enum Test {
+    /// One host condition.
+    One(Cc),
+    /// Both.
+    And(Cc, Cc),
+    /// Either.
+    Or(Cc, Cc),
+    /// No test needed.
+    Always,
+}
