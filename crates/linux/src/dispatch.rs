@@ -84,7 +84,10 @@ fn convert(
             Arg::LookupPath => {
                 let dir =
                     if i > 0 && row.args[i - 1] == Arg::DirFd { args[i - 1] as i32 } else { path::AT_FDCWD };
-                if let Some(path) = path::substitute(dir, args[i])? {
+                // A link of /proc itself is the kernel's to tell about.
+                let nofollow =
+                    row.args.iter().position(|a| *a == Arg::AtFlags).is_some_and(|f| args[f] & 0x100 != 0);
+                if let Some(path) = path::substitute(dir, args[i], nofollow)? {
                     args[i] = path.as_ptr() as u64;
                     substitutes.push(path);
                 }

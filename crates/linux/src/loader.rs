@@ -355,6 +355,7 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
         args: (0, 0),
         env: (0, 0),
         start_stack: 0,
+        described: false,
         secure: req.host.aux(at::SECURE).unwrap_or(0) != 0,
     };
     let hwcaps = abi.hwcaps();
@@ -380,7 +381,7 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
         (at::HWCAP3, hwcaps[2]),
     ];
     let sp = build_stack(req, abi, &entries, plan.exec_stack, &mut program).map_err(fail)?;
-    describe_to_kernel(req, &plan, bias, &program);
+    program.described = describe_to_kernel(req, &plan, bias, &program);
     program::set(program);
     Ok(Started { abi, entry: start, sp })
 }
@@ -507,7 +508,7 @@ fn build_stack(
 
 /// Tells the kernel about the program in its place, so that /proc/PID/cmdline, environ, auxv, stat and comm speak of the guest for
 /// everybody who looks. Without CONFIG_CHECKPOINT_RESTORE the kernel refuses, which [`crate::procfs`] makes up for within the process.
-fn describe_to_kernel(req: &Request<'_>, plan: &Plan, bias: u64, program: &Program) {
+fn describe_to_kernel(req: &Request<'_>, plan: &Plan, bias: u64, program: &Program) -> bool {
     let code = plan.segments.iter().find(|s| s.prot & 4 != 0).unwrap_or(&plan.segments[0]);
     let data = plan.segments.iter().rfind(|s| s.prot & 2 != 0).unwrap_or(code);
     let at = |v: u64| bias.wrapping_add(v);
@@ -533,7 +534,8 @@ fn describe_to_kernel(req: &Request<'_>, plan: &Plan, bias: u64, program: &Progr
     const PR_SET_MM: u32 = 35;
     const PR_SET_MM_MAP: u32 = 14;
     // SAFETY: struct prctl_mm_map (include/uapi/linux/prctl.h) is these 13 words.
-    let _ = unsafe { syscall!(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, map.as_ptr(), size_of_val(&map), 0) };
+    let described =
+        unsafe { syscall!(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, map.as_ptr(), size_of_val(&map), 0) }.is_ok();
     if req.set_comm {
         let name = req.path.rsplit(|&b| b == b'/').next().unwrap_or(b"");
         let mut comm = [0u8; 16];
@@ -543,4 +545,5 @@ fn describe_to_kernel(req: &Request<'_>, plan: &Plan, bias: u64, program: &Progr
         // SAFETY: 16 bytes with a NUL.
         let _ = unsafe { syscall!(__NR_prctl, PR_SET_NAME, comm.as_ptr()) };
     }
+    described
 }

@@ -31,17 +31,18 @@ pub fn in_sysroot(path: &[u8]) -> Option<Vec<u8>> {
     Some(full)
 }
 
-/// What a call that looks at the path at guest address `addr` is to use instead, with NUL at the end; `None`: the path itself.
+/// What a call that looks at the path at guest address `addr` is to use instead, with NUL at the end; `None`: the path itself. `nofollow`: a symbolic link at
+/// the path's end is meant itself.
 ///
 /// # Errors
 /// `EFAULT`, `ENAMETOOLONG`.
-pub fn substitute(dir: i32, addr: u64) -> Result<Option<Vec<u8>>, Errno> {
+pub fn substitute(dir: i32, addr: u64, nofollow: bool) -> Result<Option<Vec<u8>>, Errno> {
     // AT_EMPTY_PATH lets newer kernels take a null path.
     if addr == 0 {
         return Ok(None);
     }
     let path = read_cstr(addr, PATH_MAX)?;
-    if let Some(mut instead) = procfs::path_hook(dir, &path) {
+    if !nofollow && let Some(mut instead) = procfs::path_hook(dir, &path) {
         instead.push(0);
         return Ok(Some(instead));
     }
