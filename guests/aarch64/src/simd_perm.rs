@@ -105,7 +105,7 @@ fn fmov_half<O: Ops>(o: &mut O, i: Insn) {
 fn imm5(i: Insn) -> Option<(u8, u32)> {
     let imm5 = i.bits(16, 5);
     let es = imm5.trailing_zeros();
-    (es < 4).then_some((es as u8, imm5 >> (es + 1)))
+    (es < 4).then(|| (es as u8, imm5 >> (es + 1)))
 }
 
 fn dup_element<O: Ops>(o: &mut O, i: Insn) {
