@@ -12,6 +12,8 @@ mod fp_vec;
 mod int;
 mod ldst;
 pub mod linux;
+#[cfg(test)]
+mod second_opinion;
 mod simd;
 mod simd_crypto;
 mod simd_mem;
