@@ -185,7 +185,7 @@ operations! {
     /// c + half of the product of a and b rotated by `imm` (0 to 3) quarter turns, each part one fused multiply-add (AArch64 FCMLA):
     /// 0: re += a.re * b.re, im += a.re * b.im; 1: re += a.im * -b.im, im += a.im * b.re;
     /// 2: re += a.re * -b.re, im += a.re * -b.im; 3: re += a.im * b.im, im += a.im * -b.re.
-    /// The operands of the multiply-add are in the order (b's part, a's part).
+    /// The operands of the multiply-add are in the order a's part, b's part.
     ComplexMulAdd,
 
     // Reciprocals.
@@ -389,7 +389,7 @@ pub fn eval(op: FOp, args: &VArgs, a: u128, b: u128, c: u128, env: &mut FpEnv) -
                 _ => i & 1 != 0,
             };
             let of_b = lane(b, es, i ^ odd) ^ sign_if(f, negate);
-            soft::mul_add(f, lane(c, es, i), of_b, lane(a, es, i & !1 | odd), env)
+            soft::mul_add(f, lane(c, es, i), lane(a, es, i & !1 | odd), of_b, env)
         }),
         ToSignedWrapping => {
             let (value, exact) = soft::to_int_wrapping(lane(a, 3, 0), env);
