@@ -111,7 +111,9 @@ pub const KNOWN: &[Known] = &[
         row: "Fjcvtzs",
         when: |c, ours, theirs| {
             let flush = c.state.fpcr >> 24 & 1 != 0;
-            flush && (ours.nzcv, theirs.nzcv) == (0, 4 << 28) && (ours.x, ours.fpsr) == (theirs.x, theirs.fpsr)
+            flush
+                && (ours.nzcv, theirs.nzcv) == (0, 4 << 28)
+                && (ours.x, ours.fpsr) == (theirs.x, theirs.fpsr)
         },
         reason: "QEMU 7.2 sets Z for a positive denormal flushed to zero; FPToFixedJS says that it was no integer",
         certain: false,
