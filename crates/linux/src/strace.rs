@@ -36,7 +36,7 @@ pub fn enter(task: &Task, row: &Row, args: &[u64; 6]) {
         }
         argument(&mut line, task, row, args, i);
     }
-    line.push(')');
+    line.push_str(if row.name.starts_with("exit") { ")\n" } else { ")" });
     write_all(2, line.as_bytes());
 }
 
