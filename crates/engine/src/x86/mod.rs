@@ -25,6 +25,7 @@ pub mod asm;
 pub mod glue;
 mod helpers;
 mod int;
+mod vec;
 mod vector;
 
 use crate::cache::InsnMark;

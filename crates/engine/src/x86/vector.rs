@@ -2,6 +2,7 @@
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*, v, vw};
 use super::helpers::{self, pack_convert, pack_vec};
+use super::vec::{Emit, lower};
 use super::{HostFlags, Translator};
 use crate::fp::FOp;
 use crate::ops::*;
@@ -41,6 +42,10 @@ pub(super) fn store(t: &mut T<'_>, bytes: u8, s: V, m: Mem) {
 }
 
 pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
+    let mut emit = Emit { a: &mut t.a, features: t.features, host: t.vec_host };
+    if lower(&mut emit, op, &args) {
+        return;
+    }
     t.inline_helper(helpers::vec, pack_vec(op as u16, &args));
 }
 

@@ -1,0 +1,1332 @@
+//! Host code for the integer vector operations: SSE4.2, or AVX and AVX2 where the processor has them.
+//!
+//! [`lower`] emits an operation or says that it has no code for it, and then has emitted nothing: the caller calls the reference
+//! function instead. What has no code here: operations that set the sticky saturation flag, and rare ones.
+//!
+//! Scratch registers are XMM12 to XMM15 and RAX. EFLAGS are left alone: no instruction used here changes them. The destination's
+//! register may be a source's, so it is written only by the last instruction that reads a source.
+
+use super::Features;
+use super::asm::{Asm, NONE, Rm, VEnc, reg::RAX, v, vw};
+use super::state;
+use crate::ops::{V, VArgs};
+use crate::state::Cpu;
+use crate::vec::{HIGH, VOp};
+use core::mem::offset_of;
+
+const X0: u8 = 12;
+const X1: u8 = 13;
+const X2: u8 = 14;
+/// Only for SSE forms whose destination is their second source; see [`Asm::v3`].
+const TMP: u8 = 15;
+
+// Instructions by log2 of the lane's bytes.
+const PADD: [VEnc; 4] = [v(1, 1, 0xfc), v(1, 1, 0xfd), v(1, 1, 0xfe), v(1, 1, 0xd4)];
+const PSUB: [VEnc; 4] = [v(1, 1, 0xf8), v(1, 1, 0xf9), v(1, 1, 0xfa), v(1, 1, 0xfb)];
+const PCMPEQ: [VEnc; 4] = [v(1, 1, 0x74), v(1, 1, 0x75), v(1, 1, 0x76), v(1, 2, 0x29)];
+const PCMPGT: [VEnc; 4] = [v(1, 1, 0x64), v(1, 1, 0x65), v(1, 1, 0x66), v(1, 2, 0x37)];
+const PMINS: [VEnc; 3] = [v(1, 2, 0x38), v(1, 1, 0xea), v(1, 2, 0x39)];
+const PMINU: [VEnc; 3] = [v(1, 1, 0xda), v(1, 2, 0x3a), v(1, 2, 0x3b)];
+const PMAXS: [VEnc; 3] = [v(1, 2, 0x3c), v(1, 1, 0xee), v(1, 2, 0x3d)];
+const PMAXU: [VEnc; 3] = [v(1, 1, 0xde), v(1, 2, 0x3e), v(1, 2, 0x3f)];
+const PABS: [VEnc; 3] = [v(1, 2, 0x1c), v(1, 2, 0x1d), v(1, 2, 0x1e)];
+const PSUBUS: [VEnc; 2] = [v(1, 1, 0xd8), v(1, 1, 0xd9)];
+const PAVG: [VEnc; 2] = [v(1, 1, 0xe0), v(1, 1, 0xe3)];
+const PUNPCKL: [VEnc; 4] = [v(1, 1, 0x60), v(1, 1, 0x61), v(1, 1, 0x62), v(1, 1, 0x6c)];
+const PUNPCKH: [VEnc; 4] = [v(1, 1, 0x68), v(1, 1, 0x69), v(1, 1, 0x6a), v(1, 1, 0x6d)];
+/// Zero extension from lanes of that size to the next.
+const PMOVZX: [VEnc; 3] = [v(1, 2, 0x30), v(1, 2, 0x33), v(1, 2, 0x35)];
+const PMOVSX: [VEnc; 3] = [v(1, 2, 0x20), v(1, 2, 0x23), v(1, 2, 0x25)];
+/// Packs lanes of the next size to that size, unsigned saturation.
+const PACKUS: [VEnc; 2] = [v(1, 1, 0x67), v(1, 2, 0x2b)];
+const PAND: VEnc = v(1, 1, 0xdb);
+const PANDN: VEnc = v(1, 1, 0xdf);
+const POR: VEnc = v(1, 1, 0xeb);
+const PXOR: VEnc = v(1, 1, 0xef);
+const PMULLW: VEnc = v(1, 1, 0xd5);
+const PMULLD: VEnc = v(1, 2, 0x40);
+const PMULHW: VEnc = v(1, 1, 0xe5);
+const PMULHUW: VEnc = v(1, 1, 0xe4);
+const PMULUDQ: VEnc = v(1, 1, 0xf4);
+const PMULDQ: VEnc = v(1, 2, 0x28);
+const PMADDWD: VEnc = v(1, 1, 0xf5);
+const PMADDUBSW: VEnc = v(1, 2, 0x04);
+const PSADBW: VEnc = v(1, 1, 0xf6);
+const PHADD: [VEnc; 2] = [v(1, 2, 0x01), v(1, 2, 0x02)];
+const PHMINPOSUW: VEnc = v(1, 2, 0x41);
+const PSHUFB: VEnc = v(1, 2, 0x00);
+const PSHUFD: VEnc = v(1, 1, 0x70);
+const PSHUFLW: VEnc = v(3, 1, 0x70);
+const PSHUFHW: VEnc = v(2, 1, 0x70);
+const SHUFPS: VEnc = v(0, 1, 0xc6);
+const SHUFPD: VEnc = v(1, 1, 0xc6);
+const PALIGNR: VEnc = v(1, 3, 0x0f);
+const PBLENDW: VEnc = v(1, 3, 0x0e);
+const INSERTPS: VEnc = v(1, 3, 0x21);
+const MOVSD: VEnc = v(3, 1, 0x10);
+const MOVQ: VEnc = v(2, 1, 0x7e);
+const MOVAPS: VEnc = v(0, 1, 0x28);
+const MOVAPS_STORE: VEnc = v(0, 1, 0x29);
+const PEXTRB: VEnc = v(1, 3, 0x14);
+const PEXTRW: VEnc = v(1, 3, 0x15);
+const PINSRB: VEnc = v(1, 3, 0x20);
+const PINSRW: VEnc = v(1, 1, 0xc4);
+const PINSRQ: VEnc = vw(1, 3, 0x22);
+const AESENC: VEnc = v(1, 2, 0xdc);
+const AESENCLAST: VEnc = v(1, 2, 0xdd);
+const AESDECLAST: VEnc = v(1, 2, 0xdf);
+const AESIMC: VEnc = v(1, 2, 0xdb);
+const PCLMULQDQ: VEnc = v(1, 3, 0x44);
+/// AVX2, 32 and 64 bits: each lane by its own amount, zero (or sign) from the lane's width on.
+const VPSLLV: [VEnc; 2] = [v(1, 2, 0x47), vw(1, 2, 0x47)];
+const VPSRLV: [VEnc; 2] = [v(1, 2, 0x45), vw(1, 2, 0x45)];
+const VPSRAVD: VEnc = v(1, 2, 0x46);
+const VPBROADCAST: [VEnc; 2] = [v(1, 2, 0x78), v(1, 2, 0x79)];
+
+/// For each byte how many of its low four bits are set.
+const COUNTS: u128 = 0x0403_0302_0302_0201_0302_0201_0201_0100;
+/// Four bits in reverse order.
+const REVERSED: u128 = 0x0f07_0b03_0d05_0901_0e06_0a02_0c04_0800;
+const REVERSE32: u128 = 0x0c0d_0e0f_0809_0a0b_0405_0607_0001_0203;
+const REVERSE64: u128 = 0x0809_0a0b_0c0d_0e0f_0001_0203_0405_0607;
+
+/// What lowering works with.
+pub(crate) struct Emit<'a> {
+    /// The emitter.
+    pub(crate) a: &'a mut Asm,
+    /// What the processor has.
+    pub(crate) features: Features,
+    /// Host registers of the vector slots.
+    pub(crate) host: &'a [u8; 48],
+}
+
+/// Emits `op`. False, and nothing emitted, if it has no host code.
+pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
+    use VOp::*;
+    let es = args.es as usize;
+    let VArgs { d, a, b, c, bytes, .. } = *args;
+    let n = (args.imm & 0xff) as u8;
+    let high = args.imm & HIGH != 0;
+    let bits = 8u8 << es;
+    let x = e.def(d);
+    if es > 3 && op != MulLongPoly {
+        return false;
+    }
+    match op {
+        Mov => {
+            if bytes == 16 {
+                if x == X0 && e.host[a.0 as usize] != NONE {
+                    let r = e.reg(a, X0);
+                    e.put(d, r);
+                    return true;
+                }
+                if Rm::R(x) != e.rm(a) {
+                    e.a.v2(MOVAPS, x, e.rm(a));
+                }
+                e.put(d, x);
+                return true;
+            }
+            let r = e.reg(a, X0);
+            e.clear(x, r, bytes);
+            e.put(d, x);
+            return true;
+        }
+        Add => e.binary(PADD[es], x, a, b),
+        Sub => e.binary(PSUB[es], x, a, b),
+        And => e.binary(PAND, x, a, b),
+        Or => e.binary(POR, x, a, b),
+        Xor => {
+            if a == b {
+                e.zero(x);
+            } else {
+                e.binary(PXOR, x, a, b);
+            }
+        }
+        AndNot => e.binary(PANDN, x, b, a),
+        OrNot => {
+            e.ones(X1);
+            e.op(PXOR, X1, X1, e.rm(b));
+            e.op(POR, x, X1, e.rm(a));
+        }
+        Not => {
+            e.ones(X1);
+            e.op(PXOR, x, X1, e.rm(a));
+        }
+        Select => {
+            let a = e.reg(a, X0);
+            e.op(PXOR, X0, a, e.rm(b));
+            e.op(PAND, X0, X0, e.rm(c));
+            e.op(PXOR, x, X0, e.rm(b));
+        }
+        Xor3 => {
+            let a = e.reg(a, X0);
+            e.op(PXOR, X0, a, e.rm(b));
+            e.op(PXOR, x, X0, e.rm(c));
+        }
+        XorAndNot => {
+            let c = e.reg(c, X0);
+            e.op(PANDN, X0, c, e.rm(b));
+            e.op(PXOR, x, X0, e.rm(a));
+        }
+        XorRor if es > 0 => {
+            let a = e.reg(a, X0);
+            e.op(PXOR, X0, a, e.rm(b));
+            e.rotate_right(es, x, X0, n % bits);
+        }
+        XorRol if es > 0 => {
+            let b = e.reg(b, X0);
+            e.rotate_right(es, X0, b, (bits - n % bits) % bits);
+            e.op(PXOR, x, X0, e.rm(a));
+        }
+        Neg => {
+            e.zero(X1);
+            e.op(PSUB[es], x, X1, e.rm(a));
+        }
+        Abs if es < 3 => e.a.v2(PABS[es], x, e.rm(a)),
+        Abs => {
+            e.zero(X1);
+            e.op(PCMPGT[3], X1, X1, e.rm(a));
+            e.op(PXOR, X0, X1, e.rm(a));
+            e.op(PSUB[3], x, X0, X1);
+        }
+        CmpEq => e.binary(PCMPEQ[es], x, a, b),
+        CmpGtS => e.binary(PCMPGT[es], x, a, b),
+        CmpGeS => {
+            let b = e.reg(b, X0);
+            e.op(PCMPGT[es], X0, b, e.rm(a));
+            e.ones(X1);
+            e.op(PXOR, x, X0, X1);
+        }
+        CmpGeU if es < 3 => {
+            let ra = e.reg(a, X0);
+            e.op(PMAXU[es], X0, ra, e.rm(b));
+            e.op(PCMPEQ[es], x, X0, e.rm(a));
+        }
+        CmpGtU if es < 3 => {
+            let ra = e.reg(a, X0);
+            e.op(PMINU[es], X0, ra, e.rm(b));
+            e.op(PCMPEQ[es], X0, X0, e.rm(a));
+            e.ones(X1);
+            e.op(PXOR, x, X0, X1);
+        }
+        CmpGtU | CmpGeU => {
+            // With the top bits flipped the order is the signed one.
+            let (p, q) = if op == CmpGtU { (a, b) } else { (b, a) };
+            e.ones(X1);
+            e.shl(3, X1, X1, 63);
+            e.op(PXOR, X0, X1, e.rm(p));
+            e.op(PXOR, X1, X1, e.rm(q));
+            if op == CmpGtU {
+                e.op(PCMPGT[3], x, X0, X1);
+            } else {
+                e.op(PCMPGT[3], X0, X0, X1);
+                e.ones(X1);
+                e.op(PXOR, x, X0, X1);
+            }
+        }
+        CmpTest => {
+            let ra = e.reg(a, X0);
+            e.op(PAND, X0, ra, e.rm(b));
+            e.zero(X1);
+            e.op(PCMPEQ[es], X0, X0, X1);
+            e.ones(X1);
+            e.op(PXOR, x, X0, X1);
+        }
+        CmpEqZero => {
+            e.zero(X1);
+            e.op(PCMPEQ[es], x, X1, e.rm(a));
+        }
+        CmpGtZero => {
+            let a = e.reg(a, X0);
+            e.zero(X1);
+            e.op(PCMPGT[es], x, a, X1);
+        }
+        CmpLtZero => {
+            e.zero(X1);
+            e.op(PCMPGT[es], x, X1, e.rm(a));
+        }
+        CmpGeZero => {
+            let a = e.reg(a, X0);
+            e.ones(X1);
+            e.op(PCMPGT[es], x, a, X1);
+        }
+        CmpLeZero => {
+            let a = e.reg(a, X0);
+            e.zero(X1);
+            e.op(PCMPGT[es], X0, a, X1);
+            e.ones(X1);
+            e.op(PXOR, x, X0, X1);
+        }
+        MinS if es < 3 => e.binary(PMINS[es], x, a, b),
+        MinU if es < 3 => e.binary(PMINU[es], x, a, b),
+        MaxS if es < 3 => e.binary(PMAXS[es], x, a, b),
+        MaxU if es < 3 => e.binary(PMAXU[es], x, a, b),
+        HalfAddRoundU if es < 2 => e.binary(PAVG[es], x, a, b),
+        HalfAddU | HalfAddS if es == 1 || es == 2 => {
+            // Twice the common bits plus the differing ones, halved.
+            let ra = e.reg(a, X0);
+            e.op(PXOR, X1, ra, e.rm(b));
+            e.op(PAND, X0, ra, e.rm(b));
+            if op == HalfAddU {
+                e.shr(es, X1, X1, 1)
+            } else {
+                e.sar(es, X1, X1, 1)
+            }
+            e.op(PADD[es], x, X0, X1);
+        }
+        HalfAddRoundU | HalfAddRoundS if es == 1 || es == 2 => {
+            let ra = e.reg(a, X0);
+            e.op(PXOR, X1, ra, e.rm(b));
+            e.op(POR, X0, ra, e.rm(b));
+            if op == HalfAddRoundU {
+                e.shr(es, X1, X1, 1)
+            } else {
+                e.sar(es, X1, X1, 1)
+            }
+            e.op(PSUB[es], x, X0, X1);
+        }
+        AbsDiffS | AbsDiffU if es < 3 => e.abs_diff(op == AbsDiffS, es, x, a, b),
+        AbsDiffAddS | AbsDiffAddU if es < 3 => {
+            e.abs_diff(op == AbsDiffAddS, es, X0, a, b);
+            e.op(PADD[es], x, X0, e.rm(c));
+        }
+        Mul if es < 3 => e.mul(es, x, a, b),
+        MulAdd if es < 3 => {
+            e.mul(es, X0, a, b);
+            e.op(PADD[es], x, X0, e.rm(c));
+        }
+        MulSub if es < 3 => {
+            e.mul(es, X0, a, b);
+            let c = e.reg(c, X1);
+            e.op(PSUB[es], x, c, X0);
+        }
+        Popcount if es == 0 => {
+            e.splat32(X1, 0x0f0f_0f0f);
+            let ra = e.reg(a, X0);
+            e.shr(1, X2, ra, 4);
+            e.op(PAND, X2, X2, X1);
+            e.op(PAND, X0, X1, ra);
+            e.constant(X1, COUNTS);
+            e.op(PSHUFB, X2, X1, X2);
+            e.op(PSHUFB, X0, X1, X0);
+            e.op(PADD[0], x, X0, X2);
+        }
+        ReverseBits if es == 0 => {
+            e.splat32(X1, 0x0f0f_0f0f);
+            let ra = e.reg(a, X0);
+            e.shr(1, X2, ra, 4);
+            e.op(PAND, X2, X2, X1);
+            e.op(PAND, X0, X1, ra);
+            e.constant(X1, REVERSED);
+            e.op(PSHUFB, X2, X1, X2);
+            e.op(PSHUFB, X0, X1, X0);
+            // The low four bits' mirror image fits below bit 4, so no mask is needed.
+            e.shl(1, X0, X0, 4);
+            e.op(POR, x, X0, X2);
+        }
+
+        Shl => {
+            let a = e.reg(a, X0);
+            e.shl_lane(es, x, a, n);
+        }
+        ShrU | ShrS => {
+            let a = e.reg(a, X0);
+            e.shr_lane(op == ShrS, es, x, a, n);
+        }
+        ShrAddU | ShrAddS => {
+            let a = e.reg(a, X0);
+            e.shr_lane(op == ShrAddS, es, X0, a, n);
+            e.op(PADD[es], x, X0, e.rm(c));
+        }
+        ShrRoundU | ShrRoundS | ShrRoundAddU | ShrRoundAddS if es > 0 => {
+            // The last bit shifted out, moved to the bottom, is the rounding.
+            let ra = e.reg(a, X0);
+            e.shl(es, X2, ra, bits - n);
+            e.shr(es, X2, X2, bits - 1);
+            e.shr_lane(matches!(op, ShrRoundS | ShrRoundAddS), es, X0, ra, n);
+            if matches!(op, ShrRoundAddU | ShrRoundAddS) {
+                e.op(PADD[es], X2, X2, e.rm(c));
+            }
+            e.op(PADD[es], x, X0, X2);
+        }
+        ShlInsert => {
+            let ra = e.reg(a, X0);
+            if es == 0 {
+                e.splat32(X2, 0x0101_0101 * ((1u32 << n) - 1));
+                e.op(PAND, X2, X2, e.rm(c));
+            } else {
+                let rc = e.reg(c, X2);
+                e.shl(es, X2, rc, bits - n);
+                e.shr(es, X2, X2, bits - n);
+            }
+            e.shl_lane(es, X0, ra, n);
+            e.op(POR, x, X0, X2);
+        }
+        ShrInsert => {
+            let ra = e.reg(a, X0);
+            if es == 0 {
+                e.splat32(X2, 0x0101_0101 * (!(0xffu32 >> n) & 0xff));
+                e.op(PAND, X2, X2, e.rm(c));
+            } else {
+                let rc = e.reg(c, X2);
+                e.shr(es, X2, rc, bits - n);
+                e.shl(es, X2, X2, bits - n);
+            }
+            e.shr_lane(false, es, X0, ra, n);
+            e.op(POR, x, X0, X2);
+        }
+        ShiftU if es >= 2 && e.features.avx2 => {
+            // A negative amount's low byte is at least 128, which shifts everything out; so does the wrong sign's.
+            e.amounts(es, b);
+            let ra = e.reg(a, X0);
+            e.op(VPSRLV[es - 2], X2, ra, X2);
+            e.op(VPSLLV[es - 2], X0, ra, X1);
+            e.op(POR, x, X0, X2);
+        }
+        ShiftS if es >= 2 && e.features.avx2 => {
+            e.amounts(es, b);
+            let ra = e.reg(a, X0);
+            if es == 2 {
+                e.op(VPSRAVD, X2, ra, X2);
+            } else {
+                // No arithmetic form: the bits relative to the sign.
+                e.zero(TMP);
+                e.op(PCMPGT[3], TMP, TMP, ra);
+                e.a.vex(PXOR, TMP, TMP, Rm::R(ra));
+                e.op(VPSRLV[1], X2, TMP, X2);
+                e.zero(TMP);
+                e.op(PCMPGT[3], TMP, TMP, ra);
+                e.op(PXOR, X2, X2, TMP);
+            }
+            e.op(VPSLLV[es - 2], X0, ra, X1);
+            // Bit 7 of the amount to the lane's top chooses.
+            e.shl(es, X1, X1, bits - 8);
+            e.a.vex(v(1, 3, if es == 2 { 0x4a } else { 0x4b }), x, X0, Rm::R(X2));
+            e.a.b(X1 << 4);
+        }
+
+        ShlLongU | ShlLongS => {
+            if n == 0 {
+                e.extend(op == ShlLongS, high, es, x, a);
+            } else {
+                e.extend(op == ShlLongS, high, es, X0, a);
+                e.shl(es, x, X0, n);
+            }
+        }
+        AddLongS | AddLongU | SubLongS | SubLongU => {
+            let signed = matches!(op, AddLongS | SubLongS);
+            e.extend(signed, high, es, X0, a);
+            e.extend(signed, high, es, X1, b);
+            let add = matches!(op, AddLongS | AddLongU);
+            e.op(if add { PADD[es] } else { PSUB[es] }, x, X0, X1);
+        }
+        AddWideS | AddWideU | SubWideS | SubWideU => {
+            e.extend(matches!(op, AddWideS | SubWideS), high, es, X1, b);
+            let a = e.reg(a, X0);
+            let add = matches!(op, AddWideS | AddWideU);
+            e.op(if add { PADD[es] } else { PSUB[es] }, x, a, X1);
+        }
+        AbsDiffLongS | AbsDiffLongU | AbsDiffLongAddS | AbsDiffLongAddU => {
+            e.abs_diff(matches!(op, AbsDiffLongS | AbsDiffLongAddS), es - 1, X0, a, b);
+            let add = matches!(op, AbsDiffLongAddS | AbsDiffLongAddU);
+            let to = if add { X0 } else { x };
+            e.extend_reg(false, high, es, to, X0);
+            if add {
+                e.op(PADD[es], x, X0, e.rm(c));
+            }
+        }
+        MulLongS | MulLongU => e.mul_long(op == MulLongS, high, es, x, a, b),
+        MulLongAddS | MulLongAddU => {
+            e.mul_long(op == MulLongAddS, high, es, X0, a, b);
+            e.op(PADD[es], x, X0, e.rm(c));
+        }
+        MulLongSubS | MulLongSubU => {
+            e.mul_long(op == MulLongSubS, high, es, X0, a, b);
+            let c = e.reg(c, X1);
+            e.op(PSUB[es], x, c, X0);
+        }
+        MulLongPoly if es == 4 && e.features.pclmul => {
+            let a = e.reg(a, X0);
+            e.opi(PCLMULQDQ, x, a, e.rm(b), if high { 0x11 } else { 0 });
+        }
+
+        ShrNarrow if bytes >= 8 => {
+            let ra = e.reg(a, X0);
+            e.narrow(es, X0, ra, n);
+            return e.place(args, high);
+        }
+        ShrNarrowRound | AddNarrowHighRound | SubNarrowHighRound | AddNarrowHigh | SubNarrowHigh
+            if bytes >= 8 =>
+        {
+            let ra = e.reg(a, X0);
+            let n = if op == ShrNarrowRound { n } else { bits };
+            let sum = match op {
+                ShrNarrowRound => ra,
+                AddNarrowHigh | AddNarrowHighRound => {
+                    e.op(PADD[es + 1], X0, ra, e.rm(b));
+                    X0
+                }
+                _ => {
+                    e.op(PSUB[es + 1], X0, ra, e.rm(b));
+                    X0
+                }
+            };
+            if matches!(op, AddNarrowHigh | SubNarrowHigh) {
+                e.narrow(es, X0, sum, n);
+            } else {
+                // Half a unit: the top bit moved to its place.
+                e.ones(X1);
+                e.shl(es + 1, X1, X1, 2 * bits - 1);
+                e.shr(es + 1, X1, X1, 2 * bits - n);
+                e.op(PADD[es + 1], X0, sum, X1);
+                e.narrow(es, X0, X0, n);
+            }
+            return e.place(args, high);
+        }
+
+        AddPairs | MaxPairsS | MaxPairsU | MinPairsS | MinPairsU => {
+            let instruction = match op {
+                AddPairs => PADD[es],
+                _ if es == 3 => return false,
+                MaxPairsS => PMAXS[es],
+                MaxPairsU => PMAXU[es],
+                MinPairsS => PMINS[es],
+                _ => PMINU[es],
+            };
+            let ra = e.reg(a, X0);
+            if bytes == 16 && op == AddPairs && (es == 1 || es == 2) {
+                e.op(PHADD[es - 1], x, ra, e.rm(b));
+            } else if es == 3 {
+                if bytes != 16 {
+                    return false;
+                }
+                e.op(PUNPCKH[3], X1, ra, e.rm(b));
+                e.op(PUNPCKL[3], X0, ra, e.rm(b));
+                e.op(PADD[3], x, X0, X1);
+            } else {
+                let (mut p, mut q) = (ra, NONE);
+                if bytes < 16 {
+                    e.op(PUNPCKL[3], X0, ra, e.rm(b));
+                    p = X0;
+                } else {
+                    q = e.reg(b, X1);
+                }
+                // Each pair's result in its even lane, then the even lanes.
+                e.shr(es + 1, X2, p, bits);
+                e.op(instruction, X0, X2, p);
+                if q != NONE {
+                    e.shr(es + 1, X2, q, bits);
+                    e.op(instruction, X1, X2, q);
+                    q = X1;
+                } else {
+                    q = X0;
+                }
+                e.uzp1(es, x, X0, q);
+            }
+        }
+        AddPairsLongU | AddPairsLongS | AddPairsLongAddU | AddPairsLongAddS => {
+            let signed = matches!(op, AddPairsLongS | AddPairsLongAddS);
+            let add = matches!(op, AddPairsLongAddU | AddPairsLongAddS);
+            if signed && es == 3 {
+                return false;
+            }
+            let to = if add { X0 } else { x };
+            e.pairs_long(signed, es, to, a);
+            if add {
+                e.op(PADD[es], x, X0, e.rm(c));
+            }
+        }
+
+        SumAcross if es == 0 => {
+            e.sum_bytes(bytes, X0, a);
+            e.clear(x, X0, 1);
+            e.put(d, x);
+            return true;
+        }
+        SumAcrossLongU if es == 1 => {
+            e.sum_bytes(bytes, x, a);
+            e.put(d, x);
+            return true;
+        }
+        SumAcross => return e.across(PADD[es], args, e.rm(a)),
+        SumAcrossLongS | SumAcrossLongU if es < 3 => {
+            e.pairs_long(op == SumAcrossLongS, es, X0, a);
+            return e.across(PADD[es], args, Rm::R(X0));
+        }
+        MinAcrossU | MaxAcrossU if bytes == 16 && es < 2 => {
+            let mut r = e.reg(a, X0);
+            if op == MaxAcrossU {
+                e.ones(X2);
+                e.op(PXOR, X0, X2, r);
+                r = X0;
+            }
+            if es == 0 {
+                e.shr(1, X1, r, 8);
+                e.op(PMINU[0], X0, X1, r);
+                r = X0;
+            }
+            e.a.v2(PHMINPOSUW, X0, r);
+            if op == MaxAcrossU {
+                e.op(PXOR, X0, X0, X2);
+            }
+            e.clear(x, X0, 1 << es);
+            e.put(d, x);
+            return true;
+        }
+        MaxAcrossS if es < 3 => return e.across(PMAXS[es], args, e.rm(a)),
+        MaxAcrossU if es < 3 => return e.across(PMAXU[es], args, e.rm(a)),
+        MinAcrossS if es < 3 => return e.across(PMINS[es], args, e.rm(a)),
+        MinAcrossU if es < 3 => return e.across(PMINU[es], args, e.rm(a)),
+
+        Reverse => match (es, n) {
+            (0, 1) => {
+                let ra = e.reg(a, X0);
+                e.shl(1, X1, ra, 8);
+                e.shr(1, X0, ra, 8);
+                e.op(POR, x, X0, X1);
+            }
+            (0, _) => {
+                let ra = e.reg(a, X0);
+                e.constant(X1, if n == 2 { REVERSE32 } else { REVERSE64 });
+                e.op(PSHUFB, x, ra, X1);
+            }
+            (1, _) => {
+                let order = if n == 2 { 0xb1 } else { 0x1b };
+                e.a.v2i(PSHUFLW, X0, e.rm(a), order);
+                e.a.v2i(PSHUFHW, x, X0, order);
+            }
+            _ => e.a.v2i(PSHUFD, x, e.rm(a), 0xb1),
+        },
+        Extract if bytes == 16 => {
+            let b = e.reg(b, X0);
+            e.opi(PALIGNR, x, b, e.rm(a), n);
+        }
+        Extract => {
+            let a = e.reg(a, X0);
+            e.op(PUNPCKL[3], X0, a, e.rm(b));
+            e.a.vshift_imm(0x73, 3, x, X0, n);
+        }
+        Zip1 => e.binary(PUNPCKL[es], x, a, b),
+        Zip2 if bytes == 16 => e.binary(PUNPCKH[es], x, a, b),
+        Zip2 => {
+            let a = e.reg(a, X0);
+            e.op(PUNPCKL[es], X0, a, e.rm(b));
+            e.a.vshift_imm(0x73, 3, x, X0, 8);
+        }
+        Uzp1 | Uzp2 => {
+            let (mut p, mut q) = (e.reg(a, X0), X0);
+            if bytes < 16 {
+                e.op(PUNPCKL[3], X0, p, e.rm(b));
+                p = X0;
+            } else {
+                q = e.reg(b, X1);
+            }
+            if op == Uzp1 { e.uzp1(es, x, p, q) } else { e.uzp2(es, x, p, q) }
+        }
+        Trn1 => match es {
+            3 => e.binary(PUNPCKL[3], x, a, b),
+            0 => {
+                let b = e.reg(b, X1);
+                e.shl(1, X1, b, 8);
+                e.ones(X0);
+                e.shr(1, X0, X0, 8);
+                e.op(PAND, X0, X0, e.rm(a));
+                e.op(POR, x, X0, X1);
+            }
+            _ => {
+                let (rb, ra) = (e.reg(b, X1), e.reg(a, X0));
+                e.shl(es + 1, X1, rb, bits);
+                e.opi(PBLENDW, x, ra, Rm::R(X1), if es == 1 { 0xaa } else { 0xcc });
+            }
+        },
+        Trn2 => match es {
+            3 => e.binary(PUNPCKH[3], x, a, b),
+            0 => {
+                let a = e.reg(a, X1);
+                e.shr(1, X1, a, 8);
+                e.ones(X0);
+                e.shl(1, X0, X0, 8);
+                e.op(PAND, X0, X0, e.rm(b));
+                e.op(POR, x, X0, X1);
+            }
+            _ => {
+                let a = e.reg(a, X0);
+                e.shr(es + 1, X0, a, bits);
+                e.opi(PBLENDW, x, X0, e.rm(b), if es == 1 { 0xaa } else { 0xcc });
+            }
+        },
+        DupLane => {
+            e.dup_lane(x, a, es, bytes, n);
+            if bytes == 1 << es {
+                e.put(d, x);
+                return true;
+            }
+        }
+        InsertLane => {
+            let (to, from) = (n, (args.imm >> 8) as u8);
+            match es {
+                3 => match (to, from) {
+                    (0, 0) => {
+                        let (c, a) = (e.reg(c, X0), e.reg(a, X1));
+                        e.op(MOVSD, x, c, a);
+                    }
+                    (0, _) => e.binary(PUNPCKH[3], x, a, c),
+                    (_, 0) => e.binary(PUNPCKL[3], x, c, a),
+                    _ => {
+                        let c = e.reg(c, X0);
+                        e.opi(SHUFPD, x, c, e.rm(a), 2);
+                    }
+                },
+                2 => {
+                    let (c, a) = (e.reg(c, X0), e.reg(a, X1));
+                    e.opi(INSERTPS, x, c, Rm::R(a), from << 6 | to << 4);
+                }
+                _ => {
+                    let a = e.reg(a, X1);
+                    e.a.v2i(if es == 0 { PEXTRB } else { PEXTRW }, a, RAX, from);
+                    let c = e.reg(c, X0);
+                    // A general register has the number of a vector register, but is not that register.
+                    if !e.a.avx {
+                        e.a.vmov(x, c);
+                        e.a.sse(if es == 0 { PINSRB } else { PINSRW }, x, RAX);
+                    } else {
+                        e.a.vex(if es == 0 { PINSRB } else { PINSRW }, x, c, RAX);
+                    }
+                    e.a.b(to);
+                }
+            }
+        }
+
+        AesEncLast | AesDecLast if e.features.aes => {
+            let a = e.reg(a, X0);
+            e.op(PXOR, X0, a, e.rm(b));
+            e.zero(X1);
+            e.op(if op == AesEncLast { AESENCLAST } else { AESDECLAST }, x, X0, X1);
+        }
+        AesMixColumns if e.features.aes => {
+            // The round's other steps undone first.
+            let a = e.reg(a, X0);
+            e.zero(X1);
+            e.op(AESDECLAST, X0, a, X1);
+            e.op(AESENC, x, X0, X1);
+        }
+        AesInvMixColumns if e.features.aes => e.a.v2(AESIMC, x, e.rm(a)),
+        _ => return false,
+    }
+    if bytes < 16 {
+        e.clear(x, x, bytes);
+    }
+    e.put(d, x);
+    true
+}
+
+impl Emit<'_> {
+    /// The slot's register, or `scratch` after loading.
+    fn reg(&mut self, s: V, scratch: u8) -> u8 {
+        let h = self.host[s.0 as usize];
+        if h != NONE {
+            return h;
+        }
+        self.a.v2(MOVAPS, scratch, self.rm(s));
+        scratch
+    }
+
+    /// The slot as an operand: its register or its memory.
+    fn rm(&self, s: V) -> Rm {
+        let h = self.host[s.0 as usize];
+        if h != NONE { Rm::R(h) } else { Rm::M(state(offset_of!(Cpu, vec) + s.0 as usize * 16)) }
+    }
+
+    /// The register to compute `d` in.
+    fn def(&self, d: V) -> u8 {
+        let h = self.host[d.0 as usize];
+        if h == NONE { X0 } else { h }
+    }
+
+    /// Completes a definition computed in `x`.
+    fn put(&mut self, d: V, x: u8) {
+        match self.rm(d) {
+            Rm::R(h) => self.a.vmov(h, x),
+            m => self.a.v2(MOVAPS_STORE, x, m),
+        }
+    }
+
+    fn op(&mut self, i: VEnc, d: u8, a: u8, b: impl Into<Rm>) {
+        self.a.v3(i, d, a, b, false, TMP);
+    }
+
+    fn opi(&mut self, i: VEnc, d: u8, a: u8, b: impl Into<Rm>, imm: u8) {
+        self.a.v3i(i, d, a, b, imm, TMP);
+    }
+
+    /// x = a op b, b perhaps in memory.
+    fn binary(&mut self, i: VEnc, x: u8, a: V, b: V) {
+        let a = self.reg(a, X0);
+        self.op(i, x, a, self.rm(b));
+    }
+
+    fn zero(&mut self, x: u8) {
+        self.op(PXOR, x, x, x);
+    }
+
+    fn ones(&mut self, x: u8) {
+        self.op(PCMPEQ[2], x, x, x);
+    }
+
+    /// d = the low `bytes` bytes of s, zero above.
+    fn clear(&mut self, d: u8, s: u8, bytes: u8) {
+        match bytes {
+            16 => self.a.vmov(d, s),
+            8 => self.a.v2(MOVQ, d, s),
+            4 => self.opi(INSERTPS, d, s, Rm::R(s), 0b1110),
+            _ => {
+                self.a.v2i(if bytes == 2 { PEXTRW } else { PEXTRB }, s, RAX, 0);
+                self.a.v2(v(1, 1, 0x6e), d, RAX);
+            }
+        }
+    }
+
+    /// Every 32-bit lane of x = value.
+    fn splat32(&mut self, x: u8, value: u32) {
+        self.a.mov_imm(RAX, value as u64);
+        self.a.v2(v(1, 1, 0x6e), x, RAX);
+        self.a.v2i(PSHUFD, x, x, 0);
+    }
+
+    fn constant(&mut self, x: u8, value: u128) {
+        self.a.mov_imm(RAX, value as u64);
+        self.a.v2(vw(1, 1, 0x6e), x, RAX);
+        self.a.mov_imm(RAX, (value >> 64) as u64);
+        if self.a.avx {
+            self.a.vex(PINSRQ, x, x, RAX)
+        } else {
+            self.a.sse(PINSRQ, x, RAX)
+        }
+        self.a.b(1);
+    }
+
+    /// Shifts of lanes of 16 to 64 bits; an amount of the lane's width or more gives zero.
+    fn shl(&mut self, es: usize, d: u8, a: u8, n: u8) {
+        self.a.vshift_imm(0x70 + es as u8, 6, d, a, n);
+    }
+
+    fn shr(&mut self, es: usize, d: u8, a: u8, n: u8) {
+        self.a.vshift_imm(0x70 + es as u8, 2, d, a, n);
+    }
+
+    /// 16 and 32 bits only.
+    fn sar(&mut self, es: usize, d: u8, a: u8, n: u8) {
+        self.a.vshift_imm(0x70 + es as u8, 4, d, a, n);
+    }
+
+    /// Left shift of lanes of any size. Uses X1.
+    fn shl_lane(&mut self, es: usize, x: u8, a: u8, n: u8) {
+        if es > 0 {
+            self.shl(es, x, a, n);
+        } else if n == 0 {
+            self.a.vmov(x, a);
+        } else {
+            self.splat32(X1, 0x0101_0101 * (0xff >> n));
+            self.op(PAND, X1, X1, a);
+            self.shl(1, x, X1, n);
+        }
+    }
+
+    /// Right shift of lanes of any size, n in 1..=lane bits. Uses X1.
+    fn shr_lane(&mut self, signed: bool, es: usize, x: u8, a: u8, n: u8) {
+        match (es, signed) {
+            (0, false) => {
+                self.splat32(X1, 0x0101_0101 * (0xff >> n));
+                self.shr(1, X0, a, n);
+                self.op(PAND, x, X0, X1);
+            }
+            (0, true) => {
+                // Unsigned, then the sign bit's new place flipped and subtracted, which fills the bits above it.
+                let n = n.min(7);
+                self.splat32(X1, 0x0101_0101 * (0xff >> n));
+                self.shr(1, X0, a, n);
+                self.op(PAND, X0, X0, X1);
+                self.splat32(X1, 0x0101_0101 * (0x80 >> n));
+                self.op(PXOR, X0, X0, X1);
+                self.op(PSUB[0], x, X0, X1);
+            }
+            (3, true) => {
+                self.zero(X1);
+                self.op(PCMPGT[3], X1, X1, a);
+                self.shl(3, X1, X1, 64 - n);
+                self.shr(3, X0, a, n);
+                self.op(POR, x, X0, X1);
+            }
+            (_, true) => self.sar(es, x, a, n),
+            (_, false) => self.shr(es, x, a, n),
+        }
+    }
+
+    /// Rotation of lanes of 16 to 64 bits by n below the width. Uses X1.
+    fn rotate_right(&mut self, es: usize, x: u8, a: u8, n: u8) {
+        if n == 0 {
+            return self.a.vmov(x, a);
+        }
+        self.shl(es, X1, a, (8 << es) - n);
+        self.shr(es, X0, a, n);
+        self.op(POR, x, X0, X1);
+    }
+
+    /// X1 = the low bytes of b's lanes, X2 = those of -b.
+    fn amounts(&mut self, es: usize, b: V) {
+        self.ones(X0);
+        self.shr(es, X0, X0, (8 << es) - 8);
+        self.zero(X2);
+        self.op(PSUB[es], X2, X2, self.rm(b));
+        self.op(PAND, X2, X2, X0);
+        self.op(PAND, X1, X0, self.rm(b));
+    }
+
+    /// x = |a - b|. Uses X0 and X1.
+    fn abs_diff(&mut self, signed: bool, es: usize, x: u8, a: V, b: V) {
+        let ra = self.reg(a, X0);
+        if !signed && es < 2 {
+            let rb = self.reg(b, X1);
+            self.op(PSUBUS[es], X2, rb, ra);
+            self.op(PSUBUS[es], X0, ra, rb);
+            self.op(POR, x, X0, X2);
+        } else {
+            let (max, min) = if signed { (PMAXS[es], PMINS[es]) } else { (PMAXU[es], PMINU[es]) };
+            self.op(max, X1, ra, self.rm(b));
+            self.op(min, X0, ra, self.rm(b));
+            self.op(PSUB[es], x, X1, X0);
+        }
+    }
+
+    /// x = a * b, low halves. Uses X0 to X2.
+    fn mul(&mut self, es: usize, x: u8, a: V, b: V) {
+        match es {
+            0 => {
+                let (ra, rb) = (self.reg(a, X0), self.reg(b, X1));
+                // Even and odd bytes apart.
+                self.shr(1, X2, ra, 8);
+                self.shr(1, TMP, rb, 8);
+                self.op(PMULLW, X2, X2, TMP);
+                self.shl(1, X2, X2, 8);
+                self.op(PMULLW, X0, ra, rb);
+                self.shl(1, X0, X0, 8);
+                self.shr(1, X0, X0, 8);
+                self.op(POR, x, X0, X2);
+            }
+            1 => self.binary(PMULLW, x, a, b),
+            _ => self.binary(PMULLD, x, a, b),
+        }
+    }
+
+    /// Lanes of half of `es` to `es`, from the low or the high half.
+    fn extend(&mut self, signed: bool, high: bool, es: usize, x: u8, a: V) {
+        if high {
+            self.a.v2i(PSHUFD, TMP, self.rm(a), 0xee);
+            self.extend_reg(signed, false, es, x, TMP);
+        } else {
+            self.a.v2(if signed { PMOVSX[es - 1] } else { PMOVZX[es - 1] }, x, self.rm(a));
+        }
+    }
+
+    fn extend_reg(&mut self, signed: bool, high: bool, es: usize, x: u8, a: u8) {
+        let i = if signed { PMOVSX[es - 1] } else { PMOVZX[es - 1] };
+        if high {
+            self.a.v2i(PSHUFD, TMP, a, 0xee);
+            self.a.v2(i, x, TMP);
+        } else {
+            self.a.v2(i, x, a);
+        }
+    }
+
+    /// x = the products of the half-size lanes. Uses X0 and X1.
+    fn mul_long(&mut self, signed: bool, high: bool, es: usize, x: u8, a: V, b: V) {
+        match es {
+            1 => {
+                self.extend(signed, high, 1, X0, a);
+                self.extend(signed, high, 1, X1, b);
+                self.op(PMULLW, x, X0, X1);
+            }
+            2 => {
+                let ra = self.reg(a, X0);
+                self.op(if signed { PMULHW } else { PMULHUW }, X1, ra, self.rm(b));
+                self.op(PMULLW, X0, ra, self.rm(b));
+                self.op(if high { PUNPCKH[1] } else { PUNPCKL[1] }, x, X0, X1);
+            }
+            _ => {
+                let order = if high { 0xfa } else { 0x50 };
+                self.a.v2i(PSHUFD, X0, self.rm(a), order);
+                self.a.v2i(PSHUFD, X1, self.rm(b), order);
+                self.op(if signed { PMULDQ } else { PMULUDQ }, x, X0, X1);
+            }
+        }
+    }
+
+    /// Low half of d = bits n.. of the double-size lanes of a, truncated to `es`; upper half zero. Uses X1.
+    fn narrow(&mut self, es: usize, d: u8, a: u8, n: u8) {
+        let bits = 8u8 << es;
+        if es == 2 {
+            let s = if n > 0 {
+                self.shr(3, d, a, n);
+                d
+            } else {
+                a
+            };
+            self.a.v2i(PSHUFD, d, s, 0x08);
+            self.a.v2(MOVQ, d, d);
+            return;
+        }
+        let s = if n < bits {
+            self.shl(es + 1, d, a, bits - n);
+            d
+        } else {
+            a
+        };
+        self.shr(es + 1, d, s, bits);
+        self.zero(X1);
+        self.op(PACKUS[es], d, d, X1);
+    }
+
+    /// Puts a narrowed vector in X0 into its half of the destination.
+    fn place(&mut self, args: &VArgs, high: bool) -> bool {
+        if high {
+            let x = self.def(args.d);
+            let c = self.reg(args.c, X1);
+            self.op(PUNPCKL[3], x, c, X0);
+            self.put(args.d, x);
+        } else {
+            self.put(args.d, X0);
+        }
+        true
+    }
+
+    /// Even lanes of q:p. Uses X0 to X2.
+    fn uzp1(&mut self, es: usize, x: u8, p: u8, q: u8) {
+        match es {
+            3 => self.op(PUNPCKL[3], x, p, q),
+            2 => self.opi(SHUFPS, x, p, Rm::R(q), 0x88),
+            _ => {
+                self.ones(X2);
+                self.shr(es + 1, X2, X2, 8 << es);
+                let last = if q == X0 { X0 } else { X1 };
+                if q != X0 {
+                    self.op(PAND, X1, q, X2);
+                }
+                self.op(PAND, X0, p, X2);
+                self.op(PACKUS[es], x, X0, last);
+            }
+        }
+    }
+
+    /// Odd lanes of q:p. Uses X0 and X2.
+    fn uzp2(&mut self, es: usize, x: u8, p: u8, q: u8) {
+        match es {
+            3 => self.op(PUNPCKH[3], x, p, q),
+            2 => self.opi(SHUFPS, x, p, Rm::R(q), 0xdd),
+            _ => {
+                self.shr(es + 1, X2, q, 8 << es);
+                self.shr(es + 1, X0, p, 8 << es);
+                self.op(PACKUS[es], x, X0, X2);
+            }
+        }
+    }
+
+    /// Sums of neighbouring half-size lanes. Uses X1; `signed` not for `es` 3.
+    fn pairs_long(&mut self, signed: bool, es: usize, x: u8, a: V) {
+        match (es, signed) {
+            (1, _) => {
+                // Products with ones.
+                let ra = self.reg(a, X0);
+                self.ones(X1);
+                self.a.v2(PABS[0], X1, X1);
+                if signed { self.op(PMADDUBSW, x, X1, ra) } else { self.op(PMADDUBSW, x, ra, X1) }
+            }
+            (2, true) => {
+                self.ones(X1);
+                self.a.v2(PABS[1], X1, X1);
+                self.op(PMADDWD, x, X1, self.rm(a));
+            }
+            _ => {
+                let half = 4 << es;
+                let ra = self.reg(a, X0);
+                self.shr(es, X1, ra, half);
+                self.shl(es, X0, ra, half);
+                self.shr(es, X0, X0, half);
+                self.op(PADD[es], x, X0, X1);
+            }
+        }
+    }
+
+    /// x = the sum of a's low `bytes` bytes, zero above. Uses X0 and X1.
+    fn sum_bytes(&mut self, bytes: u8, x: u8, a: V) {
+        self.zero(X1);
+        if bytes == 16 {
+            self.op(PSADBW, X0, X1, self.rm(a));
+            self.a.v2i(PSHUFD, X1, X0, 0xee);
+            self.op(PADD[2], X0, X0, X1);
+            self.a.v2(MOVQ, x, X0);
+        } else {
+            let r = self.reg(a, X0);
+            self.a.v2(MOVQ, X0, r);
+            self.op(PSADBW, x, X0, X1);
+        }
+    }
+
+    /// Folds the low `bytes` bytes of s to one lane with an associative operation.
+    fn across(&mut self, i: VEnc, args: &VArgs, s: Rm) -> bool {
+        let es = args.es as usize;
+        let mut r = s;
+        debug_assert!(args.bytes > 1 << es);
+        if args.bytes == 16 {
+            self.a.v2i(PSHUFD, X1, r, 0xee);
+            self.op(i, X0, X1, r);
+            r = Rm::R(X0);
+        }
+        if es < 3 {
+            self.a.v2i(PSHUFD, X1, r, 0x55);
+            self.op(i, X0, X1, r);
+        }
+        if es < 2 {
+            self.shr(2, X1, X0, 16);
+            self.op(i, X0, X0, X1);
+        }
+        if es < 1 {
+            self.shr(1, X1, X0, 8);
+            self.op(i, X0, X0, X1);
+        }
+        let x = self.def(args.d);
+        self.clear(x, X0, 1 << es);
+        self.put(args.d, x);
+        true
+    }
+
+    /// Every lane of x (or, for one lane, x itself) = lane n of a.
+    fn dup_lane(&mut self, x: u8, a: V, es: usize, bytes: u8, n: u8) {
+        if bytes == 1 << es {
+            let ra = self.reg(a, X0);
+            match es {
+                3 if n == 0 => self.a.v2(MOVQ, x, ra),
+                3 => self.a.vshift_imm(0x73, 3, x, ra, 8),
+                2 => self.opi(INSERTPS, x, ra, Rm::R(ra), n << 6 | 0b1110),
+                _ => {
+                    self.a.v2i(if es == 1 { PEXTRW } else { PEXTRB }, ra, RAX, n);
+                    self.a.v2(v(1, 1, 0x6e), x, RAX);
+                }
+            }
+            return;
+        }
+        match es {
+            3 => self.a.v2i(PSHUFD, x, self.rm(a), if n == 0 { 0x44 } else { 0xee }),
+            2 => self.a.v2i(PSHUFD, x, self.rm(a), n * 0x55),
+            _ if self.features.avx2 => {
+                let mut r = self.reg(a, X0);
+                if n > 0 {
+                    self.a.vshift_imm(0x73, 3, X0, r, n << es);
+                    r = X0;
+                }
+                self.a.v2(VPBROADCAST[es], x, r);
+            }
+            1 if n < 4 => {
+                self.a.v2i(PSHUFLW, X0, self.rm(a), n * 0x55);
+                self.a.v2i(PSHUFD, x, X0, 0);
+            }
+            1 => {
+                self.a.v2i(PSHUFHW, X0, self.rm(a), (n - 4) * 0x55);
+                self.a.v2i(PSHUFD, x, X0, 0xff);
+            }
+            _ => {
+                let r = self.reg(a, X0);
+                self.splat32(X1, n as u32 * 0x0101_0101);
+                self.op(PSHUFB, x, r, X1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::asm::{Mem, reg::*};
+    use super::*;
+    use crate::vec::{Form, Imm, eval};
+    use anyarch_sys::raw_syscall;
+    use linux_raw_sys::general as sys;
+    use std::collections::BTreeMap;
+
+    const PINNED: u8 = 12;
+
+    /// Executable memory, a state, and the register map.
+    struct Bench {
+        code: *mut u8,
+        cpu: Box<Cpu>,
+        host: [u8; 48],
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            // SAFETY: an anonymous mapping; an all-zero Cpu is valid.
+            let (code, cpu) = unsafe {
+                let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
+                let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
+                let code = raw_syscall(sys::__NR_mmap, [0, 65536, prot, flags, u64::MAX, 0]);
+                let cpu = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Cpu>());
+                (code as *mut u8, Box::from_raw(cpu.cast()))
+            };
+            let mut host = [NONE; 48];
+            for (i, h) in host.iter_mut().enumerate().take(PINNED as usize) {
+                *h = i as u8;
+            }
+            Bench { code, cpu, host }
+        }
+
+        /// Runs the operation's code on `slots`. None if there is none.
+        fn run(&mut self, features: Features, op: VOp, args: &VArgs) -> Option<usize> {
+            let mut a = Asm { p: self.code, end: self.code.wrapping_add(65536), avx: features.avx };
+            a.push(RBP);
+            a.lea(true, RBP, Mem::base(RDI, super::super::STATE_BIAS));
+            let at = |s: u8| state(offset_of!(Cpu, vec) + s as usize * 16);
+            for s in 0..PINNED {
+                a.v2(MOVAPS, s, at(s));
+            }
+            // Flags must survive: CF set before, added to the result's place after.
+            a.b(0xf9);
+            let start = a.p;
+            let mut e = Emit { a: &mut a, features, host: &self.host };
+            if !lower(&mut e, op, args) {
+                assert_eq!(a.p, start, "{op:?}: emitted something and gave up");
+                return None;
+            }
+            let length = a.p as usize - start as usize;
+            a.setcc(super::super::asm::Cc::B, RAX);
+            for s in 0..PINNED {
+                a.v2(MOVAPS_STORE, s, at(s));
+            }
+            a.movzx(1, RAX, RAX);
+            a.pop(RBP);
+            a.ret();
+            // SAFETY: the code was just written: it saves what it must and reads and writes only `cpu`.
+            let flag = unsafe {
+                let f: extern "C" fn(*mut Cpu) -> u64 = core::mem::transmute(self.code);
+                f(&raw mut *self.cpu)
+            };
+            assert_eq!(flag, 1, "{op:?} changed the flags");
+            Some(length)
+        }
+    }
+
+    fn random() -> impl FnMut() -> u64 {
+        let mut x = 88172645463325252u64;
+        move || {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            x
+        }
+    }
+
+    fn imms(imm: Imm, es: u8, bytes: u8) -> Vec<u32> {
+        let bits = 8u32 << es;
+        match imm {
+            Imm::No => vec![0],
+            Imm::Shl | Imm::Rot => (0..bits).collect(),
+            Imm::Shr => (1..=bits).collect(),
+            Imm::LongShl => (0..=bits / 2).collect(),
+            Imm::NarrowShr => (0..=bits).collect(),
+            Imm::Byte => (0..bytes as u32).collect(),
+            Imm::Lane => (0..16 >> es).collect(),
+            Imm::Lanes2 => (0..16 >> es).flat_map(|t| (0..16 >> es).map(move |f| t | f << 8)).collect(),
+            Imm::Container => (es as u32 + 1..4).collect(),
+        }
+    }
+
+    /// Every operation, layout and constant, with operands in registers and memory that coincide in many ways, on SSE and AVX.
+    #[test]
+    fn agrees_with_the_reference() {
+        let mut bench = Bench::new();
+        let all = Features::detect();
+        let sse = Features { avx: false, avx2: false, ..all };
+        let avx = Features { avx2: false, ..all };
+        let mut next = random();
+        let mut lowered: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
+        for &op in VOp::ALL {
+            let info = op.info();
+            for es in info.es.0..=info.es.1 {
+                let sizes: &[u8] = match info.form {
+                    Form::Full => &[16],
+                    Form::Scalar => &[4],
+                    _ => &[1, 2, 4, 8, 16],
+                };
+                let lanes_ok = |b: u8| b >= 1 << es && (b >= 8 || b == 1 << es);
+                for &bytes in sizes.iter().filter(|&&b| lanes_ok(b)) {
+                    if op == VOp::InsertLane && bytes != 16
+                        || info.form == Form::Across && (bytes < 8 || bytes == 1 << es)
+                        || info.form == Form::Pairs && bytes == 1 << es
+                        || matches!(op, VOp::Zip1 | VOp::Zip2 | VOp::Uzp1 | VOp::Uzp2 | VOp::Trn1 | VOp::Trn2)
+                            && bytes == 1 << es
+                        || op == VOp::Reverse && bytes < 8
+                        || matches!(info.form, Form::Long | Form::Wide) && bytes == 8 && es < 3
+                        || op == VOp::Extract && bytes < 8
+                        || matches!(op, VOp::AddPairsLongS | VOp::AddPairsLongU) && bytes < 8
+                        || info.form == Form::Narrow && bytes == 16
+                    {
+                        continue;
+                    }
+                    let mut variants = imms(info.imm, es, bytes);
+                    if matches!(info.form, Form::Long | Form::Wide) && bytes == 16 {
+                        variants.extend(variants.clone().iter().map(|i| i | HIGH));
+                    }
+                    for imm in variants {
+                        let narrow_high = info.form == Form::Narrow && bytes == 8;
+                        for round in 0..24 {
+                            let pool = [0, 1, 2, 11, 20, 21, 22, 40];
+                            let mut pick = || V(pool[next() as usize % pool.len()]);
+                            let mut args =
+                                VArgs { d: pick(), a: pick(), b: pick(), c: pick(), es, bytes, imm };
+                            if narrow_high && round % 2 == 1 {
+                                args.bytes = 16;
+                                args.imm |= HIGH;
+                            }
+                            for slot in pool {
+                                let (low, high) = (next(), next());
+                                let fill = match next() % 4 {
+                                    0 => 0x7f80_8000_ff01_8000u64.rotate_left(next() as u32 % 8 * 8),
+                                    1 => low & 0x0f07_1f03_0f3f_0f07,
+                                    _ => low,
+                                };
+                                bench.cpu.vec[slot as usize] = fill as u128 | (high as u128) << 64;
+                            }
+                            let before = bench.cpu.vec;
+                            let get = |v: V| before[v.0 as usize];
+                            let mut q = false;
+                            let want = eval(op, &args, get(args.a), get(args.b), get(args.c), &mut q);
+                            let features = [all, sse, avx][round % 3];
+                            let entry = lowered.entry(info.name).or_default();
+                            let Some(length) = bench.run(features, op, &args) else {
+                                entry.1 += 1;
+                                continue;
+                            };
+                            entry.0 += 1;
+                            entry.2 = entry.2.max(length);
+                            assert_eq!(
+                                bench.cpu.vec[args.d.0 as usize],
+                                want,
+                                "{op:?} {args:?} round {round}: got {:032x} wanted {want:032x} a {:032x} b {:032x} c {:032x}",
+                                bench.cpu.vec[args.d.0 as usize],
+                                get(args.a),
+                                get(args.b),
+                                get(args.c)
+                            );
+                            for slot in pool.iter().filter(|&&s| s != args.d.0) {
+                                assert_eq!(
+                                    bench.cpu.vec[*slot as usize], before[*slot as usize],
+                                    "{op:?} changes v{slot}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        for (name, (with, without, length)) in &lowered {
+            println!("{name}: {with} cases with code (at most {length} bytes), {without} without");
+        }
+    }
+}
