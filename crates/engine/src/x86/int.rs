@@ -451,6 +451,9 @@ impl Ops for Translator<'_> {
         if a == R::ZERO && matches!(op, Alu::Add | Alu::Or | Alu::Xor) {
             return self.mov(w, d, b);
         }
+        if a == R::ZERO && matches!(op, Alu::And | Alu::AndNot) {
+            return self.mov(w, d, Src::Imm(0));
+        }
         let wide = is64(w);
         let t = self.def(d);
         match (op, b) {
