@@ -21,6 +21,8 @@ int main(void)
 	FAILS(socketpair(AF_UNIX, SOCK_STREAM, 0, (int *)8), EFAULT);
 
 	// Descriptors.
+	int one = 1;
+	CHECK(setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof one) == 0);
 	int p[2];
 	CHECK(pipe(p) == 0);
 	union {
@@ -35,8 +37,6 @@ int main(void)
 	c->cmsg_len = CMSG_LEN(2 * sizeof(int));
 	memcpy(CMSG_DATA(c), p, sizeof p);
 	CHECK(sendmsg(s[0], &m, 0) == 2);
-	int one = 1;
-	CHECK(setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof one) == 0);
 	v = (struct iovec){buffer, 100};
 	m.msg_controllen = sizeof control;
 	CHECK(recvmsg(s[1], &m, MSG_CMSG_CLOEXEC) == 2 && !(m.msg_flags & MSG_CTRUNC));
