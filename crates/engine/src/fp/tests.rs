@@ -233,18 +233,6 @@ mod host {
     use super::*;
     use core::arch::asm;
 
-    /// The environment that describes SSE.
-    fn sse(rounding: Rounding) -> FpEnv {
-        FpEnv {
-            rounding,
-            nan_negative: true,
-            nan_rule: NanRule::FirstOperand,
-            int_invalid: IntInvalid::Indefinite,
-            tiny_after_rounding: true,
-            ..FpEnv::default()
-        }
-    }
-
     fn mxcsr(rounding: Rounding) -> u32 {
         let rc = match rounding {
             Rounding::NearestEven => 0,
@@ -302,10 +290,47 @@ mod host {
     sse_op!(cvtps2dq, "cvtps2dq xmm0, xmm0");
     sse_op!(cvttps2dq, "cvttps2dq xmm0, xmm0");
     sse_op!(cvtdq2ps, "cvtdq2ps xmm0, xmm0");
+    sse_op!(cmpeqss, "cmpeqss xmm0, xmm1");
+    sse_op!(cmpgess, "cmpless xmm1, xmm0\n movaps xmm0, xmm1");
+    sse_op!(cmpgtsd, "cmpltsd xmm1, xmm0\n movaps xmm0, xmm1");
+    sse_op!(roundsd, "roundsd xmm0, xmm0, 12");
+    sse_op!(roundss_up, "roundss xmm0, xmm0, 2");
+    sse_op!(maxss, "movaps xmm2, xmm1\n maxss xmm1, xmm0\n maxss xmm0, xmm2\n andps xmm0, xmm1");
+    sse_op!(minsd, "movaps xmm2, xmm1\n minsd xmm1, xmm0\n minsd xmm0, xmm2\n orps xmm0, xmm1");
     sse_op!(fmass, "vfmadd213ss xmm1, xmm0, xmm2\n movaps xmm0, xmm1");
     sse_op!(fmasd, "vfmadd213sd xmm1, xmm0, xmm2\n movaps xmm0, xmm1");
 
     type Instruction = fn(u64, u64, u64, u32) -> (u64, u32);
+
+    /// Operations for which the host's instruction is right as it is; `Max` and `Min` for numbers only.
+    #[test]
+    fn instructions_that_fit_as_they_are() {
+        let table: [(FOp, u8, u32, Instruction); 7] = [
+            (FOp::CmpEq, 2, 0, cmpeqss),
+            (FOp::CmpGe, 2, 0, cmpgess),
+            (FOp::CmpGt, 3, 0, cmpgtsd),
+            (FOp::RoundInt, 3, imm::round(Round::Current), roundsd),
+            (FOp::RoundIntExact, 2, imm::round(Round::Up), roundss_up),
+            (FOp::Max, 2, 0, maxss),
+            (FOp::Min, 3, 0, minsd),
+        ];
+        let mut rng = Rng(78);
+        for (op, es, imm, instruction) in table {
+            let f = Format::of(es);
+            for n in 0..20_000 {
+                let mode = MODES[n % 4].0;
+                let a = rng.operand(f, one(f));
+                let b = rng.operand(f, a);
+                if matches!(op, FOp::Max | FOp::Min) && (is_nan(f, a) || is_nan(f, b)) {
+                    continue;
+                }
+                let mut env = FpEnv { rounding: mode, ..ARM };
+                let ours = run(op, es, imm, [a, b, 0], &mut env);
+                let (theirs, csr) = instruction(a, b, 0, mxcsr(mode));
+                assert_eq!((ours, env.flags), (theirs & f.mask(), flags(csr)), "{op:?} {mode:?} {a:x} {b:x}");
+            }
+        }
+    }
 
     #[test]
     fn arithmetic_agrees_with_the_host() {
@@ -354,6 +379,102 @@ mod host {
                     "{op:?} es {es} {mode:?} {a:x} {b:x} {c:x}: {ours:x}, host {theirs:x}"
                 );
             }
+        }
+    }
+}
+
+// What host code may rely on (the module's documentation), with SSE's environment as stand-in for the host.
+
+fn is_nan(f: Format, bits: u64) -> bool {
+    bits & !f.sign_bit() > f.infinity(false)
+}
+
+/// The environment that describes SSE.
+fn sse(rounding: Rounding) -> FpEnv {
+    FpEnv {
+        rounding,
+        nan_negative: true,
+        nan_rule: NanRule::FirstOperand,
+        int_invalid: IntInvalid::Indefinite,
+        tiny_after_rounding: true,
+        ..FpEnv::default()
+    }
+}
+
+/// Whether results and flags are the same but for Underflow at the smallest normal number.
+fn same(f: Format, ours: (u64, u8), host: (u64, u8)) -> bool {
+    let smallest = ours.0 & !f.sign_bit() == 1 << f.frac_bits;
+    let extra = if smallest && ours.1 & flag::INEXACT != 0 { flag::UNDERFLOW } else { 0 };
+    ours.0 == host.0 && ours.1 & !extra == host.1 & !extra
+}
+
+#[test]
+fn host_code_may_rely_on() {
+    let mut rng = Rng(4242);
+    for (op, es, to) in [
+        (FOp::Add, 2, 2),
+        (FOp::Add, 3, 3),
+        (FOp::Sub, 2, 2),
+        (FOp::Mul, 2, 2),
+        (FOp::Mul, 3, 3),
+        (FOp::Div, 2, 2),
+        (FOp::Sqrt, 3, 3),
+        (FOp::MulAdd, 2, 2),
+        (FOp::Convert, 2, 3),
+        (FOp::Convert, 3, 2),
+    ] {
+        let (f, t) = (Format::of(es), Format::of(to));
+        for n in 0..20_000 {
+            let mode = MODES[n % 4].0;
+            let a = rng.operand(f, one(f));
+            let b = rng.operand(f, a);
+            let c = rng.operand(f, a);
+            let play = |mut env: FpEnv| {
+                let v = args(es, 1 << to, to as u32);
+                (eval(op, &v, a as u128, b as u128, c as u128, &mut env) as u64, env.flags)
+            };
+            let (arm, host) = (play(FpEnv { rounding: mode, ..ARM }), play(sse(mode)));
+            let operands = [a, b, c];
+            let nan_operand = operands[..op.reads().count_ones() as usize].iter().any(|&x| is_nan(f, x));
+            if !is_nan(t, host.0) || host.1 & flag::INVALID == 0 && op != FOp::MulAdd {
+                assert!(same(t, arm, host), "{op:?} {operands:x?} {arm:x?} {host:x?}");
+            } else if !nan_operand {
+                assert_eq!((arm.0 ^ t.sign_bit(), arm.1), host, "{op:?} {operands:x?}");
+            } else {
+                // Repeated by `eval` after the fact.
+                assert_eq!(host.1 & !arm.1, 0, "{op:?} {operands:x?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn half_precision_may_be_done_wider() {
+    let mut rng = Rng(515);
+    for n in 0..200_000 {
+        let mode = MODES[n % 4].0;
+        let (a, b, c) =
+            (rng.operand(HALF, one(HALF)), rng.operand(HALF, one(HALF)), rng.operand(HALF, one(HALF)));
+        for (op, wide) in
+            [(FOp::Add, 2), (FOp::Sub, 2), (FOp::Mul, 2), (FOp::Div, 2), (FOp::Sqrt, 2), (FOp::MulAdd, 3)]
+        {
+            let mut env = FpEnv { rounding: mode, ..ARM };
+            let ours = (run(op, 1, 0, [a, b, c], &mut env), env.flags);
+            if is_nan(HALF, ours.0) {
+                continue;
+            }
+            let mut env = sse(mode);
+            let [x, y, z] = [a, b, c].map(|v| {
+                // Operands that the operation does not read must not raise anything.
+                eval(FOp::Convert, &args(1, 1 << wide, wide as u32), v as u128, 0, 0, &mut ARM.clone()) as u64
+            });
+            let exact = run(op, wide, 0, [x, y, z], &mut env);
+            let back = eval(FOp::Convert, &args(wide, 2, 1), exact as u128, 0, 0, &mut env) as u64;
+            assert!(
+                same(HALF, ours, (back, env.flags)),
+                "{op:?} {mode:?} {a:x} {b:x} {c:x}: {ours:x?} {back:x} {}",
+                env.flags
+            );
         }
     }
 }
