@@ -94,8 +94,9 @@ const LOOKUPS: usize = 4096;
 /// Bytes of a shadow stack; a pair of return addresses takes 16.
 const SHADOW: usize = 1 << 20;
 const PAGE: usize = 4096;
-/// A guest address that no return ever has.
-const NO_RETURN: u64 = u64::MAX;
+/// A guest address that no return has: it is not canonical and not aligned, and not a value that programs keep in registers as
+/// 0 or -1 are.
+const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
 
 /// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow stack and a guard page.
 #[repr(C)]
