@@ -179,6 +179,21 @@ impl Instance {
         }
     }
 
+    /// All entries, the one that the kernel tries first in front. The kernel lists the folder in this order: each new
+    /// entry goes to the head of both lists.
+    pub fn newest_first(&self) -> Result<Vec<Entry>, InstanceError> {
+        let failed = |e| refused(format!("list {}", self.dir.display()), e, None);
+        let mut entries = Vec::new();
+        for item in fs::read_dir(&self.dir).map_err(failed)? {
+            let name = item.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if name != "register" && name != "status" {
+                // One that vanished since the listing is no error.
+                entries.extend(self.entry(&name)?);
+            }
+        }
+        Ok(entries)
+    }
+
     /// Writes in one write call: the kernel takes a line whole or not at all.
     fn write(&self, file: &str, text: &str) -> io::Result<()> {
         fs::OpenOptions::new().write(true).open(self.dir.join(file))?.write(text.as_bytes()).map(drop)
@@ -187,17 +202,7 @@ impl Instance {
 
 impl Kernel for Instance {
     fn entries(&self) -> Result<Vec<Entry>, InstanceError> {
-        let list =
-            fs::read_dir(&self.dir).map_err(|e| refused(format!("list {}", self.dir.display()), e, None))?;
-        let mut entries = Vec::new();
-        for item in list {
-            let item = item.map_err(|e| refused(format!("list {}", self.dir.display()), e, None))?;
-            let name = item.file_name().to_string_lossy().into_owned();
-            if name != "register" && name != "status" {
-                // One that vanished since the listing is no error.
-                entries.extend(self.entry(&name)?);
-            }
-        }
+        let mut entries = self.newest_first()?;
         entries.sort_by(|a, b| a.rule.name.cmp(&b.rule.name));
         Ok(entries)
     }
@@ -205,7 +210,11 @@ impl Kernel for Instance {
     fn register(&mut self, rule: &Rule) -> Result<(), InstanceError> {
         let line = rule.line()?;
         self.write("register", &line).map_err(|error| {
-            refused(format!("register {}", rule.name), error, Some(rule.interpreter.clone()))
+            refused(
+                format!("register {}", rule.name),
+                error,
+                Some(crate::entry::plain_path(&rule.interpreter).to_string()),
+            )
         })
     }
 

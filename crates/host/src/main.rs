@@ -1,1 +1,5 @@
-fn main() { println!("anyarch"); }
+//! The executable `anyarch`; everything is in the library beside it.
+
+fn main() -> std::process::ExitCode {
+    anyarch_host::main()
+}

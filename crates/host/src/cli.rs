@@ -1,0 +1,318 @@
+//! The command line: one definition from which parsing, help, completions, man pages and the reference page come.
+
+use crate::engine::Choice;
+use crate::failure::{Code, Failure, Result};
+use crate::persist;
+use crate::register::Options;
+use crate::run::RunOptions;
+use anyarch_binfmt::Policy;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::path::PathBuf;
+
+/// A flag without a value.
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// An option with a value.
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+/// A flag that is on unless said otherwise: `--name`, `--name=yes`, `--name=no`.
+fn on_by_default(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("yes|no")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_value("yes")
+        .default_missing_value("yes")
+        .value_parser(["yes", "no"])
+        .hide_possible_values(true)
+        .help(help)
+}
+
+fn architectures(help: &'static str) -> Arg {
+    Arg::new("arch").value_name("ARCH").num_args(0..).help(help)
+}
+
+fn engines() -> Arg {
+    option("engine", "[ARCH=]ENGINE", "Emulator: auto (ours where it runs the guest, else a static QEMU found here), native, qemu or qemu:PATH")
+        .short('E')
+        .action(ArgAction::Append)
+        .value_delimiter(',')
+}
+
+fn command_words(help: &'static str) -> Arg {
+    Arg::new("command")
+        .value_name("CMD")
+        .num_args(0..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true)
+        .help(help)
+}
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("anyarch")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs Linux programs and containers of foreign architectures")
+        .long_about(
+            "Runs Linux programs and containers of foreign architectures: registers emulators with the kernel, verifies and repairs \
+             the registration, runs foreign containers without root, and writes the images that register emulators elsewhere.",
+        )
+        .after_long_help(concat!(
+            "Examples:\n",
+            "  sudo anyarch register                       run arm64 programs on this machine from now on\n",
+            "  sudo anyarch register all --persist         every architecture that has an emulator, also after a reboot\n",
+            "  anyarch status                              what is registered, and by whom\n",
+            "  anyarch run ./debian-arm64 -- uname -m      one command in a foreign root file system, without root\n",
+            "  anyarch with arm64 -- make test             one command with handlers of its own\n",
+        ))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(switch("quiet", "Print only failures").short('q').global(true).conflicts_with("verbose"))
+        .arg(switch("verbose", "Print how things are done").short('v').global(true))
+        .arg(
+            option("binfmt-misc", "DIR", "Another mounted binfmt_misc")
+                .global(true)
+                .default_value(anyarch_binfmt::instance::DEFAULT_DIR)
+                .value_parser(value_parser!(PathBuf))
+                .hide(true),
+        )
+        .subcommand(
+            Command::new("register")
+                .about("Registers emulators with the kernel")
+                .long_about(
+                    "Registers emulators with the kernel's binfmt_misc. Running it again changes nothing; a change is made in steps \
+                     between which a handler always exists. Entries that anyarch did not make are left alone.",
+                )
+                .after_long_help(concat!(
+                    "Examples:\n",
+                    "  sudo anyarch register                            arm64, by anyarch's own emulator\n",
+                    "  sudo anyarch register all                        every architecture an emulator is found for\n",
+                    "  sudo anyarch register linux/arm/v7 s390x --dry-run\n",
+                    "  sudo anyarch register arm64 riscv64 --engine arm64=native,riscv64=qemu:/opt/qemu-riscv64\n",
+                    "  sudo anyarch register --from-memfd               keep no file open on disk\n",
+                ))
+                .arg(architectures("Architectures or platforms (arm64, linux/arm/v7, s390x), or all [default: what anyarch-emu runs]"))
+                .arg(engines())
+                .arg(switch("dry-run", "Show the steps, do nothing").short('n'))
+                .arg(on_by_default("fix-binary", "Flag F: open the emulator now, so that it works in containers and chroots"))
+                .arg(on_by_default("preserve-argv0", "Flag P: programs see the argv[0] they were called with"))
+                .arg(switch("credentials", "Flag C: setuid programs get their owner's rights; a risk, see the manual"))
+                .arg(switch("from-memfd", "Register a copy in memory, so that the emulator's file can be removed or replaced"))
+                .arg(
+                    option("persist", "WAY", "Also after a reboot: binfmt.d, debian, unit, or what fits this machine")
+                        .num_args(0..=1)
+                        .require_equals(true)
+                        .default_missing_value("auto")
+                        .value_parser(["auto", "binfmt.d", "debian", "unit"]),
+                )
+                .arg(switch("shadow", "Where another program has the name, register in front of it as anyarch-ARCH"))
+                .arg(switch("replace", "Where another program has the name, take its place").conflicts_with("shadow"))
+                .arg(switch("refresh", "Register anew even what looks the same: the emulator's file was replaced"))
+                .arg(switch("reset", "Remove every other qemu-* entry, whoever made it").conflicts_with("shadow")),
+        )
+        .subcommand(
+            Command::new("unregister")
+                .about("Removes the entries that anyarch made")
+                .arg(architectures("Architectures or platforms [default: all]"))
+                .arg(switch("dry-run", "Show the steps, do nothing").short('n'))
+                .arg(switch("reset", "Remove qemu-* entries of other programs as well")),
+        )
+        .subcommand(
+            Command::new("status")
+                .about("Shows what is registered")
+                .arg(switch("json", "As JSON; the schema is in the manual"))
+                .arg(switch("all", "Also entries for other kinds of files").short('a')),
+        )
+        .subcommand(
+            run_options(Command::new("run"))
+                .about("Runs a command in a foreign root file system, in namespaces of its own")
+                .long_about(
+                    "Runs a command in a foreign root file system, in namespaces of its own with a binfmt_misc of its own. \
+                     Needs no root on Linux 6.7 and later. The exit code is the command's, or 128 + N where signal N ended it.",
+                )
+                .after_long_help(concat!(
+                    "Examples:\n",
+                    "  anyarch run ./debian-arm64 -- uname -m\n",
+                    "  anyarch run -t ./alpine-riscv64\n",
+                    "  anyarch run -v $PWD:/src -w /src ./debian-arm64 -- make\n",
+                )),
+        )
+        .subcommand(
+            Command::new("with")
+                .about("Runs a command here with handlers of its own")
+                .long_about(
+                    "Runs any command (podman, buildah, debootstrap, make) in a user namespace with a binfmt_misc of its own, in \
+                     which handlers are registered for it and its children only. Needs Linux 6.7 and no root.",
+                )
+                .after_long_help(concat!(
+                    "Examples:\n",
+                    "  anyarch with arm64 -- ./hello-arm64\n",
+                    "  anyarch with -- make check\n",
+                ))
+                .arg(architectures("Architectures or platforms [default: every one with an emulator]"))
+                .arg(engines())
+                .arg(Arg::new("command").value_name("CMD").num_args(0..).last(true).help("The command, after --")),
+        )
+}
+
+fn run_options(command: Command) -> Command {
+    command
+        .arg(Arg::new("target").value_name("ROOTFS").required(true).help("The folder of a root file system"))
+        .arg(command_words("Command and arguments, after -- [default: /bin/sh]"))
+        .arg(option(
+            "platform",
+            "PLATFORM",
+            "Architecture to register, where the root does not tell (linux/arm64)",
+        ))
+        .arg(engines())
+        .arg(
+            option("env", "NAME[=VALUE]", "Set a variable, or pass ours on")
+                .short('e')
+                .action(ArgAction::Append),
+        )
+        .arg(
+            option("volume", "HOST:INSIDE[:ro]", "Show a file or folder inside")
+                .short('V')
+                .visible_short_alias('b')
+                .action(ArgAction::Append),
+        )
+        .arg(
+            option("workdir", "DIR", "Where the command starts")
+                .short('w')
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(option("user", "USER[:GROUP]", "As whom").short('u'))
+        .arg(switch("tty", "Make a terminal for the command").short('t'))
+        .arg(
+            option("net", "host|none", "Network")
+                .default_value("host")
+                .value_parser(["host", "none"])
+                .hide_possible_values(true),
+        )
+        .arg(option("hostname", "NAME", "Host name inside"))
+        .arg(switch("read-only", "The root cannot be written"))
+        .arg(switch("privileged", "Keep every capability of the user namespace"))
+        .arg(switch("credentials", "Flag C: setuid programs inside get their owner's rights"))
+}
+
+/// `ARCH=ENGINE` or `ENGINE`.
+fn parse_engines(matches: &ArgMatches) -> Result<Vec<(Option<String>, Choice)>> {
+    let parse = |text: &String| {
+        let (arch, engine) = match text.split_once('=') {
+            Some((arch, engine)) => (Some(arch.to_string()), engine),
+            None => (None, text.as_str()),
+        };
+        if let Some(arch) = arch.as_deref().filter(|a| anyarch_binfmt::family::lookup(a).is_empty()) {
+            return Err(crate::register::unknown_architecture(arch));
+        }
+        let choice =
+            Choice::parse(engine).map_err(|e| Failure::new(Code::Usage, format!("--engine {text}: {e}")))?;
+        Ok((arch, choice))
+    };
+    matches.get_many::<String>("engine").into_iter().flatten().map(parse).collect()
+}
+
+fn strings(matches: &ArgMatches, name: &str) -> Vec<String> {
+    matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
+}
+
+fn register_options(matches: &ArgMatches) -> Result<Options> {
+    let flag = |name: &str| matches.get_flag(name);
+    let yes = |name: &str| matches.get_one::<String>(name).is_some_and(|v| v == "yes");
+    let way = |text: &String| match text.as_str() {
+        "binfmt.d" => persist::Way::BinfmtD,
+        "debian" => persist::Way::Debian,
+        "unit" => persist::Way::Unit,
+        _ => persist::Way::Auto,
+    };
+    Ok(Options {
+        targets: strings(matches, "arch"),
+        engines: parse_engines(matches)?,
+        credentials: flag("credentials"),
+        preserve_argv0: yes("preserve-argv0"),
+        fix_binary: yes("fix-binary"),
+        from_memfd: flag("from-memfd"),
+        persist: matches.get_one::<String>("persist").map(way),
+        dry_run: flag("dry-run"),
+        policy: match () {
+            () if flag("shadow") => Policy::Shadow,
+            () if flag("replace") => Policy::Replace,
+            () => Policy::Keep,
+        },
+        reset: flag("reset"),
+        refresh: flag("refresh"),
+        dir: dir(matches),
+    })
+}
+
+fn dir(matches: &ArgMatches) -> PathBuf {
+    matches.get_one::<PathBuf>("binfmt-misc").cloned().unwrap_or_default()
+}
+
+fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    Ok(RunOptions {
+        target: text("target").unwrap_or_default(),
+        args: strings(matches, "command"),
+        platform: text("platform"),
+        engines: parse_engines(matches)?,
+        env: strings(matches, "env"),
+        volumes: strings(matches, "volume"),
+        workdir: matches.get_one::<PathBuf>("workdir").cloned(),
+        user: text("user"),
+        terminal: matches.get_flag("tty"),
+        host_network: text("net").as_deref() != Some("none"),
+        hostname: text("hostname"),
+        read_only: matches.get_flag("read-only"),
+        privileged: matches.get_flag("privileged"),
+        entrypoint: None,
+        credentials: matches.get_flag("credentials"),
+    })
+}
+
+/// Does what a parsed command line asks for; the result is the exit code.
+pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
+    let (name, sub) =
+        matches.subcommand().ok_or_else(|| Failure::new(Code::Usage, "no command was given"))?;
+    crate::ui::set_loudness(sub.get_flag("verbose") as i8 - sub.get_flag("quiet") as i8);
+    match name {
+        "register" => crate::register::register(&register_options(sub)?),
+        "unregister" => crate::register::unregister(
+            &strings(sub, "arch"),
+            sub.get_flag("reset"),
+            sub.get_flag("dry-run"),
+            &dir(sub),
+        ),
+        "status" => crate::register::status(sub.get_flag("json"), sub.get_flag("all"), &dir(sub)),
+        "run" => crate::run::run_root(&parse_run(sub)?).map_err(not_started),
+        "with" => {
+            let options =
+                Options { targets: strings(sub, "arch"), engines: parse_engines(sub)?, ..Options::default() };
+            crate::run::with(&options, strings(sub, "command")).map_err(not_started)
+        }
+        other => Err(Failure::new(Code::Usage, format!("{other} is not a command"))),
+    }
+}
+
+/// `run` and `with` answer with the command's exit code, so their own failures have codes that commands avoid.
+fn not_started(failure: Failure) -> Failure {
+    match failure.code {
+        Code::NotStarted | Code::NotExecutable | Code::NotFound => failure,
+        _ => Failure { code: Code::NotStarted, ..failure },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+}

@@ -1,0 +1,367 @@
+//! `run`: a command in a foreign root file system or image; `with`: a command here, with handlers of its own.
+
+use crate::elf::{Elf, host_machine};
+use crate::engine::NATIVE_GUESTS;
+use crate::failure::{Code, Failure, OrFail, Result, fail};
+use crate::register::{self, Options, Planned};
+use crate::sandbox::{self, Command, Sandbox, Volume};
+use crate::ui::detail;
+use anyarch_binfmt::Family;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// What `run` was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// A folder, an image's file or folder, or a reference.
+    pub target: String,
+    /// The command; empty for the image's own.
+    pub args: Vec<String>,
+    /// The platform, where the image has several or the root does not tell.
+    pub platform: Option<String>,
+    /// Engines, as for `register`.
+    pub engines: Vec<(Option<String>, crate::engine::Choice)>,
+    /// `NAME=VALUE`, or `NAME` to pass ours on.
+    pub env: Vec<String>,
+    /// `HOST:INSIDE[:ro]`.
+    pub volumes: Vec<String>,
+    /// Working directory.
+    pub workdir: Option<PathBuf>,
+    /// `USER[:GROUP]`.
+    pub user: Option<String>,
+    /// Make a terminal.
+    pub terminal: bool,
+    /// Use the host's network (or none).
+    pub host_network: bool,
+    /// Inside.
+    pub hostname: Option<String>,
+    /// The root cannot be written.
+    pub read_only: bool,
+    /// Keep every capability.
+    pub privileged: bool,
+    /// Replaces the image's.
+    pub entrypoint: Option<String>,
+    /// Handlers keep credentials of setuid programs.
+    pub credentials: bool,
+}
+
+/// The environment that every command starts with.
+const BASE_ENV: [(&str, &str); 2] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];
+
+/// `anyarch run ROOTFS -- CMD...`
+pub fn run_root(options: &RunOptions) -> Result<u8> {
+    let root = Path::new(&options.target)
+        .canonicalize()
+        .or_fail(Code::NotStarted, || format!("cannot use {} as root", options.target))?;
+    let inside = Inside::open(&root)?;
+    let mut env: Vec<(String, String)> =
+        BASE_ENV.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    if let Ok(term) = std::env::var("TERM") {
+        env.push(("TERM".into(), term));
+    }
+    let args = if options.args.is_empty() { vec!["/bin/sh".to_string()] } else { options.args.clone() };
+    let user = User::resolve(&inside, options.user.as_deref())?;
+    if let Some(home) = &user.home {
+        set_env(&mut env, "HOME", home);
+    }
+    merge_env(&mut env, &options.env)?;
+    let command = Command {
+        args,
+        env,
+        cwd: options.workdir.clone(),
+        uid: user.uid,
+        gid: user.gid,
+        groups: user.groups,
+    };
+    start(options, &root, &inside, command)
+}
+
+/// The common end of `run`: handlers, volumes, namespaces.
+pub fn start(options: &RunOptions, root: &Path, inside: &Inside, command: Command) -> Result<u8> {
+    let path = command.env.iter().find(|(k, _)| k == "PATH").map(|(_, v)| v.clone()).unwrap_or_default();
+    let guests = guests(options, inside, &command.args[0], &path)?;
+    let planned = handlers(&guests, options)?;
+    let volumes = options.volumes.iter().map(|v| parse_volume(v)).collect::<Result<_>>()?;
+    let sandbox = Sandbox {
+        root: Some(root.to_path_buf()),
+        rules: planned.iter().map(|p| p.rule.clone()).collect(),
+        host_network: options.host_network,
+        volumes,
+        hostname: options.hostname.clone(),
+        capabilities: (!options.privileged).then_some(sandbox::CONTAINER_CAPABILITIES),
+        read_only: options.read_only,
+        terminal: options.terminal,
+    };
+    sandbox::run(&sandbox, &command)
+}
+
+/// Which architectures the command may need: the platform asked for, else what its program and the root's shell are.
+fn guests(options: &RunOptions, inside: &Inside, program: &str, path: &str) -> Result<Vec<&'static Family>> {
+    if let Some(platform) = &options.platform {
+        let found = anyarch_binfmt::family::lookup(platform);
+        if found.is_empty() {
+            return Err(register::unknown_architecture(platform));
+        }
+        return Ok(found);
+    }
+    let mut files: Vec<PathBuf> = if program.contains('/') {
+        vec![program.into()]
+    } else {
+        path.split(':').filter(|d| !d.is_empty()).map(|d| Path::new(d).join(program)).collect()
+    };
+    files.extend(["/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init"].map(PathBuf::from));
+    let mut list: Vec<&'static Family> = Vec::new();
+    for file in files {
+        let elf = inside.read(&file).and_then(|f| Elf::read(&f).ok().flatten());
+        if let Some(family) = elf.and_then(|e| e.family()).filter(|f| list.iter().all(|k| k.name != f.name)) {
+            detail!("{} is for {}", file.display(), family.name);
+            list.push(family);
+        }
+    }
+    Ok(list)
+}
+
+/// Rules for these guests, and for all others that our own emulator runs. A guest that the machine runs itself needs
+/// none; the first guest without an emulator is a failure.
+fn handlers(guests: &[&'static Family], options: &RunOptions) -> Result<Vec<Planned>> {
+    let machine = host_machine();
+    let foreign: Vec<String> =
+        guests.iter().filter(|f| !f.is_native_to(&machine)).map(|f| f.name.to_string()).collect();
+    let register = |targets: Vec<String>| Options {
+        targets,
+        engines: options.engines.clone(),
+        credentials: options.credentials,
+        ..Options::default()
+    };
+    let mut planned = Vec::new();
+    if !foreign.is_empty() {
+        let (found, failures) = register(foreign.clone()).resolve()?;
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
+        }
+        planned = found;
+    }
+    let others = NATIVE_GUESTS
+        .iter()
+        .filter(|n| foreign.iter().all(|f| f != *n))
+        .map(|n| n.to_string())
+        .collect::<Vec<_>>();
+    if !others.is_empty() {
+        planned.extend(register(others).resolve()?.0);
+    }
+    Ok(planned)
+}
+
+/// `anyarch with [ARCH...] -- CMD...`
+pub fn with(options: &Options, args: Vec<String>) -> Result<u8> {
+    if args.is_empty() {
+        return Err(Failure::new(Code::Usage, "no command was given").mend("anyarch with arm64 -- CMD..."));
+    }
+    let targets = if options.targets.is_empty() { vec!["all".to_string()] } else { options.targets.clone() };
+    let (planned, failures) = Options { targets, ..options.clone() }.resolve()?;
+    if let Some(failure) = failures.into_iter().next() {
+        return Err(failure);
+    }
+    if planned.is_empty() {
+        fail!(Code::NoEngine, "no emulator was found for any architecture");
+    }
+    let mut env: Vec<(String, String)> = std::env::vars_os()
+        .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
+        .collect();
+    if !rustix::process::geteuid().is_root() {
+        // What `podman unshare` and `buildah unshare` set: the namespace is there already.
+        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        set_env(&mut env, "_CONTAINERS_USERNS_CONFIGURED", "done");
+        set_env(&mut env, "_CONTAINERS_ROOTLESS_UID", &uid.to_string());
+        set_env(&mut env, "_CONTAINERS_ROOTLESS_GID", &gid.to_string());
+    }
+    let sandbox = Sandbox {
+        rules: planned.iter().map(|p| p.rule.clone()).collect(),
+        host_network: true,
+        ..Sandbox::default()
+    };
+    sandbox::run(&sandbox, &Command { args, env, ..Command::default() })
+}
+
+/// `HOST:INSIDE[:ro|rw]`.
+fn parse_volume(text: &str) -> Result<Volume> {
+    let mut parts = text.split(':');
+    let (source, target, mode) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next());
+    let sound = !source.is_empty()
+        && target.starts_with('/')
+        && matches!(mode, None | Some("ro" | "rw"))
+        && parts.next().is_none();
+    if !sound {
+        fail!(Code::Usage, "the volume `{text}` is not HOST:/INSIDE or HOST:/INSIDE:ro");
+    }
+    let source = std::path::absolute(source).or_fail(Code::Usage, || format!("the volume `{text}`"))?;
+    if !source.exists() {
+        fail!(Code::NotStarted, "the volume's source {} does not exist", source.display());
+    }
+    Ok(Volume { source, target: target.into(), read_only: mode == Some("ro") })
+}
+
+/// Sets a variable, in its place if it is there.
+pub fn set_env(env: &mut Vec<(String, String)>, name: &str, value: &str) {
+    match env.iter_mut().find(|(k, _)| k == name) {
+        Some((_, v)) => *v = value.into(),
+        None => env.push((name.into(), value.into())),
+    }
+}
+
+/// Adds `NAME=VALUE`, and `NAME` with our own value if there is one.
+pub fn merge_env(env: &mut Vec<(String, String)>, items: &[String]) -> Result<()> {
+    for item in items {
+        match item.split_once('=') {
+            Some(("", _)) => fail!(Code::Usage, "`{item}` has no name before ="),
+            Some((name, value)) => set_env(env, name, value),
+            None => {
+                if let Ok(value) = std::env::var(item) {
+                    set_env(env, item, &value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A root, from outside, with every path resolved as if it were `/` already.
+pub struct Inside {
+    root: OwnedFd,
+}
+
+impl Inside {
+    /// Opens a folder as a root.
+    pub fn open(root: &Path) -> Result<Inside> {
+        let open = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        Ok(Inside {
+            root: open.or_fail(Code::NotStarted, || format!("cannot use {} as root", root.display()))?,
+        })
+    }
+
+    /// Opens a file for reading; symbolic links lead nowhere but inside.
+    pub fn read(&self, path: &Path) -> Option<File> {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = rustix::fs::openat2(
+            &self.root,
+            path,
+            flags,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        )
+        .ok()?;
+        let file = File::from(fd);
+        file.metadata().is_ok_and(|m| m.is_file()).then_some(file)
+    }
+
+    fn text(&self, path: &str) -> String {
+        let mut text = Vec::new();
+        if let Some(file) = self.read(Path::new(path)) {
+            let _ = file.take(1 << 22).read_to_end(&mut text);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+/// Who a command runs as.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: Vec<u32>,
+    /// Home.
+    pub home: Option<String>,
+}
+
+impl User {
+    /// `USER[:GROUP]`, by the root's own passwd and group files, as docker reads it.
+    pub fn resolve(inside: &Inside, text: Option<&str>) -> Result<User> {
+        let text = text.unwrap_or("");
+        User::from_files(text, &inside.text("/etc/passwd"), &inside.text("/etc/group"))
+    }
+
+    fn from_files(text: &str, passwd: &str, group: &str) -> Result<User> {
+        let (user, wanted_group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
+        let user = if user.is_empty() { "0" } else { user };
+        let line = passwd
+            .lines()
+            .map(|l| l.split(':').collect::<Vec<_>>())
+            .find(|f| f.len() >= 6 && (f[0] == user || f[2] == user));
+        let mut found = match (&line, user.parse::<u32>()) {
+            (Some(f), _) => User {
+                uid: f[2]
+                    .parse()
+                    .or_fail(Code::NotStarted, || format!("the root's passwd line of {user}"))?,
+                gid: f[3]
+                    .parse()
+                    .or_fail(Code::NotStarted, || format!("the root's passwd line of {user}"))?,
+                groups: vec![],
+                home: Some(f[5].to_string()),
+            },
+            (None, Ok(uid)) => User { uid, ..User::default() },
+            (None, Err(_)) => fail!(Code::NotStarted, "there is no user {user} in the root's /etc/passwd"),
+        };
+        let groups: Vec<Vec<&str>> = group.lines().map(|l| l.split(':').collect()).collect();
+        match wanted_group {
+            Some(name) => {
+                let known = groups
+                    .iter()
+                    .find(|f| f.len() >= 3 && (f[0] == name || f[2] == name))
+                    .and_then(|f| f[2].parse().ok());
+                match known.or_else(|| name.parse().ok()) {
+                    Some(gid) => found.gid = gid,
+                    None => fail!(Code::NotStarted, "there is no group {name} in the root's /etc/group"),
+                }
+            }
+            None => {
+                let name = line.map_or("", |f| f[0]);
+                let member =
+                    |f: &&Vec<&str>| f.len() >= 4 && f[3].split(',').any(|m| m == name && !m.is_empty());
+                found.groups = groups.iter().filter(member).filter_map(|f| f[2].parse().ok()).collect();
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_those_of_the_root() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001::/srv:/bin/sh\n";
+        let group = "root:x:0:\nadm:x:4:app,other\nstaff:x:50:\n";
+        let check = |text: &str, uid, gid, groups: &[u32], home: Option<&str>| {
+            let want = User { uid, gid, groups: groups.to_vec(), home: home.map(str::to_string) };
+            assert_eq!(User::from_files(text, passwd, group).unwrap(), want, "{text}");
+        };
+        check("", 0, 0, &[], Some("/root"));
+        check("app", 1000, 1001, &[4], Some("/srv"));
+        check("1000", 1000, 1001, &[4], Some("/srv"));
+        check("app:staff", 1000, 50, &[], Some("/srv"));
+        check("7:8", 7, 8, &[], None);
+        assert!(User::from_files("nobody", passwd, group).is_err());
+        assert!(User::from_files("app:nogroup", passwd, group).is_err());
+    }
+
+    #[test]
+    fn volumes_and_variables_are_read() {
+        let volume = parse_volume("/usr:/mnt:ro").unwrap();
+        assert_eq!(volume, Volume { source: "/usr".into(), target: "/mnt".into(), read_only: true });
+        for bad in ["/usr", "/usr:mnt", ":/x", "/usr:/x:rx", "/nonexistent:/x", "/usr:/x:ro:z"] {
+            assert!(parse_volume(bad).is_err(), "{bad}");
+        }
+        let mut env = vec![("A".to_string(), "1".to_string())];
+        merge_env(&mut env, &["A=2=3".into(), "B=".into(), "SURELY_UNSET_VARIABLE".into()]).unwrap();
+        assert_eq!(env, [("A".into(), "2=3".into()), ("B".into(), String::new())]);
+    }
+}
