@@ -54,6 +54,7 @@ const PMADDUBSW: VEnc = v(1, 2, 0x04);
 const PSADBW: VEnc = v(1, 1, 0xf6);
 const PHADD: [VEnc; 2] = [v(1, 2, 0x01), v(1, 2, 0x02)];
 const PHMINPOSUW: VEnc = v(1, 2, 0x41);
+const PADDUSB: VEnc = v(1, 1, 0xdc);
 const PSHUFB: VEnc = v(1, 2, 0x00);
 const PSHUFD: VEnc = v(1, 1, 0x70);
 const PSHUFLW: VEnc = v(3, 1, 0x70);
@@ -74,8 +75,10 @@ const PINSRW: VEnc = v(1, 1, 0xc4);
 const PINSRQ: VEnc = vw(1, 3, 0x22);
 const AESENC: VEnc = v(1, 2, 0xdc);
 const AESENCLAST: VEnc = v(1, 2, 0xdd);
+const AESDEC: VEnc = v(1, 2, 0xde);
 const AESDECLAST: VEnc = v(1, 2, 0xdf);
 const AESIMC: VEnc = v(1, 2, 0xdb);
+const SHA256RNDS2: VEnc = v(0, 2, 0xcb);
 const PCLMULQDQ: VEnc = v(1, 3, 0x44);
 /// AVX2, 32 and 64 bits: each lane by its own amount, zero (or sign) from the lane's width on.
 const VPSLLV: [VEnc; 2] = [v(1, 2, 0x47), vw(1, 2, 0x47)];
@@ -98,6 +101,26 @@ pub(crate) struct Emit<'a> {
     pub(crate) features: Features,
     /// Host registers of the vector slots.
     pub(crate) host: &'a [u8; 48],
+    /// The unit's last AES round.
+    pub(crate) aes: &'a mut AesRound,
+}
+
+/// The last half of an AES round that was emitted, so that MixColumns right behind it becomes part of it: x86's AESENC differs from
+/// AESENCLAST in one byte. The second guest instruction then has no code of its own, so no host address lies between the two.
+#[derive(Clone, Copy)]
+pub(crate) struct AesRound {
+    /// The opcode byte.
+    opcode: *mut u8,
+    /// Where the code after it began.
+    end: *mut u8,
+    decrypt: bool,
+    d: V,
+}
+
+impl AesRound {
+    /// None yet.
+    pub(crate) const NONE: AesRound =
+        AesRound { opcode: core::ptr::null_mut(), end: core::ptr::null_mut(), decrypt: false, d: V(0) };
 }
 
 /// Emits `op`. False, and nothing emitted, if it has no host code.
@@ -702,6 +725,19 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(PXOR, X0, a, e.rm(b));
             e.zero(X1);
             e.op(if op == AesEncLast { AESENCLAST } else { AESDECLAST }, x, X0, X1);
+            // The opcode stands before the last byte, which names the registers.
+            let opcode = e.a.p.wrapping_sub(2);
+            e.put(d, x);
+            *e.aes = AesRound { opcode, end: e.a.p, decrypt: op == AesDecLast, d };
+            return true;
+        }
+        AesMixColumns | AesInvMixColumns
+            if a == d && e.aes.d == d && e.aes.end == e.a.p && e.aes.decrypt == (op == AesInvMixColumns) =>
+        {
+            // SAFETY: nothing was emitted since, so it is the opcode byte of this unit's AESENCLAST or AESDECLAST.
+            unsafe { e.aes.opcode.write(if e.aes.decrypt { AESDEC.op } else { AESENC.op }) };
+            *e.aes = AesRound::NONE;
+            return true;
         }
         AesMixColumns if e.features.aes => {
             // The round's other steps undone first.
@@ -711,11 +747,156 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(AESENC, x, X0, X1);
         }
         AesInvMixColumns if e.features.aes => e.a.v2(AESIMC, x, e.rm(a)),
+
+        Sha1Rotate => {
+            let a = e.reg(a, X0);
+            e.rotate_right(2, X0, a, 2);
+            e.clear(x, X0, 4);
+            e.put(d, x);
+            return true;
+        }
+        Sha1Schedule0 => {
+            let ra = e.reg(a, X0);
+            e.opi(PALIGNR, X0, ra, e.rm(c), 8);
+            e.op(PXOR, X0, X0, e.rm(c));
+            e.op(PXOR, x, X0, e.rm(b));
+        }
+        Sha1Schedule1 => {
+            let ra = e.reg(a, X0);
+            e.a.vshift_imm(0x73, 3, X0, ra, 4);
+            e.op(PXOR, X2, X0, e.rm(c));
+            e.rotate_right(2, X2, X2, 31);
+            // The last word also takes the first result, which is ready only now.
+            e.a.vshift_imm(0x73, 7, TMP, X2, 12);
+            e.shl(2, X1, TMP, 1);
+            e.shr(2, TMP, TMP, 31);
+            e.op(PXOR, X1, X1, TMP);
+            e.op(PXOR, x, X2, X1);
+        }
+        Sha1Choose | Sha1Parity | Sha1Majority if e.features.sha => {
+            // The host's instruction adds the round constant itself, and has lane 0 at the top.
+            let (number, constant) = match op {
+                Sha1Choose => (0, 0x5a82_7999),
+                Sha1Parity => (1, 0x6ed9_eba1),
+                _ => (2, 0x8f1b_bcdc),
+            };
+            e.splat32(X2, constant);
+            let rb = e.reg(b, X1);
+            e.op(PSUB[2], X1, rb, X2);
+            e.a.v2i(PSHUFD, X1, X1, 0x1b);
+            let ra = e.reg(a, X2);
+            e.a.vshift_imm(0x73, 7, X2, ra, 12);
+            e.op(PADD[2], X1, X1, X2);
+            e.a.v2i(PSHUFD, X0, e.rm(c), 0x1b);
+            e.a.sse(v(0, 3, 0xcc), X0, X1);
+            e.a.b(number);
+            e.a.v2i(PSHUFD, x, X0, 0x1b);
+        }
+        Sha256Hash1 | Sha256Hash2 if e.features.sha => {
+            let (abcd, efgh) = if op == Sha256Hash1 { (c, a) } else { (a, c) };
+            // Lanes from the bottom: X0 = f e b a, X1 = h g d c.
+            e.a.v2i(PSHUFD, X2, e.rm(abcd), 0xb1);
+            e.a.v2i(PSHUFD, X0, e.rm(efgh), 0xb1);
+            e.op(PUNPCKH[3], X1, X0, X2);
+            e.op(PUNPCKL[3], X0, X0, X2);
+            // The schedule words must be in XMM0.
+            e.a.vmov(TMP, 0);
+            e.a.v2(MOVAPS, X2, e.rm(b));
+            e.a.vmov(0, X2);
+            e.a.sse(SHA256RNDS2, X1, X0);
+            e.a.v2i(PSHUFD, 0, X2, 0xee);
+            e.a.sse(SHA256RNDS2, X0, X1);
+            e.a.vmov(0, TMP);
+            e.op(if op == Sha256Hash1 { PUNPCKH[3] } else { PUNPCKL[3] }, X0, X0, X1);
+            e.a.v2i(PSHUFD, x, X0, 0xb1);
+        }
+        Sha256Schedule0 if e.features.sha => {
+            let c = e.reg(c, X0);
+            e.a.vmov(X0, c);
+            let a = e.reg(a, X1);
+            e.a.sse(v(0, 2, 0xcc), X0, a);
+            e.a.vmov(x, X0);
+        }
+        Sha256Schedule1 if e.features.sha => {
+            let rb = e.reg(b, X1);
+            e.opi(PALIGNR, X0, rb, e.rm(a), 4);
+            e.op(PADD[2], X0, X0, e.rm(c));
+            e.a.sse(v(0, 2, 0xcd), X0, rb);
+            e.a.vmov(x, X0);
+        }
+        Sha256Schedule0 => {
+            let ra = e.reg(a, X0);
+            e.opi(PALIGNR, X2, ra, e.rm(c), 4);
+            e.sigma(2, X2, 7, 18, 3);
+            e.op(PADD[2], x, X0, e.rm(c));
+        }
+        Sha256Schedule1 if e.a.avx => {
+            let rb = e.reg(b, X0);
+            e.opi(PALIGNR, X0, rb, e.rm(a), 4);
+            e.op(PADD[2], TMP, X0, e.rm(c));
+            // The upper two words need the lower two.
+            e.a.v2i(PSHUFD, X2, e.rm(b), 0xfe);
+            e.sigma(2, X2, 17, 19, 10);
+            e.a.v2(MOVQ, X0, X0);
+            e.op(PADD[2], TMP, TMP, X0);
+            e.a.vshift_imm(0x73, 7, X2, TMP, 8);
+            e.sigma(2, X2, 17, 19, 10);
+            e.op(PADD[2], x, TMP, X0);
+        }
+        Sha512Schedule0 => {
+            let ra = e.reg(a, X0);
+            e.opi(PALIGNR, X2, ra, e.rm(c), 8);
+            e.sigma(3, X2, 1, 8, 7);
+            e.op(PADD[3], x, X0, e.rm(c));
+        }
+        Sha512Schedule1 => {
+            let ra = e.reg(a, X0);
+            e.a.vmov(X2, ra);
+            e.sigma(3, X2, 19, 61, 6);
+            e.op(PADD[3], X0, X0, e.rm(c));
+            e.op(PADD[3], x, X0, e.rm(b));
+        }
         _ => return false,
     }
     if bytes < 16 {
         e.clear(x, x, bytes);
     }
+    e.put(d, x);
+    true
+}
+
+/// Emits a table lookup, see [`crate::ops::Ops::vtbl`]. False, and nothing emitted, without AVX.
+pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) -> bool {
+    if !e.a.avx {
+        return false;
+    }
+    let x = e.def(d);
+    // PSHUFB looks at the low four bits and gives zero where bit 7 is set: adding 0x70 with saturation sets it from 16 on.
+    e.splat32(TMP, 0x7070_7070);
+    for k in 0..n {
+        if k == 0 {
+            e.op(PADDUSB, X0, TMP, e.rm(idx));
+        } else {
+            e.splat32(X0, 0x0101_0101 * (256 - 16 * k as u32));
+            e.op(PADD[0], X0, X0, e.rm(idx));
+            e.op(PADDUSB, X0, X0, TMP);
+        }
+        let t = e.reg(V((first.0 + k) & 31), X1);
+        if k == 0 {
+            e.op(PSHUFB, X2, t, X0);
+        } else {
+            e.op(PSHUFB, X0, t, X0);
+            e.op(POR, X2, X2, X0);
+        }
+    }
+    if keep {
+        e.splat32(X0, 0x1010_1010 * n as u32);
+        e.op(PMAXU[0], X0, X0, e.rm(idx));
+        e.op(PCMPEQ[0], X0, X0, e.rm(idx));
+        e.op(PAND, X0, X0, e.rm(d));
+        e.op(POR, X2, X2, X0);
+    }
+    e.clear(x, X2, bytes);
     e.put(d, x);
     true
 }
@@ -870,6 +1051,18 @@ impl Emit<'_> {
         self.shl(es, X1, a, (8 << es) - n);
         self.shr(es, X0, a, n);
         self.op(POR, x, X0, X1);
+    }
+
+    /// X0 = s rotated right by r1 ^ rotated right by r2 ^ shifted right by n, lanes of 32 or 64 bits. Uses X1; s is X2 and stays.
+    fn sigma(&mut self, es: usize, s: u8, r1: u8, r2: u8, n: u8) {
+        let bits = 8u8 << es;
+        self.shr(es, X0, s, n);
+        for r in [r1, r2] {
+            self.shr(es, X1, s, r);
+            self.op(PXOR, X0, X0, X1);
+            self.shl(es, X1, s, bits - r);
+            self.op(PXOR, X0, X0, X1);
+        }
     }
 
     /// X1 = the low bytes of b's lanes, X2 = those of -b.
@@ -1177,8 +1370,16 @@ mod tests {
             Bench { code, cpu, host }
         }
 
-        /// Runs the operation's code on `slots`. None if there is none.
+        /// Runs an operation's code. None if there is none, else its length.
         fn run(&mut self, features: Features, op: VOp, args: &VArgs) -> Option<usize> {
+            self.run_code(features, |e| lower(e, op, args))
+        }
+
+        fn run_code(
+            &mut self,
+            features: Features,
+            mut emit: impl FnMut(&mut Emit<'_>) -> bool,
+        ) -> Option<usize> {
             let mut a = Asm { p: self.code, end: self.code.wrapping_add(65536), avx: features.avx };
             a.push(RBP);
             a.lea(true, RBP, Mem::base(RDI, super::super::STATE_BIAS));
@@ -1189,9 +1390,10 @@ mod tests {
             // Flags must survive: CF set before, added to the result's place after.
             a.b(0xf9);
             let start = a.p;
-            let mut e = Emit { a: &mut a, features, host: &self.host };
-            if !lower(&mut e, op, args) {
-                assert_eq!(a.p, start, "{op:?}: emitted something and gave up");
+            let mut aes = AesRound::NONE;
+            let mut e = Emit { a: &mut a, features, host: &self.host, aes: &mut aes };
+            if !emit(&mut e) {
+                assert_eq!(a.p, start, "emitted something and gave up");
                 return None;
             }
             let length = a.p as usize - start as usize;
@@ -1207,7 +1409,7 @@ mod tests {
                 let f: extern "C" fn(*mut Cpu) -> u64 = core::mem::transmute(self.code);
                 f(&raw mut *self.cpu)
             };
-            assert_eq!(flag, 1, "{op:?} changed the flags");
+            assert_eq!(flag, 1, "changed the flags");
             Some(length)
         }
     }
@@ -1327,6 +1529,75 @@ mod tests {
         }
         for (name, (with, without, length)) in &lowered {
             println!("{name}: {with} cases with code (at most {length} bytes), {without} without");
+        }
+    }
+    #[test]
+    fn tables() {
+        let mut bench = Bench::new();
+        let features = Features::detect();
+        let mut next = random();
+        for round in 0..2000 {
+            let (keep, n, bytes) = (round % 2 == 1, next() as u8 % 4 + 1, [8, 16][next() as usize % 2]);
+            let mut pick = || V([0, 1, 2, 9, 10, 11, 12, 20, 30, 31][next() as usize % 10]);
+            let (d, first, idx) = (pick(), pick(), pick());
+            for slot in 0..32 {
+                bench.cpu.vec[slot] = next() as u128 | (next() as u128) << 64;
+                if next() % 2 == 0 {
+                    bench.cpu.vec[slot] &= u128::MAX / 255 * 0x3f;
+                }
+            }
+            let before = bench.cpu.vec;
+            let table: Vec<u8> =
+                (0..n).flat_map(|k| before[(first.0 + k) as usize & 31].to_le_bytes()).collect();
+            let old = before[d.0 as usize].to_le_bytes();
+            let mut want = [0u8; 16];
+            for (i, &at) in before[idx.0 as usize].to_le_bytes().iter().enumerate().take(bytes as usize) {
+                want[i] = table.get(at as usize).copied().unwrap_or(if keep { old[i] } else { 0 });
+            }
+            if bench.run_code(features, |e| super::table(e, keep, d, first, n, idx, bytes)).is_some() {
+                assert_eq!(
+                    bench.cpu.vec[d.0 as usize].to_le_bytes(),
+                    want,
+                    "{keep} {n} {d:?} {first:?} {idx:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn aes_rounds_fuse() {
+        let features = Features::detect();
+        if !features.aes {
+            return;
+        }
+        let mut bench = Bench::new();
+        let mut next = random();
+        for round in 0..200 {
+            let decrypt = round % 2 == 1;
+            let ops = if decrypt {
+                [VOp::AesDecLast, VOp::AesInvMixColumns]
+            } else {
+                [VOp::AesEncLast, VOp::AesMixColumns]
+            };
+            let d = V([0, 11, 20][next() as usize % 3]);
+            let b = V([1, 0, 21][next() as usize % 3]);
+            for slot in 0..32 {
+                bench.cpu.vec[slot] = next() as u128 | (next() as u128) << 64;
+            }
+            let before = bench.cpu.vec;
+            let args = VArgs { d, a: d, b, c: d, es: 0, bytes: 16, imm: 0 };
+            let mut q = false;
+            let first = eval(ops[0], &args, before[d.0 as usize], before[b.0 as usize], 0, &mut q);
+            let want = eval(ops[1], &args, first, 0, 0, &mut q);
+            let features = Features { avx: features.avx && round % 3 != 0, ..features };
+            bench.run_code(features, |e| {
+                let one = lower(e, ops[0], &args);
+                let between = e.a.p;
+                let two = lower(e, ops[1], &args);
+                assert_eq!(e.a.p, between);
+                one && two
+            });
+            assert_eq!(bench.cpu.vec[d.0 as usize], want, "{ops:?} {d:?} {b:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*, v, vw};
 use super::helpers::{self, pack_convert, pack_vec};
-use super::vec::{Emit, lower};
+use super::vec::{Emit, lower, table};
 use super::{HostFlags, Translator};
 use crate::fp::FOp;
 use crate::ops::*;
@@ -41,9 +41,12 @@ pub(super) fn store(t: &mut T<'_>, bytes: u8, s: V, m: Mem) {
     }
 }
 
+fn emit<'b>(t: &'b mut T<'_>) -> Emit<'b> {
+    Emit { a: &mut t.a, features: t.features, host: t.vec_host, aes: &mut t.aes }
+}
+
 pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
-    let mut emit = Emit { a: &mut t.a, features: t.features, host: t.vec_host };
-    if lower(&mut emit, op, &args) {
+    if lower(&mut emit(t), op, &args) {
         return;
     }
     t.inline_helper(helpers::vec, pack_vec(op as u16, &args));
@@ -169,6 +172,9 @@ pub(super) fn vconst(t: &mut T<'_>, d: V, value: u128) {
 }
 
 pub(super) fn vtbl(t: &mut T<'_>, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {
+    if table(&mut emit(t), keep, d, first, n, idx, bytes) {
+        return;
+    }
     let args = VArgs { d, a: first, b: idx, c: d, es: n, bytes, imm: 0 };
     t.inline_helper(helpers::vtbl, pack_vec(keep as u16, &args));
 }
