@@ -1,0 +1,237 @@
+#!/bin/bash
+# End to end: an arm64 Debian from the mirror is made, filled with packages and used, every program of it under the emulator
+# through binfmt_misc; then the same tree runs as a container. `cargo xtask e2e` calls this with a release build.
+#
+#   run.sh EMULATOR [--suite NAME] [--keep DIR] [--only-base] [--no-docker]
+#
+# Root is needed. The handler is registered under a name of its own for the time of the test and removed whatever happens.
+# What was downloaded stays in $XDG_CACHE_HOME/anyarch, so that a second run needs little from the network.
+set -u -o pipefail
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+
+emulator= suite=bookworm keep= docker=yes packages=yes
+while [ $# -gt 0 ]; do
+	case $1 in
+	--suite) suite=$2; shift ;;
+	--keep) keep=$2; shift ;;
+	--only-base) packages=no docker=no ;;
+	--no-docker) docker=no ;;
+	-*) echo "e2e: unknown option $1" >&2; exit 2 ;;
+	*) emulator=$1 ;;
+	esac
+	shift
+done
+[ -x "$emulator" ] || { echo "e2e: no emulator '$emulator'" >&2; exit 2; }
+[ "$(id -u)" = 0 ] || { echo "e2e: needs root" >&2; exit 2; }
+
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/anyarch
+mkdir -p "$cache/debs" "$cache/archives/partial"
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/anyarch-e2e.XXXXXX")
+tree=${keep:-$work/tree}
+name=anyarch-e2e-$$
+binfmt=/proc/sys/fs/binfmt_misc
+passed=0 failed=0 daemon=
+
+# One end-to-end test at a time: the handler is the machine's.
+exec 9>"$cache/lock"
+flock 9
+
+finish() {
+	trap - EXIT INT TERM
+	if [ -n "$daemon" ]; then
+		kill "$daemon" 2>/dev/null
+		wait "$daemon" 2>/dev/null
+	fi
+	[ -e $binfmt/$name ] && echo -1 >$binfmt/$name
+	for m in dev/pts dev/shm dev proc sys var/cache/apt/archives; do
+		mountpoint -q "$tree/$m" && umount -l "$tree/$m"
+	done
+	grep -o "$work/docker[^ ]*" /proc/self/mounts | sort -r | while read -r m; do umount -l "$m" 2>/dev/null; done
+	rm -rf --one-file-system "$work"
+	echo
+	echo "test result: $([ $failed = 0 ] && echo ok || echo FAILED). $passed passed; $failed failed; 0 ignored; finished in ${SECONDS}s"
+	[ $failed = 0 ]
+	exit
+}
+trap finish EXIT
+trap 'failed=$((failed + 1)); exit 1' INT TERM
+
+# step TITLE COMMAND...: the output is shown only if it fails. A failed step ends the test, unless it is marked with `maybe`.
+step() {
+	local title=$1 start=$(date +%s.%N)
+	shift
+	if "$@" >"$work/log" 2>&1; then
+		passed=$((passed + 1))
+		printf 'test %s ... ok (%.1f s)\n' "$title" "$(echo "$(date +%s.%N) - $start" | bc)"
+	else
+		local status=$?
+		failed=$((failed + 1))
+		printf 'test %s ... FAILED (status %d)\n' "$title" $status
+		tail -n 40 "$work/log" | sed 's/^/    /'
+		return 1
+	fi
+}
+must() { step "$@" || exit 1; }
+
+# The mirror that this machine itself uses; the host's suite need not be ours.
+mirrors() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sort -u; }
+mirror=$(mirrors | awk '$3 == "main" && $2 !~ /-/ && $1 ~ /debian\/?$/ { print $1; exit }')
+security=$(mirrors | awk '$2 ~ /-security$/ { print $1; exit }')
+[ -n "$mirror" ] || { echo "e2e: apt is configured with no Debian mirror" >&2; failed=1; exit 1; }
+
+register() {
+	[ -e $binfmt/register ] || mount -t binfmt_misc binfmt_misc $binfmt || return 1
+	# ELF, 64 bits, little endian, executable or shared object, EM_AARCH64.
+	printf '%s' ":$name:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:$emulator:PF" >$binfmt/register
+}
+
+first_stage() {
+	debootstrap --arch=arm64 --foreign --variant=minbase --cache-dir="$cache/debs" "$suite" "$tree" "$mirror"
+}
+
+prepare() {
+	cat >"$tree/etc/apt/sources.list" <<-END
+		deb $mirror $suite main
+		deb $mirror $suite-updates main
+	END
+	[ -z "$security" ] || echo "deb $security $suite-security main" >>"$tree/etc/apt/sources.list"
+	printf 'APT::Install-Recommends "0";\nAcquire::Languages "none";\n' >"$tree/etc/apt/apt.conf.d/90e2e"
+	# A proxy that this machine's apt goes through.
+	apt-config dump | grep '^Acquire::.*Proxy' >"$tree/etc/apt/apt.conf.d/91e2e-proxy"
+	cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+	printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
+	chmod +x "$tree/usr/sbin/policy-rc.d"
+	mount -t proc proc "$tree/proc" &&
+		mount --rbind /dev "$tree/dev" && mount --make-rslave "$tree/dev" &&
+		mount --bind "$cache/archives" "$tree/var/cache/apt/archives"
+}
+
+in_tree() { chroot "$tree" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@"; }
+
+compile() {
+	cat >"$tree/root/hello.c" <<-'END'
+		#include <math.h>
+		#include <pthread.h>
+		#include <stdio.h>
+		static void *body(void *p) { return (void *)((long)p * 2); }
+		int main(int argc, char **argv)
+		{
+			pthread_t t;
+			void *r;
+			pthread_create(&t, 0, body, (void *)21);
+			pthread_join(t, &r);
+			printf("%s %ld %.3f\n", argv[1], (long)r, sqrt(2.0 * argc));
+			return 42;
+		}
+	END
+	in_tree gcc -O2 -g -o /root/hello /root/hello.c -lm -pthread || return 1
+	[ "$(in_tree /root/hello word)" = "word 42 2.000" ] || { in_tree /root/hello word; return 1; }
+	in_tree /root/hello x >/dev/null
+	[ $? = 42 ]
+}
+
+python() {
+	local out
+	out=$(in_tree python3 -c '
+import sys, platform, json, subprocess, threading, hashlib, zlib, decimal, multiprocessing as mp
+def square(x): return x * x
+assert platform.machine() == "aarch64", platform.machine()
+assert json.loads(json.dumps({"a": [1, 2.5, None]})) == {"a": [1, 2.5, None]}
+assert hashlib.sha256(b"x" * 1000).hexdigest().startswith("44f8354494a5ba03")
+assert zlib.decompress(zlib.compress(b"abc" * 9999)) == b"abc" * 9999
+assert subprocess.run(["sh", "-c", "echo $((6*7)); exit 3"], capture_output=True).stdout == b"42\n"
+assert str(decimal.Decimal(2).sqrt())[:8] == "1.414213"
+l = []; ts = [threading.Thread(target=l.append, args=(i,)) for i in range(20)]
+[t.start() for t in ts]; [t.join() for t in ts]; assert sorted(l) == list(range(20))
+with mp.Pool(2) as p: assert p.map(square, range(50)) == [i * i for i in range(50)]
+try: 1 // 0
+except ZeroDivisionError: print("python", sum(i ** 3 % 7 for i in range(100000)), 2 ** 200 % 1000007)
+') || { echo "$out"; return 1; }
+	echo "$out"
+	[ "$out" = "$(python3 -c 'print("python", sum(i ** 3 % 7 for i in range(100000)), 2 ** 200 % 1000007)')" ]
+}
+
+git_() {
+	in_tree sh -e -c '
+cd /root; rm -rf repo copy; git init -q repo; cd repo
+git config user.email e2e@example.org; git config user.name e2e
+for i in 1 2 3 4 5; do seq $i 1000 > file$i; git add .; git commit -qm "commit $i"; done
+git gc -q; git fsck --strict; cd ..; git clone -q repo copy; cd copy
+test "$(git log --oneline | wc -l)" = 5; git diff --stat HEAD~2 | tail -1; cmp file3 ../repo/file3'
+}
+
+perl_() {
+	[ "$(in_tree perl -MList::Util=sum -MPOSIX -e 'my %h; $h{$_ % 17} += $_ for 1..20000; print join(",", map { $h{$_} } sort { $a <=> $b } keys %h) , " ", POSIX::floor(3.7), " ", "abc" =~ /(b.)/ ? $1 : "", "\n"' | md5sum)" = \
+	  "$(perl -MList::Util=sum -MPOSIX -e 'my %h; $h{$_ % 17} += $_ for 1..20000; print join(",", map { $h{$_} } sort { $a <=> $b } keys %h) , " ", POSIX::floor(3.7), " ", "abc" =~ /(b.)/ ? $1 : "", "\n"' | md5sum)" ]
+}
+
+shell() {
+	in_tree sh -e -c '
+test "$(uname -m)" = aarch64; test "$(dpkg --print-architecture)" = arm64
+for i in $(seq 100); do /bin/true; done
+seq 100000 | sort -rn | head -3 | tr "\n" " " | grep -q "^100000 99999 99998 $"
+tar cf - /etc | tar tf - | wc -l; find /usr -type f | xargs -n 50 md5sum | sort | md5sum
+dpkg --verify; dpkg -l | grep -c ^ii'
+}
+
+user() { in_tree su -s /bin/sh -c 'id -un; touch /tmp/e2e-of-nobody; ! touch /root/x 2>/dev/null' nobody; }
+
+# A daemon of our own, with nothing of the machine's: its socket, state and images lie in the work folder.
+docker_start() {
+	for m in $(mount -t cgroup2 | awk '{print $3}'); do :; done
+	dockerd --host "unix://$work/docker.sock" --data-root "$work/docker" --exec-root "$work/docker-exec" --pidfile "$work/docker.pid" \
+		--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs >"$work/docker.log" 2>&1 9>&- &
+	daemon=$!
+	for _ in $(seq 150); do
+		docker -H "unix://$work/docker.sock" version >/dev/null 2>&1 && return 0
+		kill -0 $daemon 2>/dev/null || break
+		sleep 0.2
+	done
+	tail -n 20 "$work/docker.log"
+	return 1
+}
+in_docker() { docker -H "unix://$work/docker.sock" "$@"; }
+docker_import() {
+	tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - . | in_docker import --platform linux/arm64 - anyarch-e2e
+}
+docker_run() {
+	local run="run --rm --network none --platform linux/arm64"
+	[ "$(in_docker $run anyarch-e2e uname -m)" = aarch64 ] || return 1
+	[ "$(in_docker $run -e A=b -w /tmp -u nobody anyarch-e2e sh -c 'echo $A $(pwd) $(id -un)')" = "b /tmp nobody" ] || return 1
+	in_docker $run anyarch-e2e sh -c 'exit 37'
+	[ $? = 37 ] || return 1
+	[ "$(echo 'print(6*7)' | in_docker $run -i anyarch-e2e python3)" = 42 ]
+}
+docker_build() {
+	mkdir -p "$work/build"
+	printf 'FROM anyarch-e2e\nRUN echo "int main(void){return 7;}" > /a.c && gcc -o /a /a.c\nRUN ["/usr/bin/python3", "-c", "open(\\"/made\\", \\"w\\").write(\\"x\\")"]\nCMD ["/a"]\n' >"$work/build/Dockerfile"
+	DOCKER_BUILDKIT=0 in_docker build --network none --platform linux/arm64 -t anyarch-e2e-built "$work/build" || return 1
+	in_docker run --rm --network none --platform linux/arm64 anyarch-e2e-built
+	[ $? = 7 ]
+}
+
+echo "end to end with $emulator, $suite from the configured mirror"
+must register register
+[ -e "$tree/debootstrap/debootstrap" ] || must "debootstrap first stage" first_stage
+must "debootstrap second stage" chroot "$tree" /debootstrap/debootstrap --second-stage
+must "mounts" prepare
+step "shell" shell
+step "another user" user
+if [ $packages = yes ]; then
+	must "apt-get update" in_tree apt-get update
+	must "apt-get install" in_tree apt-get install -y gcc libc6-dev python3 git perl
+	step "compile and run C" compile
+	step "python3" python
+	step "git" git_
+	step "perl" perl_
+fi
+if [ $docker = yes ]; then
+	if command -v dockerd >/dev/null; then
+		if step "dockerd" docker_start; then
+			step "docker import" docker_import && step "docker run" docker_run && step "docker build" docker_build
+		fi
+	else
+		echo "test docker ... FAILED (no dockerd: package docker.io)"
+		failed=$((failed + 1))
+	fi
+fi
