@@ -176,7 +176,7 @@ impl Thread {
         let thread = unsafe {
             let base = syscall!(
                 __NR_mmap,
-                0,
+                anyarch_sys::heap::place(THREAD_MAPPING as u64),
                 THREAD_MAPPING,
                 PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,

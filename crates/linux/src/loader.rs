@@ -117,6 +117,8 @@ pub enum Why {
     NotExecutable,
     /// A segment could not be mapped.
     Map(u64, Errno),
+    /// No memory for the code cache.
+    Engine(Errno),
     /// No memory for the stack.
     Stack(Errno),
 }
@@ -135,6 +137,7 @@ impl core::fmt::Display for Why {
             Why::Read(e) => write!(f, "cannot be read: {}", errno::text(*e)),
             Why::NotExecutable => f.write_str("permission denied: not an executable file"),
             Why::Map(addr, e) => write!(f, "cannot be mapped at {addr:#x}: {}", errno::text(*e)),
+            Why::Engine(e) => write!(f, "no memory for translated code: {}", errno::text(*e)),
             Why::Stack(e) => write!(f, "no memory for the stack: {}", errno::text(*e)),
         }
     }
@@ -150,7 +153,7 @@ impl Why {
     pub fn errno(&self) -> Errno {
         match *self {
             Why::Bad(_) => Errno::ENOEXEC,
-            Why::NoLoader(e) | Why::Read(e) | Why::Map(_, e) | Why::Stack(e) => e,
+            Why::NoLoader(e) | Why::Read(e) | Why::Map(_, e) | Why::Engine(e) | Why::Stack(e) => e,
             Why::NotExecutable => Errno::EACCES,
         }
     }
@@ -304,6 +307,17 @@ fn load_interp(program_fd: i32, at: (u64, u64), machine: u16) -> Result<(u64, u6
     loaded.map_err(|why| fail(&name, why))
 }
 
+/// Sets the code cache up in its place; with less room where the address space is limited (RLIMIT_AS, strict overcommit).
+fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
+    let mut size = layout::CODE_CACHE_SIZE;
+    loop {
+        match anyarch_engine::run::init(abi.guest(), layout::code_cache_base(), size) {
+            Err(Errno::ENOMEM) if size > 8 << 20 => size /= 4,
+            result => return result,
+        }
+    }
+}
+
 /// Maps the program and builds its stack.
 ///
 /// # Errors
@@ -313,6 +327,8 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
     let Headers { header, plan } = read_headers(req.fd, true).map_err(fail)?;
     let abi = (req.abi_of)(header.machine).ok_or_else(|| fail(Why::Bad(Bad::Machine(header.machine))))?;
     layout::init(req.random);
+    // Before anything executable is mapped, which the engine is told.
+    start_engine(abi).map_err(|e| fail(Why::Engine(e)))?;
 
     let bias = if header.fixed {
         0

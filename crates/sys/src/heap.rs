@@ -10,13 +10,16 @@ use crate::{Mutex, MutexGuard};
 use crate::{args6, raw_syscall};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// First address of the arena; the entry point maps the first [`FIRST`] bytes together with the emulator's stack.
 pub const ARENA: u64 = 0x7000_1000_0000;
 /// Bytes mapped by the entry point: less than a huge page, so that the first touch does not clear 2 MiB.
 pub const FIRST: u64 = 1 << 20;
 /// The arena's end.
-const ARENA_END: u64 = 0x7080_0000_0000;
+const ARENA_END: u64 = 0x7040_0000_0000;
+/// Other mappings of the emulator go from the arena's end up to here.
+const PLACES_END: u64 = 0x7080_0000_0000;
 /// The arena grows by at least this much.
 const STEP: u64 = 4 << 20;
 /// Free blocks of at least this size give their pages back.
@@ -170,6 +173,14 @@ unsafe impl GlobalAlloc for Heap {
             to
         }
     }
+}
+
+/// An address to propose to mmap (without MAP_FIXED) for a mapping of the emulator's own, so that it lies in the emulator's range, which the guest does
+/// not see. After a quarter of a TiB it begins again; the kernel then chooses where a place is still taken.
+pub fn place(size: u64) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let size = size.next_multiple_of(4096) + 4096;
+    ARENA_END + NEXT.fetch_add(size, Ordering::Relaxed) % (PLACES_END - ARENA_END) / 4096 * 4096
 }
 
 /// The heap of the executable, if it uses this allocator: what [`lock_for_fork`] locks.
