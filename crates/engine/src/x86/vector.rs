@@ -2,7 +2,7 @@
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*, v, vw};
 use super::helpers::{self, pack_convert, pack_vec};
-use super::vec::{Emit, lower, table};
+use super::vec::{Emit, has_struct, load_struct, lower, store_struct, table};
 use super::{HostFlags, Translator};
 use crate::fp::FOp;
 use crate::ops::*;
@@ -180,6 +180,14 @@ pub(super) fn vtbl(t: &mut T<'_>, keep: bool, d: V, first: V, n: u8, idx: V, byt
 }
 
 pub(super) fn struct_access(t: &mut T<'_>, is_store: bool, n: u8, es: u8, bytes: u8, first: V, addr: R) {
+    if has_struct(&emit(t), n) {
+        let base = t.get(true, addr, RCX);
+        return if is_store {
+            store_struct(&mut emit(t), n, es, bytes, first, base)
+        } else {
+            load_struct(&mut emit(t), n, es, bytes, first, base)
+        };
+    }
     let args = VArgs { d: first, a: first, b: first, c: first, es, bytes, imm: addr.0 as u32 };
     let f: Helper = if is_store { helpers::vstore_struct } else { helpers::vload_struct };
     t.inline_helper(f, pack_vec(n as u16, &args));
