@@ -280,6 +280,8 @@ impl<'a> Translator<'a> {
         self.pc = self.next_pc;
         let first = self.pc == self.start_pc;
         if !first && (self.pc & 4095 == 0 || self.marks.len() >= MAX_INSNS || self.a.room() < UNIT_ROOM / 2) {
+            // An entry made here would be this very jump.
+            self.entries.pop_if(|e| e.0 == self.pc);
             self.exit_to(self.pc);
             self.ended = true;
             return false;
