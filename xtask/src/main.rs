@@ -1,6 +1,9 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
+mod bench;
+
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
@@ -8,6 +11,10 @@ usage: cargo xtask COMMAND
 
   fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--through interp|translator|both] [--list]
                  instructions on random operands against QEMU
+  bench [--quick] [--list] [--emulator PATH] [--json FILE] [NAME...]
+                 native, QEMU and anyarch side by side
+  e2e [--suite NAME] [--keep DIR] [--only-base] [--no-docker] [--emulator PATH]
+                 makes and uses an arm64 Debian through binfmt_misc and docker (needs root)
 ";
 
 fn main() -> ExitCode {
@@ -19,6 +26,9 @@ fn main() -> ExitCode {
             &["run", "--quiet", "-p", "anyarch-oracle", "--bin", "fuzz", "--profile", "fast", "--"],
             &rest,
         ),
+        Some("bench") => bench::main(&rest),
+        Some("bench-worker") => bench::worker(&rest),
+        Some("e2e") => e2e(rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -30,13 +40,87 @@ fn main() -> ExitCode {
     }
 }
 
+/// The workspace's folder.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// Where downloads stay.
+fn cache_dir() -> Result<PathBuf, String> {
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(dir) if !dir.is_empty() => PathBuf::from(dir),
+        _ => PathBuf::from(std::env::var_os("HOME").ok_or("neither XDG_CACHE_HOME nor HOME is set")?)
+            .join(".cache"),
+    };
+    let dir = base.join("anyarch");
+    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    Ok(dir)
+}
+
+/// The Debian mirror that this machine's apt uses.
+fn mirror() -> Result<String, String> {
+    let output = Command::new("apt-get")
+        .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+        .output()
+        .map_err(|e| format!("apt-get: {e}"))?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|l| {
+            let mut words = l.split(' ');
+            let (uri, release, component) = (words.next()?, words.next()?, words.next()?);
+            let debian = uri.trim_end_matches('/').ends_with("debian");
+            (component == "main" && !release.contains('-') && debian).then(|| uri.to_owned())
+        })
+        .next()
+        .ok_or_else(|| "apt is configured with no Debian mirror".into())
+}
+
+/// Builds the emulator; where it is.
+fn build_emulator(profile: &str) -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(&cargo)
+        .args(["build", "--quiet", "-p", "anyarch-emu", "--profile", profile])
+        .current_dir(workspace())
+        .status()
+        .map_err(|e| format!("cargo: {e}"))?;
+    if !status.success() {
+        return Err("the emulator does not build".into());
+    }
+    // This executable lies in target/PROFILE.
+    let me = std::env::current_exe().map_err(|e| e.to_string())?;
+    let target = me.ancestors().nth(2).ok_or("xtask lies in target/PROFILE")?;
+    Ok(target.join(profile).join("anyarch-emu"))
+}
+
+fn e2e(mut rest: Vec<OsString>) -> ExitCode {
+    let emulator = match rest.iter().position(|a| a == "--emulator") {
+        Some(i) if i + 1 < rest.len() => {
+            let path = PathBuf::from(rest.remove(i + 1));
+            rest.remove(i);
+            Ok(path)
+        }
+        _ => build_emulator("release"),
+    };
+    match emulator {
+        Ok(emulator) => status(Command::new(workspace().join("tests/e2e/run.sh")).arg(emulator).args(rest)),
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs cargo; its exit status.
 fn cargo(args: &[&str], rest: &[OsString]) -> ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    match Command::new(cargo).args(args).args(rest).status() {
+    status(Command::new(cargo).args(args).args(rest))
+}
+
+fn status(command: &mut Command) -> ExitCode {
+    match command.status() {
         Ok(status) => ExitCode::from(status.code().unwrap_or(1) as u8),
         Err(e) => {
-            eprintln!("xtask: cargo: {e}");
+            eprintln!("xtask: {:?}: {e}", command.get_program());
             ExitCode::FAILURE
         }
     }

@@ -1,0 +1,557 @@
+//! `cargo xtask bench`: the same work natively, under QEMU and under ours.
+//!
+//! Each engine has a worker: this executable again, in a user and mount namespace of its own with its own binfmt_misc instance (Linux 6.7 and later),
+//! inside a root file system made of Debian packages (arm64, or amd64 for native). So programs start as they do in a container: the kernel
+//! finds the interpreter. The parent asks the workers in turn, so that the machine's moods spread evenly, and takes medians.
+//!
+//! Everything downloaded stays in the user's cache folder: the packages, QEMU of Debian sid.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+type Result<T> = std::result::Result<T, String>;
+
+/// What runs in the trees.
+const PACKAGES: &[&str] =
+    &["bash", "coreutils", "dash", "python3", "gcc", "libc6-dev", "xz-utils", "git", "perl-base", "libpam0g"];
+
+/// One measurement.
+struct Work {
+    name: String,
+    /// The figure for "times faster than QEMU", if it has one.
+    target: Option<f64>,
+    argv: Vec<String>,
+    /// Runs of each engine (a third with `--quick`, at least one).
+    runs: usize,
+}
+
+fn works() -> Vec<Work> {
+    let w = |name: &str, target: f64, runs: usize, argv: &[&str]| Work {
+        name: name.into(),
+        target: (target > 0.0).then_some(target),
+        argv: argv.iter().map(|s| s.to_string()).collect(),
+        runs,
+    };
+    let mut all = vec![
+        w("true", 4.0, 41, &["/bin/true"]),
+        w("bash", 4.0, 31, &["/bin/bash", "-c", ":"]),
+        w("python-start", 4.0, 15, &["/usr/bin/python3", "-c", "pass"]),
+        w("cc1-tiny", 4.0, 11, &["/cc1", "-quiet", "-O0", "/two.c", "-o", "/dev/null"]),
+        w("shell-loop", 0.0, 5, &["/bin/bash", "-c", "for ((i = 0; i < 300; i++)); do /bin/true; done"]),
+    ];
+    for (name, target) in [
+        ("integer", 2.0),
+        ("calls", 2.0),
+        ("indirect", 0.0),
+        ("fp", 4.0),
+        ("simdfp", 15.0),
+        ("simdint", 0.0),
+        ("memory", 0.0),
+        ("strings", 4.0),
+        ("aes", 4.0),
+        ("pmull", 0.0),
+        ("crc", 0.0),
+        ("sha", 4.0),
+        ("atomics", 0.0),
+        ("mutex", 8.0),
+        ("threads", 5.0),
+        ("forks", 0.0),
+        ("getppid", 0.0),
+        ("clock", 0.0),
+        ("readwrite", 0.0),
+        ("jit", 0.0),
+    ] {
+        all.push(w(name, target, 5, &["/work", name]));
+    }
+    for name in ["recursion", "dicts", "floats", "jsons", "zlibs", "hashlibs"] {
+        let target = if name == "zlibs" || name == "hashlibs" { 0.0 } else { 3.5 };
+        all.push(w(&format!("py-{name}"), target, 5, &["/usr/bin/python3", "/interp.py", name]));
+    }
+    all.push(w("gcc-O2", 0.0, 3, &["/usr/bin/gcc", "-O2", "-c", "/zlib/deflate.c", "-o", "/tmp/deflate.o"]));
+    all.push(w("xz", 0.0, 3, &["/usr/bin/xz", "-6", "-k", "-c", "/input"]));
+    all
+}
+
+/// Runs the command.
+pub(crate) fn main(args: &[OsString]) -> ExitCode {
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("bench: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[OsString]) -> Result<()> {
+    let (mut quick, mut names, mut emulator, mut json) =
+        (false, Vec::new(), None, PathBuf::from("target/bench.json"));
+    let mut args = args.iter().map(|a| a.to_string_lossy().into_owned());
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" => quick = true,
+            "--emulator" => emulator = args.next().map(PathBuf::from),
+            "--json" => json = args.next().ok_or("--json needs a file")?.into(),
+            "--list" => {
+                works().iter().for_each(|w| println!("{}", w.name));
+                return Ok(());
+            }
+            _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
+            _ => names.push(arg),
+        }
+    }
+    let works: Vec<Work> = works()
+        .into_iter()
+        .filter(|w| names.is_empty() || names.iter().any(|n| w.name.starts_with(n.as_str())))
+        .collect();
+    if works.is_empty() {
+        return Err("no workload of that name; see --list".into());
+    }
+    let emulator = match emulator {
+        Some(e) => e,
+        None => crate::build_emulator("release")?,
+    };
+    let cache = crate::cache_dir()?.join("bench");
+    let (qemu, version) = qemu(&cache)?;
+    let host = tree(&cache, "amd64")?;
+    let guest = tree(&cache, "arm64")?;
+    programs(&cache, &host, &guest)?;
+    let mut engines = [
+        Worker::start("native", &host, None)?,
+        Worker::start("qemu", &guest, Some(&qemu))?,
+        Worker::start("anyarch", &guest, Some(&emulator))?,
+    ];
+    println!(
+        "QEMU {version}; medians; ratios to native, and how many times faster than QEMU (target in brackets)\n"
+    );
+    println!(
+        "{:<14} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}",
+        "", "native ms", "QEMU ms", "anyarch ms", "QEMU/nat", "ours/nat", "QEMU/ours"
+    );
+    let mut rows = Vec::new();
+    for work in &works {
+        let runs = if quick { (work.runs / 3).max(1) } else { work.runs };
+        let mut times: [Vec<f64>; 3] = Default::default();
+        let mut results: [Option<String>; 3] = Default::default();
+        // One run of each that does not count warms the page cache.
+        for round in 0..=runs {
+            for (i, engine) in engines.iter_mut().enumerate() {
+                if round > 0 && results[i].as_deref().is_some_and(|r| r.starts_with("failed")) {
+                    continue;
+                }
+                let (ms, result) = engine.ask(&work.argv)?;
+                if round > 0 {
+                    times[i].push(ms);
+                } else if ms > 1000.0 * 60.0 {
+                    times[i].push(ms);
+                }
+                results[i] = Some(result);
+            }
+        }
+        let medians = times.map(median);
+        let same = results[0] == results[1] && results[1] == results[2];
+        let [native, qemu, ours] = medians;
+        let ratio = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) if b > 0.0 => format!("{:.2}", a / b),
+            _ => "-".into(),
+        };
+        let ms = |m: Option<f64>| m.map_or("-".into(), |m| format!("{m:.2}"));
+        let target = work.target.map_or(String::new(), |t| format!(" [{t}]"));
+        let gain = ratio(qemu, ours);
+        let note = if same { String::new() } else { format!("  results differ: {results:?}") };
+        println!(
+            "{:<14} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}{target}{note}",
+            work.name,
+            ms(native),
+            ms(qemu),
+            ms(ours),
+            ratio(qemu, native),
+            ratio(ours, native),
+            gain
+        );
+        let number = |m: Option<f64>| m.map_or("null".into(), |m| format!("{m:.4}"));
+        rows.push(format!(
+            "{{\"name\": \"{}\", \"native_ms\": {}, \"qemu_ms\": {}, \"anyarch_ms\": {}, \"runs\": {runs}, \"target\": {}, \"same_result\": {same}}}",
+            work.name,
+            number(native),
+            number(qemu),
+            number(ours),
+            number(work.target)
+        ));
+    }
+    if names.is_empty() {
+        println!();
+        let mut private = [None; 3];
+        for (i, engine) in engines.iter_mut().enumerate() {
+            private[i] = engine.private_memory(&["/bin/sleep", "5"]).ok();
+            let kb = private[i].map_or("-".into(), |k: u64| k.to_string());
+            println!("private memory of a waiting sleep, {}: {kb} kB", engine.name);
+        }
+        let size = fs::metadata(&emulator).map_or(0, |m| m.len());
+        println!("size of {}: {size} bytes", emulator.display());
+        let kb = |k: Option<u64>| k.map_or("null".into(), |k| k.to_string());
+        rows.push(format!(
+            "{{\"name\": \"private-kb\", \"native\": {}, \"qemu\": {}, \"anyarch\": {}, \"emulator_bytes\": {size}}}",
+            kb(private[0]),
+            kb(private[1]),
+            kb(private[2])
+        ));
+    }
+    if let Some(parent) = json.parent() {
+        let _ = fs::create_dir_all(parent);
+    }
+    fs::write(&json, format!("{{\"qemu\": \"{version}\", \"results\": [\n  {}\n]}}\n", rows.join(",\n  ")))
+        .map_err(|e| format!("{}: {e}", json.display()))?;
+    println!("\nwritten to {}", json.display());
+    Ok(())
+}
+
+fn median(mut times: Vec<f64>) -> Option<f64> {
+    times.sort_by(f64::total_cmp);
+    (!times.is_empty()).then(|| times[times.len() / 2])
+}
+
+// The workers.
+
+struct Worker {
+    name: &'static str,
+    child: Child,
+    ask: ChildStdin,
+    answer: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(name: &'static str, tree: &Path, emulator: Option<&Path>) -> Result<Worker> {
+        let me = std::env::current_exe().map_err(|e| e.to_string())?;
+        let mut child = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "--propagation", "private"])
+            .arg(me)
+            .arg("bench-worker")
+            .arg(tree)
+            .args(emulator)
+            .env_clear()
+            .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C"), ("HOME", "/root")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("unshare: {e}"))?;
+        let ask = child.stdin.take().ok_or("no pipe")?;
+        let mut answer = BufReader::new(child.stdout.take().ok_or("no pipe")?);
+        let mut line = String::new();
+        answer.read_line(&mut line).map_err(|e| e.to_string())?;
+        if line.trim() != "ready" {
+            return Err(format!(
+                "the worker for {name} does not start (user namespaces with binfmt_misc, Linux 6.7): {line}"
+            ));
+        }
+        Ok(Worker { name, child, ask, answer })
+    }
+
+    fn exchange(&mut self, request: &str) -> Result<String> {
+        let mut line = String::new();
+        writeln!(self.ask, "{request}")
+            .and_then(|()| self.answer.read_line(&mut line))
+            .map_err(|e| format!("{}: {e}", self.name))?;
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Milliseconds, and a digest of how it ended and what it printed.
+    fn ask(&mut self, argv: &[String]) -> Result<(f64, String)> {
+        let line = self.exchange(&format!("run\t{}", argv.join("\t")))?;
+        let (ns, result) = line.split_once(' ').ok_or("the worker has ended")?;
+        Ok((ns.parse::<f64>().map_err(|e| e.to_string())? / 1e6, result.to_owned()))
+    }
+
+    fn private_memory(&mut self, argv: &[&str]) -> Result<u64> {
+        self.exchange(&format!("memory\t{}", argv.join("\t")))?.parse().map_err(|_| "no figure".into())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The worker's side.
+pub(crate) fn worker(args: &[OsString]) -> ExitCode {
+    if let Err(e) = enter(args) {
+        println!("{e}");
+        return ExitCode::FAILURE;
+    }
+    println!("ready");
+    for line in std::io::stdin().lines() {
+        let Ok(line) = line else { break };
+        let mut words = line.split('\t');
+        match words.next() {
+            Some("run") => println!("{}", timed(words.collect())),
+            Some("memory") => println!("{}", private(words.collect())),
+            _ => break,
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn enter(args: &[OsString]) -> Result<()> {
+    let tree = Path::new(args.first().ok_or("no tree")?);
+    let mount = |args: &[&str], at: &Path| match Command::new("mount").args(args).arg(at).output() {
+        Ok(o) if o.status.success() => Ok(()),
+        Ok(o) => Err(String::from_utf8_lossy(&o.stderr).into_owned()),
+        Err(e) => Err(e.to_string()),
+    };
+    mount(&["--rbind", "/dev"], &tree.join("dev"))?;
+    mount(&["--rbind", "/proc"], &tree.join("proc"))?;
+    mount(&["-t", "tmpfs", "tmpfs"], &tree.join("tmp"))?;
+    if let Some(emulator) = args.get(1) {
+        let binfmt = Path::new("/proc/sys/fs/binfmt_misc");
+        mount(&["-t", "binfmt_misc", "binfmt_misc"], binfmt)?;
+        let mut line = String::from(":bench:M::");
+        for b in [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0xb7, 0] {
+            let _ = write!(line, "\\x{b:02x}");
+        }
+        line.push(':');
+        for b in [
+            255, 255, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0xfe, 255, 255, 255,
+        ] {
+            let _ = write!(line, "\\x{b:02x}");
+        }
+        let _ = write!(line, ":{}:PF", emulator.to_string_lossy());
+        fs::write(binfmt.join("register"), line).map_err(|e| format!("register: {e}"))?;
+    }
+    std::os::unix::fs::chroot(tree).map_err(|e| format!("chroot: {e}"))?;
+    std::env::set_current_dir("/tmp").map_err(|e| e.to_string())
+}
+
+fn timed(argv: Vec<&str>) -> String {
+    let start = Instant::now();
+    let output = Command::new(argv[0]).args(&argv[1..]).stdin(Stdio::null()).output();
+    let ns = start.elapsed().as_nanos();
+    match output {
+        Ok(o) if o.status.success() => {
+            let hash = o
+                .stdout
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ *b as u64).wrapping_mul(0x100_0000_01b3));
+            format!("{ns} {hash:016x}")
+        }
+        Ok(o) => {
+            let error = String::from_utf8_lossy(&o.stderr).lines().last().unwrap_or_default().to_owned();
+            format!("{ns} failed: {} {error}", o.status)
+        }
+        Err(e) => format!("{ns} failed: {e}"),
+    }
+}
+
+/// Kilobytes that belong to a process alone, after half a second.
+fn private(argv: Vec<&str>) -> String {
+    let Ok(mut child) = Command::new(argv[0]).args(&argv[1..]).stdin(Stdio::null()).spawn() else {
+        return "-".into();
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).unwrap_or_default();
+    let _ = child.kill();
+    let _ = child.wait();
+    let kb: u64 = text
+        .lines()
+        .filter(|l| l.starts_with("Private_"))
+        .filter_map(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .sum();
+    if text.is_empty() { "-".into() } else { kb.to_string() }
+}
+
+// What the workers need.
+
+/// An apt of our own, for another suite or architecture than the machine's.
+struct Apt {
+    dir: PathBuf,
+    arch: String,
+}
+
+impl Apt {
+    fn new(dir: PathBuf, arch: &str, suite: &str, types: &str) -> Result<Apt> {
+        for d in ["lists/partial", "archives/partial", "etc"] {
+            fs::create_dir_all(dir.join(d)).map_err(|e| e.to_string())?;
+        }
+        let mirror = crate::mirror()?;
+        let mut list = String::new();
+        for t in types.split(' ') {
+            let _ = writeln!(list, "{t} {mirror} {suite} main");
+        }
+        fs::write(dir.join("etc/sources.list"), list).map_err(|e| e.to_string())?;
+        fs::write(dir.join("status"), "").map_err(|e| e.to_string())?;
+        Ok(Apt { dir, arch: arch.into() })
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut c = Command::new("apt-get");
+        let d = self.dir.display();
+        for option in [
+            format!("Dir::Etc::sourcelist={d}/etc/sources.list"),
+            "Dir::Etc::sourceparts=/dev/null".into(),
+            format!("Dir::State::lists={d}/lists"),
+            format!("Dir::State::status={d}/status"),
+            format!("Dir::Cache={d}"),
+            format!("Dir::Cache::archives={d}/archives"),
+            format!("APT::Architecture={}", self.arch),
+            format!("APT::Architectures={}", self.arch),
+            "APT::Install-Recommends=0".into(),
+            "APT::Sandbox::User=root".into(),
+            "Acquire::Languages=none".into(),
+        ] {
+            c.arg("-o").arg(option);
+        }
+        c.args(args).current_dir(&self.dir);
+        c
+    }
+
+    fn run(&self, args: &[&str]) -> Result<()> {
+        let o = self.command(args).output().map_err(|e| format!("apt-get: {e}"))?;
+        if o.status.success() {
+            Ok(())
+        } else {
+            Err(format!("apt-get {args:?}: {}", String::from_utf8_lossy(&o.stderr)))
+        }
+    }
+
+    fn files(&self, folder: &str, end: &str) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = fs::read_dir(self.dir.join(folder))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path())
+            .filter(|p| p.to_string_lossy().ends_with(end))
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+/// QEMU of Debian sid, else the one installed here.
+fn qemu(cache: &Path) -> Result<(PathBuf, String)> {
+    let dir = cache.join("qemu");
+    let exe = dir.join("root/usr/bin/qemu-aarch64");
+    if !exe.exists() {
+        eprintln!("fetching QEMU from Debian sid");
+        let fetched = Apt::new(dir.clone(), "amd64", "sid", "deb").and_then(|apt| {
+            apt.run(&["update"])?;
+            apt.run(&["download", "qemu-user"])?;
+            let deb = apt.files("", ".deb").pop().ok_or("no package")?;
+            fs::create_dir_all(dir.join("root")).map_err(|e| e.to_string())?;
+            command(Command::new("dpkg").arg("-x").arg(deb).arg(dir.join("root")))
+        });
+        if let Err(e) = fetched {
+            eprintln!("{e}\nfalling back to the installed qemu-aarch64-static");
+        }
+    }
+    for candidate in [exe, "/usr/bin/qemu-aarch64-static".into()] {
+        if let Ok(o) = Command::new(&candidate).arg("--version").output() {
+            let text = String::from_utf8_lossy(&o.stdout);
+            if let Some(version) = text.split_whitespace().nth(2) {
+                return Ok((candidate, version.to_owned()));
+            }
+        }
+    }
+    Err("no QEMU".into())
+}
+
+/// A root file system of unpacked packages. Nothing in it was configured, and nothing needs to be.
+fn tree(cache: &Path, arch: &str) -> Result<PathBuf> {
+    let dir = cache.join(arch);
+    let root = dir.join("root");
+    if dir.join("complete").exists() {
+        return Ok(root);
+    }
+    eprintln!("fetching the {arch} programs");
+    let apt = Apt::new(dir.clone(), arch, "bookworm", "deb deb-src")?;
+    apt.run(&["update"])?;
+    let mut args = vec!["install", "-y", "--download-only"];
+    args.extend(PACKAGES);
+    apt.run(&args)?;
+    let _ = fs::remove_dir_all(&root);
+    for d in ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "dev", "proc", "tmp", "root", "etc"] {
+        fs::create_dir_all(root.join(d)).map_err(|e| e.to_string())?;
+    }
+    for d in ["bin", "sbin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(format!("usr/{d}"), root.join(d)).map_err(|e| e.to_string())?;
+    }
+    for deb in apt.files("archives", ".deb") {
+        // dpkg -x would replace the links to the merged folders by folders.
+        let pipe = format!(
+            "dpkg-deb --fsys-tarfile '{}' | tar -C '{}' --keep-directory-symlink -xf -",
+            deb.display(),
+            root.display()
+        );
+        command(Command::new("sh").args(["-c", &pipe]))?;
+    }
+    let zlib = dir.join("source");
+    fs::create_dir_all(&zlib).map_err(|e| e.to_string())?;
+    apt.run(&["source", "--download-only", "zlib"])?;
+    let tar = apt.files("", ".orig.tar.gz").pop().ok_or("no source of zlib")?;
+    fs::create_dir_all(root.join("zlib")).map_err(|e| e.to_string())?;
+    command(
+        Command::new("tar").arg("-C").arg(root.join("zlib")).args(["--strip-components=1", "-xf"]).arg(tar),
+    )?;
+    fs::write(dir.join("complete"), "").map_err(|e| e.to_string())?;
+    Ok(root)
+}
+
+/// Builds the C workloads, and puts them and the inputs into both trees.
+fn programs(cache: &Path, host: &Path, guest: &Path) -> Result<()> {
+    let bench = crate::workspace().join("bench");
+    let sha = fs::read_to_string("/proc/cpuinfo").unwrap_or_default().contains(" sha_ni");
+    for (tree, compiler, extra) in
+        [(host, "gcc", sha.then_some("-DHOST_SHA")), (guest, "aarch64-linux-gnu-gcc", None)]
+    {
+        command(
+            Command::new(compiler)
+                .args(["-O2", "-ffp-contract=off", "-fno-builtin-strlen", "-pthread", "-static"])
+                .args(extra)
+                .arg("-o")
+                .arg(tree.join("work"))
+                .arg(bench.join("work.c"))
+                .arg("-lm"),
+        )?;
+        fs::copy(bench.join("interp.py"), tree.join("interp.py")).map_err(|e| e.to_string())?;
+        fs::write(tree.join("two.c"), "int f(int x) { return x * 2; }\nint main(void) { return f(21); }\n")
+            .map_err(|e| e.to_string())?;
+        let cc1 = find(&tree.join("usr/lib/gcc"), "cc1").ok_or("no cc1")?;
+        let link = tree.join("cc1");
+        let _ = fs::remove_file(&link);
+        let target = Path::new("/").join(cc1.strip_prefix(tree).map_err(|e| e.to_string())?);
+        std::os::unix::fs::symlink(target, link).map_err(|e| e.to_string())?;
+    }
+    // The same bytes for both.
+    let mut input = fs::read(guest.join("usr/bin/python3.11")).map_err(|e| format!("python3.11: {e}"))?;
+    input.truncate(2 << 20);
+    for tree in [host, guest] {
+        fs::write(tree.join("input"), &input).map_err(|e| e.to_string())?;
+    }
+    // The namespace's root is this user: the folders must be reachable.
+    fs::set_permissions(cache, fs::Permissions::from_mode(0o755)).map_err(|e| e.to_string())
+}
+
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    for entry in fs::read_dir(dir).ok()?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, name) {
+                return Some(found);
+            }
+        } else if path.file_name().is_some_and(|n| n == name) {
+            return Some(path);
+        }
+    }
+    None
+}
+
+fn command(c: &mut Command) -> Result<()> {
+    let o = c.output().map_err(|e| format!("{:?}: {e}", c.get_program()))?;
+    if o.status.success() { Ok(()) } else { Err(format!("{c:?}: {}", String::from_utf8_lossy(&o.stderr))) }
+}
