@@ -2,7 +2,7 @@
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*, v, vw};
 use super::helpers::{self, pack_convert, pack_vec};
-use super::vec::{Emit, has_struct, load_struct, lower, store_struct, table};
+use super::vec::{Emit, has_struct, load_struct, lower, lower_saturating, store_struct, table};
 use super::{HostFlags, Translator};
 use crate::fp::FOp;
 use crate::ops::*;
@@ -47,6 +47,10 @@ fn emit<'b>(t: &'b mut T<'_>) -> Emit<'b> {
 
 pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
     if lower(&mut emit(t), op, &args) {
+        return;
+    }
+    t.clobber_flags();
+    if lower_saturating(&mut emit(t), op, &args) {
         return;
     }
     t.inline_helper(helpers::vec, pack_vec(op as u16, &args));
