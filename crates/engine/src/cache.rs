@@ -135,6 +135,8 @@ pub struct Cache {
     exec: Vec<(u64, u64)>,
     verified_page: u64,
     threads: Vec<*mut Thread>,
+    /// Threads that have ended, for reuse. They stay registered, so that their lookup tables stay right.
+    idle: Vec<*mut Thread>,
     /// Counters.
     pub stats: Stats,
     /// Whether to measure time.
@@ -232,6 +234,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         exec: Vec::new(),
         verified_page: u64::MAX,
         threads: Vec::new(),
+        idle: Vec::new(),
         stats: Stats::default(),
         timing: false,
     }));
@@ -612,9 +615,25 @@ impl Cache {
         self.threads.retain(|&t| t != thread);
     }
 
+    /// Keeps a thread that has ended for reuse, unless there are enough.
+    pub fn keep_idle(&mut self, thread: *mut Thread) -> bool {
+        const KEEP: usize = 64;
+        let keep = self.idle.len() < KEEP;
+        if keep {
+            self.idle.push(thread);
+        }
+        keep
+    }
+
+    /// A thread kept by [`Cache::keep_idle`].
+    pub fn take_idle(&mut self) -> Option<*mut Thread> {
+        self.idle.pop()
+    }
+
     /// After a fork: only `thread` lives on.
     pub fn only_thread(&mut self, thread: *mut Thread) {
         self.threads.clear();
+        self.idle.clear();
         self.threads.push(thread);
     }
 }

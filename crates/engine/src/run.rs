@@ -146,6 +146,9 @@ const THREAD_MAPPING: usize = PAGE + SHADOW + (size_of::<Thread>() + PAGE - 1) /
 impl Drop for ThreadBox {
     fn drop(&mut self) {
         if let Some(cache) = CACHE.lock().as_deref_mut() {
+            if cache.keep_idle(self.0) {
+                return;
+            }
             cache.remove_thread(self.0);
         }
         let base = self.0 as usize - SHADOW - PAGE;
@@ -172,6 +175,19 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), Errno> {
 impl Thread {
     /// A thread with all registers zero.
     pub fn new(guest: &'static Guest) -> ThreadBox {
+        let idle = CACHE.lock().as_deref_mut().and_then(|cache| cache.take_idle());
+        if let Some(idle) = idle {
+            let mut thread = ThreadBox(idle);
+            // SAFETY: all-zero bytes are a valid Cpu.
+            unsafe { (&raw mut thread.cpu).write_bytes(0, 1) };
+            thread.guest = guest;
+            thread.interrupted.store(0, Ordering::Relaxed);
+            thread.stepping.store(false, Ordering::Relaxed);
+            thread.cpu.excl_addr = u64::MAX;
+            thread.cpu.mxcsr = 0x1f80;
+            thread.reset_shadow();
+            return thread;
+        }
         // SAFETY: a fresh mapping; all-zero bytes are a valid Thread but for `guest`, which is written before use.
         let thread = unsafe {
             let base = syscall!(
