@@ -343,6 +343,11 @@ impl Ops for Interp<'_> {
         self.set(w, d, value);
     }
 
+    fn insert_imm16(&mut self, w: W, d: R, imm: u16, lsb: u8) {
+        let value = self.r(d) & !(0xffff << lsb) | (imm as u64) << lsb;
+        self.set(w, d, value);
+    }
+
     fn extract_pair(&mut self, w: W, d: R, hi: R, lo: R, lsb: u8) {
         let both = (self.rw(w, hi) as u128) << w.bits() | self.rw(w, lo) as u128;
         self.set(w, d, (both >> lsb) as u64);

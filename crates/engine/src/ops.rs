@@ -475,6 +475,8 @@ pub trait Ops {
     fn extract_shl(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8);
     /// Bits lsb..lsb+len of d = low `len` bits of a; the other bits of d (at the width) stay.
     fn insert(&mut self, w: W, d: R, a: R, lsb: u8, len: u8);
+    /// Bits lsb..lsb+16 of d = imm; the other bits of d (at the width) stay. lsb is 0, 16, 32 or 48.
+    fn insert_imm16(&mut self, w: W, d: R, imm: u16, lsb: u8);
     /// Low width bits of the double-width hi:lo shifted right by lsb.
     fn extract_pair(&mut self, w: W, d: R, hi: R, lo: R, lsb: u8);
     /// d = op a.

@@ -326,8 +326,7 @@ fn movz<O: Ops>(o: &mut O, i: Insn) {
 fn movk<O: Ops>(o: &mut O, i: Insn) {
     match move_wide(i) {
         Some((imm, lsb)) => {
-            o.mov(W::W32, R::T0, Src::Imm(imm));
-            o.insert(i.sf(), i.rd(), R::T0, lsb, 16);
+            o.insert_imm16(i.sf(), i.rd(), imm as u16, lsb);
         }
         None => undefined(o),
     }

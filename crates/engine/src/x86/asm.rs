@@ -352,6 +352,15 @@ impl Asm {
         self.d(imm as u32);
     }
 
+    /// The low 16 bits of rm = constant.
+    #[inline(always)]
+    pub fn mov16_imm(&mut self, rm: impl Into<Rm>, imm: u16) {
+        self.b(0x66);
+        self.op1(false, 0xc7, 0, rm.into());
+        self.b(imm as u8);
+        self.b((imm >> 8) as u8);
+    }
+
     /// r = constant, in the shortest form that leaves the flags alone.
     #[inline(always)]
     pub fn mov_imm(&mut self, r: u8, imm: u64) {

@@ -392,6 +392,7 @@ impl Ops for Translator<'_> {
         match s {
             Src::Imm(imm) => {
                 let imm = trunc(w, imm);
+                self.next_constant = Some((d, imm));
                 if self.host(d) == NONE && imm as i64 == imm as i32 as i64 {
                     self.a.mov_store_imm(true, Self::slot(d), imm as i32);
                     return;
@@ -824,6 +825,36 @@ impl Ops for Translator<'_> {
         }
         self.a.alu(Op::Or, wide, t, Rm::R(RCX));
         self.put(d, t);
+    }
+
+    fn insert_imm16(&mut self, w: W, d: R, imm: u16, lsb: u8) {
+        if d == R::ZERO {
+            return;
+        }
+        if let Some((r, old)) = self.constant
+            && r == d
+        {
+            return self.mov(w, d, Src::Imm(old & !(0xffff << lsb) | (imm as u64) << lsb));
+        }
+        if self.host(d) == NONE {
+            let at = |bytes: usize| state(offset_of!(Cpu, gpr) + (d.0 as usize & 63) * 8 + bytes);
+            self.a.mov16_imm(at(lsb as usize / 8), imm);
+            if w == W::W32 {
+                self.a.mov_store_imm(false, at(4), 0);
+            }
+            return;
+        }
+        let (t, wide) = (self.def(d), is64(w));
+        if lsb != 0 {
+            self.clobber_flags();
+            self.a.shift_imm(Sh::Ror, wide, Rm::R(t), lsb);
+        }
+        self.a.mov16_imm(Rm::R(t), imm);
+        if lsb != 0 {
+            self.a.shift_imm(Sh::Rol, wide, Rm::R(t), lsb);
+        } else if !wide {
+            self.a.mov(false, t, t);
+        }
     }
 
     fn extract_pair(&mut self, w: W, d: R, hi: R, lo: R, lsb: u8) {

@@ -164,6 +164,9 @@ pub struct Translator<'a> {
     mem_flags: bool,
     peeked: Peek,
     live_next: Option<bool>,
+    /// A slot that the previous instruction gave a constant, and that of this instruction: a constant is built in several steps.
+    constant: Option<(R, u64)>,
+    next_constant: Option<(R, u64)>,
     ended: bool,
     exits: &'a mut Vec<Exit>,
     cold: &'a mut Vec<Cold>,
@@ -257,6 +260,8 @@ impl<'a> Translator<'a> {
             mem_flags: true,
             peeked: Peek::default(),
             live_next: None,
+            constant: None,
+            next_constant: None,
             ended: false,
             exits,
             cold,
@@ -296,6 +301,7 @@ impl<'a> Translator<'a> {
         self.next_pc = self.pc + len;
         self.peeked = peek;
         self.live_next = None;
+        self.constant = self.next_constant.take();
         self.insn_start = self.a.p;
         self.start_flags = if self.mem_flags { HostFlags::None } else { self.host_flags };
     }
