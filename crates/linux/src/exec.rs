@@ -210,7 +210,17 @@ fn script_line(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 /// Opens the file of an exec; `path` ends with NUL.
 fn open_file(dir: i32, path: &[u8], flags: u64) -> Result<i32, Errno> {
     if path.len() == 1 && flags & AT_EMPTY_PATH != 0 {
-        // The descriptor may be O_PATH or without the right to read.
+        // SAFETY: duplicates a descriptor.
+        let copy = unsafe { syscall!(__NR_fcntl, dir, F_DUPFD_CLOEXEC, FD_FROM) }.map(|fd| fd as i32);
+        if let Ok(fd) = copy {
+            let mut byte = 0u8;
+            // SAFETY: reads into a byte of ours.
+            if unsafe { syscall!(__NR_pread64, fd, &raw mut byte, 1, 0) }.is_ok() {
+                return copy;
+            }
+            close(fd);
+        }
+        // The descriptor is O_PATH or without the right to read.
         let link = format!("/proc/self/fd/{dir}\0");
         // SAFETY: NUL-terminated path.
         return unsafe { syscall!(__NR_openat, AT_FDCWD, link.as_ptr(), O_RDONLY | O_CLOEXEC, 0) }

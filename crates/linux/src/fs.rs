@@ -10,9 +10,9 @@ use crate::task::Task;
 use crate::{exec, procfs};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_newfstatat, __NR_openat,
-    __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, O_CREAT, O_TRUNC, O_WRONLY,
-    stat as HostStat,
+    __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64,
+    __NR_newfstatat, __NR_openat, __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL,
+    O_CREAT, O_TRUNC, O_WRONLY, stat as HostStat,
 };
 use anyarch_sys::{Errno, SysResult, args6, read_bytes, read_cstr, write_bytes};
 use core::mem::MaybeUninit;
@@ -196,6 +196,19 @@ pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// Any errno of fstat.
 pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
     stat_with(task, args[1], |task, host| host_call(task, __NR_fstat, &args6(&[args[0], host])))
+}
+
+/// getdents64(2).
+///
+/// # Errors
+/// Any errno of getdents64.
+pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
+    loop {
+        let len = host_call(task, __NR_getdents64, &args)?;
+        if let Some(len) = procfs::dirents_hook(args[0] as i32, args[1], len) {
+            return Ok(len);
+        }
+    }
 }
 
 /// readlinkat(2).

@@ -190,6 +190,42 @@ pub fn open_hook(path: &[u8], flags: u32, fd: i32) -> Result<i32, Errno> {
     }
 }
 
+/// Called after a host getdents64(2) on `fd` wrote `len` bytes at guest address `addr`: takes the emulator's own descriptor out of a listing of
+/// /proc/self/fd; returns the bytes left. `None`: the listing held nothing else, and the next part is to be read.
+pub fn dirents_hook(fd: i32, addr: u64, len: u64) -> Option<u64> {
+    let Some(hidden) = crate::exec::hidden_fd() else { return Some(len) };
+    let ours =
+        path_of(fd).is_some_and(|p| matches!(base_name(&p), b"fd" | b"fdinfo") && p.starts_with(b"/proc/"));
+    let mut entries = alloc::vec![0u8; len as usize];
+    if len == 0 || !ours || anyarch_sys::read_bytes(addr, &mut entries).is_err() {
+        return Some(len);
+    }
+    let left = without_entry(&mut entries, format!("{hidden}").as_bytes());
+    if anyarch_sys::write_bytes(addr, &entries[..left]).is_err() {
+        return Some(len);
+    }
+    (left != 0).then_some(left as u64)
+}
+
+/// Takes the entry `name` out of a buffer of `struct linux_dirent64`; returns the bytes left.
+fn without_entry(entries: &mut [u8], name: &[u8]) -> usize {
+    // d_ino, d_off, d_reclen (at 16), d_type, d_name (at 19).
+    let mut at = 0;
+    while at + 19 <= entries.len() {
+        let size = u16::from_le_bytes([entries[at + 16], entries[at + 17]]) as usize;
+        if size < 20 || at + size > entries.len() {
+            break;
+        }
+        let this = &entries[at + 19..at + size];
+        if this.split(|&b| b == 0).next() == Some(name) {
+            entries.copy_within(at + size.., at);
+            return entries.len() - size;
+        }
+        at += size;
+    }
+    entries.len()
+}
+
 /// If `fd` is the emulator's executable, reached through a link in /proc: the guest program's path.
 fn opened_program(path: &[u8], flags: u32, fd: i32) -> Option<Vec<u8>> {
     if flags & O_NOFOLLOW != 0 || path_of(fd)? != read_link(AT_FDCWD, b"/proc/self/exe")? {
@@ -458,6 +494,23 @@ mod tests {
             let plain = line.replace("r-xp", "r--p");
             assert_eq!(got.trim_end(), plain.trim_end());
         }
+    }
+
+    #[test]
+    fn entries_of_a_directory() {
+        let entry = |name: &str| {
+            let mut e = vec![0u8; 24 + name.len() / 8 * 8];
+            e[16] = e.len() as u8;
+            e[19..19 + name.len()].copy_from_slice(name.as_bytes());
+            e
+        };
+        let (a, b, c) = (entry("1"), entry("200"), entry("2000"));
+        let mut list = [a.clone(), b.clone(), c.clone()].concat();
+        let left = without_entry(&mut list, b"200");
+        assert_eq!(list[..left], [a.clone(), c].concat());
+        assert_eq!(without_entry(&mut b.clone(), b"200"), 0);
+        assert_eq!(without_entry(&mut a.clone(), b"200"), a.len());
+        assert_eq!(without_entry(&mut [0; 30], b""), 30);
     }
 
     #[test]

@@ -433,7 +433,7 @@ rows! {
     epoll_ctl_old            214    - () refused(ENOSYS, "removed from the kernel");
     epoll_wait_old           215    - () refused(ENOSYS, "removed from the kernel");
     remap_file_pages         216  234 (Ptr, Size, Prot, Hex, Hex) translated(mem::remap_file_pages);
-    getdents64               217   61 (Fd, Ptr, Uint) pass;
+    getdents64               217   61 (Fd, Ptr, Uint) translated(fs::getdents64);
     set_tid_address          218   96 (Ptr) emulated(thread::set_tid_address);
     restart_syscall          219  128 () refused(EINTR, "what the kernel answers when nothing is to be restarted; the emulator restarts calls itself");
     semtimedop               220  192 (Int, Ptr, Uint, Timespec) pass;

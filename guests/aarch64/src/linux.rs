@@ -334,7 +334,8 @@ impl Abi for Aarch64 {
     }
 
     fn cpu_models(&self) -> &'static [&'static str] {
-        &["max", "neoverse-n1"]
+        // All are accepted for the sake of scripts; the features are always those of "max".
+        &["max", "any", "neoverse-n1", "cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76"]
     }
 }
 
