@@ -61,7 +61,6 @@ enum Effect {
     Argv0,
     Release,
     Strace,
-    LogFile,
     Direct,
     /// Accepted without effect.
     Ignored,
@@ -105,7 +104,7 @@ static ROWS: &[Row] = &[
     row("cpu", "QEMU_CPU", "MODEL", Effect::Cpu, "processor model; \"help\" lists them"),
     row("r", "QEMU_UNAME", "RELEASE", Effect::Release, "kernel release that uname tells"),
     row("strace", "QEMU_STRACE", "", Effect::Strace, "print system calls on stderr"),
-    row("D", "QEMU_LOG_FILENAME", "FILE", Effect::LogFile, "print system calls to FILE instead"),
+    row("D", "QEMU_LOG_FILENAME", "FILE", Effect::Ignored, "accepted without effect: system calls are printed on stderr"),
     row("B", "QEMU_GUEST_BASE", "ADDRESS", Effect::Ignored, "accepted: guest addresses are host addresses here"),
     row("R", "QEMU_RESERVED_VA", "SIZE", Effect::Ignored, "accepted: the whole address space is the program's"),
     row("d", "QEMU_LOG", "ITEMS", Effect::Ignored, "accepted without effect; use -strace"),
@@ -224,7 +223,6 @@ impl Invocation {
             Effect::Argv0 => self.argv0 = Some(value.to_vec()),
             Effect::Release => self.config.release = Some(value.to_vec()),
             Effect::Strace => self.config.strace = true,
-            Effect::LogFile => self.config.log_file = Some(value.to_vec()),
             Effect::Direct => {
                 let text = core::str::from_utf8(value).unwrap_or("");
                 let fds = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));

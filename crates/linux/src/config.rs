@@ -15,12 +15,10 @@ pub struct Config {
     pub release: Option<Vec<u8>>,
     /// -s, QEMU_STACK_SIZE: stack size of the program; `None`: the kernel's stack within RLIMIT_STACK.
     pub stack_size: Option<u64>,
-    /// -D, QEMU_LOG_FILENAME: file that traces go to instead of stderr.
-    pub log_file: Option<Vec<u8>>,
 }
 
 static DEFAULT: Config =
-    Config { strace: false, sysroot: None, release: None, stack_size: None, log_file: None };
+    Config { strace: false, sysroot: None, release: None, stack_size: None };
 static CONFIG: AtomicPtr<Config> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The process's options.

@@ -296,7 +296,7 @@ fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64)
     push(b"anyarch-emu");
     let release = config.release.as_deref();
     for (option, value) in
-        [("-L", config.sysroot.as_deref()), ("-r", release), ("-D", config.log_file.as_deref())]
+        [("-L", config.sysroot.as_deref()), ("-r", release)]
     {
         if let Some(value) = value {
             push(option.as_bytes());
