@@ -3,7 +3,7 @@
 pub mod trial;
 
 use std::io::{self, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -78,16 +78,20 @@ pub struct Outcome {
     pub stderr: String,
 }
 
-/// Runs a command without input to its end or the time limit, in a process group of its own.
+/// Runs a command without input to its end or the time limit, in a session of its own.
 ///
 /// # Errors
 /// If it cannot be started.
-pub fn run(command: &mut Command, limit: Duration) -> io::Result<Outcome> {
-    let mut child = command
+pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
+    // A session of its own: a test that signals its group, or everything on its terminal, must not reach us.
+    let mut child = Command::new("setsid")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(command.get_current_dir().unwrap_or(Path::new(".")))
+        .envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .spawn()
         .map_err(|e| io::Error::new(e.kind(), format!("{:?}: {e}", command.get_program())))?;
     fn collect(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {

@@ -137,7 +137,7 @@ fn execute(p: &Program, mut command: Command, program: &Path) -> Result<Outcome,
         .env("TEST_SELF", program)
         .env("LC_ALL", "C")
         .env_remove("LD_PRELOAD");
-    run(&mut command, Duration::from_secs(p.timeout)).map_err(|e| e.to_string())
+    run(&command, Duration::from_secs(p.timeout)).map_err(|e| e.to_string())
 }
 
 fn host(p: &Program) -> Result<Outcome, String> {
