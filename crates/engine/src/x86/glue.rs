@@ -50,6 +50,8 @@ pub struct Glue {
     pub helper: *const u8,
     /// Continuation for the signal handler: the state is in memory, ECX = reason.
     pub leave: *const u8,
+    /// The constants of floating-point code: see `fp::POOL`.
+    pub pool: *const u8,
     /// First byte after the glue.
     pub end: *const u8,
 }
@@ -181,5 +183,14 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, lookup_mask: u32) -> Glue {
     a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
     a.jmp_to(leave);
 
-    Glue { enter, chain, chain_far, lookup, syscall, syscall_far, trap, helper, leave, end: a.p }
+    while a.p as usize % 16 != 0 {
+        a.b(0xcc);
+    }
+    let pool = a.p as *const u8;
+    for value in super::fp::POOL {
+        a.q(value as u64);
+        a.q((value >> 64) as u64);
+    }
+
+    Glue { enter, chain, chain_far, lookup, syscall, syscall_far, trap, helper, leave, pool, end: a.p }
 }

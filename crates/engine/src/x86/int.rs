@@ -1409,6 +1409,7 @@ impl Ops for Translator<'_> {
     fn vload(&mut self, bytes: u8, d: V, a: Addr) {
         let m = self.addr(a);
         vector::load(self, bytes, d, m);
+        self.wrote(d, bytes);
     }
 
     fn vstore(&mut self, bytes: u8, s: V, a: Addr) {
@@ -1697,16 +1698,18 @@ impl Ops for Translator<'_> {
             self.save_flags();
         }
         self.inline_helper(f, arg);
+        self.zero_above = [0; 2];
     }
 
     // Vectors and floating point.
 
     fn vec(&mut self, op: VOp, args: VArgs) {
         vector::vec(self, op, args);
+        self.wrote(args.d, args.bytes);
     }
 
     fn fp(&mut self, op: FOp, args: VArgs) {
-        vector::fp(self, op, args);
+        super::fp::fp(self, op, args);
     }
 
     fn vget(&mut self, signed: bool, w: W, d: R, a: V, es: u8, idx: u8) {
@@ -1715,26 +1718,41 @@ impl Ops for Translator<'_> {
 
     fn vset(&mut self, d: V, es: u8, idx: u8, s: R) {
         vector::vset(self, d, es, idx, s);
+        self.wrote(d, 16);
     }
 
     fn vfrom(&mut self, d: V, es: u8, s: R) {
         vector::vfrom(self, d, es, s);
+        self.wrote(d, 1 << es);
     }
 
     fn vdup(&mut self, d: V, es: u8, bytes: u8, s: R) {
         vector::vdup(self, d, es, bytes, s);
+        self.wrote(d, bytes);
     }
 
     fn vconst(&mut self, d: V, value: u128) {
         vector::vconst(self, d, value);
+        self.wrote(
+            d,
+            if value >> 32 == 0 {
+                4
+            } else if value >> 64 == 0 {
+                8
+            } else {
+                16
+            },
+        );
     }
 
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {
         vector::vtbl(self, keep, d, first, n, idx, bytes);
+        self.wrote(d, bytes);
     }
 
     fn vload_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
         vector::struct_access(self, false, n, es, bytes, first, addr);
+        self.zero_above = [0; 2];
     }
 
     fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
@@ -1742,23 +1760,23 @@ impl Ops for Translator<'_> {
     }
 
     fn fp_to_int(&mut self, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
-        vector::fp_to_int(self, signed, round, w, d, a, es, fbits);
+        super::fp::fp_to_int(self, signed, round, w, d, a, es, fbits);
     }
 
     fn int_to_fp(&mut self, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
-        vector::int_to_fp(self, signed, w, d, s, es, fbits);
+        super::fp::int_to_fp(self, signed, w, d, s, es, fbits);
     }
 
     fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>) {
-        vector::fp_compare(self, signaling, es, a, b);
+        super::fp::fp_compare(self, signaling, es, a, b);
     }
 
     fn fp_cond_compare(&mut self, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8) {
-        vector::fp_cond_compare(self, c, signaling, es, a, b, nzcv);
+        super::fp::fp_cond_compare(self, c, signaling, es, a, b, nzcv);
     }
 
     fn fp_select(&mut self, c: Cond, es: u8, d: V, a: V, b: V) {
-        vector::fp_select(self, c, es, d, a, b);
+        super::fp::fp_select(self, c, es, d, a, b);
     }
 }
 

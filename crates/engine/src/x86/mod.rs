@@ -22,6 +22,7 @@
 //! code region itself, so a unit's bytes depend only on the guest's text and on the distance between the two.
 
 pub mod asm;
+mod fp;
 pub mod glue;
 mod helpers;
 mod int;
@@ -133,6 +134,10 @@ pub(crate) struct Cold {
 pub(crate) enum ColdKind {
     /// Calls a helper with the whole state in memory, then resumes.
     Helper(crate::ops::Helper, u64),
+    /// As `Helper`, and EFLAGS are afterwards what they were.
+    HelperKeepingFlags(crate::ops::Helper, u64),
+    /// As `Helper`, after the first vector register has got back its value from the second.
+    HelperRestoring(crate::ops::Helper, u64, u8, u8, bool),
     /// The lookup of a `call_reg` missed: calls the lookup glue, then resumes at the landing.
     CallLookup,
 }
@@ -162,6 +167,8 @@ pub struct Translator<'a> {
     aes: vec::AesRound,
     host_flags: HostFlags,
     mem_flags: bool,
+    /// Vector slots known to be zero above 32 bits, and above 64: bit = slot.
+    zero_above: [u64; 2],
     peeked: Peek,
     live_next: Option<bool>,
     /// A slot that the previous instruction gave a constant, and that of this instruction: a constant is built in several steps.
@@ -258,6 +265,7 @@ impl<'a> Translator<'a> {
             aes: vec::AesRound::NONE,
             host_flags: HostFlags::None,
             mem_flags: true,
+            zero_above: [0; 2],
             peeked: Peek::default(),
             live_next: None,
             constant: None,
@@ -326,6 +334,15 @@ impl<'a> Translator<'a> {
             self.a.bind_near(c.site);
             match c.kind {
                 ColdKind::Helper(f, arg) => self.call_helper(f, arg),
+                ColdKind::HelperKeepingFlags(f, arg) => self.call_helper_keeping_flags(f, arg),
+                ColdKind::HelperRestoring(f, arg, to, from, keep) => {
+                    self.a.vmov(to, from);
+                    if keep {
+                        self.call_helper_keeping_flags(f, arg);
+                    } else {
+                        self.call_helper(f, arg);
+                    }
+                }
                 ColdKind::CallLookup => self.a.call_to(self.glue.lookup),
             }
             self.a.jmp_to(c.resume);
@@ -451,6 +468,14 @@ impl<'a> Translator<'a> {
         } else if h != t {
             self.a.vmov(h, t);
         }
+    }
+
+    /// Vector slot `d` was written and is zero above `bytes` bytes.
+    #[inline(always)]
+    fn wrote(&mut self, d: V, bytes: u8) {
+        let bit = 1u64 << (d.0 & 63);
+        self.zero_above[0] = self.zero_above[0] & !bit | if bytes <= 4 { bit } else { 0 };
+        self.zero_above[1] = self.zero_above[1] & !bit | if bytes <= 8 { bit } else { 0 };
     }
 
     // Flags.
@@ -663,6 +688,7 @@ impl<'a> Translator<'a> {
 
     /// The next instruction can be entered from outside if the flags are in memory or dead there: makes it an entry.
     fn mark_entry(&mut self) {
+        self.zero_above = [0; 2];
         if self.next_pc & 4095 != 0 && (self.mem_flags || !self.live_at(self.next_pc, 1)) {
             if (self.is_known)(self.next_pc) {
                 self.exit_to(self.next_pc);
@@ -689,6 +715,18 @@ impl<'a> Translator<'a> {
         self.a.mov_imm(RAX, f as usize as u64);
         self.a.mov_imm(RCX, arg);
         self.a.call_to(self.glue.helper);
+    }
+
+    /// As `call_helper`, with EFLAGS (whatever they hold) saved and restored in the place of the guest's, which is free while they are not in memory.
+    fn call_helper_keeping_flags(&mut self, f: crate::ops::Helper, arg: u64) {
+        self.a.lahf();
+        self.a.setcc(Cc::O, RAX);
+        self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
+        self.call_helper(f, arg);
+        self.a.movzx(2, RAX, state(offset_of!(Cpu, host_flags)));
+        self.a.b(0x04);
+        self.a.b(0x7f);
+        self.a.sahf();
     }
 
     /// A conditional jump to a cold path that calls a helper and comes back to where this call stands. EFLAGS are free there.

@@ -1,10 +1,9 @@
 //! Vector and floating-point operations as SSE/AVX code, with the reference functions behind them for the rest.
 
-use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*, v, vw};
-use super::helpers::{self, pack_convert, pack_vec};
+use super::Translator;
+use super::asm::{Mem, NONE, Rm, reg::*, v, vw};
+use super::helpers::{self, pack_vec};
 use super::vec::{Emit, has_struct, load_struct, lower, lower_saturating, store_struct, table};
-use super::{HostFlags, Translator};
-use crate::fp::FOp;
 use crate::ops::*;
 use crate::vec::VOp;
 
@@ -54,10 +53,6 @@ pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
         return;
     }
     t.inline_helper(helpers::vec, pack_vec(op as u16, &args));
-}
-
-pub(super) fn fp(t: &mut T<'_>, op: FOp, args: VArgs) {
-    t.inline_helper(helpers::fp, pack_vec(op as u16, &args));
 }
 
 pub(super) fn vget(t: &mut T<'_>, signed: bool, w: W, d: R, a: V, es: u8, idx: u8) {
@@ -195,121 +190,4 @@ pub(super) fn struct_access(t: &mut T<'_>, is_store: bool, n: u8, es: u8, bytes:
     let args = VArgs { d: first, a: first, b: first, c: first, es, bytes, imm: addr.0 as u32 };
     let f: Helper = if is_store { helpers::vstore_struct } else { helpers::vload_struct };
     t.inline_helper(f, pack_vec(n as u16, &args));
-}
-
-#[allow(clippy::too_many_arguments)]
-pub(super) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
-    t.inline_helper(helpers::fp_to_int, pack_convert(signed, w, round as u8, a, d, es, fbits));
-}
-
-pub(super) fn int_to_fp(t: &mut T<'_>, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
-    t.inline_helper(helpers::int_to_fp, pack_convert(signed, w, 0, d, s, es, fbits));
-}
-
-pub(super) fn fp_compare(t: &mut T<'_>, signaling: bool, es: u8, a: V, b: Option<V>) {
-    let imm = signaling as u32 | (b.is_none() as u32) << 1;
-    let args = VArgs { d: a, a, b: b.unwrap_or(a), c: a, es, bytes: 0, imm };
-    t.inline_helper(helpers::fp_compare, pack_vec(0, &args));
-}
-
-pub(super) fn fp_cond_compare(t: &mut T<'_>, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8) {
-    // Flags go to memory in either case.
-    t.need_flags();
-    let test = t.cond(c);
-    let (yes1, yes2) = match test {
-        super::Test::One(cc) => (Some(t.a.jcc_near(cc)), None),
-        super::Test::Or(x, y) => {
-            let f = t.a.jcc_near(x);
-            (Some(f), Some(t.a.jcc_near(y)))
-        }
-        super::Test::And(x, y) => {
-            let no = t.a.jcc_short(x.invert());
-            let f = t.a.jcc_near(y);
-            t.a.bind(no);
-            (Some(f), None)
-        }
-        super::Test::Always => (None, None),
-    };
-    let done = yes1.map(|_| {
-        let (n, z, c, o) =
-            (nzcv as u32 >> 3 & 1, nzcv as u32 >> 2 & 1, nzcv as u32 >> 1 & 1, nzcv as u32 & 1);
-        t.a.mov_imm(RAX, (n << 15 | z << 14 | c << 8 | o) as u64);
-        t.a.mov_store16(super::state(core::mem::offset_of!(crate::state::Cpu, host_flags)), RAX);
-        t.a.jmp_near()
-    });
-    if let Some(n) = yes1 {
-        t.a.bind_near(n);
-    }
-    if let Some(n) = yes2 {
-        t.a.bind_near(n);
-    }
-    let args = VArgs { d: a, a, b, c: a, es, bytes: 0, imm: signaling as u32 };
-    t.host_flags = HostFlags::None;
-    t.mem_flags = true;
-    t.inline_helper(helpers::fp_compare, pack_vec(0, &args));
-    if let Some(n) = done {
-        t.a.bind_near(n);
-    }
-}
-
-pub(super) fn fp_select(t: &mut T<'_>, c: Cond, es: u8, d: V, a: V, b: V) {
-    let test = t.cond(c);
-    // x = b, or a when the condition holds; then cleared above the lane.
-    let xa = t.vgetr(a, X0);
-    let xb = t.vgetr(b, X1);
-    let move_low = |t: &mut T<'_>, x: u8, s: u8| match es {
-        3 => t.a.v2(v(2, 1, 0x7e), x, s),
-        2 => t.a.v3i(v(1, 3, 0x21), x, s, Rm::R(s), 0b1110, 14),
-        _ => {
-            t.a.v2i(v(1, 3, 0x15), s, RAX, 0);
-            t.a.v2(v(1, 1, 0x6e), x, RAX);
-        }
-    };
-    let x = X1;
-    match test {
-        super::Test::Always => move_low(t, x, xa),
-        super::Test::One(cc) => {
-            let skip = t.a.jcc_short(cc);
-            if xa != X0 {
-                t.a.vmov(X0, xb);
-            } else {
-                t.a.vmov(X0, xb);
-            }
-            let end = t.a.jmp_short();
-            t.a.bind(skip);
-            t.a.vmov(X0, xa);
-            t.a.bind(end);
-            move_low(t, x, X0);
-        }
-        _ => {
-            let (x1, y1, and) = match test {
-                super::Test::And(p, q) => (p, q, true),
-                super::Test::Or(p, q) => (p, q, false),
-                _ => (Cc::E, Cc::E, true),
-            };
-            // yes: X0 = a; no: X0 = b.
-            if and {
-                let no1 = t.a.jcc_short(x1.invert());
-                let no2 = t.a.jcc_short(y1.invert());
-                t.a.vmov(X0, xa);
-                let end = t.a.jmp_short();
-                t.a.bind(no1);
-                t.a.bind(no2);
-                t.a.vmov(X0, xb);
-                t.a.bind(end);
-            } else {
-                let yes1 = t.a.jcc_short(x1);
-                let yes2 = t.a.jcc_short(y1);
-                t.a.vmov(X0, xb);
-                let end = t.a.jmp_short();
-                t.a.bind(yes1);
-                t.a.bind(yes2);
-                t.a.vmov(X0, xa);
-                t.a.bind(end);
-            }
-            move_low(t, x, X0);
-        }
-    }
-    t.vput(d, x);
-    let _ = Op::Add;
 }

@@ -1,0 +1,1334 @@
+//! Floating point as host instructions, with the results and flags of the reference (`crate::fp`) bit by bit.
+//!
+//! The host's unit and the guest's agree on numbers (see `crate::fp` for the facts and their tests). They differ in NaNs, so an operation is done by
+//! the host, and if its result is a NaN then cold code has the reference function do it over; the sticky flags which the first attempt left are
+//! those that the reference raises too. Where the attempt could raise a flag too many, the operands are tested before. That holds
+//! in translation mode 0, where the guest's control register differs from the host's default in the direction of rounding alone; in other modes the
+//! reference does everything but bit operations.
+//!
+//! A source must be whole where the cold code begins: the destination is written before that only if it is no source.
+//!
+//! Scratch registers are XMM12 to XMM15, RAX and RCX. Scalar results are zero above their lane, for which the translator keeps track of the slots
+//! known to be zero there (`zero_above`): the host's scalar instructions take those bits from their first operand.
+
+use super::asm::{Cc, Mem, NONE, Near, Op, Rm, VEnc, reg::*, v, vw};
+use super::helpers::{self, pack_convert, pack_vec};
+use super::{ColdKind, HostFlags, Test, Translator, state};
+use crate::fp::{FOp, imm};
+use crate::ops::*;
+use crate::state::Cpu;
+use core::mem::offset_of;
+
+const X0: u8 = 12;
+const X1: u8 = 13;
+const X2: u8 = 14;
+const X3: u8 = 15;
+
+type T<'a> = Translator<'a>;
+
+/// Constants at the start of the code region; [`K`] numbers them.
+pub(super) const POOL: [u128; 13] = [
+    0x7fff_ffff_7fff_ffff_7fff_ffff_7fff_ffff,
+    0x7fff_ffff_ffff_ffff_7fff_ffff_ffff_ffff,
+    0x8000_0000_8000_0000_8000_0000_8000_0000,
+    0x8000_0000_0000_0000_8000_0000_0000_0000,
+    0x7fff_ffff,
+    0x7fff_ffff_ffff_ffff,
+    0x8000_0000,
+    0x8000_0000_0000_0000,
+    0x4f00_0000_4f00_0000_4f00_0000_4f00_0000,
+    0x7fff_7fff_7fff_7fff_7fff_7fff_7fff_7fff,
+    0x8000_8000_8000_8000_8000_8000_8000_8000,
+    0x7fff,
+    0x8000,
+];
+
+/// Index into [`POOL`]. `One` is lane 0 alone.
+#[derive(Clone, Copy)]
+enum K {
+    Abs32,
+    Abs64,
+    Sign32,
+    Sign64,
+    AbsOne32,
+    AbsOne64,
+    SignOne32,
+    SignOne64,
+    /// 2^31 in single precision.
+    TwoTo31,
+    Abs16,
+    Sign16,
+    AbsOne16,
+    SignOne16,
+}
+
+/// The constant that clears (or, `sign`, selects) the sign of lanes, of all or of lane 0.
+fn sign_constant(sign: bool, es: u8, scalar: bool) -> Option<K> {
+    Some(match (sign, es, scalar) {
+        (false, 1, false) => K::Abs16,
+        (true, 1, false) => K::Sign16,
+        (false, 1, true) => K::AbsOne16,
+        (true, 1, true) => K::SignOne16,
+        (false, 2, false) => K::Abs32,
+        (false, 3, false) => K::Abs64,
+        (true, 2, false) => K::Sign32,
+        (true, 3, false) => K::Sign64,
+        (false, 2, true) => K::AbsOne32,
+        (false, 3, true) => K::AbsOne64,
+        (true, 2, true) => K::SignOne32,
+        (true, 3, true) => K::SignOne64,
+        _ => return None,
+    })
+}
+
+// Opcodes of the 0F map whose prefix tells lane and number of lanes.
+const ADD: u8 = 0x58;
+const MUL: u8 = 0x59;
+const SUB: u8 = 0x5c;
+const MIN: u8 = 0x5d;
+const DIV: u8 = 0x5e;
+const MAX: u8 = 0x5f;
+const SQRT: u8 = 0x51;
+const CMP: u8 = 0xc2;
+
+// Predicates of CMP.
+const EQ: u8 = 0;
+const LT: u8 = 1;
+const LE: u8 = 2;
+const UNORD: u8 = 3;
+
+const AND: VEnc = v(0, 1, 0x54);
+const OR: VEnc = v(0, 1, 0x56);
+const XOR: VEnc = v(0, 1, 0x57);
+const MOVQ: VEnc = v(2, 1, 0x7e);
+const MOVD: VEnc = v(1, 1, 0x6e);
+const MOVAPS: VEnc = v(0, 1, 0x28);
+const MOVAPS_STORE: VEnc = v(0, 1, 0x29);
+const MOVDDUP: VEnc = v(3, 1, 0x12);
+const PSHUFD: VEnc = v(1, 1, 0x70);
+const INSERTPS: VEnc = v(1, 3, 0x21);
+const UNPCKLPS: VEnc = v(0, 1, 0x14);
+const UNPCKLPD: VEnc = v(1, 1, 0x14);
+const UNPCKHPD: VEnc = v(1, 1, 0x15);
+const SHUFPS: VEnc = v(0, 1, 0xc6);
+const PCMPEQD: VEnc = v(1, 1, 0x76);
+const PMAXUD: VEnc = v(1, 2, 0x3f);
+const CVTDQ2PS: VEnc = v(0, 1, 0x5b);
+const CVTPS2DQ: VEnc = v(1, 1, 0x5b);
+const CVTTPS2DQ: VEnc = v(2, 1, 0x5b);
+
+/// The instruction of the 0F map for lanes of `1 << es` bytes.
+const fn arith(es: u8, scalar: bool, op: u8) -> VEnc {
+    v(if scalar { es } else { es - 2 }, 1, op)
+}
+
+/// A jump to cold code in wait of the place to come back to.
+struct Guard {
+    site: Near,
+    keep_flags: bool,
+}
+
+/// What is done with a number after the operation proper.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Post {
+    None,
+    Abs,
+    Neg,
+}
+
+impl T<'_> {
+    /// d = a op constant.
+    fn with_constant(&mut self, e: VEnc, d: u8, a: u8, k: K) {
+        // Encoded with an operand at a 32-bit distance from RBP; then made RIP-relative.
+        self.a.v3(e, d, a, Mem::base(RBP, i32::MAX), false, X3);
+        let target = self.glue.pool.wrapping_add(k as usize * 16);
+        let distance = target as isize - self.a.p as isize;
+        self.a.p = self.a.p.wrapping_sub(5);
+        // SAFETY: these five bytes were just emitted.
+        let modrm = unsafe { self.a.p.read() };
+        self.a.b(modrm & 0x38 | 5);
+        self.a.d(distance as u32);
+    }
+
+    /// Whether the slot is known to be zero above its first lane.
+    fn is_clean(&self, s: V, es: u8) -> bool {
+        self.zero_above[(es >= 3) as usize] >> (s.0 & 63) & 1 != 0
+    }
+
+    /// Lane 0 of a slot in a register, its own or `x`, and whether that is zero above.
+    fn lane0(&mut self, s: V, es: u8, x: u8) -> (u8, bool) {
+        let h = self.vhost(s);
+        if h != NONE {
+            return (h, self.is_clean(s, es));
+        }
+        self.a.v2(v(es, 1, 0x10), x, T::vslot(s));
+        (x, true)
+    }
+
+    /// The `bytes` bytes of a slot in a register, its own or `x`; 8 bytes twice, so that the upper half raises no flags of its own.
+    fn lanes(&mut self, s: V, bytes: u8, x: u8) -> u8 {
+        if bytes == 16 {
+            return self.vgetr(s, x);
+        }
+        self.a.v2(MOVDDUP, x, self.vrm(s));
+        x
+    }
+
+    /// Where to compute what goes to `d`: its own register if it is none of the sources', else XMM12.
+    fn target(&self, d: V, sources: &[V]) -> u8 {
+        let h = self.vhost(d);
+        if h == NONE || sources.contains(&d) { X0 } else { h }
+    }
+
+    /// d = the low `bytes` bytes of x; `clean` if x is zero above them.
+    fn complete(&mut self, d: V, bytes: u8, x: u8, clean: bool) {
+        let h = self.vhost(d);
+        let to = if h == NONE { x } else { h };
+        match bytes {
+            _ if clean => self.a.vmov(to, x),
+            16 => self.a.vmov(to, x),
+            8 => self.a.v2(MOVQ, to, x),
+            4 => self.a.v3i(INSERTPS, to, x, Rm::R(x), 0b1110, X3),
+            _ => {
+                self.a.v2i(v(1, 3, 0x15), x, RAX, 0);
+                self.a.v2(MOVD, to, RAX);
+            }
+        }
+        if h == NONE {
+            self.a.v2(MOVAPS_STORE, to, T::vslot(d));
+        }
+    }
+
+    /// Makes EFLAGS free, by saving them only if that is cheap; true if they must be left alone.
+    fn flags_kept(&mut self) -> bool {
+        if self.host_flags != HostFlags::None && !self.mem_flags && self.flags_live() {
+            return true;
+        }
+        self.host_flags = HostFlags::None;
+        self.mem_flags = true;
+        false
+    }
+
+    /// A jump if XMM15 has a lane that is not zero in its sign (`scalar`: lane 0 all ones).
+    fn guard_mask(&mut self, keep_flags: bool, es: u8, scalar: bool) -> Guard {
+        if scalar {
+            self.a.v2(v(1, 1, 0x7e), X3, RCX);
+        } else {
+            self.a.v2(v(es & 1, 1, 0x50), RCX, X3);
+        }
+        if keep_flags {
+            self.a.b(0xe3); // jrcxz over the jump
+            self.a.b(5);
+            return Guard { site: self.a.jmp_near(), keep_flags };
+        }
+        self.a.test(false, Rm::R(RCX), RCX);
+        Guard { site: self.a.jcc_near(Cc::Ne), keep_flags }
+    }
+
+    /// A jump if a or b is a NaN, in lane 0 or any lane.
+    fn guard_nan(&mut self, es: u8, scalar: bool, a: u8, b: Rm) -> Guard {
+        let keep_flags = self.flags_kept();
+        if scalar && !keep_flags {
+            self.a.v2(v(es & 1, 1, 0x2e), a, b);
+            return Guard { site: self.a.jcc_near(Cc::P), keep_flags };
+        }
+        self.a.v3i(arith(es, scalar, CMP), X3, a, b, UNORD, X3);
+        self.guard_mask(keep_flags, es, scalar)
+    }
+
+    /// The cold code of a guard: calls the helper, and comes back to here.
+    fn resume(&mut self, guard: Guard, f: Helper, arg: u64) {
+        let kind =
+            if guard.keep_flags { ColdKind::HelperKeepingFlags(f, arg) } else { ColdKind::Helper(f, arg) };
+        self.resume_as(guard.site, kind);
+    }
+
+    fn resume_as(&mut self, site: Near, kind: ColdKind) {
+        let insn = self.marks.len() as u16;
+        self.cold.push(super::Cold { site, resume: self.a.p, kind, insn });
+    }
+
+    fn post(&mut self, post: Post, es: u8, scalar: bool, x: u8) {
+        match sign_constant(post == Post::Neg, es, scalar) {
+            Some(k) if post != Post::None => {
+                self.with_constant(if post == Post::Neg { XOR } else { AND }, x, x, k)
+            }
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn fp(t: &mut T<'_>, op: FOp, args: VArgs) {
+    if !lower(t, op, &args) {
+        t.inline_helper(helpers::fp, pack_vec(op as u16, &args));
+    }
+    use FOp::*;
+    let bytes = match op {
+        AcrossMax | AcrossMin | AcrossMaxNum | AcrossMinNum => 1 << args.es,
+        _ => args.bytes,
+    };
+    t.wrote(args.d, bytes);
+}
+
+/// Emits the operation. False, and nothing emitted, if it has no host code.
+fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
+    use FOp::*;
+    let VArgs { d, a, b, c, es, bytes, imm } = *args;
+    let scalar = bytes == 1 << es;
+    if let Abs | Neg = op {
+        let Some(k) = sign_constant(op == Neg, es, scalar) else { return false };
+        let ra = t.vgetr(a, X0);
+        let clean = bytes == 16 || scalar && (op == Abs || es > 1 && t.is_clean(a, es));
+        let x = t.vdef(d, X0);
+        t.with_constant(if op == Neg { XOR } else { AND }, x, ra, k);
+        t.complete(d, bytes, x, clean);
+        return true;
+    }
+    if t.mode != 0 {
+        return false;
+    }
+    if let Convert | WidenHigh | NarrowHigh = op {
+        return convert(t, op, args);
+    }
+    if !(es == 2 || es == 3) {
+        return false;
+    }
+    let again = (helpers::fp as Helper, pack_vec(op as u16, args));
+    match op {
+        Add => binary(t, ADD, true, args, Post::None, again),
+        Sub => binary(t, SUB, false, args, Post::None, again),
+        Mul => binary(t, MUL, true, args, Post::None, again),
+        NegMul => binary(t, MUL, true, args, Post::Neg, again),
+        Div => binary(t, DIV, false, args, Post::None, again),
+        AbsDiff => binary(t, SUB, false, args, Post::Abs, again),
+        Sqrt => {
+            let (x, clean) = if scalar {
+                (unary(t, arith(es, true, SQRT), None, args, true), true)
+            } else {
+                let ra = t.lanes(a, bytes, X1);
+                let x = t.target(d, &[a]);
+                t.a.v2(arith(es, false, SQRT), x, ra);
+                (x, bytes == 16)
+            };
+            let guard = t.guard_nan(es, scalar, x, Rm::R(x));
+            t.complete(d, bytes, x, clean);
+            t.resume(guard, again.0, again.1);
+        }
+        RoundInt | RoundIntExact => {
+            let Some(mut mode) = host_rounding(imm::direction(imm)) else { return false };
+            if op == RoundInt {
+                mode |= 8;
+            }
+            if scalar {
+                let x = unary(t, v(1, 3, 0x08 + es), Some(mode), args, true);
+                t.complete(d, bytes, x, true);
+            } else {
+                let ra = t.lanes(a, bytes, X1);
+                let x = t.vdef(d, X0);
+                t.a.v2i(v(1, 3, 0x06 + es), x, ra, mode);
+                t.complete(d, bytes, x, bytes == 16);
+            }
+        }
+        Max | MaxNum | Min | MinNum => {
+            let max = matches!(op, Max | MaxNum);
+            let (ra, rb, clean) = if scalar {
+                let (ra, clean_a) = t.lane0(a, es, X1);
+                let (rb, clean_b) = t.lane0(b, es, X2);
+                (ra, rb, if max { clean_a || clean_b } else { clean_a && clean_b })
+            } else {
+                (t.lanes(a, bytes, X1), t.lanes(b, bytes, X2), bytes == 16)
+            };
+            let guard = t.guard_nan(es, scalar, ra, Rm::R(rb));
+            let x = t.vdef(d, X0);
+            extreme(t, max, es, scalar, x, ra, rb);
+            t.complete(d, bytes, x, clean);
+            t.resume(guard, again.0, again.1);
+        }
+        PairAdd => {
+            let (ra, rb, clean) = pair_sources(t, args);
+            let x = t.target(d, &[a, b]);
+            t.a.v3(arith(es, scalar, ADD), x, ra, rb, true, X3);
+            let guard = t.guard_nan(es, scalar, x, Rm::R(x));
+            t.complete(d, bytes, x, clean);
+            t.resume(guard, again.0, again.1);
+        }
+        PairMax | PairMaxNum | PairMin | PairMinNum => {
+            let (ra, rb, _) = pair_sources(t, args);
+            let guard = t.guard_nan(es, scalar, ra, Rm::R(rb));
+            let x = t.vdef(d, X0);
+            extreme(t, matches!(op, PairMax | PairMaxNum), es, scalar, x, ra, rb);
+            t.complete(d, bytes, x, bytes == 16);
+            t.resume(guard, again.0, again.1);
+        }
+        AcrossMax | AcrossMaxNum | AcrossMin | AcrossMinNum if es == 2 && bytes == 16 => {
+            let max = matches!(op, AcrossMax | AcrossMaxNum);
+            let ra = t.vgetr(a, X1);
+            let guard = t.guard_nan(es, false, ra, Rm::R(ra));
+            t.a.v2i(PSHUFD, X2, ra, 0xb1);
+            extreme(t, max, es, false, X0, ra, X2);
+            t.a.v2i(PSHUFD, X2, X0, 0x4e);
+            extreme(t, max, es, false, X1, X0, X2);
+            t.complete(d, 4, X1, false);
+            t.resume(guard, again.0, again.1);
+        }
+        MulAdd | MulSub | NegMulAdd | NegMulSub if t.features.fma => {
+            // In the order of the opcodes: c + ab, -c + ab, c - ab, -c - ab.
+            let form = match op {
+                MulAdd => 0,
+                NegMulSub => 2,
+                MulSub => 4,
+                _ => 6,
+            };
+            mul_add(t, form, args, again);
+        }
+        CmpEq => compare(t, args, Some(a), Some(b), EQ, false),
+        CmpGe => compare(t, args, Some(b), Some(a), LE, false),
+        CmpGt => compare(t, args, Some(b), Some(a), LT, false),
+        CmpAbsGe => compare(t, args, Some(b), Some(a), LE, true),
+        CmpAbsGt => compare(t, args, Some(b), Some(a), LT, true),
+        CmpEqZero => compare(t, args, Some(a), None, EQ, false),
+        CmpGeZero => compare(t, args, None, Some(a), LE, false),
+        CmpGtZero => compare(t, args, None, Some(a), LT, false),
+        CmpLeZero => compare(t, args, Some(a), None, LE, false),
+        CmpLtZero => compare(t, args, Some(a), None, LT, false),
+        ToSigned | ToUnsigned => return to_int(t, op == ToSigned, args, again),
+        FromSigned | FromUnsigned => return from_int(t, op == FromSigned, args, again),
+        _ => return false,
+    }
+    let _ = (b, c);
+    true
+}
+
+/// ROUNDPS's immediate for a direction. There is no ties-away and no rounding to odd.
+fn host_rounding(round: Round) -> Option<u8> {
+    match round {
+        Round::NearestEven => Some(0),
+        Round::Down => Some(1),
+        Round::Up => Some(2),
+        Round::Zero => Some(3),
+        Round::Current => Some(4),
+        Round::NearestAway | Round::Odd => None,
+    }
+}
+
+fn binary(t: &mut T<'_>, op: u8, commutes: bool, args: &VArgs, post: Post, again: (Helper, u64)) {
+    let VArgs { d, a, b, es, bytes, .. } = *args;
+    let scalar = bytes == 1 << es;
+    let x = t.target(d, &[a, b]);
+    let clean = if scalar {
+        let (mut p, mut q) = (a, b);
+        if commutes && t.vhost(p) != NONE && !t.is_clean(p, es) && (t.vhost(q) == NONE || t.is_clean(q, es)) {
+            (p, q) = (q, p);
+        }
+        let (rp, clean) = t.lane0(p, es, X1);
+        let q = t.vrm(q);
+        t.a.v3(arith(es, true, op), x, rp, q, false, X3);
+        clean
+    } else if bytes == 16 {
+        let ra = t.vgetr(a, X1);
+        let b = t.vrm(b);
+        t.a.v3(arith(es, false, op), x, ra, b, false, X3);
+        true
+    } else {
+        let ra = t.lanes(a, bytes, X1);
+        let rb = t.lanes(b, bytes, X2);
+        t.a.v3(arith(es, false, op), x, ra, rb, false, X3);
+        false
+    };
+    let guard = t.guard_nan(es, scalar, x, Rm::R(x));
+    t.post(post, es, scalar, x);
+    t.complete(d, bytes, x, clean);
+    t.resume(guard, again.0, again.1);
+}
+
+/// A scalar instruction of one source. The register of the result, which is not the source's and is zero above.
+/// (With `merge` the bits above may come from the source itself, if they are zero.)
+fn unary(t: &mut T<'_>, e: VEnc, imm: Option<u8>, args: &VArgs, merge: bool) -> u8 {
+    let VArgs { d, a, es, .. } = *args;
+    let x = t.target(d, &[a]);
+    let rm = t.vrm(a);
+    match rm {
+        Rm::R(r) if merge && t.is_clean(a, es) && t.a.avx => t.a.v3(e, x, r, rm, false, X3),
+        _ => {
+            // The bits above come from a register of zeroes, without waiting for the old value.
+            t.a.v3(XOR, x, x, Rm::R(x), true, X3);
+            t.a.v3(e, x, x, rm, false, X3);
+        }
+    }
+    if let Some(imm) = imm {
+        t.a.b(imm);
+    }
+    x
+}
+
+/// x = the larger or smaller of p and q, which are no NaNs. Uses XMM15; x may be p or q.
+fn extreme(t: &mut T<'_>, max: bool, es: u8, scalar: bool, x: u8, p: u8, q: u8) {
+    // Of two zeroes the instruction takes the second, so both orders together have both signs.
+    let e = arith(es, scalar, if max { MAX } else { MIN });
+    t.a.v3(e, X3, p, q, false, X3);
+    if x == p {
+        if t.a.avx {
+            t.a.v3(e, x, q, p, false, NONE);
+        } else {
+            // No third operand: q op p in a register of its own. XMM12 is only ever a result here.
+            t.a.vmov(X0, q);
+            t.a.sse(e, X0, p);
+            t.a.vmov(x, X0);
+        }
+    } else {
+        t.a.v3(e, x, q, p, false, NONE);
+    }
+    t.a.v3(if max { AND } else { OR }, x, x, X3, true, NONE);
+}
+
+/// The even and the odd lanes of what a pairwise operation combines, the latter not a source's register; and whether the result will be zero above.
+fn pair_sources(t: &mut T<'_>, args: &VArgs) -> (u8, u8, bool) {
+    let VArgs { a, b, es, bytes, .. } = *args;
+    if bytes == 1 << es {
+        let ra = t.vgetr(a, X1);
+        t.a.v2i(PSHUFD, X2, ra, if es == 3 { 0xee } else { 0x55 });
+        return (ra, X2, false);
+    }
+    let ra = t.vgetr(a, X1);
+    let rb = t.vrm(b);
+    match (es, bytes) {
+        (3, _) => {
+            t.a.v3(UNPCKHPD, X2, ra, rb, false, X3);
+            t.a.v3(UNPCKLPD, X1, ra, rb, false, X3);
+        }
+        (_, 16) => {
+            t.a.v3i(SHUFPS, X2, ra, rb, 0xdd, X3);
+            t.a.v3i(SHUFPS, X1, ra, rb, 0x88, X3);
+        }
+        _ => {
+            t.a.v3(UNPCKLPS, X0, ra, rb, false, X3);
+            t.a.v2i(PSHUFD, X1, X0, 0x44);
+            t.a.v2i(PSHUFD, X2, X0, 0xee);
+        }
+    }
+    (X1, X2, bytes == 16)
+}
+
+/// FMA3. `form` is 0, 2, 4, 6 for c + ab, -c + ab, c - ab, -c - ab.
+fn mul_add(t: &mut T<'_>, form: u8, args: &VArgs, again: (Helper, u64)) {
+    let VArgs { d, a, b, c, es, bytes, .. } = *args;
+    let scalar = bytes == 1 << es;
+    let fma = |order: u8| VEnc { pp: 1, map: 2, op: order + form + scalar as u8, w: es == 3 };
+    // Addend in the destination; addend in the third operand.
+    let (f231, f213) = (fma(0xb8), fma(0xa8));
+    let h = t.vhost(d);
+    if bytes == 8 && !scalar {
+        t.a.v2(MOVDDUP, X0, t.vrm(c));
+        t.a.v2(MOVDDUP, X1, t.vrm(a));
+        t.a.v2(MOVDDUP, X2, t.vrm(b));
+        t.a.vex(f231, X0, X1, X2);
+        let guard = t.guard_nan(es, false, X0, Rm::R(X0));
+        t.complete(d, 8, X0, false);
+        return t.resume(guard, again.0, again.1);
+    }
+    let clean_c = !scalar || t.is_clean(c, es) || t.vhost(c) == NONE;
+    if h != NONE && d == c && d != a && d != b && clean_c {
+        // In place; the addend is put back if it was for nothing.
+        let ra = t.vgetr(a, X1);
+        t.a.vmov(X0, h);
+        t.a.vex(f231, h, ra, t.vrm(b));
+        let guard = t.guard_nan(es, scalar, h, Rm::R(h));
+        let kind = ColdKind::HelperRestoring(again.0, again.1, h, X0, guard.keep_flags);
+        return t.resume_as(guard.site, kind);
+    }
+    let x = t.target(d, &[a, b, c]);
+    let mut clean = true;
+    if clean_c {
+        let ra = t.vgetr(a, X1);
+        if scalar && t.vhost(c) == NONE {
+            t.a.v2(v(es, 1, 0x10), x, T::vslot(c));
+        } else {
+            t.a.v2(MOVAPS, x, t.vrm(c));
+        }
+        t.a.vex(f231, x, ra, t.vrm(b));
+    } else {
+        // A scalar whose addend has something above: a factor may have nothing there.
+        let (mut p, mut q) = (a, b);
+        if t.vhost(p) != NONE && !t.is_clean(p, es) {
+            (p, q) = (q, p);
+        }
+        let (rp, clean_p) = t.lane0(p, es, x);
+        t.a.vmov(x, rp);
+        let rq = t.vgetr(q, X1);
+        t.a.vex(f213, x, rq, t.vrm(c));
+        clean = clean_p;
+    }
+    let guard = t.guard_nan(es, scalar, x, Rm::R(x));
+    t.complete(d, bytes, x, clean);
+    t.resume(guard, again.0, again.1);
+}
+
+/// d = mask of p predicate q (None: zero). The instruction's flags are right for all operands.
+fn compare(t: &mut T<'_>, args: &VArgs, p: Option<V>, q: Option<V>, predicate: u8, abs: bool) {
+    let VArgs { d, es, bytes, .. } = *args;
+    let scalar = bytes == 1 << es;
+    let mut operand = |s: Option<V>, x: u8| match s {
+        None => {
+            t.a.v3(XOR, x, x, Rm::R(x), true, X3);
+            (x, true)
+        }
+        Some(s) if scalar => t.lane0(s, es, x),
+        Some(s) => (t.lanes(s, bytes, x), bytes == 16),
+    };
+    let (mut rp, clean) = operand(p, X1);
+    let (mut rq, _) = operand(q, X2);
+    if let (true, Some(k)) = (abs, sign_constant(false, es, false)) {
+        t.with_constant(AND, X1, rp, k);
+        t.with_constant(AND, X2, rq, k);
+        (rp, rq) = (X1, X2);
+    }
+    let x = t.vdef(d, X0);
+    t.a.v3i(arith(es, scalar, CMP), x, rp, rq, predicate, X3);
+    // The mask of zero operands above may be ones.
+    t.complete(d, bytes, x, if scalar { clean } else { bytes == 16 });
+}
+
+fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
+    let VArgs { d, a, c, es, bytes, .. } = *args;
+    let to = args.imm as u8 & 3;
+    let again = (helpers::fp as Helper, pack_vec(op as u16, args));
+    match (op, es, to) {
+        (FOp::Convert, 2, 3) | (FOp::Convert, 3, 2) if bytes == 1 << to => {
+            let x = unary(t, v(es, 1, 0x5a), None, args, es == 2);
+            let guard = t.guard_nan(to, true, x, Rm::R(x));
+            t.complete(d, bytes, x, true);
+            t.resume(guard, again.0, again.1);
+        }
+        (FOp::Convert, 2, 3) | (FOp::Convert, 3, 2) | (FOp::WidenHigh, 2, 3) => {
+            let mut rm = t.vrm(a);
+            if op == FOp::WidenHigh {
+                t.a.v2i(PSHUFD, X1, rm, 0xee);
+                rm = Rm::R(X1);
+            }
+            let x = t.target(d, &[a]);
+            t.a.v2(arith(es, false, 0x5a), x, rm);
+            let guard = t.guard_nan(to, false, x, Rm::R(x));
+            t.complete(d, bytes, x, true);
+            t.resume(guard, again.0, again.1);
+        }
+        (FOp::NarrowHigh, 3, 2) => {
+            t.a.v2(arith(3, false, 0x5a), X1, t.vrm(a));
+            let guard = t.guard_nan(2, false, X1, Rm::R(X1));
+            let rc = t.vgetr(c, X2);
+            let x = t.vdef(d, X0);
+            t.a.v3(UNPCKLPD, x, rc, X1, false, X3);
+            t.complete(d, 16, x, true);
+            t.resume(guard, again.0, again.1);
+        }
+        (FOp::Convert, 1, 2 | 3) if t.features.f16c && bytes == 1 << to => {
+            // Above lane 0 may be signalling NaNs.
+            let ra = t.vgetr(a, X1);
+            t.a.v2i(v(1, 1, 0xc5), RAX, ra, 0);
+            t.a.v2(MOVD, X1, RAX);
+            t.a.v2(v(1, 2, 0x13), X1, X1);
+            let guard = t.guard_nan(2, true, X1, Rm::R(X1));
+            let mut x = X1;
+            if to == 3 {
+                t.a.v2(arith(2, false, 0x5a), X0, X1);
+                x = X0;
+            }
+            t.complete(d, bytes, x, true);
+            t.resume(guard, again.0, again.1);
+        }
+        (FOp::Convert | FOp::WidenHigh, 1, 2) if t.features.f16c => {
+            let mut rm = t.vrm(a);
+            if op == FOp::WidenHigh {
+                t.a.v2i(PSHUFD, X1, rm, 0xee);
+                rm = Rm::R(X1);
+            }
+            t.a.v2(v(1, 2, 0x13), X1, rm);
+            let guard = t.guard_nan(2, false, X1, Rm::R(X1));
+            t.complete(d, 16, X1, true);
+            t.resume(guard, again.0, again.1);
+        }
+        (FOp::Convert, 2, 1) if t.features.f16c && bytes == 2 => {
+            let (mut ra, clean) = t.lane0(a, 2, X1);
+            let guard = t.guard_nan(2, true, ra, Rm::R(ra));
+            if !clean {
+                t.a.v3i(INSERTPS, X1, ra, Rm::R(ra), 0b1110, X3);
+                ra = X1;
+            }
+            t.a.v2i(v(1, 3, 0x1d), ra, X0, 4);
+            t.complete(d, 16, X0, true);
+            t.resume(guard, again.0, again.1);
+        }
+        (FOp::Convert | FOp::NarrowHigh, 2, 1) if t.features.f16c => {
+            let ra = t.vgetr(a, X1);
+            let guard = t.guard_nan(2, false, ra, Rm::R(ra));
+            t.a.v2i(v(1, 3, 0x1d), ra, X0, 4);
+            if op == FOp::NarrowHigh {
+                let rc = t.vgetr(c, X2);
+                t.a.v3(UNPCKLPD, X1, rc, X0, false, X3);
+                t.complete(d, 16, X1, true);
+            } else {
+                t.complete(d, 16, X0, true);
+            }
+            t.resume(guard, again.0, again.1);
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Lanes to integers of the same size.
+fn to_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (Helper, u64)) -> bool {
+    let VArgs { d, a, es, bytes, .. } = *args;
+    let scalar = bytes == 1 << es;
+    let round = imm::direction(args.imm);
+    let Some(mode) = host_rounding(round) else { return false };
+    if imm::fbits(args.imm) != 0 {
+        return false;
+    }
+    if scalar {
+        let (sites, n) = scalar_to_int(t, signed, round, mode, es == 3, a, es);
+        t.a.v2(if es == 3 { vw(1, 1, 0x6e) } else { MOVD }, X0, RAX);
+        t.complete(d, bytes, X0, true);
+        for site in sites.into_iter().take(n) {
+            t.resume_as(site, ColdKind::Helper(again.0, again.1));
+        }
+        return true;
+    }
+    if es == 3 {
+        if !signed || round != Round::Zero {
+            return false;
+        }
+        t.clobber_flags();
+        t.a.v2i(PSHUFD, X1, t.vrm(a), 0xee);
+        t.a.v2(vw(3, 1, 0x2c), RAX, t.vrm(a));
+        t.a.v2(vw(3, 1, 0x2c), RCX, X1);
+        t.a.alu_imm(Op::Cmp, true, Rm::R(RAX), 1);
+        let first = t.a.jcc_near(Cc::O);
+        t.a.alu_imm(Op::Cmp, true, Rm::R(RCX), 1);
+        let second = t.a.jcc_near(Cc::O);
+        t.a.v2(vw(1, 1, 0x6e), X0, RAX);
+        t.a.v2(vw(1, 1, 0x6e), X1, RCX);
+        t.a.v3(UNPCKLPD, X0, X0, X1, false, X3);
+        t.complete(d, 16, X0, true);
+        t.resume_as(first, ColdKind::Helper(again.0, again.1));
+        t.resume_as(second, ColdKind::Helper(again.0, again.1));
+        return true;
+    }
+    let mut ra = t.lanes(a, bytes, X1);
+    let keep_flags = t.flags_kept();
+    let mut guard = None;
+    if !signed {
+        // 2^31 and beyond, and what is negative.
+        t.with_constant(PMAXUD, X3, ra, K::TwoTo31);
+        t.a.v3(PCMPEQD, X3, X3, ra, true, NONE);
+        guard = Some(t.guard_mask(keep_flags, es, false));
+    }
+    let source = ra;
+    if !matches!(round, Round::Zero | Round::Current) {
+        t.a.v2i(v(1, 3, 0x08), X2, ra, mode | 8);
+        ra = X2;
+    }
+    t.a.v2(if round == Round::Current { CVTPS2DQ } else { CVTTPS2DQ }, X0, ra);
+    if signed {
+        t.with_constant(PCMPEQD, X3, X0, K::Sign32);
+        guard = Some(t.guard_mask(keep_flags, es, false));
+    }
+    if ra != source {
+        // For Inexact.
+        t.a.v2(CVTTPS2DQ, X2, source);
+    }
+    t.complete(d, bytes, X0, bytes == 16);
+    if let Some(guard) = guard {
+        t.resume(guard, again.0, again.1);
+    }
+    true
+}
+
+/// Integer lanes to floating point of the same size.
+fn from_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (Helper, u64)) -> bool {
+    let VArgs { d, a, es, bytes, .. } = *args;
+    let scalar = bytes == 1 << es;
+    let fbits = imm::fbits(args.imm);
+    let mut guard = None;
+    let ra = match bytes {
+        16 => t.vgetr(a, X1),
+        8 => {
+            t.a.v2(MOVQ, X1, t.vrm(a));
+            X1
+        }
+        _ => {
+            let (ra, clean) = t.lane0(a, es, X1);
+            if !clean {
+                t.a.v3i(INSERTPS, X1, ra, Rm::R(ra), 0b1110, X3);
+            }
+            if clean { ra } else { X1 }
+        }
+    };
+    if !signed {
+        let keep_flags = t.flags_kept();
+        t.a.vmov(X3, ra);
+        guard = Some(t.guard_mask(keep_flags, es, false));
+    }
+    if es == 2 {
+        t.a.v2(CVTDQ2PS, X0, ra);
+    } else {
+        t.a.v2(vw(1, 1, 0x7e), ra, RAX);
+        t.a.v3(XOR, X0, X0, X0, true, X3);
+        t.a.v3(vw(3, 1, 0x2a), X0, X0, Rm::R(RAX), false, X3);
+        if !scalar {
+            t.a.v2i(vw(1, 3, 0x16), ra, RAX, 1);
+            t.a.v3(XOR, X2, X2, X2, true, X3);
+            t.a.v3(vw(3, 1, 0x2a), X2, X2, Rm::R(RAX), false, X3);
+            t.a.v3(UNPCKLPD, X0, X0, X2, false, X3);
+        }
+    }
+    if fbits != 0 {
+        scale_down(t, es, fbits, X0, X2);
+    }
+    t.complete(d, bytes, X0, true);
+    if let Some(guard) = guard {
+        t.resume(guard, again.0, again.1);
+    }
+    true
+}
+
+/// x = x / 2^fbits in every lane: exact, since x is an integer or zero. Uses RAX and `y`.
+fn scale_down(t: &mut T<'_>, es: u8, fbits: u8, x: u8, y: u8) {
+    if es == 2 {
+        t.a.mov_imm(RAX, (127 - fbits as u64) << 23);
+        t.a.v2(MOVD, y, RAX);
+        t.a.v2i(PSHUFD, y, y, 0);
+    } else {
+        t.a.mov_imm(RAX, (1023 - fbits as u64) << 52);
+        t.a.v2(vw(1, 1, 0x6e), y, RAX);
+        t.a.v2i(PSHUFD, y, y, 0x44);
+    }
+    t.a.v3(arith(es, false, MUL), x, x, y, true, X3);
+}
+
+/// RAX = lane 0 of a as an integer. The jumps to cold code, and how many.
+fn scalar_to_int(
+    t: &mut T<'_>,
+    signed: bool,
+    round: Round,
+    mode: u8,
+    wide: bool,
+    a: V,
+    es: u8,
+) -> ([Near; 2], usize) {
+    t.clobber_flags();
+    let rm = t.vrm(a);
+    let mut sites = [Near(core::ptr::null_mut()); 2];
+    let mut n = 0;
+    // Unsigned: the result fits in 63 bits, or the way is the other one. A range test of the operand as an integer excludes what is negative too.
+    let w = wide || !signed;
+    if !signed {
+        let limit = match (es, wide) {
+            (2, false) => 0x4f80_0000,
+            (2, true) => 0x5f00_0000,
+            (_, false) => 0x41ef_ffff_ffe0_0001,
+            (_, true) => 0x43e0_0000_0000_0000,
+        };
+        match rm {
+            Rm::R(h) => t.a.v2(if es == 3 { vw(1, 1, 0x7e) } else { v(1, 1, 0x7e) }, h, RAX),
+            Rm::M(_) => t.a.mov(es == 3, RAX, rm),
+        }
+        if es == 3 {
+            t.a.mov_imm(RCX, limit);
+            t.a.alu(Op::Cmp, true, RAX, Rm::R(RCX));
+        } else {
+            t.a.alu_imm(Op::Cmp, false, Rm::R(RAX), limit as i32);
+        }
+        sites[n] = t.a.jcc_near(Cc::Ae);
+        n += 1;
+    }
+    let to = |op: u8| VEnc { pp: es, map: 1, op, w };
+    match round {
+        Round::Zero => t.a.v2(to(0x2c), RAX, rm),
+        Round::Current => t.a.v2(to(0x2d), RAX, rm),
+        _ => {
+            t.a.v3(v(1, 3, 0x08 + es), X0, X0, rm, false, X3);
+            t.a.b(mode | 8);
+            t.a.v2(to(0x2c), RAX, X0);
+        }
+    }
+    if signed {
+        t.a.alu_imm(Op::Cmp, w, Rm::R(RAX), 1);
+        sites[n] = t.a.jcc_near(Cc::O);
+        n += 1;
+    }
+    if !matches!(round, Round::Zero | Round::Current) {
+        // For Inexact.
+        t.a.v2(to(0x2c), RCX, rm);
+    }
+    (sites, n)
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
+    let again = (helpers::fp_to_int as Helper, pack_convert(signed, w, round as u8, a, d, es, fbits));
+    let Some(mode) = host_rounding(round).filter(|_| t.mode == 0 && es >= 2 && fbits == 0) else {
+        return t.inline_helper(again.0, again.1);
+    };
+    let (sites, n) = scalar_to_int(t, signed, round, mode, w == W::W64, a, es);
+    t.put(d, RAX);
+    for site in sites.into_iter().take(n) {
+        t.resume_as(site, ColdKind::Helper(again.0, again.1));
+    }
+}
+
+pub(super) fn int_to_fp(t: &mut T<'_>, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
+    let again = (helpers::int_to_fp as Helper, pack_convert(signed, w, 0, d, s, es, fbits));
+    if t.mode != 0 || es < 2 {
+        t.inline_helper(again.0, again.1);
+        return t.wrote(d, 1 << es);
+    }
+    let wide = w == W::W64;
+    let x = t.vdef(d, X0);
+    let mut cold = None;
+    if !signed && wide {
+        t.clobber_flags();
+    }
+    let mut r = t.get(wide, s, RAX);
+    if !signed && !wide {
+        t.a.mov(false, RAX, r);
+        r = RAX;
+    } else if !signed {
+        t.a.test(true, Rm::R(r), r);
+        cold = Some(t.a.jcc_near(Cc::S));
+    }
+    t.a.v3(XOR, x, x, Rm::R(x), true, X3);
+    t.a.v3(VEnc { pp: es, map: 1, op: 0x2a, w: wide || !signed }, x, x, Rm::R(r), false, X3);
+    if fbits != 0 {
+        scale_down(t, es, fbits, x, X1);
+    }
+    t.vput(d, x);
+    if let Some(site) = cold {
+        t.resume_as(site, ColdKind::Helper(again.0, again.1));
+    }
+    t.wrote(d, 1 << es);
+}
+
+/// EFLAGS = comparison of lane 0 of a with b (None: zero), in the form `HostFlags::Fp`.
+fn host_compare(t: &mut T<'_>, signaling: bool, es: u8, a: V, b: Option<V>) {
+    let ra = t.vgetr(a, X0);
+    let rb = match b {
+        Some(b) => t.vrm(b),
+        None => {
+            t.a.v3(XOR, X1, X1, Rm::R(X1), true, X3);
+            Rm::R(X1)
+        }
+    };
+    t.a.v2(v(es & 1, 1, if signaling { 0x2f } else { 0x2e }), ra, rb);
+    t.flags_are(HostFlags::Fp);
+}
+
+pub(super) fn fp_compare(t: &mut T<'_>, signaling: bool, es: u8, a: V, b: Option<V>) {
+    if t.mode == 0 && es >= 2 {
+        return host_compare(t, signaling, es, a, b);
+    }
+    let imm = signaling as u32 | (b.is_none() as u32) << 1;
+    let args = VArgs { d: a, a, b: b.unwrap_or(a), c: a, es, bytes: 0, imm };
+    t.inline_helper(helpers::fp_compare, pack_vec(0, &args));
+}
+
+pub(super) fn fp_cond_compare(t: &mut T<'_>, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8) {
+    // Flags go to memory in either case.
+    t.need_flags();
+    let (yes1, yes2) = match t.cond(c) {
+        Test::One(cc) => (Some(t.a.jcc_near(cc)), None),
+        Test::Or(x, y) => (Some(t.a.jcc_near(x)), Some(t.a.jcc_near(y))),
+        Test::And(x, y) => {
+            let no = t.a.jcc_short(x.invert());
+            let yes = t.a.jcc_near(y);
+            t.a.bind(no);
+            (Some(yes), None)
+        }
+        Test::Always => (None, None),
+    };
+    let done = yes1.map(|yes| {
+        let bit = |n: u32| nzcv as u32 >> n & 1;
+        t.a.mov_imm(RAX, (bit(3) << 15 | bit(2) << 14 | bit(1) << 8 | bit(0)) as u64);
+        t.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
+        let done = t.a.jmp_near();
+        t.a.bind_near(yes);
+        done
+    });
+    if let Some(yes) = yes2 {
+        t.a.bind_near(yes);
+    }
+    if t.mode == 0 && es >= 2 {
+        host_compare(t, signaling, es, a, Some(b));
+        t.save_flags();
+    } else {
+        t.host_flags = HostFlags::None;
+        t.mem_flags = true;
+        let args = VArgs { d: a, a, b, c: a, es, bytes: 0, imm: signaling as u32 };
+        t.inline_helper(helpers::fp_compare, pack_vec(0, &args));
+    }
+    t.host_flags = HostFlags::None;
+    if let Some(done) = done {
+        t.a.bind_near(done);
+    }
+}
+
+pub(super) fn fp_select(t: &mut T<'_>, c: Cond, es: u8, d: V, a: V, b: V) {
+    // Through general registers, which have a conditional move. RAX is free after `cond`.
+    let test = t.cond(c);
+    let w = es == 3;
+    let load = |t: &mut T<'_>, r: u8, s: V| match t.vrm(s) {
+        Rm::R(x) => t.a.v2(if w { vw(1, 1, 0x7e) } else { v(1, 1, 0x7e) }, x, r),
+        m => t.a.mov(w, r, m),
+    };
+    load(t, RAX, a);
+    if !matches!(test, Test::Always) {
+        load(t, RCX, b);
+    }
+    match test {
+        Test::Always => {}
+        Test::One(cc) => t.a.cmov(cc.invert(), w, RAX, RCX),
+        Test::And(x, y) => {
+            t.a.cmov(x.invert(), w, RAX, RCX);
+            t.a.cmov(y.invert(), w, RAX, RCX);
+        }
+        Test::Or(x, y) => {
+            // b, or a if either holds.
+            t.a.cmov(x, w, RCX, RAX);
+            t.a.cmov(y, w, RCX, RAX);
+            t.a.mov(w, RAX, RCX);
+        }
+    }
+    if es == 1 {
+        t.a.movzx(2, RAX, RAX);
+    }
+    let x = t.vdef(d, X0);
+    t.a.v2(if w { vw(1, 1, 0x6e) } else { MOVD }, x, RAX);
+    t.vput(d, x);
+    t.wrote(d, 1 << es);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::asm::Asm;
+    use super::super::glue::{self, Glue};
+    use super::super::{Buffers, Features, Pins, STATE_BIAS};
+    use super::*;
+    use crate::fp::{Rounding, flag};
+    use crate::interp::{Interp, Outcome};
+    use crate::run::{Guest, Peek, Thread};
+    use anyarch_sys::raw_syscall;
+    use linux_raw_sys::general as sys;
+    use std::collections::BTreeMap;
+
+    static PINS: Pins = Pins { gpr: &[0, 1, 2, 3, 4, 5, 6, 7], vec: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] };
+    static GUEST: Guest = Guest {
+        name: "test",
+        interpret: |_| {},
+        translate: |_| {},
+        peek: |pc| Some(Peek { len: 4, reads: pc < DEAD, writes: true, ..Peek::default() }),
+        pins: &PINS,
+        lookup_mask: 0,
+        pc_align_mask: 3,
+    };
+    /// Guest code that reads the flags, and guest code that does not.
+    const LIVE: u64 = 0x10000;
+    const DEAD: u64 = 0x20000;
+    /// Slots used: pinned ones and others.
+    const SLOTS: [u8; 8] = [0, 1, 2, 11, 20, 21, 22, 40];
+
+    struct Bench {
+        thread: *mut Thread,
+        buffers: Buffers,
+        glue: Glue,
+        end: *mut u8,
+    }
+
+    impl Bench {
+        fn new(features: Features) -> Bench {
+            let map = |len: u64| {
+                let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
+                let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
+                // SAFETY: an anonymous mapping.
+                unsafe { raw_syscall(sys::__NR_mmap, [0, len, prot, flags, u64::MAX, 0]) as *mut u8 }
+            };
+            let code = map(1 << 20);
+            let end = code.wrapping_add(1 << 20);
+            let mut buffers = Buffers::new(&PINS);
+            buffers.features = features;
+            let mut a = Asm { p: code, end, avx: features.avx };
+            let glue = glue::emit(&mut a, &buffers, 0);
+            let stack = map(1 << 20).wrapping_add(1 << 19);
+            let thread = stack.cast::<Thread>();
+            // SAFETY: zeroed memory of its own; below it is the shadow stack.
+            unsafe { (*thread).shadow_rsp = stack as u64 - 4096 };
+            Bench { thread, buffers, glue, end }
+        }
+
+        /// Plays on the state by generated code. Whether a helper was called for good.
+        fn run(&mut self, pc: u64, steps: &[&dyn Fn(&mut dyn Ops)]) -> usize {
+            let at = self.glue.end as *mut u8;
+            let known = |_| false;
+            let mut t = Translator::new(&mut self.buffers, &GUEST, &self.glue, at, self.end, pc, 0, &known);
+            let mut len = 0;
+            for (i, step) in steps.iter().enumerate() {
+                t.pc = pc + 4 * i as u64;
+                t.begin(4, Peek { len: 4, ..Peek::default() });
+                let before = t.a.p as usize;
+                step(&mut t);
+                len = t.a.p as usize - before;
+                t.end();
+            }
+            let next = t.next_pc;
+            t.exit_to(next);
+            t.finish();
+            // SAFETY: the code just made reads and writes the thread's state only.
+            unsafe {
+                let enter: extern "C" fn(*mut u8, *const u8) -> u32 = core::mem::transmute(self.glue.enter);
+                enter(self.thread.cast::<u8>().wrapping_add(STATE_BIAS as usize), at);
+            }
+            len
+        }
+
+        fn cpu(&mut self) -> &mut Cpu {
+            // SAFETY: owned.
+            unsafe { &mut (*self.thread).cpu }
+        }
+    }
+
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        fn pick<X: Copy>(&mut self, from: &[X]) -> X {
+            from[(self.next() >> 20) as usize % from.len()]
+        }
+
+        /// A lane's bits: special, near a power of two, or any.
+        fn lane(&mut self, es: u8) -> u64 {
+            let (bits, fraction) = [(16, 10), (16, 10), (32, 23), (64, 52)][es as usize];
+            let one = ((1u64 << (bits - 2 - fraction)) - 1) << fraction;
+            let infinity = ((1u64 << (bits - 1 - fraction)) - 1) << fraction;
+            let sign = (self.next() >> 40 & 1) << (bits - 1);
+            let exponent = |n: i64| one.wrapping_add((n << fraction) as u64) & infinity;
+            let r = self.next() >> 8;
+            let value = match self.next() >> 30 & 15 {
+                0 => 0,
+                1 => self.pick(&[1, 2, (1 << fraction) - 1, 1 << fraction, (1 << fraction) + 1]),
+                2 => self.pick(&[
+                    infinity,
+                    infinity - 1,
+                    infinity | 1 << (fraction - 1),
+                    infinity | 1,
+                    infinity | 1 << (fraction - 1) | 5,
+                ]),
+                3 => {
+                    // Around the limits of integers.
+                    let n = self.pick(&[15, 16, 31, 32, 63, 64]);
+                    exponent(n).wrapping_add(self.pick(&[0, 1, u64::MAX, 1 << (fraction / 2)]))
+                }
+                4 => exponent(self.pick(&[-1, 0, 1, 2, 3])),
+                5 => exponent(self.pick(&[-1, 0, 1, 2, 3])) | 1 << (fraction - 1),
+                6 => self.pick(&[0, 1, 2, 100, 0x7fff_ffff, 0x8000_0000, u64::MAX, i64::MAX as u64]),
+                7 | 8 => r,
+                9 => r & ((1 << fraction) - 1),
+                10 => exponent((r % 64) as i64) | r >> 8 & ((1 << fraction) - 1),
+                11 => exponent(self.pick(&[-8, -20, -60, -70])) | r & ((1 << fraction) - 1),
+                _ => exponent((r % 8) as i64 - 4) | r >> 8 & ((1 << fraction) - 1),
+            };
+            (value ^ sign) & (u64::MAX >> (64 - bits))
+        }
+
+        fn vector(&mut self, es: u8) -> u128 {
+            (0..16 >> es).fold(0, |v, i| v | (self.lane(es) as u128) << ((8u32 << es) * i))
+        }
+    }
+
+    fn feature_sets() -> [Features; 2] {
+        let all = Features::detect();
+        [all, Features { avx: false, avx2: false, fma: false, f16c: false, ..all }]
+    }
+
+    /// Plays `op` by generated code and by the interpreter, on the same random state, and compares.
+    fn check(bench: &mut Bench, r: &mut Random, es: u8, name: &str, op: &dyn Fn(&mut dyn Ops)) -> usize {
+        let rounding = r.pick(&[Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero]);
+        let cpu = bench.cpu();
+        for s in SLOTS {
+            cpu.vec[s as usize] = r.vector(es);
+        }
+        for g in 0..12 {
+            cpu.gpr[g] = r.lane(if g & 1 == 0 { 3 } else { es });
+        }
+        cpu.set_nzcv(r.next() as u8 & 15);
+        cpu.fp = Default::default();
+        cpu.fp.rounding = rounding;
+        cpu.mxcsr = 0x1f80;
+        cpu.apply_rounding();
+        // Slots known to be zero above, and flags in registers.
+        let (clean1, clean2, size) = (V(r.pick(&SLOTS)), V(r.pick(&SLOTS)), r.pick(&[2, 3]));
+        let clean = |o: &mut dyn Ops| {
+            o.vfrom(clean1, size, R(1));
+            o.vfrom(clean2, size, R(3));
+        };
+        let compare = |o: &mut dyn Ops| o.alu_flags(Alu::Sub, W::W64, R::ZERO, R(5), Src::Reg(R(6)));
+        let fp_flags = |o: &mut dyn Ops| o.fp_compare(false, 3, V(0), Some(V(20)));
+        let nothing = |_: &mut dyn Ops| {};
+        let nothing: &dyn Fn(&mut dyn Ops) = &nothing;
+        let flags = r.pick::<&dyn Fn(&mut dyn Ops)>(&[&compare, &fp_flags, nothing]);
+        let clean: &dyn Fn(&mut dyn Ops) = if r.next() & 0x100 == 0 { &clean } else { nothing };
+        let pc = r.pick(&[LIVE, DEAD]);
+        // SAFETY: plain data.
+        let mut want = Box::new(unsafe { core::ptr::read(cpu) });
+        let (before, gpr) = (cpu.vec, cpu.gpr);
+        let steps = [clean, flags, op];
+        let len = bench.run(pc, &steps);
+        for step in steps {
+            step(&mut Interp { cpu: &mut want, next_pc: 0, outcome: Outcome::Next });
+        }
+        let cpu = bench.cpu();
+        let context = || {
+            let show = SLOTS.map(|s| format!("v{s} = {:032x}", before[s as usize])).join("\n");
+            format!(
+                "{name} {rounding:?} pc {pc:x} clean {clean1:?} {clean2:?} {size}\n{show}\n{:x?}",
+                &gpr[..8]
+            )
+        };
+        for s in SLOTS {
+            let (got, want) = (cpu.vec[s as usize], want.vec[s as usize]);
+            assert!(got == want, "v{s}: got {got:032x}, want {want:032x}: {}", context());
+        }
+        assert!(cpu.gpr == want.gpr, "got {:x?}, want {:x?}: {}", &cpu.gpr[..12], &want.gpr[..12], context());
+        if pc == LIVE {
+            assert!(
+                cpu.nzcv() == want.nzcv(),
+                "NZCV {:x}, want {:x}: {}",
+                cpu.nzcv(),
+                want.nzcv(),
+                context()
+            );
+        }
+        // Underflow is detected after rounding by the host.
+        let (got, want) = (cpu.fp_flags(), want.fp.flags);
+        let differ = got ^ want;
+        assert!(
+            differ & !flag::UNDERFLOW == 0 && got & differ == 0,
+            "flags {got:x}, want {want:x}: {}",
+            context()
+        );
+        (len << 1) | (differ != 0) as usize
+    }
+
+    /// Sizes of the result and constants that an operation is used with, by lane.
+    fn layouts(op: FOp) -> Vec<(u8, u8, u32)> {
+        use FOp::*;
+        let rounds = [0, 1, 2, 3, 4, 6];
+        let mut all = Vec::new();
+        let conversions: &[(u8, u8, u32)] = match op {
+            Convert => &[
+                (1, 4, 2),
+                (1, 8, 3),
+                (2, 2, 1),
+                (2, 8, 3),
+                (3, 2, 1),
+                (3, 4, 2),
+                (1, 16, 2),
+                (2, 16, 3),
+                (2, 8, 1),
+                (3, 8, 2),
+            ],
+            WidenHigh => &[(1, 16, 2), (2, 16, 3)],
+            NarrowHigh => &[(2, 16, 1), (3, 16, 2)],
+            NarrowOdd => &[(3, 4, 2), (3, 8, 2)],
+            NarrowOddHigh => &[(3, 16, 2)],
+            MulAddLong | MulSubLong => &[(1, 8, 0), (1, 16, 1)],
+            ToSignedWrapping => &[(3, 8, 0)],
+            ToBf16 => &[(2, 2, 0), (2, 8, 0)],
+            ToBf16High | Bf16MulAdd | Bf16Dot | Bf16MatMul => &[(2, 16, 0)],
+            AcrossMax | AcrossMin | AcrossMaxNum | AcrossMinNum => &[(1, 8, 0), (1, 16, 0), (2, 16, 0)],
+            _ => &[],
+        };
+        if !conversions.is_empty() {
+            return conversions.to_vec();
+        }
+        for es in 1..=3u8 {
+            for bytes in [1 << es, 8, 16] {
+                let imms: Vec<u32> = match op {
+                    RoundInt | RoundIntExact | RoundInt32 | RoundInt64 => rounds.to_vec(),
+                    ToSigned | ToUnsigned => rounds.iter().flat_map(|&r| [r, r | 5 << 8]).collect(),
+                    FromSigned | FromUnsigned => vec![0, 3 << 8, (8 << es) << 8],
+                    ComplexAdd | ComplexMulAdd if bytes < 8 || es == 3 && bytes == 8 => vec![],
+                    ComplexAdd => vec![1, 3],
+                    ComplexMulAdd => vec![0, 1, 2, 3],
+                    _ => vec![0],
+                };
+                if !(es == 3 && bytes == 8 && all.last().is_some_and(|&(e, b, _)| (e, b) == (3, 8))) {
+                    all.extend(imms.iter().map(|&imm| (es, bytes, imm)));
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn operations_agree_with_the_reference() {
+        let mut r = Random(0x9e37_79b9_7f4a_7c15);
+        let rounds = std::env::var("ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60);
+        let mut underflows = 0;
+        for features in feature_sets() {
+            let mut bench = Bench::new(features);
+            for &op in FOp::ALL {
+                let mut sizes = BTreeMap::new();
+                for (es, bytes, imm) in layouts(op) {
+                    for _ in 0..rounds {
+                        let mut slot = || V(r.pick(&SLOTS));
+                        let args = VArgs { d: slot(), a: slot(), b: slot(), c: slot(), es, bytes, imm };
+                        let name = format!("{op:?} {args:?} avx {}", features.avx);
+                        let result = check(&mut bench, &mut r, es, &name, &|o| o.fp(op, args));
+                        underflows += result & 1;
+                        let size = sizes.entry((es, bytes)).or_insert(0);
+                        *size = (*size).max(result >> 1);
+                    }
+                }
+                println!("{op:?} avx {}: bytes of code by lane and size {sizes:?}", features.avx);
+            }
+        }
+        println!("{underflows} underflows missed");
+    }
+
+    #[test]
+    fn comparisons_conversions_and_selections_agree_with_the_reference() {
+        let mut r = Random(0x1234_5678_9abc_def1);
+        let rounds = std::env::var("ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60) * 20;
+        for features in feature_sets() {
+            let mut bench = Bench::new(features);
+            for i in 0..rounds {
+                let es = [3, 2, 3, 2, 1][i % 5];
+                let (d, a, b) = (V(r.pick(&SLOTS)), V(r.pick(&SLOTS)), V(r.pick(&SLOTS)));
+                let (reg, signed, w) =
+                    (R(r.pick(&[0, 1, 9, 10])), r.next() & 256 == 0, r.pick(&[W::W32, W::W64]));
+                let fbits = r.pick(&[0, 0, 0, 1, 17, 32]);
+                let cond = Cond::from_bits(r.next() as u32 >> 9);
+                let nzcv = (r.next() >> 11) as u8 & 15;
+                use Round::*;
+                let round = r.pick(&[NearestEven, Up, Down, Zero, NearestAway, Current]);
+                let mut each = |name: &str, op: &dyn Fn(&mut dyn Ops)| {
+                    let name = format!(
+                        "{name} es {es} {d:?} {a:?} {b:?} {reg:?} signed {signed} {w:?} fbits {fbits} {cond:?} {nzcv:x} {round:?} avx {}",
+                        features.avx
+                    );
+                    check(&mut bench, &mut r, es, &name, op);
+                };
+                each("to int", &|o| o.fp_to_int(signed, round, w, reg, a, es, fbits));
+                each("from int", &|o| o.int_to_fp(signed, w, d, reg, es, fbits));
+                each("compare", &|o| o.fp_compare(signed, es, a, Some(b)));
+                each("compare with zero", &|o| o.fp_compare(signed, es, a, None));
+                each("conditional compare", &|o| o.fp_cond_compare(cond, signed, es, a, b, nzcv));
+                each("select", &|o| o.fp_select(cond, es, d, a, b));
+            }
+        }
+    }
+}
