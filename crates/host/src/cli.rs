@@ -129,6 +129,35 @@ pub fn command() -> Command {
                 .arg(switch("all", "Also entries for other kinds of files").short('a')),
         )
         .subcommand(
+            Command::new("verify")
+                .about("Tries every registered handler with tiny programs in an empty root")
+                .long_about(
+                    "Runs tiny embedded programs of every registered architecture through the kernel, in an empty root in which \
+                     nothing of this machine is visible: start, fork, exec, threads, signals, argv[0], setuid where flag C \
+                     claims it. Fails if anything that is claimed does not work.",
+                )
+                .after_long_help(concat!(
+                    "Examples:\n",
+                    "  anyarch verify\n",
+                    "  anyarch verify arm64 s390x\n",
+                    "  anyarch with --engine qemu -- anyarch verify      without registering anything\n",
+                ))
+                .arg(architectures("Architectures or platforms [default: every registered one]"))
+                .arg(switch("json", "As JSON")),
+        )
+        .subcommand(
+            Command::new("doctor")
+                .about("Finds what stands in the way of foreign programs, and mends it")
+                .arg(switch("fix", "Mend what anyarch can mend, and say what was done"))
+                .arg(switch("json", "As JSON")),
+        )
+        .subcommand(
+            Command::new("explain")
+                .about("Says whether this machine runs a file, by what, and why not")
+                .arg(Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf)).help("A program or script"))
+                .arg(switch("json", "As JSON")),
+        )
+        .subcommand(
             run_options(Command::new("run"))
                 .about("Runs a command in a foreign root file system, in namespaces of its own")
                 .long_about(
@@ -157,6 +186,38 @@ pub fn command() -> Command {
                 .arg(architectures("Architectures or platforms [default: every one with an emulator]"))
                 .arg(engines())
                 .arg(Arg::new("command").value_name("CMD").num_args(0..).last(true).help("The command, after --")),
+        )
+        .subcommand(
+            Command::new("compat")
+                .about("Acts as another tool: its arguments, environment and output")
+                .long_about(
+                    "Takes the arguments and environment of another tool and prints what it prints; exit codes tell the truth. \
+                     The same happens when anyarch is called as register, qemu-binfmt-conf.sh or binfmt.",
+                )
+                .after_long_help(concat!(
+                    "Examples:\n",
+                    "  anyarch compat multiarch -- --reset -p yes\n",
+                    "  anyarch compat qemu-binfmt-conf -- --systemd ALL --exportdir ./binfmt.d\n",
+                    "  anyarch compat tonistiigi -- --install arm64,riscv64\n",
+                ))
+                .arg(Arg::new("tool").value_name("TOOL").required(true).value_parser(["multiarch", "qemu-binfmt-conf", "tonistiigi"]).help("The tool"))
+                .arg(command_words("Its arguments, after --")),
+        )
+        .subcommand(
+            Command::new("deploy")
+                .about("Prints a ready file for Kubernetes, systemd, compose or GitHub Actions")
+                .arg(Arg::new("kind").value_name("KIND").required(true).value_parser(crate::deploy::KINDS).help("What for"))
+                .arg(option("image", "IMAGE", "An image made by anyarch image build").default_value("anyarch:latest")),
+        )
+        .subcommand(
+            Command::new("completions")
+                .about("Prints completions for a shell")
+                .arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell)).help("The shell")),
+        )
+        .subcommand(
+            Command::new("manual")
+                .about("Prints the manual page, or writes all of them to a folder")
+                .arg(Arg::new("dir").value_name("DIR").value_parser(value_parser!(PathBuf)).help("The folder")),
         )
 }
 
@@ -289,6 +350,29 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
             &dir(sub),
         ),
         "status" => crate::register::status(sub.get_flag("json"), sub.get_flag("all"), &dir(sub)),
+        "verify" => crate::verify::verify(&strings(sub, "arch"), sub.get_flag("json"), &dir(sub)),
+        "doctor" => crate::doctor::doctor(sub.get_flag("fix"), sub.get_flag("json"), &dir(sub)),
+        "explain" => {
+            let file = sub.get_one::<PathBuf>("file").cloned().unwrap_or_default();
+            crate::explain::explain(&file, sub.get_flag("json"), &dir(sub))
+        }
+        "compat" => {
+            let tool = sub
+                .get_one::<String>("tool")
+                .map(String::as_str)
+                .and_then(crate::compat::Personality::of_word);
+            let tool = tool.ok_or_else(|| Failure::new(Code::Usage, "no such tool"))?;
+            tool.run(&strings(sub, "command"), &dir(sub))
+        }
+        "deploy" => {
+            let text = |name: &str| sub.get_one::<String>(name).cloned().unwrap_or_default();
+            crate::deploy::deploy(&text("kind"), &text("image"))
+        }
+        "completions" => match sub.get_one::<clap_complete::Shell>("shell") {
+            Some(shell) => crate::manual::completions(*shell),
+            None => Err(Failure::new(Code::Usage, "no shell was given")),
+        },
+        "manual" => crate::manual::manual(sub.get_one::<PathBuf>("dir").map(PathBuf::as_path)),
         "run" => crate::run::run_root(&parse_run(sub)?).map_err(not_started),
         "with" => {
             let options =

@@ -5,22 +5,35 @@
 //! failures once, here.
 
 pub mod cli;
+pub mod compat;
+pub mod deploy;
+pub mod doctor;
 pub mod elf;
 pub mod engine;
 pub mod explain;
 pub mod failure;
 pub mod idmap;
+pub mod manual;
 pub mod persist;
 pub mod register;
 pub mod run;
 pub mod sandbox;
 pub mod terminal;
 pub mod ui;
+pub mod verify;
 
 use std::process::ExitCode;
 
 /// The program.
 pub fn main() -> ExitCode {
+    // Rust ignores SIGPIPE, and then `anyarch status | head` would panic.
+    // SAFETY: sets a default action before anything else runs; sockets are written to without the signal.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let mut args = std::env::args();
+    if let Some(personality) = args.next().as_deref().and_then(compat::Personality::of_executable) {
+        let dir = std::path::Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
+        return finish(personality.run(&args.collect::<Vec<_>>(), dir));
+    }
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -29,7 +42,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(error.exit_code() as u8);
         }
     };
-    match cli::dispatch(&matches) {
+    finish(cli::dispatch(&matches))
+}
+
+/// Prints a failure; the exit code.
+fn finish(result: failure::Result<u8>) -> ExitCode {
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             eprintln!("{} {failure}", ui::Paint::Red.on_stderr("anyarch:"));

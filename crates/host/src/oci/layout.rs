@@ -1,0 +1,259 @@
+//! A folder of blobs: the OCI image layout, and archives turned into one.
+
+use super::{Descriptor, Digest, Image, MAX_DOCUMENT, Platform, choose, copy_hashing, document, media};
+use crate::failure::{Code, OrFail, Result, fail};
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use tempfile::TempDir;
+
+/// An OCI image layout.
+pub struct Layout {
+    dir: PathBuf,
+    /// Removes an archive's unpacked form.
+    _temporary: Option<TempDir>,
+}
+
+impl Layout {
+    /// Opens what a path names: a layout folder, an OCI archive or a docker archive. `None` where it is a folder without
+    /// `oci-layout`: a root file system.
+    pub fn open(path: &Path) -> Result<Option<Layout>> {
+        if path.is_dir() {
+            let is_layout = path.join("oci-layout").is_file() && path.join("index.json").is_file();
+            return Ok(is_layout.then(|| Layout { dir: path.to_path_buf(), _temporary: None }));
+        }
+        Layout::of_archive(path).map(Some)
+    }
+
+    /// A new, empty one.
+    pub fn create(dir: &Path) -> Result<Layout> {
+        fs::create_dir_all(dir.join("blobs/sha256")).or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
+        let put = |name: &str, text: &str| fs::write(dir.join(name), text).or_fail(Code::Failed, || format!("cannot write {name} in {}", dir.display()));
+        put("oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}")?;
+        Ok(Layout { dir: dir.to_path_buf(), _temporary: None })
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Reads an archive into a temporary layout.
+    fn of_archive(path: &Path) -> Result<Layout> {
+        let what = || format!("cannot read the archive {}", path.display());
+        let file = File::open(path).or_fail(Code::Image, what)?;
+        let temporary = tempfile::Builder::new().prefix("anyarch-image-").tempdir().or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
+        let raw = temporary.path().join("raw");
+        fs::create_dir(&raw).or_fail(Code::Failed, what)?;
+        let mut archive = tar::Archive::new(super::decompress(file)?);
+        for entry in archive.entries().or_fail(Code::Image, what)? {
+            let mut entry = entry.or_fail(Code::Image, what)?;
+            let name = entry.path().or_fail(Code::Image, what)?.into_owned();
+            let sound = name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+            if !sound {
+                fail!(Code::Image, "the archive {} has the name {}, which leads out of it", path.display(), name.display());
+            }
+            let to = raw.join(&name);
+            match entry.header().entry_type() {
+                tar::EntryType::Regular | tar::EntryType::Continuous => {
+                    to.parent().map_or(Ok(()), fs::create_dir_all).or_fail(Code::Failed, what)?;
+                    let mut out = File::create(&to).or_fail(Code::Failed, || format!("cannot write {}", to.display()))?;
+                    std::io::copy(&mut entry, &mut out).or_fail(Code::Image, what)?;
+                }
+                tar::EntryType::Directory => fs::create_dir_all(&to).or_fail(Code::Failed, what)?,
+                // docker save links equal layers to each other; always within the archive.
+                tar::EntryType::Symlink | tar::EntryType::Link => {
+                    let target = entry.link_name().or_fail(Code::Image, what)?.unwrap_or_default().into_owned();
+                    let base = if entry.header().entry_type() == tar::EntryType::Link { Path::new("") } else { name.parent().unwrap_or(Path::new("")) };
+                    let target = normal(&base.join(target));
+                    let Some(target) = target else {
+                        fail!(Code::Image, "the archive {} has a link {} out of it", path.display(), name.display());
+                    };
+                    if fs::copy(raw.join(&target), &to).is_err() {
+                        fail!(Code::Image, "the archive {} has a link {} to {}, which it lacks", path.display(), name.display(), target.display());
+                    }
+                }
+                _ => {}
+            }
+        }
+        if raw.join("oci-layout").is_file() {
+            return Ok(Layout { dir: raw, _temporary: Some(temporary) });
+        }
+        if !raw.join("manifest.json").is_file() {
+            fail!(Code::Image, "{} is neither an OCI archive (oci-layout) nor a docker archive (manifest.json)", path.display());
+        }
+        let mut layout = Layout::create(&temporary.path().join("layout"))?;
+        layout.take_docker(&raw)?;
+        layout._temporary = Some(temporary);
+        Ok(layout)
+    }
+
+    /// Turns the unpacked `docker save` into blobs, manifests and an index.
+    fn take_docker(&self, raw: &Path) -> Result<()> {
+        let list = document(&read_limited(&raw.join("manifest.json"))?, "manifest.json")?;
+        let mut manifests = Vec::new();
+        for item in list.as_array().into_iter().flatten() {
+            let inside = |name: &Value| match normal(Path::new(name.as_str().unwrap_or(""))) {
+                Some(path) => Ok(raw.join(path)),
+                None => fail!(Code::Image, "manifest.json names {name}, which leads out of the archive"),
+            };
+            let config = self.add_file(&inside(&item["Config"])?, media::CONFIG)?;
+            let mut layers = Vec::new();
+            for layer in item["Layers"].as_array().into_iter().flatten() {
+                let mut d = self.add_file(&inside(layer)?, "")?;
+                let mut first = [0; 2];
+                let _ = self.blob(&d.digest)?.read(&mut first);
+                d.media_type = if first == [0x1f, 0x8b] { media::LAYER_GZIP.into() } else { "application/vnd.oci.image.layer.v1.tar".into() };
+                layers.push(d.json());
+            }
+            let manifest = json!({ "schemaVersion": 2, "mediaType": media::MANIFEST, "config": config.json(), "layers": layers });
+            let mut d = self.add(manifest.to_string().as_bytes(), media::MANIFEST)?;
+            d.platform = Some(Platform::parse(&document(&self.bytes(&config)?, "the configuration")?));
+            if let Some(tag) = item["RepoTags"][0].as_str() {
+                d.annotations = json!({ "org.opencontainers.image.ref.name": tag });
+            }
+            manifests.push(d);
+        }
+        self.write_index(&manifests)
+    }
+
+    /// Adds a blob.
+    pub fn add(&self, bytes: &[u8], media_type: &str) -> Result<Descriptor> {
+        let digest = Digest::of(bytes);
+        fs::write(self.path(&digest), bytes).or_fail(Code::Failed, || format!("cannot write the blob {digest}"))?;
+        Ok(Descriptor { media_type: media_type.into(), digest, size: bytes.len() as u64, platform: None, annotations: Value::Null })
+    }
+
+    fn add_file(&self, path: &Path, media_type: &str) -> Result<Descriptor> {
+        let mut file = File::open(path).or_fail(Code::Image, || format!("the archive lacks {}", path.file_name().unwrap_or_default().to_string_lossy()))?;
+        let what = || "cannot write a blob".to_string();
+        let mut new = tempfile::NamedTempFile::new_in(self.dir.join("blobs/sha256")).or_fail(Code::Failed, what)?;
+        let (digest, size) = copy_hashing(&mut file, &mut new, |_| {}).or_fail(Code::Failed, what)?;
+        new.persist(self.path(&digest)).or_fail(Code::Failed, what)?;
+        Ok(Descriptor { media_type: media_type.into(), digest, size, platform: None, annotations: Value::Null })
+    }
+
+    /// Where a blob lies.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.dir.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// Opens a blob, unverified.
+    pub fn blob(&self, digest: &Digest) -> Result<File> {
+        File::open(self.path(digest)).or_fail(Code::Image, || format!("the image lacks the blob {digest}"))
+    }
+
+    /// Whether a blob is there and sound.
+    pub fn verify(&self, d: &Descriptor) -> Result<()> {
+        let mut file = self.blob(&d.digest)?;
+        let (have, size) = copy_hashing(&mut file, &mut std::io::sink(), |_| {}).or_fail(Code::Image, || format!("cannot read the blob {}", d.digest))?;
+        if have != d.digest {
+            fail!(Code::Image, "the blob {} is corrupted: its content has the digest {have}", d.digest);
+        }
+        if d.size != 0 && d.size != size {
+            fail!(Code::Image, "the blob {} has {size} bytes where its descriptor says {}", d.digest, d.size);
+        }
+        Ok(())
+    }
+
+    /// A document's bytes, verified.
+    pub fn bytes(&self, d: &Descriptor) -> Result<Vec<u8>> {
+        let bytes = read_limited(&self.path(&d.digest))?;
+        let have = Digest::of(&bytes);
+        if have != d.digest {
+            fail!(Code::Image, "the blob {} is corrupted: its content has the digest {have}", d.digest);
+        }
+        Ok(bytes)
+    }
+
+    /// The manifests named by `index.json`.
+    pub fn index(&self) -> Result<Vec<Descriptor>> {
+        let value = document(&read_limited(&self.dir.join("index.json"))?, "index.json")?;
+        value["manifests"].as_array().into_iter().flatten().map(Descriptor::parse).collect()
+    }
+
+    /// Writes `index.json`.
+    pub fn write_index(&self, manifests: &[Descriptor]) -> Result<()> {
+        let list: Vec<_> = manifests.iter().map(Descriptor::json).collect();
+        let value = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": list });
+        let file = self.dir.join("index.json");
+        fs::write(&file, value.to_string()).or_fail(Code::Failed, || format!("cannot write {}", file.display()))
+    }
+
+    /// All manifests, indexes within the index followed.
+    pub fn manifests(&self, tag: Option<&str>) -> Result<Vec<Descriptor>> {
+        let mut top = self.index()?;
+        if let Some(tag) = tag {
+            let name = |d: &Descriptor| d.annotations["org.opencontainers.image.ref.name"].as_str().map(str::to_string);
+            top.retain(|d| name(d).as_deref() == Some(tag));
+            if top.is_empty() {
+                let have: Vec<_> = self.index()?.iter().filter_map(name).collect();
+                fail!(Code::Image, "the layout has no tag {tag}; it has {}", have.join(", "));
+            }
+        }
+        let mut list = Vec::new();
+        for d in top {
+            if d.is_index() {
+                let value = document(&self.bytes(&d)?, "an index")?;
+                for item in value["manifests"].as_array().into_iter().flatten() {
+                    let inner = Descriptor::parse(item)?;
+                    if inner.is_index() {
+                        fail!(Code::Image, "an index within an index within index.json");
+                    }
+                    // A copy of one platform leaves the others out.
+                    if self.path(&inner.digest).exists() {
+                        list.push(inner);
+                    }
+                }
+            } else {
+                list.push(d);
+            }
+        }
+        Ok(list)
+    }
+
+    /// The image for a platform.
+    pub fn image(&self, wanted: Option<&Platform>, tag: Option<&str>) -> Result<Image> {
+        let mut manifests = self.manifests(tag)?;
+        for d in &mut manifests {
+            // skopeo leaves the platform out where there is one image.
+            if d.platform.is_none() {
+                d.platform = self.read_image(d).ok().map(|i| i.platform());
+            }
+        }
+        self.read_image(choose(&manifests, wanted)?)
+    }
+
+    /// The image of a manifest.
+    pub fn read_image(&self, manifest: &Descriptor) -> Result<Image> {
+        let value = document(&self.bytes(manifest)?, "the manifest")?;
+        let config = Descriptor::parse(&value["config"])?;
+        let layers = value["layers"].as_array().into_iter().flatten().map(Descriptor::parse).collect::<Result<_>>()?;
+        Ok(Image { manifest: manifest.clone(), config: document(&self.bytes(&config)?, "the configuration")?, layers })
+    }
+}
+
+fn read_limited(path: &Path) -> Result<Vec<u8>> {
+    let what = || format!("cannot read {}", path.file_name().unwrap_or_default().to_string_lossy());
+    let mut bytes = Vec::new();
+    File::open(path).or_fail(Code::Image, what)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).or_fail(Code::Image, what)?;
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        fail!(Code::Image, "{} is larger than {MAX_DOCUMENT} bytes", path.display());
+    }
+    Ok(bytes)
+}
+
+/// Without `.` and `..`; `None` where it leads out.
+fn normal(path: &Path) -> Option<PathBuf> {
+    let mut out = PathBuf::new();
+    for c in path.components() {
+        match c {
+            Component::Normal(n) => out.push(n),
+            Component::CurDir => {}
+            Component::ParentDir if out.pop() => {}
+            _ => return None,
+        }
+    }
+    (!out.as_os_str().is_empty()).then_some(out)
+}
