@@ -112,7 +112,7 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
         }
         if Instant::now() > end {
             // The group, so that what the program started goes too.
-            let _ = Command::new("kill").args(["-KILL", &format!("-{}", child.id())]).status();
+            kill_group(child.id());
             child.wait()?;
             break -1;
         }
@@ -121,11 +121,18 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
     };
     if status >= 0 {
         // What a program left behind would keep the pipes open.
-        let _ =
-            Command::new("kill").args(["-KILL", &format!("-{}", child.id())]).stderr(Stdio::null()).status();
+        kill_group(child.id());
     }
     let text = |t: std::thread::JoinHandle<Vec<u8>>| {
         String::from_utf8_lossy(&t.join().unwrap_or_default()).into_owned()
     };
     Ok(Outcome { status, stdout: text(stdout), stderr: text(stderr) })
+}
+
+/// Ends what is left of a child's process group. (Not with kill(1): some versions take `-1234` for -1, everything.)
+fn kill_group(id: u32) {
+    if let Ok(id @ 2..) = i32::try_from(id) {
+        // SAFETY: no memory is involved.
+        unsafe { libc::kill(-id, libc::SIGKILL) };
+    }
 }
