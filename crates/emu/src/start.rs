@@ -9,7 +9,7 @@ use crate::cli::{self, Input, Invocation};
 use crate::guests;
 use alloc::vec::Vec;
 use anyarch_linux::loader::{self, Host, Str, at};
-use anyarch_linux::{config, errno, exec, task};
+use anyarch_linux::{config, errno, exec, task, time};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, eprintln, exit_group, syscall};
 
@@ -161,6 +161,7 @@ pub unsafe fn start(sp: u64) -> ! {
         }
     };
     config::set(invocation.config.clone());
+    time::init(host.aux(at::SYSINFO_EHDR).unwrap_or(0));
 
     let mut path = args[invocation.program].to_vec();
     let fd = match (invocation.direct, exec_fd) {

@@ -34,4 +34,5 @@ pub mod strace;
 pub mod table;
 pub mod task;
 pub mod thread;
+pub mod time;
 pub mod vdso;

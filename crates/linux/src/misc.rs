@@ -3,7 +3,7 @@
 use crate::config;
 use crate::dispatch::host_call;
 use crate::task::Task;
-use anyarch_sys::raw::general::{__NR_prlimit64, __NR_uname};
+use anyarch_sys::raw::general::{__NR_mlockall, __NR_prlimit64, __NR_uname};
 use anyarch_sys::{Errno, SysResult, args6, read, syscall, write, write_bytes};
 
 /// Length of a field of `struct new_utsname`.
@@ -105,6 +105,18 @@ pub fn setrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
         return Err(Errno::EFAULT);
     }
     prlimit64(task, args6(&[0, args[0], args[1], 0]))
+}
+
+/// mlockall(2): pages are locked as they are touched, since the emulator's own memory is mostly reserved and not used.
+///
+/// # Errors
+/// Any errno of mlockall.
+pub fn mlockall(task: &mut Task, args: [u64; 6]) -> SysResult {
+    const MCL_CURRENT: u64 = 1;
+    const MCL_FUTURE: u64 = 2;
+    const MCL_ONFAULT: u64 = 4;
+    let onfault = if args[0] & (MCL_CURRENT | MCL_FUTURE) != 0 { MCL_ONFAULT } else { 0 };
+    host_call(task, __NR_mlockall, &args6(&[args[0] | onfault]))
 }
 
 #[cfg(test)]

@@ -312,7 +312,7 @@ rows! {
     fchown                    93   55 (Fd, Uid, Uid) pass;
     lchown                    94    - (Path, Uid, Uid) pass;
     umask                     95  166 (Mode) pass;
-    gettimeofday              96  169 (Ptr, Ptr) pass;
+    gettimeofday              96  169 (Ptr, Ptr) translated(time::gettimeofday);
     getrlimit                 97  163 (Resource, Ptr) translated(misc::getrlimit);
     getrusage                 98  165 (Int, Ptr) pass;
     sysinfo                   99  179 (Ptr) pass;
@@ -367,7 +367,7 @@ rows! {
     sched_rr_get_interval    148  127 (Pid, Ptr) pass;
     mlock                    149  228 (Ptr, Size) pass;
     munlock                  150  229 (Ptr, Size) pass;
-    mlockall                 151  230 (Hex) pass;
+    mlockall                 151  230 (Hex) translated(misc::mlockall);
     munlockall               152  231 () pass;
     vhangup                  153   58 () pass;
     modify_ldt               154    - (Int, Ptr, Size) arch;
@@ -444,7 +444,7 @@ rows! {
     timer_getoverrun         225  109 (Int) pass;
     timer_delete             226  111 (Int) pass;
     clock_settime            227  112 (Clock, Timespec) pass;
-    clock_gettime            228  113 (Clock, Ptr) pass;
+    clock_gettime            228  113 (Clock, Ptr) translated(time::clock_gettime);
     clock_getres             229  114 (Clock, Ptr) pass;
     clock_nanosleep          230  115 (Clock, Hex, Timespec, Ptr) pass;
     exit_group               231   94 (Int) emulated(process::exit_group);
@@ -525,7 +525,7 @@ rows! {
     syncfs                   306  267 (Fd) pass;
     sendmmsg                 307  269 (Fd, Ptr, Uint, Hex) pass;
     setns                    308  268 (Fd, Hex) pass;
-    getcpu                   309  168 (Ptr, Ptr, Ptr) pass;
+    getcpu                   309  168 (Ptr, Ptr, Ptr) translated(time::getcpu);
     process_vm_readv         310  270 (Pid, Ptr, Uint, Ptr, Uint, Hex) pass;
     process_vm_writev        311  271 (Pid, Ptr, Uint, Ptr, Uint, Hex) pass;
     kcmp                     312  272 (Pid, Pid, Int, Uint, Uint) pass;

@@ -1,0 +1,182 @@
+//! The time of day and the current processor, asked through the host's vDSO: a call that guests make millions of times then costs no
+//! entry into the kernel.
+//!
+//! The vDSO's functions get the emulator's buffers and never a guest pointer, so they cannot fault.
+
+use crate::dispatch::host_call;
+use crate::task::Task;
+use anyarch_sys::raw::general::{__NR_clock_gettime, __NR_getcpu, __NR_gettimeofday};
+use anyarch_sys::{Errno, SysResult, write};
+use core::ffi::CStr;
+use core::mem::transmute;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+type ClockGettime = unsafe extern "C" fn(i32, *mut [i64; 2]) -> i32;
+type Gettimeofday = unsafe extern "C" fn(*mut [i64; 2], *mut [i32; 2]) -> i32;
+type Getcpu = unsafe extern "C" fn(*mut u32, *mut u32, *mut u8) -> i32;
+
+/// Where the kernel mapped the vDSO (AT_SYSINFO_EHDR), or 0.
+static VDSO: AtomicU64 = AtomicU64::new(0);
+
+/// A function of the vDSO: 0 = not looked up, 1 = not there, else its address.
+struct Function {
+    name: &'static CStr,
+    address: AtomicU64,
+}
+
+impl Function {
+    const fn new(name: &'static CStr) -> Function {
+        Function { name, address: AtomicU64::new(0) }
+    }
+
+    fn address(&self) -> Option<u64> {
+        let mut address = self.address.load(Ordering::Relaxed);
+        if address == 0 {
+            let base = VDSO.load(Ordering::Relaxed);
+            // SAFETY: the kernel's own mapping, or 0.
+            address = if base == 0 { None } else { unsafe { symbol(base, self.name) } }.unwrap_or(1);
+            self.address.store(address, Ordering::Relaxed);
+        }
+        (address != 1).then_some(address)
+    }
+}
+
+static CLOCK_GETTIME: Function = Function::new(c"__vdso_clock_gettime");
+static GETTIMEOFDAY: Function = Function::new(c"__vdso_gettimeofday");
+static GETCPU: Function = Function::new(c"__vdso_getcpu");
+
+/// Tells where the host's vDSO is (the host's AT_SYSINFO_EHDR). Without it all goes through the kernel.
+pub fn init(host_vdso: u64) {
+    VDSO.store(host_vdso, Ordering::Relaxed);
+}
+
+/// Address of a dynamic symbol of the ELF image at `base`.
+///
+/// # Safety
+/// `base` is a mapped shared object whose first segment lies at its file's start, as the kernel's vDSO does.
+unsafe fn symbol(base: u64, name: &CStr) -> Option<u64> {
+    const PT_LOAD: u32 = 1;
+    const PT_DYNAMIC: u32 = 2;
+    const DT_HASH: u64 = 4;
+    const DT_STRTAB: u64 = 5;
+    const DT_SYMTAB: u64 = 6;
+    // SAFETY: by the caller, all of this lies in the image.
+    unsafe {
+        let at = |addr: u64| *(addr as *const u64);
+        let (headers, count) = (base + at(base + 32), *((base + 56) as *const u16) as u64);
+        let (mut bias, mut dynamic) = (None, None);
+        for i in 0..count {
+            let header = headers + i * 56;
+            match *(header as *const u32) {
+                PT_LOAD => bias = bias.or(Some((base + at(header + 8)).wrapping_sub(at(header + 16)))),
+                PT_DYNAMIC => dynamic = Some(at(header + 16)),
+                _ => {}
+            }
+        }
+        let bias = bias?;
+        let mut entry = bias.wrapping_add(dynamic?);
+        let (mut hash, mut strings, mut symbols) = (None, None, None);
+        while at(entry) != 0 {
+            let address = bias.wrapping_add(at(entry + 8));
+            match at(entry) {
+                DT_HASH => hash = Some(address),
+                DT_STRTAB => strings = Some(address),
+                DT_SYMTAB => symbols = Some(address),
+                _ => {}
+            }
+            entry += 16;
+        }
+        let (strings, symbols) = (strings?, symbols?);
+        // Without the old hash table (its second word is the number of symbols), the strings that follow the symbols bound them.
+        let count = match hash {
+            Some(hash) => *((hash + 4) as *const u32) as u64,
+            None => strings.saturating_sub(symbols) / 24,
+        };
+        (0..count).map(|i| symbols + i * 24).find_map(|symbol| {
+            let (string, value) = (strings + *(symbol as *const u32) as u64, at(symbol + 8));
+            (value != 0 && CStr::from_ptr(string as *const _) == name).then(|| bias.wrapping_add(value))
+        })
+    }
+}
+
+fn result(raw: i32) -> Result<(), Errno> {
+    if raw < 0 { Err(Errno(-raw)) } else { Ok(()) }
+}
+
+/// clock_gettime(2).
+///
+/// # Errors
+/// `EINVAL`, `EFAULT`.
+pub fn clock_gettime(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let Some(function) = CLOCK_GETTIME.address() else { return host_call(task, __NR_clock_gettime, &args) };
+    let mut ts = [0; 2];
+    // SAFETY: the vDSO's function of this type fills our buffer.
+    result(unsafe { transmute::<u64, ClockGettime>(function)(args[0] as i32, &mut ts) })?;
+    write(args[1], &ts)?;
+    Ok(0)
+}
+
+/// gettimeofday(2).
+///
+/// # Errors
+/// `EFAULT`.
+pub fn gettimeofday(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let Some(function) = GETTIMEOFDAY.address() else { return host_call(task, __NR_gettimeofday, &args) };
+    let (mut tv, mut zone) = ([0; 2], [0; 2]);
+    // SAFETY: the vDSO's function of this type fills our buffers.
+    result(unsafe { transmute::<u64, Gettimeofday>(function)(&mut tv, &mut zone) })?;
+    if args[0] != 0 {
+        write(args[0], &tv)?;
+    }
+    if args[1] != 0 {
+        write(args[1], &zone)?;
+    }
+    Ok(0)
+}
+
+/// getcpu(2).
+///
+/// # Errors
+/// `EFAULT`.
+pub fn getcpu(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let Some(function) = GETCPU.address() else { return host_call(task, __NR_getcpu, &args) };
+    let (mut cpu, mut node) = (0, 0);
+    // SAFETY: the vDSO's function of this type fills our buffers.
+    result(unsafe { transmute::<u64, Getcpu>(function)(&mut cpu, &mut node, core::ptr::null_mut()) })?;
+    if args[0] != 0 {
+        write(args[0], &cpu)?;
+    }
+    if args[1] != 0 {
+        write(args[1], &node)?;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_the_vdso() {
+        let auxv = std::fs::read("/proc/self/auxv").unwrap();
+        let word = |b: &[u8]| u64::from_le_bytes(b.try_into().unwrap());
+        let Some(vdso) = auxv.chunks_exact(16).find(|e| word(&e[..8]) == 33) else { return };
+        let base = word(&vdso[8..]);
+        // SAFETY: the kernel's mapping.
+        let find = |name: &CStr| unsafe { symbol(base, name) };
+        assert_eq!(find(c"__vdso_nothing"), None);
+        for function in [&CLOCK_GETTIME, &GETTIMEOFDAY, &GETCPU] {
+            assert!(
+                find(function.name).is_some_and(|address| address > base && address - base < 0x10000),
+                "{:?}",
+                function.name
+            );
+        }
+        let mut ts = [0; 2];
+        // SAFETY: the function has this type.
+        let status = unsafe { transmute::<u64, ClockGettime>(find(CLOCK_GETTIME.name).unwrap())(0, &mut ts) };
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        assert!(status == 0 && (now - ts[0]).abs() <= 1);
+    }
+}
