@@ -42,8 +42,8 @@ int main(void)
 	FD_SET(p[0], &in);
 	CHECK(pselect(p[0] + 1, &in, NULL, NULL, &ts, NULL) == 0);
 	FAILS(pselect(-1, NULL, NULL, NULL, &ts, NULL), EINVAL);
-	FD_SET(200, &in);
-	FAILS(select(201, &in, NULL, NULL, &tv), EBADF);
+	FD_SET(20, &in);
+	FAILS(select(21, &in, NULL, NULL, &tv), EBADF);
 
 	sigset_t block, none, old;
 	sigemptyset(&none);
