@@ -61,6 +61,7 @@ enum Effect {
     Argv0,
     Release,
     Strace,
+    Log,
     Direct,
     /// Accepted without effect.
     Ignored,
@@ -107,7 +108,7 @@ static ROWS: &[Row] = &[
     row("D", "QEMU_LOG_FILENAME", "FILE", Effect::Ignored, "accepted without effect: system calls are printed on stderr"),
     row("B", "QEMU_GUEST_BASE", "ADDRESS", Effect::Ignored, "accepted: guest addresses are host addresses here"),
     row("R", "QEMU_RESERVED_VA", "SIZE", Effect::Ignored, "accepted: the whole address space is the program's"),
-    row("d", "QEMU_LOG", "ITEMS", Effect::Ignored, "accepted without effect; use -strace"),
+    row("d", "QEMU_LOG", "ITEMS", Effect::Log, "stats: translation figures at exit; interp: interpret only; others have no effect"),
     row("dfilter", "QEMU_DFILTER", "RANGE", Effect::Ignored, ""),
     row("p", "QEMU_PAGESIZE", "SIZE", Effect::Ignored, ""),
     row("singlestep", "QEMU_SINGLESTEP", "", Effect::Ignored, ""),
@@ -223,6 +224,15 @@ impl Invocation {
             Effect::Argv0 => self.argv0 = Some(value.to_vec()),
             Effect::Release => self.config.release = Some(value.to_vec()),
             Effect::Strace => self.config.strace = true,
+            Effect::Log => {
+                for item in list() {
+                    match item {
+                        b"stats" => self.config.stats = true,
+                        b"interp" => self.config.interpret = true,
+                        _ => {}
+                    }
+                }
+            }
             Effect::Direct => {
                 let text = core::str::from_utf8(value).unwrap_or("");
                 let fds = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));

@@ -112,8 +112,6 @@ pub struct Stats {
     pub chains: u64,
     /// Exits to the run loop for a lookup.
     pub lookups: u64,
-    /// Exits for system calls.
-    pub syscalls: u64,
 }
 
 /// The cache.

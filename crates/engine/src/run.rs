@@ -172,6 +172,34 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), Errno> {
     cache::init(guest, base, size)
 }
 
+/// Starts measuring the time of translation, for [`report`].
+pub fn measure() {
+    if let Some(cache) = CACHE.lock().as_deref_mut() {
+        cache.timing = true;
+    }
+}
+
+/// The figures of translation so far, as text.
+pub fn report() -> alloc::string::String {
+    let guard = CACHE.lock();
+    let Some(s) = guard.as_deref().map(|c| &c.stats) else { return alloc::string::String::new() };
+    let per = |n: u64| (n * 10).checked_div(s.insns).unwrap_or(0);
+    alloc::format!(
+        "translated {} units, {} instructions, {} host bytes ({}.{} each), {} us ({} ns each)\n\
+         left code {} times to chain, {} for a lookup; {} flushes\n",
+        s.units,
+        s.insns,
+        s.bytes,
+        per(s.bytes) / 10,
+        per(s.bytes) % 10,
+        s.nanos / 1000,
+        per(s.nanos) / 10,
+        s.chains,
+        s.lookups,
+        s.flushes
+    )
+}
+
 impl Thread {
     /// A thread with all registers zero.
     pub fn new(guest: &'static Guest) -> ThreadBox {

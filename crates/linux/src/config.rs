@@ -9,6 +9,10 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 pub struct Config {
     /// -strace, QEMU_STRACE: print system calls on stderr.
     pub strace: bool,
+    /// -d stats: translation figures on stderr when the process ends.
+    pub stats: bool,
+    /// -d interp: run everything through the reference interpreter.
+    pub interpret: bool,
     /// -L, QEMU_LD_PREFIX: where absolute paths are looked up first, without a slash at its end.
     pub sysroot: Option<Vec<u8>>,
     /// -r, QEMU_UNAME: what uname reports as release.
@@ -18,7 +22,7 @@ pub struct Config {
 }
 
 static DEFAULT: Config =
-    Config { strace: false, sysroot: None, release: None, stack_size: None };
+    Config { strace: false, stats: false, interpret: false, sysroot: None, release: None, stack_size: None };
 static CONFIG: AtomicPtr<Config> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The process's options.

@@ -295,9 +295,7 @@ fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64)
     let mut push = |s: &[u8]| strings.push([s, b"\0"].concat());
     push(b"anyarch-emu");
     let release = config.release.as_deref();
-    for (option, value) in
-        [("-L", config.sysroot.as_deref()), ("-r", release)]
-    {
+    for (option, value) in [("-L", config.sysroot.as_deref()), ("-r", release)] {
         if let Some(value) = value {
             push(option.as_bytes());
             push(value);

@@ -313,7 +313,14 @@ fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
     loop {
         match anyarch_engine::run::init(abi.guest(), layout::code_cache_base(), size) {
             Err(Errno::ENOMEM) if size > 8 << 20 => size /= 4,
-            result => return result,
+            result => {
+                let config = crate::config::get();
+                anyarch_engine::run::interpret_only(config.interpret);
+                if config.stats {
+                    anyarch_engine::run::measure();
+                }
+                return result;
+            }
         }
     }
 }
