@@ -1,6 +1,7 @@
 // Code that writes code: patched in place, through a second mapping, after mprotect, after munmap and mmap, from another thread.
 #include "../check.h"
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -105,6 +106,8 @@ int main(void)
 	flush(shared, constant(shared, 1));
 	pthread_t t;
 	CHECK(pthread_create(&t, 0, other, 0) == 0);
+	while (__atomic_load_n(&result, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
 	for (int i = 1; i <= 2000; i++) {
 #ifdef __aarch64__
 		__atomic_store_n((uint32_t *)shared, 0x52800000 | (i + 1) << 5, __ATOMIC_RELEASE);
@@ -117,7 +120,6 @@ int main(void)
 	}
 	pthread_join(t, 0);
 	CHECK(result > 0);
-	// Fork: each process has its own.
 	puts("done");
 	return 0;
 }

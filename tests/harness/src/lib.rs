@@ -89,11 +89,13 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
         .args(command.get_args())
         .current_dir(command.get_current_dir().unwrap_or(Path::new(".")))
         .envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))))
-        .stdin(Stdio::null())
+        // Not /dev/null: a test that tries fchmod on it as root would change the machine's.
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|e| io::Error::new(e.kind(), format!("{:?}: {e}", command.get_program())))?;
+    drop(child.stdin.take());
     fn collect(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
         std::thread::spawn(move || {
             let mut out = Vec::new();
