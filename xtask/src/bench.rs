@@ -493,7 +493,11 @@ fn tree(cache: &Path, arch: &str) -> Result<PathBuf> {
     let zlib = dir.join("source");
     fs::create_dir_all(&zlib).map_err(|e| e.to_string())?;
     apt.run(&["source", "--download-only", "zlib"])?;
-    let tar = apt.files("", "").into_iter().find(|p| p.to_string_lossy().contains(".orig.tar.")).ok_or("no source of zlib")?;
+    let tar = apt
+        .files("", "")
+        .into_iter()
+        .find(|p| p.to_string_lossy().contains(".orig.tar."))
+        .ok_or("no source of zlib")?;
     fs::create_dir_all(root.join("zlib")).map_err(|e| e.to_string())?;
     command(
         Command::new("tar").arg("-C").arg(root.join("zlib")).args(["--strip-components=1", "-xf"]).arg(tar),

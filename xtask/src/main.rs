@@ -9,6 +9,8 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  debian [COMMAND...]
+                 builds anyarch, makes an arm64 Debian once, and runs COMMAND in it (default: tells what it is)
   fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--through interp|translator|both] [--list]
                  instructions on random operands against QEMU
   bench [--quick] [--list] [--emulator PATH] [--json FILE] [NAME...]
@@ -28,6 +30,13 @@ fn main() -> ExitCode {
         ),
         Some("bench") => bench::main(&rest),
         Some("bench-worker") => bench::worker(&rest),
+        Some("debian") => match debian(&rest) {
+            Ok(code) => code,
+            Err(e) => {
+                eprintln!("xtask: {e}");
+                ExitCode::FAILURE
+            }
+        },
         Some("e2e") => e2e(rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
@@ -107,6 +116,58 @@ fn e2e(mut rest: Vec<OsString>) -> ExitCode {
             eprintln!("xtask: {e}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs a command in an arm64 Debian, which is made from the mirror at the first call: its packages are unpacked by debootstrap and then
+/// configured by their own arm64 programs, under our emulator.
+fn debian(command: &[OsString]) -> Result<ExitCode, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build
+        .args(["build", "--quiet", "--release", "-p", "anyarch", "-p", "anyarch-emu"])
+        .current_dir(workspace());
+    run(&mut build)?;
+    let me = std::env::current_exe().map_err(|e| e.to_string())?;
+    let target = me.ancestors().nth(2).ok_or("xtask lies in target/PROFILE")?;
+    let anyarch = target.join("release/anyarch");
+    let tree = cache_dir()?.join("debian-arm64");
+    let in_tree = |tree: &Path| {
+        let mut c = Command::new(&anyarch);
+        c.arg("run").arg(tree).arg("--");
+        c
+    };
+    if !tree.join("etc/debian_version").exists() {
+        let new = tree.with_extension("new");
+        if new.exists() {
+            std::fs::remove_dir_all(&new).map_err(|e| format!("{}: {e}", new.display()))?;
+        }
+        let mut first = Command::new("debootstrap");
+        first.args(["--arch=arm64", "--foreign", "--variant=minbase", "bookworm"]).arg(&new).arg(mirror()?);
+        run(&mut first).map_err(|e| format!("{e} (package debootstrap; it needs root)"))?;
+        run(in_tree(&new).args(["/bin/sh", "/debootstrap/debootstrap", "--second-stage"]))?;
+        std::fs::rename(&new, &tree).map_err(|e| format!("{}: {e}", tree.display()))?;
+    }
+    let mut c = in_tree(&tree);
+    if command.is_empty() {
+        c.args([
+            "/bin/sh",
+            "-c",
+            "grep PRETTY_NAME /etc/os-release; uname -m; perl -e 'print \"perl $^V\\n\"'; dpkg -l | wc -l",
+        ]);
+    } else {
+        c.args(command);
+    }
+    Ok(status(&mut c))
+}
+
+/// Runs a command that must succeed.
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    match command.status() {
+        Ok(s) if s.success() => Ok(()),
+        Ok(s) => Err(format!("{name}: {s}")),
+        Err(e) => Err(format!("{name}: {e}")),
     }
 }
 
