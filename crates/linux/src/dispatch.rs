@@ -87,7 +87,7 @@ fn convert(
                 // A link of /proc itself is the kernel's to tell about.
                 let nofollow =
                     row.args.iter().position(|a| *a == Arg::AtFlags).is_some_and(|f| args[f] & 0x100 != 0);
-                if let Some(path) = path::substitute(dir, args[i], nofollow)? {
+                if let Some(path) = path::substitute(dir, args[i], nofollow) {
                     args[i] = path.as_ptr() as u64;
                     substitutes.push(path);
                 }

@@ -399,6 +399,9 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
 /// The host's; `ENOMEM` for the emulator's memory.
 pub fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
     let size = page_up(len).ok_or(Errno::EINVAL)?;
+    if addr & 4095 != 0 {
+        return Err(Errno::EINVAL);
+    }
     if layout::is_reserved(addr, size) {
         return Err(Errno::ENOMEM);
     }

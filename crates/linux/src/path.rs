@@ -7,7 +7,7 @@ use crate::config;
 use crate::procfs;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::__NR_faccessat2;
-use anyarch_sys::{Errno, read_cstr, syscall};
+use anyarch_sys::{read_cstr, syscall};
 
 /// Stands for the current directory.
 pub const AT_FDCWD: i32 = anyarch_sys::raw::general::AT_FDCWD;
@@ -33,18 +33,16 @@ pub fn in_sysroot(path: &[u8]) -> Option<Vec<u8>> {
 
 /// What a call that looks at the path at guest address `addr` is to use instead, with NUL at the end; `None`: the path itself. `nofollow`: a symbolic link at
 /// the path's end is meant itself.
-///
-/// # Errors
-/// `EFAULT`, `ENAMETOOLONG`.
-pub fn substitute(dir: i32, addr: u64, nofollow: bool) -> Result<Option<Vec<u8>>, Errno> {
+pub fn substitute(dir: i32, addr: u64, nofollow: bool) -> Option<Vec<u8>> {
     // AT_EMPTY_PATH lets newer kernels take a null path.
     if addr == 0 {
-        return Ok(None);
+        return None;
     }
-    let path = read_cstr(addr, PATH_MAX)?;
+    // What cannot be read is the kernel's to refuse, after the arguments that it looks at first.
+    let Ok(path) = read_cstr(addr, PATH_MAX) else { return None };
     if !nofollow && let Some(mut instead) = procfs::path_hook(dir, &path) {
         instead.push(0);
-        return Ok(Some(instead));
+        return Some(instead);
     }
-    Ok(in_sysroot(&path))
+    in_sysroot(&path)
 }

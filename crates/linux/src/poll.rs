@@ -8,7 +8,7 @@ use anyarch_sys::raw::general::{
     __NR_epoll_ctl, __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_io_pgetevents,
     __NR_io_uring_enter, __NR_ppoll, __NR_pselect6, EPOLL_CTL_ADD, EPOLL_CTL_MOD,
 };
-use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write_bytes};
+use anyarch_sys::{SysResult, args6, read, read_bytes, write_bytes};
 
 /// Size of the kernel's signal set.
 const SIGSET_SIZE: u64 = 8;
@@ -116,7 +116,8 @@ fn events(
         return call(task, addr, max as u64);
     }
     if max <= 0 || max > i32::MAX / GUEST_EVENT as i32 {
-        return Err(Errno::EINVAL);
+        // The kernel refuses it, with the errno that comes first.
+        return call(task, addr, i32::MAX as u64);
     }
     let room = (max as usize).min(MAX_EVENTS);
     let mut host = [0u8; HOST_EVENT * MAX_EVENTS];
