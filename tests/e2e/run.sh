@@ -195,7 +195,7 @@ docker_import() {
 	tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - . | in_docker import --platform linux/arm64 - anyarch-e2e
 }
 docker_run() {
-	local run="run --rm --network none --platform linux/arm64"
+	local run="run --rm --network none"
 	[ "$(in_docker $run anyarch-e2e uname -m)" = aarch64 ] || return 1
 	[ "$(in_docker $run -e A=b -w /tmp -u nobody anyarch-e2e sh -c 'echo $A $(pwd) $(id -un)')" = "b /tmp nobody" ] || return 1
 	in_docker $run anyarch-e2e sh -c 'exit 37'
@@ -205,8 +205,8 @@ docker_run() {
 docker_build() {
 	mkdir -p "$work/build"
 	printf 'FROM anyarch-e2e\nRUN echo "int main(void){return 7;}" > /a.c && gcc -o /a /a.c\nRUN ["/usr/bin/python3", "-c", "open(\\"/made\\", \\"w\\").write(\\"x\\")"]\nCMD ["/a"]\n' >"$work/build/Dockerfile"
-	DOCKER_BUILDKIT=0 in_docker build --network none --platform linux/arm64 -t anyarch-e2e-built "$work/build" || return 1
-	in_docker run --rm --network none --platform linux/arm64 anyarch-e2e-built
+	DOCKER_BUILDKIT=0 in_docker build --network none -t anyarch-e2e-built "$work/build" || return 1
+	in_docker run --rm --network none anyarch-e2e-built
 	[ $? = 7 ]
 }
 

@@ -389,14 +389,33 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
     let mut s = state(r, pc);
     let length = 2 + r.below(MAX_WORDS as u64 - 2) as usize;
     let mut words: Vec<u32> = Vec::new();
+    // Some have forward branches between their instructions, and mostly such as deal with flags.
+    let branchy = r.one_in(2);
+    let flaggy: Vec<&'static Row> = if branchy && r.one_in(2) {
+        rows.iter().copied().filter(|row| row.flags.reads || row.flags.writes || row.name.starts_with("Csel")).collect()
+    } else {
+        Vec::new()
+    };
     // Bases that accesses rely on, set at the start and spared afterwards.
     let mut spared = 0u32;
     for _ in 0..length * 8 {
         if words.len() == length {
             break;
         }
-        let row = r.pick(rows);
-        if KNOWN.iter().any(|k| k.certain && k.covers(row.name)) {
+        let left = (length - words.len()) as u32;
+        if branchy && left > 1 && r.one_in(4) {
+            let offset = 1 + r.below(left as u64 - 1) as u32;
+            let rt = r.below(4) as u32;
+            let (sf, op) = ((r.below(2) as u32) << 31, (r.below(2) as u32) << 24);
+            words.push(match r.below(4) {
+                0 => 0x3400_0000 | sf | op | (offset + 1) << 5 | rt,
+                1 => 0x3600_0000 | sf | op | (r.below(32) as u32) << 19 | (offset + 1) << 5 | rt,
+                _ => 0x5400_0000 | (offset + 1) << 5 | r.below(16) as u32,
+            });
+            continue;
+        }
+        let row = if flaggy.is_empty() || r.one_in(4) { r.pick(rows) } else { r.pick(&flaggy) };
+        if KNOWN.iter().any(|k| k.row != "*" && k.covers(row.name)) {
             continue;
         }
         let mut w = word(r, row);
@@ -429,5 +448,7 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
         }
         words.push(w);
     }
+    // Branches reckon with the full length.
+    words.resize(length, 0xd503_201f);
     (words.len() >= 2).then(|| Case { row: "sequence", words, state: s })
 }
