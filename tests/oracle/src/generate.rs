@@ -392,7 +392,10 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
     // Some have forward branches between their instructions, and mostly such as deal with flags.
     let branchy = r.one_in(2);
     let flaggy: Vec<&'static Row> = if branchy && r.one_in(2) {
-        rows.iter().copied().filter(|row| row.flags.reads || row.flags.writes || row.name.starts_with("Csel")).collect()
+        rows.iter()
+            .copied()
+            .filter(|row| row.flags.reads || row.flags.writes || row.name.starts_with("Csel"))
+            .collect()
     } else {
         Vec::new()
     };

@@ -686,10 +686,12 @@ impl<'a> Translator<'a> {
         self.exits.push(Exit { site, target, stub: core::ptr::null_mut() });
     }
 
-    /// The next instruction can be entered from outside if the flags are in memory or dead there: makes it an entry.
+    /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
+    /// dead there: makes it an entry.
     fn mark_entry(&mut self) {
         self.zero_above = [0; 2];
-        if self.next_pc & 4095 != 0 && (self.mem_flags || !self.live_at(self.next_pc, 1)) {
+        let canonical = self.mem_flags && self.host_flags == HostFlags::None;
+        if self.next_pc & 4095 != 0 && (canonical || !self.live_at(self.next_pc, 1)) {
             if (self.is_known)(self.next_pc) {
                 self.exit_to(self.next_pc);
                 self.ended = true;
