@@ -506,7 +506,7 @@ impl<'a> Translator<'a> {
     /// Whether the guest code at `pc` may read NZCV before writing it: looks a few instructions ahead, within the page translated.
     fn live_at(&self, mut pc: u64, depth: u32) -> bool {
         let page = self.start_pc & !4095;
-        for _ in 0..8 {
+        for _ in 0..16 {
             if pc & !4095 != page {
                 return true;
             }
