@@ -27,7 +27,7 @@ const X3: u8 = 15;
 type T<'a> = Translator<'a>;
 
 /// Constants at the start of the code region; [`K`] numbers them.
-pub(super) const POOL: [u128; 13] = [
+pub(super) const POOL: [u128; 17] = [
     0x7fff_ffff_7fff_ffff_7fff_ffff_7fff_ffff,
     0x7fff_ffff_ffff_ffff_7fff_ffff_ffff_ffff,
     0x8000_0000_8000_0000_8000_0000_8000_0000,
@@ -41,7 +41,24 @@ pub(super) const POOL: [u128; 13] = [
     0x8000_8000_8000_8000_8000_8000_8000_8000,
     0x7fff,
     0x8000,
+    single(-1),
+    double(-1),
+    single(0),
+    double(0),
 ];
+
+/// 2^n in single precision, four times.
+const fn single(n: i32) -> u128 {
+    ((127 + n) as u128) << 23 << 32
+        | ((127 + n) as u128) << 23
+        | ((127 + n) as u128) << 23 << 64
+        | ((127 + n) as u128) << 23 << 96
+}
+
+/// 2^n in double precision, twice.
+const fn double(n: i32) -> u128 {
+    ((1023 + n) as u128) << 52 | ((1023 + n) as u128) << 52 << 64
+}
 
 /// Index into [`POOL`]. `One` is lane 0 alone.
 #[derive(Clone, Copy)]
@@ -60,6 +77,10 @@ enum K {
     Sign16,
     AbsOne16,
     SignOne16,
+    Half32,
+    Half64,
+    One32,
+    One64,
 }
 
 /// The constant that clears (or, `sign`, selects) the sign of lanes, of all or of lane 0.
@@ -96,6 +117,7 @@ const EQ: u8 = 0;
 const LT: u8 = 1;
 const LE: u8 = 2;
 const UNORD: u8 = 3;
+const NLT: u8 = 5;
 
 const AND: VEnc = v(0, 1, 0x54);
 const OR: VEnc = v(0, 1, 0x56);
@@ -139,10 +161,15 @@ enum Post {
 impl T<'_> {
     /// d = a op constant.
     fn with_constant(&mut self, e: VEnc, d: u8, a: u8, k: K) {
+        self.constant_operand(e, d, a, k, 0);
+    }
+
+    /// As `with_constant`; `tail` bytes of the instruction are yet to come.
+    fn constant_operand(&mut self, e: VEnc, d: u8, a: u8, k: K, tail: isize) {
         // Encoded with an operand at a 32-bit distance from RBP; then made RIP-relative.
         self.a.v3(e, d, a, Mem::base(RBP, i32::MAX), false, X3);
         let target = self.glue.pool.wrapping_add(k as usize * 16);
-        let distance = target as isize - self.a.p as isize;
+        let distance = target as isize - self.a.p as isize - tail;
         self.a.p = self.a.p.wrapping_sub(5);
         // SAFETY: these five bytes were just emitted.
         let modrm = unsafe { self.a.p.read() };
@@ -313,6 +340,13 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
             let guard = t.guard_nan(es, scalar, x, Rm::R(x));
             t.complete(d, bytes, x, clean);
             t.resume(guard, again.0, again.1);
+        }
+        RoundInt if scalar && imm::direction(imm) == Round::NearestAway => {
+            t.clobber_flags();
+            let site = small_magnitude(t, es, if es == 3 { 52 } else { 23 }, a);
+            round_away(t, es, a);
+            t.complete(d, bytes, X0, true);
+            t.resume_as(site, ColdKind::Helper(again.0, again.1));
         }
         RoundInt | RoundIntExact => {
             let Some(mut mode) = host_rounding(imm::direction(imm)) else { return false };
@@ -805,6 +839,43 @@ fn scale_down(t: &mut T<'_>, es: u8, fbits: u8, x: u8, y: u8) {
     t.a.v3(arith(es, false, MUL), x, x, y, true, X3);
 }
 
+/// A jump if lane 0 of a is no number below 2^n in magnitude. RAX holds its bits, shifted left by one. Uses RCX.
+fn small_magnitude(t: &mut T<'_>, es: u8, n: i32, a: V) -> Near {
+    let w = es == 3;
+    match t.vrm(a) {
+        Rm::R(h) => t.a.v2(if w { vw(1, 1, 0x7e) } else { v(1, 1, 0x7e) }, h, RAX),
+        m => t.a.mov(w, RAX, m),
+    }
+    t.a.alu(Op::Add, w, RAX, Rm::R(RAX));
+    t.a.mov_imm(RCX, if w { ((1023 + n) as u64) << 53 } else { ((127 + n) as u64) << 24 });
+    t.a.alu(Op::Cmp, w, RAX, Rm::R(RCX));
+    t.a.jcc_near(Cc::Ae)
+}
+
+/// XMM12 = lane 0 of a, which is small, rounded to an integral value, ties away from zero; zero above. Raises nothing. Uses XMM13 to XMM15.
+fn round_away(t: &mut T<'_>, es: u8, a: V) {
+    let pick = |k32: K, k64: K| if es == 3 { k64 } else { k32 };
+    let ra = if es == 3 {
+        t.a.v2(MOVQ, X1, t.vrm(a));
+        X1
+    } else {
+        let (ra, _) = t.lane0(a, es, X1);
+        t.a.v3i(INSERTPS, X1, ra, Rm::R(ra), 0b1110, X3);
+        X1
+    };
+    // Truncated, plus one with its sign if at least a half is missing: all exact.
+    t.a.v2i(v(1, 3, 0x06 + es), X0, ra, 3 | 8);
+    t.a.v3(arith(es, false, SUB), X2, ra, X0, false, X3);
+    t.with_constant(AND, X2, X2, pick(K::Abs32, K::Abs64));
+    t.constant_operand(arith(es, false, CMP), X2, X2, pick(K::Half32, K::Half64), 1);
+    t.a.b(NLT);
+    t.with_constant(AND, X2, X2, pick(K::One32, K::One64));
+    t.with_constant(AND, X1, X1, pick(K::Sign32, K::Sign64));
+    t.a.v3(OR, X2, X2, X1, true, X3);
+    // Above the lane this is 0 + 0, but a zero's sign depends on the direction of rounding only in sums of unlike zeroes.
+    t.a.v3(arith(es, false, ADD), X0, X0, X2, true, X3);
+}
+
 /// RAX = lane 0 of a as an integer. The jumps to cold code, and how many.
 fn scalar_to_int(
     t: &mut T<'_>,
@@ -866,6 +937,13 @@ fn scalar_to_int(
 #[allow(clippy::too_many_arguments)]
 pub(super) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
     let again = (helpers::fp_to_int as Helper, pack_convert(signed, w, round as u8, a, d, es, fbits));
+    if t.mode == 0
+        && es >= 2
+        && signed
+        && (round == Round::NearestAway && fbits == 0 || round == Round::Zero && fbits > 0)
+    {
+        return fp_to_int_scaled(t, w == W::W64, d, a, es, fbits, again);
+    }
     let Some(mode) = host_rounding(round).filter(|_| t.mode == 0 && es >= 2 && fbits == 0) else {
         return t.inline_helper(again.0, again.1);
     };
@@ -874,6 +952,32 @@ pub(super) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a
     for site in sites.into_iter().take(n) {
         t.resume_as(site, ColdKind::Helper(again.0, again.1));
     }
+}
+
+/// Signed: times 2^fbits and truncated, or with `fbits` 0 rounded with ties away from zero.
+fn fp_to_int_scaled(t: &mut T<'_>, wide: bool, d: R, a: V, es: u8, fbits: u8, again: (Helper, u64)) {
+    t.clobber_flags();
+    let mut limit = if wide { 63 } else { 31 } - fbits as i32;
+    if fbits == 0 {
+        // Without a fraction from here on, and with room for the rounding.
+        limit = if es == 2 { 23 } else { limit.min(52) - 1 };
+    }
+    let site = small_magnitude(t, es, limit, a);
+    let to = VEnc { pp: es, map: 1, op: 0x2c, w: wide };
+    if fbits == 0 {
+        round_away(t, es, a);
+        t.a.v2(to, RAX, X0);
+        // For Inexact.
+        t.a.v2(to, RCX, t.vrm(a));
+    } else {
+        t.a.mov_imm(RAX, if es == 3 { (1023 + fbits as u64) << 52 } else { (127 + fbits as u64) << 23 });
+        t.a.v2(if es == 3 { vw(1, 1, 0x6e) } else { MOVD }, X0, RAX);
+        let rm = t.vrm(a);
+        t.a.v3(arith(es, true, MUL), X0, X0, rm, false, X3);
+        t.a.v2(to, RAX, X0);
+    }
+    t.put(d, RAX);
+    t.resume_as(site, ColdKind::Helper(again.0, again.1));
 }
 
 pub(super) fn int_to_fp(t: &mut T<'_>, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
