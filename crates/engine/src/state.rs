@@ -14,6 +14,16 @@ pub mod slot {
     pub const GUEST: u8 = 33;
 }
 
+/// Translation modes, below 4.
+pub mod mode {
+    /// The floating-point environment differs from the defaults in nothing but the direction of rounding, which the host's MXCSR has.
+    pub const EXACT: u32 = 0;
+    /// It differs in other ways.
+    pub const OTHER: u32 = 1;
+    /// It differs in `flush` too, and nothing else.
+    pub const FLUSH: u32 = 2;
+}
+
 /// How a guest instruction faulted; becomes a guest signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Fault {
@@ -38,7 +48,7 @@ pub struct Cpu {
     pub pc: u64,
     /// NZCV as the host's LAHF and SETO leave them: bits 15 to 8 SF ZF - AF - PF - CF (CF is the guest's carry), bits 7 to 0 OF as 0 or 1.
     pub host_flags: u16,
-    /// Translation mode: blocks are looked up by (pc, mode). 0 = the floating-point environment's host equivalents are exact.
+    /// Translation mode: blocks are looked up by (pc, mode). See [`mode`].
     pub mode: u32,
     /// Floating-point environment for the reference functions; guests map their control registers onto it.
     pub fp: FpEnv,

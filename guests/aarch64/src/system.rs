@@ -9,7 +9,7 @@ use crate::features;
 use anyarch_engine::fp::Rounding;
 use anyarch_engine::ops::{Addr, Alu, HelperExit, LoadExt, Ops, Order, R, Size, Src, V, W};
 use anyarch_engine::run::code;
-use anyarch_engine::state::{Cpu, slot};
+use anyarch_engine::state::{Cpu, mode, slot};
 
 crate::rows! {
     // PSTATE: FEAT_FlagM and FEAT_FlagM2.
@@ -241,7 +241,11 @@ pub fn set_fpcr(cpu: &mut Cpu, value: u32) -> bool {
         _ => Rounding::Zero,
     };
     cpu.apply_rounding();
-    cpu.mode = (value & !FPCR_RMODE != 0) as u32;
+    cpu.mode = match value & !FPCR_RMODE {
+        0 => mode::EXACT,
+        FPCR_FZ => mode::FLUSH,
+        _ => mode::OTHER,
+    };
     changed
 }
 

@@ -3,8 +3,9 @@
 //! The host's unit and the guest's agree on numbers (see `crate::fp` for the facts and their tests). They differ in NaNs, so an operation is done by
 //! the host, and if its result is a NaN then cold code has the reference function do it over; the sticky flags which the first attempt left are
 //! those that the reference raises too. Where the attempt could raise a flag too many, the operands are tested before. That holds
-//! in translation mode 0, where the guest's control register differs from the host's default in the direction of rounding alone; in other modes the
-//! reference does everything but bit operations.
+//! in translation mode `EXACT`, where the guest's control register differs from the host's default in the direction of rounding alone. In mode `FLUSH` (what
+//! programs compiled with `-ffast-math` set) the same code serves after a test that no operand is so small that flushing to zero could have a part in it. In
+//! other modes the reference does everything but bit operations.
 //!
 //! A source must be whole where the cold code begins: the destination is written before that only if it is no source.
 //!
@@ -16,7 +17,7 @@ use super::helpers::{self, pack_convert, pack_vec};
 use super::{ColdKind, HostFlags, Test, Translator, state};
 use crate::fp::{FOp, imm};
 use crate::ops::*;
-use crate::state::Cpu;
+use crate::state::{Cpu, mode};
 use core::mem::offset_of;
 
 const X0: u8 = 12;
@@ -27,7 +28,7 @@ const X3: u8 = 15;
 type T<'a> = Translator<'a>;
 
 /// Constants at the start of the code region; [`K`] numbers them.
-pub(super) const POOL: [u128; 17] = [
+pub(super) const POOL: [u128; 28] = [
     0x7fff_ffff_7fff_ffff_7fff_ffff_7fff_ffff,
     0x7fff_ffff_ffff_ffff_7fff_ffff_ffff_ffff,
     0x8000_0000_8000_0000_8000_0000_8000_0000,
@@ -45,6 +46,17 @@ pub(super) const POOL: [u128; 17] = [
     double(-1),
     single(0),
     double(0),
+    single(-126),
+    double(-1022),
+    single(-100),
+    double(-960),
+    single(-63),
+    double(-511),
+    single(-40),
+    double(-450),
+    single(62),
+    double(510),
+    double(-126),
 ];
 
 /// 2^n in single precision, four times.
@@ -81,6 +93,20 @@ enum K {
     Half64,
     One32,
     One64,
+    // Smallest operands, see `flush_limits`.
+    Normal32,
+    Normal64,
+    Sum32,
+    Sum64,
+    Product32,
+    Product64,
+    Fused32,
+    Fused64,
+    // Largest divisors.
+    Divisor32,
+    Divisor64,
+    /// The smallest normal single, as doubles.
+    Single64,
 }
 
 /// The constant that clears (or, `sign`, selects) the sign of lanes, of all or of lane 0.
@@ -117,7 +143,11 @@ const EQ: u8 = 0;
 const LT: u8 = 1;
 const LE: u8 = 2;
 const UNORD: u8 = 3;
+const NE: u8 = 4;
 const NLT: u8 = 5;
+// Those that raise nothing for quiet NaNs (AVX).
+const LT_QUIET: u8 = 0x11;
+const GT_QUIET: u8 = 0x1e;
 
 const AND: VEnc = v(0, 1, 0x54);
 const OR: VEnc = v(0, 1, 0x56);
@@ -286,15 +316,132 @@ impl T<'_> {
 }
 
 pub(super) fn fp(t: &mut T<'_>, op: FOp, args: VArgs) {
-    if !lower(t, op, &args) {
-        t.inline_helper(helpers::fp, pack_vec(op as u16, &args));
-    }
     use FOp::*;
+    let arg = pack_vec(op as u16, &args);
+    let bits = matches!(op, Abs | Neg);
+    if t.mode == mode::FLUSH && !bits {
+        match flush_limits(t, op, &args) {
+            Some(limits) => {
+                let site = flush_guard(t, op, &args, limits);
+                let done = lower(t, op, &args);
+                debug_assert!(done, "{op:?} {args:?}");
+                if let Some(site) = site {
+                    t.resume_as(site, ColdKind::Helper(helpers::fp, arg));
+                }
+            }
+            None => t.inline_helper(helpers::fp, arg),
+        }
+    } else if t.mode == mode::OTHER && !bits || !lower(t, op, &args) {
+        t.inline_helper(helpers::fp, arg);
+    }
     let bytes = match op {
         AcrossMax | AcrossMin | AcrossMaxNum | AcrossMinNum => 1 << args.es,
         _ => args.bytes,
     };
     t.wrote(args.d, bytes);
+}
+
+/// What the magnitudes of operands may be so that flushing to zero has no part in the operation: for a, b, c the constants that they must not be below,
+/// unless zero; and one that b must not be above. None if the operation has no host code in that mode.
+///
+/// Then neither an operand is denormal nor can the result be tiny: a sum is a multiple of the lesser operand's last place, and so on.
+fn flush_limits(t: &T<'_>, op: FOp, args: &VArgs) -> Option<([Option<K>; 3], Option<K>)> {
+    use FOp::*;
+    let VArgs { es, bytes, imm, .. } = *args;
+    if !t.a.avx || es < 2 {
+        return None;
+    }
+    let pick = |k32: K, k64: K| Some(if es == 3 { k64 } else { k32 });
+    let normal = pick(K::Normal32, K::Normal64);
+    let sum = pick(K::Sum32, K::Sum64);
+    let product = pick(K::Product32, K::Product64);
+    let fused = pick(K::Fused32, K::Fused64);
+    let rounding = host_rounding(imm::direction(imm)).is_some();
+    let limits = match op {
+        Add | Sub | AbsDiff | PairAdd => [sum, sum, None],
+        Mul | NegMul => [product, product, None],
+        Div => return Some(([product, normal, None], pick(K::Divisor32, K::Divisor64))),
+        MulAdd | MulSub | NegMulAdd | NegMulSub if t.features.fma => [fused, fused, sum],
+        Max | Min | MaxNum | MinNum | PairMax | PairMin | PairMaxNum | PairMinNum => [normal, normal, None],
+        CmpEq | CmpGe | CmpGt | CmpAbsGe | CmpAbsGt => [normal, normal, None],
+        Sqrt | CmpEqZero | CmpGeZero | CmpGtZero | CmpLeZero | CmpLtZero => [normal, None, None],
+        RoundInt | RoundIntExact if rounding => [normal, None, None],
+        ToSigned | ToUnsigned if rounding && imm::fbits(imm) == 0 && (es == 2 || bytes == 8) => {
+            [normal, None, None]
+        }
+        FromSigned | FromUnsigned => [None; 3],
+        Convert if es == 2 && imm & 3 == 3 => [normal, None, None],
+        Convert | NarrowHigh if es == 3 && imm & 3 == 2 => [Some(K::Single64), None, None],
+        _ => return None,
+    };
+    Some((limits, None))
+}
+
+/// A jump if an operand is outside the limits. EFLAGS are free from here on. Uses all scratch registers.
+fn flush_guard(
+    t: &mut T<'_>,
+    op: FOp,
+    args: &VArgs,
+    (least, most): ([Option<K>; 3], Option<K>),
+) -> Option<Near> {
+    use FOp::*;
+    let VArgs { a, b, c, es, mut bytes, .. } = *args;
+    t.clobber_flags();
+    let mut unary = false;
+    match op {
+        // The source's bytes, not the result's.
+        Convert if es == 2 && bytes == 16 => bytes = 8,
+        Convert if es == 2 || bytes == 4 => bytes = 1 << es,
+        Convert => bytes = 16,
+        PairAdd | PairMax | PairMin | PairMaxNum | PairMinNum if bytes == 1 << es => {
+            bytes *= 2;
+            unary = true;
+        }
+        _ => {}
+    }
+    // Where b is a, a's limit is no weaker than b's.
+    let tests = [
+        least[0].map(|k| (a, k, LT_QUIET)),
+        least[1].filter(|_| a != b && !unary).map(|k| (b, k, LT_QUIET)),
+        least[2].map(|k| (c, k, LT_QUIET)),
+        most.map(|k| (b, k, GT_QUIET)),
+    ];
+    flush_tests(t, es, bytes, &tests)
+}
+
+/// A jump if in one of the slots a lane's magnitude is below the constant but not zero, or is above it.
+fn flush_tests(t: &mut T<'_>, es: u8, bytes: u8, tests: &[Option<(V, K, u8)>]) -> Option<Near> {
+    let scalar = bytes == 1 << es;
+    let cmp = arith(es, scalar, CMP);
+    let mut first = true;
+    for &(s, k, predicate) in tests.iter().flatten() {
+        let r = if scalar { t.lane0(s, es, X1).0 } else { t.lanes(s, bytes, X1) };
+        t.with_constant(AND, X2, r, if es == 3 { K::Abs64 } else { K::Abs32 });
+        if predicate == LT_QUIET {
+            t.a.vex(XOR, X0, X0, X0);
+            t.a.vex(cmp, X0, X0, X2);
+            t.a.b(NE);
+        }
+        t.constant_operand(cmp, X2, X2, k, 1);
+        t.a.b(predicate);
+        if predicate == LT_QUIET {
+            t.a.vex(AND, X2, X2, X0);
+        }
+        if first {
+            t.a.vmov(X3, X2);
+        } else {
+            t.a.vex(OR, X3, X3, X2);
+        }
+        first = false;
+    }
+    (!first).then(|| t.guard_mask(false, es, scalar).site)
+}
+
+/// A jump if lane 0 of a slot is denormal. EFLAGS are free from here on.
+fn denormal_guard(t: &mut T<'_>, es: u8, slots: [Option<V>; 2]) -> Option<Near> {
+    t.clobber_flags();
+    let k = if es == 3 { K::Normal64 } else { K::Normal32 };
+    flush_tests(t, es, 1 << es, &slots.map(|s| s.map(|s| (s, k, LT_QUIET))))
 }
 
 /// Emits the operation. False, and nothing emitted, if it has no host code.
@@ -310,9 +457,6 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
         t.with_constant(if op == Neg { XOR } else { AND }, x, ra, k);
         t.complete(d, bytes, x, clean);
         return true;
-    }
-    if t.mode != 0 {
-        return false;
     }
     if let Convert | WidenHigh | NarrowHigh = op {
         return convert(t, op, args);
@@ -937,19 +1081,22 @@ fn scalar_to_int(
 #[allow(clippy::too_many_arguments)]
 pub(super) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
     let again = (helpers::fp_to_int as Helper, pack_convert(signed, w, round as u8, a, d, es, fbits));
-    if t.mode == 0
+    if t.mode == mode::EXACT
         && es >= 2
         && signed
         && (round == Round::NearestAway && fbits == 0 || round == Round::Zero && fbits > 0)
     {
         return fp_to_int_scaled(t, w == W::W64, d, a, es, fbits, again);
     }
-    let Some(mode) = host_rounding(round).filter(|_| t.mode == 0 && es >= 2 && fbits == 0) else {
+    let flush = t.mode == mode::FLUSH && t.a.avx;
+    let possible = (flush || t.mode == mode::EXACT) && es >= 2 && fbits == 0;
+    let Some(mode) = host_rounding(round).filter(|_| possible) else {
         return t.inline_helper(again.0, again.1);
     };
+    let denormal = if flush { denormal_guard(t, es, [Some(a), None]) } else { None };
     let (sites, n) = scalar_to_int(t, signed, round, mode, w == W::W64, a, es);
     t.put(d, RAX);
-    for site in sites.into_iter().take(n) {
+    for site in sites.into_iter().take(n).chain(denormal) {
         t.resume_as(site, ColdKind::Helper(again.0, again.1));
     }
 }
@@ -982,7 +1129,8 @@ fn fp_to_int_scaled(t: &mut T<'_>, wide: bool, d: R, a: V, es: u8, fbits: u8, ag
 
 pub(super) fn int_to_fp(t: &mut T<'_>, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
     let again = (helpers::int_to_fp as Helper, pack_convert(signed, w, 0, d, s, es, fbits));
-    if t.mode != 0 || es < 2 {
+    // Flushing has no part in it.
+    if t.mode == mode::OTHER || es < 2 {
         t.inline_helper(again.0, again.1);
         return t.wrote(d, 1 << es);
     }
@@ -1027,11 +1175,22 @@ fn host_compare(t: &mut T<'_>, signaling: bool, es: u8, a: V, b: Option<V>) {
 }
 
 pub(super) fn fp_compare(t: &mut T<'_>, signaling: bool, es: u8, a: V, b: Option<V>) {
-    if t.mode == 0 && es >= 2 {
+    if t.mode == mode::EXACT && es >= 2 {
         return host_compare(t, signaling, es, a, b);
     }
     let imm = signaling as u32 | (b.is_none() as u32) << 1;
     let args = VArgs { d: a, a, b: b.unwrap_or(a), c: a, es, bytes: 0, imm };
+    if t.mode == mode::FLUSH && es >= 2 && t.a.avx {
+        // The helper leaves the flags in memory.
+        let site = denormal_guard(t, es, [Some(a), b]);
+        host_compare(t, signaling, es, a, b);
+        t.save_flags();
+        t.host_flags = HostFlags::None;
+        if let Some(site) = site {
+            t.resume_as(site, ColdKind::Helper(helpers::fp_compare, pack_vec(0, &args)));
+        }
+        return;
+    }
     t.inline_helper(helpers::fp_compare, pack_vec(0, &args));
 }
 
@@ -1060,7 +1219,7 @@ pub(super) fn fp_cond_compare(t: &mut T<'_>, c: Cond, signaling: bool, es: u8, a
     if let Some(yes) = yes2 {
         t.a.bind_near(yes);
     }
-    if t.mode == 0 && es >= 2 {
+    if t.mode == mode::EXACT && es >= 2 {
         host_compare(t, signaling, es, a, Some(b));
         t.save_flags();
     } else {
@@ -1171,7 +1330,9 @@ mod tests {
         fn run(&mut self, pc: u64, steps: &[&dyn Fn(&mut dyn Ops)]) -> usize {
             let at = self.glue.end as *mut u8;
             let known = |_| false;
-            let mut t = Translator::new(&mut self.buffers, &GUEST, &self.glue, at, self.end, pc, 0, &known);
+            let mode = self.cpu().mode;
+            let mut t =
+                Translator::new(&mut self.buffers, &GUEST, &self.glue, at, self.end, pc, mode, &known);
             let mut len = 0;
             for (i, step) in steps.iter().enumerate() {
                 t.pc = pc + 4 * i as u64;
@@ -1270,6 +1431,10 @@ mod tests {
         cpu.set_nzcv(r.next() as u8 & 15);
         cpu.fp = Default::default();
         cpu.fp.rounding = rounding;
+        cpu.mode = r.pick(&[mode::EXACT, mode::EXACT, mode::FLUSH, mode::OTHER]);
+        cpu.fp.flush = cpu.mode == mode::FLUSH;
+        cpu.fp.default_nan = cpu.mode == mode::OTHER;
+        let fp_mode = cpu.mode;
         cpu.mxcsr = 0x1f80;
         cpu.apply_rounding();
         // Slots known to be zero above, and flags in registers.
@@ -1297,7 +1462,7 @@ mod tests {
         let context = || {
             let show = SLOTS.map(|s| format!("v{s} = {:032x}", before[s as usize])).join("\n");
             format!(
-                "{name} {rounding:?} pc {pc:x} clean {clean1:?} {clean2:?} {size}\n{show}\n{:x?}",
+                "{name} mode {fp_mode} {rounding:?} pc {pc:x} clean {clean1:?} {clean2:?} {size}\n{show}\n{:x?}",
                 &gpr[..8]
             )
         };
