@@ -303,6 +303,11 @@ impl Cache {
         let mut t =
             Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.end, pc, mode, &known);
         (self.guest.translate)(&mut t);
+        if t.flags_missing() {
+            t = Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.end, pc, mode, &known);
+            t.keep_flags();
+            (self.guest.translate)(&mut t);
+        }
         let (host_end, guest_end) = t.finish();
         let host = self.offset(at);
         let index = self.units.len() as u32;

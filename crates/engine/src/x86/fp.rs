@@ -261,8 +261,7 @@ impl T<'_> {
         if self.host_flags != HostFlags::None && !self.mem_flags && self.flags_live() {
             return true;
         }
-        self.host_flags = HostFlags::None;
-        self.mem_flags = true;
+        self.drop_flags();
         false
     }
 

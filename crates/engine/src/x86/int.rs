@@ -666,8 +666,7 @@ impl Ops for Translator<'_> {
         if flags {
             self.flags_are(if sub { HostFlags::Sub } else { HostFlags::Add });
         } else {
-            self.host_flags = HostFlags::None;
-            self.mem_flags = true;
+            self.drop_flags();
         }
     }
 
@@ -1684,7 +1683,10 @@ impl Ops for Translator<'_> {
             self.save_flags();
         }
         let (code, arg) = match t {
-            Trap::Undefined => (TRAP_UNDEFINED, 0),
+            Trap::Undefined => {
+                self.undefined = true;
+                (TRAP_UNDEFINED, 0)
+            }
             Trap::Breakpoint(n) => (TRAP_BREAKPOINT, n as u32),
         };
         self.a.mov_imm(RCX, (code | arg << 8) as u64);

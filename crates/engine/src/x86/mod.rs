@@ -185,6 +185,12 @@ pub struct Translator<'a> {
     insn_start: *mut u8,
     start_flags: HostFlags,
     is_known: &'a dyn Fn(u64) -> bool,
+    /// Every NZCV counts as read: no look ahead.
+    keep_all_flags: bool,
+    /// Flags were dropped because the look ahead found a writer before any reader.
+    dropped_flags: bool,
+    /// An undefined instruction ended the unit.
+    undefined: bool,
 }
 
 /// Buffers and constants that outlive one unit.
@@ -281,7 +287,21 @@ impl<'a> Translator<'a> {
             insn_start: at,
             start_flags: HostFlags::None,
             is_known,
+            keep_all_flags: false,
+            dropped_flags: false,
+            undefined: false,
         }
+    }
+
+    /// The unit ends in an undefined instruction, whose signal handler sees the flags, and they may have been dropped as dead before it: the
+    /// look ahead takes a word with reserved field values for the instruction it almost is. Translate again after [`Translator::keep_flags`].
+    pub fn flags_missing(&self) -> bool {
+        self.undefined && self.dropped_flags && !self.keep_all_flags
+    }
+
+    /// Treats every NZCV as read.
+    pub fn keep_flags(&mut self) {
+        self.keep_all_flags = true;
     }
 
     /// Whether another instruction is to be translated; if so `pc` is its address and `begin` is to be called.
@@ -505,6 +525,9 @@ impl<'a> Translator<'a> {
 
     /// Whether the guest code at `pc` may read NZCV before writing it: looks a few instructions ahead, within the page translated.
     fn live_at(&self, mut pc: u64, depth: u32) -> bool {
+        if self.keep_all_flags {
+            return true;
+        }
         let page = self.start_pc & !4095;
         for _ in 0..16 {
             if pc & !4095 != page {
@@ -543,6 +566,14 @@ impl<'a> Translator<'a> {
     fn clobber_flags_slow(&mut self) {
         if !self.mem_flags && self.flags_live() {
             self.save_flags();
+        }
+        self.drop_flags();
+    }
+
+    /// EFLAGS no longer hold NZCV, which are in memory or dead.
+    fn drop_flags(&mut self) {
+        if !self.mem_flags && !self.peeked.writes {
+            self.dropped_flags = true;
         }
         self.host_flags = HostFlags::None;
         self.mem_flags = true;
