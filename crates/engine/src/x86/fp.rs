@@ -9,6 +9,9 @@
 //!
 //! A source must be whole where the cold code begins: the destination is written before that only if it is no source.
 //!
+//! What always calls the reference: half precision but for conversions, estimates and reciprocal steps, complex and BFloat16 operations, FMULX, FMLAL,
+//! rounding to odd and to bounded integers, ties away in vectors, fixed point in vectors and unsigned; fused operations where the host lacks FMA3.
+//!
 //! Scratch registers are XMM12 to XMM15, RAX and RCX. Scalar results are zero above their lane, for which the translator keeps track of the slots
 //! known to be zero there (`zero_above`): the host's scalar instructions take those bits from their first operand.
 

@@ -529,7 +529,8 @@ impl<'a> Translator<'a> {
             return true;
         }
         let page = self.start_pc & !4095;
-        for _ in 0..16 {
+        // Loops of floating-point code are long, and a save at the end of each round is not free.
+        for _ in 0..32 {
             if pc & !4095 != page {
                 return true;
             }
