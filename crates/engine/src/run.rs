@@ -112,6 +112,10 @@ pub struct Thread {
     /// Scratch of generated code within one operation.
     pub(crate) spill: u64,
     pub(crate) interrupted: AtomicU32,
+    /// Operands and result of the last hash rounds, see `x86::sha`.
+    pub(crate) sha: [u128; 4],
+    /// Constants of vector code, see `x86::vec::CONSTANTS`.
+    pub(crate) constants: [u128; crate::x86::CONSTANTS.len()],
     stepping: AtomicBool,
     /// The mode of the code that lookups and returns lead to.
     code_mode: u32,
@@ -234,6 +238,7 @@ impl Thread {
             let _ = syscall!(__NR_mprotect, base, PAGE, PROT_NONE);
             let p = (base as usize + PAGE + SHADOW) as *mut Thread;
             (&raw mut (*p).guest).write(guest);
+            (&raw mut (*p).constants).write(crate::x86::CONSTANTS);
             ThreadBox(p)
         };
         let mut cache = CACHE.lock();

@@ -52,6 +52,8 @@ pub struct Glue {
     pub leave: *const u8,
     /// The constants of floating-point code: see `fp::POOL`.
     pub pool: *const u8,
+    /// Rounds of hash functions.
+    pub(crate) sha: super::sha::Sha,
     /// First byte after the glue.
     pub end: *const u8,
 }
@@ -183,6 +185,8 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, lookup_mask: u32) -> Glue {
     a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
     a.jmp_to(leave);
 
+    let sha = super::sha::emit(a, buffers);
+
     while a.p as usize % 16 != 0 {
         a.b(0xcc);
     }
@@ -192,5 +196,5 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, lookup_mask: u32) -> Glue {
         a.q((value >> 64) as u64);
     }
 
-    Glue { enter, chain, chain_far, lookup, syscall, syscall_far, trap, helper, leave, pool, end: a.p }
+    Glue { enter, chain, chain_far, lookup, syscall, syscall_far, trap, helper, leave, pool, sha, end: a.p }
 }

@@ -26,8 +26,11 @@ mod fp;
 pub mod glue;
 mod helpers;
 mod int;
+mod sha;
 mod vec;
 mod vector;
+
+pub(crate) use vec::CONSTANTS;
 
 use crate::cache::InsnMark;
 use crate::ops::{Cond, R, V};

@@ -1,17 +1,19 @@
 //! Host code for the integer vector operations: SSE4.2, or AVX and AVX2 where the processor has them.
 //!
 //! [`lower`] emits an operation or says that it has no code for it, and then has emitted nothing: the caller calls the reference
-//! function instead. [`lower_saturating`] does the same for operations that set the sticky saturation flag; it needs EFLAGS, which
-//! [`lower`] leaves alone: no instruction used there changes them.
+//! function instead. [`lower_clobbering`] does the same for operations whose code changes EFLAGS (those that set the sticky saturation flag, hash
+//! rounds); [`lower`] leaves them alone: no instruction used there changes them.
 //!
 //! Scratch registers are XMM12 to XMM15 and RAX. The destination's
 //! register may be a source's, so it is written only by the last instruction that reads a source.
 
 use super::Features;
 use super::asm::{Asm, Cc, Mem, NONE, Rm, VEnc, reg::RAX, v, vw};
+use super::sha::Sha;
 use super::state;
 use crate::fp::FpEnv;
 use crate::ops::{V, VArgs};
+use crate::run::Thread;
 use crate::state::Cpu;
 use crate::vec::{HIGH, VOp};
 use core::mem::offset_of;
@@ -93,12 +95,78 @@ const VPSRLV: [VEnc; 2] = [v(1, 2, 0x45), vw(1, 2, 0x45)];
 const VPSRAVD: VEnc = v(1, 2, 0x46);
 const VPBROADCAST: [VEnc; 2] = [v(1, 2, 0x78), v(1, 2, 0x79)];
 
+/// Bytes by which PSHUFB reverses the bytes of lanes of 2, 4, 8 bytes.
+const REVERSE: [u128; 3] = [
+    0x0e0f_0c0d_0a0b_0809_0607_0405_0203_0001,
+    0x0c0d_0e0f_0809_0a0b_0405_0607_0001_0203,
+    0x0809_0a0b_0c0d_0e0f_0001_0203_0405_0607,
+];
 /// For each byte how many of its low four bits are set.
 const COUNTS: u128 = 0x0403_0302_0302_0201_0302_0201_0201_0100;
 /// Four bits in reverse order.
 const REVERSED: u128 = 0x0f07_0b03_0d05_0901_0e06_0a02_0c04_0800;
-const REVERSE32: u128 = 0x0c0d_0e0f_0809_0a0b_0405_0607_0001_0203;
-const REVERSE64: u128 = 0x0809_0a0b_0c0d_0e0f_0001_0203_0405_0607;
+/// Four bits' leading zeros, of four.
+const LEADING: u128 = 0x0000_0000_0000_0000_0101_0101_0202_0304;
+const SHA1: [u32; 3] = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc];
+
+/// The value in every lane of `1 << es` bytes.
+const fn splat(es: usize, value: u64) -> u128 {
+    let bits = 8 << es;
+    (value as u128 & (u128::MAX >> (128 - bits))) * (u128::MAX / (u128::MAX >> (128 - bits)))
+}
+
+/// Constants that code finds in the thread's state. Others are made in RAX.
+pub(crate) const CONSTANTS: [u128; 80] = {
+    let mut all = [0; 80];
+    let mut at = 0;
+    let mut n = 0;
+    while n < 7 {
+        all[at] = splat(0, 0x7f >> n);
+        all[at + 1] = splat(0, 0xfe << n);
+        all[at + 2] = splat(0, 0x40 >> n);
+        at += 3;
+        n += 1;
+    }
+    // Half units of roundings.
+    n = 0;
+    while n < 8 {
+        all[at] = splat(1, 1 << n);
+        all[at + 1] = splat(2, 1 << n);
+        all[at + 2] = splat(2, 256 << n);
+        at += 3;
+        n += 1;
+    }
+    let others = [
+        REVERSE[0],
+        REVERSE[1],
+        REVERSE[2],
+        COUNTS,
+        REVERSED,
+        LEADING,
+        splat(0, 0x70),
+        splat(0, 0xd0),
+        splat(0, 0x30),
+        splat(1, 0xff),
+        splat(1, 0xff00),
+        splat(1, 0x8000),
+        splat(1, 0x7fff),
+        splat(2, 0xffff),
+        splat(2, 0x7fff_ffff),
+        splat(2, 0x8000_0000),
+        splat(3, 1 << 63),
+        splat(3, 0xffff_ffff),
+        splat(2, SHA1[0] as u64),
+        splat(2, SHA1[1] as u64),
+        splat(2, SHA1[2] as u64),
+    ];
+    n = 0;
+    while n < others.len() {
+        all[at] = others[n];
+        at += 1;
+        n += 1;
+    }
+    all
+};
 
 /// What lowering works with.
 pub(crate) struct Emit<'a> {
@@ -110,6 +178,8 @@ pub(crate) struct Emit<'a> {
     pub(crate) host: &'a [u8; 48],
     /// The unit's last AES round.
     pub(crate) aes: &'a mut AesRound,
+    /// Hash rounds on general registers.
+    pub(crate) sha: Sha,
 }
 
 /// The last half of an AES round that was emitted, so that MixColumns right behind it becomes part of it: x86's AESENC differs from
@@ -331,23 +401,15 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(PSUB[es], x, c, X0);
         }
         Popcount if es == 0 => {
-            e.splat32(X1, 0x0f0f_0f0f);
-            let ra = e.reg(a, X0);
-            e.shr(1, X2, ra, 4);
-            e.op(PAND, X2, X2, X1);
-            e.op(PAND, X0, X1, ra);
-            e.constant(X1, COUNTS);
+            e.nibbles(a);
+            e.load_constant(X1, COUNTS);
             e.op(PSHUFB, X2, X1, X2);
             e.op(PSHUFB, X0, X1, X0);
             e.op(PADD[0], x, X0, X2);
         }
         ReverseBits if es == 0 => {
-            e.splat32(X1, 0x0f0f_0f0f);
-            let ra = e.reg(a, X0);
-            e.shr(1, X2, ra, 4);
-            e.op(PAND, X2, X2, X1);
-            e.op(PAND, X0, X1, ra);
-            e.constant(X1, REVERSED);
+            e.nibbles(a);
+            e.load_constant(X1, REVERSED);
             e.op(PSHUFB, X2, X1, X2);
             e.op(PSHUFB, X0, X1, X0);
             // The low four bits' mirror image fits below bit 4, so no mask is needed.
@@ -382,8 +444,8 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         ShlInsert => {
             let ra = e.reg(a, X0);
             if es == 0 {
-                e.splat32(X2, 0x0101_0101 * ((1u32 << n) - 1));
-                e.op(PAND, X2, X2, e.rm(c));
+                let (rc, k) = (e.reg(c, X2), e.constant(X1, splat(0, (1 << n) - 1)));
+                e.op(PAND, X2, rc, k);
             } else {
                 let rc = e.reg(c, X2);
                 e.shl(es, X2, rc, bits - n);
@@ -395,8 +457,8 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         ShrInsert => {
             let ra = e.reg(a, X0);
             if es == 0 {
-                e.splat32(X2, 0x0101_0101 * (!(0xffu32 >> n) & 0xff));
-                e.op(PAND, X2, X2, e.rm(c));
+                let (rc, k) = (e.reg(c, X2), e.constant(X1, splat(0, !(0xff >> n))));
+                e.op(PAND, X2, rc, k);
             } else {
                 let rc = e.reg(c, X2);
                 e.shr(es, X2, rc, bits - n);
@@ -504,11 +566,9 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             if matches!(op, AddNarrowHigh | SubNarrowHigh) {
                 e.narrow(es, X0, sum, n);
             } else {
-                // Half a unit: the top bit moved to its place.
-                e.ones(X1);
-                e.shl(es + 1, X1, X1, 2 * bits - 1);
-                e.shr(es + 1, X1, X1, 2 * bits - n);
-                e.op(PADD[es + 1], X0, sum, X1);
+                // Half a unit.
+                let k = e.constant(X1, splat(es + 1, (1u64 << n) >> 1));
+                e.op(PADD[es + 1], X0, sum, k);
                 e.narrow(es, X0, X0, n);
             }
             return e.place(args, high);
@@ -609,16 +669,9 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         MinAcrossU if es < 3 => return e.across(PMINU[es], args, e.rm(a)),
 
         Reverse => match (es, n) {
-            (0, 1) => {
-                let ra = e.reg(a, X0);
-                e.shl(1, X1, ra, 8);
-                e.shr(1, X0, ra, 8);
-                e.op(POR, x, X0, X1);
-            }
             (0, _) => {
-                let ra = e.reg(a, X0);
-                e.constant(X1, if n == 2 { REVERSE32 } else { REVERSE64 });
-                e.op(PSHUFB, x, ra, X1);
+                let (ra, k) = (e.reg(a, X0), e.constant(X1, REVERSE[n as usize - 1]));
+                e.op(PSHUFB, x, ra, k);
             }
             (1, _) => {
                 let order = if n == 2 { 0xb1 } else { 0x1b };
@@ -658,9 +711,8 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             0 => {
                 let b = e.reg(b, X1);
                 e.shl(1, X1, b, 8);
-                e.ones(X0);
-                e.shr(1, X0, X0, 8);
-                e.op(PAND, X0, X0, e.rm(a));
+                let (a, k) = (e.reg(a, X0), e.constant(X0, splat(1, 0xff)));
+                e.op(PAND, X0, a, k);
                 e.op(POR, x, X0, X1);
             }
             _ => {
@@ -674,9 +726,8 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             0 => {
                 let a = e.reg(a, X1);
                 e.shr(1, X1, a, 8);
-                e.ones(X0);
-                e.shl(1, X0, X0, 8);
-                e.op(PAND, X0, X0, e.rm(b));
+                let (b, k) = (e.reg(b, X0), e.constant(X0, splat(1, 0xff00)));
+                e.op(PAND, X0, b, k);
                 e.op(POR, x, X0, X1);
             }
             _ => {
@@ -782,14 +833,13 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         }
         Sha1Choose | Sha1Parity | Sha1Majority if e.features.sha => {
             // The host's instruction adds the round constant itself, and has lane 0 at the top.
-            let (number, constant) = match op {
-                Sha1Choose => (0, 0x5a82_7999),
-                Sha1Parity => (1, 0x6ed9_eba1),
-                _ => (2, 0x8f1b_bcdc),
+            let number = match op {
+                Sha1Choose => 0,
+                Sha1Parity => 1,
+                _ => 2,
             };
-            e.splat32(X2, constant);
-            let rb = e.reg(b, X1);
-            e.op(PSUB[2], X1, rb, X2);
+            let (rb, k) = (e.reg(b, X1), e.constant(X2, splat(2, SHA1[number as usize] as u64)));
+            e.op(PSUB[2], X1, rb, k);
             e.a.v2i(PSHUFD, X1, X1, 0x1b);
             let ra = e.reg(a, X2);
             e.a.vshift_imm(0x73, 7, X2, ra, 12);
@@ -872,12 +922,32 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
     true
 }
 
-/// Emits a saturating operation. EFLAGS must be free: they change. False, and nothing emitted, if it has no host code.
-pub(crate) fn lower_saturating(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
+/// Emits an operation whose code changes EFLAGS, which must be free. False, and nothing emitted, if it has no host code.
+pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
     use VOp::*;
     let es = args.es as usize;
-    let VArgs { d, a, b, bytes, .. } = *args;
+    let VArgs { d, a, b, c, bytes, .. } = *args;
     let n = (args.imm & 0xff) as u8;
+    let rounds = match op {
+        Sha1Choose => e.sha.sha1[0],
+        Sha1Parity => e.sha.sha1[1],
+        Sha1Majority => e.sha.sha1[2],
+        Sha256Hash1 => e.sha.sha256[0],
+        Sha256Hash2 => e.sha.sha256[1],
+        Sha512Hash1 => e.sha.sha512[0],
+        Sha512Hash2 => e.sha.sha512[1],
+        _ => core::ptr::null(),
+    };
+    if !rounds.is_null() {
+        // SHA-256's second operation notes its operands as the first one.
+        let [p, q] = if op == Sha256Hash2 { [a, c] } else { [c, a] };
+        for (x, s) in [(X0, p), (X1, q), (X2, b)] {
+            e.a.v2(MOVAPS, x, e.rm(s));
+        }
+        e.a.call_to(rounds);
+        e.put(d, X0);
+        return true;
+    }
     if bytes < 8 || es > 1 {
         return false;
     }
@@ -960,12 +1030,12 @@ pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V,
     }
     let x = e.def(d);
     // PSHUFB looks at the low four bits and gives zero where bit 7 is set: adding 0x70 with saturation sets it from 16 on.
-    e.splat32(TMP, 0x7070_7070);
+    e.load_constant(TMP, splat(0, 0x70));
     for k in 0..n {
         if k == 0 {
             e.op(PADDUS[0], X0, TMP, e.rm(idx));
         } else {
-            e.splat32(X0, 0x0101_0101 * (256 - 16 * k as u32));
+            e.load_constant(X0, splat(0, 256 - 16 * k as u64));
             e.op(PADD[0], X0, X0, e.rm(idx));
             e.op(PADDUS[0], X0, X0, TMP);
         }
@@ -978,7 +1048,7 @@ pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V,
         }
     }
     if keep {
-        e.splat32(X0, 0x1010_1010 * n as u32);
+        e.load_constant(X0, splat(0, 0x10 * n as u64));
         e.op(PMAXU[0], X0, X0, e.rm(idx));
         e.op(PCMPEQ[0], X0, X0, e.rm(idx));
         e.op(PAND, X0, X0, e.rm(d));
@@ -1166,23 +1236,48 @@ impl Emit<'_> {
         }
     }
 
-    /// Every 32-bit lane of x = value.
-    fn splat32(&mut self, x: u8, value: u32) {
-        self.a.mov_imm(RAX, value as u64);
-        self.a.v2(v(1, 1, 0x6e), x, RAX);
-        self.a.v2i(PSHUFD, x, x, 0);
-    }
-
-    fn constant(&mut self, x: u8, value: u128) {
-        self.a.mov_imm(RAX, value as u64);
+    /// A constant as an operand: in the state if it is there, else made in `x`. Uses RAX.
+    fn constant(&mut self, x: u8, value: u128) -> Rm {
+        if let Some(n) = CONSTANTS.iter().position(|&c| c == value) {
+            return Rm::M(state(offset_of!(Thread, constants) + n * 16));
+        }
+        let (low, high) = (value as u64, (value >> 64) as u64);
+        if low == high && low as u32 == (low >> 32) as u32 {
+            self.a.mov_imm(RAX, low as u32 as u64);
+            self.a.v2(v(1, 1, 0x6e), x, RAX);
+            self.a.v2i(PSHUFD, x, x, 0);
+            return Rm::R(x);
+        }
+        self.a.mov_imm(RAX, low);
         self.a.v2(vw(1, 1, 0x6e), x, RAX);
-        self.a.mov_imm(RAX, (value >> 64) as u64);
+        if low == high {
+            self.a.v2i(PSHUFD, x, x, 0x44);
+            return Rm::R(x);
+        }
+        self.a.mov_imm(RAX, high);
         if self.a.avx {
             self.a.vex(PINSRQ, x, x, RAX)
         } else {
             self.a.sse(PINSRQ, x, RAX)
         }
         self.a.b(1);
+        Rm::R(x)
+    }
+
+    /// x = a constant. Uses RAX.
+    fn load_constant(&mut self, x: u8, value: u128) {
+        if let m @ Rm::M(_) = self.constant(x, value) {
+            self.a.v2(MOVAPS, x, m);
+        }
+    }
+
+    /// X0 = the low four bits of a's bytes, X2 = their high four bits.
+    fn nibbles(&mut self, a: V) {
+        let k = self.constant(X1, splat(0, 0x0f));
+        let ra = self.reg(a, X0);
+        self.shr(1, X2, ra, 4);
+        self.op(PAND, X2, X2, k);
+        self.op(PAND, X0, ra, k);
     }
 
     /// Shifts of lanes of 16 to 64 bits; an amount of the lane's width or more gives zero.
@@ -1206,8 +1301,8 @@ impl Emit<'_> {
         } else if n == 0 {
             self.a.vmov(x, a);
         } else {
-            self.splat32(X1, 0x0101_0101 * (0xff >> n));
-            self.op(PAND, X1, X1, a);
+            let k = self.constant(X1, splat(0, 0xff >> n));
+            self.op(PAND, X1, a, k);
             self.shl(1, x, X1, n);
         }
     }
@@ -1216,19 +1311,19 @@ impl Emit<'_> {
     fn shr_lane(&mut self, signed: bool, es: usize, x: u8, a: u8, n: u8) {
         match (es, signed) {
             (0, false) => {
-                self.splat32(X1, 0x0101_0101 * (0xff >> n));
+                let k = self.constant(X1, splat(0, 0xff >> n));
                 self.shr(1, X0, a, n);
-                self.op(PAND, x, X0, X1);
+                self.op(PAND, x, X0, k);
             }
             (0, true) => {
                 // Unsigned, then the sign bit's new place flipped and subtracted, which fills the bits above it.
                 let n = n.min(7);
-                self.splat32(X1, 0x0101_0101 * (0xff >> n));
+                let k = self.constant(X1, splat(0, 0xff >> n));
                 self.shr(1, X0, a, n);
-                self.op(PAND, X0, X0, X1);
-                self.splat32(X1, 0x0101_0101 * (0x80 >> n));
-                self.op(PXOR, X0, X0, X1);
-                self.op(PSUB[0], x, X0, X1);
+                self.op(PAND, X0, X0, k);
+                let k = self.constant(X1, splat(0, 0x80 >> n));
+                self.op(PXOR, X0, X0, k);
+                self.op(PSUB[0], x, X0, k);
             }
             (3, true) => {
                 self.zero(X1);
@@ -1397,13 +1492,12 @@ impl Emit<'_> {
             3 => self.op(PUNPCKL[3], x, p, q),
             2 => self.opi(SHUFPS, x, p, Rm::R(q), 0x88),
             _ => {
-                self.ones(X2);
-                self.shr(es + 1, X2, X2, 8 << es);
+                let k = self.constant(X2, splat(es + 1, if es == 0 { 0xff } else { 0xffff }));
                 let last = if q == X0 { X0 } else { X1 };
                 if q != X0 {
-                    self.op(PAND, X1, q, X2);
+                    self.op(PAND, X1, q, k);
                 }
-                self.op(PAND, X0, p, X2);
+                self.op(PAND, X0, p, k);
                 self.op(PACKUS[es], x, X0, last);
             }
         }
@@ -1527,8 +1621,8 @@ impl Emit<'_> {
             }
             _ => {
                 let r = self.reg(a, X0);
-                self.splat32(X1, n as u32 * 0x0101_0101);
-                self.op(PSHUFB, x, r, X1);
+                let k = self.constant(X1, splat(0, n as u64));
+                self.op(PSHUFB, x, r, k);
             }
         }
     }
@@ -1537,6 +1631,7 @@ impl Emit<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::asm::reg::*;
+    use super::super::{Buffers, Pins};
     use super::*;
     use crate::vec::{Form, Imm, eval};
     use anyarch_sys::raw_syscall;
@@ -1548,7 +1643,8 @@ mod tests {
     /// Executable memory, a state, and the register map.
     struct Bench {
         code: *mut u8,
-        cpu: Box<Cpu>,
+        cpu: &'static mut Cpu,
+        sha: Sha,
         host: [u8; 48],
         flags_free: bool,
     }
@@ -1560,21 +1656,27 @@ mod tests {
                 let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
                 let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
                 let code = raw_syscall(sys::__NR_mmap, [0, 65536, prot, flags, u64::MAX, 0]);
-                let cpu = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Cpu>());
-                (code as *mut u8, Box::from_raw(cpu.cast()))
+                let thread = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Thread>()).cast::<Thread>();
+                (&raw mut (*thread).constants).write(CONSTANTS);
+                (code as *mut u8, &mut (*thread).cpu)
             };
+            static PINS: Pins = Pins { gpr: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], vec: &[] };
+            let features = Features::detect();
+            let mut a = Asm { p: code, end: code.wrapping_add(65536), avx: features.avx };
+            let sha = super::super::sha::emit(&mut a, &Buffers::new(&PINS));
+            let code = a.p;
             let mut host = [NONE; 48];
             for (i, h) in host.iter_mut().enumerate().take(PINNED as usize) {
                 *h = i as u8;
             }
-            Bench { code, cpu, host, flags_free: false }
+            Bench { code, cpu, sha, host, flags_free: false }
         }
 
         /// Runs an operation's code. None if there is none, else its length.
         fn run(&mut self, features: Features, op: VOp, args: &VArgs) -> Option<usize> {
             self.run_code(features, |e| lower(e, op, args)).or_else(|| {
                 self.flags_free = true;
-                let length = self.run_code(features, |e| lower_saturating(e, op, args));
+                let length = self.run_code(features, |e| lower_clobbering(e, op, args));
                 self.flags_free = false;
                 length
             })
@@ -1585,7 +1687,7 @@ mod tests {
             features: Features,
             mut emit: impl FnMut(&mut Emit<'_>) -> bool,
         ) -> Option<usize> {
-            let mut a = Asm { p: self.code, end: self.code.wrapping_add(65536), avx: features.avx };
+            let mut a = Asm { p: self.code, end: self.code.wrapping_add(32768), avx: features.avx };
             a.push(RBP);
             a.lea(true, RBP, Mem::base(RDI, super::super::STATE_BIAS));
             let at = |s: u8| state(offset_of!(Cpu, vec) + s as usize * 16);
@@ -1596,7 +1698,7 @@ mod tests {
             a.b(0xf9);
             let start = a.p;
             let mut aes = AesRound::NONE;
-            let mut e = Emit { a: &mut a, features, host: &self.host, aes: &mut aes };
+            let mut e = Emit { a: &mut a, features, host: &self.host, aes: &mut aes, sha: self.sha };
             if !emit(&mut e) {
                 assert_eq!(a.p, start, "emitted something and gave up");
                 return None;
@@ -1612,7 +1714,7 @@ mod tests {
             // SAFETY: the code was just written: it saves what it must and reads and writes only `cpu`.
             let flag = unsafe {
                 let f: extern "C" fn(*mut Cpu) -> u64 = core::mem::transmute(self.code);
-                f(&raw mut *self.cpu)
+                f(&mut *self.cpu)
             };
             assert!(flag == 1 || self.flags_free, "changed the flags");
             Some(length)

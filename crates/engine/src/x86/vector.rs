@@ -3,7 +3,7 @@
 use super::Translator;
 use super::asm::{Mem, NONE, Rm, reg::*, v, vw};
 use super::helpers::{self, pack_vec};
-use super::vec::{Emit, has_struct, load_struct, lower, lower_saturating, store_struct, table};
+use super::vec::{Emit, has_struct, load_struct, lower, lower_clobbering, store_struct, table};
 use crate::ops::*;
 use crate::vec::VOp;
 
@@ -41,7 +41,7 @@ pub(super) fn store(t: &mut T<'_>, bytes: u8, s: V, m: Mem) {
 }
 
 fn emit<'b>(t: &'b mut T<'_>) -> Emit<'b> {
-    Emit { a: &mut t.a, features: t.features, host: t.vec_host, aes: &mut t.aes }
+    Emit { a: &mut t.a, features: t.features, host: t.vec_host, aes: &mut t.aes, sha: t.glue.sha }
 }
 
 pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
@@ -49,7 +49,7 @@ pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
         return;
     }
     t.clobber_flags();
-    if lower_saturating(&mut emit(t), op, &args) {
+    if lower_clobbering(&mut emit(t), op, &args) {
         return;
     }
     t.inline_helper(helpers::vec, pack_vec(op as u16, &args));
