@@ -190,17 +190,23 @@ docker_start() {
 	tail -n 20 "$work/docker.log"
 	return 1
 }
+# expect TEXT COMMAND...: the command prints it.
+expect() {
+	local wanted=$1 got
+	shift
+	got=$("$@")
+	[ "$got" = "$wanted" ] || { echo "$*: expected '$wanted', got '$got'"; return 1; }
+}
 in_docker() { docker -H "unix://$work/docker.sock" "$@"; }
 docker_import() {
 	tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - . | in_docker import --platform linux/arm64 - anyarch-e2e
 }
 docker_run() {
 	local run="run --rm --network none"
-	[ "$(in_docker $run anyarch-e2e uname -m)" = aarch64 ] || return 1
-	[ "$(in_docker $run -e A=b -w /tmp -u nobody anyarch-e2e sh -c 'echo $A $(pwd) $(id -un)')" = "b /tmp nobody" ] || return 1
-	in_docker $run anyarch-e2e sh -c 'exit 37'
-	[ $? = 37 ] || return 1
-	[ "$(echo 'print(6*7)' | in_docker $run -i anyarch-e2e python3)" = 42 ]
+	expect aarch64 in_docker $run anyarch-e2e uname -m || return 1
+	expect "b /tmp nobody" in_docker $run -e A=b -w /tmp -u nobody anyarch-e2e sh -c 'echo $A $(pwd) $(id -un)' || return 1
+	expect "37" sh -c "docker -H unix://$work/docker.sock $run anyarch-e2e sh -c 'exit 37'; echo \$?" || return 1
+	expect 42 sh -c "echo 'print(6*7)' | docker -H unix://$work/docker.sock $run -i anyarch-e2e python3"
 }
 docker_build() {
 	mkdir -p "$work/build"
