@@ -191,6 +191,9 @@ fn run(args: &[OsString]) -> Result<()> {
             let kb = private[i].map_or("-".into(), |k: u64| k.to_string());
             println!("private memory of a waiting sleep, {}: {kb} kB", engine.name);
         }
+        for line in translation(&emulator, &guest) {
+            println!("translating bash -c :, {line}");
+        }
         let size = fs::metadata(&emulator).map_or(0, |m| m.len());
         println!("size of {}: {size} bytes", emulator.display());
         let kb = |k: Option<u64>| k.map_or("null".into(), |k| k.to_string());
@@ -208,6 +211,27 @@ fn run(args: &[OsString]) -> Result<()> {
         .map_err(|e| format!("{}: {e}", json.display()))?;
     println!("\nwritten to {}", json.display());
     Ok(())
+}
+
+/// What the emulator says about translating `bash -c :`, the fastest of some runs.
+fn translation(emulator: &Path, tree: &Path) -> Option<String> {
+    let bash = tree.join("usr/bin/bash");
+    (0..15)
+        .filter_map(|_| {
+            let o = Command::new(emulator)
+                .args(["-d", "stats", "-L"])
+                .arg(tree)
+                .arg(&bash)
+                .args(["-c", ":"])
+                .output()
+                .ok()?;
+            let text = String::from_utf8_lossy(&o.stderr).into_owned();
+            let line = text.lines().find(|l| l.starts_with("translated "))?.to_owned();
+            let ns: u64 = line.rsplit('(').next()?.split(' ').next()?.parse().ok()?;
+            Some((ns, line))
+        })
+        .min()
+        .map(|(_, line)| line)
 }
 
 fn median(mut times: Vec<f64>) -> Option<f64> {
