@@ -1700,14 +1700,16 @@ impl Ops for Translator<'_> {
             self.save_flags();
         }
         self.inline_helper(f, arg);
-        self.zero_above = [0; 2];
+        self.forget_vectors();
     }
 
     // Vectors and floating point.
 
     fn vec(&mut self, op: VOp, args: VArgs) {
+        let pair = self.pair;
         vector::vec(self, op, args);
         self.wrote(args.d, args.bytes);
+        self.pair.did(pair, op, &args);
     }
 
     fn fp(&mut self, op: FOp, args: VArgs) {
@@ -1754,7 +1756,7 @@ impl Ops for Translator<'_> {
 
     fn vload_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
         vector::struct_access(self, false, n, es, bytes, first, addr);
-        self.zero_above = [0; 2];
+        self.forget_vectors();
     }
 
     fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {

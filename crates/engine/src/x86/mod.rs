@@ -172,6 +172,7 @@ pub struct Translator<'a> {
     mem_flags: bool,
     /// Vector slots known to be zero above 32 bits, and above 64: bit = slot.
     zero_above: [u64; 2],
+    pair: sha::Pair,
     peeked: Peek,
     live_next: Option<bool>,
     /// A slot that the previous instruction gave a constant, and that of this instruction: a constant is built in several steps.
@@ -275,6 +276,7 @@ impl<'a> Translator<'a> {
             host_flags: HostFlags::None,
             mem_flags: true,
             zero_above: [0; 2],
+            pair: sha::Pair::default(),
             peeked: Peek::default(),
             live_next: None,
             constant: None,
@@ -499,6 +501,13 @@ impl<'a> Translator<'a> {
         let bit = 1u64 << (d.0 & 63);
         self.zero_above[0] = self.zero_above[0] & !bit | if bytes <= 4 { bit } else { 0 };
         self.zero_above[1] = self.zero_above[1] & !bit | if bytes <= 8 { bit } else { 0 };
+        self.pair.wrote(bit);
+    }
+
+    /// Nothing is known of the vector slots any more.
+    fn forget_vectors(&mut self) {
+        self.zero_above = [0; 2];
+        self.pair = sha::Pair::default();
     }
 
     // Flags.
@@ -724,7 +733,7 @@ impl<'a> Translator<'a> {
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
     /// dead there: makes it an entry.
     fn mark_entry(&mut self) {
-        self.zero_above = [0; 2];
+        self.forget_vectors();
         let canonical = self.mem_flags && self.host_flags == HostFlags::None;
         if self.next_pc & 4095 != 0 && (canonical || !self.live_at(self.next_pc, 1)) {
             if (self.is_known)(self.next_pc) {

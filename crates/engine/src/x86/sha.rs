@@ -4,13 +4,17 @@
 //! pushes nothing: the shadow stack may be full. Pinned integer slots wait in their places in memory meanwhile.
 //!
 //! SHA-256's guest instructions come in pairs that each do the same four rounds and keep one half of the new state. The first notes its operands and
-//! the other half of the result; the second finds that its operands are the same.
+//! the other half of the result. The second finds that its operands are the same: at run time, or at translation where [`Pair`] has followed the
+//! usual sequence (a copy of a to d, the first, the second) through a unit. That is sound because nothing else of the guest runs between two
+//! instructions of a unit: after a signal or a fault, execution goes on in code for which nothing was known.
 
 use super::Buffers;
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, VEnc, reg::*, v, vw};
 use super::state;
+use crate::ops::VArgs;
 use crate::run::Thread;
 use crate::state::Cpu;
+use crate::vec::VOp;
 use core::mem::offset_of;
 
 const X0: u8 = 12;
@@ -34,6 +38,61 @@ pub(crate) struct Sha {
     pub(crate) sha256: [*const u8; 2],
     /// SHA512H and SHA512H2 of (Vd, Vn, Vm).
     pub(crate) sha512: [*const u8; 2],
+}
+
+/// What is known at translation about the operands of SHA-256's second instruction.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pair {
+    /// Two slots that hold the same, if the mask is not zero, and their bits.
+    same: ([u8; 2], u64),
+    /// Slots that still hold a to d, e to h and the words of the last first instruction, if the mask is not zero, and their bits.
+    operands: ([u8; 3], u64),
+}
+
+impl Pair {
+    /// The slot with this bit was written.
+    #[inline(always)]
+    pub(super) fn wrote(&mut self, bit: u64) {
+        if (self.same.1 | self.operands.1) & bit != 0 {
+            if self.same.1 & bit != 0 {
+                self.same.1 = 0;
+            }
+            if self.operands.1 & bit != 0 {
+                self.operands.1 = 0;
+            }
+        }
+    }
+
+    /// The operation was emitted; `before` was known before it.
+    #[inline(always)]
+    pub(super) fn did(&mut self, before: Pair, op: VOp, args: &VArgs) {
+        let bit = |s: u8| 1u64 << (s & 63);
+        match op {
+            VOp::Mov if args.bytes == 16 && args.d != args.a => {
+                self.same = ([args.d.0, args.a.0], bit(args.d.0) | bit(args.a.0));
+            }
+            VOp::Sha256Hash1 => {
+                self.operands.1 = 0;
+                let ([p, q], mask) = before.same;
+                let (d, a, b, c) = (args.d.0, args.a.0, args.b.0, args.c.0);
+                if mask != 0 && (c == p || c == q) && d == c && a != d && b != d {
+                    let old = p ^ q ^ c;
+                    self.operands = ([old, a, b], bit(old) | bit(a) | bit(b));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the other half of the last rounds is the result.
+    pub(super) fn is_second(&self, args: &VArgs) -> bool {
+        self.operands.1 != 0 && self.operands.0 == [args.a.0, args.c.0, args.b.0]
+    }
+}
+
+/// Where the last rounds left their other half.
+pub(super) fn other_half() -> Mem {
+    word(3, 0, 0)
 }
 
 /// Word `n` of `bytes` bytes of operand `k`, as noted in the state.

@@ -892,12 +892,15 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.opi(PALIGNR, X0, rb, e.rm(a), 4);
             e.op(PADD[2], TMP, X0, e.rm(c));
             // The upper two words need the lower two.
-            e.a.v2i(PSHUFD, X2, e.rm(b), 0xfe);
-            e.sigma(2, X2, 17, 19, 10);
+            e.a.v2i(PSHUFD, X2, e.rm(b), 0xfa);
+            e.sigma1_twice();
+            e.a.v2i(PSHUFD, X0, X0, 0x08);
             e.a.v2(MOVQ, X0, X0);
             e.op(PADD[2], TMP, TMP, X0);
-            e.a.vshift_imm(0x73, 7, X2, TMP, 8);
-            e.sigma(2, X2, 17, 19, 10);
+            e.a.v2i(PSHUFD, X2, TMP, 0x50);
+            e.sigma1_twice();
+            e.zero(X1);
+            e.opi(SHUFPS, X0, X1, Rm::R(X0), 0x80);
             e.op(PADD[2], x, TMP, X0);
         }
         Sha512Schedule0 => {
@@ -1357,6 +1360,17 @@ impl Emit<'_> {
             self.shl(es, X1, s, bits - r);
             self.op(PXOR, X0, X0, X1);
         }
+    }
+
+    /// SHA-256's sigma1 in the low halves of X0's 64-bit lanes, of words that X2 holds twice each; the high halves are of no
+    /// use. Uses X1.
+    fn sigma1_twice(&mut self) {
+        // A shift of the doubled word is a rotation of its low half.
+        self.shr(2, X0, X2, 10);
+        self.shr(3, X1, X2, 17);
+        self.op(PXOR, X0, X0, X1);
+        self.shr(3, X1, X1, 2);
+        self.op(PXOR, X0, X0, X1);
     }
 
     /// X1 = the low bytes of b's lanes, X2 = those of -b.

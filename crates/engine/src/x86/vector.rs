@@ -48,6 +48,11 @@ pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
     if lower(&mut emit(t), op, &args) {
         return;
     }
+    if op == VOp::Sha256Hash2 && t.pair.is_second(&args) {
+        let x = t.vdef(args.d, X0);
+        t.a.v2(v(0, 1, 0x28), x, super::sha::other_half());
+        return t.vput(args.d, x);
+    }
     t.clobber_flags();
     if lower_clobbering(&mut emit(t), op, &args) {
         return;
