@@ -111,10 +111,10 @@ mod tests {
                  credentials no\npreserve yes\nfix_binary yes\n"
             )
         );
-        assert_eq!(parse_systemd(&systemd(&rule)).unwrap(), [rule.clone()]);
+        assert_eq!(parse_systemd(&systemd(&rule)).unwrap(), std::slice::from_ref(&rule));
         assert_eq!(
             parse_systemd(&format!("# x\n\n; y\n{}", systemd_escaped(&rule))).unwrap(),
-            [rule.clone()]
+            std::slice::from_ref(&rule)
         );
         assert_eq!(parse_debian("qemu-aarch64", &debian(&rule).unwrap()).unwrap(), rule);
     }

@@ -145,7 +145,7 @@ impl DerefMut for ThreadBox {
     }
 }
 
-const THREAD_MAPPING: usize = PAGE + SHADOW + (size_of::<Thread>() + PAGE - 1) / PAGE * PAGE;
+const THREAD_MAPPING: usize = PAGE + SHADOW + size_of::<Thread>().div_ceil(PAGE) * PAGE;
 
 impl Drop for ThreadBox {
     fn drop(&mut self) {

@@ -152,8 +152,8 @@ impl Script {
                     _ => fail!(Code::Failed, "unrecognized option '{arg}'"),
                 }
             } else if let Some(short) = arg.strip_prefix('-').filter(|s| !s.is_empty()) {
-                let mut letters = short.char_indices();
-                while let Some((at, letter)) = letters.next() {
+                let letters = short.char_indices();
+                for (at, letter) in letters {
                     let Some(option) = OPTIONS.iter().find(|o| o.0 == letter) else {
                         fail!(Code::Failed, "invalid option -- '{letter}'");
                     };

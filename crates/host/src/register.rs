@@ -229,12 +229,12 @@ pub fn register(options: &Options) -> Result<u8> {
             }
         }
     }
-    if let Some(way) = options.persist {
-        if complaints.code() == 0 || !planned.is_empty() {
-            match persist::write(way, &planned, options) {
-                Ok(()) => {}
-                Err(failure) => complaints.add(&failure),
-            }
+    if let Some(way) = options.persist
+        && (complaints.code() == 0 || !planned.is_empty())
+    {
+        match persist::write(way, &planned, options) {
+            Ok(()) => {}
+            Err(failure) => complaints.add(&failure),
         }
     }
     if planned.is_empty() && complaints.code() == 0 {
@@ -284,11 +284,9 @@ pub fn unregister(words: &[String], reset: bool, dry_run: bool, dir: &Path) -> R
             }
             continue;
         }
-        if !dry_run {
-            if let Outcome::Failed { error, .. } = apply(&mut instance, change) {
-                complaints.add(&explain(error, dir));
-                continue;
-            }
+        if !dry_run && let Outcome::Failed { error, .. } = apply(&mut instance, change) {
+            complaints.add(&explain(error, dir));
+            continue;
         }
         removed += 1;
         say!("{}", describe(change, None, dry_run));

@@ -172,10 +172,8 @@ fn watch(middle: i32, ends: Watch) -> Result<u8> {
             None => wait_signal(),
         };
         match signal {
-            Some(info) if info.number == libc::SIGCHLD => {
-                if reap_if_done(middle) {
-                    break;
-                }
+            Some(info) if info.number == libc::SIGCHLD && reap_if_done(middle) => {
+                break;
             }
             // What the terminal sends reaches the command by itself: it is in the same foreground group.
             Some(info)
@@ -586,13 +584,13 @@ fn start(sandbox: &Sandbox, command: &Command, terminal: Option<OwnedFd>) -> Res
         // SAFETY: they are only marked to be closed by execve.
         unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
     }
-    if let Some(cwd) = &command.cwd {
-        if rustix::process::chdir(cwd.as_path()).is_err() {
-            // As docker does: a working directory of an image is made.
-            let made = std::fs::create_dir_all(cwd);
-            made.and_then(|()| std::env::set_current_dir(cwd))
-                .or_fail(Code::NotStarted, || format!("cannot start in {}", cwd.display()))?;
-        }
+    if let Some(cwd) = &command.cwd
+        && rustix::process::chdir(cwd.as_path()).is_err()
+    {
+        // As docker does: a working directory of an image is made.
+        let made = std::fs::create_dir_all(cwd);
+        made.and_then(|()| std::env::set_current_dir(cwd))
+            .or_fail(Code::NotStarted, || format!("cannot start in {}", cwd.display()))?;
     }
     if let Some(keep) = sandbox.capabilities {
         drop_bounding(keep);
@@ -850,6 +848,6 @@ fn wait_signal() -> Option<Arrived> {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let number = libc::sigwaitinfo(&set, &mut info);
         // SI_USER, SI_TKILL, SI_QUEUE are zero or negative; SI_KERNEL and the CLD_ codes are positive.
-        (number > 0).then(|| Arrived { number, by_process: info.si_code <= 0 })
+        (number > 0).then_some(Arrived { number, by_process: info.si_code <= 0 })
     }
 }

@@ -134,7 +134,7 @@ impl Relay {
             let size = size_of_val(&info);
             let n = libc::read(self.signals.as_raw_fd(), (&raw mut info).cast(), size);
             (n == size as isize)
-                .then(|| Arrived { number: info.ssi_signo as i32, by_process: info.ssi_code <= 0 })
+                .then_some(Arrived { number: info.ssi_signo as i32, by_process: info.ssi_code <= 0 })
         }
     }
 

@@ -237,7 +237,7 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
                 }
             }
             PT_INTERP if plan.interp.is_none() => {
-                if filesz < 2 || filesz > PATH_MAX {
+                if !(2..=PATH_MAX).contains(&filesz) {
                     return Err(Bad::Header("length of the program loader's name"));
                 }
                 in_file("the program loader's name")?;

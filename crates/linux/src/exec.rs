@@ -247,12 +247,13 @@ fn visible_path(dir: i32, path: &[u8]) -> Vec<u8> {
 fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64) -> SysResult {
     // The guest's arguments; argv[0] is replaced where a script's interpreter comes in.
     let mut rest: Vec<u64> = Vec::new();
-    while argv != 0 {
-        let arg: u64 = read(argv + 8 * rest.len() as u64)?;
-        if arg == 0 {
-            break;
+    if argv != 0 {
+        loop {
+            match read(argv + 8 * rest.len() as u64)? {
+                0 => break,
+                arg => rest.push(arg),
+            }
         }
-        rest.push(arg);
     }
     // Strings in front of `rest`, all with NUL: the file's path, then what replaces argv[0].
     let mut file = visible_path(dir, &task.exec.path);

@@ -271,7 +271,7 @@ pub fn brk(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// The host's; `ENOMEM` for a fixed place that is the emulator's.
 pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64) -> SysResult {
     let flags = flags & !X86_MAP_FLAGS;
-    if len == 0 || offset % PAGE != 0 {
+    if len == 0 || !offset.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     let size = page_up(len).ok_or(Errno::ENOMEM)?;
@@ -281,7 +281,7 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) as u64 != 0;
     let mut at = addr;
     if fixed {
-        if addr % PAGE != 0 {
+        if !addr.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         if layout::is_reserved(addr, size) {
@@ -314,7 +314,7 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
 /// # Errors
 /// The host's; `EINVAL` for the emulator's memory.
 pub fn do_munmap(addr: u64, len: u64) -> SysResult {
-    if len == 0 || addr % PAGE != 0 {
+    if len == 0 || !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     let size = page_up(len).ok_or(Errno::EINVAL)?;
@@ -333,7 +333,7 @@ pub fn do_munmap(addr: u64, len: u64) -> SysResult {
 /// # Errors
 /// The host's; `ENOMEM` for the emulator's memory.
 pub fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
-    if addr % PAGE != 0 {
+    if !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     if len == 0 {
@@ -365,7 +365,7 @@ pub fn do_pkey_mprotect(addr: u64, len: u64, prot: u64, pkey: i32) -> SysResult 
 pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> SysResult {
     const FIXED: u64 = MREMAP_FIXED as u64;
     const DONTUNMAP: u64 = 4;
-    if old % PAGE != 0 {
+    if !old.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     let (old_size, new_size) =

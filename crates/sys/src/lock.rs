@@ -53,7 +53,9 @@ impl<T> Mutex<T> {
         }
         while self.state.swap(2, Ordering::Acquire) != 0 {
             // SAFETY: waits on our own word.
-            let _ = unsafe { crate::syscall!(__NR_futex, self.state.as_ptr(), FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 2, 0) };
+            let _ = unsafe {
+                crate::syscall!(__NR_futex, self.state.as_ptr(), FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 2, 0)
+            };
         }
     }
 }
@@ -82,7 +84,9 @@ impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         if self.mutex.state.swap(0, Ordering::Release) == 2 {
             // SAFETY: wakes a waiter of our own word.
-            let _ = unsafe { crate::syscall!(__NR_futex, self.mutex.state.as_ptr(), FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1) };
+            let _ = unsafe {
+                crate::syscall!(__NR_futex, self.mutex.state.as_ptr(), FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1)
+            };
         }
     }
 }
@@ -94,9 +98,8 @@ mod tests {
     #[test]
     fn counts_right_under_contention() {
         static COUNT: Mutex<u64> = Mutex::new(0);
-        let threads: std::vec::Vec<_> = (0..4)
-            .map(|_| std::thread::spawn(|| (0..20_000).for_each(|_| *COUNT.lock() += 1)))
-            .collect();
+        let threads: std::vec::Vec<_> =
+            (0..4).map(|_| std::thread::spawn(|| (0..20_000).for_each(|_| *COUNT.lock() += 1))).collect();
         for t in threads {
             t.join().unwrap();
         }

@@ -153,8 +153,8 @@ impl Batch {
             }
         }
         file.write_all_at(&plain, 4096)?;
-        // SAFETY: State is plain data.
         let records: Vec<State> = self.cases.iter().map(|c| c.state).collect();
+        // SAFETY: State is plain data.
         let bytes = unsafe {
             core::slice::from_raw_parts(records.as_ptr().cast::<u8>(), records.len() * size_of::<State>())
         };

@@ -362,7 +362,7 @@ pub fn aim_branch(r: &mut Rng, word: &mut u32, pc: u64, s: &mut State) -> bool {
         let from_start = (offset + 4).rem_euclid(BRANCH_STRIDE as i64);
         if (offset == 4 || from_start >= 16)
             && offset.unsigned_abs() < 0x700_0000
-            && (offset >= -0x8000 || offset < -0x600_0000)
+            && !(-0x600_0000..-0x8000).contains(&offset)
         {
             *word = w & !(((1u32 << bits) - 1) << lsb) | imm << lsb;
             return true;
@@ -453,5 +453,5 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
     }
     // Branches reckon with the full length.
     words.resize(length, 0xd503_201f);
-    (words.len() >= 2).then(|| Case { row: "sequence", words, state: s })
+    (words.len() >= 2).then_some(Case { row: "sequence", words, state: s })
 }

@@ -104,7 +104,7 @@ fn interpret(case: &Case, cpu: &mut Cpu) -> State {
     let start = case.state.pc;
     for _ in 0..64 {
         let at = cpu.pc.wrapping_sub(start) / 4;
-        if cpu.pc % 4 != 0 || at >= case.words.len() as u64 {
+        if !cpu.pc.is_multiple_of(4) || at >= case.words.len() as u64 {
             break;
         }
         let pc = cpu.pc;

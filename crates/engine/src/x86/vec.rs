@@ -1865,7 +1865,7 @@ mod tests {
             let (d, first, idx) = (pick(), pick(), pick());
             for slot in 0..32 {
                 bench.cpu.vec[slot] = next() as u128 | (next() as u128) << 64;
-                if next() % 2 == 0 {
+                if next().is_multiple_of(2) {
                     bench.cpu.vec[slot] &= u128::MAX / 255 * 0x3f;
                 }
             }
