@@ -191,7 +191,7 @@ fn run(args: &[OsString]) -> Result<()> {
             let kb = private[i].map_or("-".into(), |k: u64| k.to_string());
             println!("private memory of a waiting sleep, {}: {kb} kB", engine.name);
         }
-        for line in translation(&emulator, &guest) {
+        if let Some(line) = translation(&emulator, &guest) {
             println!("translating bash -c :, {line}");
         }
         let size = fs::metadata(&emulator).map_or(0, |m| m.len());
