@@ -113,7 +113,8 @@ pub fn command() -> Command {
                 .arg(switch("shadow", "Where another program has the name, register in front of it as anyarch-ARCH"))
                 .arg(switch("replace", "Where another program has the name, take its place").conflicts_with("shadow"))
                 .arg(switch("refresh", "Register anew even what looks the same: the emulator's file was replaced"))
-                .arg(switch("reset", "Remove every other qemu-* entry, whoever made it").conflicts_with("shadow")),
+                .arg(switch("reset", "Remove every other qemu-* entry, whoever made it").conflicts_with("shadow"))
+                .arg(switch("hold", "Then stay until a signal ends it: for a pod that stands for the registration")),
         )
         .subcommand(
             Command::new("unregister")
@@ -159,15 +160,16 @@ pub fn command() -> Command {
         )
         .subcommand(
             run_options(Command::new("run"))
-                .about("Runs a command in a foreign root file system, in namespaces of its own")
+                .about("Runs a command in a foreign image or root file system, in namespaces of its own")
                 .long_about(
-                    "Runs a command in a foreign root file system, in namespaces of its own with a binfmt_misc of its own. \
+                    "Runs a command in a foreign image or root file system, in namespaces of its own with a binfmt_misc of its own. \
                      Needs no root on Linux 6.7 and later. The exit code is the command's, or 128 + N where signal N ended it.",
                 )
                 .after_long_help(concat!(
                     "Examples:\n",
                     "  anyarch run ./debian-arm64 -- uname -m\n",
-                    "  anyarch run -t ./alpine-riscv64\n",
+                    "  anyarch run -t --platform linux/arm64 debian:stable -- bash\n",
+                    "  anyarch run ./image.tar\n",
                     "  anyarch run -v $PWD:/src -w /src ./debian-arm64 -- make\n",
                 )),
         )
@@ -186,6 +188,50 @@ pub fn command() -> Command {
                 .arg(architectures("Architectures or platforms [default: every one with an emulator]"))
                 .arg(engines())
                 .arg(Arg::new("command").value_name("CMD").num_args(0..).last(true).help("The command, after --")),
+        )
+        .subcommand(
+            Command::new("image")
+                .about("Builds the images that register emulators elsewhere; inspects, copies and unpacks images")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    Command::new("build")
+                        .about("Writes multiarch/qemu-user-static's family of images, reproducibly and without a container engine")
+                        .after_long_help(concat!(
+                            "Tags: latest and VERSION (anyarch and every emulator), register (anyarch alone), and for each\n",
+                            "architecture FROM-TO, FROM-TO-VERSION, TO, TO-VERSION (the one emulator).\n\n",
+                            "Examples:\n",
+                            "  anyarch image build -o anyarch.tar && docker load -i anyarch.tar\n",
+                            "  anyarch image build --to arm64,riscv64 --push registry.example.org/tools/anyarch\n",
+                        ))
+                        .arg(option("version", "V", "Version in the tags").default_value(env!("CARGO_PKG_VERSION")))
+                        .arg(option("to", "ARCH", "Architectures [default: every one with an emulator]").action(ArgAction::Append).value_delimiter(','))
+                        .arg(engines())
+                        .arg(option("name", "NAME", "Repository's name in an archive").default_value("anyarch"))
+                        .arg(option("push", "REPOSITORY", "Push to a registry"))
+                        .arg(switch("load", "Load into docker or podman"))
+                        .arg(option("output", "DIR|FILE.tar", "Write an OCI layout or an archive").short('o').value_parser(value_parser!(PathBuf))),
+                )
+                .subcommand(
+                    Command::new("inspect")
+                        .about("Prints an image's manifests, as buildx imagetools inspect does")
+                        .arg(Arg::new("image").value_name("IMAGE").required(true).help("A name, layout or archive"))
+                        .arg(switch("raw", "The document as it is")),
+                )
+                .subcommand(
+                    Command::new("copy")
+                        .about("Copies one platform's image")
+                        .arg(Arg::new("source").value_name("SOURCE").required(true).help("A name, layout or archive"))
+                        .arg(Arg::new("destination").value_name("DESTINATION").required(true).help("A folder (DIR or DIR:TAG), FILE.tar, or docker://NAME"))
+                        .arg(option("platform", "PLATFORM", "Which platform [default: the only one, or this machine's]")),
+                )
+                .subcommand(
+                    Command::new("unpack")
+                        .about("Unpacks an image into a bundle that runc and crun run")
+                        .arg(Arg::new("source").value_name("SOURCE").required(true).help("A name, layout or archive"))
+                        .arg(Arg::new("bundle").value_name("BUNDLE").required(true).value_parser(value_parser!(PathBuf)).help("A new folder"))
+                        .arg(option("platform", "PLATFORM", "Which platform [default: the only one, or this machine's]")),
+                ),
         )
         .subcommand(
             Command::new("compat")
@@ -223,12 +269,14 @@ pub fn command() -> Command {
 
 fn run_options(command: Command) -> Command {
     command
-        .arg(Arg::new("target").value_name("ROOTFS").required(true).help("The folder of a root file system"))
-        .arg(command_words("Command and arguments, after -- [default: /bin/sh]"))
+        .arg(Arg::new("target").value_name("IMAGE|ROOTFS").required(true).help(
+            "A root file system's folder, an OCI layout (DIR or DIR:TAG), an OCI or docker archive, or an image's name",
+        ))
+        .arg(command_words("Command and arguments, after -- [default: the image's, else /bin/sh]"))
         .arg(option(
             "platform",
             "PLATFORM",
-            "Architecture to register, where the root does not tell (linux/arm64)",
+            "Which of an image's platforms, or what a root is for where it does not tell (linux/arm64)",
         ))
         .arg(engines())
         .arg(
@@ -256,6 +304,8 @@ fn run_options(command: Command) -> Command {
                 .hide_possible_values(true),
         )
         .arg(option("hostname", "NAME", "Host name inside"))
+        .arg(option("entrypoint", "PROGRAM", "Instead of the image's"))
+        .arg(switch("rm", "Remove the unpacked image afterwards; always done, accepted for docker's sake").hide(true))
         .arg(switch("read-only", "The root cannot be written"))
         .arg(switch("privileged", "Keep every capability of the user namespace"))
         .arg(switch("credentials", "Flag C: setuid programs inside get their owner's rights"))
@@ -331,7 +381,7 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
         hostname: text("hostname"),
         read_only: matches.get_flag("read-only"),
         privileged: matches.get_flag("privileged"),
-        entrypoint: None,
+        entrypoint: text("entrypoint"),
         credentials: matches.get_flag("credentials"),
     })
 }
@@ -342,7 +392,13 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
         matches.subcommand().ok_or_else(|| Failure::new(Code::Usage, "no command was given"))?;
     crate::ui::set_loudness(sub.get_flag("verbose") as i8 - sub.get_flag("quiet") as i8);
     match name {
-        "register" => crate::register::register(&register_options(sub)?),
+        "register" => {
+            let code = crate::register::register(&register_options(sub)?)?;
+            if sub.get_flag("hold") && code == 0 {
+                crate::sandbox::wait_for_end();
+            }
+            Ok(code)
+        }
         "unregister" => crate::register::unregister(
             &strings(sub, "arch"),
             sub.get_flag("reset"),
@@ -356,6 +412,7 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
             let file = sub.get_one::<PathBuf>("file").cloned().unwrap_or_default();
             crate::explain::explain(&file, sub.get_flag("json"), &dir(sub))
         }
+        "image" => image(sub),
         "compat" => {
             let tool = sub
                 .get_one::<String>("tool")
@@ -373,7 +430,7 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
             None => Err(Failure::new(Code::Usage, "no shell was given")),
         },
         "manual" => crate::manual::manual(sub.get_one::<PathBuf>("dir").map(PathBuf::as_path)),
-        "run" => crate::run::run_root(&parse_run(sub)?).map_err(not_started),
+        "run" => crate::run::run(&parse_run(sub)?).map_err(not_started),
         "with" => {
             let options =
                 Options { targets: strings(sub, "arch"), engines: parse_engines(sub)?, ..Options::default() };
@@ -383,10 +440,36 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
     }
 }
 
+fn image(matches: &ArgMatches) -> Result<u8> {
+    let (name, sub) =
+        matches.subcommand().ok_or_else(|| Failure::new(Code::Usage, "no command was given"))?;
+    crate::ui::set_loudness(sub.get_flag("verbose") as i8 - sub.get_flag("quiet") as i8);
+    let text = |name: &str| sub.get_one::<String>(name).cloned().unwrap_or_default();
+    let platform = || sub.get_one::<String>("platform").map(String::as_str);
+    match name {
+        "build" => crate::image::build(&crate::image::BuildOptions {
+            version: text("version"),
+            to: strings(sub, "to"),
+            engines: parse_engines(sub)?,
+            push: sub.get_one::<String>("push").cloned(),
+            load: sub.get_flag("load"),
+            output: sub.get_one::<PathBuf>("output").cloned(),
+            name: text("name"),
+        }),
+        "inspect" => crate::image::inspect(&text("image"), sub.get_flag("raw")),
+        "copy" => crate::image::copy(&text("source"), &text("destination"), platform()),
+        "unpack" => {
+            let bundle = sub.get_one::<PathBuf>("bundle").cloned().unwrap_or_default();
+            crate::image::unpack_bundle(&text("source"), &bundle, platform())
+        }
+        other => Err(Failure::new(Code::Usage, format!("{other} is not a command"))),
+    }
+}
+
 /// `run` and `with` answer with the command's exit code, so their own failures have codes that commands avoid.
 fn not_started(failure: Failure) -> Failure {
     match failure.code {
-        Code::NotStarted | Code::NotExecutable | Code::NotFound => failure,
+        Code::Image | Code::NotStarted | Code::NotExecutable | Code::NotFound => failure,
         _ => Failure { code: Code::NotStarted, ..failure },
     }
 }

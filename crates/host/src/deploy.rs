@@ -45,9 +45,9 @@ spec:
         - name: anyarch
           image: {image}
           # Entries are opened with F: they last as long as the node runs, also while the pod is replaced.
-          command: ["/bin/sh", "-c", "anyarch register all && exec sleep infinity"]
+          command: ["/usr/bin/anyarch", "register", "all", "--hold"]
           readinessProbe:
-            exec: {{ command: ["anyarch", "verify", "--quiet"] }}
+            exec: {{ command: ["/usr/bin/anyarch", "verify", "--quiet"] }}
             periodSeconds: 300
             timeoutSeconds: 120
           securityContext:

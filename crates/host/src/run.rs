@@ -3,6 +3,7 @@
 use crate::elf::{Elf, host_machine};
 use crate::engine::NATIVE_GUESTS;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
+use crate::oci::{Image, Layout};
 use crate::register::{self, Options, Planned};
 use crate::sandbox::{self, Command, Sandbox, Volume};
 use crate::ui::detail;
@@ -51,6 +52,103 @@ pub struct RunOptions {
 /// The environment that every command starts with.
 const BASE_ENV: [(&str, &str); 2] =
     [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];
+
+/// `anyarch run TARGET -- CMD...`: a root file system, an image's file or folder, or a reference.
+pub fn run(options: &RunOptions) -> Result<u8> {
+    match crate::image::find(&options.target, options.platform.as_deref())? {
+        crate::image::Found::Root(_) => run_root(options),
+        crate::image::Found::Image(layout, image) => run_image(options, &layout, &image),
+    }
+}
+
+/// Unpacks an image, runs its command, removes what was unpacked.
+fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8> {
+    let unpacked = Unpacked::of(layout, image)?;
+    let inside = Inside::open(&unpacked.root)?;
+    let mut env: Vec<(String, String)> =
+        BASE_ENV.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    if let Some(term) = std::env::var("TERM").ok().filter(|_| options.terminal) {
+        env.push(("TERM".into(), term));
+    }
+    let user = User::resolve(&inside, options.user.clone().or(image.text("User")).as_deref())?;
+    if let Some(home) = &user.home {
+        set_env(&mut env, "HOME", home);
+    }
+    merge_env(&mut env, &image.list("Env"))?;
+    merge_env(&mut env, &options.env)?;
+    let mut args = match &options.entrypoint {
+        Some(entrypoint) => vec![entrypoint.clone()],
+        None => image.list("Entrypoint"),
+    };
+    args.retain(|a| !a.is_empty());
+    // An entry point of one's own drops the image's arguments, as docker does.
+    let rest = if options.args.is_empty() && options.entrypoint.is_none() {
+        image.list("Cmd")
+    } else {
+        options.args.clone()
+    };
+    args.extend(rest);
+    if args.is_empty() {
+        return Err(Failure::new(Code::Usage, "the image has no command")
+            .mend(format!("anyarch run {} -- CMD", options.target)));
+    }
+    let cwd = options.workdir.clone().or(image.text("WorkingDir").map(PathBuf::from));
+    let command = Command { args, env, cwd, uid: user.uid, gid: user.gid, groups: user.groups };
+    let mut options = options.clone();
+    // The configuration says it; the files need not be looked at.
+    options.platform = options
+        .platform
+        .or(Some(image.platform().to_string()))
+        .filter(|p| !anyarch_binfmt::family::lookup(p).is_empty());
+    let result = start(&options, &unpacked.root, &inside, command);
+    drop(inside);
+    unpacked.remove();
+    result
+}
+
+/// A root that is removed when it was used.
+struct Unpacked {
+    parent: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl Unpacked {
+    fn of(layout: &Layout, image: &Image) -> Result<Unpacked> {
+        let place = crate::image::cache_dir()?.join("roots");
+        let what = || format!("cannot make a folder in {}", place.display());
+        std::fs::create_dir_all(&place).or_fail(Code::NotStarted, what)?;
+        let parent =
+            tempfile::Builder::new().prefix("run-").tempdir_in(&place).or_fail(Code::NotStarted, what)?;
+        let root = parent.path().join("root");
+        let unpacked = Unpacked { parent, root };
+        let result = sandbox::with_mapped_ids(|| {
+            std::fs::create_dir(&unpacked.root).or_fail(Code::NotStarted, what)?;
+            crate::oci::unpack::unpack(layout, image, &unpacked.root)
+        });
+        match result {
+            Ok(()) => Ok(unpacked),
+            Err(failure) => {
+                unpacked.remove();
+                Err(failure)
+            }
+        }
+    }
+
+    /// With the ids it was unpacked with; what nobody else may remove goes as well.
+    fn remove(self) {
+        let path = self.parent.path().to_path_buf();
+        let result = sandbox::with_mapped_ids(|| {
+            let open =
+                rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+            let folder = open.or_fail(Code::Failed, || format!("cannot open {}", path.display()))?;
+            crate::oci::unpack::remove(&folder, Path::new("root"))
+                .or_fail(Code::Failed, || format!("cannot remove {}", path.display()))
+        });
+        if let Err(failure) = result {
+            crate::ui::caution!("{failure}");
+        }
+    }
+}
 
 /// `anyarch run ROOTFS -- CMD...`
 pub fn run_root(options: &RunOptions) -> Result<u8> {

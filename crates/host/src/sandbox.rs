@@ -148,6 +148,63 @@ struct Watch {
     terminal: Option<OwnedFd>,
 }
 
+/// Does something with the ids that [`run`] will map, so that files get the owners they have inside. Root needs no
+/// namespace for that.
+pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return work();
+    }
+    let (report_read, report_write) = pipe()?;
+    let (ready_read, ready_write) = pipe()?;
+    let (mapped_read, mapped_write) = pipe()?;
+    match fork()? {
+        0 => {
+            drop((report_read, ready_read, mapped_write));
+            let attempt = || -> Result<()> {
+                die_with_parent();
+                unshare(UnshareFlags::NEWUSER).map_err(no_user_namespace)?;
+                let _ = rustix::io::write(&ready_write, b"user");
+                if !read_exact(&mapped_read, &mut [0]) {
+                    std::process::exit(125);
+                }
+                set_ids(0, 0, None)?;
+                die_with_parent();
+                work()
+            };
+            match attempt() {
+                // SAFETY: ends the child without the parent's exit handlers.
+                Ok(()) => unsafe { libc::_exit(0) },
+                Err(failure) => leave(&report_write, failure),
+            }
+        }
+        pid => {
+            drop((report_write, ready_write, mapped_read));
+            if read_exact(&ready_read, &mut [0; 4]) {
+                if let Err(failure) = crate::idmap::write(pid) {
+                    kill(pid, libc::SIGKILL);
+                    reap(pid);
+                    return Err(failure);
+                }
+                let _ = rustix::io::write(&mapped_write, b"m");
+            }
+            drop(mapped_write);
+            let mut text = String::new();
+            let _ = File::from(report_read).read_to_string(&mut text);
+            let mut status = 0;
+            // SAFETY: waitpid writes one int.
+            unsafe { libc::waitpid(pid, &mut status, 0) };
+            match (status, text.is_empty()) {
+                (0, true) => Ok(()),
+                (_, true) => Err(Failure::new(
+                    Code::Failed,
+                    "the process that handles files with mapped ids was killed",
+                )),
+                _ => read_report(&text).map(drop),
+            }
+        }
+    }
+}
+
 // ---- parent ---------------------------------------------------------------------------------------------------------
 
 /// Maps ids, passes signals on, waits.
@@ -203,6 +260,8 @@ fn read_report(text: &str) -> Result<u8> {
     let code = match value["code"].as_u64() {
         Some(126) => Code::NotExecutable,
         Some(127) => Code::NotFound,
+        Some(9) => Code::Image,
+        Some(1) => Code::Failed,
         _ => Code::NotStarted,
     };
     let what = value["what"].as_str().unwrap_or("the sandbox failed").to_string();
@@ -839,6 +898,12 @@ fn block_signals() -> libc::sigset_t {
 fn set_signals(mask: &libc::sigset_t) {
     // SAFETY: the set came from sigprocmask.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
+}
+
+/// Sleeps until SIGTERM, SIGINT or SIGHUP.
+pub fn wait_for_end() {
+    block_signals();
+    while !wait_signal().is_some_and(|s| matches!(s.number, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)) {}
 }
 
 fn wait_signal() -> Option<Arrived> {

@@ -28,8 +28,12 @@ impl Layout {
 
     /// A new, empty one.
     pub fn create(dir: &Path) -> Result<Layout> {
-        fs::create_dir_all(dir.join("blobs/sha256")).or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
-        let put = |name: &str, text: &str| fs::write(dir.join(name), text).or_fail(Code::Failed, || format!("cannot write {name} in {}", dir.display()));
+        fs::create_dir_all(dir.join("blobs/sha256"))
+            .or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
+        let put = |name: &str, text: &str| {
+            fs::write(dir.join(name), text)
+                .or_fail(Code::Failed, || format!("cannot write {name} in {}", dir.display()))
+        };
         put("oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}")?;
         Ok(Layout { dir: dir.to_path_buf(), _temporary: None })
     }
@@ -43,7 +47,10 @@ impl Layout {
     fn of_archive(path: &Path) -> Result<Layout> {
         let what = || format!("cannot read the archive {}", path.display());
         let file = File::open(path).or_fail(Code::Image, what)?;
-        let temporary = tempfile::Builder::new().prefix("anyarch-image-").tempdir().or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
+        let temporary = tempfile::Builder::new()
+            .prefix("anyarch-image-")
+            .tempdir()
+            .or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
         let raw = temporary.path().join("raw");
         fs::create_dir(&raw).or_fail(Code::Failed, what)?;
         let mut archive = tar::Archive::new(super::decompress(file)?);
@@ -52,26 +59,48 @@ impl Layout {
             let name = entry.path().or_fail(Code::Image, what)?.into_owned();
             let sound = name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
             if !sound {
-                fail!(Code::Image, "the archive {} has the name {}, which leads out of it", path.display(), name.display());
+                fail!(
+                    Code::Image,
+                    "the archive {} has the name {}, which leads out of it",
+                    path.display(),
+                    name.display()
+                );
             }
             let to = raw.join(&name);
             match entry.header().entry_type() {
                 tar::EntryType::Regular | tar::EntryType::Continuous => {
                     to.parent().map_or(Ok(()), fs::create_dir_all).or_fail(Code::Failed, what)?;
-                    let mut out = File::create(&to).or_fail(Code::Failed, || format!("cannot write {}", to.display()))?;
+                    let mut out = File::create(&to)
+                        .or_fail(Code::Failed, || format!("cannot write {}", to.display()))?;
                     std::io::copy(&mut entry, &mut out).or_fail(Code::Image, what)?;
                 }
                 tar::EntryType::Directory => fs::create_dir_all(&to).or_fail(Code::Failed, what)?,
                 // docker save links equal layers to each other; always within the archive.
                 tar::EntryType::Symlink | tar::EntryType::Link => {
-                    let target = entry.link_name().or_fail(Code::Image, what)?.unwrap_or_default().into_owned();
-                    let base = if entry.header().entry_type() == tar::EntryType::Link { Path::new("") } else { name.parent().unwrap_or(Path::new("")) };
+                    let target =
+                        entry.link_name().or_fail(Code::Image, what)?.unwrap_or_default().into_owned();
+                    let base = if entry.header().entry_type() == tar::EntryType::Link {
+                        Path::new("")
+                    } else {
+                        name.parent().unwrap_or(Path::new(""))
+                    };
                     let target = normal(&base.join(target));
                     let Some(target) = target else {
-                        fail!(Code::Image, "the archive {} has a link {} out of it", path.display(), name.display());
+                        fail!(
+                            Code::Image,
+                            "the archive {} has a link {} out of it",
+                            path.display(),
+                            name.display()
+                        );
                     };
                     if fs::copy(raw.join(&target), &to).is_err() {
-                        fail!(Code::Image, "the archive {} has a link {} to {}, which it lacks", path.display(), name.display(), target.display());
+                        fail!(
+                            Code::Image,
+                            "the archive {} has a link {} to {}, which it lacks",
+                            path.display(),
+                            name.display(),
+                            target.display()
+                        );
                     }
                 }
                 _ => {}
@@ -81,7 +110,11 @@ impl Layout {
             return Ok(Layout { dir: raw, _temporary: Some(temporary) });
         }
         if !raw.join("manifest.json").is_file() {
-            fail!(Code::Image, "{} is neither an OCI archive (oci-layout) nor a docker archive (manifest.json)", path.display());
+            fail!(
+                Code::Image,
+                "{} is neither an OCI archive (oci-layout) nor a docker archive (manifest.json)",
+                path.display()
+            );
         }
         let mut layout = Layout::create(&temporary.path().join("layout"))?;
         layout.take_docker(&raw)?;
@@ -104,7 +137,11 @@ impl Layout {
                 let mut d = self.add_file(&inside(layer)?, "")?;
                 let mut first = [0; 2];
                 let _ = self.blob(&d.digest)?.read(&mut first);
-                d.media_type = if first == [0x1f, 0x8b] { media::LAYER_GZIP.into() } else { "application/vnd.oci.image.layer.v1.tar".into() };
+                d.media_type = if first == [0x1f, 0x8b] {
+                    media::LAYER_GZIP.into()
+                } else {
+                    "application/vnd.oci.image.layer.v1.tar".into()
+                };
                 layers.push(d.json());
             }
             let manifest = json!({ "schemaVersion": 2, "mediaType": media::MANIFEST, "config": config.json(), "layers": layers });
@@ -121,17 +158,33 @@ impl Layout {
     /// Adds a blob.
     pub fn add(&self, bytes: &[u8], media_type: &str) -> Result<Descriptor> {
         let digest = Digest::of(bytes);
-        fs::write(self.path(&digest), bytes).or_fail(Code::Failed, || format!("cannot write the blob {digest}"))?;
-        Ok(Descriptor { media_type: media_type.into(), digest, size: bytes.len() as u64, platform: None, annotations: Value::Null })
+        fs::write(self.path(&digest), bytes)
+            .or_fail(Code::Failed, || format!("cannot write the blob {digest}"))?;
+        Ok(Descriptor {
+            media_type: media_type.into(),
+            digest,
+            size: bytes.len() as u64,
+            platform: None,
+            annotations: Value::Null,
+        })
     }
 
     fn add_file(&self, path: &Path, media_type: &str) -> Result<Descriptor> {
-        let mut file = File::open(path).or_fail(Code::Image, || format!("the archive lacks {}", path.file_name().unwrap_or_default().to_string_lossy()))?;
+        let mut file = File::open(path).or_fail(Code::Image, || {
+            format!("the archive lacks {}", path.file_name().unwrap_or_default().to_string_lossy())
+        })?;
         let what = || "cannot write a blob".to_string();
-        let mut new = tempfile::NamedTempFile::new_in(self.dir.join("blobs/sha256")).or_fail(Code::Failed, what)?;
+        let mut new =
+            tempfile::NamedTempFile::new_in(self.dir.join("blobs/sha256")).or_fail(Code::Failed, what)?;
         let (digest, size) = copy_hashing(&mut file, &mut new, |_| {}).or_fail(Code::Failed, what)?;
         new.persist(self.path(&digest)).or_fail(Code::Failed, what)?;
-        Ok(Descriptor { media_type: media_type.into(), digest, size, platform: None, annotations: Value::Null })
+        Ok(Descriptor {
+            media_type: media_type.into(),
+            digest,
+            size,
+            platform: None,
+            annotations: Value::Null,
+        })
     }
 
     /// Where a blob lies.
@@ -147,7 +200,8 @@ impl Layout {
     /// Whether a blob is there and sound.
     pub fn verify(&self, d: &Descriptor) -> Result<()> {
         let mut file = self.blob(&d.digest)?;
-        let (have, size) = copy_hashing(&mut file, &mut std::io::sink(), |_| {}).or_fail(Code::Image, || format!("cannot read the blob {}", d.digest))?;
+        let (have, size) = copy_hashing(&mut file, &mut std::io::sink(), |_| {})
+            .or_fail(Code::Image, || format!("cannot read the blob {}", d.digest))?;
         if have != d.digest {
             fail!(Code::Image, "the blob {} is corrupted: its content has the digest {have}", d.digest);
         }
@@ -178,14 +232,17 @@ impl Layout {
         let list: Vec<_> = manifests.iter().map(Descriptor::json).collect();
         let value = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": list });
         let file = self.dir.join("index.json");
-        fs::write(&file, value.to_string()).or_fail(Code::Failed, || format!("cannot write {}", file.display()))
+        fs::write(&file, value.to_string())
+            .or_fail(Code::Failed, || format!("cannot write {}", file.display()))
     }
 
     /// All manifests, indexes within the index followed.
     pub fn manifests(&self, tag: Option<&str>) -> Result<Vec<Descriptor>> {
         let mut top = self.index()?;
         if let Some(tag) = tag {
-            let name = |d: &Descriptor| d.annotations["org.opencontainers.image.ref.name"].as_str().map(str::to_string);
+            let name = |d: &Descriptor| {
+                d.annotations["org.opencontainers.image.ref.name"].as_str().map(str::to_string)
+            };
             top.retain(|d| name(d).as_deref() == Some(tag));
             if top.is_empty() {
                 let have: Vec<_> = self.index()?.iter().filter_map(name).collect();
@@ -229,15 +286,24 @@ impl Layout {
     pub fn read_image(&self, manifest: &Descriptor) -> Result<Image> {
         let value = document(&self.bytes(manifest)?, "the manifest")?;
         let config = Descriptor::parse(&value["config"])?;
-        let layers = value["layers"].as_array().into_iter().flatten().map(Descriptor::parse).collect::<Result<_>>()?;
-        Ok(Image { manifest: manifest.clone(), config: document(&self.bytes(&config)?, "the configuration")?, layers })
+        let layers =
+            value["layers"].as_array().into_iter().flatten().map(Descriptor::parse).collect::<Result<_>>()?;
+        Ok(Image {
+            manifest: manifest.clone(),
+            config: document(&self.bytes(&config)?, "the configuration")?,
+            layers,
+        })
     }
 }
 
 fn read_limited(path: &Path) -> Result<Vec<u8>> {
     let what = || format!("cannot read {}", path.file_name().unwrap_or_default().to_string_lossy());
     let mut bytes = Vec::new();
-    File::open(path).or_fail(Code::Image, what)?.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).or_fail(Code::Image, what)?;
+    File::open(path)
+        .or_fail(Code::Image, what)?
+        .take(MAX_DOCUMENT + 1)
+        .read_to_end(&mut bytes)
+        .or_fail(Code::Image, what)?;
     if bytes.len() as u64 > MAX_DOCUMENT {
         fail!(Code::Image, "{} is larger than {MAX_DOCUMENT} bytes", path.display());
     }

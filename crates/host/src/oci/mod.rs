@@ -3,6 +3,7 @@
 //! Everything is brought into one form, a [`Layout`] (a folder of blobs named by their digests), and read from there. A
 //! blob is verified against its digest each time it is used, so a corrupted one is found before anything of it is.
 
+pub mod dns;
 pub mod layout;
 pub mod registry;
 pub mod unpack;
@@ -41,8 +42,14 @@ pub struct Digest(String);
 impl Digest {
     /// Checks the form: a digest becomes a file name.
     pub fn parse(text: &str) -> Result<Digest> {
-        let sound = text.strip_prefix("sha256:").is_some_and(|h| h.len() == 64 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
-        if sound { Ok(Digest(text.into())) } else { Err(Failure::new(Code::Image, format!("`{text}` is not a sha256 digest"))) }
+        let sound = text
+            .strip_prefix("sha256:")
+            .is_some_and(|h| h.len() == 64 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+        if sound {
+            Ok(Digest(text.into()))
+        } else {
+            Err(Failure::new(Code::Image, format!("`{text}` is not a sha256 digest")))
+        }
     }
 
     /// Of bytes.
@@ -63,7 +70,11 @@ impl std::fmt::Display for Digest {
 }
 
 /// Copies everything, hashing it; the digest and the length.
-pub fn copy_hashing(from: &mut dyn Read, to: &mut dyn Write, mut progress: impl FnMut(u64)) -> std::io::Result<(Digest, u64)> {
+pub fn copy_hashing(
+    from: &mut dyn Read,
+    to: &mut dyn Write,
+    mut progress: impl FnMut(u64),
+) -> std::io::Result<(Digest, u64)> {
     let mut hash = Sha256::new();
     let mut total = 0;
     let mut buffer = vec![0; 1 << 16];
@@ -111,7 +122,8 @@ impl Descriptor {
 
     /// Writes one.
     pub fn json(&self) -> Value {
-        let mut value = json!({ "mediaType": self.media_type, "digest": self.digest.to_string(), "size": self.size });
+        let mut value =
+            json!({ "mediaType": self.media_type, "digest": self.digest.to_string(), "size": self.size });
         if let Some(p) = &self.platform {
             value["platform"] = p.json();
         }
@@ -142,7 +154,11 @@ impl Platform {
     /// Out of a descriptor or a configuration.
     pub fn parse(value: &Value) -> Platform {
         let text = |name: &str| value[name].as_str().unwrap_or("").to_string();
-        Platform { os: text("os"), architecture: text("architecture"), variant: value["variant"].as_str().filter(|v| !v.is_empty()).map(str::to_string) }
+        Platform {
+            os: text("os"),
+            architecture: text("architecture"),
+            variant: value["variant"].as_str().filter(|v| !v.is_empty()).map(str::to_string),
+        }
     }
 
     /// Of an architecture's name as people write it.
@@ -152,7 +168,8 @@ impl Platform {
         let Some(first) = found.first() else {
             return Err(crate::register::unknown_architecture(text));
         };
-        let variant = bare.split_once('/').map(|(_, v)| v.to_string()).filter(|v| first.name == "arm" || v.is_empty());
+        let variant =
+            bare.split_once('/').map(|(_, v)| v.to_string()).filter(|v| first.name == "arm" || v.is_empty());
         Ok(Platform { os: "linux".into(), architecture: first.go_name().to_string(), variant })
     }
 
@@ -224,23 +241,37 @@ impl Image {
 /// Chooses among the manifests of an index.
 pub fn choose<'a>(manifests: &'a [Descriptor], wanted: Option<&Platform>) -> Result<&'a Descriptor> {
     // Attestations are entries of platform unknown/unknown.
-    let real: Vec<&Descriptor> = manifests.iter().filter(|d| d.platform.as_ref().is_none_or(|p| p.os != "unknown")).collect();
+    let real: Vec<&Descriptor> =
+        manifests.iter().filter(|d| d.platform.as_ref().is_none_or(|p| p.os != "unknown")).collect();
     let fits = |wanted: &Platform| {
         let exact = real.iter().find(|d| d.platform.as_ref() == Some(wanted));
         exact.or_else(|| real.iter().find(|d| d.platform.as_ref().is_some_and(|p| p.serves(wanted)))).copied()
     };
-    let have = || real.iter().filter_map(|d| d.platform.as_ref().map(Platform::to_string)).collect::<Vec<_>>().join(", ");
+    let have = || {
+        real.iter()
+            .filter_map(|d| d.platform.as_ref().map(Platform::to_string))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match wanted {
-        Some(wanted) => match fits(wanted).or_else(|| real.first().filter(|d| real.len() == 1 && d.platform.is_none()).copied()) {
+        Some(wanted) => match fits(wanted)
+            .or_else(|| real.first().filter(|d| real.len() == 1 && d.platform.is_none()).copied())
+        {
             Some(found) => Ok(found),
-            None => Err(Failure::new(Code::Image, format!("the image has no platform {wanted}; it has {}", have()))),
+            None => Err(Failure::new(
+                Code::Image,
+                format!("the image has no platform {wanted}; it has {}", have()),
+            )),
         },
         None if real.len() == 1 => Ok(real[0]),
         None => match fits(&Platform::host()) {
             Some(found) => Ok(found),
             None if real.is_empty() => fail!(Code::Image, "the image's index is empty"),
-            None => Err(Failure::new(Code::Image, "the image has several platforms and none is this machine's".to_string())
-                .mend(format!("choose one: --platform, of {}", have()))),
+            None => Err(Failure::new(
+                Code::Image,
+                "the image has several platforms and none is this machine's".to_string(),
+            )
+            .mend(format!("choose one: --platform, of {}", have()))),
         },
     }
 }
@@ -264,9 +295,10 @@ pub fn decompress<'a>(mut from: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
     let whole = std::io::Cursor::new(first[..have].to_vec()).chain(from);
     Ok(match first {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-        [0x28, 0xb5, 0x2f, 0xfd] => {
-            Box::new(ruzstd::decoding::StreamingDecoder::new(whole).or_fail(Code::Image, || "a layer is not sound zstd".into())?)
-        }
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(
+            ruzstd::decoding::StreamingDecoder::new(whole)
+                .or_fail(Code::Image, || "a layer is not sound zstd".into())?,
+        ),
         _ => Box::new(whole),
     })
 }
@@ -279,7 +311,8 @@ mod tests {
     fn digests_have_one_form() {
         let good = format!("sha256:{}", "a".repeat(64));
         assert!(Digest::parse(&good).is_ok());
-        for bad in ["", "sha256:", "sha256:../../etc/passwd", &good[..70], &good.to_uppercase(), "sha512:aa"] {
+        for bad in ["", "sha256:", "sha256:../../etc/passwd", &good[..70], &good.to_uppercase(), "sha512:aa"]
+        {
             assert!(Digest::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(Digest::of(b"").hex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -291,10 +324,19 @@ mod tests {
             media_type: media::MANIFEST.into(),
             digest: Digest::of(format!("{arch}{variant:?}").as_bytes()),
             size: 1,
-            platform: Some(Platform { os: "linux".into(), architecture: arch.into(), variant: variant.map(str::to_string) }),
+            platform: Some(Platform {
+                os: "linux".into(),
+                architecture: arch.into(),
+                variant: variant.map(str::to_string),
+            }),
             annotations: Value::Null,
         };
-        let index = [entry("amd64", None), entry("arm", Some("v5")), entry("arm", Some("v7")), entry("arm64", Some("v8"))];
+        let index = [
+            entry("amd64", None),
+            entry("arm", Some("v5")),
+            entry("arm", Some("v7")),
+            entry("arm64", Some("v8")),
+        ];
         let check = |wanted: &str, want: Option<&str>| {
             let wanted = Platform::of_words(wanted).unwrap();
             let found = choose(&index, Some(&wanted)).ok().map(|d| d.platform.as_ref().unwrap().to_string());

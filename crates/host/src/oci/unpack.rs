@@ -9,7 +9,9 @@
 use super::{Image, Layout, copy_hashing, decompress};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui::detail;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
+};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
@@ -25,13 +27,20 @@ pub fn unpack(layout: &Layout, image: &Image, root: &Path) -> Result<()> {
     let diff_ids = image.diff_ids();
     for (i, layer) in image.layers.iter().enumerate() {
         layout.verify(layer)?;
-        let mut stream = Hashing { inner: decompress(layout.blob(&layer.digest)?)?, hash: Default::default() };
+        let mut stream =
+            Hashing { inner: decompress(layout.blob(&layer.digest)?)?, hash: Default::default() };
         apply(&root, &mut stream, &layer.digest.to_string())?;
         // The rest behind the end mark counts for the digest.
-        std::io::copy(&mut stream, &mut std::io::sink()).or_fail(Code::Image, || format!("the layer {}", layer.digest))?;
+        std::io::copy(&mut stream, &mut std::io::sink())
+            .or_fail(Code::Image, || format!("the layer {}", layer.digest))?;
         let have = stream.digest();
         if diff_ids.get(i).is_some_and(|want| *want != have) {
-            fail!(Code::Image, "the layer {} unpacks to {have} where the configuration says {}", layer.digest, diff_ids[i]);
+            fail!(
+                Code::Image,
+                "the layer {} unpacks to {have} where the configuration says {}",
+                layer.digest,
+                diff_ids[i]
+            );
         }
     }
     Ok(())
@@ -63,7 +72,13 @@ struct Root {
 impl Root {
     fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        rustix::fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+        rustix::fs::openat2(
+            &self.fd,
+            path,
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        )
     }
 
     /// A folder, made with its parents where it is missing.
@@ -87,7 +102,11 @@ fn inside(name: &Path, layer: &str) -> Result<PathBuf> {
         match c {
             Component::Normal(n) => out.push(n),
             Component::CurDir | Component::RootDir => {}
-            _ => fail!(Code::Image, "the layer {layer} has the name {}, which leads out of the root: refused", name.display()),
+            _ => fail!(
+                Code::Image,
+                "the layer {layer} has the name {}, which leads out of the root: refused",
+                name.display()
+            ),
         }
     }
     Ok(out)
@@ -100,7 +119,9 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
     for entry in archive.entries().or_fail(Code::Image, damaged)? {
         let mut entry = entry.or_fail(Code::Image, damaged)?;
         let name = inside(&entry.path().or_fail(Code::Image, damaged)?, layer)?;
-        let (Some(file), parent_path) = (name.file_name(), name.parent().unwrap_or(Path::new(""))) else { continue };
+        let (Some(file), parent_path) = (name.file_name(), name.parent().unwrap_or(Path::new(""))) else {
+            continue;
+        };
         let what = || format!("cannot unpack {} of the layer {layer}", name.display());
         let parent = root.folder(parent_path).or_fail(Code::Image, what)?;
         let text = file.to_string_lossy();
@@ -119,36 +140,46 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
         let kind = header.entry_type();
         let xattrs = xattrs(&mut entry);
         // What is there makes way, except a folder for a folder.
-        let there = rustix::fs::statat(&parent, file, AtFlags::SYMLINK_NOFOLLOW).ok().map(|s| FileType::from_raw_mode(s.st_mode));
+        let there = rustix::fs::statat(&parent, file, AtFlags::SYMLINK_NOFOLLOW)
+            .ok()
+            .map(|s| FileType::from_raw_mode(s.st_mode));
         if there.is_some_and(|t| !(kind == tar::EntryType::Directory && t == FileType::Directory)) {
             remove(&parent, Path::new(file)).or_fail(Code::Failed, what)?;
         }
         match kind {
-            tar::EntryType::Directory => match rustix::fs::mkdirat(&parent, file, Mode::from_raw_mode(0o755)) {
+            tar::EntryType::Directory => match rustix::fs::mkdirat(&parent, file, Mode::from_raw_mode(0o755))
+            {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(Failure::new(Code::Failed, format!("{}: {error}", what()))),
             },
             tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let fd = rustix::fs::openat(&parent, file, flags, Mode::from_raw_mode(0o600)).or_fail(Code::Failed, what)?;
+                let flags =
+                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = rustix::fs::openat(&parent, file, flags, Mode::from_raw_mode(0o600))
+                    .or_fail(Code::Failed, what)?;
                 let mut out = File::from(fd);
                 std::io::copy(&mut entry, &mut out).or_fail(Code::Failed, what)?;
             }
             tar::EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                rustix::fs::symlinkat(std::ffi::OsStr::from_bytes(&target), &parent, file).or_fail(Code::Failed, what)?;
+                rustix::fs::symlinkat(std::ffi::OsStr::from_bytes(&target), &parent, file)
+                    .or_fail(Code::Failed, what)?;
             }
             tar::EntryType::Link => {
-                let target = inside(&entry.link_name().or_fail(Code::Image, damaged)?.unwrap_or_default(), layer)?;
+                let target =
+                    inside(&entry.link_name().or_fail(Code::Image, damaged)?.unwrap_or_default(), layer)?;
                 let from = root.open(&target, OFlags::PATH | OFlags::NOFOLLOW);
-                let from = from.or_fail(Code::Image, || format!("{}: its link's target {}", what(), target.display()))?;
+                let from = from
+                    .or_fail(Code::Image, || format!("{}: its link's target {}", what(), target.display()))?;
                 // Through /proc, because an empty path would need a capability.
                 let path = format!("/proc/self/fd/{}", from.as_raw_fd());
-                rustix::fs::linkat(rustix::fs::CWD, path, &parent, file, AtFlags::SYMLINK_FOLLOW).or_fail(Code::Failed, what)?;
+                rustix::fs::linkat(rustix::fs::CWD, path, &parent, file, AtFlags::SYMLINK_FOLLOW)
+                    .or_fail(Code::Failed, what)?;
                 continue;
             }
             tar::EntryType::Fifo => {
-                rustix::fs::mknodat(&parent, file, FileType::Fifo, Mode::from_raw_mode(0o600), 0).or_fail(Code::Failed, what)?;
+                rustix::fs::mknodat(&parent, file, FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+                    .or_fail(Code::Failed, what)?;
             }
             tar::EntryType::Char | tar::EntryType::Block => {
                 detail!("{} is a device node: left out", name.display());
@@ -173,7 +204,10 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
         }
     }
     for (name, time) in folders.iter().rev() {
-        if let (Ok(parent), Some(file)) = (root.open(name.parent().unwrap_or(Path::new("")), OFlags::PATH | OFlags::DIRECTORY), name.file_name()) {
+        if let (Ok(parent), Some(file)) = (
+            root.open(name.parent().unwrap_or(Path::new("")), OFlags::PATH | OFlags::DIRECTORY),
+            name.file_name(),
+        ) {
             set_time(&parent, Path::new(file), *time);
         }
     }
@@ -182,13 +216,20 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
 
 fn set_time(parent: &OwnedFd, file: &Path, seconds: i64) {
     let t = Timespec { tv_sec: seconds, tv_nsec: 0 };
-    let _ = rustix::fs::utimensat(parent, file, &Timestamps { last_access: t, last_modification: t }, AtFlags::SYMLINK_NOFOLLOW);
+    let _ = rustix::fs::utimensat(
+        parent,
+        file,
+        &Timestamps { last_access: t, last_modification: t },
+        AtFlags::SYMLINK_NOFOLLOW,
+    );
 }
 
 /// Extended attributes of a PAX header: file capabilities above all.
 fn xattrs(entry: &mut tar::Entry<'_, impl Read>) -> Vec<(String, Vec<u8>)> {
     let Ok(Some(list)) = entry.pax_extensions() else { return vec![] };
-    let item = |e: tar::PaxExtension<'_>| Some((e.key().ok()?.strip_prefix("SCHILY.xattr.")?.to_string(), e.value_bytes().to_vec()));
+    let item = |e: tar::PaxExtension<'_>| {
+        Some((e.key().ok()?.strip_prefix("SCHILY.xattr.")?.to_string(), e.value_bytes().to_vec()))
+    };
     list.flatten().filter_map(item).collect()
 }
 
@@ -196,7 +237,11 @@ fn set_xattrs(parent: &OwnedFd, file: &std::ffi::OsStr, list: &[(String, Vec<u8>
     if list.is_empty() {
         return;
     }
-    let Ok(fd) = rustix::fs::openat(parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) else { return };
+    let Ok(fd) =
+        rustix::fs::openat(parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    else {
+        return;
+    };
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     for (name, value) in list {
         let _ = rustix::fs::setxattr(path.as_str(), name.as_str(), value, XattrFlags::empty());
@@ -205,7 +250,8 @@ fn set_xattrs(parent: &OwnedFd, file: &std::ffi::OsStr, list: &[(String, Vec<u8>
 
 /// Names in a folder.
 fn names(folder: impl AsFd) -> rustix::io::Result<Vec<std::ffi::OsString>> {
-    let fd = rustix::fs::openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd =
+        rustix::fs::openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut buffer = vec![MaybeUninit::uninit(); 8192];
     let mut list = Vec::new();
     let mut dir = RawDir::new(fd, &mut buffer);
@@ -248,7 +294,8 @@ pub fn remove(parent: &OwnedFd, name: &Path) -> rustix::io::Result<()> {
 /// Checks a layer without unpacking it: the digest of its content.
 pub fn diff_id(layout: &Layout, layer: &super::Descriptor) -> Result<String> {
     let mut stream = decompress(layout.blob(&layer.digest)?)?;
-    let (digest, _) = copy_hashing(&mut stream, &mut std::io::sink(), |_| {}).or_fail(Code::Image, || format!("the layer {}", layer.digest))?;
+    let (digest, _) = copy_hashing(&mut stream, &mut std::io::sink(), |_| {})
+        .or_fail(Code::Image, || format!("the layer {}", layer.digest))?;
     Ok(digest.to_string())
 }
 
@@ -285,10 +332,12 @@ mod tests {
         let dir = outer.path().join("root");
         std::fs::create_dir(&dir).unwrap();
         std::fs::write(outer.path().join("secret"), "untouched").unwrap();
-        let root = Root { fd: rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap() };
+        let root =
+            Root { fd: rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap() };
         let result = apply(&root, &mut &bytes[..], "L");
         assert_eq!(std::fs::read_to_string(outer.path().join("secret")).unwrap(), "untouched");
-        let names: Vec<_> = std::fs::read_dir(outer.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(outer.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "something was written beside the root: {names:?}");
         look(&dir, result);
     }
@@ -298,7 +347,11 @@ mod tests {
         let refused = |_: &Path, result: Result<()>| {
             let failure = result.unwrap_err();
             assert_eq!(failure.code, Code::Image);
-            assert!(failure.what.contains("leads out of the root") || failure.what.contains("its link's target"), "{}", failure.what);
+            assert!(
+                failure.what.contains("leads out of the root") || failure.what.contains("its link's target"),
+                "{}",
+                failure.what
+            );
         };
         check(&[('f', "../secret", "x")], refused);
         check(&[('f', "a/../../secret", "x")], refused);
@@ -330,10 +383,20 @@ mod tests {
 
     #[test]
     fn whiteouts_remove() {
-        check(&[('d', "a", ""), ('f', "a/x", "1"), ('f', "b", "1"), ('f', ".wh.b", ""), ('f', "a/.wh..wh..opq", ""), ('f', "a/y", "2")], |dir, result| {
-            result.unwrap();
-            assert!(!dir.join("b").exists() && !dir.join("a/x").exists() && dir.join("a/y").exists());
-        });
+        check(
+            &[
+                ('d', "a", ""),
+                ('f', "a/x", "1"),
+                ('f', "b", "1"),
+                ('f', ".wh.b", ""),
+                ('f', "a/.wh..wh..opq", ""),
+                ('f', "a/y", "2"),
+            ],
+            |dir, result| {
+                result.unwrap();
+                assert!(!dir.join("b").exists() && !dir.join("a/x").exists() && dir.join("a/y").exists());
+            },
+        );
         check(&[('f', ".wh...", ""), ('f', ".wh..", "")], |_, result| result.unwrap());
         check(&[('f', "a", "1"), ('l', "b", "a"), ('d', "a", "")], |dir, result| {
             result.unwrap();

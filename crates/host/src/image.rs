@@ -1,0 +1,547 @@
+//! `image`: writes the images that register emulators elsewhere, and looks at, copies and unpacks images, all without a
+//! container engine.
+
+use crate::engine::Choice;
+use crate::failure::{Code, Failure, OrFail, Result, fail};
+use crate::oci::registry::{Client, Reference};
+use crate::oci::write::{Content, Item, Settings, epoch, rfc3339};
+use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, media, unpack, write};
+use crate::ui::{self, say};
+use anyarch_binfmt::{FAMILIES, Family, entry::EMULATOR};
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where pulled blobs and unpacked roots are kept.
+pub fn cache_dir() -> Result<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    match var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|h| h.join(".cache"))) {
+        Some(dir) => Ok(dir.join("anyarch")),
+        None => Err(Failure::new(
+            Code::Failed,
+            "there is no folder for a cache: neither HOME nor XDG_CACHE_HOME is set",
+        )
+        .mend("export HOME=...")),
+    }
+}
+
+/// What a word of the command line names.
+pub enum Found {
+    /// A root file system.
+    Root(PathBuf),
+    /// An image, and where its blobs are.
+    Image(Box<Layout>, Box<Image>),
+}
+
+/// A folder (root or layout), an archive, a layout with a tag (`DIR:TAG`), or a reference that is pulled.
+pub fn find(target: &str, platform: Option<&str>) -> Result<Found> {
+    let wanted = platform.map(Platform::of_words).transpose()?;
+    let bare = ["oci:", "oci-archive:", "docker-archive:", "dir:"]
+        .iter()
+        .find_map(|p| target.strip_prefix(p))
+        .unwrap_or(target);
+    let (path, tag) = match bare.rsplit_once(':') {
+        Some((path, tag)) if !Path::new(bare).exists() && Path::new(path).exists() => (path, Some(tag)),
+        _ => (bare, None),
+    };
+    if Path::new(path).exists() {
+        return match Layout::open(Path::new(path))? {
+            None => Ok(Found::Root(path.into())),
+            Some(layout) => {
+                let image = layout.image(wanted.as_ref(), tag)?;
+                Ok(Found::Image(Box::new(layout), Box::new(image)))
+            }
+        };
+    }
+    if bare != target || target.starts_with(['/', '.']) {
+        fail!(Code::Image, "{path} does not exist");
+    }
+    let reference = Reference::parse(target.strip_prefix("docker://").unwrap_or(target))?;
+    let (layout, manifest) = pull(&reference, wanted.as_ref())?;
+    let image = layout.read_image(&manifest)?;
+    Ok(Found::Image(Box::new(layout), Box::new(image)))
+}
+
+/// Into the cache, one pull at a time.
+fn pull(reference: &Reference, wanted: Option<&Platform>) -> Result<(Layout, Descriptor)> {
+    let dir = cache_dir()?.join("images");
+    let layout = Layout::create(&dir)?;
+    let lock = File::create(dir.join("lock"))
+        .or_fail(Code::Failed, || format!("cannot write in {}", dir.display()))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+        .or_fail(Code::Failed, || format!("cannot lock {}", dir.display()))?;
+    let manifest = Client::pull(reference)?.pull_image(&layout, wanted)?;
+    Ok((layout, manifest))
+}
+
+/// `image inspect`: what `buildx imagetools inspect` prints.
+pub fn inspect(target: &str, raw: bool) -> Result<u8> {
+    let (name, top, bytes) = if Path::new(target).exists() {
+        let layout = layout_of(target)?;
+        let list = layout.index()?;
+        if list.len() != 1 {
+            let value = json!({ "manifests": list.iter().map(Descriptor::json).collect::<Vec<_>>() });
+            let bytes = fs::read(layout.dir().join("index.json"))
+                .or_fail(Code::Image, || "cannot read index.json".into())?;
+            let d = Descriptor {
+                media_type: media::INDEX.into(),
+                digest: Digest::of(&bytes),
+                size: bytes.len() as u64,
+                platform: None,
+                annotations: Value::Null,
+            };
+            (target.to_string(), d, if raw { bytes } else { value.to_string().into_bytes() })
+        } else {
+            let bytes = layout.bytes(&list[0])?;
+            (target.to_string(), list[0].clone(), bytes)
+        }
+    } else {
+        let reference = Reference::parse(target)?;
+        let (d, bytes) = Client::pull(&reference)?.top()?;
+        (reference.to_string(), d, bytes)
+    };
+    if raw {
+        println!("{}", String::from_utf8_lossy(&bytes));
+        return Ok(0);
+    }
+    let value = document(&bytes, "the manifest")?;
+    print!("{}", describe(&name, &top, &value)?);
+    Ok(0)
+}
+
+fn describe(name: &str, top: &Descriptor, value: &Value) -> Result<String> {
+    let mut text = format!("Name:      {name}\nMediaType: {}\nDigest:    {}\n", top.media_type, top.digest);
+    let Some(list) = value["manifests"].as_array() else { return Ok(text) };
+    text += "           \nManifests: \n";
+    let bare = name.split('@').next().unwrap_or(name);
+    for item in list {
+        let d = Descriptor::parse(item)?;
+        text += &format!("  Name:        {bare}@{}\n  MediaType:   {}\n", d.digest, d.media_type);
+        if let Some(platform) = &d.platform {
+            text += &format!("  Platform:    {platform}\n");
+        }
+        if let Some(annotations) = d.annotations.as_object() {
+            text += "  Annotations: \n";
+            for (key, value) in annotations {
+                text += &format!("    {key}: {}\n", value.as_str().unwrap_or_default());
+            }
+        }
+        text += "               \n";
+    }
+    Ok(text)
+}
+
+fn layout_of(target: &str) -> Result<Layout> {
+    Layout::open(Path::new(target))?.ok_or_else(|| {
+        Failure::new(Code::Image, format!("{target} is no OCI layout (it has no oci-layout file)"))
+    })
+}
+
+/// `image copy SOURCE DESTINATION`: to a folder (a layout), an archive (`*.tar`) or a registry.
+pub fn copy(source: &str, destination: &str, platform: Option<&str>) -> Result<u8> {
+    let Found::Image(from, image) = find(source, platform)? else {
+        fail!(Code::Usage, "{source} is a root file system, not an image");
+    };
+    let temporary = tempfile::tempdir().or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
+    let bare =
+        ["oci:", "oci-archive:"].iter().find_map(|p| destination.strip_prefix(p)).unwrap_or(destination);
+    let is_archive = destination.starts_with("oci-archive:") || bare.ends_with(".tar");
+    let to_registry = destination.starts_with("docker://")
+        || (bare == destination
+            && !is_archive
+            && !bare.starts_with(['/', '.'])
+            && bare.contains('/')
+            && !Path::new(bare).exists());
+    let (place, tag) = match bare.rsplit_once(':') {
+        Some((path, tag)) if !to_registry && !tag.contains('/') => (path, Some(tag)),
+        _ => (bare, None),
+    };
+    let dir = if is_archive || to_registry { temporary.path().to_path_buf() } else { PathBuf::from(place) };
+    let before = if dir.join("index.json").is_file() {
+        layout_of(&dir.display().to_string())?.index()?
+    } else {
+        vec![]
+    };
+    let layout = Layout::create(&dir)?;
+    let manifest = from.bytes(&image.manifest)?;
+    let config = Descriptor::parse(&document(&manifest, "the manifest")?["config"])?;
+    for blob in image.layers.iter().chain([&config, &image.manifest]) {
+        from.verify(blob)?;
+        fs::copy(from.path(&blob.digest), layout.path(&blob.digest))
+            .or_fail(Code::Failed, || format!("cannot copy the blob {}", blob.digest))?;
+    }
+    let mut entry =
+        Descriptor { platform: Some(image.platform()), annotations: Value::Null, ..image.manifest.clone() };
+    if let Some(tag) = tag {
+        entry.annotations = json!({ "org.opencontainers.image.ref.name": tag });
+    }
+    if to_registry {
+        let reference = Reference::parse(bare.strip_prefix("docker://").unwrap_or(bare))?;
+        Client::push(&reference)?.push_manifest(&layout, &entry, reference.tag.as_deref())?;
+        say!("pushed {reference} ({}, {})", image.platform(), entry.digest);
+        return Ok(0);
+    }
+    let mut index = before;
+    index.retain(|d| {
+        d.digest != entry.digest
+            && (tag.is_none() || d.annotations["org.opencontainers.image.ref.name"].as_str() != tag)
+    });
+    index.push(entry.clone());
+    layout.write_index(&index)?;
+    if is_archive {
+        save_archive(&layout, Path::new(place))?;
+    }
+    say!("wrote {place} ({}, {})", image.platform(), entry.digest);
+    Ok(0)
+}
+
+/// `image unpack SOURCE BUNDLE`: a bundle that runc runs.
+pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>) -> Result<u8> {
+    let Found::Image(layout, image) = find(source, platform)? else {
+        fail!(Code::Usage, "{source} is a root file system already");
+    };
+    let root = bundle.join("rootfs");
+    if root.exists() {
+        return Err(
+            Failure::new(Code::Failed, format!("{} exists", root.display())).mend("choose a new folder")
+        );
+    }
+    fs::create_dir_all(&root).or_fail(Code::Failed, || format!("cannot make {}", root.display()))?;
+    unpack::unpack(&layout, &image, &root)?;
+    let config = runtime_config(&image);
+    let file = bundle.join("config.json");
+    fs::write(&file, serde_json::to_string_pretty(&config).unwrap_or_default())
+        .or_fail(Code::Failed, || format!("cannot write {}", file.display()))?;
+    say!(
+        "unpacked {} ({}) to {}; to run it: runc run -b {} NAME",
+        source,
+        image.platform(),
+        bundle.display(),
+        bundle.display()
+    );
+    Ok(0)
+}
+
+/// The runtime specification's configuration for an image.
+fn runtime_config(image: &Image) -> Value {
+    let mut args = image.list("Entrypoint");
+    args.extend(image.list("Cmd"));
+    if args.is_empty() {
+        args.push("/bin/sh".into());
+    }
+    let mut env = image.list("Env");
+    if !env.iter().any(|e| e.starts_with("PATH=")) {
+        env.push("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+    }
+    let ids = image.text("User").unwrap_or_default();
+    let number = |i: usize| ids.split(':').nth(i).and_then(|t| t.parse::<u32>().ok()).unwrap_or(0);
+    let names = [
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "SETGID",
+        "SETUID",
+        "SETPCAP",
+        "NET_BIND_SERVICE",
+        "NET_RAW",
+        "SYS_CHROOT",
+        "MKNOD",
+        "AUDIT_WRITE",
+        "SETFCAP",
+    ];
+    let capabilities: Vec<_> = names.iter().map(|c| format!("CAP_{c}")).collect();
+    let mount = |to: &str, kind: &str, options: &[&str]| json!({ "destination": to, "type": kind, "source": kind, "options": options });
+    let mut user_ns = vec![];
+    let mut linux = json!({});
+    if !rustix::process::geteuid().is_root() {
+        user_ns.push("user");
+        let id = |host: u32| json!([{ "containerID": 0, "hostID": host, "size": 1 }]);
+        linux = json!({ "uidMappings": id(rustix::process::getuid().as_raw()), "gidMappings": id(rustix::process::getgid().as_raw()) });
+    }
+    let namespaces: Vec<_> = ["pid", "ipc", "uts", "mount", "network"]
+        .into_iter()
+        .chain(user_ns)
+        .map(|n| json!({ "type": n }))
+        .collect();
+    linux["namespaces"] = json!(namespaces);
+    linux["maskedPaths"] = json!(["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"]);
+    linux["readonlyPaths"] =
+        json!(["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]);
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": false,
+            "user": { "uid": number(0), "gid": number(1) },
+            "args": args,
+            "env": env,
+            "cwd": image.text("WorkingDir").unwrap_or_else(|| "/".into()),
+            "capabilities": { "bounding": capabilities, "effective": capabilities, "permitted": capabilities },
+            "noNewPrivileges": false,
+        },
+        "root": { "path": "rootfs", "readonly": false },
+        "hostname": "anyarch",
+        "mounts": [
+            mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+            mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+            mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+            mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+            mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+            { "destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"] },
+        ],
+        "linux": linux,
+    })
+}
+
+/// What `image build` was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions {
+    /// The version in the tags.
+    pub version: String,
+    /// Architectures; empty for all that have an emulator.
+    pub to: Vec<String>,
+    /// Engines, as for `register`.
+    pub engines: Vec<(Option<String>, Choice)>,
+    /// A repository to push to.
+    pub push: Option<String>,
+    /// Into docker or podman.
+    pub load: bool,
+    /// A folder or `*.tar`.
+    pub output: Option<PathBuf>,
+    /// The repository's name in archives.
+    pub name: String,
+}
+
+/// An image and all its tags.
+struct Tagged {
+    index: Descriptor,
+    manifest: Descriptor,
+    tags: Vec<String>,
+}
+
+/// `image build`.
+pub fn build(options: &BuildOptions) -> Result<u8> {
+    let ways = options.push.is_some() as u8 + options.load as u8 + options.output.is_some() as u8;
+    if ways != 1 {
+        return Err(Failure::new(Code::Usage, "say where the images go")
+            .mend("one of -o DIR, -o FILE.tar, --load, --push REPOSITORY"));
+    }
+    let temporary = tempfile::tempdir().or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
+    let folder = options.output.as_ref().filter(|o| o.extension().is_none_or(|e| e != "tar"));
+    let layout = Layout::create(folder.map_or(temporary.path(), PathBuf::as_path))?;
+    let images = compose(&layout, options)?;
+    let mut index = Vec::new();
+    for image in &images {
+        for tag in &image.tags {
+            let mut d = image.index.clone();
+            d.annotations = json!({ "org.opencontainers.image.ref.name": tag });
+            index.push(d);
+        }
+    }
+    layout.write_index(&index)?;
+    let tags: usize = images.iter().map(|i| i.tags.len()).sum();
+    if let Some(repository) = &options.push {
+        let reference = Reference::parse(repository)?;
+        let mut client = Client::push(&reference)?;
+        for image in &images {
+            for tag in &image.tags {
+                client.push_manifest(&layout, &image.index, Some(tag))?;
+                say!("pushed {}/{}:{tag}", reference.host, reference.name);
+            }
+        }
+        return Ok(0);
+    }
+    if let Some(folder) = folder {
+        say!("wrote {} images with {tags} tags to {}", images.len(), folder.display());
+        return Ok(0);
+    }
+    docker_manifest(&layout, &images, &options.name)?;
+    if options.load {
+        load(&layout)?;
+    } else if let Some(file) = &options.output {
+        save_archive(&layout, file)?;
+        say!("wrote {} images with {tags} tags to {}", images.len(), file.display());
+    }
+    Ok(0)
+}
+
+/// multiarch's seven forms of tags.
+fn compose(layout: &Layout, options: &BuildOptions) -> Result<Vec<Tagged>> {
+    let own =
+        std::env::current_exe().or_fail(Code::Failed, || "cannot tell where anyarch itself is".into())?;
+    let anyarch = read(&own)?;
+    let host = crate::elf::host_machine();
+    let v = &options.version;
+    let explicit = !options.to.is_empty();
+    let mut wanted: Vec<&'static Family> = Vec::new();
+    for word in options.to.iter().flat_map(|w| w.split(',')) {
+        let found = anyarch_binfmt::family::lookup(word);
+        if found.is_empty() {
+            return Err(crate::register::unknown_architecture(word));
+        }
+        wanted.extend(found);
+    }
+    if !explicit {
+        wanted.extend(FAMILIES.iter().filter(|f| !f.is_native_to(&host) && f.name != "i486"));
+    }
+    let mut emulators: Vec<(&'static Family, crate::engine::Kind, Vec<u8>)> = Vec::new();
+    for f in wanted {
+        let fits = |a: &Option<String>| {
+            a.as_deref().is_none_or(|a| anyarch_binfmt::family::lookup(a).iter().any(|g| g.name == f.name))
+        };
+        let choice =
+            options.engines.iter().rev().find(|(a, _)| fits(a)).map(|(_, c)| c.clone()).unwrap_or_default();
+        match choice.find(f) {
+            Ok(engine) => emulators.push((f, engine.kind, read(&engine.path)?)),
+            Err(failure) if explicit => return Err(failure),
+            Err(failure) => ui::detail!("leaving out {}: {}", f.name, failure.what),
+        }
+    }
+    if emulators.is_empty() {
+        return Err(Failure::new(Code::NoEngine, "no emulator was found for any architecture")
+            .mend("apt install qemu-user-static"));
+    }
+    let platform = Platform::host();
+    let mut images = Vec::new();
+    let mut add = |title: &str, items: Vec<Item>, entrypoint: &[&str], tags: Vec<String>| -> Result<()> {
+        let mut items = items;
+        items.push(Item {
+            path: "usr/share/sbom/anyarch.spdx.json".into(),
+            content: Content::Text(sbom(title, v, &items)),
+        });
+        let labels = json!({
+            "org.opencontainers.image.title": title,
+            "org.opencontainers.image.version": v,
+            "org.opencontainers.image.created": rfc3339(epoch()),
+            "org.opencontainers.image.source": env!("CARGO_PKG_REPOSITORY"),
+            "org.opencontainers.image.licenses": env!("CARGO_PKG_LICENSE"),
+        });
+        let settings = Settings {
+            platform: platform.clone(),
+            entrypoint: entrypoint.iter().map(|e| e.to_string()).collect(),
+            env: vec![
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+                "QEMU_BIN_DIR=/usr/bin".into(),
+            ],
+            labels,
+        };
+        let manifest = write::image(layout, &items, &settings)?;
+        let index = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": [manifest.json()] });
+        let index = layout.add(index.to_string().as_bytes(), media::INDEX)?;
+        images.push(Tagged { index, manifest, tags });
+        Ok(())
+    };
+    let program =
+        |path: &str, bytes: &[u8]| Item { path: path.into(), content: Content::Executable(bytes.to_vec()) };
+    let link = |path: &str, to: &str| Item { path: path.into(), content: Content::Link(to.into()) };
+    let base = || {
+        vec![
+            program("usr/bin/anyarch", &anyarch),
+            link("register", "usr/bin/anyarch"),
+            link("qemu-binfmt-conf.sh", "usr/bin/anyarch"),
+        ]
+    };
+    let mut everything = base();
+    let mut native_is_in = false;
+    for (f, kind, bytes) in &emulators {
+        let path = format!("usr/bin/qemu-{}-static", f.emulator());
+        if *kind == crate::engine::Kind::Native {
+            if !native_is_in {
+                everything.push(program(&format!("usr/bin/{EMULATOR}"), bytes));
+                native_is_in = true;
+            }
+            everything.push(link(&path, EMULATOR));
+        } else {
+            everything.push(program(&path, bytes));
+        }
+    }
+    add("anyarch", everything, &["/register"], vec!["latest".into(), v.clone()])?;
+    add("anyarch register", base(), &["/register"], vec!["register".into()])?;
+    for (f, _, bytes) in &emulators {
+        let to = f.name;
+        let tags =
+            vec![format!("{host}-{to}"), format!("{host}-{to}-{v}"), to.to_string(), format!("{to}-{v}")];
+        let items = vec![program(&format!("usr/bin/qemu-{}-static", f.emulator()), bytes)];
+        add(&format!("emulator for {to}"), items, &[], tags)?;
+    }
+    Ok(images)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).or_fail(Code::Failed, || format!("cannot read {}", path.display()))
+}
+
+/// An SPDX 2.3 document of an image's files.
+fn sbom(title: &str, version: &str, items: &[Item]) -> String {
+    let mut files = Vec::new();
+    let mut relations = vec![
+        json!({ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-image" }),
+    ];
+    for item in items {
+        if let Content::Executable(bytes) = &item.content {
+            let id = format!("SPDXRef-{}", item.path.replace(['/', '_'], "-"));
+            files.push(json!({ "fileName": format!("/{}", item.path), "SPDXID": id, "checksums": [{ "algorithm": "SHA256", "checksumValue": Digest::of(bytes).hex() }] }));
+            relations.push(json!({ "spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": id }));
+        }
+    }
+    let value = json!({
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": title,
+        "documentNamespace": format!("{}/sbom/{}/{version}", env!("CARGO_PKG_REPOSITORY"), title.replace(' ', "-")),
+        "creationInfo": { "created": rfc3339(epoch()), "creators": [concat!("Tool: anyarch-", env!("CARGO_PKG_VERSION"))] },
+        "packages": [{ "name": title, "SPDXID": "SPDXRef-image", "versionInfo": version, "downloadLocation": "NOASSERTION", "filesAnalyzed": false, "licenseDeclared": env!("CARGO_PKG_LICENSE") }],
+        "files": files,
+        "relationships": relations,
+    });
+    serde_json::to_string_pretty(&value).unwrap_or_default()
+}
+
+/// docker's manifest.json, for `docker load` of every version.
+fn docker_manifest(layout: &Layout, images: &[Tagged], name: &str) -> Result<()> {
+    let mut list = Vec::new();
+    for image in images {
+        let value = document(&layout.bytes(&image.manifest)?, "the manifest")?;
+        let path = |d: &Value| Descriptor::parse(d).map(|d| format!("blobs/sha256/{}", d.digest.hex()));
+        let layers: Vec<String> =
+            value["layers"].as_array().into_iter().flatten().map(path).collect::<Result<_>>()?;
+        let tags: Vec<_> = image.tags.iter().map(|t| format!("{name}:{t}")).collect();
+        list.push(json!({ "Config": path(&value["config"])?, "RepoTags": tags, "Layers": layers }));
+    }
+    let file = layout.dir().join("manifest.json");
+    fs::write(&file, Value::Array(list).to_string())
+        .or_fail(Code::Failed, || format!("cannot write {}", file.display()))
+}
+
+/// Beside its place, then renamed: a full disk leaves the old one.
+fn save_archive(layout: &Layout, file: &Path) -> Result<()> {
+    let what = || format!("cannot write {}", file.display());
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    let mut new =
+        tempfile::Builder::new().permissions(permissions).tempfile_in(folder).or_fail(Code::Failed, what)?;
+    write::archive(layout, &mut new)?;
+    new.persist(file).or_fail(Code::Failed, what)?;
+    Ok(())
+}
+
+/// Pipes the archive into whichever engine is there.
+fn load(layout: &Layout) -> Result<()> {
+    for program in ["docker", "podman"] {
+        let Ok(mut child) = Command::new(program).arg("load").stdin(Stdio::piped()).spawn() else { continue };
+        if let Some(mut input) = child.stdin.take() {
+            write::archive(layout, &mut input)?;
+        }
+        let status = child.wait().or_fail(Code::Failed, || format!("{program} load"))?;
+        return if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::new(Code::Failed, format!("{program} load failed ({status})")))
+        };
+    }
+    Err(Failure::new(Code::Failed, "neither docker nor podman is installed")
+        .mend("write an archive instead: -o FILE.tar"))
+}
