@@ -393,6 +393,10 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
     crate::ui::set_loudness(sub.get_flag("verbose") as i8 - sub.get_flag("quiet") as i8);
     match name {
         "register" => {
+            if sub.get_flag("hold") {
+                // One that arrives while registering ends the program after it, not within.
+                crate::sandbox::hold_signals();
+            }
             let code = crate::register::register(&register_options(sub)?)?;
             if sub.get_flag("hold") && code == 0 {
                 crate::sandbox::wait_for_end();

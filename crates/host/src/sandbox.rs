@@ -697,6 +697,9 @@ fn exec(command: &Command) -> Failure {
         }
     }
     match worst {
+        libc::ENOENT if name.contains('/') => {
+            Failure::new(Code::NotFound, format!("{name}: no such file in the root"))
+        }
         libc::ENOENT => {
             Failure::new(Code::NotFound, format!("{name}: no such command in the root (PATH is {path})"))
         }
@@ -900,9 +903,13 @@ fn set_signals(mask: &libc::sigset_t) {
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
 }
 
+/// From here on, signals wait for [`wait_for_end`].
+pub fn hold_signals() {
+    block_signals();
+}
+
 /// Sleeps until SIGTERM, SIGINT or SIGHUP.
 pub fn wait_for_end() {
-    block_signals();
     while !wait_signal().is_some_and(|s| matches!(s.number, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)) {}
 }
 

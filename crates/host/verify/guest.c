@@ -1,8 +1,8 @@
 /* A program for each architecture that `anyarch verify` runs in an empty root, through the kernel's handler.
  *
  * It stands alone: no libc, no loader, nothing in the file system but itself as /t. The first argument says which test;
- * the exit code says what came of it: 42 for success, else the number of the check that failed. `cargo xtask
- * verify-guests` builds it with Debian's cross compilers; the results are committed, so that the tool needs none.
+ * the exit code says what came of it: 42 for success, else the number of the check that failed. `build.sh` builds it
+ * with Debian's cross compilers; the results are committed, so that the tool needs none.
  */
 
 typedef unsigned long ul;

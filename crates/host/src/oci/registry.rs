@@ -56,6 +56,7 @@ impl Reference {
         let name =
             if host == DEFAULT_REGISTRY && !name.contains('/') { format!("library/{name}") } else { name };
         let sound = !name.is_empty()
+            && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
             && name.split('/').all(|part| {
                 !part.is_empty()
                     && part

@@ -83,16 +83,46 @@ impl Root {
 
     /// A folder, made with its parents where it is missing.
     fn folder(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+        self.folder_within(path, 40)
+    }
+
+    /// `links` bounds how many dangling links may lead on, as the kernel does.
+    fn folder_within(&self, path: &Path, links: u32) -> rustix::io::Result<OwnedFd> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
             Err(Errno::NOENT) => {}
             other => return other,
         }
-        let parent = self.folder(path.parent().unwrap_or(Path::new("")))?;
-        match rustix::fs::mkdirat(&parent, path.file_name().unwrap_or_default(), Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => self.open(path, OFlags::PATH | OFlags::DIRECTORY),
+        let parent_path = path.parent().unwrap_or(Path::new(""));
+        let name = path.file_name().ok_or(Errno::NOENT)?;
+        let parent = self.folder_within(parent_path, links)?;
+        match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => self.open(path, OFlags::PATH | OFlags::DIRECTORY),
+            // A link to a folder that is not there yet: made where the link leads, which is inside whatever it says.
+            Err(Errno::EXIST) if links > 0 => match rustix::fs::readlinkat(&parent, name, Vec::new()) {
+                Ok(target) => {
+                    let target = Path::new(std::ffi::OsStr::from_bytes(target.as_bytes())).to_path_buf();
+                    self.folder_within(&lexical(&parent_path.join(target)), links - 1)
+                }
+                Err(_) => self.open(path, OFlags::PATH | OFlags::DIRECTORY),
+            },
             Err(error) => Err(error),
         }
     }
+}
+
+/// Without `.` and `..`, and never above the root.
+fn lexical(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for c in path.components() {
+        match c {
+            Component::Normal(n) => out.push(n),
+            Component::ParentDir => {
+                out.pop();
+            }
+            _ => {}
+        }
+    }
+    out
 }
 
 /// A name of the layer, inside the root.

@@ -1,0 +1,268 @@
+//! `register` and its relatives against a real kernel.
+
+mod common;
+use common::*;
+use std::process::Command;
+
+#[test]
+fn registering_twice_changes_nothing_and_handlers_work() {
+    need_qemu("aarch64");
+    let out = succeed(&format!(
+        "$A register arm64 s390x --engine qemu; $A register arm64 s390x --engine qemu\n\
+         set +e; {} start; echo code $?; $A unregister; ls $B",
+        guest("aarch64").display()
+    ));
+    assert_eq!(out.matches("registered  ").count(), 2, "{out}");
+    assert_eq!(out.matches("unchanged   ").count(), 2, "{out}");
+    assert!(out.contains("code 42"), "{out}");
+    assert!(out.ends_with("register\nstatus\n"), "{out}");
+}
+
+#[test]
+fn entries_of_others_are_left_alone() {
+    need_qemu("riscv64");
+    let theirs = "printf ':qemu-riscv64:M::\\\\x7fELF\\\\x02\\\\x01\\\\x01\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x00\\\\x02\\\\x00\\\\xf3\\\\x00::/usr/bin/qemu-riscv64-static:F' > $B/register";
+    let words = ["qemu-riscv64 is taken by an entry that anyarch did not make", "--shadow", "--replace"];
+    fail(&format!("{theirs}; $A register riscv64 --engine qemu"), 6, &words);
+    fail(&format!("{theirs}; $A unregister riscv64"), 6, &["was not made by anyarch"]);
+    let out = succeed(&format!(
+        "{theirs}; $A register riscv64 --engine qemu --shadow; cat $B/qemu-riscv64; $A status; $A unregister; ls $B"
+    ));
+    assert!(out.contains("registered  anyarch-riscv64"), "{out}");
+    // The newer entry wins, and the status knows that.
+    assert!(out.contains("shadowed by anyarch-riscv64"), "{out}");
+    assert!(out.ends_with("qemu-riscv64\nregister\nstatus\n"), "{out}");
+    let out = succeed(&format!(
+        "{theirs}; $A register riscv64 --engine qemu --replace; cat $B/qemu-riscv64; ls $B"
+    ));
+    assert!(out.contains("interpreter /./usr/bin/qemu-riscv64-static"), "{out}");
+    assert!(!out.contains("anyarch-swap"), "{out}");
+    let out = succeed(&format!("{theirs}; $A unregister --reset; ls $B"));
+    assert!(out.ends_with("register\nstatus\n"), "{out}");
+}
+
+#[test]
+fn a_dry_run_does_nothing() {
+    need_qemu("arm");
+    let out = succeed("$A register arm --engine qemu --dry-run; ls $B");
+    assert!(out.contains("would register     qemu-arm (linux/arm/v7"), "{out}");
+    assert!(out.ends_with("register\nstatus\n"), "{out}");
+}
+
+#[test]
+fn an_emulator_in_memory_outlives_its_file() {
+    let qemu = need_qemu("aarch64");
+    let out = succeed(&format!(
+        "mount -t tmpfs tmpfs /mnt; cp {} /mnt/qemu-aarch64-static\n\
+         $A register arm64 --engine qemu:/mnt/qemu-aarch64-static --from-memfd; umount /mnt\n\
+         set +e; {} start; echo code $?; $A status",
+        qemu.display(),
+        guest("aarch64").display()
+    ));
+    assert!(out.contains("code 42") && out.contains("(in memory)"), "{out}");
+}
+
+/// While one process swaps the handler as fast as it can, and is killed again and again, another runs a foreign
+/// program all the time: no start may fail.
+#[test]
+fn there_is_a_handler_at_every_moment() {
+    need_qemu("aarch64");
+    let out = succeed(&format!(
+        "$A register arm64 --engine qemu; set +e; mount -t tmpfs tmpfs /mnt\n\
+         (while [ ! -e /mnt/stop ]; do {} start; [ $? = 42 ] || echo LOST; done) &\n\
+         for i in 1 2 3 4 5 6 7 8 9 10; do $A -q register arm64 --engine qemu --refresh || echo REFUSED; done\n\
+         for ms in 001 002 003 004 005 006 007 008 009 010 012 015; do\n\
+           timeout -s KILL 0.$ms $A -q register arm64 --engine qemu --refresh; done 2>/dev/null\n\
+         touch /mnt/stop; wait\n\
+         $A -q register arm64 --engine qemu; $A register arm64 --engine qemu; ls $B",
+        guest("aarch64").display()
+    ));
+    assert!(!out.contains("LOST") && !out.contains("REFUSED"), "{out}");
+    assert!(out.contains("unchanged   qemu-aarch64"), "{out}");
+    assert!(out.ends_with("qemu-aarch64\nregister\nstatus\n"), "{out}");
+}
+
+#[test]
+fn concurrent_runs_wait_for_each_other() {
+    need_qemu("s390x");
+    let out = succeed(
+        "for i in 1 2 3 4 5 6; do $A register s390x arm64 arm --engine qemu --refresh || echo FAILED & done; wait; ls $B",
+    );
+    assert!(!out.contains("FAILED"), "{out}");
+    assert!(out.ends_with("qemu-aarch64\nqemu-arm\nqemu-s390x\nregister\nstatus\n"), "{out}");
+}
+
+#[test]
+fn every_failure_has_its_code_and_the_command_that_mends_it() {
+    need_qemu("arm");
+    fail(
+        "$A register arm --engine qemu --binfmt-misc /usr",
+        4,
+        &["not mounted on /usr", "mount -t binfmt_misc"],
+    );
+    fail(
+        "$A register arm --engine qemu --binfmt-misc /nonexistent",
+        4,
+        &["/nonexistent does not exist", "modprobe binfmt_misc"],
+    );
+    fail("mount -o remount,ro $B; $A register arm --engine qemu", 3, &["mounted read-only", "remount,rw"]);
+    fail("echo 0 > $B/status; $A register arm --engine qemu", 4, &["switched off", "echo 1"]);
+    fail("$A register vax", 2, &["`vax` is no architecture"]);
+    fail("$A register amd64", 2, &["without an emulator"]);
+    fail("$A register arm --engine kvm", 2, &["none of auto, native, qemu"]);
+    fail("$A register s390x --engine native", 5, &["does not run s390x", "--engine s390x=qemu"]);
+    fail("$A register arm --engine qemu:/nonexistent/q", 5, &["/nonexistent/q does not exist"]);
+    fail("$A register arm --engine qemu:/bin/sh", 5, &["/bin/sh is not static"]);
+    fail("exec 9<$B; flock 9; $A register arm --engine qemu", 1, &["has held the lock"]);
+}
+
+#[test]
+fn without_root_the_reason_is_named() {
+    need_qemu("arm");
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        ANYARCH,
+        "register",
+        "arm",
+        "--engine",
+        "qemu",
+    ]);
+    if !rustix::process::geteuid().is_root() {
+        command = Command::new(ANYARCH);
+        command.args(["register", "arm", "--engine", "qemu"]);
+    }
+    let output = command.output().unwrap();
+    let stderr = text(&output.stderr);
+    // Where the machine has no binfmt_misc mounted, that comes first.
+    assert!(matches!(output.status.code(), Some(3 | 4)), "{stderr}");
+    assert!(stderr.contains("anyarch with -- CMD") || stderr.contains("mend:"), "{stderr}");
+}
+
+#[test]
+fn a_path_too_long_for_the_kernel_is_refused_before_anything_is_done() {
+    let qemu = need_qemu("arm");
+    let dir = tempfile::tempdir().unwrap();
+    let mut deep = dir.path().to_path_buf();
+    for _ in 0..9 {
+        deep.push("x".repeat(220));
+    }
+    std::fs::create_dir_all(&deep).unwrap();
+    let file = deep.join("qemu-arm-static");
+    std::fs::copy(qemu, &file).unwrap();
+    fail(&format!("$A register arm --engine qemu:{}", file.display()), 5, &["the register line has", "1920"]);
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    need_qemu("arm");
+    let out = in_instance(
+        "mount -t tmpfs -o size=16k,nr_inodes=20 tmpfs /mnt || exit 99; mkdir -p /mnt/etc/binfmt.d; export ANYARCH_ROOT=/mnt\n\
+         $A -q register arm --engine qemu --persist=binfmt.d; cp /mnt/etc/binfmt.d/qemu-arm.conf /dev/shm/anyarch-before.$$\n\
+         dd if=/dev/zero of=/mnt/fill bs=4k 2>/dev/null\n\
+         $A -q register arm --engine qemu --persist=binfmt.d --preserve-argv0=no; echo code $?\n\
+         cmp /mnt/etc/binfmt.d/qemu-arm.conf /dev/shm/anyarch-before.$$ && echo same; rm /dev/shm/anyarch-before.$$; ls $B; ls /mnt/etc/binfmt.d",
+    );
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    assert!(stdout.contains("code 1") && stdout.contains("same"), "{stdout}{stderr}");
+    assert!(stderr.contains("cannot write") && stderr.contains("No space left"), "{stderr}");
+    assert!(stdout.contains("qemu-arm\nregister"), "{stdout}");
+    assert!(stdout.ends_with("status\nqemu-arm.conf\n"), "{stdout}");
+}
+
+#[test]
+fn persisted_files_are_ours_or_left_alone() {
+    need_qemu("arm");
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().display();
+    let out = succeed(&format!(
+        "export ANYARCH_ROOT={root}; $A register arm --engine qemu --persist=binfmt.d; cat {root}/etc/binfmt.d/qemu-arm.conf\n\
+         $A register arm --engine qemu --persist=debian; cat {root}/usr/share/binfmts/qemu-arm\n\
+         $A register arm --engine qemu --persist=unit; cat {root}/etc/systemd/system/anyarch-register.service\n\
+         $A unregister; ls {root}/etc/binfmt.d {root}/usr/share/binfmts"
+    ));
+    assert!(
+        out.contains(":qemu-arm:M::\\x7f\\x45") && out.contains(":/./usr/bin/qemu-arm-static:PF"),
+        "{out}"
+    );
+    assert!(out.contains("package anyarch\ninterpreter /./usr/bin/qemu-arm-static\n"), "{out}");
+    assert!(out.contains("register --engine=qemu arm\n"), "{out}");
+    assert!(!out.trim_end().ends_with("qemu-arm"), "{out}");
+    std::fs::write(dir.path().join("etc/binfmt.d/qemu-arm.conf"), "theirs\n").unwrap();
+    fail(
+        &format!("export ANYARCH_ROOT={root}; $A register arm --engine qemu --persist=binfmt.d"),
+        6,
+        &["anyarch did not write it"],
+    );
+}
+
+#[test]
+fn every_architecture_of_a_registry_works_under_qemu() {
+    for arch in ["aarch64", "arm", "riscv64", "ppc64le", "s390x", "mips64el"] {
+        need_qemu(arch);
+    }
+    let out = succeed("$A -q register arm64 arm riscv64 ppc64le s390x mips64le --engine qemu; $A verify");
+    assert_eq!(out.lines().filter(|l| l.matches(" ok").count() == 6).count(), 8, "{out}");
+}
+
+#[test]
+fn verify_finds_what_does_not_work() {
+    // Without F the emulator is not there in an empty root.
+    need_qemu("s390x");
+    let script = "$A -q register s390x --engine qemu --fix-binary=no; $A verify";
+    fail(script, 7, &["linux/s390x start: its interpreter is not found in an empty root"]);
+    fail("$A verify arm64", 7, &["aarch64: no handler is registered"]);
+    fail("$A verify", 7, &["nothing to verify"]);
+}
+
+#[test]
+fn the_doctor_adds_f_from_the_entrys_own_magic() {
+    need_qemu("s390x");
+    let out = in_instance(
+        "$A -q register s390x --engine qemu --fix-binary=no; $A doctor; echo code $?; $A doctor --fix; $A verify; cat $B/qemu-s390x",
+    );
+    let out = text(&out.stdout);
+    assert!(out.contains("qemu-s390x lacks flag F") && out.contains("code 8"), "{out}");
+    assert!(out.contains("fixed: registered qemu-s390x again with flags PF"), "{out}");
+    assert!(out.contains("flags: PF"), "{out}");
+}
+
+#[test]
+fn other_tools_arguments_are_taken() {
+    need_qemu("s390x");
+    let out = succeed("$A compat multiarch -- --reset -p yes; cat $B/qemu-s390x; ls $B | wc -l");
+    assert!(out.contains("Setting /usr/bin/qemu-s390x-static as binfmt interpreter for s390x\n"), "{out}");
+    assert!(out.contains("interpreter /usr/bin/qemu-s390x-static\nflags: F\n"), "{out}");
+    assert!(out.ends_with("33\n"), "{out}");
+    fail("$A compat multiarch -- --persistant yes --reset", 1, &["unrecognized option"]);
+    fail("$A compat qemu-binfmt-conf -- --systemd vax", 1, &["unknown CPU"]);
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/usr/bin/qemu-s390x-static", dir.path().join("qemu-s390x")).unwrap();
+    let out = in_instance(&format!(
+        "export QEMU_BINARY_PATH={0}; $A compat tonistiigi -- --install s390x,arm64; echo code $?; cat $B/qemu-s390x; $A compat tonistiigi -- --uninstall 'qemu-*'; ls $B",
+        dir.path().display()
+    ));
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    assert!(stderr.contains("installing: s390x OK"), "{stderr}");
+    assert!(stdout.contains("code 1") && stdout.contains("flags: OCF"), "{stdout}{stderr}");
+    assert!(stdout.contains("\"supported\": [") && stdout.contains("\"linux/s390x\""), "{stdout}");
+    assert!(stderr.contains("uninstalling: qemu-s390x OK"), "{stderr}");
+    assert!(stdout.ends_with("register\nstatus\n"), "{stdout}");
+}
+
+/// The best of several runs, for machines with other work: 34 emulators, one process, less than 50 ms.
+#[test]
+fn registering_everything_is_quick() {
+    need_qemu("arm");
+    let out = succeed(
+        "for i in 1 2 3 4 5 6 7; do $A -q unregister; s=$(date +%s%N); $A -q register all --engine qemu; e=$(date +%s%N); echo $(( (e-s)/1000 )); done; ls $B | wc -l",
+    );
+    let numbers: Vec<u64> = out.lines().filter_map(|l| l.parse().ok()).collect();
+    let (entries, times) = numbers.split_last().unwrap();
+    assert!(*entries >= 30, "{out}");
+    assert!(times.iter().min().unwrap() < &50_000, "microseconds: {times:?}");
+}
