@@ -163,8 +163,37 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     {
         result = Err(e);
     }
+    if result == Err(Errno::ENOENT)
+        && dir != path::AT_FDCWD
+        && task.exec.path.first() != Some(&b'/')
+        && let Err(e) = through_closing_fd(task, dir, argv, envp, flags)
+    {
+        result = Err(e);
+    }
     task.exec = Buffers::default();
     signal::exec_failed(task);
+    result
+}
+
+/// The kernel names a program found through a descriptor /dev/fd/N, and refuses to start an interpreter for it (`ENOENT`) when that descriptor is
+/// closed by the exec. It does so for scripts, and would for native programs' foreign brothers, which must start nevertheless: directly.
+fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: u64, flags: u64) -> SysResult {
+    const MAGIC: [u8; 4] = *b"\x7fELF";
+    let fd = open_file(dir, &task.exec.path, flags).map_err(|_| Errno::ENOENT)?;
+    let mut head = [0u8; 4];
+    // SAFETY: reads into our buffer.
+    let elf =
+        unsafe { syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) } == Ok(4) && head == MAGIC;
+    close(fd);
+    if !elf {
+        return Err(Errno::ENOENT);
+    }
+    let own = hidden_fd();
+    let fd = own.or_else(|| open_own(0).map(|fd| move_up(fd, FD_FROM))).ok_or(Errno::ENOENT)?;
+    let result = direct(task, fd, dir, argv, envp, flags);
+    if own.is_none() {
+        close(fd);
+    }
     result
 }
 

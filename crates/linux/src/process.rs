@@ -140,10 +140,11 @@ fn do_clone(task: &mut Task, call: Call, sp: u64, tls: u64) -> SysResult {
 fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysResult {
     let flags = call.flags();
     let (nr, a) = call.host(0, 0);
+    let inherited = task.pending_faults();
     let result = hold_locks(task, |task| host_call(task, nr, &[a[0], a[1], a[2], a[3], a[4], 0]));
     if result == Ok(0) {
         task.thread.after_fork();
-        task.forget_pending();
+        task.forget_pending(inherited);
         if flags & CLONE_CLEAR_SIGHAND != 0 {
             task.sighand = Arc::new(task.sighand.copy(true));
             signal::reinstall(task);

@@ -436,11 +436,15 @@ impl Task {
         info
     }
 
-    /// A child of fork starts with no signal pending.
-    pub(crate) fn forget_pending(&mut self) {
-        *self.inbox.signo.get_mut() = 0;
-        *self.inbox.sent.get_mut() = 0;
-        *self.signal_pending.get_mut() = 0;
+    /// The signals of [`FAULT_SET`] that are pending, for [`Task::forget_pending`].
+    pub(crate) fn pending_faults(&self) -> u64 {
+        self.inbox.sent.load(Ordering::Relaxed)
+    }
+
+    /// A child of fork starts with no signal pending: forgets `inherited`. Nothing else is the parent's, since a fork is only made while nothing is
+    /// recorded; what is recorded now was sent to the child itself, perhaps before it got here, and must reach it.
+    pub(crate) fn forget_pending(&mut self, inherited: u64) {
+        self.inbox.sent.fetch_and(!inherited, Ordering::Relaxed);
         self.saved_sigmask = None;
     }
 }
