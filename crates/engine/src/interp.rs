@@ -49,11 +49,19 @@ impl Interp<'_> {
         }
     }
 
+    /// The address that an access or a transfer to `addr` means: without the bits that the guest's processor ignores. The highest bit that
+    /// counts decides which half of the address space is meant; the upper is the kernel's, and stays as it is so as to fault.
+    fn effective(&mut self, addr: u64) -> u64 {
+        let real = effective(addr, self.cpu.ignored_bits);
+        self.cpu.tag = addr ^ real;
+        real
+    }
+
     fn mem<T>(&mut self, result: Result<T, MemFault>, write: bool) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(MemFault { signo, code, addr }) => {
-                self.fault(Fault { signo, code, addr, write });
+                self.fault(Fault { signo, code, addr: addr | self.cpu.tag, write });
                 None
             }
         }
@@ -112,12 +120,13 @@ impl Interp<'_> {
         }
     }
 
-    fn addr(&self, a: Addr) -> u64 {
-        match a {
+    fn addr(&mut self, a: Addr) -> u64 {
+        let addr = match a {
             Addr::Base(r, offset) => self.r(r).wrapping_add(offset as u64),
             Addr::Index(base, index, ext, n) => self.r(base).wrapping_add(extended(ext, self.r(index)) << n),
             Addr::Abs(addr) => addr,
-        }
+        };
+        self.effective(addr)
     }
 
     /// Compare and swap; the old value.
@@ -127,8 +136,10 @@ impl Interp<'_> {
                 self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write: true });
                 return None;
             }
+            let addr = self.effective(addr);
             anyarch_sys::compare_exchange16(addr, expected, new)
         } else {
+            let addr = self.effective(addr);
             anyarch_sys::compare_exchange(addr, bytes, expected as u64, new as u64).map(u128::from)
         };
         self.mem(old, true)
@@ -154,13 +165,15 @@ impl Interp<'_> {
         if self.ended() {
             return None;
         }
+        let real = self.effective(addr);
         let value = if bytes == 16 {
             let mut out = [0; 16];
-            self.mem(anyarch_sys::load_bytes(addr, &mut out), false)?;
+            self.mem(anyarch_sys::load_bytes(real, &mut out), false)?;
             u128::from_le_bytes(out)
         } else {
-            self.mem(anyarch_sys::load_once(addr, bytes), false)? as u128
+            self.mem(anyarch_sys::load_once(real, bytes), false)? as u128
         };
+        // With its tag, as generated code compares it.
         self.cpu.excl_addr = addr;
         self.cpu.excl_value = [value as u64, (value >> 64) as u64];
         Some(value)
@@ -189,6 +202,12 @@ impl Interp<'_> {
         let (a, b) = ((self.v(a) & mask) as u64, b.map_or(0, |b| (self.v(b) & mask) as u64));
         fp::compare(es, a, b, signaling, &mut self.cpu.fp)
     }
+}
+
+/// `addr` without the `ignored` bits (see [`Cpu::ignored_bits`]), unless it is of the upper half.
+pub fn effective(addr: u64, ignored: u64) -> u64 {
+    let half = (ignored & ignored.wrapping_neg()) >> 1;
+    if addr & half == 0 { addr & !ignored } else { addr }
 }
 
 fn trunc(w: W, value: u64) -> u64 {
@@ -468,7 +487,8 @@ impl Ops for Interp<'_> {
         if self.ended() {
             return;
         }
-        let result = anyarch_sys::load_once(self.addr(a), size.bytes());
+        let addr = self.addr(a);
+        let result = anyarch_sys::load_once(addr, size.bytes());
         let Some(value) = self.mem(result, false) else { return };
         if order != Order::Plain {
             fence(Ordering::SeqCst);
@@ -485,7 +505,8 @@ impl Ops for Interp<'_> {
         if self.ended() {
             return;
         }
-        let result = anyarch_sys::store_once(self.addr(a), size.bytes(), self.r(s));
+        let (addr, value) = (self.addr(a), self.r(s));
+        let result = anyarch_sys::store_once(addr, size.bytes(), value);
         self.mem(result, true);
         if order != Order::Plain {
             fence(Ordering::SeqCst);
@@ -527,7 +548,7 @@ impl Ops for Interp<'_> {
         if self.ended() {
             return;
         }
-        let result = anyarch_sys::load_once(addr, bytes);
+        let result = anyarch_sys::load_once(self.effective(addr), bytes);
         let Some(mut old) = self.mem(result, true) else { return };
         loop {
             let sign = |v: u64| field(true, v, bytes * 8) as i64;
@@ -635,17 +656,17 @@ impl Ops for Interp<'_> {
     }
 
     fn jump_reg(&mut self, r: R) {
-        self.go(self.r(r));
+        self.go(effective(self.r(r), self.cpu.ignored_bits));
     }
 
     fn call_reg(&mut self, link: R, r: R) {
-        let (target, next) = (self.r(r), self.next_pc);
+        let (target, next) = (effective(self.r(r), self.cpu.ignored_bits), self.next_pc);
         self.set(W::W64, link, next);
         self.go(target);
     }
 
     fn ret(&mut self, r: R) {
-        self.go(self.r(r));
+        self.go(effective(self.r(r), self.cpu.ignored_bits));
     }
 
     fn syscall(&mut self) {
@@ -745,7 +766,8 @@ impl Ops for Interp<'_> {
         }
         let (n, lane, bytes) = (n as usize, 1usize << es, bytes as usize);
         let mut memory = [0; 64];
-        let result = anyarch_sys::load_bytes(self.r(addr), &mut memory[..n * bytes]);
+        let addr = self.effective(self.r(addr));
+        let result = anyarch_sys::load_bytes(addr, &mut memory[..n * bytes]);
         if self.mem(result, false).is_none() {
             return;
         }
@@ -770,7 +792,8 @@ impl Ops for Interp<'_> {
                 memory[i * n + r * lane..][..lane].copy_from_slice(&value[i..i + lane]);
             }
         }
-        let result = anyarch_sys::store_bytes(self.r(addr), &memory[..n * bytes]);
+        let addr = self.effective(self.r(addr));
+        let result = anyarch_sys::store_bytes(addr, &memory[..n * bytes]);
         self.mem(result, true);
     }
 

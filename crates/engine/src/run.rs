@@ -4,7 +4,7 @@
 //! host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
 use crate::cache::{self, CACHE, Cache, NoCode, Place};
-use crate::interp::{Interp, Outcome};
+use crate::interp::{Interp, Outcome, effective};
 use crate::ops::HelperExit;
 use crate::state::{Cpu, Fault};
 use crate::x86::glue::{Glue, reason};
@@ -70,6 +70,9 @@ pub struct Guest {
     pub lookup_mask: u32,
     /// Low address bits that are zero for every instruction.
     pub pc_align_mask: u64,
+    /// The highest bits of an address that the processor ignores in the lower half of the address space: programs keep tags there. The host faults on
+    /// such an address, and the interpreter then makes the access.
+    pub ignored_bits: u64,
 }
 
 /// Why [`Thread::run`] returned. The state is exact: `cpu.pc` is the address of the next instruction to run.
@@ -216,6 +219,7 @@ impl Thread {
             thread.interrupted.store(0, Ordering::Relaxed);
             thread.stepping.store(false, Ordering::Relaxed);
             thread.cpu.excl_addr = u64::MAX;
+            thread.cpu.ignored_bits = guest.ignored_bits;
             thread.cpu.mxcsr = 0x1f80;
             thread.reset_shadow();
             return thread;
@@ -257,6 +261,7 @@ impl Thread {
         }
         drop(cache);
         thread.cpu.excl_addr = u64::MAX;
+        thread.cpu.ignored_bits = guest.ignored_bits;
         thread.cpu.mxcsr = 0x1f80;
         // Index 0 would else claim to know guest address 0.
         thread.lookup[0].pc = u64::MAX;
@@ -339,6 +344,11 @@ impl Thread {
                     None => match cache.entry(self.cpu.pc, self.cpu.mode) {
                         Ok(offset) => cache.host(offset),
                         Err(NoCode::Fetch(signo, code)) => {
+                            let real = effective(self.cpu.pc, self.cpu.ignored_bits);
+                            if real != self.cpu.pc {
+                                self.cpu.pc = real;
+                                continue;
+                            }
                             let fault = Fault { signo, code, addr: self.cpu.pc, write: false };
                             self.cpu.fault = fault;
                             return Exit::Fault(fault);

@@ -60,6 +60,10 @@ pub struct Cpu {
     pub excl_addr: u64,
     /// Exclusive monitor: remembered value(s).
     pub excl_value: [u64; 2],
+    /// The high bits of an address that the guest's processor ignores ([`crate::run::Guest::ignored_bits`]).
+    pub ignored_bits: u64,
+    /// Those bits of the interpreter's last access, for the address that a fault reports.
+    pub(crate) tag: u64,
     /// Set together with `HelperExit::Fault` and by the run loop.
     pub fault: Fault,
     /// Guest's own per-thread data, opaque to the engine (the Linux layer's task).

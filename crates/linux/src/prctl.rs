@@ -19,6 +19,10 @@ pub enum Class {
 }
 use Class::{Emulated, Passthrough, Refused};
 
+/// Data accesses ignore the tags of pointers; in system calls they are EFAULT, since structures of pointers would have to be rewritten.
+const TAGS: Class =
+    Refused(Errno::EINVAL, "no tagged pointers in system calls: as a kernel with abi.tagged_addr_disabled");
+
 const OTHER_ARCH: Class = Refused(
     Errno::EINVAL,
     "of another architecture, or a feature that the guest's processor does not advertise",
@@ -80,8 +84,8 @@ pub static OPTIONS: &[(u32, &str, Class)] = &[
     (52, "GET_SPECULATION_CTRL", Passthrough),
     (53, "SET_SPECULATION_CTRL", Passthrough),
     (54, "PAC_RESET_KEYS", OTHER_ARCH),
-    (55, "SET_TAGGED_ADDR_CTRL", OTHER_ARCH),
-    (56, "GET_TAGGED_ADDR_CTRL", OTHER_ARCH),
+    (55, "SET_TAGGED_ADDR_CTRL", TAGS),
+    (56, "GET_TAGGED_ADDR_CTRL", TAGS),
     (57, "SET_IO_FLUSHER", Passthrough),
     (58, "GET_IO_FLUSHER", Passthrough),
     (

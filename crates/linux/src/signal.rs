@@ -17,6 +17,7 @@
 use crate::abi::SignalDelivery;
 use crate::dispatch::{KEEP_REGISTERS, host_call};
 use crate::task::Task;
+use anyarch_engine::interp::effective;
 use anyarch_engine::run::{current_task, on_host_fault, on_host_signal};
 use anyarch_engine::state::Fault;
 use anyarch_sys::raw::general::{
@@ -45,11 +46,12 @@ const SA_NOCLDSTOP: u64 = 1;
 const SA_NOCLDWAIT: u64 = 2;
 const SA_SIGINFO: u64 = 4;
 const SA_RESTORER: u64 = 0x0400_0000;
+const SA_EXPOSE_TAGBITS: u64 = 0x800;
 const SA_ONSTACK: u64 = 0x0800_0000;
 const SA_RESTART: u64 = 0x1000_0000;
 const SA_NODEFER: u64 = 0x4000_0000;
 const SA_RESETHAND: u64 = 0x8000_0000;
-/// All flags that the kernel knows (UAPI_SA_FLAGS; 0x800 is SA_EXPOSE_TAGBITS); it clears the others so that a program can tell.
+/// All flags that the kernel knows (UAPI_SA_FLAGS); it clears the others so that a program can tell.
 const SA_KNOWN: u64 = SA_NOCLDSTOP
     | SA_NOCLDWAIT
     | SA_SIGINFO
@@ -58,7 +60,7 @@ const SA_KNOWN: u64 = SA_NOCLDSTOP
     | SA_RESTART
     | SA_NODEFER
     | SA_RESETHAND
-    | 0x800;
+    | SA_EXPOSE_TAGBITS;
 
 /// sigaltstack flags.
 const SS_ONSTACK: i32 = 1;
@@ -316,10 +318,12 @@ extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8) {
         let rip = context.add(uc::RIP).cast::<u64>();
         let task = current_task().cast::<Task>();
         if FAULT_SET & bit(signo) != 0 && code > 0 {
-            // Raised by the processor. A general-protection fault (non-canonical address) tells no address; the engine knows it better.
+            // Raised by the processor. A general-protection fault (non-canonical address) tells no address: in generated code the engine finds it out.
             let addr = info.add(16).cast::<u64>().read();
-            let code = if code == SI_KERNEL && signo == SIGSEGV { SEGV_MAPERR } else { code };
-            if let Some((pc, rdx, rax)) = anyarch_sys::fixup(rip.read(), MemFault { signo, code, addr }) {
+            let known = if code == SI_KERNEL && signo == SIGSEGV { SEGV_MAPERR } else { code };
+            if let Some((pc, rdx, rax)) =
+                anyarch_sys::fixup(rip.read(), MemFault { signo, code: known, addr })
+            {
                 rip.write(pc);
                 context.add(uc::RDX).cast::<u64>().write(rdx);
                 context.add(uc::RAX).cast::<u64>().write(rax);
@@ -535,9 +539,15 @@ fn handle(task: &mut Task, event: &Event) {
     let (ss_sp, ss_flags, ss_size) = task.altstack;
     let use_altstack = action.flags & SA_ONSTACK != 0 && ss_size != 0 && !on_altstack(task.altstack, sp);
     let mask = task.sigmask.load(Ordering::Relaxed);
+    let mut info = event.info;
+    // si_addr of a fault has no tag unless the handler asks for it (arch_untagged_si_addr).
+    if matches!(signo, SIGSEGV | SIGBUS) && event.fault_addr != 0 && action.flags & SA_EXPOSE_TAGBITS == 0 {
+        let addr = effective(event.fault_addr, cpu.ignored_bits);
+        info[16..24].copy_from_slice(&addr.to_le_bytes());
+    }
     let delivery = SignalDelivery {
         signo,
-        info: event.info,
+        info,
         handler: action.handler,
         flags: action.flags,
         restorer: if action.flags & SA_RESTORER != 0 {

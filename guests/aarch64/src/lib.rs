@@ -35,6 +35,8 @@ pub static GUEST: Guest = Guest {
     pins: &PINS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 3,
+    // Linux sets TCR_EL1.TBI0, and TBID0 only with pointer authentication.
+    ignored_bits: 0xff << 56,
 };
 
 /// The registers most used by compiled code: arguments and temporaries, the first callee-saved ones, and the stack pointer.

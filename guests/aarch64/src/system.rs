@@ -7,6 +7,7 @@
 use crate::decode::{Insn, undefined};
 use crate::features;
 use anyarch_engine::fp::Rounding;
+use anyarch_engine::interp::effective;
 use anyarch_engine::ops::{Addr, Alu, HelperExit, LoadExt, Ops, Order, R, Size, Src, V, W};
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, mode, slot};
@@ -161,7 +162,7 @@ fn ic_ivau<O: Ops>(o: &mut O, i: Insn) {
 }
 
 extern "C" fn invalidate(cpu: &mut Cpu, rt: u64) -> HelperExit {
-    let line = general(cpu, rt) & !(LINE - 1);
+    let line = effective(general(cpu, rt), cpu.ignored_bits) & !(LINE - 1);
     code::invalidate(line, line.saturating_add(LINE));
     HelperExit::Resync
 }
