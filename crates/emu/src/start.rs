@@ -9,7 +9,7 @@ use crate::cli::{self, Input, Invocation};
 use crate::guests;
 use alloc::vec::Vec;
 use anyarch_linux::loader::{self, Host, Str, at};
-use anyarch_linux::{config, errno, exec, task, time};
+use anyarch_linux::{config, dispatch, errno, exec, task, time};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, eprintln, exit_group, syscall};
 
@@ -206,6 +206,7 @@ pub unsafe fn start(sp: u64) -> ! {
     let _ = unsafe { syscall!(__NR_close, fd) };
 
     let mut task = task::Task::first(started.abi);
+    dispatch::enable_fast_calls(started.abi);
     started.abi.start(&mut task.thread.cpu, started.entry, started.sp);
     task::run(alloc::boxed::Box::leak(task))
 }

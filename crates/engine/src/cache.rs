@@ -210,7 +210,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
     let end = at.wrapping_add(size as usize);
     let mut asm = Asm { p: at, end, avx: buffers.features.avx };
     populate(at, 2 * CHUNK);
-    let glue = glue::emit(&mut asm, &buffers, guest.lookup_mask);
+    let glue = glue::emit(&mut asm, &buffers, guest);
     let start = asm.p;
     BASE.store(at as u64, Ordering::Relaxed);
     END.store(end as u64, Ordering::Relaxed);

@@ -690,6 +690,7 @@ impl Ops for Interp<'_> {
         }
         let pc = self.cpu.pc;
         match f(self.cpu, arg) {
+            HelperExit::Syscall => self.outcome = Outcome::Syscall,
             HelperExit::Continue | HelperExit::Resync => {}
             HelperExit::Fault => self.outcome = Outcome::Fault,
             HelperExit::Jump => self.next_pc = self.cpu.pc,

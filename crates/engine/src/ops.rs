@@ -411,6 +411,8 @@ pub enum HelperExit {
     Fault = 2,
     /// Jump to `cpu.pc`, which the helper set.
     Jump = 3,
+    /// The instruction is a system call that was not carried out: leave for it.
+    Syscall = 4,
 }
 
 /// Operands of a vector operation. Lanes are `1 << es` bytes; the operation covers the low `bytes` bytes and

@@ -5,14 +5,14 @@
 
 use crate::cache::{self, CACHE, Cache, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
-use crate::ops::HelperExit;
+use crate::ops::{HelperExit, R};
 use crate::state::{Cpu, Fault};
 use crate::x86::glue::{Glue, reason};
 use crate::x86::{HostFlags, Pins, STATE_BIAS, Translator};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Trap reasons in RCX for the trap glue: the reason code with a kind above it.
 pub const TRAP_UNDEFINED: u32 = reason::TRAP;
@@ -73,6 +73,19 @@ pub struct Guest {
     /// The highest bits of an address that the processor ignores in the lower half of the address space: programs keep tags there. The host faults on
     /// such an address, and the interpreter then makes the access.
     pub ignored_bits: u64,
+    /// Registers of the system call convention, for [`fast_calls`].
+    pub syscall: SyscallRegs,
+}
+
+/// Where a system call finds its number (as 32 bits) and arguments and leaves its result.
+#[derive(Clone, Copy, Debug)]
+pub struct SyscallRegs {
+    /// The number.
+    pub number: R,
+    /// The arguments.
+    pub args: [R; 6],
+    /// The result.
+    pub result: R,
 }
 
 /// Why [`Thread::run`] returned. The state is exact: `cpu.pc` is the address of the next instruction to run.
@@ -336,38 +349,45 @@ impl Thread {
                 self.forget_lookups();
                 next = None;
             }
-            let (enter, host) = {
+            let known = &self.lookup[self.guest.lookup_index(self.cpu.pc)];
+            let enter = ENTER.load(Ordering::Relaxed);
+            let host = if let Some(host) = next.take() {
+                host
+            } else if known.pc == self.cpu.pc && enter != 0 {
+                // As generated code does: without the lock.
+                known.host as *const u8
+            } else {
                 let mut guard = CACHE.lock();
                 let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted() };
-                let host = match next.take() {
-                    Some(host) => host,
-                    None => match cache.entry(self.cpu.pc, self.cpu.mode) {
-                        Ok(offset) => cache.host(offset),
-                        Err(NoCode::Fetch(signo, code)) => {
-                            let real = effective(self.cpu.pc, self.cpu.ignored_bits);
-                            if real != self.cpu.pc {
-                                self.cpu.pc = real;
-                                continue;
-                            }
-                            let fault = Fault { signo, code, addr: self.cpu.pc, write: false };
-                            self.cpu.fault = fault;
-                            return Exit::Fault(fault);
+                match cache.entry(self.cpu.pc, self.cpu.mode) {
+                    Ok(offset) => {
+                        let host = cache.host(offset);
+                        self.remember(self.cpu.pc, host);
+                        host
+                    }
+                    Err(NoCode::Fetch(signo, code)) => {
+                        let real = effective(self.cpu.pc, self.cpu.ignored_bits);
+                        if real != self.cpu.pc {
+                            self.cpu.pc = real;
+                            continue;
                         }
-                        Err(NoCode::Full) => {
-                            drop(guard);
-                            match self.interpret_one() {
-                                None => continue,
-                                Some(exit) => return exit,
-                            }
+                        let fault = Fault { signo, code, addr: self.cpu.pc, write: false };
+                        self.cpu.fault = fault;
+                        return Exit::Fault(fault);
+                    }
+                    Err(NoCode::Full) => {
+                        drop(guard);
+                        match self.interpret_one() {
+                            None => continue,
+                            Some(exit) => return exit,
                         }
-                    },
-                };
-                (cache.glue().enter, host)
+                    }
+                }
             };
             let state = self as *mut Thread as u64 + STATE_BIAS as u64;
             // SAFETY: the glue follows the C calling convention; generated code keeps to this thread's state and guest memory.
             let why = unsafe {
-                let enter: extern "C" fn(u64, *const u8) -> u32 = core::mem::transmute(enter);
+                let enter: extern "C" fn(u64, *const u8) -> u32 = core::mem::transmute(enter as usize);
                 enter(state, host)
             };
             match why & 0x7f {
@@ -407,8 +427,11 @@ impl Thread {
                         self.cpu.pc = pc;
                         return Exit::Fault(self.cpu.fault);
                     }
-                    if code == HelperExit::Resync as u32 {
+                    if code == HelperExit::Resync as u32 || code == HelperExit::Syscall as u32 {
                         self.cpu.pc = after;
+                    }
+                    if code == HelperExit::Syscall as u32 {
+                        return Exit::Syscall;
                     }
                 }
                 _ => {}
@@ -458,13 +481,15 @@ impl Thread {
         cache.stats.lookups += 1;
         let host = cache.entry(pc, self.cpu.mode).ok()?;
         let host = cache.host(host);
-        let index = (pc as u32 & self.guest.lookup_mask) as usize * 4 / 16;
-        if let Some(l) = self.lookup.get_mut(index) {
-            // Written under the lock, so that an invalidation by another thread comes wholly before or after.
-            l.host = host as u64;
-            l.pc = pc;
-        }
+        self.remember(pc, host);
         Some(host)
+    }
+
+    /// Puts an entry into the lookup table. The cache's lock is held, so that an invalidation by another thread comes wholly before or after.
+    fn remember(&mut self, pc: u64, host: *const u8) {
+        let l = &mut self.lookup[self.guest.lookup_index(pc)];
+        l.host = host as u64;
+        l.pc = pc;
     }
 
     /// The guest instruction that a host return address belongs to: its address and the next one's.
@@ -651,6 +676,63 @@ unsafe fn step(thread: &mut Thread, uc: &mut Uc) {
     }
 }
 
+impl Guest {
+    fn lookup_index(&self, pc: u64) -> usize {
+        (pc as u32 & self.lookup_mask) as usize * 4 / 16 % LOOKUPS
+    }
+}
+
+/// Address of the glue's `enter`, once there is a code cache.
+pub(crate) static ENTER: AtomicU64 = AtomicU64::new(0);
+/// In the glue: from the test of `interrupted` to the instruction that enters the kernel (both included), and where to go on instead.
+pub(crate) static FAST_CALL: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// System calls that need nothing of the Linux layer: generated code enters the host's kernel itself.
+pub mod fast_calls {
+    use crate::ops::Helper;
+    use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+
+    /// Guest numbers from here on are never fast.
+    pub const LEN: usize = 512;
+    /// In a table entry: call the helper given to [`set`].
+    pub(crate) const LOCAL: u16 = 0x8000;
+
+    /// By guest number: 0 = leave generated code; else the host's number plus one, or [`LOCAL`].
+    pub(crate) static TABLE: [AtomicU16; LEN] = [const { AtomicU16::new(0) }; LEN];
+    pub(crate) static HELPER: AtomicUsize = AtomicUsize::new(0);
+
+    /// What generated code does by itself.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub enum Fast {
+        /// The host's call of this number with the same arguments, and its raw result.
+        Host(u16),
+        /// The helper, whose argument is the guest's number. It sets the result and returns `Continue`, or returns `Syscall` and changes nothing.
+        Local,
+    }
+
+    /// Sets the table for this process, before guest code runs.
+    pub fn set(helper: Helper, rows: impl Iterator<Item = (usize, Fast)>) {
+        HELPER.store(helper as usize, Ordering::Relaxed);
+        for (number, fast) in rows {
+            let Some(entry) = TABLE.get(number) else { continue };
+            entry.store(
+                match fast {
+                    Fast::Host(n) => n + 1,
+                    Fast::Local => LOCAL,
+                },
+                Ordering::Relaxed,
+            );
+        }
+    }
+
+    /// From now on the Linux layer sees every call, of every thread of the process.
+    pub fn clear() {
+        for entry in &TABLE {
+            entry.store(0, Ordering::SeqCst);
+        }
+    }
+}
+
 /// Whether a host address lies in the code cache. Takes no lock: the bounds never change once set.
 fn in_cache(host: u64) -> bool {
     let (base, end) = cache::bounds();
@@ -665,6 +747,12 @@ pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
     thread.interrupt();
     // SAFETY: by the caller.
     let uc = unsafe { &mut *context.cast::<Uc>() };
+    let (from, to, abort) = FAST_CALL.each_ref().map(|a| a.load(Ordering::Relaxed)).into();
+    if (from..=to).contains(&uc.gregs[G_RIP]) {
+        // About to enter the kernel from generated code, perhaps to block there, or to enter it again: let the Linux layer see first.
+        uc.gregs[G_RIP] = abort;
+        return;
+    }
     thread.stepping.store(true, Ordering::Relaxed);
     if in_cache(uc.gregs[G_RIP]) {
         // SAFETY: by the caller; as if a step had just ended here.

@@ -3,11 +3,15 @@
 //! The row's argument types drive the conversion that many calls share (open flags, paths that are looked up in the sysroot or in the emulated /proc); the
 //! rest is the row's handler or the host's kernel. A call that may block is made with `safe_syscall`, so that no signal is lost before it.
 
+use crate::abi::Abi;
 use crate::strace;
 use crate::table::{Arg, Kind, Row};
 use crate::task::Task;
-use crate::{config, path, seccomp};
+use crate::{config, path, program, seccomp, time};
 use alloc::vec::Vec;
+use anyarch_engine::ops::HelperExit;
+use anyarch_engine::run::fast_calls::{self, Fast};
+use anyarch_engine::state::Cpu;
 use anyarch_sys::{Errno, SysResult, check, safe_syscall, to_raw};
 
 /// Result of a handler that has set the CPU's state itself (rt_sigreturn, a successful execve): nothing is written to the result register.
@@ -54,6 +58,37 @@ pub fn dispatch(task: &mut Task) {
             task.thread.cpu.pc = task.thread.cpu.pc.wrapping_sub(abi.syscall_insn_len());
         }
         result => abi.set_result(&mut task.thread.cpu, to_raw(result)),
+    }
+}
+
+/// Lets generated code make the calls that need nothing of this layer by itself, unless they are to be traced.
+pub fn enable_fast_calls(abi: &dyn Abi) {
+    if config::get().strace {
+        return;
+    }
+    fast_calls::set(
+        fast_call,
+        (0..fast_calls::LEN).filter_map(|number| {
+            let sys = abi.syscall(number as u64)?;
+            let row = sys.row();
+            match row.kind {
+                _ if time::is_local(sys) => Some((number, Fast::Local)),
+                Kind::Passthrough if !row.converts => row.x86_64.map(|n| (number, Fast::Host(n))),
+                _ => None,
+            }
+        }),
+    );
+}
+
+extern "C" fn fast_call(cpu: &mut Cpu, number: u64) -> HelperExit {
+    let abi = program::get().abi;
+    let (_, args) = abi.syscall_args(cpu);
+    match abi.syscall(number).and_then(|sys| time::local(sys, args)) {
+        Some(result) => {
+            abi.set_result(cpu, to_raw(result));
+            HelperExit::Continue
+        }
+        None => HelperExit::Syscall,
     }
 }
 

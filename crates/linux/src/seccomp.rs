@@ -356,6 +356,7 @@ fn set_strict(task: &mut Task) -> SysResult {
         return Err(Errno::EINVAL);
     }
     task.seccomp.strict = true;
+    anyarch_engine::run::fast_calls::clear();
     Ok(0)
 }
 
@@ -380,6 +381,7 @@ fn set_filter(task: &mut Task, flags: u64, addr: u64) -> SysResult {
     }
     let filter = Arc::new(Filter { program, previous: task.seccomp.filters.take() });
     task.seccomp.filters = Some(filter.clone());
+    anyarch_engine::run::fast_calls::clear();
     if flags & FLAG_TSYNC != 0 {
         SYNC.store(Arc::into_raw(filter).cast_mut(), Ordering::Release);
         task.seccomp.synced = SYNC_COUNT.fetch_add(1, Ordering::Release).wrapping_add(1);

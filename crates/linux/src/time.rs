@@ -4,9 +4,10 @@
 //! The vDSO's functions get the emulator's buffers and never a guest pointer, so they cannot fault.
 
 use crate::dispatch::host_call;
+use crate::table::Sys;
 use crate::task::Task;
 use anyarch_sys::raw::general::{__NR_clock_gettime, __NR_getcpu, __NR_gettimeofday};
-use anyarch_sys::{Errno, SysResult, write};
+use anyarch_sys::{Errno, SysResult, syscall, write};
 use core::ffi::CStr;
 use core::mem::transmute;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -103,12 +104,56 @@ fn result(raw: i32) -> Result<(), Errno> {
     if raw < 0 { Err(Errno(-raw)) } else { Ok(()) }
 }
 
+/// CLOCK_MONOTONIC in nanoseconds.
+pub fn monotonic() -> u64 {
+    const CLOCK_MONOTONIC: i32 = 1;
+    let mut ts = [0i64; 2];
+    // SAFETY: the vDSO's function of this type fills our buffer, or the kernel does.
+    unsafe {
+        match CLOCK_GETTIME.address() {
+            Some(function) => {
+                transmute::<u64, ClockGettime>(function)(CLOCK_MONOTONIC, &mut ts);
+            }
+            None => {
+                let _ = syscall!(__NR_clock_gettime, CLOCK_MONOTONIC, ts.as_mut_ptr());
+            }
+        }
+    }
+    (ts[0] as u64).wrapping_mul(1_000_000_000).wrapping_add(ts[1] as u64)
+}
+
+/// Whether the vDSO answers a call, so that it needs no task.
+pub(crate) fn is_local(sys: Sys) -> bool {
+    match sys {
+        Sys::clock_gettime => CLOCK_GETTIME.address().is_some(),
+        Sys::gettimeofday => GETTIMEOFDAY.address().is_some(),
+        Sys::getcpu => GETCPU.address().is_some(),
+        _ => false,
+    }
+}
+
+/// Answers a call for which [`is_local`] holds; called from generated code.
+pub(crate) fn local(sys: Sys, args: [u64; 6]) -> Option<SysResult> {
+    match sys {
+        Sys::clock_gettime => Some(read_clock(CLOCK_GETTIME.address()?, args)),
+        Sys::gettimeofday => Some(read_timeofday(GETTIMEOFDAY.address()?, args)),
+        Sys::getcpu => Some(read_cpu(GETCPU.address()?, args)),
+        _ => None,
+    }
+}
+
 /// clock_gettime(2).
 ///
 /// # Errors
 /// `EINVAL`, `EFAULT`.
 pub fn clock_gettime(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let Some(function) = CLOCK_GETTIME.address() else { return host_call(task, __NR_clock_gettime, &args) };
+    match CLOCK_GETTIME.address() {
+        Some(function) => read_clock(function, args),
+        None => host_call(task, __NR_clock_gettime, &args),
+    }
+}
+
+fn read_clock(function: u64, args: [u64; 6]) -> SysResult {
     let mut ts = [0; 2];
     // SAFETY: the vDSO's function of this type fills our buffer.
     result(unsafe { transmute::<u64, ClockGettime>(function)(args[0] as i32, &mut ts) })?;
@@ -121,7 +166,13 @@ pub fn clock_gettime(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// `EFAULT`.
 pub fn gettimeofday(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let Some(function) = GETTIMEOFDAY.address() else { return host_call(task, __NR_gettimeofday, &args) };
+    match GETTIMEOFDAY.address() {
+        Some(function) => read_timeofday(function, args),
+        None => host_call(task, __NR_gettimeofday, &args),
+    }
+}
+
+fn read_timeofday(function: u64, args: [u64; 6]) -> SysResult {
     let (mut tv, mut zone) = ([0; 2], [0; 2]);
     // SAFETY: the vDSO's function of this type fills our buffers.
     result(unsafe { transmute::<u64, Gettimeofday>(function)(&mut tv, &mut zone) })?;
@@ -139,7 +190,13 @@ pub fn gettimeofday(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// `EFAULT`.
 pub fn getcpu(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let Some(function) = GETCPU.address() else { return host_call(task, __NR_getcpu, &args) };
+    match GETCPU.address() {
+        Some(function) => read_cpu(function, args),
+        None => host_call(task, __NR_getcpu, &args),
+    }
+}
+
+fn read_cpu(function: u64, args: [u64; 6]) -> SysResult {
     let (mut cpu, mut node) = (0, 0);
     // SAFETY: the vDSO's function of this type fills our buffers.
     result(unsafe { transmute::<u64, Getcpu>(function)(&mut cpu, &mut node, core::ptr::null_mut()) })?;

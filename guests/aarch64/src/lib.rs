@@ -22,7 +22,8 @@ mod simd_shift;
 pub mod system;
 
 use anyarch_engine::interp::Interp;
-use anyarch_engine::run::{Guest, Peek};
+use anyarch_engine::ops::R;
+use anyarch_engine::run::{Guest, Peek, SyscallRegs};
 use anyarch_engine::state::Fault;
 use anyarch_engine::x86::{Pins, Translator};
 
@@ -37,6 +38,7 @@ pub static GUEST: Guest = Guest {
     pc_align_mask: 3,
     // Linux sets TCR_EL1.TBI0, and TBID0 only with pointer authentication.
     ignored_bits: 0xff << 56,
+    syscall: SyscallRegs { number: R(8), args: [R(0), R(1), R(2), R(3), R(4), R(5)], result: R(0) },
 };
 
 /// The registers most used by compiled code: arguments and temporaries, the first callee-saved ones, and the stack pointer.

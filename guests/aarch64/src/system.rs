@@ -201,11 +201,7 @@ extern "C" fn write_fpsr(cpu: &mut Cpu, rt: u64) -> HelperExit {
 }
 
 extern "C" fn read_counter(cpu: &mut Cpu, rt: u64) -> HelperExit {
-    use anyarch_sys::raw::general::{__NR_clock_gettime, CLOCK_MONOTONIC};
-    let mut time = [0u64; 2];
-    // SAFETY: the kernel writes one timespec.
-    let _ = unsafe { anyarch_sys::syscall!(__NR_clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
-    set_general(cpu, rt, time[0].wrapping_mul(COUNTER_HZ).wrapping_add(time[1]));
+    set_general(cpu, rt, anyarch_linux::time::monotonic());
     HelperExit::Continue
 }
 

@@ -1293,6 +1293,12 @@ mod tests {
         pins: &PINS,
         lookup_mask: 0,
         pc_align_mask: 3,
+        ignored_bits: 0,
+        syscall: crate::run::SyscallRegs {
+            number: R(8),
+            args: [R(0), R(1), R(2), R(3), R(4), R(5)],
+            result: R(0),
+        },
     };
     /// Guest code that reads the flags, and guest code that does not.
     const LIVE: u64 = 0x10000;

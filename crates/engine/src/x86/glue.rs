@@ -4,9 +4,12 @@
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*, v};
 use super::{Buffers, STATE_BIAS, state};
-use crate::run::Thread;
+use crate::ops::R;
+use crate::run::fast_calls::{self, HELPER, TABLE};
+use crate::run::{ENTER, FAST_CALL, Guest, Thread};
 use crate::state::Cpu;
 use core::mem::offset_of;
+use core::sync::atomic::Ordering;
 
 /// Why generated code was left: the value that `enter` returns, bits 7 to 0.
 pub mod reason {
@@ -30,6 +33,9 @@ pub mod reason {
     pub const HELPER: u32 = 8;
 }
 
+/// Opcode of `test eax, imm32`.
+pub const NEAR_DATA: u8 = 0xa9;
+
 /// Addresses of the pieces.
 pub struct Glue {
     /// `extern "C" fn(state: RBP value, host code) -> reason`.
@@ -40,10 +46,8 @@ pub struct Glue {
     pub chain_far: *const u8,
     /// Jumped to, or called where a return is to follow, with RAX = guest address.
     pub lookup: *const u8,
-    /// Called.
+    /// Called, see [`syscalls`].
     pub syscall: *const u8,
-    /// Called.
-    pub syscall_far: *const u8,
     /// Called with RCX = reason.
     pub trap: *const u8,
     /// Called with RAX = function, RCX = argument.
@@ -87,7 +91,8 @@ fn mxcsr(a: &mut Asm, ext: u8) {
 }
 
 /// Emits the glue at `a.p`.
-pub fn emit(a: &mut Asm, buffers: &Buffers, lookup_mask: u32) -> Glue {
+pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
+    let lookup_mask = guest.lookup_mask;
     let saved = [RBX, RBP, R12, R13, R14, R15];
 
     // leave: the state is in memory, ECX = reason.
@@ -117,8 +122,6 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, lookup_mask: u32) -> Glue {
     };
     let chain = popping(a, reason::CHAIN);
     let chain_far = popping(a, reason::CHAIN_FAR);
-    let syscall = popping(a, reason::SYSCALL);
-    let syscall_far = popping(a, reason::SYSCALL_FAR);
 
     let trap = a.p as *const u8;
     a.pop(RAX);
@@ -196,5 +199,85 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, lookup_mask: u32) -> Glue {
         a.q((value >> 64) as u64);
     }
 
-    Glue { enter, chain, chain_far, lookup, syscall, syscall_far, trap, helper, leave, pool, sha, end: a.p }
+    let syscall = syscalls(a, buffers, guest, exit, helper);
+    ENTER.store(enter as u64, Ordering::Relaxed);
+
+    Glue { enter, chain, chain_far, lookup, syscall, trap, helper, leave, pool, sha, end: a.p }
+}
+
+/// The entry for system calls. It is called with guest registers as at an instruction boundary. The return address points at an instruction without
+/// effect whose immediate is the address of the next guest instruction: [`NEAR_DATA`] and its distance from its own place, or two bytes and all of it.
+///
+/// A call that [`fast_calls`] knows is made here. The kernel preserves all registers but RAX, RCX and R11 (and the vector registers), so only those that
+/// carry arguments are saved. From the test of `interrupted` to the kernel's entry there is no gap, see [`crate::run::on_host_signal`].
+fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8, helper: *const u8) -> *const u8 {
+    const ARGS: [u8; 6] = [RDI, RSI, RDX, R10, R8, R9];
+    let regs = &guest.syscall;
+    let (gpr, _) = buffers.maps();
+    let slot = |r: R| state(offset_of!(Cpu, gpr) + r.0 as usize * 8);
+    let changed = |h: u8| ARGS.contains(&h) || h == R11;
+    // Pinned slots that the call would lose, or that are arguments.
+    let saved = |s: usize| gpr[s] != NONE && (changed(gpr[s]) || regs.args.contains(&R(s as u8)));
+    let reload = |a: &mut Asm| {
+        for s in (0..64).filter(|&s| gpr[s] != NONE && changed(gpr[s])) {
+            a.mov(true, gpr[s], slot(R(s as u8)));
+        }
+    };
+
+    let entry = a.p as *const u8;
+    match gpr[regs.number.0 as usize & 63] {
+        NONE => a.mov(false, RAX, slot(regs.number)),
+        h => a.mov(false, RAX, h),
+    }
+    a.alu_imm(Op::Cmp, false, Rm::R(RAX), fast_calls::LEN as i32);
+    let large = a.jcc_near(Cc::Ae);
+    a.mov_imm(RCX, TABLE.as_ptr() as u64);
+    a.movzx(2, RCX, Mem::index(RCX, RAX, 1, 0));
+    a.alu_imm(Op::Sub, false, Rm::R(RCX), 1);
+    let none = a.jcc_near(Cc::B);
+    a.alu_imm(Op::Cmp, false, Rm::R(RCX), fast_calls::LOCAL as i32 - 1);
+    let local = a.jcc_near(Cc::E);
+    for s in (0..64).filter(|&s| saved(s)) {
+        a.mov_store(true, slot(R(s as u8)), gpr[s]);
+    }
+    a.mov(false, RAX, RCX);
+    for (&host, &r) in ARGS.iter().zip(&regs.args) {
+        a.mov(true, host, slot(r));
+    }
+    let test = a.p as u64;
+    a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
+    let pending = a.jcc_near(Cc::Ne);
+    let enter = a.p as u64;
+    a.b(0x0f); // syscall
+    a.b(0x05);
+    reload(a);
+    match gpr[regs.result.0 as usize & 63] {
+        NONE => a.mov_store(true, slot(regs.result), RAX),
+        h => a.mov(true, h, RAX),
+    }
+    a.ret();
+    a.bind_near(local);
+    a.mov(false, RCX, RAX);
+    a.mov_imm(RAX, &raw const HELPER as u64);
+    a.mov(true, RAX, Mem::base(RAX, 0));
+    a.jmp_to(helper);
+    let abort = a.p as u64;
+    a.bind_near(pending);
+    reload(a);
+    a.bind_near(large);
+    a.bind_near(none);
+    a.pop(RAX);
+    a.mov_imm(RCX, reason::SYSCALL as u64);
+    a.op2(0, false, 0x80, 7, Rm::M(Mem::base(RAX, 0))); // cmp byte [rax], NEAR_DATA
+    a.b(NEAR_DATA);
+    let near = a.jcc_short(Cc::E);
+    a.alu_imm(Op::Add, true, Rm::R(RAX), 1);
+    a.mov_imm(RCX, reason::SYSCALL_FAR as u64);
+    a.bind(near);
+    a.alu_imm(Op::Add, true, Rm::R(RAX), 1);
+    a.jmp_to(exit);
+    for (word, value) in FAST_CALL.iter().zip([test, enter, abort]) {
+        word.store(value, Ordering::Relaxed);
+    }
+    entry
 }

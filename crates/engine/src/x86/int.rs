@@ -1673,9 +1673,21 @@ impl Ops for Translator<'_> {
 
     fn syscall(&mut self) {
         self.flush_flags(Some(self.next_pc));
-        let next = self.next_pc;
-        self.stub(self.glue.syscall, self.glue.syscall_far, next);
-        self.end_unit();
+        // The glue returns here when it has made the call; what it needs to know otherwise is the immediate of an instruction without effect.
+        let (next, at) = (self.next_pc, self.a.p as u64 + 6);
+        let delta = next.wrapping_sub(at) as i64;
+        self.a.call_to(self.glue.syscall);
+        if delta == delta as i32 as i64 {
+            self.a.b(super::glue::NEAR_DATA);
+            self.a.d(delta as u32);
+        } else {
+            self.a.b(0x48); // mov rax, imm64
+            self.a.b(0xb8);
+            self.a.q(next);
+        }
+        self.host_flags = HostFlags::None;
+        self.mem_flags = true;
+        self.mark_entry();
     }
 
     fn trap(&mut self, t: Trap) {
