@@ -267,9 +267,9 @@ fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8, help
     a.bind_near(large);
     a.bind_near(none);
     a.pop(RAX);
+    a.movzx(1, RCX, Mem::base(RAX, 0));
+    a.alu_imm(Op::Cmp, false, Rm::R(RCX), NEAR_DATA as i32);
     a.mov_imm(RCX, reason::SYSCALL as u64);
-    a.op2(0, false, 0x80, 7, Rm::M(Mem::base(RAX, 0))); // cmp byte [rax], NEAR_DATA
-    a.b(NEAR_DATA);
     let near = a.jcc_short(Cc::E);
     a.alu_imm(Op::Add, true, Rm::R(RAX), 1);
     a.mov_imm(RCX, reason::SYSCALL_FAR as u64);
