@@ -1326,7 +1326,7 @@ mod tests {
             let mut buffers = Buffers::new(&PINS);
             buffers.features = features;
             let mut a = Asm { p: code, end, avx: features.avx };
-            let glue = glue::emit(&mut a, &buffers, 0);
+            let glue = glue::emit(&mut a, &buffers, &GUEST);
             let stack = map(1 << 20).wrapping_add(1 << 19);
             let thread = stack.cast::<Thread>();
             // SAFETY: zeroed memory of its own; below it is the shadow stack.
