@@ -188,6 +188,8 @@ pub struct Translator<'a> {
     start_pc: u64,
     insn_start: *mut u8,
     start_flags: HostFlags,
+    /// The instruction has stored the flags to memory.
+    saved_flags: bool,
     is_known: &'a dyn Fn(u64) -> bool,
     /// Every NZCV counts as read: no look ahead.
     keep_all_flags: bool,
@@ -291,6 +293,7 @@ impl<'a> Translator<'a> {
             start_pc: pc,
             insn_start: at,
             start_flags: HostFlags::None,
+            saved_flags: false,
             is_known,
             keep_all_flags: false,
             dropped_flags: false,
@@ -337,18 +340,16 @@ impl<'a> Translator<'a> {
         self.constant = self.next_constant.take();
         self.insn_start = self.a.p;
         self.start_flags = if self.mem_flags { HostFlags::None } else { self.host_flags };
+        self.saved_flags = false;
     }
 
     /// Ends the instruction.
     #[inline]
     pub fn end(&mut self) {
         let len = self.a.p as usize - self.insn_start as usize;
-        let at_fault = if self.mem_flags { HostFlags::None } else { self.host_flags };
-        self.marks.push(InsnMark::new(
-            len,
-            self.start_flags,
-            if self.peeked.writes { self.start_flags } else { at_fault },
-        ));
+        // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
+        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
+        self.marks.push(InsnMark::new(len, self.start_flags, at_fault));
     }
 
     /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
@@ -626,6 +627,7 @@ impl<'a> Translator<'a> {
         }
         self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
         self.mem_flags = true;
+        self.saved_flags = true;
     }
 
     /// NZCV are about to be needed by code at `target` (None: unknown code): makes memory hold them if they may be read. Uses RAX, RCX.
