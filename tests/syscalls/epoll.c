@@ -93,6 +93,26 @@ int main(void)
 	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &e) == 0);
 	struct pollfd pfd = {ep, POLLIN, 0};
 	CHECK(poll(&pfd, 1, 0) == 1 && pfd.revents == POLLIN);
+
+	// One call returns all that is ready, each with its own data.
+	enum { MANY = 700 };
+	static struct epoll_event all[MANY + 1];
+	static char seen[MANY];
+	int set = epoll_create1(0);
+	CHECK(set >= 0);
+	int source[2];
+	CHECK(pipe(source) == 0 && write(source[1], "x", 1) == 1);
+	for (int i = 0; i < MANY; i++) {
+		int fd = dup(source[0]);
+		e = (struct epoll_event){.events = EPOLLIN, .data.u64 = 0x5555000000000000 + i};
+		CHECK(fd >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, fd, &e) == 0);
+	}
+	CHECK(epoll_wait(set, all, MANY + 1, 0) == MANY);
+	for (int i = 0; i < MANY; i++) {
+		uint64_t n = all[i].data.u64 - 0x5555000000000000;
+		CHECK(all[i].events == EPOLLIN && n < MANY && !seen[n]);
+		seen[n] = 1;
+	}
 	puts("done");
 	return 0;
 }

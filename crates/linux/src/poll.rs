@@ -3,7 +3,7 @@
 use crate::dispatch::host_call;
 use crate::signal::with_mask;
 use crate::task::Task;
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use anyarch_sys::raw::general::{
     __NR_epoll_ctl, __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_io_pgetevents,
     __NR_io_uring_enter, __NR_ppoll, __NR_pselect6, EPOLL_CTL_ADD, EPOLL_CTL_MOD,
@@ -85,8 +85,6 @@ pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
 const HOST_EVENT: usize = 12;
 /// And as all others lay it out: events, padding, data.
 const GUEST_EVENT: usize = 16;
-/// Events taken from the kernel at once. A call may always return fewer than it was asked for.
-const MAX_EVENTS: usize = 512;
 
 /// epoll_ctl(2).
 ///
@@ -104,7 +102,7 @@ pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     host_call(task, __NR_epoll_ctl, &args6(&[args[0], args[1], args[2], host.as_ptr() as u64]))
 }
 
-/// Lets `call(buffer, count)` fill host events and writes them to the guest's array at `addr` with room for `max`.
+/// Lets `call(buffer, count)` fill the guest's array at `addr`, with room for `max`, with host events, and makes them the guest's.
 fn events(
     task: &mut Task,
     addr: u64,
@@ -119,11 +117,12 @@ fn events(
         // The kernel refuses it, with the errno that comes first.
         return call(task, addr, i32::MAX as u64);
     }
-    let room = (max as usize).min(MAX_EVENTS);
-    let mut host = [0u8; HOST_EVENT * MAX_EVENTS];
-    let n = call(task, host.as_mut_ptr() as u64, room as u64)? as usize;
+    // The host's events are smaller, so that the guest's array holds as many as it is to hold in the end.
+    let n = call(task, addr, max as u64)? as usize;
+    let mut host = vec![0; n * HOST_EVENT];
+    read_bytes(addr, &mut host)?;
     let mut guest = Vec::with_capacity(n * GUEST_EVENT);
-    for event in host[..n * HOST_EVENT].chunks_exact(HOST_EVENT) {
+    for event in host.chunks_exact(HOST_EVENT) {
         guest.extend_from_slice(&event[..4]);
         guest.extend_from_slice(&[0; 4]);
         guest.extend_from_slice(&event[4..]);
