@@ -362,28 +362,12 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         MaxS if es < 3 => e.binary(PMAXS[es], x, a, b),
         MaxU if es < 3 => e.binary(PMAXU[es], x, a, b),
         HalfAddRoundU if es < 2 => e.binary(PAVG[es], x, a, b),
-        HalfAddU | HalfAddS if es == 1 || es == 2 => {
-            // Twice the common bits plus the differing ones, halved.
-            let ra = e.reg(a, X0);
-            e.op(PXOR, X1, ra, e.rm(b));
-            e.op(PAND, X0, ra, e.rm(b));
-            if op == HalfAddU {
-                e.shr(es, X1, X1, 1)
-            } else {
-                e.sar(es, X1, X1, 1)
-            }
-            e.op(PADD[es], x, X0, X1);
-        }
-        HalfAddRoundU | HalfAddRoundS if es == 1 || es == 2 => {
+        HalfAddRoundU if es == 2 => {
             let ra = e.reg(a, X0);
             e.op(PXOR, X1, ra, e.rm(b));
             e.op(POR, X0, ra, e.rm(b));
-            if op == HalfAddRoundU {
-                e.shr(es, X1, X1, 1)
-            } else {
-                e.sar(es, X1, X1, 1)
-            }
-            e.op(PSUB[es], x, X0, X1);
+            e.shr(2, X1, X1, 1);
+            e.op(PSUB[2], x, X0, X1);
         }
         AbsDiffS | AbsDiffU if es < 3 => e.abs_diff(op == AbsDiffS, es, x, a, b),
         AbsDiffAddS | AbsDiffAddU if es < 3 => {
@@ -415,6 +399,81 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             // The low four bits' mirror image fits below bit 4, so no mask is needed.
             e.shl(1, X0, X0, 4);
             e.op(POR, x, X0, X2);
+        }
+
+        HalfAddU | HalfAddS | HalfAddRoundS | HalfSubU | HalfSubS if es < 3 => {
+            // The differing bits halved, and the common ones (or those that a sum rounded up, or b alone, has) around them.
+            let ra = e.reg(a, X0);
+            e.op(PXOR, X2, ra, e.rm(b));
+            match op {
+                HalfAddU | HalfAddS => e.op(PAND, TMP, ra, e.rm(b)),
+                HalfAddRoundS => e.op(POR, TMP, ra, e.rm(b)),
+                _ => e.op(PANDN, TMP, ra, e.rm(b)),
+            }
+            let signed = matches!(op, HalfAddS | HalfAddRoundS | HalfSubS);
+            e.shr_lane(signed, es, X0, X2, 1);
+            match op {
+                HalfAddU | HalfAddS => e.op(PADD[es], x, X0, TMP),
+                HalfAddRoundS => {
+                    e.op(PSUB[es], TMP, TMP, X0);
+                    e.a.vmov(x, TMP);
+                }
+                _ => e.op(PSUB[es], x, X0, TMP),
+            }
+        }
+        LeadingZeros | LeadingSigns if es < 3 => {
+            if op == LeadingSigns {
+                e.zero(X1);
+                e.op(PCMPGT[es], X1, X1, e.rm(a));
+                e.op(PXOR, X0, X1, e.rm(a));
+            } else {
+                e.a.v2(MOVAPS, X0, e.rm(a));
+            }
+            e.leading_zeros(es);
+            if op == LeadingSigns {
+                e.ones(X1);
+                e.op(PADD[es], X0, X0, X1);
+            }
+            e.a.vmov(x, X0);
+        }
+        DotS | DotU | DotUS => {
+            // Products of 16-bit lanes: their sums in pairs, then the pairs'.
+            e.extend(op == DotS, true, 1, X0, a);
+            e.extend(op != DotU, true, 1, X1, b);
+            e.op(PMADDWD, X2, X0, X1);
+            e.extend(op == DotS, false, 1, X0, a);
+            e.extend(op != DotU, false, 1, X1, b);
+            e.op(PMADDWD, X0, X0, X1);
+            e.op(PHADD[1], X0, X0, X2);
+            e.op(PADD[2], x, X0, e.rm(c));
+        }
+        MatMulS | MatMulU | MatMulUS => {
+            let (sa, sb) = (op == MatMulS, op != MatMulU);
+            e.extend(sa, false, 1, X0, a);
+            e.extend(sb, false, 1, X1, b);
+            e.extend(sb, true, 1, X2, b);
+            e.op(PMADDWD, X1, X1, X0);
+            e.op(PMADDWD, X2, X2, X0);
+            e.op(PHADD[1], X1, X1, X2);
+            e.extend(sa, true, 1, X0, a);
+            e.extend(sb, false, 1, X2, b);
+            e.op(PMADDWD, X2, X2, X0);
+            e.extend(sb, true, 1, TMP, b);
+            e.a.v3(PMADDWD, X0, X0, TMP, true, TMP);
+            e.op(PHADD[1], X2, X2, X0);
+            e.op(PHADD[1], X1, X1, X2);
+            e.op(PADD[2], x, X1, e.rm(c));
+        }
+        ShrRoundU | ShrRoundS | ShrRoundAddU | ShrRoundAddS if es == 0 => {
+            let ra = e.reg(a, X0);
+            e.shr(1, X2, ra, n - 1);
+            let k = e.constant(X1, splat(0, 1));
+            e.op(PAND, X2, X2, k);
+            e.shr_lane(matches!(op, ShrRoundS | ShrRoundAddS), 0, X0, ra, n);
+            if matches!(op, ShrRoundAddU | ShrRoundAddS) {
+                e.op(PADD[0], X2, X2, e.rm(c));
+            }
+            e.op(PADD[0], x, X0, X2);
         }
 
         Shl => {
@@ -951,11 +1010,109 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
         e.put(d, X0);
         return true;
     }
-    if bytes < 8 || es > 1 {
-        return false;
-    }
+    let bits = 8u8 << es;
     match op {
-        AddSatS | AddSatU | SubSatS | SubSatU => {
+        NegSat | AbsSat if es < 3 || op == NegSat => {
+            if op == NegSat {
+                e.zero(X0);
+                e.op(PSUB[es], X0, X0, e.rm(a));
+            } else {
+                e.a.v2(PABS[es], X0, e.rm(a));
+            }
+            e.saturate_smallest(es, bytes);
+            e.put_low(d, X0, bytes);
+            true
+        }
+        AddSatS | SubSatS if es > 1 => {
+            let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
+            e.add_saturating(op == SubSatS, es, bytes, ra, rb);
+            e.put_low(d, X0, bytes);
+            true
+        }
+        AddSatU | SubSatU if es == 2 => {
+            // As much as fits is added; as much as is there is taken away.
+            let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
+            if op == AddSatU {
+                e.op(PADD[2], X2, ra, rb);
+                e.ones(TMP);
+                e.a.v3(PXOR, TMP, TMP, Rm::R(ra), true, TMP);
+                e.a.v3(PMINU[2], TMP, TMP, Rm::R(rb), true, TMP);
+                e.op(PADD[2], X0, ra, TMP);
+            } else {
+                e.op(PSUB[2], X2, ra, rb);
+                e.op(PMAXU[2], X0, ra, rb);
+                e.op(PSUB[2], X0, X0, rb);
+            }
+            e.note_difference(X0, X2, bytes);
+            e.put_low(d, X0, bytes);
+            true
+        }
+        ShlSatS | ShlSatU | ShlSatSU if es == 1 || es == 2 => {
+            // What does not come back when shifted back did not fit.
+            let ra = e.reg(a, X0);
+            e.a.vmov(X2, ra);
+            e.shl(es, X1, X2, n);
+            if op == ShlSatS {
+                e.sar(es, X0, X1, n);
+                e.op(PCMPEQ[es], X0, X0, X2);
+                // The largest, or the smallest for a negative number.
+                e.sar(es, X2, X2, bits - 1);
+                e.ones(TMP);
+                e.shr(es, TMP, TMP, 1);
+                e.a.v3(PXOR, X2, X2, TMP, true, TMP);
+            } else {
+                e.shr(es, X0, X1, n);
+                e.op(PCMPEQ[es], X0, X0, X2);
+                e.sar(es, X2, X2, bits - 1);
+                e.ones(TMP);
+                if op == ShlSatSU {
+                    // Negative numbers never fit, and become zero.
+                    e.a.v3(PXOR, X2, X2, TMP, true, TMP);
+                    e.op(PAND, X0, X0, X2);
+                } else {
+                    e.a.vmov(X2, TMP);
+                }
+            }
+            // Fits ? shifted : limit.
+            e.op(PAND, X1, X1, X0);
+            e.op(PANDN, X2, X0, X2);
+            e.op(POR, X1, X1, X2);
+            e.ones(X2);
+            e.note_difference(X0, X2, bytes);
+            e.put_low(d, X1, bytes);
+            true
+        }
+        MulDoubleHighSat | MulDoubleHighRoundSat if es == 2 => {
+            let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
+            e.shr(3, X2, ra, 32);
+            e.shr(3, TMP, rb, 32);
+            e.a.v3(PMULDQ, X2, X2, TMP, true, TMP);
+            e.op(PMULDQ, X0, ra, rb);
+            if op == MulDoubleHighRoundSat {
+                e.load_constant(X1, splat(3, 1 << 30));
+                e.op(PADD[3], X0, X0, X1);
+                e.op(PADD[3], X2, X2, X1);
+            }
+            e.shr(3, X0, X0, 31);
+            e.shl(3, X2, X2, 1);
+            e.opi(PBLENDW, X0, X0, Rm::R(X2), 0xcc);
+            e.saturate_smallest(2, bytes);
+            e.put_low(d, X0, bytes);
+            true
+        }
+        MulLongDoubleSat | MulLongDoubleAddSat | MulLongDoubleSubSat if bytes == 16 => {
+            e.mul_long(true, args.imm & HIGH != 0, es, X0, a, b);
+            e.op(PADD[es], X0, X0, X0);
+            e.saturate_smallest(es, 16);
+            if op != MulLongDoubleSat {
+                e.a.vmov(X1, X0);
+                let rc = e.reg(c, X0);
+                e.add_saturating(op == MulLongDoubleSubSat, es, 16, rc, X1);
+            }
+            e.put_low(d, X0, bytes);
+            true
+        }
+        AddSatS | AddSatU | SubSatS | SubSatU if es < 2 => {
             let (saturating, wrapping) = match op {
                 AddSatS => (PADDS[es], PADD[es]),
                 AddSatU => (PADDUS[es], PADD[es]),
@@ -989,9 +1146,25 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
             e.put_low(d, X1, bytes);
             true
         }
-        ShrNarrowSatS | ShrNarrowSatU | ShrNarrowSatSU => {
+        ShrNarrowSatS | ShrNarrowSatU | ShrNarrowSatSU | ShrNarrowRoundSatS | ShrNarrowRoundSatU
+        | ShrNarrowRoundSatSU
+            if bytes >= 8 && es < 2 =>
+        {
             let high = args.imm & HIGH != 0;
             let mut r = e.reg(a, X0);
+            let rounding =
+                n > 0 && matches!(op, ShrNarrowRoundSatS | ShrNarrowRoundSatU | ShrNarrowRoundSatSU);
+            let op = match op {
+                ShrNarrowRoundSatS => ShrNarrowSatS,
+                ShrNarrowRoundSatU => ShrNarrowSatU,
+                ShrNarrowRoundSatSU => ShrNarrowSatSU,
+                op => op,
+            };
+            if rounding {
+                // The last bit shifted out.
+                e.shl(es + 1, X2, r, 2 * bits - n);
+                e.shr(es + 1, X2, X2, 2 * bits - 1);
+            }
             if n > 0 {
                 if op == ShrNarrowSatU {
                     e.shr(es + 1, X0, r, n)
@@ -999,6 +1172,9 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
                     e.sar(es + 1, X0, r, n)
                 }
                 r = X0;
+            }
+            if rounding {
+                e.op(PADD[es + 1], X0, X0, X2);
             }
             // What comes back when the result is widened again is the same, or did not fit.
             let (pack, widen) = match op {
@@ -1163,9 +1339,78 @@ impl Emit<'_> {
         self.op(PCMPEQ[0], TMP, q, p);
         self.a.v2(v(1, 1, 0xd7), RAX, TMP);
         self.a.not(false, RAX);
-        self.a.test_imm(false, RAX, if bytes == 8 { 0xff } else { 0xffff });
+        self.a.test_imm(false, RAX, (1 << bytes) - 1);
         self.a.setcc(Cc::Ne, RAX);
         self.a.op1(false, 0x08, RAX, Rm::M(state(offset_of!(Cpu, fp) + offset_of!(FpEnv, saturated))));
+    }
+
+    /// X0's smallest numbers become the largest, which is noted: the results of operations where only that one result does not fit. Uses X1.
+    fn saturate_smallest(&mut self, es: usize, bytes: u8) {
+        let k = self.constant(X1, splat(es, 1 << ((8u32 << es) - 1)));
+        if es == 3 {
+            self.a.v2(MOVAPS, X1, k);
+            self.op(PCMPEQ[3], X1, X1, X0);
+        } else {
+            if k != Rm::R(X1) {
+                self.a.v2(MOVAPS, X1, k);
+            }
+            self.op(PCMPEQ[es], X1, X1, X0);
+        }
+        self.op(PXOR, X1, X1, X0);
+        self.note_difference(X0, X1, bytes);
+        self.a.vmov(X0, X1);
+    }
+
+    /// X0 = p + q or p - q, signed and saturating, lanes of 32 or 64 bits; notes saturation. Uses X1, which may be q, and X2.
+    fn add_saturating(&mut self, sub: bool, es: usize, bytes: u8, p: u8, q: u8) {
+        // It did not fit where the result's sign is not p's, although q's says so: p ^ r and (sub ? p ^ q : !(p ^ q)) both negative.
+        self.op(if sub { PSUB[es] } else { PADD[es] }, X2, p, q);
+        self.a.v3(PXOR, TMP, X2, Rm::R(p), true, TMP);
+        if sub {
+            self.op(PXOR, X1, q, p);
+        } else {
+            self.op(PXOR, X1, q, X2);
+        }
+        self.a.v3(PAND, TMP, TMP, Rm::R(X1), true, TMP);
+        self.zero(X1);
+        self.op(PCMPGT[es], X1, X1, TMP);
+        // The limit in p's direction: all ones or zero, with the top bit flipped.
+        self.zero(TMP);
+        self.a.v3(PCMPGT[es], TMP, TMP, Rm::R(p), false, X0);
+        let k = self.constant(X0, splat(es, (1u64 << ((8 << es) - 1)) - 1));
+        self.a.v3(PXOR, TMP, TMP, k, true, TMP);
+        // Did not fit ? limit : result.
+        self.a.v3(PAND, TMP, TMP, Rm::R(X1), true, TMP);
+        self.op(PANDN, X0, X1, X2);
+        self.op(POR, X0, X0, TMP);
+        self.zero(X2);
+        self.note_difference(X1, X2, bytes);
+    }
+
+    /// X0 = the leading zeros of its lanes of up to 32 bits. Uses X1, X2 and TMP.
+    fn leading_zeros(&mut self, es: usize) {
+        let k = self.constant(X1, splat(0, 0x0f));
+        self.shr(1, X2, X0, 4);
+        self.op(PAND, X2, X2, k);
+        self.op(PAND, X0, X0, k);
+        // The low four bits count where the high four are zero.
+        self.load_constant(X1, LEADING);
+        self.a.v3(PSHUFB, X0, X1, Rm::R(X0), false, TMP);
+        self.zero(TMP);
+        self.a.v3(PCMPEQ[0], TMP, TMP, Rm::R(X2), true, TMP);
+        self.op(PAND, X0, X0, TMP);
+        self.op(PSHUFB, X2, X1, X2);
+        self.op(PADD[0], X0, X0, X2);
+        for wide in 1..=es {
+            let bits = 4u8 << wide;
+            self.shr(wide, X2, X0, bits);
+            self.shl(wide, X0, X0, bits);
+            self.shr(wide, X0, X0, bits);
+            self.load_constant(X1, splat(wide, bits as u64));
+            self.op(PCMPEQ[wide], X1, X1, X2);
+            self.op(PAND, X0, X0, X1);
+            self.op(PADD[wide], X0, X0, X2);
+        }
     }
 
     /// d = the low `bytes` bytes of x.
