@@ -116,8 +116,8 @@ const fn splat(es: usize, value: u64) -> u128 {
 }
 
 /// Constants that code finds in the thread's state. Others are made in RAX.
-pub(crate) const CONSTANTS: [u128; 80] = {
-    let mut all = [0; 80];
+pub(crate) const CONSTANTS: [u128; 67] = {
+    let mut all = [0; 67];
     let mut at = 0;
     let mut n = 0;
     while n < 7 {
@@ -150,6 +150,7 @@ pub(crate) const CONSTANTS: [u128; 80] = {
         splat(1, 0xff00),
         splat(1, 0x8000),
         splat(1, 0x7fff),
+        splat(2, 0xff),
         splat(2, 0xffff),
         splat(2, 0x7fff_ffff),
         splat(2, 0x8000_0000),
@@ -526,6 +527,52 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.shr_lane(false, es, X0, ra, n);
             e.op(POR, x, X0, X2);
         }
+        ShiftU | ShiftS if es == 1 && e.features.avx2 => {
+            // The halves of 32-bit lanes one after the other.
+            for odd in [false, true] {
+                let mut rb = e.reg(b, X2);
+                if odd {
+                    e.shr(2, X2, rb, 16);
+                    rb = X2;
+                }
+                let k = e.constant(TMP, splat(2, 0xff));
+                e.zero(X1);
+                e.op(PSUB[2], X1, X1, rb);
+                e.op(PAND, X1, X1, k);
+                e.op(PAND, X2, rb, k);
+                let ra = e.reg(a, X0);
+                match (op == ShiftS, odd) {
+                    (false, true) => e.shr(2, X0, ra, 16),
+                    (true, true) => e.sar(2, X0, ra, 16),
+                    (false, false) => {
+                        let k = e.constant(TMP, splat(2, 0xffff));
+                        e.op(PAND, X0, ra, k);
+                    }
+                    (true, false) => {
+                        e.shl(2, X0, ra, 16);
+                        e.sar(2, X0, X0, 16);
+                    }
+                }
+                if op == ShiftU {
+                    e.op(VPSRLV[0], X1, X0, X1);
+                    e.op(VPSLLV[0], X0, X0, X2);
+                    e.op(POR, X0, X0, X1);
+                } else {
+                    e.op(VPSRAVD, X1, X0, X1);
+                    e.op(VPSLLV[0], X0, X0, X2);
+                    // Bit 7 of the amount chooses.
+                    e.shl(2, X2, X2, 24);
+                    e.a.vex(v(1, 3, 0x4a), X0, X0, Rm::R(X1));
+                    e.a.b(X2 << 4);
+                }
+                if odd {
+                    e.shl(2, X0, X0, 16);
+                    e.opi(PBLENDW, x, TMP, Rm::R(X0), 0xaa);
+                } else {
+                    e.a.vmov(TMP, X0);
+                }
+            }
+        }
         ShiftU if es >= 2 && e.features.avx2 => {
             // A negative amount's low byte is at least 128, which shifts everything out; so does the wrong sign's.
             e.amounts(es, b);
@@ -601,14 +648,12 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.opi(PCLMULQDQ, x, a, e.rm(b), if high { 0x11 } else { 0 });
         }
 
-        ShrNarrow if bytes >= 8 => {
+        ShrNarrow => {
             let ra = e.reg(a, X0);
             e.narrow(es, X0, ra, n);
             return e.place(args, high);
         }
-        ShrNarrowRound | AddNarrowHighRound | SubNarrowHighRound | AddNarrowHigh | SubNarrowHigh
-            if bytes >= 8 =>
-        {
+        ShrNarrowRound | AddNarrowHighRound | SubNarrowHighRound | AddNarrowHigh | SubNarrowHigh => {
             let ra = e.reg(a, X0);
             let n = if op == ShrNarrowRound { n } else { bits };
             let sum = match op {
@@ -1148,7 +1193,7 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
         }
         ShrNarrowSatS | ShrNarrowSatU | ShrNarrowSatSU | ShrNarrowRoundSatS | ShrNarrowRoundSatU
         | ShrNarrowRoundSatSU
-            if bytes >= 8 && es < 2 =>
+            if es < 2 =>
         {
             let high = args.imm & HIGH != 0;
             let mut r = e.reg(a, X0);
@@ -1194,7 +1239,7 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
                 e.op(pack, X1, X1, TMP);
             }
             e.a.v2(widen, X2, X1);
-            e.note_difference(r, X2, 16);
+            e.note_difference(r, X2, if bytes < 8 { 2 * bytes } else { 16 });
             e.a.vmov(X0, X1);
             e.place(args, high)
         }
@@ -1740,7 +1785,8 @@ impl Emit<'_> {
             self.op(PUNPCKL[3], x, c, X0);
             self.put(args.d, x);
         } else {
-            self.put(args.d, X0);
+            // Above the narrowed half it is zero already.
+            if args.bytes < 8 { self.put_low(args.d, X0, args.bytes) } else { self.put(args.d, X0) }
         }
         true
     }
