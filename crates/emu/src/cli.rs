@@ -9,6 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use anyarch_linux::config::Config;
+use anyarch_linux::layout;
 
 /// What the emulator was asked to do.
 #[derive(Debug, Default)]
@@ -55,6 +56,7 @@ enum Effect {
     Version,
     Sysroot,
     StackSize,
+    CodeCache,
     Cpu,
     SetEnv,
     UnsetEnv,
@@ -113,7 +115,7 @@ static ROWS: &[Row] = &[
     row("p", "QEMU_PAGESIZE", "SIZE", Effect::Ignored, ""),
     row("singlestep", "QEMU_SINGLESTEP", "", Effect::Ignored, ""),
     row("one-insn-per-tb", "QEMU_ONE_INSN_PER_TB", "", Effect::Ignored, ""),
-    row("tb-size", "QEMU_TB_SIZE", "SIZE", Effect::Ignored, ""),
+    row("tb-size", "QEMU_TB_SIZE", "MIB", Effect::CodeCache, "size of the cache of translated code"),
     row("seed", "QEMU_RAND_SEED", "SEED", Effect::Ignored, ""),
     row("trace", "QEMU_TRACE", "EVENTS", Effect::Ignored, ""),
     row("t", "QEMU_RTSIG_MAP", "MAP", Effect::Ignored, ""),
@@ -197,6 +199,13 @@ impl Invocation {
                 let size = parse_size(value)
                     .ok_or_else(|| usage_error(format!("invalid stack size '{}'", lossy(value))))?;
                 self.config.stack_size = Some(size);
+            }
+            Effect::CodeCache => {
+                let size = core::str::from_utf8(value).ok().and_then(|v| v.parse::<u64>().ok());
+                let size = size.filter(|&s| s > 0).ok_or_else(|| {
+                    usage_error(format!("invalid size of the code cache '{}'", lossy(value)))
+                })?;
+                self.config.code_cache = Some(size.min(layout::CODE_CACHE_SIZE >> 20) << 20);
             }
             Effect::Cpu => {
                 let model = value.split(|&b| b == b',').next().unwrap_or(b"");

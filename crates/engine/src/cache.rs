@@ -7,8 +7,12 @@
 //! chained to it go back to their stubs (one aligned-or-not 32-bit store, which x86 makes visible as a whole within a cache line),
 //! every thread's lookup table is cleared, and return addresses into it on the shadow stacks are made to mismatch.
 //!
-//! **When it is full**, and no other thread could be inside, everything is thrown away at once; else further code is interpreted
-//! until that is so.
+//! **When it is full.** The cache consists of regions, one of which is being filled. When that is full its code dies as a whole (a *generation* ends) and
+//! another region becomes the current one. Nothing leads into dead code any more, so threads leave it soon, but for those that wait in a system call
+//! made from it. Each thread tells in `seen` the generation whose code it may be in ([`NOWHERE`] outside generated code): it sets that before it looks for
+//! an entry and looks again if the generation has changed meanwhile, so it is in code of no other generation. A region is filled anew only when no
+//! thread is in the generation that it held. If there is none, code is interpreted until there is. When a thread notices a new generation it empties
+//! its shadow stack, which may hold returns into dead code.
 
 use crate::run::{Guest, Thread};
 use crate::x86::asm::Asm;
@@ -67,6 +71,30 @@ struct Unit {
     alive: bool,
 }
 
+/// A part of the cache.
+struct Region {
+    start: *mut u8,
+    end: *mut u8,
+    /// The generation that filled it last.
+    generation: u64,
+    /// What it holds, once that is dead; a thread may still be in it.
+    dead: Code,
+}
+
+/// What is known of generated code, by ascending host address.
+#[derive(Default)]
+struct Code {
+    units: Vec<Unit>,
+    marks: Vec<InsnMark>,
+    cold: Vec<(u32, u16)>,
+}
+
+/// [`Thread::seen`] of a thread that is not in generated code.
+pub const NOWHERE: u64 = u64::MAX;
+
+/// The generation whose code is being made.
+pub static GENERATION: AtomicU64 = AtomicU64::new(1);
+
 /// A chained jump: the rel32 at `site` goes to an entry of a unit; `stub` is where it went before.
 struct Link {
     site: u32,
@@ -106,7 +134,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Nanoseconds spent in translation (only when timing is on).
     pub nanos: u64,
-    /// Times everything was thrown away.
+    /// Times a region was full.
     pub flushes: u64,
     /// Exits to the run loop to chain a jump.
     pub chains: u64,
@@ -119,14 +147,16 @@ pub struct Cache {
     guest: &'static Guest,
     base: *mut u8,
     end: *mut u8,
+    /// End of the current region.
+    limit: *mut u8,
     at: *mut u8,
     committed: *mut u8,
     glue: Glue,
     buffers: Buffers,
     map: HashMap<u64, u32, PcHash>,
-    units: Vec<Unit>,
-    marks: Vec<InsnMark>,
-    cold: Vec<(u32, u16)>,
+    code: Code,
+    regions: Vec<Region>,
+    current: usize,
     links: Vec<Link>,
     free_links: u32,
     pages: HashMap<u64, u32, PcHash>,
@@ -189,6 +219,10 @@ pub fn bounds() -> (u64, u64) {
 /// Bytes made writable at a time.
 const CHUNK: usize = 128 << 10;
 
+/// Regions of the cache, and the size of one at least.
+const REGIONS: usize = 8;
+const REGION_MIN: usize = 256 << 10;
+
 /// Creates the cache for a guest, its code at [base, base + size).
 ///
 /// # Errors
@@ -212,20 +246,30 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
     populate(at, 2 * CHUNK);
     let glue = glue::emit(&mut asm, &buffers, guest);
     let start = asm.p;
+    let count = (size as usize / REGION_MIN).clamp(2, REGIONS);
+    let regions: Vec<Region> = (0..count)
+        .map(|i| Region {
+            start: if i == 0 { start } else { at.wrapping_add(size as usize / count * i) },
+            end: at.wrapping_add(size as usize / count * (i + 1)),
+            generation: 0,
+            dead: Code::default(),
+        })
+        .collect();
     BASE.store(at as u64, Ordering::Relaxed);
     END.store(end as u64, Ordering::Relaxed);
     *CACHE.lock() = Some(Box::new(Cache {
         guest,
         base: at,
         end,
+        limit: regions[0].end,
         at: start,
         committed: at.wrapping_add(2 * CHUNK),
         glue,
         buffers,
         map: HashMap::with_capacity_and_hasher(2048, PcHash),
-        units: Vec::with_capacity(1024),
-        marks: Vec::with_capacity(8192),
-        cold: Vec::new(),
+        code: Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(8192), cold: Vec::new() },
+        regions,
+        current: 0,
         links: Vec::with_capacity(1024),
         free_links: NIL,
         pages: HashMap::with_hasher(PcHash),
@@ -253,6 +297,35 @@ pub enum NoCode {
     Fetch(i32, i32),
     /// The cache is full and cannot be emptied now: interpret.
     Full,
+}
+
+impl Code {
+    fn unit_at(&self, host: u32) -> Option<u32> {
+        let i = self.units.partition_point(|u| u.host <= host);
+        let i = i.checked_sub(1)?;
+        (host < self.units[i].host_end).then_some(i as u32)
+    }
+
+    /// What is at an offset, if it is in one of these units.
+    fn place(&self, offset: u32) -> Option<Place> {
+        let u = &self.units[self.unit_at(offset)? as usize];
+        let rel = offset - u.host;
+        let marks = &self.marks[u.marks as usize..u.marks as usize + u.count as usize];
+        let step = (u.guest_len / u.count.max(1) as u32) as u64;
+        let insn = |i: usize, at_start: bool| {
+            let pc = u.pc + i as u64 * step;
+            Some(Place::Insn { pc, next: pc + step, at_start, mark: marks[i] })
+        };
+        let mut at = 0;
+        for (i, m) in marks.iter().enumerate() {
+            if rel < at + m.len() {
+                return insn(i, rel == at);
+            }
+            at += m.len();
+        }
+        let cold = &self.cold[u.cold as usize..u.cold as usize + u.cold_len as usize];
+        cold.iter().rev().find(|c| c.0 <= rel).and_then(|c| insn(c.1 as usize, false))
+    }
 }
 
 impl Cache {
@@ -288,12 +361,12 @@ impl Cache {
 
     fn translate(&mut self, pc: u64, mode: u32) -> Result<u32, NoCode> {
         self.check_fetch(pc)?;
-        if (self.end as usize - self.at as usize) < UNIT_ROOM * 2 && !self.flush() {
+        if (self.limit as usize - self.at as usize) < UNIT_ROOM * 2 && !self.next_region() {
             return Err(NoCode::Full);
         }
         let start_time = if self.timing { now() } else { 0 };
-        while (self.committed as usize) < self.at as usize + UNIT_ROOM && self.committed < self.end {
-            let len = CHUNK.min(self.end as usize - self.committed as usize);
+        while (self.committed as usize) < self.at as usize + UNIT_ROOM && self.committed < self.limit {
+            let len = CHUNK.min(self.limit as usize - self.committed as usize);
             populate(self.committed, len);
             self.committed = self.committed.wrapping_add(len);
         }
@@ -301,7 +374,7 @@ impl Cache {
         let map = &self.map;
         let known = |pc: u64| map.contains_key(&(pc ^ mode as u64));
         let mut t =
-            Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.end, pc, mode, &known);
+            Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.limit, pc, mode, &known);
         (self.guest.translate)(&mut t);
         if t.flags_missing() {
             t = Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.end, pc, mode, &known);
@@ -310,16 +383,16 @@ impl Cache {
         }
         let (host_end, guest_end) = t.finish();
         let host = self.offset(at);
-        let index = self.units.len() as u32;
+        let index = self.code.units.len() as u32;
         let page = pc >> 12;
         let next_in_page = self.pages.insert(page, index).unwrap_or(NIL);
-        self.units.push(Unit {
+        self.code.units.push(Unit {
             pc,
             guest_len: (guest_end - pc) as u32,
             host,
             host_end: self.offset(host_end),
-            marks: self.marks.len() as u32,
-            cold: self.cold.len() as u32,
+            marks: self.code.marks.len() as u32,
+            cold: self.code.cold.len() as u32,
             cold_len: self.buffers.cold_marks.len() as u16,
             count: self.buffers.marks.len() as u16,
             next_in_page,
@@ -327,8 +400,8 @@ impl Cache {
             mode,
             alive: true,
         });
-        self.marks.extend_from_slice(&self.buffers.marks);
-        self.cold.extend_from_slice(&self.buffers.cold_marks);
+        self.code.marks.extend_from_slice(&self.buffers.marks);
+        self.code.cold.extend_from_slice(&self.buffers.cold_marks);
         for &(entry_pc, offset) in &self.buffers.entries {
             self.map.entry(entry_pc ^ mode as u64).or_insert(host + offset);
         }
@@ -354,8 +427,12 @@ impl Cache {
     /// Points the rel32 at `site` (offsets) at an entry.
     pub fn chain(&mut self, site: u32, stub: u32, target: u32) {
         let Some(unit) = self.unit_at(target) else { return };
+        // A jump of dead code is left as it is: its bytes may be another's by the time the target dies.
+        if !self.is_current(site) {
+            return;
+        }
         self.patch(site, target);
-        let next = self.units[unit as usize].links;
+        let next = self.code.units[unit as usize].links;
         let link = Link { site, stub, next };
         let index = if self.free_links != NIL {
             let i = self.free_links;
@@ -366,7 +443,7 @@ impl Cache {
             self.links.push(link);
             self.links.len() as u32 - 1
         };
-        self.units[unit as usize].links = index;
+        self.code.units[unit as usize].links = index;
     }
 
     fn patch(&mut self, site: u32, target: u32) {
@@ -377,9 +454,13 @@ impl Cache {
     }
 
     fn unit_at(&self, host: u32) -> Option<u32> {
-        let i = self.units.partition_point(|u| u.host <= host);
-        let i = i.checked_sub(1)?;
-        (host < self.units[i].host_end).then_some(i as u32)
+        self.code.unit_at(host)
+    }
+
+    /// Whether a host address lies in the region being filled.
+    fn is_current(&self, offset: u32) -> bool {
+        let region = &self.regions[self.current];
+        (region.start as *const u8..region.end as *const u8).contains(&self.host(offset))
     }
 
     /// What is at a host address. For a return address pass the address less one and ignore `at_start`.
@@ -388,27 +469,10 @@ impl Cache {
             return Place::Outside;
         }
         let offset = (host - self.base as u64) as u32;
-        let Some(u) = self.unit_at(offset) else { return Place::Glue };
-        let u = &self.units[u as usize];
-        let rel = offset - u.host;
-        let marks = &self.marks[u.marks as usize..u.marks as usize + u.count as usize];
-        let step = (u.guest_len / u.count.max(1) as u32) as u64;
-        let insn = |i: usize, at_start: bool| {
-            let pc = u.pc + i as u64 * step;
-            Place::Insn { pc, next: pc + step, at_start, mark: marks[i] }
-        };
-        let mut at = 0;
-        for (i, m) in marks.iter().enumerate() {
-            if rel < at + m.len() {
-                return insn(i, rel == at);
-            }
-            at += m.len();
-        }
-        let cold = &self.cold[u.cold as usize..u.cold as usize + u.cold_len as usize];
-        match cold.iter().rev().find(|c| c.0 <= rel) {
-            Some(c) => insn(c.1 as usize, false),
-            None => Place::Glue,
-        }
+        core::iter::once(&self.code)
+            .chain(self.regions.iter().map(|r| &r.dead))
+            .find_map(|code| code.place(offset))
+            .unwrap_or(Place::Glue)
     }
 
     fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
@@ -499,13 +563,13 @@ impl Cache {
         if last - first < self.pages.len() as u64 {
             for page in first..=last {
                 if let Some(&head) = self.pages.get(&page) {
-                    visit(&self.units, head, &mut dead);
+                    visit(&self.code.units, head, &mut dead);
                 }
             }
         } else {
             for (&page, &head) in &self.pages {
                 if page >= first && page <= last {
-                    visit(&self.units, head, &mut dead);
+                    visit(&self.code.units, head, &mut dead);
                 }
             }
         }
@@ -517,7 +581,7 @@ impl Cache {
         }
         // Drop the dead from their pages' lists, so that code that is patched for ever does not make them long.
         for &i in &dead {
-            let page = self.units[i as usize].pc >> 12;
+            let page = self.code.units[i as usize].pc >> 12;
             self.prune(page);
         }
         self.forget_in_threads(&dead);
@@ -528,9 +592,9 @@ impl Cache {
         let mut kept = NIL;
         let mut i = head;
         while i != NIL {
-            let next = self.units[i as usize].next_in_page;
-            if self.units[i as usize].alive {
-                self.units[i as usize].next_in_page = kept;
+            let next = self.code.units[i as usize].next_in_page;
+            if self.code.units[i as usize].alive {
+                self.code.units[i as usize].next_in_page = kept;
                 kept = i;
             }
             i = next;
@@ -543,7 +607,7 @@ impl Cache {
     }
 
     fn kill(&mut self, index: u32) {
-        let u = &mut self.units[index as usize];
+        let u = &mut self.code.units[index as usize];
         u.alive = false;
         let (pc, len, host, host_end, mode) = (u.pc, u.guest_len as u64, u.host, u.host_end, u.mode);
         let mut link = core::mem::replace(&mut u.links, NIL);
@@ -584,27 +648,43 @@ impl Cache {
         }
     }
 
-    /// Throws everything away, if no other thread could be inside. The caller is outside generated code.
-    fn flush(&mut self) -> bool {
-        if self.threads.len() > 1 {
-            return false;
-        }
-        for &thread in &self.threads {
-            // SAFETY: the only thread is the caller's.
-            unsafe {
-                (*thread).forget_lookups();
-                (*thread).reset_shadow();
+    /// Ends the current generation and makes another region the current one. False if threads are in all others. The caller is outside generated code.
+    fn next_region(&mut self) -> bool {
+        let count = self.regions.len();
+        let free = |i: &usize| {
+            let generation = self.regions[*i].generation;
+            // SAFETY: registered threads are alive.
+            !self.threads.iter().any(|&t| unsafe { (*t).seen.load(Ordering::SeqCst) } == generation)
+        };
+        let Some(next) = (1..count).map(|i| (self.current + i) % count).find(free) else { return false };
+        for i in 0..self.code.units.len() {
+            let mut link = self.code.units[i].links;
+            while link != NIL {
+                let Link { site, stub, next } = self.links[link as usize];
+                self.patch(site, stub);
+                link = next;
             }
         }
+        for &thread in &self.threads {
+            // SAFETY: registered threads are alive; other threads' generated code reads these words while they change, each word whole.
+            unsafe { (*thread).forget_lookups() };
+        }
+        let generation = GENERATION.load(Ordering::Relaxed);
+        let old = &mut self.regions[self.current];
+        old.generation = generation;
+        old.dead = core::mem::take(&mut self.code);
         self.map.clear();
-        self.units.clear();
-        self.marks.clear();
-        self.cold.clear();
         self.links.clear();
         self.free_links = NIL;
         self.pages.clear();
-        self.at = self.glue.end as *mut u8;
+        let region = &mut self.regions[next];
+        region.dead = Code::default();
+        self.at = region.start;
+        self.committed = region.start;
+        self.limit = region.end;
+        self.current = next;
         self.stats.flushes += 1;
+        GENERATION.store(generation + 1, Ordering::SeqCst);
         true
     }
 

@@ -3,7 +3,7 @@
 //! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts on the [`Exit`]. From its
 //! host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
-use crate::cache::{self, CACHE, Cache, NoCode, Place};
+use crate::cache::{self, CACHE, Cache, GENERATION, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
 use crate::state::{Cpu, Fault};
@@ -135,6 +135,10 @@ pub struct Thread {
     stepping: AtomicBool,
     /// The mode of the code that lookups and returns lead to.
     code_mode: u32,
+    /// Their generation (see [`cache`]).
+    code_generation: u64,
+    /// The generation whose code this thread may be in, or [`cache::NOWHERE`].
+    pub(crate) seen: AtomicU64,
     guest: &'static Guest,
     /// See [`Lookup`].
     pub(crate) lookup: [Lookup; LOOKUPS],
@@ -231,6 +235,7 @@ impl Thread {
             thread.guest = guest;
             thread.interrupted.store(0, Ordering::Relaxed);
             thread.stepping.store(false, Ordering::Relaxed);
+            thread.seen.store(cache::NOWHERE, Ordering::Relaxed);
             thread.cpu.excl_addr = u64::MAX;
             thread.cpu.ignored_bits = guest.ignored_bits;
             thread.cpu.mxcsr = 0x1f80;
@@ -256,6 +261,7 @@ impl Thread {
             let p = (base as usize + PAGE + SHADOW) as *mut Thread;
             (&raw mut (*p).guest).write(guest);
             (&raw mut (*p).constants).write(crate::x86::CONSTANTS);
+            (*p).seen.store(cache::NOWHERE, Ordering::Relaxed);
             ThreadBox(p)
         };
         let mut cache = CACHE.lock();
@@ -319,12 +325,14 @@ impl Thread {
         // SAFETY: within the shadow stack; pairs below the top are (host, guest), and the first that was never used is zero.
         unsafe {
             while p as usize >= thread as usize - SHADOW {
-                let [host, _] = p.read_volatile();
+                let [host, guest] = p.read_volatile();
                 if host == 0 {
                     break;
                 }
-                if stale(host) {
-                    (&raw mut (*p)[1]).write_volatile(NO_RETURN);
+                // A call of the glue (a helper, a system call) leaves a host address alone where a pair has the guest's, above words of a pair long popped.
+                if stale(host) && !in_cache(guest) {
+                    let word = AtomicU64::from_ptr(&raw mut (*p)[1]);
+                    let _ = word.compare_exchange(guest, NO_RETURN, Ordering::Relaxed, Ordering::Relaxed);
                 }
                 p = p.sub(1);
             }
@@ -336,6 +344,27 @@ impl Thread {
         if INTERPRET.load(Ordering::Relaxed) {
             return self.run_interpreted();
         }
+        let exit = self.run_translated();
+        self.seen.store(cache::NOWHERE, Ordering::Release);
+        exit
+    }
+
+    /// Tells that this thread is in code of the current generation, which is returned.
+    fn see_generation(&self) -> u64 {
+        loop {
+            let generation = GENERATION.load(Ordering::SeqCst);
+            if self.seen.load(Ordering::Relaxed) == generation {
+                return generation;
+            }
+            self.seen.store(generation, Ordering::SeqCst);
+            // Else whoever ended the generation may not have seen the store.
+            if GENERATION.load(Ordering::SeqCst) == generation {
+                return generation;
+            }
+        }
+    }
+
+    fn run_translated(&mut self) -> Exit {
         let mut next: Option<*const u8> = None;
         loop {
             if self.interrupted.load(Ordering::Relaxed) != 0 {
@@ -347,6 +376,12 @@ impl Thread {
                 self.code_mode = self.cpu.mode;
                 self.reset_shadow();
                 self.forget_lookups();
+                next = None;
+            }
+            let generation = self.see_generation();
+            if generation != self.code_generation {
+                self.code_generation = generation;
+                self.reset_shadow();
                 next = None;
             }
             let known = &self.lookup[self.guest.lookup_index(self.cpu.pc)];
@@ -361,6 +396,9 @@ impl Thread {
                 let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted() };
                 match cache.entry(self.cpu.pc, self.cpu.mode) {
                     Ok(offset) => {
+                        if GENERATION.load(Ordering::Relaxed) != generation {
+                            continue;
+                        }
                         let host = cache.host(offset);
                         self.remember(self.cpu.pc, host);
                         host

@@ -17,12 +17,21 @@ pub struct Config {
     pub sysroot: Option<Vec<u8>>,
     /// -r, QEMU_UNAME: what uname reports as release.
     pub release: Option<Vec<u8>>,
+    /// -tb-size, QEMU_TB_SIZE: bytes of the code cache, if not the usual.
+    pub code_cache: Option<u64>,
     /// -s, QEMU_STACK_SIZE: stack size of the program; `None`: the kernel's stack within RLIMIT_STACK.
     pub stack_size: Option<u64>,
 }
 
-static DEFAULT: Config =
-    Config { strace: false, stats: false, interpret: false, sysroot: None, release: None, stack_size: None };
+static DEFAULT: Config = Config {
+    strace: false,
+    stats: false,
+    interpret: false,
+    sysroot: None,
+    release: None,
+    code_cache: None,
+    stack_size: None,
+};
 static CONFIG: AtomicPtr<Config> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The process's options.

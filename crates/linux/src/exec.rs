@@ -335,6 +335,10 @@ fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64)
         push(b"-s");
         push(format!("{size}").as_bytes());
     }
+    if let Some(size) = config.code_cache {
+        push(b"-tb-size");
+        push(format!("{}", size >> 20).as_bytes());
+    }
     if config.strace {
         push(b"-strace");
     }

@@ -309,7 +309,7 @@ fn load_interp(program_fd: i32, at: (u64, u64), machine: u16) -> Result<(u64, u6
 
 /// Sets the code cache up in its place; with less room where the address space is limited (RLIMIT_AS, strict overcommit).
 fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
-    let mut size = layout::CODE_CACHE_SIZE;
+    let mut size = crate::config::get().code_cache.unwrap_or(layout::CODE_CACHE_SIZE);
     loop {
         match anyarch_engine::run::init(abi.guest(), layout::code_cache_base(), size) {
             Err(Errno::ENOMEM) if size > 8 << 20 => size /= 4,
