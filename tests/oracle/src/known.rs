@@ -76,8 +76,8 @@ impl Known {
 
 /// The list.
 ///
-/// Besides these, the comparison itself lets pass: the tag in an address branched to (top byte ignored is not implemented: guest addresses are
-/// host addresses), si_addr of a non-canonical address (the other side's host does not tell it), the code of SIGILL (older QEMU: ILL_ILLOPN), and
+/// Besides these, the comparison itself lets pass: the tag in an address branched to (the engine removes it only when it
+/// looks for code there, which the oracle's single steps do not), si_addr of a non-canonical address (the other side's host does not tell it), the code of SIGILL (older QEMU: ILL_ILLOPN), and
 /// the destinations of a load that faulted half-way.
 pub const KNOWN: &[Known] = &[
     Known {
