@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -328,6 +329,11 @@ static const struct {
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	// With root's rights some nonsense would succeed on the machine itself: the host name, System V objects, the mode of stdin.
+	if (geteuid() == 0)
+		CHECK(unshare(CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS) == 0);
+	int input = open("input", O_RDWR | O_CREAT, 0600);
+	CHECK(input >= 0 && dup2(input, 0) == 0 && close(input) == 0);
 	// At the same address everywhere, since its value counts where a call wants a number.
 	char *name = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	CHECK(name == (void *)0x10000000);
