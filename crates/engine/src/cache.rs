@@ -4,7 +4,7 @@
 //! lookup table each for indirect transfers.
 //!
 //! **Invalidation.** A unit is never overwritten while the cache is in use. To take it out: its entries leave the map, the jumps
-//! chained to it go back to their stubs (one aligned-or-not 32-bit store, which x86 makes visible as a whole within a cache line),
+//! chained to it go back to their stubs (one 32-bit store within a cache line, which x86 makes visible as a whole),
 //! every thread's lookup table is cleared, and return addresses into it on the shadow stacks are made to mismatch.
 //!
 //! **When it is full.** The cache consists of regions, one of which is being filled. When that is full its code dies as a whole (a *generation* ends) and
@@ -448,9 +448,13 @@ impl Cache {
 
     fn patch(&mut self, site: u32, target: u32) {
         let rel = target as i64 - site as i64 - 4;
-        // SAFETY: `site` is a rel32 field of an emitted jump. Other threads may execute it meanwhile: they see the old or the new target, since a
-        // 4-byte store within a cache line is seen as a whole and the emitter's fields straddle lines only while no other thread has the code.
-        unsafe { self.base.add(site as usize).cast::<i32>().write_unaligned(rel as i32) };
+        debug_assert!(site % 64 <= 60, "the rel32 lies within a cache line (Asm::keep_rel32_whole)");
+        // SAFETY: `site` is a rel32 field of an emitted jump. Other threads may execute it meanwhile: they see the old or the new target, since it lies
+        // within a cache line and one MOV stores it. (Rust's atomics want alignment, which the field has not.)
+        unsafe {
+            let field = self.base.add(site as usize);
+            core::arch::asm!("mov dword ptr [{}], {:e}", in(reg) field, in(reg) rel as i32, options(nostack, preserves_flags));
+        }
     }
 
     fn unit_at(&self, host: u32) -> Option<u32> {

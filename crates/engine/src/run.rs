@@ -225,8 +225,19 @@ pub fn report() -> alloc::string::String {
 }
 
 impl Thread {
-    /// A thread with all registers zero.
+    /// A thread with all registers zero. Ends the process where there is no memory for it.
     pub fn new(guest: &'static Guest) -> ThreadBox {
+        Thread::try_new(guest).unwrap_or_else(|e| {
+            anyarch_sys::eprintln!("anyarch-emu: no memory for a thread: error {}", e.0);
+            anyarch_sys::exit_group(127)
+        })
+    }
+
+    /// A thread with all registers zero.
+    ///
+    /// # Errors
+    /// The host kernel's errno where there is no memory for it.
+    pub fn try_new(guest: &'static Guest) -> Result<ThreadBox, Errno> {
         let idle = CACHE.lock().as_deref_mut().and_then(|cache| cache.take_idle());
         if let Some(idle) = idle {
             let mut thread = ThreadBox(idle);
@@ -240,7 +251,7 @@ impl Thread {
             thread.cpu.ignored_bits = guest.ignored_bits;
             thread.cpu.mxcsr = 0x1f80;
             thread.reset_shadow();
-            return thread;
+            return Ok(thread);
         }
         // SAFETY: a fresh mapping; all-zero bytes are a valid Thread but for `guest`, which is written before use.
         let thread = unsafe {
@@ -252,11 +263,7 @@ impl Thread {
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                 -1i64,
                 0
-            );
-            let Ok(base) = base else {
-                anyarch_sys::eprintln!("anyarch-emu: out of memory for a thread");
-                anyarch_sys::exit_group(127)
-            };
+            )?;
             let _ = syscall!(__NR_mprotect, base, PAGE, PROT_NONE);
             let p = (base as usize + PAGE + SHADOW) as *mut Thread;
             (&raw mut (*p).guest).write(guest);
@@ -267,10 +274,7 @@ impl Thread {
         let mut cache = CACHE.lock();
         if cache.is_none() {
             drop(cache);
-            if let Err(e) = cache::init(guest, 0, 512 << 20) {
-                anyarch_sys::eprintln!("anyarch-emu: no memory for the code cache: error {}", e.0);
-                anyarch_sys::exit_group(127);
-            }
+            cache::init(guest, 0, 512 << 20)?;
             cache = CACHE.lock();
         }
         let mut thread = thread;
@@ -285,7 +289,7 @@ impl Thread {
         // Index 0 would else claim to know guest address 0.
         thread.lookup[0].pc = u64::MAX;
         thread.reset_shadow();
-        thread
+        Ok(thread)
     }
 
     /// Takes over the guest-visible state of another thread (clone, fork).
@@ -661,6 +665,10 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
         // SAFETY: by the caller.
         unsafe { step(thread, uc) };
         return true;
+    }
+    // The emulator's own fault may come with the lock held.
+    if !in_cache(rip) {
+        return false;
     }
     let guard = CACHE.lock();
     let Some(cache) = guard.as_deref() else { return false };

@@ -174,12 +174,19 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
     let flags = call.flags();
     let clear = flags & CLONE_CLEAR_SIGHAND != 0;
     let stack = HostStack::get()?;
+    let thread = match Thread::try_new(task.abi.guest()) {
+        Ok(thread) => thread,
+        Err(_) => {
+            stack.put();
+            return Err(Errno::EAGAIN);
+        }
+    };
     let sighand = if flags & CLONE_SIGHAND as u64 != 0 {
         task.sighand.clone()
     } else {
         Arc::new(task.sighand.copy(clear))
     };
-    let mut child = Task::new(Thread::new(task.abi.guest()), task.abi, sighand);
+    let mut child = Task::new(thread, task.abi, sighand);
     child.thread.copy_cpu(&task.thread);
     task.abi.clone_child(&mut child.thread.cpu, sp, tls);
     *child.sigmask.get_mut() = task.sigmask();

@@ -806,6 +806,24 @@ impl Asm {
         Near(self.p.wrapping_sub(4))
     }
 
+    /// Pads so that the rel32 of a jump emitted next, behind `opcode` bytes, lies within one cache line: it will be changed while other
+    /// threads run it, and a store across lines could be seen half done. Leaves EFLAGS alone.
+    #[inline(always)]
+    pub fn keep_rel32_whole(&mut self, opcode: usize) {
+        const LINE: usize = 64;
+        let at = (self.p as usize + opcode) % LINE;
+        if at > LINE - 4 {
+            let nop: &[u8] = match LINE - at {
+                1 => &[0x90],
+                2 => &[0x66, 0x90],
+                _ => &[0x0f, 0x1f, 0x00],
+            };
+            for &byte in nop {
+                self.b(byte);
+            }
+        }
+    }
+
     /// call rel32, to be bound.
     #[inline(always)]
     pub fn call_near(&mut self) -> Near {
@@ -995,5 +1013,30 @@ impl Asm {
     #[inline(always)]
     pub fn test_as_cmp(&mut self, w: bool, r: u8) {
         self.test(w, Rm::R(r), r);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[repr(align(64))]
+    struct Lines([u8; 192]);
+
+    /// Whatever the place and the length of the opcode, a patched field does not cross a cache line, and at most three bytes are lost.
+    #[test]
+    fn patched_fields_lie_within_a_line() {
+        let mut lines = Lines([0; 192]);
+        let base = lines.0.as_mut_ptr();
+        for opcode in [1, 2] {
+            for at in 0..64 {
+                let p = base.wrapping_add(at);
+                let mut a = Asm { p, end: base.wrapping_add(192), avx: false };
+                a.keep_rel32_whole(opcode);
+                let field = a.p as usize + opcode;
+                assert!(field % 64 <= 60, "opcode of {opcode} bytes at {at}");
+                assert!(a.p as usize - p as usize <= 3, "padding at {at}");
+            }
+        }
     }
 }

@@ -1624,6 +1624,7 @@ impl Ops for Translator<'_> {
     fn call(&mut self, link: R, target: u64) {
         self.flush_flags(Some(target));
         self.push_link(link);
+        self.a.keep_rel32_whole(1);
         let site = self.a.call_near();
         self.exits.push(super::Exit { site, target, stub: core::ptr::null_mut() });
         self.landing();

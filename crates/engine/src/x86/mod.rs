@@ -722,12 +722,14 @@ impl<'a> Translator<'a> {
     /// Emits an unconditional jump to guest address `target`. Flags are in order.
     fn exit_to(&mut self, target: u64) {
         self.flush_flags(Some(target));
+        self.a.keep_rel32_whole(1);
         let site = self.a.jmp_near();
         self.exits.push(Exit { site, target, stub: core::ptr::null_mut() });
     }
 
     /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
     fn exit_if(&mut self, cc: Cc, target: u64) {
+        self.a.keep_rel32_whole(2);
         let site = self.a.jcc_near(cc);
         self.exits.push(Exit { site, target, stub: core::ptr::null_mut() });
     }
