@@ -25,19 +25,25 @@ use anyarch_sys::{Mutex, syscall};
 use core::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 
-/// What the fault map knows of one guest instruction: its host bytes, and where NZCV are at its start and when it faults.
+/// What the fault map knows of one guest instruction: its host bytes, whether it has two bytes (else four), and where NZCV are at its start and
+/// when it faults.
 #[derive(Clone, Copy)]
 pub struct InsnMark(u16);
 
 impl InsnMark {
-    /// Host length (below 4096; more is cut, which only an absurdly long instruction would be), flag states.
-    pub fn new(len: usize, start: HostFlags, fault: HostFlags) -> InsnMark {
-        InsnMark(len.min(4095) as u16 | (start as u16) << 12 | (fault as u16) << 14)
+    /// Host length (below 2048; more is cut, which only an absurdly long instruction would be), two guest bytes, flag states.
+    pub fn new(len: usize, short: bool, start: HostFlags, fault: HostFlags) -> InsnMark {
+        InsnMark(len.min(2047) as u16 | (short as u16) << 11 | (start as u16) << 12 | (fault as u16) << 14)
     }
 
     /// Host bytes.
     pub fn len(self) -> u32 {
-        (self.0 & 4095) as u32
+        (self.0 & 2047) as u32
+    }
+
+    /// Guest bytes: 2 or 4.
+    pub fn guest_len(self) -> u64 {
+        if self.0 & 2048 != 0 { 2 } else { 4 }
     }
 
     fn flags(bits: u16) -> HostFlags {
@@ -55,7 +61,7 @@ impl InsnMark {
     }
 }
 
-/// One unit. Guest instructions have `insn_len` bytes each unless the guest's vary, then `lens` would say; aarch64's are 4.
+/// One unit. The lengths of its guest instructions are in their marks.
 struct Unit {
     pc: u64,
     guest_len: u32,
@@ -311,10 +317,9 @@ impl Code {
         let u = &self.units[self.unit_at(offset)? as usize];
         let rel = offset - u.host;
         let marks = &self.marks[u.marks as usize..u.marks as usize + u.count as usize];
-        let step = (u.guest_len / u.count.max(1) as u32) as u64;
         let insn = |i: usize, at_start: bool| {
-            let pc = u.pc + i as u64 * step;
-            Some(Place::Insn { pc, next: pc + step, at_start, mark: marks[i] })
+            let pc = marks[..i].iter().fold(u.pc, |pc, m| pc + m.guest_len());
+            Some(Place::Insn { pc, next: pc + marks[i].guest_len(), at_start, mark: marks[i] })
         };
         let mut at = 0;
         for (i, m) in marks.iter().enumerate() {
@@ -480,14 +485,23 @@ impl Cache {
     }
 
     fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
-        const SIGSEGV: i32 = 11;
         const SIGBUS: i32 = 7;
-        const SEGV_MAPERR: i32 = 1;
-        const SEGV_ACCERR: i32 = 2;
         const BUS_ADRALN: i32 = 1;
         if pc & self.guest.pc_align_mask != 0 {
             return Err(NoCode::Fetch(SIGBUS, BUS_ADRALN));
         }
+        self.check_page(pc)?;
+        // An instruction of four bytes may reach into the next page.
+        if pc & 4095 > 4092 && (self.guest.peek)(pc).is_none() {
+            self.check_page((pc | 4095) + 1)?;
+        }
+        Ok(())
+    }
+
+    fn check_page(&mut self, pc: u64) -> Result<(), NoCode> {
+        const SIGSEGV: i32 = 11;
+        const SEGV_MAPERR: i32 = 1;
+        const SEGV_ACCERR: i32 = 2;
         if pc >> 12 == self.verified_page {
             return Ok(());
         }
@@ -500,8 +514,8 @@ impl Cache {
             };
             return Err(NoCode::Fetch(SIGSEGV, code));
         }
-        let mut word = [0u8; 4];
-        match anyarch_sys::load_bytes(pc, &mut word) {
+        let mut half = [0u8; 2];
+        match anyarch_sys::load_bytes(pc, &mut half) {
             Ok(()) => {
                 self.verified_page = pc >> 12;
                 Ok(())

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod fp;
 pub mod interp;
 pub mod ops;
+pub mod pattern;
 pub mod run;
 pub mod state;
 pub mod vec;

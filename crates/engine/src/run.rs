@@ -75,6 +75,8 @@ pub struct Guest {
     pub ignored_bits: u64,
     /// Registers of the system call convention, for [`fast_calls`].
     pub syscall: SyscallRegs,
+    /// Low bits of the target that indirect jumps clear.
+    pub jump_clears: u64,
 }
 
 /// Where a system call finds its number (as 32 bits) and arguments and leaves its result.
@@ -516,7 +518,7 @@ impl Thread {
 
     /// Handles a miss of the lookup table.
     fn look_up(&mut self) -> Option<*const u8> {
-        let pc = self.exit_rax;
+        let pc = self.exit_rax & !self.guest.jump_clears;
         self.cpu.pc = pc;
         let mut guard = CACHE.lock();
         let cache = guard.as_deref_mut()?;

@@ -69,6 +69,10 @@ pub trait Abi: Sync {
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>);
     /// Whether clone(2) takes the thread pointer before the child's thread id (CONFIG_CLONE_BACKWARDS).
     fn clone_tls_first(&self) -> bool;
+    /// Whether `struct sigaction` has a member `sa_restorer` (the architecture defines SA_RESTORER).
+    fn has_restorer(&self) -> bool {
+        true
+    }
     /// The smallest alternate signal stack (MINSIGSTKSZ).
     fn min_sigstack(&self) -> u64;
     /// Stack pointer.

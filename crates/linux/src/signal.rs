@@ -664,8 +664,14 @@ pub fn rt_sigaction(task: &mut Task, [signo, new, old, size, ..]: [u64; 6]) -> S
     let new = if new == 0 {
         None
     } else {
-        let [handler, flags, restorer, mask]: [u64; 4] = read(new)?;
-        Some(Action { handler, flags: flags & SA_KNOWN, restorer, mask: mask & !UNBLOCKABLE })
+        let (handler, flags, restorer, mask) = if task.abi.has_restorer() {
+            let [handler, flags, restorer, mask]: [u64; 4] = read(new)?;
+            (handler, flags & SA_KNOWN, restorer, mask)
+        } else {
+            let [handler, flags, mask]: [u64; 3] = read(new)?;
+            (handler, flags & SA_KNOWN & !SA_RESTORER, 0, mask)
+        };
+        Some(Action { handler, flags, restorer, mask: mask & !UNBLOCKABLE })
     };
     let signo = signo as i32;
     if !(1..=NSIG as i32).contains(&signo) || new.is_some() && bit(signo) & UNBLOCKABLE != 0 {
@@ -684,7 +690,11 @@ pub fn rt_sigaction(task: &mut Task, [signo, new, old, size, ..]: [u64; 6]) -> S
         task.inbox.sent.fetch_and(!bit(signo), Ordering::Relaxed);
     }
     if old != 0 {
-        write(old, &[before.handler, before.flags, before.restorer, before.mask])?;
+        if task.abi.has_restorer() {
+            write(old, &[before.handler, before.flags, before.restorer, before.mask])?;
+        } else {
+            write(old, &[before.handler, before.flags, before.mask])?;
+        }
     }
     Ok(0)
 }

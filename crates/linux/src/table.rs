@@ -598,6 +598,10 @@ rows! {
     open_tree_attr           467  467 (DirFd, Path, Hex, Ptr, Size) pass;
     file_getattr             468  468 (DirFd, Path, Ptr, Size, Hex) pass;
     file_setattr             469  469 (DirFd, Path, Ptr, Size, Hex) pass;
+
+    // riscv64's own: the numbers from 244 belong to each architecture.
+    riscv_hwprobe              -    - (Ptr, Size, Size, Ptr, Hex) arch;
+    riscv_flush_icache         -    - (Ptr, Ptr, Hex) arch;
 }
 
 impl Sys {

@@ -1299,6 +1299,7 @@ mod tests {
             args: [R(0), R(1), R(2), R(3), R(4), R(5)],
             result: R(0),
         },
+        jump_clears: 0,
     };
     /// Guest code that reads the flags, and guest code that does not.
     const LIVE: u64 = 0x10000;

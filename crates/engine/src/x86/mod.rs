@@ -320,7 +320,7 @@ impl<'a> Translator<'a> {
         }
         self.pc = self.next_pc;
         let first = self.pc == self.start_pc;
-        if !first && (self.pc & 4095 == 0 || self.marks.len() >= MAX_INSNS || self.a.room() < UNIT_ROOM / 2) {
+        if !first && (self.leaves_page() || self.marks.len() >= MAX_INSNS || self.a.room() < UNIT_ROOM / 2) {
             // An entry made here would be this very jump.
             self.entries.pop_if(|e| e.0 == self.pc);
             self.exit_to(self.pc);
@@ -328,6 +328,11 @@ impl<'a> Translator<'a> {
             return false;
         }
         true
+    }
+
+    /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or reaches into it.
+    fn leaves_page(&self) -> bool {
+        (self.pc ^ self.start_pc) >> 12 != 0 || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
     }
 
     /// Starts the instruction at `pc`, `len` bytes long. (A guest instruction does not cross the page its unit began in, or is
@@ -349,7 +354,7 @@ impl<'a> Translator<'a> {
         let len = self.a.p as usize - self.insn_start as usize;
         // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
         let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        self.marks.push(InsnMark::new(len, self.start_flags, at_fault));
+        self.marks.push(InsnMark::new(len, self.next_pc - self.pc == 2, self.start_flags, at_fault));
     }
 
     /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
@@ -739,7 +744,7 @@ impl<'a> Translator<'a> {
     fn mark_entry(&mut self) {
         self.forget_vectors();
         let canonical = self.mem_flags && self.host_flags == HostFlags::None;
-        if self.next_pc & 4095 != 0 && (canonical || !self.live_at(self.next_pc, 1)) {
+        if (self.next_pc ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
             if (self.is_known)(self.next_pc) {
                 self.exit_to(self.next_pc);
                 self.ended = true;

@@ -1,0 +1,293 @@
+//! Decoding: rows of bit patterns that name their semantics, in the manner of the other guests (see [`anyarch_engine::pattern`] for the patterns).
+//!
+//! A row is `"pattern" Name function;` or `"pattern" Name function[x, y];` for `function(o, i, x, y)`. Functions are generic over
+//! [`Ops`] and read their fields from [`Insn`]. Rows must not overlap, except that a row marked `first` wins against the rows after it. Compressed
+//! instructions are expanded to the words of the same meaning first (`compressed.rs`).
+//!
+//! Rows are found by opcode (bits 6 to 2) and funct3, then by comparing masks in order.
+
+use anyarch_engine::ops::{Ops, R, Trap, V};
+use anyarch_engine::pattern::parse;
+
+/// One instruction at its address, with accessors for the fields that many instructions share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Insn {
+    /// The word, after expansion.
+    pub word: u32,
+    /// Its address.
+    pub pc: u64,
+    /// Its bytes: 2 or 4.
+    pub len: u64,
+}
+
+/// A general register by number; x0 is zero.
+#[inline(always)]
+pub fn x(n: u32) -> R {
+    if n & 31 == 0 { R::ZERO } else { R(n as u8 & 31) }
+}
+
+impl Insn {
+    /// `len` bits at `lsb`, zero-extended.
+    #[inline(always)]
+    pub fn bits(self, lsb: u32, len: u32) -> u32 {
+        self.word >> lsb & (u32::MAX >> (32 - len))
+    }
+    /// Number of rd.
+    #[inline(always)]
+    pub fn d(self) -> u32 {
+        self.bits(7, 5)
+    }
+    /// Number of rs1.
+    #[inline(always)]
+    pub fn s1(self) -> u32 {
+        self.bits(15, 5)
+    }
+    /// Number of rs2.
+    #[inline(always)]
+    pub fn s2(self) -> u32 {
+        self.bits(20, 5)
+    }
+    /// rd.
+    #[inline(always)]
+    pub fn rd(self) -> R {
+        x(self.d())
+    }
+    /// rs1.
+    #[inline(always)]
+    pub fn rs1(self) -> R {
+        x(self.s1())
+    }
+    /// rs2.
+    #[inline(always)]
+    pub fn rs2(self) -> R {
+        x(self.s2())
+    }
+    /// fd.
+    #[inline(always)]
+    pub fn fd(self) -> V {
+        V(self.d() as u8)
+    }
+    /// fs1.
+    #[inline(always)]
+    pub fn fs1(self) -> V {
+        V(self.s1() as u8)
+    }
+    /// fs2.
+    #[inline(always)]
+    pub fn fs2(self) -> V {
+        V(self.s2() as u8)
+    }
+    /// Immediate of I-type.
+    #[inline(always)]
+    pub fn imm_i(self) -> i64 {
+        (self.word as i32 >> 20) as i64
+    }
+    /// Immediate of S-type.
+    #[inline(always)]
+    pub fn imm_s(self) -> i64 {
+        ((self.word as i32 >> 25) << 5) as i64 | self.bits(7, 5) as i64
+    }
+    /// Immediate of B-type.
+    #[inline(always)]
+    pub fn imm_b(self) -> i64 {
+        ((self.word as i32 >> 31) << 12) as i64
+            | (self.bits(7, 1) << 11 | self.bits(25, 6) << 5 | self.bits(8, 4) << 1) as i64
+    }
+    /// Immediate of U-type.
+    #[inline(always)]
+    pub fn imm_u(self) -> i64 {
+        (self.word as i32 & !0xfff) as i64
+    }
+    /// Immediate of J-type.
+    #[inline(always)]
+    pub fn imm_j(self) -> i64 {
+        ((self.word as i32 >> 31) << 20) as i64
+            | (self.bits(12, 8) << 12 | self.bits(20, 1) << 11 | self.bits(21, 10) << 1) as i64
+    }
+    /// Shift amount of six bits.
+    #[inline(always)]
+    pub fn shamt(self) -> u8 {
+        self.bits(20, 6) as u8
+    }
+}
+
+/// Ends an instruction whose encoding is not allocated.
+#[inline(always)]
+pub fn undefined<O: Ops>(o: &mut O) {
+    o.trap(Trap::Undefined);
+}
+
+/// One encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Unique name.
+    pub name: &'static str,
+    /// Bits that must match.
+    pub mask: u32,
+    /// Their values.
+    pub value: u32,
+    /// Wins against overlapping rows after it.
+    pub first: bool,
+}
+
+impl Row {
+    #[doc(hidden)]
+    pub const fn new(name: &'static str, pattern: &'static str, first: bool) -> Row {
+        let (mask, value) = parse(pattern);
+        assert!(mask & 0x7f == 0x7f, "a row without opcode");
+        Row { name, mask, value, first }
+    }
+}
+
+/// Declares a file's rows; see the module's documentation. Makes `ROWS` and `lift_row`.
+#[macro_export]
+macro_rules! rows {
+    ($( $($first:ident)? $pattern:literal $name:ident $f:path $([$($arg:expr),*])?; )*) => {
+        #[derive(Clone, Copy)]
+        enum RowName { $($name),* }
+        const BY_NUMBER: &[RowName] = &[$(RowName::$name),*];
+
+        /// This file's rows.
+        pub(crate) const ROWS: &[$crate::decode::Row] = &[$($crate::decode::Row::new(
+            stringify!($name), $pattern, $crate::rows!(@first $($first)?))),*];
+
+        /// Plays the semantics of row `number` of this file.
+        #[inline(always)]
+        pub(crate) fn lift_row<O: anyarch_engine::ops::Ops>(number: usize, o: &mut O, i: $crate::decode::Insn) {
+            match BY_NUMBER[number] { $(RowName::$name => $f(o, i $($(, $arg)*)?)),* }
+        }
+    };
+    (@first) => { false };
+    (@first first) => { true };
+}
+
+/// The files that have rows, in order of precedence.
+macro_rules! tables {
+    ($($module:ident)*) => {
+        const COUNT: usize = 0 $(+ crate::$module::ROWS.len())*;
+        static ROWS: [Row; COUNT] = {
+            let mut all = [Row { name: "", mask: 0, value: 0, first: false }; COUNT];
+            let mut n = 0;
+            $(
+                let mut i = 0;
+                while i < crate::$module::ROWS.len() {
+                    all[n] = crate::$module::ROWS[i];
+                    n += 1;
+                    i += 1;
+                }
+            )*
+            all
+        };
+
+        /// Plays the semantics of an instruction.
+        #[inline]
+        pub fn lift<O: Ops>(o: &mut O, i: Insn) {
+            let Some(id) = decode(i.word) else { return undefined(o) };
+            let base = 0;
+            $(
+                if id < base + crate::$module::ROWS.len() {
+                    return crate::$module::lift_row(id - base, o, i);
+                }
+                let base = base + crate::$module::ROWS.len();
+            )*
+            let _ = base;
+        }
+    };
+}
+
+tables! {
+    int
+    system
+    atomic
+    fp
+}
+
+/// All rows, in order.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter()
+}
+
+/// Opcode and funct3 of a word.
+const fn bucket(word: u32) -> usize {
+    (word >> 2 & 31 | (word >> 12 & 7) << 5) as usize
+}
+
+const fn in_bucket(row: &Row, bucket: usize) -> bool {
+    let word = (bucket as u32 & 31) << 2 | (bucket as u32 >> 5) << 12;
+    (row.value ^ word) & row.mask & 0x707c == 0
+}
+
+const STARTS: [u16; 257] = {
+    let (mut out, mut b, mut n) = ([0; 257], 0, 0);
+    while b < 256 {
+        out[b] = n;
+        let mut r = 0;
+        while r < COUNT {
+            n += in_bucket(&ROWS[r], b) as u16;
+            r += 1;
+        }
+        b += 1;
+    }
+    out[256] = n;
+    out
+};
+
+static START: [u16; 257] = STARTS;
+
+static LIST: [(u32, u32, u16); STARTS[256] as usize] = {
+    let (mut out, mut b, mut n) = ([(0, 0, 0); STARTS[256] as usize], 0, 0);
+    while b < 256 {
+        let mut r = 0;
+        while r < COUNT {
+            if in_bucket(&ROWS[r], b) {
+                out[n] = (ROWS[r].mask, ROWS[r].value, r as u16);
+                n += 1;
+            }
+            r += 1;
+        }
+        b += 1;
+    }
+    out
+};
+
+/// Number of the first row that matches.
+#[inline]
+pub fn decode(word: u32) -> Option<usize> {
+    let b = bucket(word);
+    LIST[START[b] as usize..START[b + 1] as usize].iter().find(|r| word & r.0 == r.1).map(|r| r.2 as usize)
+}
+
+/// Name of the row that matches.
+pub fn name(word: u32) -> Option<&'static str> {
+    decode(word).map(|id| ROWS[id].name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn rows_do_not_overlap_unless_declared() {
+        let rows: Vec<&Row> = rows().collect();
+        let mut names = HashSet::new();
+        for (i, a) in rows.iter().enumerate() {
+            assert!(names.insert(a.name), "{} twice", a.name);
+            for b in &rows[i + 1..] {
+                if (a.value ^ b.value) & a.mask & b.mask == 0 {
+                    assert!(a.first, "{} and {}", a.name, b.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn immediates() {
+        let check = |word, f: fn(Insn) -> i64, want| assert_eq!(f(Insn { word, pc: 0, len: 4 }), want, "{word:08x}");
+        check(0xfff5_0513, Insn::imm_i, -1);
+        check(0xfea4_3c23, Insn::imm_s, -8);
+        check(0xfe05_1ee3, Insn::imm_b, -4);
+        check(0xff5f_f0ef, Insn::imm_j, -12);
+        check(0x8000_0537, Insn::imm_u, -0x8000_0000);
+    }
+}

@@ -1,0 +1,350 @@
+//! Floating point: F, D, Zfh, Zfa.
+//!
+//! Loads, stores and moves are operations of the vocabulary; everything that rounds, compares, classifies or looks at NaN boxes is [`compute`], which uses
+//! the engine's reference functions. A single or half in a register is boxed: all bits above are ones, and a value without that counts as NaN.
+
+use crate::decode::{Insn, undefined};
+use crate::system::{illegal, rounding};
+use anyarch_engine::fp::{self, FOp, FpEnv, flag, imm};
+use anyarch_engine::ops::{Addr, Alu, HelperExit, LoadExt, Ops, Order, R, Round, Size, Src, V, VArgs, W};
+use anyarch_engine::state::Cpu;
+use anyarch_engine::vec::VOp;
+
+crate::rows! {
+    "imm:12 rs1:5 001 rd:5 0000111" Flh load[1];
+    "imm:12 rs1:5 010 rd:5 0000111" Flw load[2];
+    "imm:12 rs1:5 011 rd:5 0000111" Fld load[3];
+    "im:7 rs2:5 rs1:5 001 im2:5 0100111" Fsh store[1];
+    "im:7 rs2:5 rs1:5 010 im2:5 0100111" Fsw store[2];
+    "im:7 rs2:5 rs1:5 011 im2:5 0100111" Fsd store[3];
+
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1000011" Fmadd rounded;
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1000111" Fmsub rounded;
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1001011" Fnmsub rounded;
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1001111" Fnmadd rounded;
+
+    "00000 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fadd rounded;
+    "00001 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fsub rounded;
+    "00010 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fmul rounded;
+    "00011 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fdiv rounded;
+    "01011 fmt:2 00000 rs1:5 rm:3 rd:5 1010011" Fsqrt rounded;
+    "00100 fmt:2 rs2:5 rs1:5 000 rd:5 1010011" Fsgnj sign_inject;
+    "00100 fmt:2 rs2:5 rs1:5 001 rd:5 1010011" Fsgnjn sign_inject;
+    "00100 fmt:2 rs2:5 rs1:5 010 rd:5 1010011" Fsgnjx sign_inject;
+    "00101 fmt:2 rs2:5 rs1:5 0 xx rd:5 1010011" FminFmax plain;
+    "01000 fmt:2 000 from:2 rs1:5 rm:3 rd:5 1010011" FcvtFF convert;
+    "01000 fmt:2 00100 rs1:5 rm:3 rd:5 1010011" Fround rounded;
+    "01000 fmt:2 00101 rs1:5 rm:3 rd:5 1010011" Froundnx rounded;
+    "10100 fmt:2 rs2:5 rs1:5 000 rd:5 1010011" Fle plain;
+    "10100 fmt:2 rs2:5 rs1:5 001 rd:5 1010011" Flt plain;
+    "10100 fmt:2 rs2:5 rs1:5 010 rd:5 1010011" Feq plain;
+    "10100 fmt:2 rs2:5 rs1:5 100 rd:5 1010011" Fleq plain;
+    "10100 fmt:2 rs2:5 rs1:5 101 rd:5 1010011" Fltq plain;
+    "11000 fmt:2 000xx rs1:5 rm:3 rd:5 1010011" FcvtIF rounded;
+    "11000 01 01000 rs1:5 001 rd:5 1010011" FcvtmodWD rounded;
+    "11010 fmt:2 000xx rs1:5 rm:3 rd:5 1010011" FcvtFI rounded;
+    "11100 fmt:2 00000 rs1:5 000 rd:5 1010011" FmvXF move_to_x;
+    "11100 fmt:2 00000 rs1:5 001 rd:5 1010011" Fclass plain;
+    "11110 fmt:2 00000 rs1:5 000 rd:5 1010011" FmvFX move_from_x;
+    "11110 fmt:2 00001 imm:5 000 rd:5 1010011" Fli load_immediate;
+}
+
+/// Lane size (log2 of the bytes) by the format field's value; `None` is reserved (quad).
+fn lane(fmt: u32) -> Option<u8> {
+    [Some(2), Some(3), Some(1), None][fmt as usize & 3]
+}
+
+fn load<O: Ops>(o: &mut O, i: Insn, es: u8) {
+    let addr = Addr::Base(i.rs1(), i.imm_i());
+    if es == 3 {
+        return o.vload(8, i.fd(), addr);
+    }
+    o.load(Size::from_log2(es as u32), LoadExt::Zero, R::T0, addr, Order::Plain);
+    boxed_from(o, i.fd(), es, R::T0);
+}
+
+fn store<O: Ops>(o: &mut O, i: Insn, es: u8) {
+    o.vstore(1 << es, i.fs2(), Addr::Base(i.rs1(), i.imm_s()));
+}
+
+/// The bits above a value of `1 << es` bytes.
+fn above(es: u8) -> u64 {
+    if es == 3 { 0 } else { u64::MAX << (8 << es) }
+}
+
+/// d = low part of s, boxed.
+fn boxed_from<O: Ops>(o: &mut O, d: V, es: u8, s: R) {
+    let mut from = s;
+    if es != 3 {
+        from = R::T0;
+        o.alu(Alu::Or, W::W64, from, s, Src::Imm(above(es)));
+    }
+    o.vfrom(d, 3, from);
+}
+
+fn move_to_x<O: Ops>(o: &mut O, i: Insn) {
+    match lane(i.bits(25, 2)) {
+        Some(es) => o.vget(true, W::W64, i.rd(), i.fs1(), es, 0),
+        None => undefined(o),
+    }
+}
+
+fn move_from_x<O: Ops>(o: &mut O, i: Insn) {
+    match lane(i.bits(25, 2)) {
+        Some(es) => boxed_from(o, i.fd(), es, i.rs1()),
+        None => undefined(o),
+    }
+}
+
+fn load_immediate<O: Ops>(o: &mut O, i: Insn) {
+    match lane(i.bits(25, 2)) {
+        Some(es) => o.vconst(i.fd(), (constant(es, i.s1()) | above(es)) as u128),
+        None => undefined(o),
+    }
+}
+
+fn sign_inject<O: Ops>(o: &mut O, i: Insn) {
+    let args = VArgs { d: i.fd(), a: i.fs1(), b: i.fs1(), c: i.fs1(), es: 3, bytes: 8, imm: 0 };
+    match (i.bits(25, 2), i.s1() == i.s2(), i.bits(12, 3)) {
+        (1, true, 0) => o.vec(VOp::Mov, args),
+        (1, true, 1) => o.fp(FOp::Neg, args),
+        (1, true, 2) => o.fp(FOp::Abs, args),
+        _ => plain(o, i),
+    }
+}
+
+/// Computed by the helper; no rounding mode.
+fn plain<O: Ops>(o: &mut O, i: Insn) {
+    if lane(i.bits(25, 2)).is_none() {
+        return undefined(o);
+    }
+    o.helper(compute, i.word as u64);
+}
+
+/// As `plain`, with a rounding mode in `rm`.
+fn rounded<O: Ops>(o: &mut O, i: Insn) {
+    if matches!(i.bits(12, 3), 5 | 6) {
+        return undefined(o);
+    }
+    plain(o, i);
+}
+
+fn convert<O: Ops>(o: &mut O, i: Insn) {
+    if lane(i.s2()).is_none() || i.s2() == i.bits(25, 2) {
+        return undefined(o);
+    }
+    rounded(o, i);
+}
+
+/// A format: fraction bits, all bits.
+fn format(es: u8) -> (u32, u32) {
+    [(0, 0), (10, 16), (23, 32), (52, 64)][es as usize & 3]
+}
+
+fn exponent_ones(es: u8) -> u64 {
+    let (frac, bits) = format(es);
+    ((1u64 << (bits - 1 - frac)) - 1) << frac
+}
+
+fn sign_bit(es: u8) -> u64 {
+    1 << (format(es).1 - 1)
+}
+
+fn canonical_nan(es: u8) -> u64 {
+    exponent_ones(es) | 1 << (format(es).0 - 1)
+}
+
+fn is_nan(es: u8, v: u64) -> bool {
+    v & !sign_bit(es) > exponent_ones(es)
+}
+
+fn is_signaling(es: u8, v: u64) -> bool {
+    is_nan(es, v) && v >> (format(es).0 - 1) & 1 == 0
+}
+
+/// The constants of FLI.
+fn constant(es: u8, n: u32) -> u64 {
+    // Exponent and the fraction's upper two bits.
+    const TABLE: [(i32, u64); 28] = [
+        (-16, 0), (-15, 0), (-8, 0), (-7, 0), (-4, 0), (-3, 0), (-2, 0), (-2, 1), (-2, 2), (-2, 3), (-1, 0), (-1, 1), (-1, 2),
+        (-1, 3), (0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (2, 0), (3, 0), (4, 0), (7, 0), (8, 0), (15, 0), (16, 0),
+    ];
+    let (frac, bits) = format(es);
+    let bias = (1 << (bits - frac - 2)) - 1;
+    match n {
+        0 => sign_bit(es) | (bias as u64) << frac,
+        1 => 1 << frac,
+        30 => exponent_ones(es),
+        31 => canonical_nan(es),
+        _ => {
+            let (e, f) = TABLE[n as usize - 2 & 31];
+            match e + bias {
+                // The two smallest are denormal in half precision.
+                biased @ ..=0 => 1 << (frac as i32 - 1 + biased),
+                biased if biased >= 2 * bias + 1 => exponent_ones(es),
+                biased => (biased as u64) << frac | f << (frac - 2),
+            }
+        }
+    }
+}
+
+/// FCLASS.
+fn class(es: u8, v: u64) -> u64 {
+    let negative = v & sign_bit(es) != 0;
+    let magnitude = v & !sign_bit(es);
+    let kind = if is_nan(es, v) {
+        return if is_signaling(es, v) { 1 << 8 } else { 1 << 9 };
+    } else if magnitude == exponent_ones(es) {
+        0
+    } else if magnitude >> format(es).0 != 0 {
+        1
+    } else if magnitude != 0 {
+        2
+    } else {
+        3
+    };
+    1 << if negative { kind } else { 7 - kind }
+}
+
+/// FMIN, FMAX (minimumNumber, maximumNumber) and with `strict` FMINM, FMAXM (minimum, maximum).
+fn min_max(es: u8, a: u64, b: u64, max: bool, strict: bool, env: &mut FpEnv) -> u64 {
+    if is_signaling(es, a) || is_signaling(es, b) {
+        env.flags |= flag::INVALID;
+    }
+    match (is_nan(es, a), is_nan(es, b)) {
+        (false, false) => {}
+        (true, false) if !strict => return b,
+        (false, true) if !strict => return a,
+        _ => return canonical_nan(es),
+    }
+    // As sign and magnitude, -0 below +0.
+    let order = |v: u64| {
+        let magnitude = (v & !sign_bit(es)) as i128;
+        if v & sign_bit(es) != 0 { -magnitude - 1 } else { magnitude }
+    };
+    if (order(a) < order(b)) != max { a } else { b }
+}
+
+/// Every instruction that is not a plain move; the argument is its word.
+extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
+    let i = Insn { word: word as u32, pc: 0, len: 4 };
+    let Some(es) = lane(i.bits(25, 2)) else { return illegal(cpu) };
+    let (funct, rm) = (i.bits(27, 5), i.bits(12, 3));
+    let fused = i.bits(0, 7) != 0b1010011;
+    let has_mode = fused || matches!(funct, 0..=3 | 0b01011 | 0b01000 | 0b11000 | 0b11010);
+    let mut env = cpu.fp;
+    if has_mode {
+        match rounding(if rm == 7 { cpu.fpcr } else { rm }) {
+            Some(mode) => env.rounding = mode,
+            None => return illegal(cpu),
+        }
+    }
+    let unboxed = |n: u32, es: u8| {
+        let v = cpu.vec[n as usize & 31] as u64;
+        if v & above(es) == above(es) { v & !above(es) } else { canonical_nan(es) }
+    };
+    let (a, b) = (unboxed(i.s1(), es), unboxed(i.s2(), es));
+    let eval = |op: FOp, from: u8, to: u8, imm: u32, a: u64, b: u64, c: u64, env: &mut FpEnv| {
+        let args = VArgs { d: V(0), a: V(0), b: V(0), c: V(0), es: from, bytes: 1 << to, imm };
+        fp::eval(op, &args, a as u128, b as u128, c as u128, env) as u64
+    };
+    let same = |op, a, b, c, env: &mut FpEnv| eval(op, es, es, imm::round(Round::Current), a, b, c, env);
+    // The result and whether it goes to a general register.
+    let (value, to_x) = if fused {
+        let c = unboxed(i.bits(27, 5), es);
+        let op = [FOp::MulAdd, FOp::NegMulSub, FOp::MulSub, FOp::NegMulAdd][i.bits(2, 2) as usize];
+        (same(op, a, b, c, &mut env), false)
+    } else {
+        match funct {
+            0b00000 => (same(FOp::Add, a, b, 0, &mut env), false),
+            0b00001 => (same(FOp::Sub, a, b, 0, &mut env), false),
+            0b00010 => (same(FOp::Mul, a, b, 0, &mut env), false),
+            0b00011 => (same(FOp::Div, a, b, 0, &mut env), false),
+            0b01011 => (same(FOp::Sqrt, a, 0, 0, &mut env), false),
+            0b00100 => {
+                let sign = match rm {
+                    0 => b,
+                    1 => !b,
+                    _ => a ^ b,
+                };
+                (a & !sign_bit(es) | sign & sign_bit(es), false)
+            }
+            0b00101 => (min_max(es, a, b, rm & 1 != 0, rm & 2 != 0, &mut env), false),
+            0b01000 if i.s2() == 4 => (same(FOp::RoundInt, a, 0, 0, &mut env), false),
+            0b01000 if i.s2() == 5 => (same(FOp::RoundIntExact, a, 0, 0, &mut env), false),
+            0b01000 => {
+                let Some(from) = lane(i.s2()) else { return illegal(cpu) };
+                (eval(FOp::Convert, from, es, es as u32, unboxed(i.s1(), from), 0, 0, &mut env), false)
+            }
+            0b10100 => {
+                let (less, equal) = match fp::compare(es, a, b, matches!(rm, 0 | 1), &mut env) {
+                    0b1000 => (true, false),
+                    0b0110 => (false, true),
+                    _ => (false, false),
+                };
+                let holds = match rm {
+                    2 => equal,
+                    0 | 4 => less || equal,
+                    _ => less,
+                };
+                (holds as u64, true)
+            }
+            0b11000 if i.s2() == 8 => {
+                let value = eval(FOp::ToSignedWrapping, 3, 3, 0, a, 0, 0, &mut env);
+                (value as i32 as u64, true)
+            }
+            0b11000 => {
+                let (signed, width) = (i.s2() & 1 == 0, if i.s2() & 2 == 0 { 32 } else { 64 });
+                let value = fp::to_int(es, a, signed, Round::Current, width, 0, &mut env);
+                (if width == 32 { value as i32 as u64 } else { value }, true)
+            }
+            0b11010 => {
+                let (signed, width) = (i.s2() & 1 == 0, if i.s2() & 2 == 0 { 32 } else { 64 });
+                let s = if i.s1() == 0 { 0 } else { cpu.gpr[i.s1() as usize & 31] };
+                (fp::from_int(es, s, signed, width, 0, &mut env), false)
+            }
+            0b11100 => (class(es, a), true),
+            _ => return illegal(cpu),
+        }
+    };
+    cpu.fp.flags |= env.flags;
+    if !to_x {
+        cpu.vec[i.d() as usize & 31] = (value | above(es)) as u128;
+    } else if i.d() != 0 {
+        cpu.gpr[i.d() as usize & 31] = value;
+    }
+    HelperExit::Continue
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants() {
+        let check = |n, want: f64| assert_eq!(f64::from_bits(constant(3, n)), want, "{n}");
+        check(0, -1.0);
+        check(2, 1.0 / 65536.0);
+        check(9, 0.3125);
+        check(16, 1.0);
+        check(22, 3.0);
+        check(25, 16.0);
+        check(29, 65536.0);
+        assert_eq!((constant(1, 2), constant(1, 3), constant(1, 4), constant(1, 29)), (0x100, 0x200, 0x1c00, 0x7c00));
+        assert_eq!(constant(2, 31), 0x7fc0_0000);
+    }
+
+    #[test]
+    fn classes() {
+        let check = |v: f64, bit: u32| assert_eq!(class(3, v.to_bits()), 1 << bit, "{v}");
+        check(f64::NEG_INFINITY, 0);
+        check(-1.0, 1);
+        check(-1e-310, 2);
+        check(-0.0, 3);
+        check(0.0, 4);
+        check(1e-310, 5);
+        check(1.0, 6);
+        check(f64::INFINITY, 7);
+        check(f64::NAN, 9);
+    }
+}

@@ -1,0 +1,116 @@
+//! The riscv64 guest: decode rows and semantics ([`decode`] and the files of its tables), and its Linux ABI.
+//!
+//! x1 to x31 are the slots 1 to 31 (slot 0 is free), f0 to f31 the low 64 bits of the vector slots, whose high halves stay zero. NZCV is used within
+//! single instructions only, so every instruction is told to the engine as one that overwrites it.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod atomic;
+mod compressed;
+pub mod decode;
+pub mod features;
+mod fp;
+mod int;
+pub mod linux;
+#[cfg(test)]
+mod second_opinion;
+pub mod system;
+
+use anyarch_engine::interp::Interp;
+use anyarch_engine::ops::R;
+use anyarch_engine::run::{Guest, Peek, SyscallRegs, Transfer};
+use anyarch_engine::state::Fault;
+use anyarch_engine::x86::{Pins, Translator};
+use decode::Insn;
+
+/// The guest as the engine sees it.
+pub static GUEST: Guest = Guest {
+    name: "riscv64",
+    interpret,
+    translate,
+    peek,
+    pins: &PINS,
+    lookup_mask: 0xfff << 2,
+    pc_align_mask: 1,
+    ignored_bits: 0,
+    syscall: SyscallRegs { number: R(17), args: [R(10), R(11), R(12), R(13), R(14), R(15)], result: R(10) },
+    jump_clears: 1,
+};
+
+/// The registers most used by compiled code: a0 to a5, sp, s0, s1, ra, and two temporaries.
+static PINS: Pins =
+    Pins { gpr: &[15, 10, 14, 8, 11, 2, 13, 12, 9, 1, 16, 18], vec: &[10, 11, 12, 13, 14, 15, 8, 9, 0, 1, 2, 3] };
+
+/// The instruction at `pc`, which the engine has found to lie in readable pages of code: its word, expanded if compressed, and its length.
+fn fetch(pc: u64) -> Insn {
+    // SAFETY: the engine verified the page, and for an instruction that reaches out of it the next one; guest address = host address.
+    let half = |at: u64| unsafe { (at as *const u16).read_volatile() };
+    let low = half(pc);
+    if low & 3 == 3 {
+        Insn { word: low as u32 | (half(pc + 2) as u32) << 16, pc, len: 4 }
+    } else {
+        Insn { word: compressed::expand(low), pc, len: 2 }
+    }
+}
+
+/// Whether the instruction at `pc` reaches into the next page.
+fn crosses(pc: u64) -> bool {
+    // SAFETY: as in `fetch`.
+    pc & 4095 == 4094 && unsafe { (pc as *const u16).read_volatile() } & 3 == 3
+}
+
+/// Translates the instructions of one unit.
+pub fn translate(t: &mut Translator<'_>) {
+    while t.more() {
+        let i = fetch(t.pc);
+        t.begin(i.len, peek_insn(i));
+        decode::lift(t, i);
+        t.end();
+    }
+}
+
+/// See [`Guest::peek`].
+pub fn peek(pc: u64) -> Option<Peek> {
+    if pc & 1 != 0 || crosses(pc) {
+        return None;
+    }
+    Some(peek_insn(fetch(pc)))
+}
+
+fn peek_insn(i: Insn) -> Peek {
+    let transfer = match i.word & 0x7f {
+        0x63 => Transfer::Cond(i.pc.wrapping_add(i.imm_b() as u64)),
+        0x6f if i.d() == 0 => Transfer::Jump(i.pc.wrapping_add(i.imm_j() as u64)),
+        0x6f | 0x67 | 0x73 => Transfer::Other,
+        _ => Transfer::Next,
+    };
+    Peek { len: i.len as u8, reads: false, writes: true, transfer }
+}
+
+/// Fetches, decodes and plays the instruction at `cpu.pc`.
+pub fn interpret(i: &mut Interp<'_>) {
+    const SIGBUS: i32 = 7;
+    const BUS_ADRALN: i32 = 1;
+    let pc = i.cpu.pc;
+    if pc & 1 != 0 {
+        return i.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr: pc, write: false });
+    }
+    let halves = anyarch_sys::load_once(pc, 2).and_then(|low| {
+        let high = if low & 3 == 3 { anyarch_sys::load_once(pc + 2, 2)? } else { 0 };
+        Ok((low as u16, high as u16))
+    });
+    match halves {
+        Ok((low, high)) => {
+            let insn = if low & 3 == 3 {
+                Insn { word: low as u32 | (high as u32) << 16, pc, len: 4 }
+            } else {
+                Insn { word: compressed::expand(low), pc, len: 2 }
+            };
+            i.next_pc = pc.wrapping_add(insn.len);
+            decode::lift(i, insn);
+            i.next_pc &= !1;
+        }
+        Err(f) => i.fault(Fault { signo: f.signo, code: f.code, addr: f.addr, write: false }),
+    }
+}

@@ -1,0 +1,307 @@
+//! Linux on riscv64 as its programs see it: registers of the system call convention, layouts that differ from the host's, and
+//! the signal frame, which is the kernel's own (arch/riscv/kernel/signal.c, uapi/asm/sigcontext.h) byte for byte.
+
+use crate::features;
+use crate::system::{fcsr, set_fcsr};
+use alloc::string::String;
+use alloc::vec::Vec;
+use anyarch_engine::run::{Guest, code};
+use anyarch_engine::state::Cpu;
+use anyarch_linux::abi::{Abi, SignalDelivery, Vdso};
+use anyarch_linux::table::Sys;
+use anyarch_linux::task::Task;
+use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
+
+/// The riscv64 ABI.
+pub static ABI: &dyn Abi = &Riscv64;
+
+struct Riscv64;
+
+const RA: usize = 1;
+const SP: usize = 2;
+const TP: usize = 4;
+const A0: usize = 10;
+
+/// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, unused, mcontext } }.
+mod frame {
+    pub(super) const UC: usize = 128;
+    /// uc_stack: ss_sp, ss_flags, ss_size.
+    pub(super) const UC_STACK: usize = UC + 16;
+    pub(super) const UC_SIGMASK: usize = UC + 40;
+    /// uc_mcontext: pc, x1 to x31.
+    pub(super) const REGS: usize = UC + 176;
+    /// f0 to f31, fcsr.
+    pub(super) const FP: usize = REGS + 256;
+    pub(super) const FCSR: usize = FP + 256;
+    /// `reserved` and the end record of the extensions, both zero.
+    pub(super) const EXTRA: usize = FP + 516;
+    pub(super) const SIZE: usize = FP + 528;
+}
+
+/// `li a7, number` (addi a7, x0), `ecall`, `ret`.
+macro_rules! call_stub {
+    ($number:literal) => {
+        &[0x93, 0x08, (($number & 15) << 4) as u8, ($number >> 4) as u8, 0x73, 0, 0, 0, 0x67, 0x80, 0, 0]
+    };
+}
+
+static VDSO: Vdso = Vdso {
+    version: "LINUX_4.15",
+    functions: &[
+        ("__vdso_rt_sigreturn", call_stub!(139)),
+        ("__vdso_clock_gettime", call_stub!(113)),
+        ("__vdso_gettimeofday", call_stub!(169)),
+        ("__vdso_clock_getres", call_stub!(114)),
+        ("__vdso_getcpu", call_stub!(168)),
+        ("__vdso_flush_icache", call_stub!(259)),
+        ("__vdso_riscv_hwprobe", call_stub!(258)),
+    ],
+    sigreturn: 0,
+};
+
+struct FrameBuf(Vec<u8>);
+
+impl FrameBuf {
+    fn u32(&mut self, at: usize, v: u32) {
+        self.0[at..at + 4].copy_from_slice(&v.to_le_bytes());
+    }
+    fn u64(&mut self, at: usize, v: u64) {
+        self.0[at..at + 8].copy_from_slice(&v.to_le_bytes());
+    }
+    fn get32(&self, at: usize) -> u32 {
+        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+    }
+    fn get64(&self, at: usize) -> u64 {
+        self.get32(at) as u64 | (self.get32(at + 4) as u64) << 32
+    }
+}
+
+impl Abi for Riscv64 {
+    fn guest(&self) -> &'static Guest {
+        &crate::GUEST
+    }
+
+    fn machine(&self) -> &'static str {
+        "riscv64"
+    }
+
+    fn platform(&self) -> &'static str {
+        "riscv64"
+    }
+
+    fn elf_machine(&self) -> u16 {
+        243
+    }
+
+    fn hwcaps(&self) -> [u64; 3] {
+        [features::HWCAP, 0, 0]
+    }
+
+    fn cpuinfo(&self, cpus: usize) -> String {
+        features::cpuinfo(cpus)
+    }
+
+    fn syscall(&self, number: u64) -> Option<Sys> {
+        match number {
+            258 => Some(Sys::riscv_hwprobe),
+            259 => Some(Sys::riscv_flush_icache),
+            _ => Sys::generic(number),
+        }
+    }
+
+    fn syscall_args(&self, cpu: &Cpu) -> (u64, [u64; 6]) {
+        let g = &cpu.gpr;
+        (g[17], [g[10], g[11], g[12], g[13], g[14], g[15]])
+    }
+
+    fn set_result(&self, cpu: &mut Cpu, raw: u64) {
+        cpu.gpr[A0] = raw;
+    }
+
+    fn syscall_insn_len(&self) -> u64 {
+        4
+    }
+
+    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64) {
+        cpu.pc = entry;
+        cpu.gpr[SP] = sp;
+        set_fcsr(cpu, 0);
+    }
+
+    fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>) {
+        cpu.gpr[A0] = 0;
+        if sp != 0 {
+            cpu.gpr[SP] = sp;
+        }
+        if let Some(tls) = tls {
+            cpu.gpr[TP] = tls;
+        }
+    }
+
+    fn clone_tls_first(&self) -> bool {
+        true
+    }
+
+    fn min_sigstack(&self) -> u64 {
+        2048
+    }
+
+    fn has_restorer(&self) -> bool {
+        false
+    }
+
+    fn sp(&self, cpu: &Cpu) -> u64 {
+        cpu.gpr[SP]
+    }
+
+    fn open_flags_to_host(&self, flags: u32) -> u32 {
+        // Both use the generic values.
+        flags
+    }
+
+    fn open_flags_from_host(&self, flags: u32) -> u32 {
+        flags
+    }
+
+    fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno> {
+        // uapi/asm-generic/stat.h, 64-bit.
+        let words: [u64; 16] = [
+            st.st_dev,
+            st.st_ino,
+            st.st_mode as u64 | st.st_nlink << 32,
+            st.st_uid as u64 | (st.st_gid as u64) << 32,
+            st.st_rdev,
+            0,
+            st.st_size as u64,
+            st.st_blksize as u32 as u64,
+            st.st_blocks as u64,
+            st.st_atime,
+            st.st_atime_nsec,
+            st.st_mtime,
+            st.st_mtime_nsec,
+            st.st_ctime,
+            st.st_ctime_nsec,
+            0,
+        ];
+        write(addr, &words)
+    }
+
+    fn epoll_event_packed(&self) -> bool {
+        false
+    }
+
+    fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
+        let base = d.sp.wrapping_sub(frame::SIZE as u64) & !15;
+        let mut f = FrameBuf(alloc::vec![0; frame::SIZE]);
+        f.0[..128].copy_from_slice(&d.info);
+        f.u64(frame::UC_STACK, d.altstack.0);
+        f.u32(frame::UC_STACK + 8, d.altstack.1 as u32);
+        f.u64(frame::UC_STACK + 16, d.altstack.2);
+        f.u64(frame::UC_SIGMASK, d.old_mask);
+        f.u64(frame::REGS, cpu.pc);
+        for i in 1..32 {
+            f.u64(frame::REGS + 8 * i, cpu.gpr[i]);
+        }
+        for i in 0..32 {
+            f.u64(frame::FP + 8 * i, cpu.vec[i] as u64);
+        }
+        f.u32(frame::FCSR, fcsr(cpu));
+        write_bytes(base, &f.0)?;
+        cpu.gpr[A0] = d.signo as u64;
+        cpu.gpr[A0 + 1] = base;
+        cpu.gpr[A0 + 2] = base + frame::UC as u64;
+        cpu.gpr[SP] = base;
+        cpu.gpr[RA] = d.restorer;
+        cpu.pc = d.handler;
+        Ok(())
+    }
+
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno> {
+        let mut f = FrameBuf(alloc::vec![0; frame::SIZE]);
+        read_bytes(cpu.gpr[SP], &mut f.0)?;
+        if f.get32(frame::EXTRA) != 0 || f.get64(frame::EXTRA + 4) != 0 {
+            return Err(Errno::EFAULT);
+        }
+        cpu.pc = f.get64(frame::REGS);
+        for i in 1..32 {
+            cpu.gpr[i] = f.get64(frame::REGS + 8 * i);
+        }
+        for i in 0..32 {
+            cpu.vec[i] = f.get64(frame::FP + 8 * i) as u128;
+        }
+        set_fcsr(cpu, f.get32(frame::FCSR));
+        cpu.excl_addr = u64::MAX;
+        let altstack =
+            (f.get64(frame::UC_STACK), f.get32(frame::UC_STACK + 8) as i32, f.get64(frame::UC_STACK + 16));
+        Ok((f.get64(frame::UC_SIGMASK), altstack))
+    }
+
+    fn vdso(&self) -> &'static Vdso {
+        &VDSO
+    }
+
+    fn arch_syscall(&self, _task: &mut Task, sys: Sys, args: [u64; 6]) -> Result<u64, Errno> {
+        match sys {
+            Sys::riscv_hwprobe => hwprobe(args),
+            Sys::riscv_flush_icache => {
+                let [start, end, flags, ..] = args;
+                // SYS_RISCV_FLUSH_ICACHE_LOCAL is all there is.
+                if flags & !1 != 0 {
+                    return Err(Errno::EINVAL);
+                }
+                // The kernel flushes everything whatever the range, and programs rely on it.
+                let _ = (start, end);
+                code::invalidate(0, u64::MAX);
+                Ok(0)
+            }
+            _ => Err(Errno::ENOSYS),
+        }
+    }
+
+    fn cpu_models(&self) -> &'static [&'static str] {
+        &["max", "any", "rv64"]
+    }
+}
+
+/// riscv_hwprobe(pairs, pair_count, cpusetsize, cpus, flags). All processors are equal, so the set matters only where it is empty or changed.
+fn hwprobe([pairs, count, set_size, cpus, flags, _]: [u64; 6]) -> Result<u64, Errno> {
+    /// TASK_SIZE of sv48 less one, what RISCV_HWPROBE_KEY_HIGHEST_VIRT_ADDRESS means.
+    const HIGHEST: u64 = (1 << 47) - 1;
+    // RISCV_HWPROBE_WHICH_CPUS asks for the processors with given values.
+    const WHICH_CPUS: u64 = 1;
+    if flags & !WHICH_CPUS != 0 || (set_size == 0) != (cpus == 0) || (flags != 0 && cpus == 0) {
+        return Err(Errno::EINVAL);
+    }
+    let mut all = true;
+    for n in 0..count {
+        let at = pairs.wrapping_add(16 * n);
+        let [key, wanted]: [u64; 2] = read(at)?;
+        let value = features::probe(key as i64, HIGHEST);
+        if flags == WHICH_CPUS {
+            all &= value.is_some_and(|v| matches!(key, 3 | 4) && v & wanted == wanted || v == wanted);
+            if value.is_none() {
+                write(at, &[u64::MAX, 0])?;
+            }
+            continue;
+        }
+        match value {
+            Some(value) => write(at + 8, &value)?,
+            None => write(at, &[u64::MAX, 0])?,
+        }
+    }
+    if flags == WHICH_CPUS && !all {
+        write_bytes(cpus, &alloc::vec![0; set_size.min(128) as usize])?;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_offsets_are_the_kernels() {
+        assert_eq!(frame::SIZE, 1088);
+        assert_eq!(frame::EXTRA - frame::FP, 516);
+    }
+}

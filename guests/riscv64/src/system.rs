@@ -1,0 +1,180 @@
+//! System instructions: calls, breakpoints, fences, cache blocks, waiting, and the control and status registers of user level.
+
+use crate::decode::{Insn, undefined, x};
+use anyarch_engine::fp::Rounding;
+use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, Ops, R, Src, Trap, V, W};
+use anyarch_engine::run::code;
+use anyarch_engine::state::{Cpu, Fault};
+
+crate::rows! {
+    "000000000000 00000 000 00000 1110011" Ecall ecall;
+    "000000000001 00000 000 00000 1110011" Ebreak ebreak;
+    "0000 pred:4 succ:4 rs1:5 000 rd:5 0001111" Fence fence;
+    first "1000 0011 0011 rs1:5 000 rd:5 0001111" FenceTso nop;
+    "fm:4 pred:4 succ:4 rs1:5 000 rd:5 0001111" FenceOther full_fence;
+    "imm:12 rs1:5 001 rd:5 0001111" FenceI fence_i;
+    // Zawrs: waiting may end at any time.
+    "000000001101 00000 000 00000 1110011" WrsNto nop;
+    "000000011101 00000 000 00000 1110011" WrsSto nop;
+    // Zicbom, Zicboz. CBO.INVAL is not for user level.
+    "000000000001 rs1:5 010 00000 0001111" CboClean nop;
+    "000000000010 rs1:5 010 00000 0001111" CboFlush nop;
+    "000000000100 rs1:5 010 00000 0001111" CboZero cbo_zero;
+
+    "csr:12 rs1:5 001 rd:5 1110011" Csrrw csr;
+    "csr:12 rs1:5 010 rd:5 1110011" Csrrs csr;
+    "csr:12 rs1:5 011 rd:5 1110011" Csrrc csr;
+    "csr:12 imm:5 101 rd:5 1110011" Csrrwi csr;
+    "csr:12 imm:5 110 rd:5 1110011" Csrrsi csr;
+    "csr:12 imm:5 111 rd:5 1110011" Csrrci csr;
+}
+
+/// Bytes of a cache block.
+pub const BLOCK: u64 = 64;
+/// The time CSR counts nanoseconds.
+pub const TIME_HZ: u64 = 1_000_000_000;
+
+const FFLAGS: u32 = 1;
+const FRM: u32 = 2;
+const FCSR: u32 = 3;
+const CYCLE: u32 = 0xc00;
+const TIME: u32 = 0xc01;
+const INSTRET: u32 = 0xc02;
+
+fn ecall<O: Ops>(o: &mut O, _: Insn) {
+    o.syscall();
+}
+
+fn ebreak<O: Ops>(o: &mut O, _: Insn) {
+    o.trap(Trap::Breakpoint(0));
+}
+
+fn nop<O: Ops>(_: &mut O, _: Insn) {}
+
+fn full_fence<O: Ops>(o: &mut O, _: Insn) {
+    o.barrier(Barrier::Full);
+}
+
+/// Only earlier writes against later reads need anything on the host. (PAUSE is a fence of nothing before.)
+fn fence<O: Ops>(o: &mut O, i: Insn) {
+    let (before, after) = (i.bits(24, 4), i.bits(20, 4));
+    if before & 0b0101 != 0 && after & 0b1010 != 0 {
+        o.barrier(Barrier::Full);
+    } else {
+        o.barrier(Barrier::Load);
+        o.barrier(Barrier::Store);
+    }
+}
+
+fn fence_i<O: Ops>(o: &mut O, _: Insn) {
+    o.helper(invalidate_all, 0);
+}
+
+extern "C" fn invalidate_all(_: &mut Cpu, _: u64) -> HelperExit {
+    code::invalidate(0, u64::MAX);
+    HelperExit::Resync
+}
+
+fn cbo_zero<O: Ops>(o: &mut O, i: Insn) {
+    // The block lies in one page, so that the first store faults or none does.
+    o.alu(Alu::And, W::W64, R::T0, i.rs1(), Src::Imm(!(BLOCK - 1)));
+    o.vconst(V::T0, 0);
+    for at in (0..BLOCK as i64).step_by(16) {
+        o.vstore(16, V::T0, Addr::Base(R::T0, at));
+    }
+}
+
+fn csr<O: Ops>(o: &mut O, i: Insn) {
+    // CSRRS and CSRRC with x0 or zero do not write.
+    let writes = i.bits(12, 2) == 1 || i.s1() != 0;
+    match i.bits(20, 12) {
+        FFLAGS | FRM | FCSR => o.helper(csr_helper, i.word as u64),
+        CYCLE | TIME | INSTRET if !writes => o.helper(csr_helper, i.word as u64),
+        _ => undefined(o),
+    }
+}
+
+fn nanoseconds() -> u64 {
+    use anyarch_sys::raw::general::{__NR_clock_gettime, CLOCK_MONOTONIC};
+    let mut time = [0u64; 2];
+    // SAFETY: the kernel writes one timespec.
+    let _ = unsafe { anyarch_sys::syscall!(__NR_clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
+    time[0].wrapping_mul(TIME_HZ).wrapping_add(time[1])
+}
+
+extern "C" fn csr_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
+    let i = Insn { word: word as u32, pc: 0, len: 4 };
+    let operand = match (i.bits(14, 1), x(i.s1())) {
+        (1, _) => i.s1() as u64,
+        (_, R::ZERO) => 0,
+        (_, r) => cpu.gpr[r.0 as usize],
+    };
+    let all = fcsr(cpu);
+    let number = i.bits(20, 12);
+    let old = match number {
+        FFLAGS => (all & 31) as u64,
+        FRM => (all >> 5) as u64,
+        FCSR => all as u64,
+        _ => nanoseconds(),
+    };
+    let new = match i.bits(12, 2) {
+        1 => operand,
+        2 => old | operand,
+        _ => old & !operand,
+    } as u32;
+    if let r @ R(1..=31) = i.rd() {
+        cpu.gpr[r.0 as usize] = old;
+    }
+    if i.bits(12, 2) != 1 && i.s1() == 0 {
+        return HelperExit::Continue;
+    }
+    let changed = match number {
+        FFLAGS => set_fcsr(cpu, all & !31 | new & 31),
+        FRM => set_fcsr(cpu, all & 31 | (new & 7) << 5),
+        FCSR => set_fcsr(cpu, new),
+        _ => false,
+    };
+    if changed { HelperExit::Resync } else { HelperExit::Continue }
+}
+
+/// The five flags in the other order (the engine's is that of SSE without its denormal flag).
+fn reversed(flags: u32) -> u32 {
+    (0..5).fold(0, |out, n| out | (flags >> n & 1) << (4 - n))
+}
+
+/// fcsr: frm in bits 7 to 5, fflags below.
+pub fn fcsr(cpu: &Cpu) -> u32 {
+    (cpu.fpcr & 7) << 5 | reversed(cpu.fp_flags() as u32 & 31)
+}
+
+/// Sets fcsr and the floating-point environment. True if the translation mode changed.
+pub fn set_fcsr(cpu: &mut Cpu, value: u32) -> bool {
+    use anyarch_engine::fp::{FpEnv, IntInvalid};
+    cpu.set_fp_flags(reversed(value) as u8 & 31);
+    cpu.fpcr = value >> 5 & 7;
+    cpu.fp = FpEnv {
+        rounding: rounding(cpu.fpcr).unwrap_or_default(),
+        default_nan: true,
+        int_invalid: IntInvalid::NanMax,
+        tiny_after_rounding: true,
+        flags: cpu.fp.flags,
+        ..FpEnv::default()
+    };
+    cpu.apply_rounding();
+    // The host's results are those of the guest in no case that has been checked yet: the reference functions do all arithmetic.
+    let changed = cpu.mode != 1;
+    cpu.mode = 1;
+    changed
+}
+
+/// A rounding mode by number; `None` for the reserved ones.
+pub fn rounding(number: u32) -> Option<Rounding> {
+    use Rounding::*;
+    [NearestEven, Zero, Down, Up, NearestAway].get(number as usize).copied()
+}
+
+/// Ends a helper with an illegal instruction.
+pub fn illegal(cpu: &mut Cpu) -> HelperExit {
+    cpu.fault = Fault { signo: 4, code: 1, addr: cpu.pc, write: false };
+    HelperExit::Fault
+}

@@ -1,0 +1,100 @@
+// Runs every instruction of a list with a set of operands and prints what changed. The list is words.h: { word, kind }.
+// The same binary runs under two emulators, whose output must be equal.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const struct { uint32_t word; int memory; } words[] = {
+#include "words.h"
+};
+enum { COUNT = sizeof words / sizeof *words };
+
+struct state { uint64_t a, b, d, fa, fb, fc, fd, fcsr, code; };
+void run(struct state *);
+__asm__(".text\n.globl run\nrun:\n"
+        "addi sp, sp, -32\nsd ra, 0(sp)\nsd s0, 8(sp)\nmv s0, a0\n"
+        "ld t1, 56(s0)\nfscsr t1\nld t2, 64(s0)\n"
+        "fld fa0, 24(s0)\nfld fa1, 32(s0)\nfld fa3, 40(s0)\nfld fa2, 48(s0)\n"
+        "ld a1, 8(s0)\nld a2, 16(s0)\nld a0, 0(s0)\n"
+        "jalr t2\n"
+        "sd a2, 16(s0)\nfsd fa2, 48(s0)\nfrcsr t1\nsd t1, 56(s0)\n"
+        "ld ra, 0(sp)\nld s0, 8(sp)\naddi sp, sp, 32\nret\n");
+
+static sigjmp_buf out;
+static void illegal(int signo) { siglongjmp(out, signo); }
+
+static uint64_t seed = 88172645463325252ull;
+static uint64_t next(void) {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    return seed ^= seed << 17;
+}
+
+static const uint64_t ints[] = { 0, 1, -1, 2, 63, 64, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
+    0xffffffff80000000, 0x0123456789abcdef, 0x8040201008040201 };
+static const uint64_t doubles[] = { 0, 0x8000000000000000, 0x3ff0000000000000, 0xbff8000000000000, 0x7ff0000000000000, 0xfff0000000000000,
+    0x7ff8000000000000, 0x7ff0000000000001, 0xfff8000000001234, 1, 0x000fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0x4004000000000000,
+    0x41dfffffffe00000, 0x41e0000000000000, 0xc1e0000000200000, 0x43e0000000000000, 0xc3e0000000000000, 0x3fe0000000000000, 0x3810000000000000,
+    0x380fffffffffffff, 0x47efffffefffffff };
+static const uint64_t singles[] = { 0, 0x80000000, 0x3f800000, 0xbfc00000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffc01234, 1, 0x7fffff,
+    0x800000, 0x7f7fffff, 0x40200000, 0x4effffff, 0x4f000000, 0xcf000001, 0x5f000000, 0xdf000000, 0x3f000000 };
+
+static uint64_t integer(void) {
+    uint64_t r = next();
+    return r & 1 ? ints[(r >> 8) % (sizeof ints / 8)] : r & 2 ? next() : (uint64_t)((int64_t)next() >> (r >> 8 & 63));
+}
+
+static uint64_t floating(void) {
+    uint64_t r = next(), n = r >> 16;
+    switch (r & 7) {
+    case 0: case 1: return doubles[n % (sizeof doubles / 8)];
+    case 2: case 3: return 0xffffffff00000000 | singles[n % (sizeof singles / 8)];
+    case 4: return 0xffffffff00000000 | (uint32_t)next();
+    case 5: return 0xffffffffffff0000 | (uint16_t)next();
+    case 6: return (0x3ffull - 40 + n % 80) << 52 | (next() >> 12) | next() << 63;
+    default: return next();
+    }
+}
+
+int main(void) {
+    uint32_t *code = mmap(0, 8 * COUNT + 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    static uint64_t memory[8] __attribute__((aligned(64)));
+    struct sigaction act = { .sa_handler = illegal, .sa_flags = SA_NODEFER };
+    sigaction(SIGILL, &act, 0);
+    sigaction(SIGSEGV, &act, 0);
+    sigaction(SIGBUS, &act, 0);
+    for (int i = 0; i < COUNT; i++) {
+        code[2 * i] = words[i].word;
+        code[2 * i + 1] = 0x00008067;
+    }
+    __asm__ volatile("fence.i" ::: "memory");
+    for (int i = 0; i < COUNT; i++)
+        for (int n = 0; n < 24; n++) {
+            for (int m = 0; m < 8; m++)
+                memory[m] = floating();
+            struct state s = { integer(), integer(), next(), floating(), floating(), floating(), next(), next() % 5 << 5, (uint64_t)&code[2 * i] };
+            if (n & 1)
+                s.b = s.a;
+            if (words[i].memory)
+                s.a = (uint64_t)&memory[2];
+            uint64_t a = s.a, b = s.b, fa = s.fa, fb = s.fb, fc = s.fc, mode = s.fcsr;
+            int signo = sigsetjmp(out, 1);
+            if (!signo)
+                run(&s);
+            if (signo)
+                printf("%08x signal %d\n", words[i].word, signo);
+            else {
+                uint64_t sum = 0;
+                for (int m = 0; m < 8; m++)
+                    sum = sum * 31 + memory[m];
+                printf("%08x a=%lx b=%lx fa=%lx fb=%lx fc=%lx mode=%lx -> %lx %lx %lx %lx\n", words[i].word, words[i].memory ? 0 : a, b, fa, fb, fc,
+                    mode, s.d, s.fd, s.fcsr, sum);
+            }
+            if (signo)
+                break;
+        }
+    return 0;
+}
