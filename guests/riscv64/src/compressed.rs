@@ -17,12 +17,23 @@ const fn s_type(imm: u32, rs2: u32, rs1: u32, funct3: u32, opcode: u32) -> u32 {
 
 const fn b_type(imm: i32, rs1: u32, funct3: u32) -> u32 {
     let u = imm as u32;
-    (u >> 12 & 1) << 31 | (u >> 5 & 63) << 25 | rs1 << 15 | funct3 << 12 | (u >> 1 & 15) << 8 | (u >> 11 & 1) << 7 | 0x63
+    (u >> 12 & 1) << 31
+        | (u >> 5 & 63) << 25
+        | rs1 << 15
+        | funct3 << 12
+        | (u >> 1 & 15) << 8
+        | (u >> 11 & 1) << 7
+        | 0x63
 }
 
 const fn j_type(imm: i32, rd: u32) -> u32 {
     let u = imm as u32;
-    (u >> 20 & 1) << 31 | (u >> 1 & 0x3ff) << 21 | (u >> 11 & 1) << 20 | (u >> 12 & 0xff) << 12 | rd << 7 | 0x6f
+    (u >> 20 & 1) << 31
+        | (u >> 1 & 0x3ff) << 21
+        | (u >> 11 & 1) << 20
+        | (u >> 12 & 0xff) << 12
+        | rd << 7
+        | 0x6f
 }
 
 const LOAD: u32 = 0x03;
@@ -84,7 +95,13 @@ pub(crate) fn expand(half: u16) -> u32 {
             if imm == 0 { UNDEFINED } else { i_type(sign(imm, 10), 2, 0, 2, OP_IMM) }
         }
         // Zcmop: c.mop.n for odd n up to 15 does nothing.
-        (1, 3) if imm6 == 0 => if h & 0xf8ff == 0x6081 { i_type(0, 0, 0, 0, OP_IMM) } else { UNDEFINED },
+        (1, 3) if imm6 == 0 => {
+            if h & 0xf8ff == 0x6081 {
+                i_type(0, 0, 0, 0, OP_IMM)
+            } else {
+                UNDEFINED
+            }
+        }
         (1, 3) => (imm6 as u32) << 12 | r1 << 7 | LUI,
         (1, 4) => match (h >> 10 & 3, h >> 12 & 1, h >> 5 & 3) {
             (0, _, _) => i_type(shamt as i32, p1, 5, p1, OP_IMM),
@@ -109,7 +126,14 @@ pub(crate) fn expand(half: u16) -> u32 {
             },
         },
         (1, 5) => {
-            let imm = f(12, 1, 11) | f(11, 1, 4) | f(9, 2, 8) | f(8, 1, 10) | f(7, 1, 6) | f(6, 1, 7) | f(3, 3, 1) | f(2, 1, 5);
+            let imm = f(12, 1, 11)
+                | f(11, 1, 4)
+                | f(9, 2, 8)
+                | f(8, 1, 10)
+                | f(7, 1, 6)
+                | f(6, 1, 7)
+                | f(3, 3, 1)
+                | f(2, 1, 5);
             j_type(sign(imm, 12), 0)
         }
         (1, n) => {

@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn immediates() {
-        let check = |word, f: fn(Insn) -> i64, want| assert_eq!(f(Insn { word, pc: 0, len: 4 }), want, "{word:08x}");
+        let check =
+            |word, f: fn(Insn) -> i64, want| assert_eq!(f(Insn { word, pc: 0, len: 4 }), want, "{word:08x}");
         check(0xfff5_0513, Insn::imm_i, -1);
         check(0xfea4_3c23, Insn::imm_s, -8);
         check(0xfe05_1ee3, Insn::imm_b, -4);

@@ -1,7 +1,10 @@
 //! Integer instructions: RV64I, M, Zba, Zbb, Zbc, Zbs, Zbkb, Zbkx, Zicond, Zimop.
 
 use crate::decode::{Insn, undefined};
-use anyarch_engine::ops::{Addr, Alu, Cmp, Cond, DivZero, Ext, HelperExit, LoadExt, Mul, Ops, Order, R, Sel, Shift, Size, Src, Unary, W};
+use anyarch_engine::ops::{
+    Addr, Alu, Cmp, Cond, DivZero, Ext, HelperExit, LoadExt, Mul, Ops, Order, R, Sel, Shift, Size, Src,
+    Unary, W,
+};
 use anyarch_engine::state::Cpu;
 
 crate::rows! {

@@ -39,8 +39,10 @@ pub static GUEST: Guest = Guest {
 };
 
 /// The registers most used by compiled code: a0 to a5, sp, s0, s1, ra, and two temporaries.
-static PINS: Pins =
-    Pins { gpr: &[15, 10, 14, 8, 11, 2, 13, 12, 9, 1, 16, 18], vec: &[10, 11, 12, 13, 14, 15, 8, 9, 0, 1, 2, 3] };
+static PINS: Pins = Pins {
+    gpr: &[15, 10, 14, 8, 11, 2, 13, 12, 9, 1, 16, 18],
+    vec: &[10, 11, 12, 13, 14, 15, 8, 9, 0, 1, 2, 3],
+};
 
 /// The instruction at `pc`, which the engine has found to lie in readable pages of code: its word, expanded if compressed, and its length.
 fn fetch(pc: u64) -> Insn {

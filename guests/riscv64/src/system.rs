@@ -9,7 +9,7 @@ use anyarch_engine::state::{Cpu, Fault};
 crate::rows! {
     "000000000000 00000 000 00000 1110011" Ecall ecall;
     "000000000001 00000 000 00000 1110011" Ebreak ebreak;
-    "0000 pred:4 succ:4 rs1:5 000 rd:5 0001111" Fence fence;
+    first "0000 pred:4 succ:4 rs1:5 000 rd:5 0001111" Fence fence;
     first "1000 0011 0011 rs1:5 000 rd:5 0001111" FenceTso nop;
     "fm:4 pred:4 succ:4 rs1:5 000 rd:5 0001111" FenceOther full_fence;
     "imm:12 rs1:5 001 rd:5 0001111" FenceI fence_i;
