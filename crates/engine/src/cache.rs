@@ -559,10 +559,10 @@ impl Cache {
         }
     }
 
-    /// Takes out every unit that overlaps [start, end).
-    pub fn invalidate(&mut self, start: u64, end: u64) {
+    /// Takes out every unit that overlaps [start, end); whether there was one.
+    pub fn invalidate(&mut self, start: u64, end: u64) -> bool {
         if start >= end || self.pages.is_empty() {
-            return;
+            return false;
         }
         let (first, last) = (start >> 12, (end - 1) >> 12);
         let mut dead = Vec::new();
@@ -592,7 +592,7 @@ impl Cache {
             }
         }
         if dead.is_empty() {
-            return;
+            return false;
         }
         for &i in &dead {
             self.kill(i);
@@ -603,6 +603,7 @@ impl Cache {
             self.prune(page);
         }
         self.forget_in_threads(&dead);
+        true
     }
 
     fn prune(&mut self, page: u64) {

@@ -878,8 +878,9 @@ pub mod code {
     }
 
     /// The guest announced that it changed code in [start, end).
-    pub fn invalidate(start: u64, end: u64) {
-        with(|cache| cache.invalidate(start, end));
+    /// True if there were translations of it, so that the caller must not go on in the unit it runs in.
+    pub fn invalidate(start: u64, end: u64) -> bool {
+        CACHE.lock().as_deref_mut().is_some_and(|cache| cache.invalidate(start, end))
     }
 
     fn with(f: impl FnOnce(&mut Cache)) {
