@@ -167,7 +167,6 @@ pub struct Cache {
     free_links: u32,
     pages: HashMap<u64, u32, PcHash>,
     exec: Vec<(u64, u64)>,
-    verified_page: u64,
     threads: Vec<*mut Thread>,
     /// Threads that have ended, for reuse. They stay registered, so that their lookup tables stay right.
     idle: Vec<*mut Thread>,
@@ -280,7 +279,6 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         free_links: NIL,
         pages: HashMap::with_hasher(PcHash),
         exec: Vec::new(),
-        verified_page: u64::MAX,
         threads: Vec::new(),
         idle: Vec::new(),
         stats: Stats::default(),
@@ -502,9 +500,6 @@ impl Cache {
         const SIGSEGV: i32 = 11;
         const SEGV_MAPERR: i32 = 1;
         const SEGV_ACCERR: i32 = 2;
-        if pc >> 12 == self.verified_page {
-            return Ok(());
-        }
         if !self.is_exec(pc) {
             let mut byte = [0u8; 1];
             let code = match anyarch_sys::load_bytes(pc, &mut byte) {
@@ -514,12 +509,8 @@ impl Cache {
             };
             return Err(NoCode::Fetch(SIGSEGV, code));
         }
-        let mut half = [0u8; 2];
-        match anyarch_sys::load_bytes(pc, &mut half) {
-            Ok(()) => {
-                self.verified_page = pc >> 12;
-                Ok(())
-            }
+        match anyarch_sys::load_once(pc, 1) {
+            Ok(_) => Ok(()),
             Err(f) => Err(NoCode::Fetch(f.signo, f.code)),
         }
     }
@@ -544,7 +535,6 @@ impl Cache {
     }
 
     fn cut_exec(&mut self, start: u64, end: u64) {
-        self.verified_page = u64::MAX;
         if !self.exec.iter().any(|r| r.0 < end && r.1 > start) {
             return;
         }

@@ -46,17 +46,16 @@ pub static GUEST: Guest = Guest {
 static PINS: Pins =
     Pins { gpr: &[0, 1, 2, 31, 19, 3, 20, 4, 21, 5, 22, 29], vec: &[0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19] };
 
-/// The instruction word at `pc`, which the engine has found to lie in a readable page of code.
-fn word(pc: u64) -> u32 {
-    // SAFETY: the engine verified the page; guest address = host address, and instructions are aligned.
-    unsafe { (pc as *const u32).read_volatile() }
+/// The instruction word at `pc`; `None` if its page has vanished meanwhile.
+fn word(pc: u64) -> Option<u32> {
+    anyarch_sys::load_once(pc, 4).ok().map(|word| word as u32)
 }
 
 /// Translates the instructions of one unit.
 pub fn translate(t: &mut Translator<'_>) {
     while t.more() {
         let pc = t.pc;
-        let insn = word(pc);
+        let Some(insn) = word(pc) else { return t.stop() };
         let id = decode::decode(insn);
         t.begin(4, peek_decoded(id, insn, pc));
         decode::lift_decoded(t, id, insn, pc);
@@ -66,7 +65,7 @@ pub fn translate(t: &mut Translator<'_>) {
 
 /// See [`Guest::peek`].
 pub fn peek(pc: u64) -> Option<Peek> {
-    let insn = word(pc);
+    let insn = word(pc)?;
     Some(peek_decoded(decode::decode(insn), insn, pc))
 }
 

@@ -10,7 +10,8 @@ const SIGILL: i32 = 4;
 
 /// Whether the word is an instruction here. Plays it in a state in which no access can reach memory.
 fn defined(thread: &mut Thread, word: u32) -> bool {
-    const NOWHERE: u64 = 0xf000_0000_0000_0000;
+    // The top byte may be a tag; what is below it makes every sum of two such registers no address.
+    const NOWHERE: u64 = 0x00f0_0000_0000_0000;
     thread.cpu.gpr = [NOWHERE; 64];
     thread.cpu.pc = NOWHERE;
     let mut i = Interp { cpu: &mut thread.cpu, next_pc: 0, outcome: Outcome::Next };

@@ -139,8 +139,8 @@ crate::rows! {
     "0000111 rs2:5 rs1:5 111 rd:5 0110011" CzeroNez czero[Cond::Eq];
 
     // Zimop.
-    "1x00xx0111xx rs1:5 100 rd:5 1110011" MopR zero;
-    "1x00xx1 rs2:5 rs1:5 100 rd:5 1110011" MopRr zero;
+    "1 x 00 xx 0 111 xx rs1:5 100 rd:5 1110011" MopR zero;
+    "1 x 00 xx 1 rs2:5 rs1:5 100 rd:5 1110011" MopRr zero;
 }
 
 /// d = its low 32 bits, sign-extended.

@@ -44,28 +44,29 @@ static PINS: Pins = Pins {
     vec: &[10, 11, 12, 13, 14, 15, 8, 9, 0, 1, 2, 3],
 };
 
-/// The instruction at `pc`, which the engine has found to lie in readable pages of code: its word, expanded if compressed, and its length.
-fn fetch(pc: u64) -> Insn {
-    // SAFETY: the engine verified the page, and for an instruction that reaches out of it the next one; guest address = host address.
-    let half = |at: u64| unsafe { (at as *const u16).read_volatile() };
-    let low = half(pc);
-    if low & 3 == 3 {
-        Insn { word: low as u32 | (half(pc + 2) as u32) << 16, pc, len: 4 }
+fn half(at: u64) -> Option<u16> {
+    anyarch_sys::load_once(at, 2).ok().map(|half| half as u16)
+}
+
+/// The instruction at `pc`: its word, expanded if compressed, and its length. `None` if its page has vanished meanwhile.
+fn fetch(pc: u64) -> Option<Insn> {
+    let low = half(pc)?;
+    Some(if low & 3 == 3 {
+        Insn { word: low as u32 | (half(pc + 2)? as u32) << 16, pc, len: 4 }
     } else {
         Insn { word: compressed::expand(low), pc, len: 2 }
-    }
+    })
 }
 
 /// Whether the instruction at `pc` reaches into the next page.
 fn crosses(pc: u64) -> bool {
-    // SAFETY: as in `fetch`.
-    pc & 4095 == 4094 && unsafe { (pc as *const u16).read_volatile() } & 3 == 3
+    pc & 4095 == 4094 && half(pc).is_none_or(|low| low & 3 == 3)
 }
 
 /// Translates the instructions of one unit.
 pub fn translate(t: &mut Translator<'_>) {
     while t.more() {
-        let i = fetch(t.pc);
+        let Some(i) = fetch(t.pc) else { return t.stop() };
         t.begin(i.len, peek_insn(i));
         decode::lift(t, i);
         t.end();
@@ -77,7 +78,7 @@ pub fn peek(pc: u64) -> Option<Peek> {
     if pc & 1 != 0 || crosses(pc) {
         return None;
     }
-    Some(peek_insn(fetch(pc)))
+    fetch(pc).map(peek_insn)
 }
 
 fn peek_insn(i: Insn) -> Peek {

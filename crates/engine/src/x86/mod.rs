@@ -321,13 +321,19 @@ impl<'a> Translator<'a> {
         self.pc = self.next_pc;
         let first = self.pc == self.start_pc;
         if !first && (self.leaves_page() || self.marks.len() >= MAX_INSNS || self.a.room() < UNIT_ROOM / 2) {
-            // An entry made here would be this very jump.
-            self.entries.pop_if(|e| e.0 == self.pc);
-            self.exit_to(self.pc);
-            self.ended = true;
+            self.stop();
             return false;
         }
         true
+    }
+
+    /// Ends the unit before the instruction at `pc`: the limit is reached, or its code can no longer be read (which the next unit's
+    /// first fetch reports).
+    pub fn stop(&mut self) {
+        // An entry made here would be this very jump.
+        self.entries.pop_if(|e| e.0 == self.pc);
+        self.exit_to(self.pc);
+        self.ended = true;
     }
 
     /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or reaches into it.
