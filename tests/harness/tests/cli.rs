@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
         status: 255,
         says: "",
     },
-    Case { name: "other architecture", args: &["@"], file: |f| f[18] = 0xf3, status: 255, says: "" },
+    Case { name: "other architecture", args: &["@"], file: |f| f[18] = 0x15, status: 255, says: "" },
     Case { name: "32 bits", args: &["@"], file: |f| f[4] = 1, status: 255, says: "" },
     Case { name: "big endian", args: &["@"], file: |f| f[5] = 2, status: 255, says: "" },
     Case {
