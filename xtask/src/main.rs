@@ -145,7 +145,14 @@ fn debian(command: &[OsString]) -> Result<ExitCode, String> {
         let mut first = Command::new("debootstrap");
         first.args(["--arch=arm64", "--foreign", "--variant=minbase", "bookworm"]).arg(&new).arg(mirror()?);
         run(&mut first).map_err(|e| format!("{e} (package debootstrap; it needs root)"))?;
-        run(in_tree(&new).args(["/bin/sh", "/debootstrap/debootstrap", "--second-stage"]))?;
+        // debootstrap makes device nodes, which a user namespace forbids: a plain chroot, and the emulator started by name, which then
+        // starts every program of the tree itself.
+        let copy = new.join("anyarch-emu");
+        std::fs::copy(target.join("release/anyarch-emu"), &copy)
+            .map_err(|e| format!("{}: {e}", copy.display()))?;
+        let script = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" /anyarch-emu /bin/sh /debootstrap/debootstrap --second-stage";
+        run(Command::new("unshare").args(["--mount", "sh", "-c", script]).arg(&new))?;
+        std::fs::remove_file(&copy).map_err(|e| format!("{}: {e}", copy.display()))?;
         std::fs::rename(&new, &tree).map_err(|e| format!("{}: {e}", tree.display()))?;
     }
     let mut c = in_tree(&tree);
