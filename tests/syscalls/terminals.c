@@ -52,6 +52,8 @@ int main(void)
 	if (child == 0) {
 		CHECK(setsid() == getpid() && ioctl(slave, TIOCSCTTY, 0) == 0 && tcgetpgrp(slave) == getpid() && tcgetsid(slave) == getpid());
 		signal(SIGWINCH, on_winch);
+		// Ignored where the tests were started in the background of a shell.
+		signal(SIGINT, SIG_DFL);
 		int tty = open("/dev/tty", O_RDWR);
 		CHECK(tty >= 0 && write(master, "", 0) == 0);
 		w.ws_row = 10;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// The `tests` folder.
@@ -96,13 +97,15 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
         .spawn()
         .map_err(|e| io::Error::new(e.kind(), format!("{:?}: {e}", command.get_program())))?;
     drop(child.stdin.take());
-    fn collect(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
+    fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+        let (sender, receiver) = channel();
         std::thread::spawn(move || {
             let mut out = Vec::new();
             // A program that floods us is a failure, not a reason to run out of memory.
             let _ = from.by_ref().take(16 << 20).read_to_end(&mut out);
-            out
-        })
+            let _ = sender.send(out);
+        });
+        receiver
     }
     let stdout = collect(child.stdout.take().expect("piped"));
     let stderr = collect(child.stderr.take().expect("piped"));
@@ -125,8 +128,10 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
         // What a program left behind would keep the pipes open.
         kill_group(child.id());
     }
-    let text = |t: std::thread::JoinHandle<Vec<u8>>| {
-        String::from_utf8_lossy(&t.join().unwrap_or_default()).into_owned()
+    // A process in a session of its own may still hold them: that is a failure, and none to wait for.
+    let text = |r: Receiver<Vec<u8>>| match r.recv_timeout(Duration::from_secs(10)) {
+        Ok(out) => String::from_utf8_lossy(&out).into_owned(),
+        Err(_) => String::from("(a process that was left behind holds this output)"),
     };
     Ok(Outcome { status, stdout: text(stdout), stderr: text(stderr) })
 }
