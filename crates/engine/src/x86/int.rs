@@ -57,10 +57,7 @@ impl Translator<'_> {
     fn shifted(&mut self, w: W, d: u8, r: R, op: Shift, n: u8) {
         let w = is64(w);
         if n == 0 {
-            let s = self.get(w, r, d);
-            if s != d {
-                self.a.mov(w, d, s);
-            }
+            self.get_into(w, r, d);
         } else if op == Shift::Ror && self.features.bmi2 {
             let rm = self.rm(r, d);
             self.a.rorx(w, d, rm, n);
@@ -72,18 +69,10 @@ impl Translator<'_> {
                 self.a.lea(w, d, Mem::index(NONE, s, n, 0));
             }
         } else {
-            self.clobber_flags_keeping(d);
-            let s = self.get(w, r, d);
-            if s != d {
-                self.a.mov(w, d, s);
-            }
+            self.clobber_flags();
+            self.get_into(w, r, d);
             self.a.shift_imm(sh(op), w, Rm::R(d), n);
         }
-    }
-
-    /// `clobber_flags`, when RAX may already hold something other than `d`'s future value: only RCX may be `d` then.
-    fn clobber_flags_keeping(&mut self, _d: u8) {
-        self.clobber_flags();
     }
 
     /// d = slot extended to 64 bits, shifted left by 0 to 4. Clobbers flags only if the shift is 4.
@@ -175,18 +164,12 @@ impl Translator<'_> {
                 return;
             }
             // t is a pinned register that also is b: compute in RAX.
-            let ra = self.get(w, a, RAX);
-            if ra != RAX {
-                self.a.mov(w, RAX, ra);
-            }
+            self.get_into(w, a, RAX);
             self.alu_opnd(op, w, RAX, b);
             self.a.mov(w, t, RAX);
             return;
         }
-        let ra = self.get(w, a, t);
-        if ra != t {
-            self.a.mov(w, t, ra);
-        }
+        self.get_into(w, a, t);
         self.alu_opnd(op, w, t, b);
     }
 
@@ -608,10 +591,7 @@ impl Ops for Translator<'_> {
                     }
                 }
                 Alu::Add => {
-                    let ra = self.get(wide, a, RAX);
-                    if ra != RAX {
-                        self.a.mov(wide, RAX, ra);
-                    }
+                    self.get_into(wide, a, RAX);
                     self.alu_opnd(Op::Add, wide, RAX, b);
                 }
                 _ => match b {
@@ -653,10 +633,7 @@ impl Ops for Translator<'_> {
         }
         let has_borrow = self.host_flags == HostFlags::Sub;
         let rb = self.get(wide, b, RCX);
-        let ra = self.get(wide, a, RAX);
-        if ra != RAX {
-            self.a.mov(wide, RAX, ra);
-        }
+        self.get_into(wide, a, RAX);
         // ADC wants CF = C; SBB wants CF = !C.
         if sub != has_borrow {
             self.a.cmc();
@@ -692,10 +669,7 @@ impl Ops for Translator<'_> {
                     if count != RCX {
                         self.a.mov(false, RCX, count);
                     }
-                    let ra = self.get(wide, a, RAX);
-                    if ra != RAX {
-                        self.a.mov(wide, RAX, ra);
-                    }
+                    self.get_into(wide, a, RAX);
                     self.a.shift_cl(sh(op), wide, Rm::R(RAX));
                     self.put(d, RAX);
                     return;
@@ -727,10 +701,7 @@ impl Ops for Translator<'_> {
             return self.mov(w, d, Src::Shifted(a, if signed { Shift::Asr } else { Shift::Lsr }, lsb));
         }
         self.clobber_flags();
-        let s = self.get(wide, a, t);
-        if s != t {
-            self.a.mov(wide, t, s);
-        }
+        self.get_into(wide, a, t);
         if signed {
             self.a.shift_imm(Sh::Shl, wide, Rm::R(t), bits - lsb - len);
             self.a.shift_imm(Sh::Sar, wide, Rm::R(t), bits - len);
@@ -769,10 +740,7 @@ impl Ops for Translator<'_> {
             }
             self.a.shift_imm(Sh::Shl, wide, Rm::R(t), lsb);
         } else {
-            let s = self.get(wide, a, t);
-            if s != t {
-                self.a.mov(wide, t, s);
-            }
+            self.get_into(wide, a, t);
             self.a.shift_imm(Sh::Shl, wide, Rm::R(t), bits - len);
             self.a.shift_imm(if signed { Sh::Sar } else { Sh::Shr }, wide, Rm::R(t), bits - len - lsb);
         }
@@ -869,10 +837,7 @@ impl Ops for Translator<'_> {
         let wide = is64(w);
         self.clobber_flags();
         let h = self.get(wide, hi, RCX);
-        let l = self.get(wide, lo, RAX);
-        if l != RAX {
-            self.a.mov(wide, RAX, l);
-        }
+        self.get_into(wide, lo, RAX);
         self.a.shrd(wide, RAX, h, lsb);
         self.put(d, RAX);
     }
@@ -927,10 +892,7 @@ impl Ops for Translator<'_> {
             }
             Unary::Rbit => {
                 self.clobber_flags();
-                let s = self.get(wide, a, RAX);
-                if s != RAX {
-                    self.a.mov(wide, RAX, s);
-                }
+                self.get_into(wide, a, RAX);
                 for (mask, n) in
                     [(0x5555_5555_5555_5555u64, 1), (0x3333_3333_3333_3333, 2), (0x0f0f_0f0f_0f0f_0f0f, 4)]
                 {
@@ -952,10 +914,7 @@ impl Ops for Translator<'_> {
             }
             Unary::Rev16 => {
                 self.clobber_flags();
-                let s = self.get(wide, a, RAX);
-                if s != RAX {
-                    self.a.mov(wide, RAX, s);
-                }
+                self.get_into(wide, a, RAX);
                 if wide {
                     // Reverse all, then swap the 16-bit parts back: two rotations within halves.
                     self.a.bswap(true, RAX);
@@ -975,10 +934,7 @@ impl Ops for Translator<'_> {
                 }
             }
             Unary::Rev32 => {
-                let s = self.get(wide, a, RAX);
-                if s != RAX {
-                    self.a.mov(wide, RAX, s);
-                }
+                self.get_into(wide, a, RAX);
                 self.a.bswap(wide, RAX);
                 if wide {
                     if self.features.bmi2 {
@@ -1012,10 +968,7 @@ impl Ops for Translator<'_> {
         match op {
             Mul::HighU | Mul::HighS => {
                 self.clobber_flags();
-                let ra = self.get(true, a, RAX);
-                if ra != RAX {
-                    self.a.mov(true, RAX, ra);
-                }
+                self.get_into(true, a, RAX);
                 // RDX is a pinned register: kept in RCX, unless b needs RCX; b as a memory or pinned operand never does.
                 let brm = self.rm_or_zero(b);
                 self.a.mov(true, RCX, RDX);
@@ -1042,10 +995,7 @@ impl Ops for Translator<'_> {
         self.clobber_flags();
         match narrow {
             None => {
-                let ra = self.get(wide, a, RAX);
-                if ra != RAX {
-                    self.a.mov(wide, RAX, ra);
-                }
+                self.get_into(wide, a, RAX);
                 let brm = self.rm(b, RCX);
                 self.a.imul(wide, RAX, brm);
             }
@@ -1188,10 +1138,7 @@ impl Ops for Translator<'_> {
                     self.put(d, t);
                     return;
                 }
-                let rb = self.get(wide, b, RAX);
-                if rb != RAX {
-                    self.a.mov(wide, RAX, rb);
-                }
+                self.get_into(wide, b, RAX);
                 self.cmov_test(test, wide, RAX, arm);
             }
             _ => {
@@ -1281,10 +1228,7 @@ impl Ops for Translator<'_> {
                 return;
             }
             let rb = self.get(true, b, RCX);
-            let ra = self.get(false, a, RAX);
-            if ra != RAX {
-                self.a.mov(false, RAX, ra);
-            }
+            self.get_into(false, a, RAX);
             self.a.crc32(size.bytes() as u8, RAX, rb);
             self.a.mov(false, RAX, RAX);
             self.put(d, RAX);
@@ -1320,10 +1264,7 @@ impl Ops for Translator<'_> {
 
     fn write_flags(&mut self, s: R) {
         // N Z at 31, 30; C at 29; V at 28.
-        let r = self.get(false, s, RCX);
-        if r != RCX {
-            self.a.mov(false, RCX, r);
-        }
+        self.get_into(false, s, RCX);
         self.host_flags = HostFlags::None;
         self.a.mov(false, RAX, RCX);
         self.a.shift_imm(Sh::Shr, false, Rm::R(RAX), 16);
@@ -1358,17 +1299,11 @@ impl Ops for Translator<'_> {
                 m
             };
             if m.base != RCX && m.index != RCX {
-                let r = self.get(true, s, RCX);
-                if r != RCX {
-                    self.a.mov(true, RCX, r);
-                }
+                self.get_into(true, s, RCX);
                 self.a.xchg(size.bytes() as u8, m, RCX);
             } else {
                 self.a.lea(true, RCX, m);
-                let r = self.get(true, s, RAX);
-                if r != RAX {
-                    self.a.mov(true, RAX, r);
-                }
+                self.get_into(true, s, RAX);
                 self.a.xchg(size.bytes() as u8, Mem::base(RCX, 0), RAX);
             }
             return;
@@ -1422,10 +1357,7 @@ impl Ops for Translator<'_> {
         let m = self.atomic_addr(addr);
         match op {
             Rmw::Add | Rmw::Swap => {
-                let rs = self.get(true, s, RAX);
-                if rs != RAX {
-                    self.a.mov(true, RAX, rs);
-                }
+                self.get_into(true, s, RAX);
                 if op == Rmw::Add {
                     self.a.lock_xadd(bytes, m, RAX);
                 } else {
@@ -1433,10 +1365,7 @@ impl Ops for Translator<'_> {
                 }
             }
             Rmw::And | Rmw::AndNot | Rmw::Or | Rmw::Xor if d == R::ZERO => {
-                let rs = self.get(true, s, RAX);
-                if rs != RAX {
-                    self.a.mov(true, RAX, rs);
-                }
+                self.get_into(true, s, RAX);
                 let xop = match op {
                     Rmw::Or => Op::Or,
                     Rmw::Xor => Op::Xor,
@@ -1471,10 +1400,7 @@ impl Ops for Translator<'_> {
     fn cas(&mut self, size: Size, expected: R, new: R, addr: R) {
         self.clobber_flags();
         let m = self.atomic_addr(addr);
-        let re = self.get(true, expected, RAX);
-        if re != RAX {
-            self.a.mov(true, RAX, re);
-        }
+        self.get_into(true, expected, RAX);
         let hn = self.host(new);
         if hn != NONE {
             self.a.lock_cmpxchg(size.bytes() as u8, m, hn);
@@ -1632,10 +1558,7 @@ impl Ops for Translator<'_> {
 
     fn jump_reg(&mut self, r: R) {
         self.flush_flags(None);
-        let t = self.get(true, r, RAX);
-        if t != RAX {
-            self.a.mov(true, RAX, t);
-        }
+        self.get_into(true, r, RAX);
         self.inline_lookup();
         let glue = self.glue.lookup;
         self.a.jcc_to(Cc::Ne, glue);
@@ -1645,10 +1568,7 @@ impl Ops for Translator<'_> {
 
     fn call_reg(&mut self, link: R, r: R) {
         self.flush_flags(None);
-        let t = self.get(true, r, RAX);
-        if t != RAX {
-            self.a.mov(true, RAX, t);
-        }
+        self.get_into(true, r, RAX);
         self.push_link(link);
         self.inline_lookup();
         let site = self.a.jcc_near(Cc::Ne);
@@ -1661,10 +1581,7 @@ impl Ops for Translator<'_> {
 
     fn ret(&mut self, r: R) {
         self.flush_flags(None);
-        let t = self.get(true, r, RAX);
-        if t != RAX {
-            self.a.mov(true, RAX, t);
-        }
+        self.get_into(true, r, RAX);
         self.a.alu(Op::Cmp, true, RAX, Mem::base(RSP, 8));
         let glue = self.glue.lookup;
         self.a.jcc_to(Cc::Ne, glue);
@@ -1910,10 +1827,7 @@ impl Translator<'_> {
 
     /// RAX = a, RCX = b, RDX saved to the spill place, ZF = (b == 0).
     fn divide_prologue(&mut self, wide: bool, a: R, b: R) {
-        let rb = self.get(wide, b, RCX);
-        if rb != RCX {
-            self.a.mov(wide, RCX, rb);
-        }
+        self.get_into(wide, b, RCX);
         let ra = self.get(wide, a, RAX);
         if ra != RAX || !wide {
             self.a.mov(wide, RAX, ra);

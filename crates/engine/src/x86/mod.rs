@@ -438,6 +438,15 @@ impl<'a> Translator<'a> {
         scratch
     }
 
+    /// Host register `t` = the slot's value. Leaves EFLAGS alone.
+    #[inline(always)]
+    fn get_into(&mut self, w: bool, r: R, t: u8) {
+        let s = self.get(w, r, t);
+        if s != t {
+            self.a.mov(w, t, s);
+        }
+    }
+
     /// The register to compute slot `d` in: its own, or RAX.
     #[inline(always)]
     fn def(&self, d: R) -> u8 {
