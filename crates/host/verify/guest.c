@@ -21,7 +21,7 @@ void *memset(void *to, int c, ul n) { volatile char *t = to; while (n--) *t++ = 
 sl thread_start(ul flags, void *stack, void (*function)(void));
 
 #if defined(__x86_64__)
-enum { NR_write = 1, NR_sigaction = 13, NR_yield = 24, NR_getpid = 39, NR_fork = 57, NR_execve = 59, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_geteuid = 107, NR_clone = 56 };
+enum { NR_write = 1, NR_sigaction = 13, NR_yield = 24, NR_getpid = 39, NR_fork = 57, NR_execve = 59, NR_exit = 60, NR_exit_group = 231, NR_wait4 = 61, NR_kill = 62, NR_geteuid = 107, NR_clone = 56 };
 static sl sys(sl n, sl a, sl b, sl c, sl d) {
     sl r; register sl r10 __asm__("r10") = d;
     __asm__ volatile("syscall" : "=a"(r) : "0"(n), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
@@ -32,7 +32,7 @@ THREAD("mov %rdx,%rbx\nxor %edx,%edx\nxor %r10d,%r10d\nxor %r8d,%r8d\npush %rbx\
 __asm__(".globl restore\nrestore: mov $15,%eax\nsyscall\n");
 #define RESTORER
 #elif defined(__i386__)
-enum { NR_write = 4, NR_sigaction = 174, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 201, NR_clone = 120 };
+enum { NR_write = 4, NR_sigaction = 174, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_exit_group = 252, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 201, NR_clone = 120 };
 static sl sys(sl n, sl a, sl b, sl c, sl d) {
     sl r;
     __asm__ volatile("int $0x80" : "=a"(r) : "0"(n), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
@@ -53,7 +53,7 @@ static sl sys(sl n, sl a, sl b, sl c, sl d) {
 START("mov x29,#0\nmov x0,sp\nand sp,x0,#-16\nbl begin\n");
 THREAD("mov x9,x2\nmov x2,#0\nmov x3,#0\nmov x4,#0\nmov x8,#220\nsvc 0\ncbz x0,1f\nret\n1: blr x9\n");
 #elif defined(__arm__)
-enum { NR_write = 4, NR_sigaction = 174, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 201, NR_clone = 120 };
+enum { NR_write = 4, NR_sigaction = 174, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_exit_group = 248, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 201, NR_clone = 120 };
 static sl sys(sl n, sl a, sl b, sl c, sl d) {
     register sl r7 __asm__("r7") = n, r0 __asm__("r0") = a, r1 __asm__("r1") = b, r2 __asm__("r2") = c, r3 __asm__("r3") = d;
     __asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3) : "memory");
@@ -82,7 +82,7 @@ static sl sys(sl n, sl a, sl b, sl c, sl d) {
 START(".option push\n.option norelax\nla gp,__global_pointer$\n.option pop\nmv a0,sp\nandi sp,sp,-16\ncall begin\n");
 THREAD("mv t3,a2\nli a2,0\nli a3,0\nli a4,0\nli a7,220\necall\nbeqz a0,1f\nret\n1: jalr t3\n");
 #elif defined(__powerpc64__)
-enum { NR_write = 4, NR_sigaction = 173, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 49, NR_clone = 120 };
+enum { NR_write = 4, NR_sigaction = 173, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_exit_group = 234, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 49, NR_clone = 120 };
 static sl sys(sl n, sl a, sl b, sl c, sl d) {
     register sl r0 __asm__("r0") = n, r3 __asm__("r3") = a, r4 __asm__("r4") = b, r5 __asm__("r5") = c, r6 __asm__("r6") = d;
     __asm__ volatile("sc\nbns+ 1f\nneg %1,%1\n1:" : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(r5), "+r"(r6) : : "memory", "cr0", "r7", "r8", "r9", "r10", "r11", "r12", "ctr");
@@ -91,7 +91,7 @@ static sl sys(sl n, sl a, sl b, sl c, sl d) {
 START("bl 1f\n1: mflr 2\naddis 2,2,.TOC.-1b@ha\naddi 2,2,.TOC.-1b@l\nmr 3,1\nclrrdi 1,1,4\nli 0,0\nstdu 0,-64(1)\nbl begin\nnop\n");
 THREAD(".localentry thread_start,1\nstd 29,-8(1)\nmr 29,5\nli 5,0\nli 6,0\nli 7,0\nli 0,120\nsc\ncmpdi 3,0\nbeq 1f\nld 29,-8(1)\nblr\n1: li 0,0\nstdu 0,-64(1)\nmtctr 29\nmr 12,29\nbctrl\n");
 #elif defined(__s390x__)
-enum { NR_write = 4, NR_sigaction = 174, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 201, NR_clone = 120 };
+enum { NR_write = 4, NR_sigaction = 174, NR_yield = 158, NR_getpid = 20, NR_fork = 2, NR_execve = 11, NR_exit = 1, NR_exit_group = 248, NR_wait4 = 114, NR_kill = 37, NR_geteuid = 201, NR_clone = 120 };
 static sl sys(sl n, sl a, sl b, sl c, sl d) {
     register sl r1 __asm__("1") = n, r2 __asm__("2") = a, r3 __asm__("3") = b, r4 __asm__("4") = c, r5 __asm__("5") = d;
     __asm__ volatile("svc 0" : "+d"(r2) : "d"(r1), "d"(r3), "d"(r4), "d"(r5) : "memory", "cc");
@@ -101,7 +101,7 @@ START("lgr %r2,%r15\nnill %r15,0xfff8\naghi %r15,-160\nbrasl %r14,begin\n");
 /* clone takes the stack first here. */
 THREAD("lgr %r0,%r4\nlgr %r1,%r2\nlgr %r2,%r3\nlgr %r3,%r1\nlghi %r4,0\nlghi %r5,0\nlghi %r1,120\nsvc 0\nltgr %r2,%r2\nje 1f\nbr %r14\n1: lgr %r1,%r0\naghi %r15,-160\nbasr %r14,%r1\n");
 #elif defined(__mips64)
-enum { NR_write = 5001, NR_sigaction = 5013, NR_yield = 5023, NR_getpid = 5038, NR_fork = 5056, NR_execve = 5057, NR_exit = 5058, NR_wait4 = 5059, NR_kill = 5060, NR_geteuid = 5105, NR_clone = 5055 };
+enum { NR_write = 5001, NR_sigaction = 5013, NR_yield = 5023, NR_getpid = 5038, NR_fork = 5056, NR_execve = 5057, NR_exit = 5058, NR_exit_group = 5205, NR_wait4 = 5059, NR_kill = 5060, NR_geteuid = 5105, NR_clone = 5055 };
 #define FLAGS_FIRST
 static sl sys(sl n, sl a, sl b, sl c, sl d) {
     register sl v0 __asm__("$2") = n, a0 __asm__("$4") = a, a1 __asm__("$5") = b, a2 __asm__("$6") = c, a3 __asm__("$7") = d;
@@ -115,7 +115,7 @@ THREAD(".set noreorder\ndaddiu $29,$29,-16\nsd $16,0($29)\nmove $16,$6\nmove $6,
 #endif
 
 #ifdef GENERIC_NUMBERS
-enum { NR_write = 64, NR_sigaction = 134, NR_yield = 124, NR_getpid = 172, NR_execve = 221, NR_exit = 93, NR_wait4 = 260, NR_kill = 129, NR_geteuid = 175, NR_clone = 220 };
+enum { NR_write = 64, NR_sigaction = 134, NR_yield = 124, NR_getpid = 172, NR_execve = 221, NR_exit = 93, NR_exit_group = 94, NR_wait4 = 260, NR_kill = 129, NR_geteuid = 175, NR_clone = 220 };
 #define FORK() sys(NR_clone, 17, 0, 0, 0)
 #else
 #define FORK() sys(NR_fork, 0, 0, 0, 0)
@@ -142,7 +142,9 @@ struct action {
 
 enum { GOOD = 42, THREADS = 4, ROUNDS = 1000 };
 
-static void leave(int code) { for (;;) sys(NR_exit, code, 0, 0, 0); }
+/* Ends the process. `exit` would end only this thread: where others are still on their way out, the last of them gives
+ * the status. */
+static void leave(int code) { for (;;) sys(NR_exit_group, code, 0, 0, 0); }
 
 static int same(const char *a, const char *b) { while (*a && *a == *b) a++, b++; return *a == *b; }
 
@@ -176,7 +178,7 @@ static char stacks[THREADS][16384] __attribute__((aligned(16)));
 static void thread(void) {
     for (int i = 0; i < ROUNDS; i++) __sync_fetch_and_add(&counter, 1);
     __sync_fetch_and_add(&finished, 1);
-    leave(0);
+    for (;;) sys(NR_exit, 0, 0, 0, 0);
 }
 
 static int test_threads(void) {
