@@ -1,5 +1,166 @@
-//! Bit patterns of decode rows, as all guests write them: from bit 31 down, runs of `0` and `1` must match, `x` is any bit, `name` is a field of one bit
-//! and `name:n` a field of n bits.
+//! Decode rows, as all guests write them: a bit pattern that names its semantics.
+//!
+//! A guest's `decode.rs` has a type `Insn` (an instruction at its address, with accessors for its fields) and calls [`tables!`](crate::tables) with the modules
+//! that hold rows; each of these modules declares its rows with [`rows!`](crate::rows). A row is
+//!
+//! ```text
+//! "sf 0 0 100010 sh imm12:12 rn:5 rd:5"  AddImm  none  add_imm;
+//!  pattern                               name    flags function
+//! ```
+//!
+//! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name` is a field of one bit and `name:n` a field of n bits.
+//!   Field names are documentation: functions read their fields from `Insn`.
+//! - The name is unique; tests, traces and the fuzzer use it.
+//! - Flags is what the instruction does with the guest's condition flags: see [`flags`].
+//! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in [`undefined`]. Rows that differ in a constant share a
+//!   function: `f[x, y]` calls `f(o, i, x, y)`.
+//! - Rows must not overlap, except that a row marked `first` (before the pattern) wins against the rows after it; [`check`] finds what breaks this.
+//!   Rows of different modules are ordered as the modules are in `tables!`.
+//!
+//! How a guest finds the row of a word is its own affair; [`Row::mask`] and [`Row::value`] are what it makes its index from. A row's number selects an arm of
+//! a `match` with a direct call, so that semantics are monomorphised for each [`Ops`].
+
+use crate::ops::{Ops, Trap};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What an instruction does with the guest's condition flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FlagUse {
+    /// Its result depends on them (or it may leave some bit as it was).
+    pub reads: bool,
+    /// All of them have new values afterwards (or, with `reads`, some of them).
+    pub writes: bool,
+}
+
+/// The words that rows use for [`FlagUse`]. An instruction that may leave some bit as it was is `both`.
+#[allow(non_upper_case_globals)]
+pub mod flags {
+    use super::FlagUse;
+    /// Has nothing to do with them.
+    pub const none: FlagUse = FlagUse { reads: false, writes: false };
+    /// Depends on them.
+    pub const reads: FlagUse = FlagUse { reads: true, writes: false };
+    /// Sets all of them, whatever they were before.
+    pub const writes: FlagUse = FlagUse { reads: false, writes: true };
+    /// Depends on them and sets them.
+    pub const both: FlagUse = FlagUse { reads: true, writes: true };
+}
+
+/// One encoding.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Unique name.
+    pub name: &'static str,
+    /// The pattern as written.
+    pub pattern: &'static str,
+    /// Bits that must match.
+    pub mask: u32,
+    /// Their values.
+    pub value: u32,
+    /// Use of the condition flags.
+    pub flags: FlagUse,
+    /// Wins against overlapping rows after it.
+    pub first: bool,
+}
+
+impl Row {
+    /// A row of a `rows!` table.
+    pub const fn new(name: &'static str, pattern: &'static str, flags: FlagUse, first: bool) -> Row {
+        let (mask, value) = parse(pattern);
+        Row { name, pattern, mask, value, flags, first }
+    }
+
+    /// Whether some word matches both rows.
+    pub const fn overlaps(&self, other: &Row) -> bool {
+        (self.value ^ other.value) & self.mask & other.mask == 0
+    }
+}
+
+/// What is wrong with a guest's rows, one line each: names used twice, overlaps that no `first` declares, rows that no word reaches.
+pub fn check(rows: &[Row]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for (i, a) in rows.iter().enumerate() {
+        for b in &rows[i + 1..] {
+            if a.name == b.name {
+                bad.push(alloc::format!("{} twice", a.name));
+            }
+            if a.overlaps(b) && !a.first {
+                bad.push(alloc::format!("{} and {}", a.name, b.name));
+            } else if a.overlaps(b) && a.mask & !b.mask == 0 {
+                bad.push(alloc::format!("{} hides {}", a.name, b.name));
+            }
+        }
+    }
+    bad
+}
+
+/// Ends an instruction whose encoding is not allocated.
+#[inline(always)]
+pub fn undefined<O: Ops>(o: &mut O) {
+    o.trap(Trap::Undefined);
+}
+
+/// Declares a module's rows; see [`pattern`](crate::pattern). Makes `ROWS` and `lift_row`.
+#[allow(clippy::crate_in_macro_def)] // The guest's own `decode::Insn` and modules are meant.
+#[macro_export]
+macro_rules! rows {
+    ($( $($first:ident)? $pattern:literal $name:ident $flags:ident $f:path $([$($arg:expr),*])?; )*) => {
+        #[derive(Clone, Copy)]
+        enum RowName { $($name),* }
+        const BY_NUMBER: &[RowName] = &[$(RowName::$name),*];
+
+        /// This file's rows.
+        pub(crate) const ROWS: &[$crate::pattern::Row] = &[$($crate::pattern::Row::new(
+            stringify!($name), $pattern, $crate::pattern::flags::$flags, $crate::rows!(@first $($first)?))),*];
+
+        /// Plays the semantics of row `number` of this file.
+        #[inline(always)]
+        pub(crate) fn lift_row<O: $crate::ops::Ops>(number: usize, o: &mut O, i: crate::decode::Insn) {
+            match BY_NUMBER[number] { $(RowName::$name => $f(o, i $($(, $arg)*)?)),* }
+        }
+    };
+    (@first) => { false };
+    (@first first) => { true };
+}
+
+/// Joins the rows of modules, in order of precedence. Makes `COUNT`, `ROWS` and `lift_number`.
+#[allow(clippy::crate_in_macro_def)] // The guest's own `decode::Insn` and modules are meant.
+#[macro_export]
+macro_rules! tables {
+    ($($module:ident)*) => {
+        const COUNT: usize = 0 $(+ crate::$module::ROWS.len())*;
+
+        /// All rows, in order of precedence.
+        pub static ROWS: [$crate::pattern::Row; COUNT] = {
+            let mut all = [$crate::pattern::Row::new("", "x:31 x", $crate::pattern::flags::none, false); COUNT];
+            let mut n = 0;
+            $(
+                let mut i = 0;
+                while i < crate::$module::ROWS.len() {
+                    all[n] = crate::$module::ROWS[i];
+                    n += 1;
+                    i += 1;
+                }
+            )*
+            all
+        };
+
+        /// Plays the semantics of row `number`; any other number is an undefined encoding.
+        #[inline]
+        fn lift_number<O: $crate::ops::Ops>(o: &mut O, number: usize, i: Insn) {
+            let base = 0;
+            $(
+                if number < base + crate::$module::ROWS.len() {
+                    return crate::$module::lift_row(number - base, o, i);
+                }
+                let base = base + crate::$module::ROWS.len();
+            )*
+            let _ = base;
+            $crate::pattern::undefined(o);
+        }
+    };
+}
 
 /// Mask and value of a pattern; a pattern that has not 32 bits does not compile.
 pub const fn parse(pattern: &str) -> (u32, u32) {
@@ -42,4 +203,31 @@ pub const fn parse(pattern: &str) -> (u32, u32) {
     }
     assert!(bits == 32, "a pattern that has not 32 bits");
     (mask as u32, value as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        #[track_caller]
+        fn check(pattern: &str, mask: u32, value: u32) {
+            assert_eq!(parse(pattern), (mask, value), "{pattern}");
+        }
+        check("sf 0 0 100010 sh imm12:12 rn:5 rd:5", 0x7f80_0000, 0x1100_0000);
+        check("xxx 1 00000000 00000000 00000000 0000", 0x1fff_ffff, 0x1000_0000);
+        check("11111111111111111111111111111111", u32::MAX, u32::MAX);
+    }
+
+    #[test]
+    fn mistakes_in_rows_are_found() {
+        let row = |name, pattern, first| Row::new(name, pattern, flags::none, first);
+        let bad = |rows: &[Row]| check(rows).join(";");
+        assert_eq!(bad(&[row("A", "0 x:31", false), row("B", "1 x:31", false)]), "");
+        assert_eq!(bad(&[row("A", "0 x:31", false), row("A", "1 x:31", false)]), "A twice");
+        assert_eq!(bad(&[row("A", "00 x:30", false), row("B", "0 x:31", false)]), "A and B");
+        assert_eq!(bad(&[row("A", "00 x:30", true), row("B", "0 x:31", false)]), "");
+        assert_eq!(bad(&[row("A", "0 x:31", true), row("B", "00 x:30", false)]), "A hides B");
+    }
 }

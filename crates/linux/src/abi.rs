@@ -2,9 +2,11 @@
 
 use crate::table::Sys;
 use crate::task::Task;
+use alloc::vec;
+use alloc::vec::Vec;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::Cpu;
-use anyarch_sys::Errno;
+use anyarch_sys::{Errno, write};
 
 /// How a guest signal is to be delivered: what the frame holds besides the CPU state.
 #[derive(Clone, Debug)]
@@ -41,14 +43,78 @@ pub struct Vdso {
     pub sigreturn: usize,
 }
 
-/// A guest architecture's Linux ABI.
+/// A signal frame in the making or read back: bytes with little-endian fields, and what all guests with the generic `struct rt_sigframe` { siginfo;
+/// ucontext { flags, link, stack, sigmask, ... } } have in common (uapi/asm-generic/ucontext.h; the machine's context, `uc_mcontext`, follows).
+pub struct FrameBuf(pub Vec<u8>);
+
+impl FrameBuf {
+    /// Offset of the ucontext: behind the siginfo.
+    pub const UC: usize = 128;
+    /// Offset of uc_mcontext: the signal mask is followed by room for 1024 signals, and padding to 16 bytes.
+    pub const MCONTEXT: usize = Self::UC + 176;
+    const UC_STACK: usize = Self::UC + 16;
+    const UC_SIGMASK: usize = Self::UC + 40;
+
+    /// `size` zero bytes.
+    pub fn new(size: usize) -> FrameBuf {
+        FrameBuf(vec![0; size])
+    }
+    /// Stores a field.
+    pub fn u32(&mut self, at: usize, v: u32) {
+        self.0[at..at + 4].copy_from_slice(&v.to_le_bytes());
+    }
+    /// Stores a field.
+    pub fn u64(&mut self, at: usize, v: u64) {
+        self.0[at..at + 8].copy_from_slice(&v.to_le_bytes());
+    }
+    /// Stores a field.
+    pub fn u128(&mut self, at: usize, v: u128) {
+        self.0[at..at + 16].copy_from_slice(&v.to_le_bytes());
+    }
+    /// Reads a field.
+    pub fn get32(&self, at: usize) -> u32 {
+        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+    }
+    /// Reads a field.
+    pub fn get64(&self, at: usize) -> u64 {
+        self.get32(at) as u64 | (self.get32(at + 4) as u64) << 32
+    }
+    /// Reads a field.
+    pub fn get128(&self, at: usize) -> u128 {
+        self.get64(at) as u128 | (self.get64(at + 8) as u128) << 64
+    }
+    /// Stores the siginfo.
+    pub fn set_info(&mut self, d: &SignalDelivery) {
+        self.0[..Self::UC].copy_from_slice(&d.info);
+    }
+    /// Stores the alternate stack and the signal mask.
+    pub fn set_ucontext(&mut self, d: &SignalDelivery) {
+        self.u64(Self::UC_STACK, d.altstack.0);
+        self.u32(Self::UC_STACK + 8, d.altstack.1 as u32);
+        self.u64(Self::UC_STACK + 16, d.altstack.2);
+        self.u64(Self::UC_SIGMASK, d.old_mask);
+    }
+    /// Signal mask and alternate stack, as [`Abi::pop_signal_frame`] returns them.
+    pub fn ucontext(&self) -> (u64, (u64, i32, u64)) {
+        let stack = (
+            self.get64(Self::UC_STACK),
+            self.get32(Self::UC_STACK + 8) as i32,
+            self.get64(Self::UC_STACK + 16),
+        );
+        (self.get64(Self::UC_SIGMASK), stack)
+    }
+}
+
+/// A guest architecture's Linux ABI. What has a default is the kernel's generic ABI (include/uapi/asm-generic), which newer architectures have unchanged.
 pub trait Abi: Sync {
     /// The engine's description.
     fn guest(&self) -> &'static Guest;
     /// `uname -m`.
     fn machine(&self) -> &'static str;
     /// AT_PLATFORM.
-    fn platform(&self) -> &'static str;
+    fn platform(&self) -> &'static str {
+        self.machine()
+    }
     /// ELF `e_machine`.
     fn elf_machine(&self) -> u16;
     /// AT_HWCAP, AT_HWCAP2, AT_HWCAP3.
@@ -62,13 +128,17 @@ pub trait Abi: Sync {
     /// Sets the system call's result (raw: -errno on error).
     fn set_result(&self, cpu: &mut Cpu, raw: u64);
     /// Bytes of the system call instruction (to back up for a restart).
-    fn syscall_insn_len(&self) -> u64;
+    fn syscall_insn_len(&self) -> u64 {
+        4
+    }
     /// Initial state of a new program: stack pointer and entry point; all else zero.
     fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64);
     /// State of a new thread or process (clone): result 0, new stack if not 0, new thread pointer if given.
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>);
     /// Whether clone(2) takes the thread pointer before the child's thread id (CONFIG_CLONE_BACKWARDS).
-    fn clone_tls_first(&self) -> bool;
+    fn clone_tls_first(&self) -> bool {
+        true
+    }
     /// Whether `struct sigaction` has a member `sa_restorer` (the architecture defines SA_RESTORER).
     fn has_restorer(&self) -> bool {
         true
@@ -78,16 +148,43 @@ pub trait Abi: Sync {
     /// Stack pointer.
     fn sp(&self, cpu: &Cpu) -> u64;
     /// open(2) flags, guest to host.
-    fn open_flags_to_host(&self, flags: u32) -> u32;
+    fn open_flags_to_host(&self, flags: u32) -> u32 {
+        flags
+    }
     /// open(2) flags, host to guest (fcntl F_GETFL).
-    fn open_flags_from_host(&self, flags: u32) -> u32;
+    fn open_flags_from_host(&self, flags: u32) -> u32 {
+        flags
+    }
     /// Writes the guest's `struct stat` (newfstatat, fstat) from the host's.
     ///
     /// # Errors
     /// `EFAULT`.
-    fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno>;
+    fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno> {
+        // uapi/asm-generic/stat.h, 64-bit.
+        let words: [u64; 16] = [
+            st.st_dev,
+            st.st_ino,
+            st.st_mode as u64 | st.st_nlink << 32,
+            st.st_uid as u64 | (st.st_gid as u64) << 32,
+            st.st_rdev,
+            0,
+            st.st_size as u64,
+            st.st_blksize as u32 as u64,
+            st.st_blocks as u64,
+            st.st_atime,
+            st.st_atime_nsec,
+            st.st_mtime,
+            st.st_mtime_nsec,
+            st.st_ctime,
+            st.st_ctime_nsec,
+            0,
+        ];
+        write(addr, &words)
+    }
     /// Whether `struct epoll_event` is packed (12 bytes, as on x86-64) or padded to 16 bytes.
-    fn epoll_event_packed(&self) -> bool;
+    fn epoll_event_packed(&self) -> bool {
+        false
+    }
     /// Whether `struct semid64_ds` has the generic layout and not x86-64's.
     fn semid_ds_generic(&self) -> bool {
         true
@@ -109,7 +206,9 @@ pub trait Abi: Sync {
     ///
     /// # Errors
     /// Any errno.
-    fn arch_syscall(&self, task: &mut Task, sys: Sys, args: [u64; 6]) -> Result<u64, Errno>;
+    fn arch_syscall(&self, _task: &mut Task, _sys: Sys, _args: [u64; 6]) -> Result<u64, Errno> {
+        Err(Errno::ENOSYS)
+    }
     /// The -cpu help text and the names accepted.
     fn cpu_models(&self) -> &'static [&'static str];
 }

@@ -6,7 +6,7 @@
 use crate::decode::{Insn, undefined, zr};
 use anyarch_engine::ops::{Addr, LoadExt, Ops, Order, Rmw, Size};
 
-crate::rows! {
+anyarch_engine::rows! {
     // Compare and swap pair.
     "0 sz 001000 0 l 1 rs:5 o0 11111 rn:5 rt:5" Casp none casp;
 

@@ -7,7 +7,7 @@ use crate::decode::Insn;
 use anyarch_engine::ops::{Barrier, Cond, Ops, R, Trap};
 use anyarch_engine::run::Transfer;
 
-crate::rows! {
+anyarch_engine::rows! {
     // Conditional branch (immediate).
     "0101010 0 imm19:19 0 cond:4" BCond reads b_cond;
 

@@ -1,32 +1,17 @@
 //! Decoding: rows of bit patterns, in the manual's order, that name their semantics.
 //!
-//! Every instruction is one row of a [`rows!`] table, and the tables live in the files of the semantics
-//! (`int.rs`, `branch.rs`, ...). A row is
-//!
-//! ```text
-//! "sf 0 0 100010 sh imm12:12 rn:5 rd:5"  AddImm  none  add_imm;
-//!  pattern                               name    flags function
-//! ```
-//!
-//! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name` is a field of one
-//!   bit and `name:n` a field of n bits. Field names are documentation: functions read their fields from [`Insn`].
-//! - The name is unique; tests, traces and the fuzzer use it.
-//! - Flags is what the instruction does with NZCV: `none`, `reads`, `writes` (all four bits, whatever they were before) or
-//!   `both`. An instruction that may leave some bit as it was (SETF8, RMIF) is `both`.
-//! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in `undefined(o)`. Rows that
-//!   differ in a constant share a function: `f[x, y]` calls `f(o, i, x, y)`.
-//! - Rows must not overlap, except that a row marked `first` (before the pattern) wins against the rows after it; a test
-//!   checks this. Rows of different tables are ordered as the tables are in [`tables!`] below.
+//! Every instruction is one row of a `rows!` table (see [`anyarch_engine::pattern`] for the rows), and the tables live in the files of the semantics
+//! (`int.rs`, `branch.rs`, ...). The flags are NZCV: an instruction that may leave some bit as it was (SETF8, RMIF) is `both`.
 //!
 //! To add a row: write it in the file of its class, write its function. To add a file: write a `rows!` table in it and name the
 //! module in `tables!`. Nothing else; a word that matches no row is undefined.
 //!
 //! **How it is fast.** At compile time the rows become a table indexed by bits 31 to 21 and, where more than a few rows remain,
 //! a second one indexed by bits 15 to 10. What remains is a short list of rows (mostly one) whose masks are compared in order.
-//! The row's number selects an arm of a `match` with a direct call, so that semantics are monomorphised for each [`Ops`].
 
-use anyarch_engine::ops::{Ops, R, Trap, V, W};
-use anyarch_engine::pattern::parse;
+use anyarch_engine::ops::{Ops, R, V, W};
+pub use anyarch_engine::pattern::undefined;
+use anyarch_engine::pattern::{FlagUse, Row, flags};
 
 /// One instruction word at its address, with accessors for the fields that many instructions share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,115 +138,7 @@ pub fn zr(n: u8) -> R {
     if n == 31 { R::ZERO } else { R(n) }
 }
 
-/// Ends an instruction whose encoding is not allocated.
-#[inline(always)]
-pub fn undefined<O: Ops>(o: &mut O) {
-    o.trap(Trap::Undefined);
-}
-
-/// What an instruction does with NZCV.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct FlagUse {
-    /// Its result depends on them (or it may leave some bit as it was).
-    pub reads: bool,
-    /// All four bits have new values afterwards (or, with `reads`, some of them).
-    pub writes: bool,
-}
-
-#[doc(hidden)]
-#[allow(non_upper_case_globals)]
-pub mod flags {
-    use super::FlagUse;
-    pub const none: FlagUse = FlagUse { reads: false, writes: false };
-    pub const reads: FlagUse = FlagUse { reads: true, writes: false };
-    pub const writes: FlagUse = FlagUse { reads: false, writes: true };
-    pub const both: FlagUse = FlagUse { reads: true, writes: true };
-}
-
-/// One encoding.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// Unique name.
-    pub name: &'static str,
-    /// The pattern as written.
-    pub pattern: &'static str,
-    /// Bits that must match.
-    pub mask: u32,
-    /// Their values.
-    pub value: u32,
-    /// Use of NZCV.
-    pub flags: FlagUse,
-    /// Wins against overlapping rows after it.
-    pub first: bool,
-}
-
-impl Row {
-    #[doc(hidden)]
-    pub const fn new(name: &'static str, pattern: &'static str, flags: FlagUse, first: bool) -> Row {
-        let (mask, value) = parse(pattern);
-        Row { name, pattern, mask, value, flags, first }
-    }
-}
-
-/// Declares a file's rows; see the module's documentation. Makes `ROWS` and `lift_row`.
-#[macro_export]
-macro_rules! rows {
-    ($( $($first:ident)? $pattern:literal $name:ident $flags:ident $f:path $([$($arg:expr),*])?; )*) => {
-        #[derive(Clone, Copy)]
-        enum RowName { $($name),* }
-        const BY_NUMBER: &[RowName] = &[$(RowName::$name),*];
-
-        /// This file's rows.
-        pub(crate) const ROWS: &[$crate::decode::Row] = &[$($crate::decode::Row::new(
-            stringify!($name), $pattern, $crate::decode::flags::$flags, $crate::rows!(@first $($first)?))),*];
-
-        /// Plays the semantics of row `number` of this file.
-        #[inline(always)]
-        pub(crate) fn lift_row<O: anyarch_engine::ops::Ops>(number: usize, o: &mut O, i: $crate::decode::Insn) {
-            match BY_NUMBER[number] { $(RowName::$name => $f(o, i $($(, $arg)*)?)),* }
-        }
-    };
-    (@first) => { false };
-    (@first first) => { true };
-}
-
-/// The files that have rows, in order of precedence.
-macro_rules! tables {
-    ($($module:ident)*) => {
-        const COUNT: usize = 0 $(+ crate::$module::ROWS.len())*;
-        static ROWS: [Row; COUNT] = {
-            let mut all = [Row { name: "", pattern: "", mask: 0, value: 0, flags: flags::none, first: false }; COUNT];
-            let mut n = 0;
-            $(
-                let mut i = 0;
-                while i < crate::$module::ROWS.len() {
-                    all[n] = crate::$module::ROWS[i];
-                    n += 1;
-                    i += 1;
-                }
-            )*
-            all
-        };
-
-        /// Plays the semantics of `insn`, already decoded, at `pc`.
-        #[inline]
-        pub fn lift_decoded<O: Ops>(o: &mut O, id: RowId, insn: u32, pc: u64) {
-            let (id, i, base) = (id.0 as usize, Insn { word: insn, pc }, 0);
-            if id >= COUNT {
-                return undefined(o);
-            }
-            $(
-                if id < base + crate::$module::ROWS.len() {
-                    return crate::$module::lift_row(id - base, o, i);
-                }
-                let base = base + crate::$module::ROWS.len();
-            )*
-            let _ = base;
-        }
-    };
-}
-
-tables! {
+anyarch_engine::tables! {
     int
     branch
     system
@@ -285,11 +162,6 @@ impl RowId {
     pub fn row(self) -> Option<&'static Row> {
         ROWS.get(self.0 as usize)
     }
-}
-
-/// All rows, in order.
-pub fn rows() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter()
 }
 
 /// The first row that matches.
@@ -319,6 +191,12 @@ pub fn flag_use(insn: u32) -> FlagUse {
 #[inline]
 pub fn flag_use_decoded(id: RowId) -> FlagUse {
     FLAGS.get(id.0 as usize).copied().unwrap_or(flags::none)
+}
+
+/// Plays the semantics of `insn`, already decoded, at `pc`.
+#[inline]
+pub fn lift_decoded<O: Ops>(o: &mut O, id: RowId, insn: u32, pc: u64) {
+    lift_number(o, id.0 as usize, Insn { word: insn, pc });
 }
 
 /// Plays the semantics of `insn` at `pc`.
@@ -503,43 +381,11 @@ static TABLE: Table<{ SIZES.0 }, { BUILT.1 }> = {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use anyarch_engine::pattern::check;
 
     #[test]
-    fn patterns() {
-        #[track_caller]
-        fn check(pattern: &str, mask: u32, value: u32) {
-            assert_eq!(parse(pattern), (mask, value), "{pattern}");
-        }
-        check("sf 0 0 100010 sh imm12:12 rn:5 rd:5", 0x7f80_0000, 0x1100_0000);
-        check("xxx 1 00000000 00000000 00000000 0000", 0x1fff_ffff, 0x1000_0000);
-        check("11111111111111111111111111111111", u32::MAX, u32::MAX);
-    }
-
-    #[test]
-    fn rows_do_not_overlap_unless_declared() {
-        let rows: Vec<&Row> = rows().collect();
-        let mut bad = Vec::new();
-        for (i, a) in rows.iter().enumerate() {
-            for b in &rows[i + 1..] {
-                if (a.value ^ b.value) & a.mask & b.mask == 0 {
-                    if !a.first {
-                        bad.push(format!("{} and {}", a.name, b.name));
-                    } else if a.mask & !b.mask == 0 {
-                        bad.push(format!("{} hides {}", a.name, b.name));
-                    }
-                }
-            }
-        }
-        assert!(bad.is_empty(), "{bad:#?}");
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let mut seen = HashSet::new();
-        for row in rows() {
-            assert!(seen.insert(row.name), "{} twice", row.name);
-        }
+    fn rows_are_well_formed() {
+        assert_eq!(check(&ROWS), Vec::<String>::new());
     }
 
     #[test]
@@ -550,13 +396,13 @@ mod tests {
             (x >> 32) as u32
         };
         let check = |word: u32| {
-            let slow = rows().position(|r| word & r.mask == r.value).map_or(END, |i| i as u16);
+            let slow = ROWS.iter().position(|r| word & r.mask == r.value).map_or(END, |i| i as u16);
             assert_eq!(decode(word), RowId(slow), "{word:08x}");
         };
         for _ in 0..200_000 {
             check(next());
         }
-        for row in rows() {
+        for row in &ROWS {
             for _ in 0..50 {
                 check(next() & !row.mask | row.value);
             }

@@ -5,7 +5,7 @@ use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Cond, Ops, R, Round, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
-crate::rows! {
+anyarch_engine::rows! {
     // Conversion between floating point and fixed point.
     "sf 0 0 11110 ftype:2 0 00 01 u scale:6 rn:5 rd:5" CvtfFixed none from_fixed;
     "sf 0 0 11110 ftype:2 0 11 00 u scale:6 rn:5 rd:5" FcvtzFixed none to_fixed;

@@ -9,7 +9,7 @@ use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Ops, Round as R, V, VArgs};
 use anyarch_engine::vec::VOp;
 
-crate::rows! {
+anyarch_engine::rows! {
     // Advanced SIMD three same; the half-precision class beside it.
     "0 q 0 01110 0 sz 1 rm:5 11000 1 rn:5 rd:5" FmaxnmVec none same[FOp::MaxNum, false];
     "0 q 0 01110 0 10 rm:5 00000 1 rn:5 rd:5" FmaxnmVecHalf none same[FOp::MaxNum, true];

@@ -3,7 +3,7 @@
 use crate::decode::{Insn, undefined};
 use anyarch_engine::ops::{Alu, Cond, DivZero, Ext, Mul, Ops, R, Sel, Shift, Size, Src, Unary, W};
 
-crate::rows! {
+anyarch_engine::rows! {
     // PC-relative addressing.
     "0 immlo:2 10000 immhi:19 rd:5" Adr none adr;
     "1 immlo:2 10000 immhi:19 rd:5" Adrp none adrp;

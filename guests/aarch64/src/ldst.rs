@@ -7,7 +7,7 @@
 use crate::decode::{Insn, undefined};
 use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Ops, Order, R, Size, Src, V, W};
 
-crate::rows! {
+anyarch_engine::rows! {
     // Load register (literal).
     "opc:2 011 0 00 imm19:19 rt:5" LdrLiteral none ldr_literal;
     "opc:2 011 1 00 imm19:19 rt:5" LdrLiteralV none ldr_literal_v;

@@ -7,12 +7,10 @@
 use crate::features;
 use crate::system::{fpcr, fpsr, set_fpcr, set_fpsr};
 use alloc::string::String;
-use alloc::vec::Vec;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::{Cpu, slot};
-use anyarch_linux::abi::{Abi, SignalDelivery, Vdso};
+use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
 use anyarch_linux::table::Sys;
-use anyarch_linux::task::Task;
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
 
 /// The aarch64 ABI.
@@ -42,14 +40,9 @@ fn map_flags(flags: u32, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> u32
 
 /// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, pad, sigcontext } }.
 mod frame {
-    /// ucontext.
-    pub(super) const UC: usize = 128;
-    /// uc_stack: ss_sp, ss_flags, ss_size.
-    pub(super) const UC_STACK: usize = UC + 16;
-    /// uc_sigmask.
-    pub(super) const UC_SIGMASK: usize = UC + 40;
+    use anyarch_linux::abi::FrameBuf;
     /// uc_mcontext: fault_address, regs[31], sp, pc, pstate.
-    pub(super) const MCONTEXT: usize = UC + 176;
+    pub(super) const MCONTEXT: usize = FrameBuf::MCONTEXT;
     /// regs[0].
     pub(super) const REGS: usize = MCONTEXT + 8;
     /// __reserved: a chain of records.
@@ -89,39 +82,12 @@ fn esr(d: &SignalDelivery) -> u64 {
     }
 }
 
-struct FrameBuf(Vec<u8>);
-
-impl FrameBuf {
-    fn u32(&mut self, at: usize, v: u32) {
-        self.0[at..at + 4].copy_from_slice(&v.to_le_bytes());
-    }
-    fn u64(&mut self, at: usize, v: u64) {
-        self.0[at..at + 8].copy_from_slice(&v.to_le_bytes());
-    }
-    fn u128(&mut self, at: usize, v: u128) {
-        self.0[at..at + 16].copy_from_slice(&v.to_le_bytes());
-    }
-    fn get32(&self, at: usize) -> u32 {
-        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
-    }
-    fn get64(&self, at: usize) -> u64 {
-        self.get32(at) as u64 | (self.get32(at + 4) as u64) << 32
-    }
-    fn get128(&self, at: usize) -> u128 {
-        self.get64(at) as u128 | (self.get64(at + 8) as u128) << 64
-    }
-}
-
 impl Abi for Aarch64 {
     fn guest(&self) -> &'static Guest {
         &crate::GUEST
     }
 
     fn machine(&self) -> &'static str {
-        "aarch64"
-    }
-
-    fn platform(&self) -> &'static str {
         "aarch64"
     }
 
@@ -151,10 +117,6 @@ impl Abi for Aarch64 {
         cpu.gpr[0] = raw;
     }
 
-    fn syscall_insn_len(&self) -> u64 {
-        4
-    }
-
     fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64) {
         cpu.pc = entry;
         cpu.gpr[SP] = sp;
@@ -168,10 +130,6 @@ impl Abi for Aarch64 {
         if let Some(tls) = tls {
             cpu.gpr[slot::TLS as usize] = tls;
         }
-    }
-
-    fn clone_tls_first(&self) -> bool {
-        true
     }
 
     fn min_sigstack(&self) -> u64 {
@@ -190,48 +148,16 @@ impl Abi for Aarch64 {
         map_flags(flags, OPEN_FLAGS.iter().map(|&(guest, host)| (host, guest)))
     }
 
-    fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno> {
-        // uapi/asm-generic/stat.h, 64-bit.
-        let mode_nlink = st.st_mode as u64 | st.st_nlink << 32;
-        let ids = st.st_uid as u64 | (st.st_gid as u64) << 32;
-        let words: [u64; 16] = [
-            st.st_dev,
-            st.st_ino,
-            mode_nlink,
-            ids,
-            st.st_rdev,
-            0,
-            st.st_size as u64,
-            st.st_blksize as u32 as u64,
-            st.st_blocks as u64,
-            st.st_atime,
-            st.st_atime_nsec,
-            st.st_mtime,
-            st.st_mtime_nsec,
-            st.st_ctime,
-            st.st_ctime_nsec,
-            0,
-        ];
-        write(addr, &words)
-    }
-
-    fn epoll_event_packed(&self) -> bool {
-        false
-    }
-
     fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
         const SA_SIGINFO: u64 = 4;
         // The frame record that links the handler's caller to the interrupted code, then the frame below it.
         let record = d.sp.wrapping_sub(16) & !15;
         let base = record.wrapping_sub(frame::SIZE as u64);
-        let mut f = FrameBuf(alloc::vec![0; frame::RESERVED + frame::FPSIMD_SIZE + frame::ESR_SIZE + 8]);
+        let mut f = FrameBuf::new(frame::RESERVED + frame::FPSIMD_SIZE + frame::ESR_SIZE + 8);
         if d.flags & SA_SIGINFO != 0 {
-            f.0[..128].copy_from_slice(&d.info);
+            f.set_info(d);
         }
-        f.u64(frame::UC_STACK, d.altstack.0);
-        f.u32(frame::UC_STACK + 8, d.altstack.1 as u32);
-        f.u64(frame::UC_STACK + 16, d.altstack.2);
-        f.u64(frame::UC_SIGMASK, d.old_mask);
+        f.set_ucontext(d);
         f.u64(frame::MCONTEXT, d.fault_addr);
         // regs[0..=30] and sp are adjacent, as are the slots.
         for i in 0..32 {
@@ -256,12 +182,12 @@ impl Abi for Aarch64 {
         }
         write(record, &[cpu.gpr[FP], cpu.gpr[LR]])?;
         // Without SA_SIGINFO the kernel leaves the siginfo alone. The tail of __reserved is not written either.
-        let from = if d.flags & SA_SIGINFO != 0 { 0 } else { frame::UC };
+        let from = if d.flags & SA_SIGINFO != 0 { 0 } else { FrameBuf::UC };
         write_bytes(base + from as u64, &f.0[from..])?;
         cpu.gpr[0] = d.signo as u64;
         if d.flags & SA_SIGINFO != 0 {
             cpu.gpr[1] = base;
-            cpu.gpr[2] = base + frame::UC as u64;
+            cpu.gpr[2] = base + FrameBuf::UC as u64;
         }
         cpu.gpr[SP] = base;
         cpu.gpr[FP] = record;
@@ -275,8 +201,8 @@ impl Abi for Aarch64 {
         if base & 15 != 0 {
             return Err(Errno::EFAULT);
         }
-        let mut f = FrameBuf(alloc::vec![0; frame::RESERVED]);
-        read_bytes(base + frame::UC as u64, &mut f.0[frame::UC..])?;
+        let mut f = FrameBuf::new(frame::RESERVED);
+        read_bytes(base + FrameBuf::UC as u64, &mut f.0[FrameBuf::UC..])?;
         // Find the records before anything changes. fpsimd_context must be there.
         let mut fpsimd = None;
         let mut at = base + frame::RESERVED as u64;
@@ -305,7 +231,7 @@ impl Abi for Aarch64 {
             at += size;
         }
         let fpsimd = fpsimd.ok_or(Errno::EFAULT)?;
-        let mut v = FrameBuf(alloc::vec![0; frame::FPSIMD_SIZE]);
+        let mut v = FrameBuf::new(frame::FPSIMD_SIZE);
         read_bytes(fpsimd, &mut v.0)?;
 
         for i in 0..32 {
@@ -319,18 +245,11 @@ impl Abi for Aarch64 {
             cpu.vec[i] = v.get128(16 + 16 * i);
         }
         cpu.excl_addr = u64::MAX;
-        let altstack =
-            (f.get64(frame::UC_STACK), f.get32(frame::UC_STACK + 8) as i32, f.get64(frame::UC_STACK + 16));
-        Ok((f.get64(frame::UC_SIGMASK), altstack))
+        Ok(f.ucontext())
     }
 
     fn vdso(&self) -> &'static Vdso {
         &VDSO
-    }
-
-    fn arch_syscall(&self, _task: &mut Task, _sys: Sys, _args: [u64; 6]) -> Result<u64, Errno> {
-        // aarch64 has no system call of its own.
-        Err(Errno::ENOSYS)
     }
 
     fn cpu_models(&self) -> &'static [&'static str] {

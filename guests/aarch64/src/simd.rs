@@ -17,7 +17,7 @@ const HS: u8 = 6;
 pub(crate) const BHS: u8 = 7;
 pub(crate) const BHSD: u8 = 15;
 
-crate::rows! {
+anyarch_engine::rows! {
     // Three same.
     "0 q 0 01110 size:2 1 rm:5 00000 1 rn:5 rd:5" Shadd none same[VOp::HalfAddS, BHS];
     "0 q 1 01110 size:2 1 rm:5 00000 1 rn:5 rd:5" Uhadd none same[VOp::HalfAddU, BHS];

@@ -6,7 +6,7 @@ use crate::simd::args;
 use anyarch_engine::ops::{Ops, VArgs};
 use anyarch_engine::vec::VOp;
 
-crate::rows! {
+anyarch_engine::rows! {
     // AES.
     "01001110 00 10100 00100 10 rn:5 rd:5" Aese none aes_round[VOp::AesEncLast];
     "01001110 00 10100 00101 10 rn:5 rd:5" Aesd none aes_round[VOp::AesDecLast];

@@ -9,7 +9,7 @@ use crate::simd::vector_bytes;
 use anyarch_engine::ops::{Addr, Alu, LoadExt, Ops, Order, R, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
-crate::rows! {
+anyarch_engine::rows! {
     // Multiple structures: registers, then registers of one structure.
     "0 q 0011000 0 000000 0000 size:2 rn:5 rt:5" St4Multiple none store_structs[4];
     "0 q 0011000 0 000000 0010 size:2 rn:5 rt:5" St1Multiple4 none store_plain[4];

@@ -6,7 +6,7 @@ use crate::simd::{args, size, vector_bytes};
 use anyarch_engine::ops::{Ops, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
-crate::rows! {
+anyarch_engine::rows! {
     // Modified immediate. These win against the shifts by immediate, which they are cut out of (immh = 0).
     first "0 q op 0111100000 abc:3 0 xx 0 01 defgh:5 rd:5" MoviShifted32 none modified_move;
     first "0 q op 0111100000 abc:3 0 xx 1 01 defgh:5 rd:5" OrrBicImm32 none modified_logic;

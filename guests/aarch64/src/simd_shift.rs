@@ -8,7 +8,7 @@ use crate::simd::{BHSD, D, args, arranged, high, vector_bytes};
 use anyarch_engine::ops::Ops;
 use anyarch_engine::vec::VOp;
 
-crate::rows! {
+anyarch_engine::rows! {
     // Shift by immediate: right.
     "0 q 0 011110 immh:4 immb:3 00000 1 rn:5 rd:5" Sshr none right[VOp::ShrS];
     "0 q 1 011110 immh:4 immb:3 00000 1 rn:5 rd:5" Ushr none right[VOp::ShrU];

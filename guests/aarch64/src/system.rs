@@ -12,7 +12,7 @@ use anyarch_engine::ops::{Addr, Alu, HelperExit, LoadExt, Ops, Order, R, Size, S
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, mode, slot};
 
-crate::rows! {
+anyarch_engine::rows! {
     // PSTATE: FEAT_FlagM and FEAT_FlagM2.
     "1101010100 0 00 000 0100 0000 000 11111" Cfinv both cfinv;
     "1101010100 0 00 000 0100 0000 001 11111" Xaflag both xaflag;

@@ -1,13 +1,11 @@
-//! Decoding: rows of bit patterns that name their semantics, in the manner of the other guests (see [`anyarch_engine::pattern`] for the patterns).
-//!
-//! A row is `"pattern" Name function;` or `"pattern" Name function[x, y];` for `function(o, i, x, y)`. Functions are generic over
-//! [`Ops`] and read their fields from [`Insn`]. Rows must not overlap, except that a row marked `first` wins against the rows after it. Compressed
-//! instructions are expanded to the words of the same meaning first (`compressed.rs`).
+//! Decoding: rows of bit patterns that name their semantics (see [`anyarch_engine::pattern`]; there are no condition flags here, so rows do without that word).
+//! Compressed instructions are expanded to the words of the same meaning first (`compressed.rs`).
 //!
 //! Rows are found by opcode (bits 6 to 2) and funct3, then by comparing masks in order.
 
-use anyarch_engine::ops::{Ops, R, Trap, V};
-use anyarch_engine::pattern::parse;
+use anyarch_engine::ops::{Ops, R, V};
+use anyarch_engine::pattern::Row;
+pub use anyarch_engine::pattern::undefined;
 
 /// One instruction at its address, with accessors for the fields that many instructions share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,100 +109,28 @@ impl Insn {
     }
 }
 
-/// Ends an instruction whose encoding is not allocated.
-#[inline(always)]
-pub fn undefined<O: Ops>(o: &mut O) {
-    o.trap(Trap::Undefined);
-}
-
-/// One encoding.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// Unique name.
-    pub name: &'static str,
-    /// Bits that must match.
-    pub mask: u32,
-    /// Their values.
-    pub value: u32,
-    /// Wins against overlapping rows after it.
-    pub first: bool,
-}
-
-impl Row {
-    #[doc(hidden)]
-    pub const fn new(name: &'static str, pattern: &'static str, first: bool) -> Row {
-        let (mask, value) = parse(pattern);
-        assert!(mask & 0x7f == 0x7f, "a row without opcode");
-        Row { name, mask, value, first }
-    }
-}
-
-/// Declares a file's rows; see the module's documentation. Makes `ROWS` and `lift_row`.
+/// Declares a file's rows. Makes `ROWS` and `lift_row`.
 #[macro_export]
 macro_rules! rows {
     ($( $($first:ident)? $pattern:literal $name:ident $f:path $([$($arg:expr),*])?; )*) => {
-        #[derive(Clone, Copy)]
-        enum RowName { $($name),* }
-        const BY_NUMBER: &[RowName] = &[$(RowName::$name),*];
-
-        /// This file's rows.
-        pub(crate) const ROWS: &[$crate::decode::Row] = &[$($crate::decode::Row::new(
-            stringify!($name), $pattern, $crate::rows!(@first $($first)?))),*];
-
-        /// Plays the semantics of row `number` of this file.
-        #[inline(always)]
-        pub(crate) fn lift_row<O: anyarch_engine::ops::Ops>(number: usize, o: &mut O, i: $crate::decode::Insn) {
-            match BY_NUMBER[number] { $(RowName::$name => $f(o, i $($(, $arg)*)?)),* }
-        }
-    };
-    (@first) => { false };
-    (@first first) => { true };
-}
-
-/// The files that have rows, in order of precedence.
-macro_rules! tables {
-    ($($module:ident)*) => {
-        const COUNT: usize = 0 $(+ crate::$module::ROWS.len())*;
-        static ROWS: [Row; COUNT] = {
-            let mut all = [Row { name: "", mask: 0, value: 0, first: false }; COUNT];
-            let mut n = 0;
-            $(
-                let mut i = 0;
-                while i < crate::$module::ROWS.len() {
-                    all[n] = crate::$module::ROWS[i];
-                    n += 1;
-                    i += 1;
-                }
-            )*
-            all
-        };
-
-        /// Plays the semantics of an instruction.
-        #[inline]
-        pub fn lift<O: Ops>(o: &mut O, i: Insn) {
-            let Some(id) = decode(i.word) else { return undefined(o) };
-            let base = 0;
-            $(
-                if id < base + crate::$module::ROWS.len() {
-                    return crate::$module::lift_row(id - base, o, i);
-                }
-                let base = base + crate::$module::ROWS.len();
-            )*
-            let _ = base;
-        }
+        anyarch_engine::rows! { $( $($first)? $pattern $name none $f $([$($arg),*])?; )* }
     };
 }
 
-tables! {
+anyarch_engine::tables! {
     int
     system
     atomic
     fp
 }
 
-/// All rows, in order.
-pub fn rows() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter()
+/// Plays the semantics of an instruction.
+#[inline]
+pub fn lift<O: Ops>(o: &mut O, i: Insn) {
+    match decode(i.word) {
+        Some(number) => lift_number(o, number, i),
+        None => undefined(o),
+    }
 }
 
 /// Opcode and funct3 of a word.
@@ -265,20 +191,13 @@ pub fn name(word: u32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use anyarch_engine::pattern::check;
 
     #[test]
-    fn rows_do_not_overlap_unless_declared() {
-        let rows: Vec<&Row> = rows().collect();
-        let mut names = HashSet::new();
-        for (i, a) in rows.iter().enumerate() {
-            assert!(names.insert(a.name), "{} twice", a.name);
-            for b in &rows[i + 1..] {
-                if (a.value ^ b.value) & a.mask & b.mask == 0 {
-                    assert!(a.first, "{} and {}", a.name, b.name);
-                }
-            }
-        }
+    fn rows_are_well_formed() {
+        assert_eq!(check(&ROWS), Vec::<String>::new());
+        // The index is made of opcode and funct3.
+        assert!(ROWS.iter().all(|r| r.mask & 0x7f == 0x7f));
     }
 
     #[test]

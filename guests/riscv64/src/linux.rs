@@ -4,10 +4,9 @@
 use crate::features;
 use crate::system::{fcsr, set_fcsr};
 use alloc::string::String;
-use alloc::vec::Vec;
 use anyarch_engine::run::{Guest, code};
 use anyarch_engine::state::Cpu;
-use anyarch_linux::abi::{Abi, SignalDelivery, Vdso};
+use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
 use anyarch_linux::table::Sys;
 use anyarch_linux::task::Task;
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
@@ -24,12 +23,9 @@ const A0: usize = 10;
 
 /// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, unused, mcontext } }.
 mod frame {
-    pub(super) const UC: usize = 128;
-    /// uc_stack: ss_sp, ss_flags, ss_size.
-    pub(super) const UC_STACK: usize = UC + 16;
-    pub(super) const UC_SIGMASK: usize = UC + 40;
+    use anyarch_linux::abi::FrameBuf;
     /// uc_mcontext: pc, x1 to x31.
-    pub(super) const REGS: usize = UC + 176;
+    pub(super) const REGS: usize = FrameBuf::MCONTEXT;
     /// f0 to f31, fcsr.
     pub(super) const FP: usize = REGS + 256;
     pub(super) const FCSR: usize = FP + 256;
@@ -59,33 +55,12 @@ static VDSO: Vdso = Vdso {
     sigreturn: 0,
 };
 
-struct FrameBuf(Vec<u8>);
-
-impl FrameBuf {
-    fn u32(&mut self, at: usize, v: u32) {
-        self.0[at..at + 4].copy_from_slice(&v.to_le_bytes());
-    }
-    fn u64(&mut self, at: usize, v: u64) {
-        self.0[at..at + 8].copy_from_slice(&v.to_le_bytes());
-    }
-    fn get32(&self, at: usize) -> u32 {
-        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
-    }
-    fn get64(&self, at: usize) -> u64 {
-        self.get32(at) as u64 | (self.get32(at + 4) as u64) << 32
-    }
-}
-
 impl Abi for Riscv64 {
     fn guest(&self) -> &'static Guest {
         &crate::GUEST
     }
 
     fn machine(&self) -> &'static str {
-        "riscv64"
-    }
-
-    fn platform(&self) -> &'static str {
         "riscv64"
     }
 
@@ -118,10 +93,6 @@ impl Abi for Riscv64 {
         cpu.gpr[A0] = raw;
     }
 
-    fn syscall_insn_len(&self) -> u64 {
-        4
-    }
-
     fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64) {
         cpu.pc = entry;
         cpu.gpr[SP] = sp;
@@ -138,10 +109,6 @@ impl Abi for Riscv64 {
         }
     }
 
-    fn clone_tls_first(&self) -> bool {
-        true
-    }
-
     fn min_sigstack(&self) -> u64 {
         2048
     }
@@ -154,50 +121,11 @@ impl Abi for Riscv64 {
         cpu.gpr[SP]
     }
 
-    fn open_flags_to_host(&self, flags: u32) -> u32 {
-        // Both use the generic values.
-        flags
-    }
-
-    fn open_flags_from_host(&self, flags: u32) -> u32 {
-        flags
-    }
-
-    fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno> {
-        // uapi/asm-generic/stat.h, 64-bit.
-        let words: [u64; 16] = [
-            st.st_dev,
-            st.st_ino,
-            st.st_mode as u64 | st.st_nlink << 32,
-            st.st_uid as u64 | (st.st_gid as u64) << 32,
-            st.st_rdev,
-            0,
-            st.st_size as u64,
-            st.st_blksize as u32 as u64,
-            st.st_blocks as u64,
-            st.st_atime,
-            st.st_atime_nsec,
-            st.st_mtime,
-            st.st_mtime_nsec,
-            st.st_ctime,
-            st.st_ctime_nsec,
-            0,
-        ];
-        write(addr, &words)
-    }
-
-    fn epoll_event_packed(&self) -> bool {
-        false
-    }
-
     fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
         let base = d.sp.wrapping_sub(frame::SIZE as u64) & !15;
-        let mut f = FrameBuf(alloc::vec![0; frame::SIZE]);
-        f.0[..128].copy_from_slice(&d.info);
-        f.u64(frame::UC_STACK, d.altstack.0);
-        f.u32(frame::UC_STACK + 8, d.altstack.1 as u32);
-        f.u64(frame::UC_STACK + 16, d.altstack.2);
-        f.u64(frame::UC_SIGMASK, d.old_mask);
+        let mut f = FrameBuf::new(frame::SIZE);
+        f.set_info(d);
+        f.set_ucontext(d);
         f.u64(frame::REGS, cpu.pc);
         for i in 1..32 {
             f.u64(frame::REGS + 8 * i, cpu.gpr[i]);
@@ -209,7 +137,7 @@ impl Abi for Riscv64 {
         write_bytes(base, &f.0)?;
         cpu.gpr[A0] = d.signo as u64;
         cpu.gpr[A0 + 1] = base;
-        cpu.gpr[A0 + 2] = base + frame::UC as u64;
+        cpu.gpr[A0 + 2] = base + FrameBuf::UC as u64;
         cpu.gpr[SP] = base;
         cpu.gpr[RA] = d.restorer;
         cpu.pc = d.handler;
@@ -217,7 +145,7 @@ impl Abi for Riscv64 {
     }
 
     fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno> {
-        let mut f = FrameBuf(alloc::vec![0; frame::SIZE]);
+        let mut f = FrameBuf::new(frame::SIZE);
         read_bytes(cpu.gpr[SP], &mut f.0)?;
         if f.get32(frame::EXTRA) != 0 || f.get64(frame::EXTRA + 4) != 0 {
             return Err(Errno::EFAULT);
@@ -231,9 +159,7 @@ impl Abi for Riscv64 {
         }
         set_fcsr(cpu, f.get32(frame::FCSR));
         cpu.excl_addr = u64::MAX;
-        let altstack =
-            (f.get64(frame::UC_STACK), f.get32(frame::UC_STACK + 8) as i32, f.get64(frame::UC_STACK + 16));
-        Ok((f.get64(frame::UC_SIGMASK), altstack))
+        Ok(f.ucontext())
     }
 
     fn vdso(&self) -> &'static Vdso {

@@ -41,7 +41,7 @@ fn words() -> String {
         (x >> 32) as u32
     };
     let mut out = String::new();
-    for row in decode::rows() {
+    for row in &decode::ROWS {
         if LEFT_OUT.contains(&row.name) || TOO_NEW.contains(&row.name) && row.name != "FminFmax" {
             continue;
         }

@@ -75,7 +75,8 @@ const SHOWN: usize = 2;
 /// If the other side cannot be run.
 pub fn run(options: &Options) -> io::Result<Report> {
     let mut report = Report { known: vec![0; KNOWN.len()], ..Report::default() };
-    let rows: Vec<_> = decode::rows()
+    let rows: Vec<_> = decode::ROWS
+        .iter()
         .enumerate()
         .filter(|(_, r)| options.row.as_ref().is_none_or(|f| r.name.contains(f.as_str())))
         .collect();

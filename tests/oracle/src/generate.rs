@@ -6,7 +6,8 @@
 use crate::batch::{BRANCH_STRIDE, Case, MAX_WORDS, POOL, POOL_BYTES};
 use crate::known::{KNOWN, SYSTEM_REGISTERS, excluded};
 use crate::state::{EDGE, MID, Rng, State};
-use anyarch_aarch64::decode::{self, Row};
+use anyarch_aarch64::decode;
+use anyarch_engine::pattern::Row;
 
 /// 64-bit values where things happen.
 const EDGES: &[u64] = &[
