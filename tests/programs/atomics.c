@@ -1,6 +1,7 @@
 // Atomic operations of every width from several threads, with exclusives and with LSE instructions.
 //@ guest-flags: -moutline-atomics
 //@ flags: -latomic
+//@ glibc: libatomic chooses its functions by IFUNC, which musl does not have
 #include "../check.h"
 #include <pthread.h>
 #include <stdatomic.h>

@@ -8,6 +8,9 @@
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
 
 static volatile int count, value, target;
 static void handler(int signo, siginfo_t *info, void *context)
@@ -70,7 +73,7 @@ int main(void)
 
 	timer_t timer;
 	struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 1234};
-	ev._sigev_un._tid = syscall(SYS_gettid);
+	ev.sigev_notify_thread_id = syscall(SYS_gettid);
 	CHECK(timer_create(CLOCK_MONOTONIC, &ev, &timer) == 0);
 	struct itimerspec spec = {{0, 0}, {0, 5000000}}, cur;
 	count = 0;

@@ -1,4 +1,5 @@
 // Programs executed through descriptors: those that the exec closes, memory files, directories; scripts, which cannot be reached then.
+//@ glibc: musl has no execveat
 #include "../check.h"
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
 // Reading and writing at places, in pieces, and between files.
+//@ glibc: musl has no preadv2
 #include "../check.h"
 #include <fcntl.h>
 #include <sys/sendfile.h>

@@ -1,6 +1,5 @@
 // Options of prctl.
 #include "../check.h"
-#include <linux/prctl.h>
 #include <signal.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>

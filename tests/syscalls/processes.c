@@ -1,4 +1,5 @@
 // fork, vfork, clone and their kin; waiting; sessions; exec from odd places.
+//@ glibc: musl refuses some flags of clone itself
 #include "../check.h"
 #include <fcntl.h>
 #include <linux/sched.h>

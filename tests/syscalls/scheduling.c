@@ -1,4 +1,5 @@
 // Affinity, policies, priorities, limits.
+//@ glibc: musl does not have the scheduler functions of POSIX
 #include "../check.h"
 #include <sched.h>
 #include <sys/prctl.h>

@@ -1,4 +1,5 @@
 // Where signals come from: timers, descriptors, children, limits, terminals; and which calls a handler interrupts.
+//@ glibc: musl has no makecontext
 #include "../check.h"
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,5 @@
 // Many signals against many threads: none lost, none at the wrong thread, nothing disturbed.
+//@ glibc: musl has no pthread_sigqueue
 #include "../check.h"
 #include <pthread.h>
 #include <signal.h>

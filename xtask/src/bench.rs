@@ -6,6 +6,7 @@
 //!
 //! Everything downloaded stays in the user's cache folder: the packages, QEMU of Debian sid.
 
+use anyarch_harness::debian::{Apt, cache_dir};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
@@ -117,7 +118,7 @@ fn run(args: &[OsString]) -> Result<()> {
         Some(e) => e,
         None => crate::build_emulator("release")?,
     };
-    let cache = crate::cache_dir()?.join("bench");
+    let cache = cache_dir()?.join("bench");
     let (qemu, version) = qemu(&cache)?;
     let host = tree(&cache, "amd64")?;
     let guest = tree(&cache, "arm64")?;
@@ -389,71 +390,6 @@ fn private(argv: Vec<&str>) -> String {
 }
 
 // What the workers need.
-
-/// An apt of our own, for another suite or architecture than the machine's.
-struct Apt {
-    dir: PathBuf,
-    arch: String,
-}
-
-impl Apt {
-    fn new(dir: PathBuf, arch: &str, suite: &str, types: &str) -> Result<Apt> {
-        for d in ["lists/partial", "archives/partial", "etc"] {
-            fs::create_dir_all(dir.join(d)).map_err(|e| e.to_string())?;
-        }
-        let mirror = crate::mirror()?;
-        let mut list = String::new();
-        for t in types.split(' ') {
-            let _ = writeln!(list, "{t} {mirror} {suite} main");
-        }
-        fs::write(dir.join("etc/sources.list"), list).map_err(|e| e.to_string())?;
-        fs::write(dir.join("status"), "").map_err(|e| e.to_string())?;
-        Ok(Apt { dir, arch: arch.into() })
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut c = Command::new("apt-get");
-        let d = self.dir.display();
-        for option in [
-            format!("Dir::Etc::sourcelist={d}/etc/sources.list"),
-            "Dir::Etc::sourceparts=/dev/null".into(),
-            format!("Dir::State::lists={d}/lists"),
-            format!("Dir::State::status={d}/status"),
-            format!("Dir::Cache={d}"),
-            format!("Dir::Cache::archives={d}/archives"),
-            format!("APT::Architecture={}", self.arch),
-            format!("APT::Architectures={}", self.arch),
-            "APT::Install-Recommends=0".into(),
-            "APT::Sandbox::User=root".into(),
-            "Acquire::Languages=none".into(),
-        ] {
-            c.arg("-o").arg(option);
-        }
-        c.args(args).current_dir(&self.dir);
-        c
-    }
-
-    fn run(&self, args: &[&str]) -> Result<()> {
-        let o = self.command(args).output().map_err(|e| format!("apt-get: {e}"))?;
-        if o.status.success() {
-            Ok(())
-        } else {
-            Err(format!("apt-get {args:?}: {}", String::from_utf8_lossy(&o.stderr)))
-        }
-    }
-
-    fn files(&self, folder: &str, end: &str) -> Vec<PathBuf> {
-        let mut all: Vec<PathBuf> = fs::read_dir(self.dir.join(folder))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.path())
-            .filter(|p| p.to_string_lossy().ends_with(end))
-            .collect();
-        all.sort();
-        all
-    }
-}
 
 /// QEMU of Debian sid, else the one installed here.
 fn qemu(cache: &Path) -> Result<(PathBuf, String)> {

@@ -2,6 +2,7 @@
 
 mod bench;
 
+use anyarch_harness::debian::{cache_dir, mirror};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -52,36 +53,6 @@ fn main() -> ExitCode {
 /// The workspace's folder.
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
-}
-
-/// Where downloads stay.
-fn cache_dir() -> Result<PathBuf, String> {
-    let base = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(dir) if !dir.is_empty() => PathBuf::from(dir),
-        _ => PathBuf::from(std::env::var_os("HOME").ok_or("neither XDG_CACHE_HOME nor HOME is set")?)
-            .join(".cache"),
-    };
-    let dir = base.join("anyarch");
-    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    Ok(dir)
-}
-
-/// The Debian mirror that this machine's apt uses.
-fn mirror() -> Result<String, String> {
-    let output = Command::new("apt-get")
-        .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
-        .output()
-        .map_err(|e| format!("apt-get: {e}"))?;
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|l| {
-            let mut words = l.split(' ');
-            let (uri, release, component) = (words.next()?, words.next()?, words.next()?);
-            let debian = uri.trim_end_matches('/').ends_with("debian");
-            (component == "main" && !release.contains('-') && debian).then(|| uri.to_owned())
-        })
-        .next()
-        .ok_or_else(|| "apt is configured with no Debian mirror".into())
 }
 
 /// Builds the emulator; where it is.

@@ -1,5 +1,6 @@
 //! What the tests with real programs share: the emulator, temporary directories, and running a command with a time limit.
 
+pub mod debian;
 pub mod trial;
 
 use std::io::{self, Read};

@@ -12,8 +12,6 @@ use std::time::Instant;
 pub struct Trial {
     /// Its name.
     pub name: String,
-    /// Why it cannot run here, if so.
-    pub ignored: Option<String>,
     /// What it does; the error is shown.
     pub run: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
@@ -47,16 +45,11 @@ pub fn main(trials: Vec<Trial>) -> ExitCode {
     }
     println!("\nrunning {} tests", trials.len());
     let started = Instant::now();
-    let (next, failed, ignored) = (AtomicUsize::new(0), Mutex::new(Vec::new()), AtomicUsize::new(0));
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(t) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(reason) = &t.ignored {
-                        ignored.fetch_add(1, Ordering::Relaxed);
-                        println!("test {} ... ignored, {reason}", t.name);
-                        continue;
-                    }
                     let result = catch_unwind(AssertUnwindSafe(|| (t.run)()))
                         .unwrap_or_else(|_| Err("panicked".into()));
                     println!("test {} ... {}", t.name, if result.is_ok() { "ok" } else { "FAILED" });
@@ -75,11 +68,11 @@ pub fn main(trials: Vec<Trial>) -> ExitCode {
         println!("\nfailures:");
         failed.iter().for_each(|(name, _)| println!("    {name}"));
     }
-    let (bad, ignored) = (failed.len(), ignored.into_inner());
+    let bad = failed.len();
     println!(
-        "\ntest result: {}. {} passed; {bad} failed; {ignored} ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        "\ntest result: {}. {} passed; {bad} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
         if bad == 0 { "ok" } else { "FAILED" },
-        trials.len() - bad - ignored,
+        trials.len() - bad,
         all - trials.len(),
         started.elapsed().as_secs_f64()
     );

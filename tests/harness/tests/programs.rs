@@ -1,7 +1,7 @@
 //! One test per program and way of linking: see `tests/README.md` for the convention.
 
 use anyarch_harness::trial::{self, Trial};
-use anyarch_harness::{Outcome, TempDir, emulator, run, target_dir, tests_dir};
+use anyarch_harness::{Outcome, TempDir, debian, emulator, run, tests_dir};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, OnceLock};
@@ -23,13 +23,15 @@ struct Program {
     guest_only: bool,
     oracle: bool,
     fails: Option<String>,
+    glibc: bool,
     /// How the program does on the host, found once for all variants.
     host: OnceLock<Result<Outcome, String>>,
 }
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (folder, variants) in [("programs", "static dynamic"), ("syscalls", "static")] {
+    for (folder, variants) in [("programs", "static dynamic musl musl-dynamic"), ("syscalls", "static musl")]
+    {
         let mut sources: Vec<PathBuf> = std::fs::read_dir(tests_dir().join(folder))
             .into_iter()
             .flatten()
@@ -42,10 +44,8 @@ fn main() -> ExitCode {
             let program = Arc::new(read(&source, folder, variants));
             for variant in &program.variants {
                 let (program, variant) = (program.clone(), variant.clone());
-                let ignored =
-                    (variant == "musl" && musl().is_none()).then(|| "needs MUSL_AARCH64".to_owned());
                 let name = format!("{}::{variant}", program.name);
-                trials.push(Trial { name, ignored, run: Box::new(move || check(&program, &variant)) });
+                trials.push(Trial { name, run: Box::new(move || check(&program, &variant)) });
             }
         }
     }
@@ -75,22 +75,55 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
             "timeout" => p.timeout = value.parse().unwrap_or_else(|_| panic!("{}: timeout: {value}", p.name)),
             "guest-only" => p.guest_only = true,
             "oracle" => p.oracle = true,
+            "glibc" => p.glibc = true,
             "fails" => p.fails = Some(value.to_owned()),
             _ => panic!("{}: unknown line `//@ {line}`", p.name),
         }
     }
+    if p.glibc {
+        p.variants.retain(|v| !v.starts_with("musl"));
+    }
     p
 }
 
-/// A specs file for musl's arm64 development files, if they are unpacked somewhere: `MUSL_AARCH64` names the folder.
-fn musl() -> Option<&'static Path> {
-    static PATH: OnceLock<Option<PathBuf>> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let root =
-            std::env::var_os("MUSL_AARCH64").map_or_else(|| target_dir().join("musl-arm64"), PathBuf::from);
-        root.join("usr/lib/aarch64-linux-musl/libc.a").exists().then_some(root)
-    })
-    .as_deref()
+/// Debian's musl, fetched once.
+fn musl() -> Result<&'static Path, String> {
+    static ROOT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    ROOT.get_or_init(debian::musl_arm64).as_deref().map_err(Clone::clone)
+}
+
+/// Turns the cross compiler, whose C library is glibc, to musl. `-l` of what musl has in one file finds empty archives.
+fn musl_flags(dynamic: bool) -> Result<Vec<String>, String> {
+    let root = musl()?;
+    let include = Command::new("aarch64-linux-gnu-gcc")
+        .arg("-print-file-name=include")
+        .output()
+        .map_err(|e| format!("aarch64-linux-gnu-gcc: {e}"))?;
+    let include = String::from_utf8_lossy(&include.stdout).trim().to_owned();
+    let (root, lib) = (root.display(), root.join("usr/lib/aarch64-linux-musl"));
+    let lib = lib.display();
+    // The compiler's own start-up code and its helpers for atomics ask glibc about the processor.
+    let mut flags = vec!["-nostdinc".into(), "-nostdlib".into(), "-mno-outline-atomics".into()];
+    for dir in [format!("{root}/usr/include/aarch64-linux-musl"), include, format!("{root}/kernel-headers")] {
+        flags.extend(["-isystem".into(), dir]);
+    }
+    flags.extend([format!("-L{lib}"), format!("{lib}/crti.o"), format!("{lib}/crtn.o")]);
+    flags.extend(if dynamic {
+        vec![
+            "-pie".into(),
+            "-fPIE".into(),
+            "-Wl,--dynamic-linker=/lib/ld-musl-aarch64.so.1".into(),
+            format!("{lib}/Scrt1.o"),
+            format!("{root}/lib/aarch64-linux-musl/libc.so"),
+            "-lgcc".into(),
+        ]
+    } else {
+        let group = ["-static", "-Wl,--start-group", "-lc", "-lgcc", "-lgcc_eh", "-Wl,--end-group"];
+        let mut all = vec![format!("{lib}/crt1.o")];
+        all.extend(group.map(String::from));
+        all
+    });
+    Ok(flags)
 }
 
 fn build(p: &Program, variant: &str, out: &Path) -> Result<(), String> {
@@ -114,15 +147,8 @@ fn build(p: &Program, variant: &str, out: &Path) -> Result<(), String> {
         "static" => c.args(["-static", "-lm"]),
         "static-pie" => c.args(["-static-pie", "-lm"]),
         "no-pie" => c.args(["-no-pie", "-lm"]),
-        "musl" => {
-            let root = musl().ok_or("musl is not here")?;
-            let lib = root.join("usr/lib/aarch64-linux-musl");
-            c.args(["-static", "-nostdinc", "-nostdlib", "-isystem"])
-                .arg(root.join("usr/include/aarch64-linux-musl"))
-                .args([lib.join("crt1.o"), lib.join("crti.o"), lib.join("libc.a"), lib.join("crtn.o")])
-                .arg("-lgcc")
-                .arg(lib.join("libc.a"))
-        }
+        "musl" => c.args(musl_flags(false)?),
+        "musl-dynamic" => c.args(musl_flags(true)?),
         other => return Err(format!("unknown variant {other}")),
     };
     let built = c.output().map_err(|e| format!("{:?}: {e}", c.get_program()))?;
@@ -172,8 +198,10 @@ fn guest(p: &Program, variant: &str) -> Result<(), String> {
     let exe = dir.path().join("program");
     build(p, variant, &exe)?;
     let mut command = Command::new(emulator());
-    if matches!(variant, "dynamic" | "no-pie") {
-        command.args(["-L", SYSROOT]);
+    match variant {
+        "dynamic" | "no-pie" => _ = command.args(["-L", SYSROOT]),
+        "musl-dynamic" => _ = command.arg("-L").arg(musl()?),
+        _ => {}
     }
     command.arg(&exe);
     let got = execute(p, command, &exe)?;
