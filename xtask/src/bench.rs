@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-type Result<T> = std::result::Result<T, String>;
+pub(crate) type Result<T> = std::result::Result<T, String>;
 
 /// What runs in the trees.
 const PACKAGES: &[&str] =
@@ -116,7 +116,7 @@ fn run(args: &[OsString]) -> Result<()> {
     }
     let emulator = match emulator {
         Some(e) => e,
-        None => crate::build_emulator("release")?,
+        None => crate::build("release", &["anyarch-emu"])?.join("anyarch-emu"),
     };
     let cache = cache_dir()?.join("bench");
     let (qemu, version) = qemu(&cache)?;
@@ -235,7 +235,8 @@ fn translation(emulator: &Path, tree: &Path) -> Option<String> {
         .map(|(_, line)| line)
 }
 
-fn median(mut times: Vec<f64>) -> Option<f64> {
+/// The middle one.
+pub(crate) fn median(mut times: Vec<f64>) -> Option<f64> {
     times.sort_by(f64::total_cmp);
     (!times.is_empty()).then(|| times[times.len() / 2])
 }
@@ -513,7 +514,8 @@ fn find(dir: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
-fn command(c: &mut Command) -> Result<()> {
+/// Runs a command that must succeed, without its output.
+pub(crate) fn command(c: &mut Command) -> Result<()> {
     let o = c.output().map_err(|e| format!("{:?}: {e}", c.get_program()))?;
     if o.status.success() { Ok(()) } else { Err(format!("{c:?}: {}", String::from_utf8_lossy(&o.stderr))) }
 }

@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
 mod bench;
+mod registration;
 
 use anyarch_harness::debian::{cache_dir, mirror};
 use std::ffi::OsString;
@@ -16,6 +17,8 @@ usage: cargo xtask COMMAND
                  instructions on random operands against QEMU
   bench [--quick] [--list] [--emulator PATH] [--json FILE] [NAME...]
                  native, QEMU and anyarch side by side
+  registration [--runs N] [--script FILE] [--anyarch FILE]
+                 qemu-binfmt-conf.sh of Debian's QEMU and anyarch side by side: what they write, and how long they take
   e2e [--suite NAME] [--keep DIR] [--only-base] [--no-docker] [--emulator PATH]
                  makes and uses an arm64 Debian through binfmt_misc and docker (needs root)
 ";
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         ),
         Some("bench") => bench::main(&rest),
         Some("bench-worker") => bench::worker(&rest),
+        Some("registration") => registration::main(&rest),
+        Some("registration-worker") => registration::worker(&rest),
         Some("debian") => match debian(&rest) {
             Ok(code) => code,
             Err(e) => {
@@ -55,21 +60,19 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
-/// Builds the emulator; where it is.
-fn build_emulator(profile: &str) -> Result<PathBuf, String> {
+/// Builds these packages; the folder they are in.
+fn build(profile: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(&cargo)
-        .args(["build", "--quiet", "-p", "anyarch-emu", "--profile", profile])
-        .current_dir(workspace())
-        .status()
-        .map_err(|e| format!("cargo: {e}"))?;
-    if !status.success() {
-        return Err("the emulator does not build".into());
+    let mut command = Command::new(&cargo);
+    command.args(["build", "--quiet", "--profile", profile]).current_dir(workspace());
+    for package in packages {
+        command.args(["-p", package]);
     }
+    run(&mut command).map_err(|e| format!("{e}: {} do not build", packages.join(", ")))?;
     // This executable lies in target/PROFILE.
     let me = std::env::current_exe().map_err(|e| e.to_string())?;
     let target = me.ancestors().nth(2).ok_or("xtask lies in target/PROFILE")?;
-    Ok(target.join(profile).join("anyarch-emu"))
+    Ok(target.join(profile))
 }
 
 fn e2e(mut rest: Vec<OsString>) -> ExitCode {
@@ -79,7 +82,7 @@ fn e2e(mut rest: Vec<OsString>) -> ExitCode {
             rest.remove(i);
             Ok(path)
         }
-        _ => build_emulator("release"),
+        _ => build("release", &["anyarch-emu"]).map(|dir| dir.join("anyarch-emu")),
     };
     match emulator {
         Ok(emulator) => status(Command::new(workspace().join("tests/e2e/run.sh")).arg(emulator).args(rest)),
@@ -93,15 +96,8 @@ fn e2e(mut rest: Vec<OsString>) -> ExitCode {
 /// Runs a command in an arm64 Debian, which is made from the mirror at the first call: its packages are unpacked by debootstrap and then
 /// configured by their own arm64 programs, under our emulator.
 fn debian(command: &[OsString]) -> Result<ExitCode, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build
-        .args(["build", "--quiet", "--release", "-p", "anyarch", "-p", "anyarch-emu"])
-        .current_dir(workspace());
-    run(&mut build)?;
-    let me = std::env::current_exe().map_err(|e| e.to_string())?;
-    let target = me.ancestors().nth(2).ok_or("xtask lies in target/PROFILE")?;
-    let anyarch = target.join("release/anyarch");
+    let built = build("release", &["anyarch", "anyarch-emu"])?;
+    let anyarch = built.join("anyarch");
     let tree = cache_dir()?.join("debian-arm64");
     let in_tree = |tree: &Path| {
         let mut c = Command::new(&anyarch);
@@ -119,8 +115,7 @@ fn debian(command: &[OsString]) -> Result<ExitCode, String> {
         // debootstrap makes device nodes, which a user namespace forbids: a plain chroot, and the emulator started by name, which then
         // starts every program of the tree itself.
         let copy = new.join("anyarch-emu");
-        std::fs::copy(target.join("release/anyarch-emu"), &copy)
-            .map_err(|e| format!("{}: {e}", copy.display()))?;
+        std::fs::copy(built.join("anyarch-emu"), &copy).map_err(|e| format!("{}: {e}", copy.display()))?;
         let script = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" /anyarch-emu /bin/sh /debootstrap/debootstrap --second-stage";
         run(Command::new("unshare").args(["--mount", "sh", "-c", script]).arg(&new))?;
         std::fs::remove_file(&copy).map_err(|e| format!("{}: {e}", copy.display()))?;

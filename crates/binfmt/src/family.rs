@@ -33,7 +33,7 @@ const fn row(
     Family { name, family, platforms, aliases, magic, mask }
 }
 
-/// Every architecture, in the order of QEMU's script.
+/// Every architecture, in the order in which QEMU's script goes through them.
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
     row("i386", "i386", &["linux/386"], &["386", "x86"],
@@ -41,9 +41,6 @@ pub static FAMILIES: &[Family] = &[
         "fffffffffffefe00fffffffffffffffffeffffff"),
     row("i486", "i386", &["linux/386"], &[],
         "7f454c4601010100000000000000000002000600",
-        "fffffffffffefe00fffffffffffffffffeffffff"),
-    row("x86_64", "i386", &["linux/amd64"], &["amd64", "x86-64"],
-        "7f454c4602010100000000000000000002003e00",
         "fffffffffffefe00fffffffffffffffffeffffff"),
     row("alpha", "alpha", &[], &[],
         "7f454c4602010100000000000000000002002690",
@@ -53,12 +50,6 @@ pub static FAMILIES: &[Family] = &[
         "ffffffffffffff00fffffffffffffffffeffffff"),
     row("armeb", "armeb", &["linux/armbe*"], &["armbe"],
         "7f454c4601020100000000000000000000020028",
-        "ffffffffffffff00fffffffffffffffffffeffff"),
-    row("aarch64", "arm", &["linux/arm64"], &["arm64", "armv8"],
-        "7f454c460201010000000000000000000200b700",
-        "ffffffffffffff00fffffffffffffffffeffffff"),
-    row("aarch64_be", "armeb", &["linux/arm64be*"], &["arm64be"],
-        "7f454c46020201000000000000000000000200b7",
         "ffffffffffffff00fffffffffffffffffffeffff"),
     row("sparc", "sparc", &["linux/sparc*"], &[],
         "7f454c4601020100000000000000000000020002",
@@ -108,6 +99,12 @@ pub static FAMILIES: &[Family] = &[
     row("s390x", "s390x", &["linux/s390x"], &[],
         "7f454c4602020100000000000000000000020016",
         "ffffffffffffff00fffffffffffffffffffeffff"),
+    row("aarch64", "arm", &["linux/arm64"], &["arm64", "armv8"],
+        "7f454c460201010000000000000000000200b700",
+        "ffffffffffffff00fffffffffffffffffeffffff"),
+    row("aarch64_be", "armeb", &["linux/arm64be*"], &["arm64be"],
+        "7f454c46020201000000000000000000000200b7",
+        "ffffffffffffff00fffffffffffffffffffeffff"),
     row("hppa", "hppa", &[], &["parisc"],
         "7f454c460102010000000000000000000002000f",
         "ffffffffffffff00fffffffffffffffffffeffff"),
@@ -132,6 +129,9 @@ pub static FAMILIES: &[Family] = &[
     row("or1k", "or1k", &[], &["openrisc"],
         "7f454c460102010000000000000000000002005c",
         "ffffffffffffff00fffffffffffffffffffeffff"),
+    row("x86_64", "i386", &["linux/amd64"], &["amd64", "x86-64"],
+        "7f454c4602010100000000000000000002003e00",
+        "fffffffffffefe00fffffffffffffffffeffffff"),
     row("hexagon", "hexagon", &[], &[],
         "7f454c460101010000000000000000000200a400",
         "ffffffffffffff00fffffffffffffffffeffffff"),
@@ -180,7 +180,7 @@ impl Family {
 
     /// Whether a host with this `uname -m` runs such binaries without help, by the rule of QEMU's script.
     pub fn is_native_to(&self, machine: &str) -> bool {
-        self.family == host_family(machine)
+        of_host(machine).is_some_and(|host| host.family == self.family)
     }
 
     /// Go's name of the architecture (`arm64`), QEMU's where Go has none.
@@ -189,23 +189,19 @@ impl Family {
     }
 }
 
-/// The family that QEMU's script assigns to a host by its `uname -m`.
-pub fn host_family(machine: &str) -> &str {
-    match machine {
-        "i386" | "i486" | "i586" | "i686" | "i86pc" | "BePC" | "x86_64" => "i386",
-        "aarch64" => "arm",
-        "aarch64_be" => "armeb",
-        "ppc64el" | "ppc64le" => "ppcle",
-        "Power Macintosh" | "ppc64" | "powerpc" | "ppc" => "ppc",
-        m if m.starts_with("mips") => "mips",
-        m if m.starts_with("armeb") || (m.starts_with("armv") && m.ends_with('b')) => "armeb",
-        m if m.starts_with("arm") => "arm",
-        m if m.starts_with("sparc") || m == "sun4u" => "sparc",
-        m if m.starts_with("riscv") => "riscv",
-        m if m.starts_with("loongarch") => "loongarch",
-        m if m.starts_with("parisc") => "hppa",
-        m => m,
-    }
+/// The row of a host with this `uname -m`, or of a HOST_ARCH as QEMU's script takes it: Debian's names, `i686`,
+/// `armv7l` and the like count as well.
+pub fn of_host(machine: &str) -> Option<&'static Family> {
+    let arm = |end| machine.starts_with("armv") && machine.ends_with(end);
+    let name = match machine {
+        "i386" | "i486" | "i586" | "i686" => "i386",
+        "armel" | "armhf" => "arm",
+        "parisc64" => "hppa",
+        _ if arm('l') => "arm",
+        _ if arm('b') => "armeb",
+        other => other,
+    };
+    by_name(name).or_else(|| FAMILIES.iter().find(|f| f.aliases.contains(&name)))
 }
 
 /// The row with this QEMU name.
@@ -358,12 +354,18 @@ mod tests {
             ("aarch64", "arm"),
             ("armv7l", "arm"),
             ("mips64", "mipsel"),
+            ("armv8l", "aarch64"),
+            ("armv7b", "aarch64_be"),
+            ("i686", "x86_64"),
+            ("openrisc", "or1k"),
+            ("parisc64", "hppa"),
             ("riscv64", "riscv32"),
         ] {
             assert!(by_name(native).unwrap().is_native_to(machine), "{machine} {native}");
         }
         assert!(!by_name("aarch64").unwrap().is_native_to("x86_64"));
         assert!(!by_name("ppc64").unwrap().is_native_to("ppc64le"));
+        assert!(of_host("vax").is_none());
     }
 
     #[test]

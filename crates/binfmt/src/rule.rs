@@ -71,6 +71,14 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// As QEMU's script and Debian's packages write them: O, C, F, P, then the others; C brings O.
+    fn written(self) -> String {
+        let set = self.effective();
+        let first = ['O', 'C', 'F', 'P'];
+        let others = ('A'..='Z').filter(|c| !first.contains(c));
+        first.into_iter().chain(others).filter(|c| set.contains(Flags::letter(*c))).collect()
+    }
+
     /// As the kernel reads them back: C implies O.
     pub fn effective(self) -> Flags {
         if self.contains(Flags::CREDENTIALS) { self | Flags::OPEN_BINARY } else { self }
@@ -153,7 +161,8 @@ impl fmt::Display for RuleError {
 }
 
 impl Rule {
-    /// The line for the kernel's `register` file, all limits checked.
+    /// The line for the kernel's `register` file and for systemd-binfmt's files, all limits checked. It is spelled as
+    /// QEMU's script spells it, because that is what packagers compare with.
     pub fn line(&self) -> Result<String, RuleError> {
         self.check()?;
         let taken = |c: char| {
@@ -161,33 +170,27 @@ impl Rule {
                 || self.interpreter.contains(c)
                 || matches!(&self.matcher, Matcher::Extension(e) if e.contains(c))
         };
-        let delimiter = ":|;,!%+=~^@#&*?".chars().find(|c| !taken(*c)).ok_or(RuleError::NoDelimiter)?;
-        let line = self.delimited(delimiter, &escape_all);
-        if line.len() > MAX_LINE { Err(RuleError::TooLong(line.len())) } else { Ok(line) }
-    }
-
-    /// The line with a given delimiter and way to write bytes, unchecked.
-    pub(crate) fn delimited(&self, delimiter: char, escape: &dyn Fn(&[u8]) -> String) -> String {
-        self.with_flags(delimiter, escape, &self.flags.to_string())
-    }
-
-    /// The same with the flags spelled by the caller: other tools have an order of their own.
-    pub(crate) fn with_flags(
-        &self,
-        delimiter: char,
-        escape: &dyn Fn(&[u8]) -> String,
-        flags: &str,
-    ) -> String {
+        let d = ":|;,!%+=~^@#&*?".chars().find(|c| !taken(*c)).ok_or(RuleError::NoDelimiter)?;
         let (kind, offset, magic, mask) = match &self.matcher {
             Matcher::Magic { offset, magic, mask } => {
                 // Offset 0 is left out, as every other tool does.
                 let offset = if *offset == 0 { String::new() } else { offset.to_string() };
-                ('M', offset, escape(magic), escape(mask))
+                ('M', offset, self.escape(magic), self.escape(mask))
             }
             Matcher::Extension(extension) => ('E', String::new(), extension.clone(), String::new()),
         };
-        let d = delimiter;
-        format!("{d}{}{d}{kind}{d}{offset}{d}{magic}{d}{mask}{d}{}{d}{flags}", self.name, self.interpreter)
+        let (name, interpreter, flags) = (&self.name, &self.interpreter, self.flags.written());
+        let line = format!("{d}{name}{d}{kind}{d}{offset}{d}{magic}{d}{mask}{d}{interpreter}{d}{flags}");
+        if line.len() > MAX_LINE { Err(RuleError::TooLong(line.len())) } else { Ok(line) }
+    }
+
+    /// Every byte as `\xHH`, but the letters ELF at their place stay letters; except in one of the script's rows.
+    pub(crate) fn escape(&self, bytes: &[u8]) -> String {
+        let digits = |bytes: &[u8]| bytes.iter().map(|b| format!("\\x{b:02x}")).collect::<String>();
+        match bytes.strip_prefix(b"\x7fELF") {
+            Some(rest) if self.name != "qemu-hppa" => format!("\\x7fELF{}", digits(rest)),
+            _ => digits(bytes),
+        }
     }
 
     /// The limits of fs/binfmt_misc.c, except the length of the line.
@@ -280,19 +283,6 @@ impl Matcher {
     }
 }
 
-/// Every byte as `\xHH`: what Debian's files have.
-pub fn escape_all(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("\\x{b:02x}")).collect()
-}
-
-/// As QEMU's script writes it: the letters ELF at their place stay letters.
-pub fn escape_elf(bytes: &[u8]) -> String {
-    match bytes.strip_prefix(b"\x7fELF") {
-        Some(rest) => format!("\\x7fELF{}", escape_all(rest)),
-        None => escape_all(bytes),
-    }
-}
-
 /// Plain bytes and `\xHH`.
 pub fn unescape(text: &str) -> Result<Vec<u8>, RuleError> {
     let mut out = Vec::new();
@@ -333,14 +323,14 @@ mod tests {
             assert_eq!(line, want);
             assert_eq!(Rule::parse(&line).unwrap(), rule);
         };
-        check(rule("/bin/q"), ":qemu-test:M::\\x7f\\x45\\x4c\\x46\\x3a::/bin/q:PF");
-        check(rule("/a:b"), "|qemu-test|M||\\x7f\\x45\\x4c\\x46\\x3a||/a:b|PF");
+        check(rule("/bin/q"), ":qemu-test:M::\\x7fELF\\x3a::/bin/q:FP");
+        check(rule("/a:b"), "|qemu-test|M||\\x7fELF\\x3a||/a:b|FP");
         let mut with_offset = rule("/bin/q");
         with_offset.matcher = Matcher::Magic { offset: 8, magic: vec![1, 2], mask: vec![255, 0] };
-        check(with_offset, ":qemu-test:M:8:\\x01\\x02:\\xff\\x00:/bin/q:PF");
+        check(with_offset, ":qemu-test:M:8:\\x01\\x02:\\xff\\x00:/bin/q:FP");
         let mut by_name = rule("/bin/q");
         by_name.matcher = Matcher::Extension("jar".into());
-        check(by_name, ":qemu-test:E::jar::/bin/q:PF");
+        check(by_name, ":qemu-test:E::jar::/bin/q:FP");
     }
 
     #[test]
@@ -353,7 +343,7 @@ mod tests {
         check(&|r| r.name = "a/b".into(), RuleError::BadName("a/b".into()));
         check(&|r| r.name = "register".into(), RuleError::BadName("register".into()));
         check(&|r| r.interpreter = "q".into(), RuleError::BadInterpreter("q".into()));
-        check(&|r| r.interpreter = format!("/{}", "x".repeat(2000)), RuleError::TooLong(2040));
+        check(&|r| r.interpreter = format!("/{}", "x".repeat(2000)), RuleError::TooLong(2031));
         check(&|r| r.interpreter = "/:|;,!%+=~^@#&*?".into(), RuleError::NoDelimiter);
         let magic =
             |offset, len, mask: usize| Matcher::Magic { offset, magic: vec![0; len], mask: vec![0; mask] };
@@ -382,6 +372,7 @@ mod tests {
     fn flags_have_the_kernels_order() {
         assert_eq!(Flags::parse("FTCOP").unwrap().to_string(), "POCFT");
         assert_eq!(Flags::parse("C").unwrap().effective().to_string(), "OC");
+        assert_eq!(Flags::parse("PFCT").unwrap().written(), "OCFPT");
         assert_eq!(Flags::parse("f"), None);
     }
 

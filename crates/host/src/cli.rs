@@ -423,7 +423,7 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
                 .map(String::as_str)
                 .and_then(crate::compat::Personality::of_word);
             let tool = tool.ok_or_else(|| Failure::new(Code::Usage, "no such tool"))?;
-            tool.run(&strings(sub, "command"), &dir(sub))
+            Ok(tool.run(&strings(sub, "command"), &dir(sub)))
         }
         "deploy" => {
             let text = |name: &str| sub.get_one::<String>(name).cloned().unwrap_or_default();

@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
     let mut args = std::env::args();
     if let Some(personality) = args.next().as_deref().and_then(compat::Personality::of_executable) {
         let dir = std::path::Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
-        return finish(personality.run(&args.collect::<Vec<_>>(), dir));
+        return ExitCode::from(personality.run(&args.collect::<Vec<_>>(), dir));
     }
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,

@@ -67,7 +67,9 @@ pub fn write(way: Way, planned: &[Planned], options: &Options) -> Result<()> {
         Way::BinfmtD => {
             for p in planned {
                 let file = place(BINFMT_D).join(format!("{}.conf", p.rule.name));
-                put(&file, &format!("{SIGNATURE}\n{}", formats::systemd_escaped(&p.rule)), options.dry_run)?;
+                let line = formats::systemd(&p.rule)
+                    .or_fail(Code::Failed, || format!("cannot write {}", file.display()))?;
+                put(&file, &format!("{SIGNATURE}\n{line}"), options.dry_run)?;
             }
         }
         Way::Debian => {
@@ -144,19 +146,28 @@ pub fn unit(options: &Options) -> Result<String> {
     ))
 }
 
-/// Removes our files for these entries.
-pub fn forget(wanted: &dyn Fn(&str) -> bool) -> Result<()> {
+/// Removes our files for these entries, and with `all` the unit, which stands for any.
+pub fn forget(wanted: &dyn Fn(&str) -> bool, all: bool) -> Result<()> {
+    let remove = |path: &Path| {
+        fs::remove_file(path)
+            .or_fail(Code::Permission, || format!("cannot remove {}", path.display()))
+            .map(|()| say!("removed     {}", path.display()))
+    };
     for (folder, suffix) in [(BINFMT_D, ".conf"), (DEBIAN, "")] {
         let Ok(list) = fs::read_dir(place(folder)) else { continue };
         for item in list.flatten() {
             let file = item.file_name().to_string_lossy().into_owned();
             let name = file.strip_suffix(suffix).unwrap_or(&file);
             if name.starts_with("qemu-") && wanted(name) && is_ours(&item.path()) {
-                fs::remove_file(item.path())
-                    .or_fail(Code::Permission, || format!("cannot remove {}", item.path().display()))?;
-                say!("removed     {}", item.path().display());
+                remove(&item.path())?;
             }
         }
+    }
+    let unit = place(UNIT);
+    if all && is_ours(&unit) {
+        remove(&unit)?;
+    } else if is_ours(&unit) {
+        crate::ui::caution!("{} registers at the next boot what it names", unit.display());
     }
     Ok(())
 }

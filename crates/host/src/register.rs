@@ -11,8 +11,8 @@ use crate::persist;
 use crate::ui::{self, Complaints, say};
 use anyarch_binfmt::plan::{Kind, apply};
 use anyarch_binfmt::{
-    Change, Entry, FAMILIES, Family, Flags, Instance, InstanceError, Kernel, Maker, Matcher, Outcome, Policy,
-    Rule, Step, entry, family, plan_register, plan_unregister,
+    Change, Entry, FAMILIES, Family, Flags, Instance, InstanceError, Kernel, Matcher, Outcome, Policy, Rule,
+    entry, family, plan_register, plan_unregister,
 };
 use rustix::fs::MemfdFlags;
 use serde_json::{Value, json};
@@ -295,7 +295,7 @@ pub fn unregister(words: &[String], reset: bool, dry_run: bool, dir: &Path) -> R
         say!("nothing to remove");
     }
     if !dry_run {
-        persist::forget(&|name| all || names.iter().any(|n| n == name))?;
+        persist::forget(&|name| all || names.iter().any(|n| n == name), all)?;
     }
     Ok(complaints.code())
 }
@@ -514,7 +514,8 @@ pub fn hex(bytes: &[u8]) -> String {
 /// The platforms this machine runs: its own, and those with a handler that wins.
 pub fn supported_platforms(rows: &[Row]) -> Vec<String> {
     let machine = host_machine();
-    let own = FAMILIES.iter().filter(|f| f.name == machine || (machine == "x86_64" && f.name == "i386"));
+    let also = if machine == "x86_64" { family::by_name("i386") } else { None };
+    let own = family::by_name(&machine).into_iter().chain(also);
     let handled = FAMILIES.iter().filter(|f| {
         rows.iter()
             .any(|r| r.entry.enabled && r.shadowed_by.is_none() && r.family.is_some_and(|g| g.name == f.name))
@@ -596,18 +597,6 @@ pub fn status(as_json: bool, all: bool, dir: &Path) -> Result<u8> {
         println!("({hidden} entries for other kinds of files; --all shows them)");
     }
     Ok(0)
-}
-
-/// Whether a change would do nothing; used by tests and by `compat`.
-#[allow(dead_code)]
-pub fn is_idle(change: &Change) -> bool {
-    change.steps.iter().all(|s| !matches!(s, Step::Register(_) | Step::Remove(_)))
-}
-
-/// Whether an entry is WSL's.
-#[allow(dead_code)]
-pub fn is_wsl(entry: &Entry) -> bool {
-    entry.maker() == Maker::Wsl
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!
 //! The root is a tmpfs over the temporary folder in a mount namespace of the test's own, so nothing is left behind and a
 //! `noexec` /tmp does not matter. Without root, a user namespace permits that; it has no binfmt_misc of its own, and
-//! so sees the machine's handlers.
+//! so sees the machine's handlers. Where another user exists (root, or with a range in /etc/subuid), a setuid program is
+//! tried as well.
 
 use crate::failure::{Code, Failure, Result};
 use crate::register::{self, Row};
@@ -16,6 +17,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::UnshareFlags;
 use serde_json::{Value, json};
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -50,6 +52,7 @@ static PROGRAMS: &[Program] = &[
     program!("ppc64le", "linux/ppc64le", "ppc64le"),
     program!("s390x", "linux/s390x", "s390x"),
     program!("mips64el", "linux/mips64le", "mips64el"),
+    program!("loongarch64", "linux/loong64", "loongarch64"),
 ];
 
 /// The tests, in the order of the table.
@@ -57,6 +60,9 @@ const TESTS: [&str; 7] = ["start", "fork", "exec", "threads", "signals", "argv0"
 
 /// The exit code of success; see guest.c.
 const GOOD: i32 = 42;
+
+/// The exit code of a setuid test that has no user to start the program as.
+const NO_SECOND_USER: i32 = 201;
 
 /// Longer than any test takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -159,7 +165,6 @@ fn report(program: &Program, row: &Row, verdicts: &[Verdict]) -> Value {
 
 fn run_test(program: &Program, test: &str, row: &Row) -> Verdict {
     let flags = row.entry.rule.flags;
-    let root = rustix::process::geteuid().is_root();
     match test {
         "argv0" if !flags.contains(Flags::PRESERVE_ARGV0) => {
             return Verdict::Skipped("the entry has no flag P");
@@ -167,10 +172,14 @@ fn run_test(program: &Program, test: &str, row: &Row) -> Verdict {
         "setuid" if !flags.contains(Flags::CREDENTIALS) => {
             return Verdict::Skipped("the entry has no flag C");
         }
-        "setuid" if !root => return Verdict::Skipped("only root can make a setuid program"),
         _ => {}
     }
-    match in_empty_root(program.bytes, test, root) {
+    match in_empty_root(program.bytes, test) {
+        Ok(status) if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == NO_SECOND_USER => {
+            Verdict::Skipped(
+                "only one user exists here: be root of the machine, or have a range in /etc/subuid",
+            )
+        }
         Ok(status) if libc::WIFEXITED(status) => match libc::WEXITSTATUS(status) {
             GOOD => Verdict::Good,
             code if code >= 200 => Verdict::Bad("the empty root could not be made".into()),
@@ -190,22 +199,31 @@ fn run_test(program: &Program, test: &str, row: &Row) -> Verdict {
 }
 
 /// Executes the program as `/t` of an empty root; its wait status, or why it was not executed.
-fn in_empty_root(program: &[u8], test: &str, root: bool) -> std::result::Result<i32, String> {
-    let (read, write) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| e.to_string())?;
-    let ids = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+fn in_empty_root(program: &[u8], test: &str) -> std::result::Result<i32, String> {
+    let pipe =
+        || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| format!("no pipe: {e}"));
+    let (read, write) = pipe()?;
+    // Without root the child enters a user namespace, and its ids are mapped from here.
+    let (entered_read, entered_write) = pipe()?;
+    let (mapped_read, mapped_write) = pipe()?;
     // SAFETY: the process has one thread, so the child may go on with ordinary code.
     let child = match unsafe { libc::fork() } {
         -1 => return Err(std::io::Error::last_os_error().to_string()),
         0 => {
-            let why = become_test(program, test, root, ids);
+            drop((entered_read, mapped_write));
+            let why = become_test(program, test, entered_write, mapped_read);
             let _ = rustix::io::write(&write, why.as_bytes());
             // SAFETY: ends the child without the parent's exit handlers.
             unsafe { libc::_exit(200) }
         }
         pid => pid,
     };
-    drop(write);
+    drop((write, entered_write, mapped_read));
+    // Root's child says nothing.
+    if matches!(rustix::io::read(&entered_read, &mut [0]), Ok(1)) && crate::idmap::write(child).is_ok() {
+        let _ = rustix::io::write(&mapped_write, b"m");
+    }
+    drop(mapped_write);
     let begin = Instant::now();
     let mut status = 0;
     loop {
@@ -228,16 +246,20 @@ fn in_empty_root(program: &[u8], test: &str, root: bool) -> std::result::Result<
 }
 
 /// In the child: the empty root, then the program. Returns why not.
-fn become_test(program: &[u8], test: &str, root: bool, (uid, gid): (u32, u32)) -> String {
+fn become_test(program: &[u8], test: &str, entered: OwnedFd, mapped: OwnedFd) -> String {
     let attempt = || -> std::io::Result<()> {
+        let root = rustix::process::geteuid().is_root();
         let namespaces = if root { UnshareFlags::NEWNS } else { UnshareFlags::NEWNS | UnshareFlags::NEWUSER };
         // SAFETY: the file table is not unshared.
         unsafe { rustix::thread::unshare_unsafe(namespaces)? };
         if !root {
-            let _ = std::fs::write("/proc/self/setgroups", "deny");
-            std::fs::write("/proc/self/uid_map", format!("0 {uid} 1\n"))?;
-            std::fs::write("/proc/self/gid_map", format!("0 {gid} 1\n"))?;
+            rustix::io::write(&entered, b"u")?;
+            if rustix::io::read(&mapped, &mut [0])? != 1 {
+                return Err(std::io::Error::other("no user could be mapped"));
+            }
+            become_user(0)?;
         }
+        drop((entered, mapped));
         mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
         let dir = std::env::temp_dir();
         mount("tmpfs", &dir, "tmpfs", MountFlags::NODEV, c"mode=755,size=1m")?;
@@ -247,15 +269,10 @@ fn become_test(program: &[u8], test: &str, root: bool, (uid, gid): (u32, u32)) -
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode))?;
         rustix::process::chroot(&dir)?;
         rustix::process::chdir("/")?;
-        if test == "setuid" {
-            // The owner of the file is root; the one who starts it is not.
-            // SAFETY: plain system calls.
-            unsafe {
-                libc::setgroups(0, std::ptr::null());
-                if libc::setresgid(65534, 65534, 65534) != 0 || libc::setresuid(65534, 65534, 65534) != 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-            }
+        // The owner of the file is root; the one who starts it is not.
+        if test == "setuid" && [65534, 1].into_iter().all(|user| become_user(user).is_err()) {
+            // SAFETY: ends the child without the parent's exit handlers.
+            unsafe { libc::_exit(NO_SECOND_USER) };
         }
         Ok(())
     };
@@ -277,6 +294,18 @@ fn become_test(program: &[u8], test: &str, root: bool, (uid, gid): (u32, u32)) -
         e if e.raw_os_error() == Some(libc::ENOEXEC) => "the kernel does not take it for a program of this architecture".into(),
         e => format!("cannot be executed: {e}"),
     }
+}
+
+/// All ids of this process; only those that are mapped into the user namespace can be had.
+fn become_user(id: u32) -> std::io::Result<()> {
+    // SAFETY: plain system calls. Where groups may not be given up they do not matter.
+    unsafe {
+        libc::setgroups(0, std::ptr::null());
+        if libc::setresgid(id, id, id) == 0 && libc::setresuid(id, id, id) == 0 {
+            return Ok(());
+        }
+    }
+    Err(std::io::Error::last_os_error())
 }
 
 #[cfg(test)]

@@ -183,15 +183,18 @@ fn persisted_files_are_ours_or_left_alone() {
         "export ANYARCH_ROOT={root}; $A register arm --engine qemu --persist=binfmt.d; cat {root}/etc/binfmt.d/qemu-arm.conf\n\
          $A register arm --engine qemu --persist=debian; cat {root}/usr/share/binfmts/qemu-arm\n\
          $A register arm --engine qemu --persist=unit; cat {root}/etc/systemd/system/anyarch-register.service\n\
-         $A unregister; ls {root}/etc/binfmt.d {root}/usr/share/binfmts"
+         $A unregister; find {root} -type f"
     ));
     assert!(
-        out.contains(":qemu-arm:M::\\x7f\\x45") && out.contains(":/./usr/bin/qemu-arm-static:PF"),
+        out.contains("\n:qemu-arm:M::\\x7fELF") && out.contains(":/./usr/bin/qemu-arm-static:FP\n"),
         "{out}"
     );
     assert!(out.contains("package anyarch\ninterpreter /./usr/bin/qemu-arm-static\n"), "{out}");
     assert!(out.contains("register --engine=qemu arm\n"), "{out}");
-    assert!(!out.trim_end().ends_with("qemu-arm"), "{out}");
+    assert!(
+        out.trim_end().ends_with(&format!("removed     {root}/etc/systemd/system/anyarch-register.service")),
+        "{out}"
+    );
     std::fs::write(dir.path().join("etc/binfmt.d/qemu-arm.conf"), "theirs\n").unwrap();
     fail(
         &format!("export ANYARCH_ROOT={root}; $A register arm --engine qemu --persist=binfmt.d"),
@@ -202,11 +205,31 @@ fn persisted_files_are_ours_or_left_alone() {
 
 #[test]
 fn every_architecture_of_a_registry_works_under_qemu() {
-    for arch in ["aarch64", "arm", "riscv64", "ppc64le", "s390x", "mips64el"] {
+    for arch in ["aarch64", "arm", "riscv64", "ppc64le", "s390x", "mips64el", "loongarch64"] {
         need_qemu(arch);
     }
-    let out = succeed("$A -q register arm64 arm riscv64 ppc64le s390x mips64le --engine qemu; $A verify");
-    assert_eq!(out.lines().filter(|l| l.matches(" ok").count() == 6).count(), 8, "{out}");
+    let out =
+        succeed("$A -q register arm64 arm riscv64 ppc64le s390x mips64le loong64 --engine qemu; $A verify");
+    assert_eq!(out.lines().filter(|l| l.matches(" ok").count() == 6).count(), 9, "{out}");
+}
+
+/// C is tried where a second user exists, which root's namespaces have in `anyarch with`.
+#[test]
+fn setuid_is_verified_where_c_is_claimed() {
+    need_qemu("s390x");
+    let out = succeed("$A -q register s390x --engine qemu --credentials 2>&1; $A verify --json");
+    assert!(out.contains("only one user exists here"), "{out}");
+    let script = "$0 -q register s390x --engine qemu --credentials; $0 verify && $0 verify --json";
+    let with = ["with", "s390x", "--engine", "qemu", "--", "sh", "-c", script, ANYARCH];
+    let out = Command::new(ANYARCH).args(with).output().unwrap();
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    assert!(stderr.contains("warning: with C"), "{stdout}{stderr}");
+    let result = if rustix::process::geteuid().is_root() { "ok" } else { "" };
+    assert!(
+        stdout.contains(&format!("\"setuid\": {{\n          \"result\": \"{result}")),
+        "{stdout}{stderr}"
+    );
+    assert_eq!(out.status.code(), Some(0), "{stdout}{stderr}");
 }
 
 #[test]
@@ -239,19 +262,58 @@ fn other_tools_arguments_are_taken() {
     assert!(out.contains("interpreter /usr/bin/qemu-s390x-static\nflags: F\n"), "{out}");
     assert!(out.ends_with("33\n"), "{out}");
     fail("$A compat multiarch -- --persistant yes --reset", 1, &["unrecognized option"]);
-    fail("$A compat qemu-binfmt-conf -- --systemd vax", 1, &["unknown CPU"]);
+    fail(
+        "$A compat multiarch -- -p yes -F -nowhere -- x",
+        1,
+        &["/usr/bin/qemu-alpha-nowhere does not exist"],
+    );
+    let script = "$A compat qemu-binfmt-conf --";
+    fail(&format!("{script} --systemd vax"), 1, &["ERROR: unknown CPU \"vax\"\n"]);
+    fail(&format!("{script} -d -e /nonexistent"), 1, &["ERROR: cannot write to /nonexistent\n"]);
+    fail(&format!("HOST_ARCH=vax {script} -d -e /tmp"), 1, &["INTERNAL ERROR: unknown host cpu vax\n"]);
+    let register = "ERROR: cannot write to /proc/sys/fs/binfmt_misc/register\n";
+    fail(&format!("mount -o remount,ro $B; {script}"), 1, &[register]);
+}
+
+#[test]
+fn tonistiigis_arguments_are_taken() {
+    need_qemu("s390x");
     let dir = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink("/usr/bin/qemu-s390x-static", dir.path().join("qemu-s390x")).unwrap();
-    let out = in_instance(&format!(
-        "export QEMU_BINARY_PATH={0}; $A compat tonistiigi -- --install s390x,arm64; echo code $?; cat $B/qemu-s390x; $A compat tonistiigi -- --uninstall 'qemu-*'; ls $B",
-        dir.path().display()
-    ));
-    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
-    assert!(stderr.contains("installing: s390x OK"), "{stderr}");
-    assert!(stdout.contains("code 1") && stdout.contains("flags: OCF"), "{stdout}{stderr}");
-    assert!(stdout.contains("\"supported\": [") && stdout.contains("\"linux/s390x\""), "{stdout}");
-    assert!(stderr.contains("uninstalling: qemu-s390x OK"), "{stderr}");
+    for name in ["qemu-s390x", "my-qemu-ppc64le"] {
+        std::os::unix::fs::symlink("/usr/bin/qemu-s390x-static", dir.path().join(name)).unwrap();
+    }
+    let dir = dir.path().display();
+    let run = |script: &str| {
+        let begin = format!("export QEMU_BINARY_PATH={dir}; T='{ANYARCH} compat tonistiigi --'");
+        let out = in_instance(&format!("{begin}; {script}"));
+        (text(&out.stdout), text(&out.stderr))
+    };
+    let (stdout, stderr) = run(
+        "$T -install s390x,arm64,vax; echo code $?; cat $B/qemu-s390x; $T --uninstall 'qemu-*',vax; ls $B",
+    );
+    assert!(stderr.starts_with("installing: s390x OK\ninstalling: arm64 cannot register \"/"), "{stderr}");
+    assert!(stderr.contains("installing: vax unsupported architecture: vax\n"), "{stderr}");
+    assert!(stderr.ends_with("uninstalling: qemu-s390x OK\nuninstalling: vax not found\n"), "{stderr}");
+    assert!(stdout.contains("code 1") && stdout.contains("flags: OCF\n"), "{stdout}{stderr}");
+    assert!(stdout.contains("\"linux/s390x\",\n    \"linux/386\"\n"), "{stdout}");
     assert!(stdout.ends_with("register\nstatus\n"), "{stdout}");
+    // What has an emulator, once; the second time it is there already, which is no failure.
+    let (stdout, stderr) = run("$T --install all && $T --install=linux/s390x && $T --uninstall s390x; ls $B");
+    let want =
+        "installing: s390x OK\ninstalling: s390x qemu-s390x already registered\nuninstalling: s390x OK\n";
+    assert_eq!(stderr, want, "{stdout}");
+    // The prefix is part of the name; argv[0] is kept where asked for.
+    let (stdout, stderr) = run("export QEMU_PRESERVE_ARGV0=1 QEMU_BINARY_PREFIX=my-; $T --install ppc64le; \
+         cat $B/my-qemu-ppc64le; QEMU_BINARY_PREFIX=a/ $T --install arm");
+    assert!(stdout.contains("/my-qemu-ppc64le\nflags: POCF\n"), "{stdout}{stderr}");
+    assert!(stderr.contains("installing: arm binary prefix must not contain path separator"), "{stderr}");
+    let (_, stderr) = run("$T --nonsense; echo $? >&2; $T --install; echo $? >&2; $T -h; echo $? >&2");
+    assert!(stderr.starts_with("flag provided but not defined: -nonsense\nUsage of binfmt:\n"), "{stderr}");
+    assert!(stderr.contains("\n2\nflag needs an argument: -install\n"), "{stderr}");
+    assert!(stderr.ends_with("display version\n0\n"), "{stderr}");
+    let (_, stderr) = run("$T --version; $T --mount /nonexistent; echo $? >&2");
+    assert!(stderr.starts_with("binfmt/") && stderr.contains("/nonexistent does not exist"), "{stderr}");
+    assert!(stderr.ends_with("\n1\n"), "{stderr}");
 }
 
 /// The best of several runs, for machines with other work: 34 emulators, one process, less than 50 ms.
