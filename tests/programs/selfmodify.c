@@ -37,6 +37,60 @@ static void *other(void *arg)
 	return arg;
 }
 
+// A function at `p` that calls the one at `to`, which is near, and returns what that returns.
+static size_t caller(uint8_t *p, uint8_t *to)
+{
+#ifdef __aarch64__
+	uint32_t code[] = { 0xa9bf7bfd, 0x94000000 | ((to - p - 4) >> 2 & 0x3ffffff), 0xa8c17bfd, 0xd65f03c0 };
+#else
+	int32_t d = to - p - 9;
+	uint8_t code[] = { 0x48, 0x83, 0xec, 8, 0xe8, d, d >> 8, d >> 16, d >> 24, 0x48, 0x83, 0xc4, 8, 0xc3 };
+#endif
+	memcpy(p, code, sizeof code);
+	return sizeof code;
+}
+
+// A function that calls `f` and then returns the constant n, and the place of that constant's instruction, which `set` replaces.
+static uint8_t *call_then(uint8_t *p, void (*f)(void))
+{
+	uint64_t at = (uint64_t)f;
+#ifdef __aarch64__
+	uint32_t code[] = { 0xa9bf7bfd, 0xd2800010 | (at & 0xffff) << 5, 0xf2a00010 | (at >> 16 & 0xffff) << 5, 0xf2c00010 | (at >> 32 & 0xffff) << 5, 0xd63f0200, 0x52800000, 0xa8c17bfd, 0xd65f03c0 };
+	memcpy(p, code, sizeof code);
+	return p + 20;
+#else
+	uint8_t code[] = { 0x48, 0x83, 0xec, 8, 0x48, 0xb8, at, at >> 8, at >> 16, at >> 24, at >> 32, at >> 40, 0, 0, 0xff, 0xd0, 0xb8, 0, 0, 0, 0, 0x48, 0x83, 0xc4, 8, 0xc3 };
+	memcpy(p, code, sizeof code);
+	return p + 16;
+#endif
+}
+
+static void set(uint8_t *at, uint16_t n)
+{
+#ifdef __aarch64__
+	__atomic_store_n((uint32_t *)at, 0x52800000 | n << 5, __ATOMIC_RELEASE);
+#else
+	__atomic_store_n((uint64_t *)at, 0xc4834800000000b8 | (uint64_t)n << 8, __ATOMIC_RELEASE);
+#endif
+	flush(at, 8);
+}
+
+static volatile int seen, stop;
+static void look(void)
+{
+	sched_yield();
+	seen = __atomic_load_n(&go, __ATOMIC_ACQUIRE);
+}
+// What comes after the call has been patched by the time the callee saw it announced.
+static void *returning(void *f)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		CHECK(call(f) >= seen);
+		result++;
+	}
+	return 0;
+}
+
 int main(void)
 {
 	long page = sysconf(_SC_PAGESIZE), sum = 0;
@@ -54,6 +108,19 @@ int main(void)
 		flush(p, constant(p, i));
 		CHECK(call(p) == i && call(p + 64) == 77);
 	}
+	// A short function in another page than its caller: changed, then gone.
+	flush(p, caller(p, p + page + 8));
+	for (int i = 0; i < 300; i++) {
+		flush(p + page + 8, constant(p + page + 8, i));
+		CHECK(call(p) == i);
+	}
+	CHECK(mprotect(p + page, page, PROT_READ | PROT_WRITE) == 0);
+	constant(p + page + 8, 555);
+	CHECK(mprotect(p + page, page, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+	CHECK(call(p) == 555);
+	CHECK(mmap(p + page, page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + page);
+	flush(p + page + 8, constant(p + page + 8, 556));
+	CHECK(call(p) == 556);
 	// Across a page border.
 	for (int i = 0; i < 200; i++) {
 		flush(p + page - 4, constant(p + page - 4, i));
@@ -120,6 +187,21 @@ int main(void)
 	}
 	pthread_join(t, 0);
 	CHECK(result > 0);
+	// A second thread returns to what this one patches.
+	go = result = 0;
+	uint8_t *at = call_then(shared, look);
+	flush(shared, 64);
+	CHECK(pthread_create(&t, 0, returning, shared) == 0);
+	while (__atomic_load_n(&result, __ATOMIC_ACQUIRE) == 0)
+		sched_yield();
+	for (int i = 1; i <= 3000; i++) {
+		set(at, i);
+		__atomic_store_n(&go, i, __ATOMIC_RELEASE);
+		if (i % 16 == 0)
+			sched_yield();
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	pthread_join(t, 0);
 	puts("done");
 	return 0;
 }

@@ -13,7 +13,7 @@ usage: cargo xtask COMMAND
 
   debian [COMMAND...]
                  builds anyarch, makes an arm64 Debian once, and runs COMMAND in it (default: tells what it is)
-  fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--through interp|translator|both] [--list]
+  fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--loops N] [--through interp|translator|both] [--list]
                  instructions on random operands against QEMU
   bench [--quick] [--list] [--emulator PATH] [--json FILE] [NAME...]
                  native, QEMU and anyarch side by side

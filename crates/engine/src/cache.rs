@@ -26,24 +26,50 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 
 /// What the fault map knows of one guest instruction: its host bytes, whether it has two bytes (else four), and where NZCV are at its start and
-/// when it faults.
+/// when it faults. An instruction with more host bytes than a mark can say has several marks. Several instructions translated as one *step* have the host
+/// bytes in the first one's mark, the others' marks are [`InsnMark::covered`]: a step that faults counts as not begun, and its first
+/// instruction is then interpreted, so that the fault is that of the instruction that raises it.
 #[derive(Clone, Copy)]
 pub struct InsnMark(u16);
 
 impl InsnMark {
-    /// Host length (below 2048; more is cut, which only an absurdly long instruction would be), two guest bytes, flag states.
-    pub fn new(len: usize, short: bool, start: HostFlags, fault: HostFlags) -> InsnMark {
-        InsnMark(len.min(2047) as u16 | (short as u16) << 11 | (start as u16) << 12 | (fault as u16) << 14)
+    /// As host length: these bytes and those of the next mark.
+    const MORE: usize = 2047;
+
+    /// Adds the marks of an instruction: host length, two guest bytes, flag states.
+    pub fn push(to: &mut Vec<InsnMark>, len: usize, short: bool, start: HostFlags, fault: HostFlags) {
+        let state = (start as u16) << 12 | (fault as u16) << 14;
+        for _ in 0..len / Self::MORE {
+            to.push(InsnMark(Self::MORE as u16 | state));
+        }
+        to.push(InsnMark((len % Self::MORE) as u16 | (short as u16) << 11 | state));
+    }
+
+    /// The mark of an instruction that is part of the step before. (An instruction of no bytes cannot fault with flags in EFLAGS.)
+    pub fn covered(short: bool) -> InsnMark {
+        InsnMark((short as u16) << 11 | (HostFlags::Fp as u16) << 14)
+    }
+
+    fn is_covered(self) -> bool {
+        self.0 & !(1 << 11) == Self::covered(false).0
+    }
+
+    fn is_more(self) -> bool {
+        self.len() == Self::MORE as u32
     }
 
     /// Host bytes.
-    pub fn len(self) -> u32 {
+    fn len(self) -> u32 {
         (self.0 & 2047) as u32
     }
 
-    /// Guest bytes: 2 or 4.
-    pub fn guest_len(self) -> u64 {
-        if self.0 & 2048 != 0 { 2 } else { 4 }
+    /// Guest bytes: 2 or 4, or none if there are more marks of the instruction.
+    fn guest_len(self) -> u64 {
+        match self.0 {
+            _ if self.is_more() => 0,
+            m if m & 2048 != 0 => 2,
+            _ => 4,
+        }
     }
 
     fn flags(bits: u16) -> HostFlags {
@@ -71,10 +97,23 @@ struct Unit {
     cold: u32,
     cold_len: u16,
     count: u16,
-    next_in_page: u32,
+    sources: u32,
+    calls: u32,
     links: u32,
-    mode: u32,
+    source_count: u8,
+    mode: u8,
     alive: bool,
+    /// It makes calls, so that there may be returns to it.
+    calls_out: bool,
+    call_count: u16,
+}
+
+/// Guest code within one page that a unit was made from. A unit has one or, where it took in code from elsewhere, several.
+struct Source {
+    start: u64,
+    len: u32,
+    unit: u32,
+    next_in_page: u32,
 }
 
 /// A part of the cache.
@@ -93,6 +132,8 @@ struct Code {
     units: Vec<Unit>,
     marks: Vec<InsnMark>,
     cold: Vec<(u32, u16)>,
+    /// Where a unit does not go on at the next address: index of a mark, its address.
+    turns: Vec<(u32, u64)>,
 }
 
 /// [`Thread::seen`] of a thread that is not in generated code.
@@ -126,6 +167,8 @@ pub enum Place {
         at_start: bool,
         /// Where NZCV are.
         mark: InsnMark,
+        /// It is the first of several instructions that are one step.
+        fused: bool,
     },
 }
 
@@ -136,6 +179,8 @@ pub struct Stats {
     pub units: u64,
     /// Guest instructions translated.
     pub insns: u64,
+    /// Of these, those that are part of the step of one before them.
+    pub covered: u64,
     /// Host bytes emitted, stubs included.
     pub bytes: u64,
     /// Nanoseconds spent in translation (only when timing is on).
@@ -165,6 +210,10 @@ pub struct Cache {
     current: usize,
     links: Vec<Link>,
     free_links: u32,
+    /// The units' direct calls: the rel32 and its stub.
+    calls: Vec<(u32, u32)>,
+    sources: Vec<Source>,
+    /// The first source in each page.
     pages: HashMap<u64, u32, PcHash>,
     exec: Vec<(u64, u64)>,
     threads: Vec<*mut Thread>,
@@ -272,11 +321,13 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         glue,
         buffers,
         map: HashMap::with_capacity_and_hasher(2048, PcHash),
-        code: Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(8192), cold: Vec::new() },
+        code: Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(8192), ..Code::default() },
         regions,
         current: 0,
         links: Vec::with_capacity(1024),
         free_links: NIL,
+        calls: Vec::new(),
+        sources: Vec::with_capacity(1024),
         pages: HashMap::with_hasher(PcHash),
         exec: Vec::new(),
         threads: Vec::new(),
@@ -314,17 +365,31 @@ impl Code {
     fn place(&self, offset: u32) -> Option<Place> {
         let u = &self.units[self.unit_at(offset)? as usize];
         let rel = offset - u.host;
-        let marks = &self.marks[u.marks as usize..u.marks as usize + u.count as usize];
+        let first = u.marks as usize;
+        let marks = &self.marks[first..first + u.count as usize];
         let insn = |i: usize, at_start: bool| {
-            let pc = marks[..i].iter().fold(u.pc, |pc, m| pc + m.guest_len());
-            Some(Place::Insn { pc, next: pc + marks[i].guest_len(), at_start, mark: marks[i] })
+            let turns = &self.turns[..self.turns.partition_point(|t| t.0 as usize <= first + i)];
+            let (from, pc) = match turns.last() {
+                Some(&(mark, pc)) if mark as usize >= first => (mark as usize - first, pc),
+                _ => (0, u.pc),
+            };
+            let pc = marks[from..i].iter().fold(pc, |pc, m| pc + m.guest_len());
+            let last = i + marks[i..].iter().take_while(|m| m.is_more()).count();
+            let next = pc + marks.get(last).map_or(0, |m| m.guest_len());
+            let fused = marks.get(last + 1).is_some_and(|m| m.is_covered());
+            Some(Place::Insn { pc, next, at_start, mark: marks[i], fused })
         };
+        // Index of the instruction's first mark, and where its bytes begin.
+        let (mut index, mut start) = (0, 0);
         let mut at = 0;
         for (i, m) in marks.iter().enumerate() {
             if rel < at + m.len() {
-                return insn(i, rel == at);
+                return insn(index, rel == start);
             }
             at += m.len();
+            if !m.is_more() {
+                (index, start) = (i + 1, at);
+            }
         }
         let cold = &self.cold[u.cold as usize..u.cold as usize + u.cold_len as usize];
         cold.iter().rev().find(|c| c.0 <= rel).and_then(|c| insn(c.1 as usize, false))
@@ -376,32 +441,46 @@ impl Cache {
         let at = self.at;
         let map = &self.map;
         let known = |pc: u64| map.contains_key(&(pc ^ mode as u64));
-        let mut t =
-            Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.limit, pc, mode, &known);
+        let exec = |pc: u64| is_within(&self.exec, pc);
+        let (guest, glue, end) = (self.guest, &self.glue, self.limit);
+        let mut t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &exec);
         (self.guest.translate)(&mut t);
         if t.flags_missing() {
-            t = Translator::new(&mut self.buffers, self.guest, &self.glue, at, self.end, pc, mode, &known);
+            t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &exec);
             t.keep_flags();
             (self.guest.translate)(&mut t);
         }
         let (host_end, guest_end) = t.finish();
         let host = self.offset(at);
         let index = self.code.units.len() as u32;
-        let page = pc >> 12;
-        let next_in_page = self.pages.insert(page, index).unwrap_or(NIL);
+        let first_mark = self.code.marks.len() as u32;
+        let sources = self.sources.len() as u32;
+        for &(start, end) in core::iter::once(&(pc, guest_end)).chain(&self.buffers.sources) {
+            let next_in_page = self.pages.insert(start >> 12, self.sources.len() as u32).unwrap_or(NIL);
+            self.sources.push(Source { start, len: (end - start) as u32, unit: index, next_in_page });
+        }
+        let calls = self.calls.len() as u32;
+        for e in self.buffers.exits.iter().filter(|e| e.is_call) {
+            self.calls.push((self.offset(e.site.0), self.offset(e.stub)));
+        }
+        self.code.turns.extend(self.buffers.turns.iter().map(|&(mark, pc)| (first_mark + mark, pc)));
         self.code.units.push(Unit {
             pc,
             guest_len: (guest_end - pc) as u32,
             host,
             host_end: self.offset(host_end),
-            marks: self.code.marks.len() as u32,
+            marks: first_mark,
             cold: self.code.cold.len() as u32,
             cold_len: self.buffers.cold_marks.len() as u16,
             count: self.buffers.marks.len() as u16,
-            next_in_page,
+            sources,
+            calls,
             links: NIL,
-            mode,
+            source_count: (self.sources.len() as u32 - sources) as u8,
+            mode: mode as u8,
             alive: true,
+            calls_out: self.buffers.calls_out,
+            call_count: (self.calls.len() as u32 - calls) as u16,
         });
         self.code.marks.extend_from_slice(&self.buffers.marks);
         self.code.cold.extend_from_slice(&self.buffers.cold_marks);
@@ -410,6 +489,7 @@ impl Cache {
         }
         self.stats.units += 1;
         self.stats.insns += self.buffers.marks.len() as u64;
+        self.stats.covered += self.buffers.covered as u64;
         self.stats.bytes += host_end as u64 - at as u64;
         self.at = host_end;
         // Jumps whose targets are known go there at once.
@@ -430,8 +510,8 @@ impl Cache {
     /// Points the rel32 at `site` (offsets) at an entry.
     pub fn chain(&mut self, site: u32, stub: u32, target: u32) {
         let Some(unit) = self.unit_at(target) else { return };
-        // A jump of dead code is left as it is: its bytes may be another's by the time the target dies.
-        if !self.is_current(site) {
+        // A jump of dead code is left as it is: its bytes may be another's by the time the target dies, and calls are to come to `Thread::chain`.
+        if !self.is_current(site) || !self.is_alive(site) {
             return;
         }
         self.patch(site, target);
@@ -462,6 +542,11 @@ impl Cache {
 
     fn unit_at(&self, host: u32) -> Option<u32> {
         self.code.unit_at(host)
+    }
+
+    /// Whether a host address lies in a unit that has not been taken out.
+    pub fn is_alive(&self, offset: u32) -> bool {
+        self.unit_at(offset).is_some_and(|u| self.code.units[u as usize].alive)
     }
 
     /// Whether a host address lies in the region being filled.
@@ -500,7 +585,7 @@ impl Cache {
         const SIGSEGV: i32 = 11;
         const SEGV_MAPERR: i32 = 1;
         const SEGV_ACCERR: i32 = 2;
-        if !self.is_exec(pc) {
+        if !is_within(&self.exec, pc) {
             let mut byte = [0u8; 1];
             let code = match anyarch_sys::load_bytes(pc, &mut byte) {
                 Ok(()) => SEGV_ACCERR,
@@ -513,11 +598,6 @@ impl Cache {
             Ok(_) => Ok(()),
             Err(f) => Err(NoCode::Fetch(f.signo, f.code)),
         }
-    }
-
-    fn is_exec(&self, pc: u64) -> bool {
-        let i = self.exec.partition_point(|r| r.0 <= pc);
-        i > 0 && pc < self.exec[i - 1].1
     }
 
     /// [start, end) is executable.
@@ -556,14 +636,15 @@ impl Cache {
         }
         let (first, last) = (start >> 12, (end - 1) >> 12);
         let mut dead = Vec::new();
-        let visit = |units: &[Unit], head: u32, dead: &mut Vec<u32>| {
+        let visit = |this: &Cache, head: u32, dead: &mut Vec<u32>| {
             let mut i = head;
             while i != NIL {
-                let u = &units[i as usize];
-                if u.alive && u.pc < end && u.pc + u.guest_len as u64 > start {
-                    dead.push(i);
+                let s = &this.sources[i as usize];
+                let overlaps = s.start < end && s.start + s.len as u64 > start;
+                if overlaps && this.code.units[s.unit as usize].alive && !dead.contains(&s.unit) {
+                    dead.push(s.unit);
                 }
-                i = u.next_in_page;
+                i = s.next_in_page;
             }
         };
         // A unit may reach past its page by one instruction: look one page earlier too.
@@ -571,13 +652,13 @@ impl Cache {
         if last - first < self.pages.len() as u64 {
             for page in first..=last {
                 if let Some(&head) = self.pages.get(&page) {
-                    visit(&self.code.units, head, &mut dead);
+                    visit(self, head, &mut dead);
                 }
             }
         } else {
             for (&page, &head) in &self.pages {
                 if page >= first && page <= last {
-                    visit(&self.code.units, head, &mut dead);
+                    visit(self, head, &mut dead);
                 }
             }
         }
@@ -589,8 +670,10 @@ impl Cache {
         }
         // Drop the dead from their pages' lists, so that code that is patched for ever does not make them long.
         for &i in &dead {
-            let page = self.code.units[i as usize].pc >> 12;
-            self.prune(page);
+            let u = &self.code.units[i as usize];
+            for source in u.sources..u.sources + u.source_count as u32 {
+                self.prune(self.sources[source as usize].start >> 12);
+            }
         }
         self.forget_in_threads(&dead);
         true
@@ -601,12 +684,12 @@ impl Cache {
         let mut kept = NIL;
         let mut i = head;
         while i != NIL {
-            let next = self.code.units[i as usize].next_in_page;
-            if self.code.units[i as usize].alive {
-                self.code.units[i as usize].next_in_page = kept;
+            let Source { unit, next_in_page, .. } = self.sources[i as usize];
+            if self.code.units[unit as usize].alive {
+                self.sources[i as usize].next_in_page = kept;
                 kept = i;
             }
-            i = next;
+            i = next_in_page;
         }
         if kept == NIL {
             self.pages.remove(&page);
@@ -639,22 +722,47 @@ impl Cache {
             self.free_links = link;
             link = next;
         }
+        let u = &self.code.units[index as usize];
+        for call in u.calls as usize..u.calls as usize + u.call_count as usize {
+            let (site, stub) = self.calls[call];
+            self.patch(site, stub);
+        }
     }
 
+    /// Makes the threads forget the dead units. One that is in such a unit at this moment may still make a call from it, and is not to return
+    /// there: its calls now all come to the run loop (direct ones by [`Cache::kill`], indirect ones since the lookup table is empty), which sees
+    /// `look_for_dead` and looks at the thread's returns again.
     fn forget_in_threads(&mut self, dead: &[u32]) {
+        let units = || dead.iter().map(|&u| &self.code.units[u as usize]);
+        let calls = units().any(|u| u.calls_out);
+        let base = self.base as u64;
         for &thread in &self.threads {
-            // SAFETY: registered threads are alive; other threads' generated code reads these words while they change, each word whole.
+            // SAFETY: registered threads are alive; all this is done with atomic words, which other threads' generated code reads whole.
             unsafe {
-                (*thread).forget_lookups();
+                if !calls {
+                    for u in units() {
+                        let step = self.guest.pc_align_mask as usize + 1;
+                        for pc in (u.pc..u.pc + u.guest_len as u64).step_by(step) {
+                            Thread::forget_lookup(thread, self.guest, pc);
+                        }
+                    }
+                    continue;
+                }
+                (*thread).look_for_dead.store(true, Ordering::Relaxed);
+                Thread::forget_lookups(thread);
                 Thread::break_returns(thread, |host| {
-                    let Some(offset) = host.checked_sub(self.base as u64).filter(|&o| o < u32::MAX as u64)
-                    else {
-                        return false;
-                    };
-                    self.unit_at(offset as u32).is_some_and(|u| dead.contains(&u))
+                    let offset = host.wrapping_sub(base);
+                    units().any(|u| (u.host as u64..u.host_end as u64).contains(&offset))
                 });
             }
         }
+    }
+
+    /// Whether a host address lies in a unit that has been taken out.
+    pub fn is_dead(&self, host: u64) -> bool {
+        let offset = host.wrapping_sub(self.base as u64);
+        offset < (self.end as u64 - self.base as u64)
+            && self.unit_at(offset as u32).is_some_and(|u| !self.code.units[u as usize].alive)
     }
 
     /// Ends the current generation and makes another region the current one. False if threads are in all others. The caller is outside generated code.
@@ -676,7 +784,7 @@ impl Cache {
         }
         for &thread in &self.threads {
             // SAFETY: registered threads are alive; other threads' generated code reads these words while they change, each word whole.
-            unsafe { (*thread).forget_lookups() };
+            unsafe { Thread::forget_lookups(thread) };
         }
         let generation = GENERATION.load(Ordering::Relaxed);
         let old = &mut self.regions[self.current];
@@ -685,6 +793,8 @@ impl Cache {
         self.map.clear();
         self.links.clear();
         self.free_links = NIL;
+        self.calls.clear();
+        self.sources.clear();
         self.pages.clear();
         let region = &mut self.regions[next];
         region.dead = Code::default();
@@ -728,6 +838,12 @@ impl Cache {
         self.idle.clear();
         self.threads.push(thread);
     }
+}
+
+/// Whether an address lies in one of the ascending ranges.
+fn is_within(ranges: &[(u64, u64)], at: u64) -> bool {
+    let i = ranges.partition_point(|r| r.0 <= at);
+    i > 0 && at < ranges[i - 1].1
 }
 
 fn now() -> u64 {

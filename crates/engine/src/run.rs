@@ -11,6 +11,7 @@ use crate::x86::glue::{Glue, reason};
 use crate::x86::{HostFlags, Pins, STATE_BIAS, Translator};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
+use core::marker::PhantomPinned;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -63,6 +64,9 @@ pub struct Guest {
     pub translate: fn(&mut Translator<'_>),
     /// Looks at the instruction at an address in a page known to be readable code. `None` if it reaches out of the page.
     pub peek: fn(u64) -> Option<Peek>,
+    /// Whether a short function begins at an address in executable memory that calls nothing and is left in a straight line, by a return through the
+    /// link register that it does not change; if so its end, in the same page.
+    pub leaf: fn(u64) -> Option<u64>,
     /// Which slots live in host registers.
     pub pins: &'static Pins,
     /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask is applied to the address and the result
@@ -101,11 +105,11 @@ pub enum Exit {
     Interrupted,
 }
 
-/// An entry of a thread's table for indirect transfers.
+/// An entry of a thread's table for indirect transfers. Other threads empty entries.
 #[repr(C)]
 pub struct Lookup {
-    pc: u64,
-    host: u64,
+    pc: AtomicU64,
+    host: AtomicU64,
 }
 
 const LOOKUPS: usize = 4096;
@@ -134,7 +138,10 @@ pub struct Thread {
     pub(crate) sha: [u128; 4],
     /// Constants of vector code, see `x86::vec::CONSTANTS`.
     pub(crate) constants: [u128; crate::x86::CONSTANTS.len()],
+    /// Single steps to the next boundary are under way, or begin after the helper that runs.
     stepping: AtomicBool,
+    /// Code that makes calls was taken out while this thread may have been in it.
+    pub(crate) look_for_dead: AtomicBool,
     /// The mode of the code that lookups and returns lead to.
     code_mode: u32,
     /// Their generation (see [`cache`]).
@@ -144,6 +151,8 @@ pub struct Thread {
     guest: &'static Guest,
     /// See [`Lookup`].
     pub(crate) lookup: [Lookup; LOOKUPS],
+    /// Its atomic words are written by other threads while this one has it as `&mut`: that must not promise the compiler that nobody does.
+    shared: PhantomPinned,
 }
 
 /// A [`Thread`] and its memory.
@@ -212,7 +221,7 @@ pub fn report() -> alloc::string::String {
     let per = |n: u64| (n * 10).checked_div(s.insns).unwrap_or(0);
     alloc::format!(
         "translated {} units, {} instructions, {} host bytes ({}.{} each), {} us ({} ns each)\n\
-         left code {} times to chain, {} for a lookup; {} flushes\n",
+         {} of them in steps of several; left code {} times to chain, {} for a lookup; {} flushes\n",
         s.units,
         s.insns,
         s.bytes,
@@ -220,6 +229,7 @@ pub fn report() -> alloc::string::String {
         per(s.bytes) % 10,
         s.nanos / 1000,
         per(s.nanos) / 10,
+        s.covered,
         s.chains,
         s.lookups,
         s.flushes
@@ -289,7 +299,7 @@ impl Thread {
         thread.cpu.ignored_bits = guest.ignored_bits;
         thread.cpu.mxcsr = 0x1f80;
         // Index 0 would else claim to know guest address 0.
-        thread.lookup[0].pc = u64::MAX;
+        thread.lookup[0].pc.store(u64::MAX, Ordering::Relaxed);
         thread.reset_shadow();
         Ok(thread)
     }
@@ -314,11 +324,29 @@ impl Thread {
     }
 
     /// Empties the table of indirect transfers.
-    pub(crate) fn forget_lookups(&mut self) {
-        for (i, l) in self.lookup.iter_mut().enumerate() {
-            if l.pc != 0 {
-                l.pc = if i == 0 { u64::MAX } else { 0 };
+    ///
+    /// # Safety
+    /// `thread` is alive. Its own host thread may be running generated code meanwhile.
+    pub(crate) unsafe fn forget_lookups(thread: *const Thread) {
+        // SAFETY: by the caller; atomic words.
+        let lookup = unsafe { &*(&raw const (*thread).lookup) };
+        for (i, l) in lookup.iter().enumerate() {
+            if l.pc.load(Ordering::Relaxed) != 0 {
+                l.pc.store(if i == 0 { u64::MAX } else { 0 }, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Takes one guest address out of the table of indirect transfers.
+    ///
+    /// # Safety
+    /// As [`Thread::forget_lookups`].
+    pub(crate) unsafe fn forget_lookup(thread: *const Thread, guest: &Guest, pc: u64) {
+        let i = guest.lookup_index(pc);
+        // SAFETY: by the caller; an atomic word.
+        let l = unsafe { &*(&raw const (*thread).lookup[i]) };
+        if l.pc.load(Ordering::Relaxed) == pc {
+            l.pc.store(if i == 0 { u64::MAX } else { 0 }, Ordering::Relaxed);
         }
     }
 
@@ -375,13 +403,22 @@ impl Thread {
         loop {
             if self.interrupted.load(Ordering::Relaxed) != 0 {
                 self.interrupted.store(0, Ordering::Relaxed);
+                self.stepping.store(false, Ordering::Relaxed);
                 return Exit::Interrupted;
+            }
+            if self.look_for_dead.swap(false, Ordering::Relaxed) {
+                let cache = CACHE.lock();
+                if let Some(cache) = cache.as_deref() {
+                    // SAFETY: this thread.
+                    unsafe { Thread::break_returns(self, |host| cache.is_dead(host)) };
+                }
             }
             if self.cpu.mode != self.code_mode {
                 // Returns and lookups must not go on in code of the old mode.
                 self.code_mode = self.cpu.mode;
                 self.reset_shadow();
-                self.forget_lookups();
+                // SAFETY: this thread.
+                unsafe { Thread::forget_lookups(self) };
                 next = None;
             }
             let generation = self.see_generation();
@@ -394,9 +431,9 @@ impl Thread {
             let enter = ENTER.load(Ordering::Relaxed);
             let host = if let Some(host) = next.take() {
                 host
-            } else if known.pc == self.cpu.pc && enter != 0 {
+            } else if known.pc.load(Ordering::Relaxed) == self.cpu.pc && enter != 0 {
                 // As generated code does: without the lock.
-                known.host as *const u8
+                known.host.load(Ordering::Relaxed) as *const u8
             } else {
                 let mut guard = CACHE.lock();
                 let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted() };
@@ -452,6 +489,11 @@ impl Thread {
                         continue;
                     }
                     return Exit::Fault(self.cpu.fault);
+                }
+                reason::STEP_FAULT => {
+                    if let Some(exit) = self.interpret_one() {
+                        return exit;
+                    }
                 }
                 reason::TRAP => {
                     let (pc, _) = self.insn_before(self.exit_rax);
@@ -531,9 +573,9 @@ impl Thread {
 
     /// Puts an entry into the lookup table. The cache's lock is held, so that an invalidation by another thread comes wholly before or after.
     fn remember(&mut self, pc: u64, host: *const u8) {
-        let l = &mut self.lookup[self.guest.lookup_index(pc)];
-        l.host = host as u64;
-        l.pc = pc;
+        let l = &self.lookup[self.guest.lookup_index(pc)];
+        l.host.store(host as u64, Ordering::Relaxed);
+        l.pc.store(pc, Ordering::Relaxed);
     }
 
     /// The guest instruction that a host return address belongs to: its address and the next one's.
@@ -674,7 +716,7 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
     }
     let guard = CACHE.lock();
     let Some(cache) = guard.as_deref() else { return false };
-    let Place::Insn { pc, mark, .. } = cache.place(rip) else { return false };
+    let Place::Insn { pc, mark, fused, .. } = cache.place(rip) else { return false };
     if uc.gregs[G_RBP] != thread as *mut Thread as u64 + STATE_BIAS as u64 {
         return false;
     }
@@ -696,8 +738,9 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
     let mut fault = fault;
     fault.write = fault.signo == SIGSEGV && uc.gregs[G_ERR] & 2 != 0;
     thread.cpu.fault = fault;
+    let why = if fused { reason::STEP_FAULT } else { reason::FAULT };
     // SAFETY: by the caller; the place is in a unit.
-    unsafe { leave(thread, uc, cache, pc, mark.at_fault(), reason::FAULT) };
+    unsafe { leave(thread, uc, cache, pc, mark.at_fault(), why) };
     true
 }
 

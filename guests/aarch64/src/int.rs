@@ -103,7 +103,12 @@ fn adr<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn adrp<O: Ops>(o: &mut O, i: Insn) {
-    o.mov_addr(i.rd(), (i.pc & !0xfff).wrapping_add((adr_offset(i) << 12) as u64));
+    o.mov_addr(i.rd(), adrp_target(i));
+}
+
+/// The address that ADRP makes.
+pub(crate) fn adrp_target(i: Insn) -> u64 {
+    (i.pc & !0xfff).wrapping_add((adr_offset(i) << 12) as u64)
 }
 
 fn adr_offset(i: Insn) -> i64 {

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod features;
 mod fp;
 mod fp_vec;
+mod fuse;
 mod int;
 mod ldst;
 pub mod linux;
@@ -33,6 +34,7 @@ pub static GUEST: Guest = Guest {
     interpret,
     translate,
     peek,
+    leaf: |target| fuse::leaf(target, word),
     pins: &PINS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 3,
@@ -56,6 +58,9 @@ pub fn translate(t: &mut Translator<'_>) {
     while t.more() {
         let pc = t.pc;
         let Some(insn) = word(pc) else { return t.stop() };
+        if fuse::is_candidate(insn) && fuse::step(t, decode::Insn { word: insn, pc }, word) {
+            continue;
+        }
         let id = decode::decode(insn);
         t.begin(4, peek_decoded(id, insn, pc));
         decode::lift_decoded(t, id, insn, pc);

@@ -30,6 +30,7 @@ pub static GUEST: Guest = Guest {
     interpret,
     translate,
     peek,
+    leaf: |_| None,
     pins: &PINS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 1,

@@ -23,6 +23,8 @@ pub struct Options {
     pub through: Vec<Through>,
     /// Also sequences of instructions, this many.
     pub sequences: usize,
+    /// Also loops around exclusive accesses, this many.
+    pub loops: usize,
     /// Progress and figures on stderr.
     pub verbose: bool,
 }
@@ -37,6 +39,7 @@ impl Options {
             seed: number("ORACLE_SEED").unwrap_or(1),
             through: Through::ALL.to_vec(),
             sequences: 0,
+            loops: 0,
             verbose: false,
         }
     }
@@ -118,6 +121,16 @@ pub fn run(options: &Options) -> io::Result<Report> {
             }
         };
         batch.cases.extend(generate::sequence(&mut rng, &all, pc));
+    }
+    for _ in 0..options.loops {
+        let pc = match batch.place(false) {
+            Some(pc) => pc,
+            None => {
+                finish(&mut batch, options, &mut report)?;
+                batch.place(false).expect("an empty batch has room")
+            }
+        };
+        batch.cases.push(generate::exclusive_loop(&mut rng, pc));
     }
     finish(&mut batch, options, &mut report)?;
     Ok(report)

@@ -456,3 +456,103 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
     words.resize(length, 0xd503_201f);
     (words.len() >= 2).then_some(Case { row: "sequence", words, state: s })
 }
+
+/// A loop around a load exclusive and a store exclusive in one of the shapes that are translated as one step (or nearly one of them), between an
+/// instruction that sets the flags and some that read flags and registers.
+pub fn exclusive_loop(r: &mut Rng, pc: u64) -> Case {
+    let mut s = state(r, pc);
+    let size = r.below(4) as u32;
+    let bytes = 1u64 << size;
+    let wide = if size == 3 || r.one_in(8) { 1u32 << 31 } else { 0 };
+    // Registers mostly differ; the status never is the base or the value stored, which would be unpredictable.
+    let register = |r: &mut Rng| {
+        let with_zero = r.one_in(12);
+        r.below(if with_zero { 32 } else { 31 }) as u32
+    };
+    let base = r.below(32) as u32;
+    let mut other = |avoid: &[u32]| loop {
+        let n = register(r);
+        if !avoid.contains(&n) {
+            break n;
+        }
+    };
+    let (old, src, mut new) = (other(&[base]), other(&[base]), other(&[base]));
+    let status = other(&[base, new, 31]);
+    if new == base || r.one_in(6) && old != status {
+        new = old;
+    }
+    let address = match r.below(12) {
+        0 => EDGE + 64 + 8 * r.below(8),
+        1 => EDGE + 64 - bytes,
+        _ => MID + 16 * r.below(15),
+    };
+    match base {
+        31 => s.sp = address & !15,
+        n => s.x[n as usize] = address,
+    }
+    let address = if base == 31 { s.sp } else { address };
+    if let Some(i) = address.checked_sub(MID).filter(|&i| i < 248) {
+        // What is compared is often equal.
+        let value = u64::from_le_bytes(s.mid[i as usize..i as usize + 8].try_into().unwrap_or_default());
+        if r.one_in(2) && src != 31 && src != base {
+            s.x[src as usize] = value & u64::MAX >> (64 - 8 * bytes) | if r.one_in(8) { 1 << 33 } else { 0 };
+        } else if r.one_in(3) {
+            s.mid[i as usize..i as usize + 8].copy_from_slice(&[0; 8]);
+        }
+    }
+    let (acquire, release) = ((r.below(2) as u32) << 15, (r.below(2) as u32) << 15);
+    let load = size << 30 | 0x085f_7c00 | acquire | base << 5 | old;
+    let store = |value: u32| size << 30 | 0x0800_7c00 | status << 16 | release | base << 5 | value;
+    let branch = |nonzero: u32, reg: u32, words: i32| {
+        0x3400_0000 | nonzero << 24 | (words as u32 & 0x7_ffff) << 5 | reg
+    };
+    // Flags for the sequence to keep, or to replace.
+    let mut words = vec![r.pick(&[0xeb02_003fu32, 0xab02_003f, 0xd503_201f])];
+    let compare = match r.below(6) {
+        0 => 0x7100_001f | r.pick(&[0, 1, 0x7f, 0xfff]) << 10 | old << 5,
+        1 => 0x6b00_001f | src << 5 | old << 16,
+        2 => 0x6b20_001f | old << 5 | src << 16 | (r.below(8) as u32) << 13,
+        _ => 0x6b00_001f | old << 5 | src << 16,
+    } | wide;
+    match r.below(8) {
+        0 => words.extend([load, store(src), branch(1, status, -2)]),
+        1 | 2 | 3 => {
+            let rm = src << 16;
+            let operation = match r.below(5) {
+                0 => 0x1100_0000 | (r.below(2) as u32) << 30 | (r.below(4096) as u32) << 10 | old << 5,
+                1 => {
+                    let opc = r.pick(&[0u32, 1, 2]) << 29;
+                    let n = if wide != 0 { (r.below(2) as u32) << 22 } else { 0 };
+                    0x1200_0000 | opc | n | (r.below(32) as u32) << 16 | (r.below(30) as u32) << 10 | old << 5
+                }
+                2 => 0x0b00_0000 | (r.below(2) as u32) << 30 | rm | old << 5,
+                3 => 0x0b00_0000 | old << 16 | src << 5,
+                _ => 0x0a00_0000 | (r.below(3) as u32) << 29 | (r.below(2) as u32) << 21 | rm | old << 5,
+            };
+            words.extend([load, operation | wide | new, store(new), branch(1, status, -3)]);
+        }
+        4 | 5 => {
+            // The way out when different: behind the loop, or further on.
+            let out = r.pick(&[3u32, 3, 4, 5]);
+            words.extend([load, compare, 0x5400_0001 | out << 5, store(new), branch(1, status, -4)]);
+        }
+        6 => words.extend([load, branch(1, old, r.pick(&[3, 4])), store(new), branch(1, status, -3)]),
+        _ => {
+            let zero = r.one_in(2);
+            if !zero {
+                // Flags that are dead behind a jump are not kept for a fault there.
+                words[0] = 0xd503_201f;
+            }
+            let out = if zero { 5 } else { 6 } - r.below(2) as i32;
+            words.extend([0x1400_0003, store(new), branch(0, status, out)]);
+            if zero {
+                words.extend([load, branch(0, old, -3)]);
+            } else {
+                words.extend([load, compare, 0x5400_0000 | (-4i32 as u32 & 0x7_ffff) << 5]);
+            }
+        }
+    }
+    // Conditional selects for the flags, additions for the registers.
+    words.extend([0x9a9f_37e0 | 9, 0x9a9f_57e0 | 10, 0x8b00_0000 | old << 16 | 11 << 5 | 11, 0xd503_201f]);
+    Case { row: "exclusive loop", words, state: s }
+}

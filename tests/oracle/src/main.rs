@@ -1,4 +1,4 @@
-//! `fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--through interp] [--list]`: the oracle by hand.
+//! `fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--loops N] [--through interp] [--list]`: the oracle by hand.
 
 use anyarch_oracle::check::{Options, run};
 use anyarch_oracle::ours::Through;
@@ -17,6 +17,7 @@ fn main() {
             "--sequences" => {
                 options.sequences = value().parse().unwrap_or_else(|_| usage("--sequences NUMBER"))
             }
+            "--loops" => options.loops = value().parse().unwrap_or_else(|_| usage("--loops NUMBER")),
             "--through" => {
                 let name = value();
                 options.through = match name.as_str() {
@@ -49,7 +50,7 @@ fn main() {
 
 fn usage(problem: &str) -> ! {
     eprintln!(
-        "fuzz: {problem}\nusage: fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--through interp|translator|both] [--list]"
+        "fuzz: {problem}\nusage: fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--loops N] [--through interp|translator|both] [--list]"
     );
     std::process::exit(2)
 }

@@ -1290,6 +1290,7 @@ mod tests {
         interpret: |_| {},
         translate: |_| {},
         peek: |pc| Some(Peek { len: 4, reads: pc < DEAD, writes: true, ..Peek::default() }),
+        leaf: |_| None,
         pins: &PINS,
         lookup_mask: 0,
         pc_align_mask: 3,
@@ -1340,8 +1341,17 @@ mod tests {
             let at = self.glue.end as *mut u8;
             let known = |_| false;
             let mode = self.cpu().mode;
-            let mut t =
-                Translator::new(&mut self.buffers, &GUEST, &self.glue, at, self.end, pc, mode, &known);
+            let mut t = Translator::new(
+                &mut self.buffers,
+                &GUEST,
+                &self.glue,
+                at,
+                self.end,
+                pc,
+                mode,
+                &known,
+                &known,
+            );
             let mut len = 0;
             for (i, step) in steps.iter().enumerate() {
                 t.pc = pc + 4 * i as u64;

@@ -31,6 +31,8 @@ pub mod reason {
     pub const TRAP: u32 = 7;
     /// A helper returned something other than Continue (in bits 15 to 8); `exit_rax` is a host address in the instruction.
     pub const HELPER: u32 = 8;
+    /// A step of several instructions faulted: its first is to be interpreted.
+    pub const STEP_FAULT: u32 = 9;
 }
 
 /// Opcode of `test eax, imm32`.

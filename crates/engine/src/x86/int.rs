@@ -44,7 +44,7 @@ fn sh(op: Shift) -> Sh {
 impl Translator<'_> {
     /// A slot as register-or-memory operand. In memory, all 64 bits are valid.
     #[inline(always)]
-    fn rm(&mut self, r: R, scratch: u8) -> Rm {
+    pub(super) fn rm(&mut self, r: R, scratch: u8) -> Rm {
         if r == R::ZERO {
             self.a.mov_imm(scratch, 0);
             return Rm::R(scratch);
@@ -76,7 +76,7 @@ impl Translator<'_> {
     }
 
     /// d = slot extended to 64 bits, shifted left by 0 to 4. Clobbers flags only if the shift is 4.
-    fn extended(&mut self, d: u8, r: R, ext: Ext, n: u8) {
+    pub(super) fn extended(&mut self, d: u8, r: R, ext: Ext, n: u8) {
         let s = self.rm(r, d);
         match ext {
             Ext::U8 => self.a.movzx(1, d, s),
@@ -214,7 +214,7 @@ impl Translator<'_> {
     }
 
     /// Loads `bytes` zero-extended into a host register.
-    fn load_to(&mut self, bytes: u32, ext: LoadExt, t: u8, m: Mem) {
+    pub(super) fn load_to(&mut self, bytes: u32, ext: LoadExt, t: u8, m: Mem) {
         match (bytes, ext) {
             (1, LoadExt::Zero) => self.a.movzx(1, t, m),
             (2, LoadExt::Zero) => self.a.movzx(2, t, m),
@@ -234,7 +234,7 @@ impl Translator<'_> {
     }
 
     /// t = zero-extension of the low `bytes` of host register s.
-    fn zero_extend(&mut self, bytes: u32, t: u8, s: u8) {
+    pub(super) fn zero_extend(&mut self, bytes: u32, t: u8, s: u8) {
         match bytes {
             1 => self.a.movzx(1, t, s),
             2 => self.a.movzx(2, t, s),
@@ -260,8 +260,30 @@ impl Translator<'_> {
         self.a.push(RCX);
     }
 
+    /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
+    /// its own, which return by the lookup.
+    fn inline(&mut self, link: R, target: u64) -> bool {
+        if self.inlined.is_some() || !(self.is_exec)(target) {
+            return false;
+        }
+        let Some(end) = (self.guest.leaf)(target) else { return false };
+        let back = self.next_pc;
+        if let Some(h) = Some(self.host(link)).filter(|&h| h != NONE) {
+            self.guest_addr(h, back);
+        } else {
+            self.guest_addr(RCX, back);
+            self.put(link, RCX);
+        }
+        self.depends_on(target, end);
+        self.inlined = Some(super::Inlined { start: target, end, back });
+        self.next_pc = target;
+        self.turned = true;
+        true
+    }
+
     /// After the host call: the landing of the return.
     fn landing(&mut self) {
+        *self.calls_out = true;
         self.a.pop(RCX);
         self.host_flags = HostFlags::None;
         self.mem_flags = true;
@@ -285,7 +307,7 @@ impl Translator<'_> {
     }
 
     /// Before a conditional exit to `target`: memory holds NZCV if they may be read there.
-    fn before_exit(&mut self, target: u64) {
+    pub(super) fn before_exit(&mut self, target: u64) {
         if !self.mem_flags && self.host_flags != HostFlags::None {
             self.flush_flags(Some(target));
         }
@@ -1548,11 +1570,14 @@ impl Ops for Translator<'_> {
     }
 
     fn call(&mut self, link: R, target: u64) {
+        if self.inline(link, target) {
+            return;
+        }
         self.flush_flags(Some(target));
         self.push_link(link);
         self.a.keep_rel32_whole(1);
         let site = self.a.call_near();
-        self.exits.push(super::Exit { site, target, stub: core::ptr::null_mut() });
+        self.exits.push(super::Exit { site, target, stub: core::ptr::null_mut(), is_call: true });
         self.landing();
     }
 
@@ -1580,6 +1605,12 @@ impl Ops for Translator<'_> {
     }
 
     fn ret(&mut self, r: R) {
+        if let Some(inlined) = self.inlined.take() {
+            // The link register still has what the call gave it: see `Guest::leaf`.
+            self.next_pc = inlined.back;
+            self.turned = true;
+            return;
+        }
         self.flush_flags(None);
         self.get_into(true, r, RAX);
         self.a.alu(Op::Cmp, true, RAX, Mem::base(RSP, 8));

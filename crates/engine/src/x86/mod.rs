@@ -22,6 +22,7 @@
 //! code region itself, so a unit's bytes depend only on the guest's text and on the distance between the two.
 
 pub mod asm;
+pub mod exclusive;
 mod fp;
 pub mod glue;
 mod helpers;
@@ -123,6 +124,16 @@ pub(crate) struct Exit {
     pub(crate) target: u64,
     /// The stub, set by `finish`.
     pub(crate) stub: *mut u8,
+    /// A call: it pushes a return address.
+    pub(crate) is_call: bool,
+}
+
+/// A function that is translated in the place of a call to it: its code and where it returns.
+#[derive(Clone, Copy)]
+struct Inlined {
+    start: u64,
+    end: u64,
+    back: u64,
 }
 
 /// Code placed after the unit's straight line: reached by a conditional jump, calls a helper, jumps back.
@@ -184,13 +195,25 @@ pub struct Translator<'a> {
     marks: &'a mut Vec<InsnMark>,
     cold_marks: &'a mut Vec<(u32, u16)>,
     entries: &'a mut Vec<(u64, u32)>,
+    sources: &'a mut Vec<(u64, u64)>,
+    #[allow(dead_code)]
+    turns: &'a mut Vec<(u32, u64)>,
+    calls_out: &'a mut bool,
+    covered: &'a mut u32,
     start: *mut u8,
     start_pc: u64,
+    /// End of the guest code from `start_pc` on.
+    end_pc: u64,
+    /// The function that is being translated in the place of a call to it.
+    inlined: Option<Inlined>,
+    /// The next instruction is not the one behind the last.
+    turned: bool,
     insn_start: *mut u8,
     start_flags: HostFlags,
     /// The instruction has stored the flags to memory.
     saved_flags: bool,
     is_known: &'a dyn Fn(u64) -> bool,
+    is_exec: &'a dyn Fn(u64) -> bool,
     /// Every NZCV counts as read: no look ahead.
     keep_all_flags: bool,
     /// Flags were dropped because the look ahead found a writer before any reader.
@@ -209,6 +232,14 @@ pub struct Buffers {
     pub cold_marks: Vec<(u32, u16)>,
     /// (guest pc, host offset) of each entry.
     pub entries: Vec<(u64, u32)>,
+    /// Guest code elsewhere that the unit was made from: ranges within one page each.
+    pub(crate) sources: Vec<(u64, u64)>,
+    /// Where the unit does not go on at the next address: index of a mark, its address.
+    pub(crate) turns: Vec<(u32, u64)>,
+    /// The unit makes calls.
+    pub(crate) calls_out: bool,
+    /// Instructions that are part of the step of one before them.
+    pub(crate) covered: u32,
     gpr_host: [u8; 64],
     vec_host: [u8; 48],
     /// Host features.
@@ -232,6 +263,10 @@ impl Buffers {
             marks: Vec::new(),
             cold_marks: Vec::new(),
             entries: Vec::new(),
+            sources: Vec::new(),
+            turns: Vec::new(),
+            calls_out: false,
+            covered: 0,
             gpr_host,
             vec_host,
             features: Features::detect(),
@@ -256,8 +291,26 @@ impl<'a> Translator<'a> {
         pc: u64,
         mode: u32,
         is_known: &'a dyn Fn(u64) -> bool,
+        is_exec: &'a dyn Fn(u64) -> bool,
     ) -> Translator<'a> {
-        let Buffers { exits, cold, marks, cold_marks, entries, gpr_host, vec_host, features } = buffers;
+        let Buffers {
+            exits,
+            cold,
+            marks,
+            cold_marks,
+            entries,
+            sources,
+            turns,
+            calls_out,
+            covered,
+            gpr_host,
+            vec_host,
+            features,
+        } = buffers;
+        sources.clear();
+        turns.clear();
+        *calls_out = false;
+        *covered = 0;
         exits.clear();
         cold.clear();
         marks.clear();
@@ -289,12 +342,20 @@ impl<'a> Translator<'a> {
             marks,
             cold_marks,
             entries,
+            sources,
+            turns,
+            calls_out,
+            covered,
             start: at,
             start_pc: pc,
+            end_pc: pc,
+            inlined: None,
+            turned: false,
             insn_start: at,
             start_flags: HostFlags::None,
             saved_flags: false,
             is_known,
+            is_exec,
             keep_all_flags: false,
             dropped_flags: false,
             undefined: false,
@@ -319,8 +380,15 @@ impl<'a> Translator<'a> {
             return false;
         }
         self.pc = self.next_pc;
-        let first = self.pc == self.start_pc;
-        if !first && (self.leaves_page() || self.marks.len() >= MAX_INSNS || self.a.room() < UNIT_ROOM / 2) {
+        let first = self.marks.is_empty();
+        if core::mem::take(&mut self.turned) {
+            self.turns.push((self.marks.len() as u32, self.pc));
+        }
+        if !first
+            && (self.inlined.is_none() && self.leaves_page()
+                || self.marks.len() >= MAX_INSNS
+                || self.a.room() < UNIT_ROOM / 2)
+        {
             self.stop();
             return false;
         }
@@ -346,6 +414,9 @@ impl<'a> Translator<'a> {
     #[inline]
     pub fn begin(&mut self, len: u64, peek: Peek) {
         self.next_pc = self.pc + len;
+        if self.inlined.is_none() {
+            self.end_pc = self.next_pc;
+        }
         self.peeked = peek;
         self.live_next = None;
         self.constant = self.next_constant.take();
@@ -360,7 +431,21 @@ impl<'a> Translator<'a> {
         let len = self.a.p as usize - self.insn_start as usize;
         // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
         let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        self.marks.push(InsnMark::new(len, self.next_pc - self.pc == 2, self.start_flags, at_fault));
+        InsnMark::push(self.marks, len, self.next_pc - self.pc == 2, self.start_flags, at_fault);
+    }
+
+    /// Ends a step that covers several instructions, of these lengths; `begin` was given their sum.
+    pub fn end_step(&mut self, lens: &[u64]) {
+        let len = self.a.p as usize - self.insn_start as usize;
+        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
+        InsnMark::push(self.marks, len, lens[0] == 2, self.start_flags, at_fault);
+        *self.covered += lens.len() as u32 - 1;
+        self.marks.extend(lens[1..].iter().map(|&n| InsnMark::covered(n == 2)));
+    }
+
+    /// The unit is also made from guest code in [start, end), which lies within one page.
+    pub fn depends_on(&mut self, start: u64, end: u64) {
+        self.sources.push((start, end));
     }
 
     /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
@@ -394,7 +479,7 @@ impl<'a> Translator<'a> {
             self.a.d(back as u32);
         }
         *self.exits = exits;
-        (self.a.p, self.next_pc)
+        (self.a.p, self.end_pc)
     }
 
     /// `call glue` followed by a guest address: a 32-bit distance from its own place, or 64 bits absolute for the far glue.
@@ -562,9 +647,10 @@ impl<'a> Translator<'a> {
             return true;
         }
         let page = self.start_pc & !4095;
+        let inlined = self.inlined.map_or(0..0, |i| i.start..i.end);
         // Loops of floating-point code are long, and a save at the end of each round is not free.
         for _ in 0..32 {
-            if pc & !4095 != page {
+            if pc & !4095 != page && !inlined.contains(&pc) {
                 return true;
             }
             let Some(peek) = (self.guest.peek)(pc) else { return true };
@@ -744,19 +830,22 @@ impl<'a> Translator<'a> {
         self.flush_flags(Some(target));
         self.a.keep_rel32_whole(1);
         let site = self.a.jmp_near();
-        self.exits.push(Exit { site, target, stub: core::ptr::null_mut() });
+        self.exits.push(Exit { site, target, stub: core::ptr::null_mut(), is_call: false });
     }
 
     /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
     fn exit_if(&mut self, cc: Cc, target: u64) {
         self.a.keep_rel32_whole(2);
         let site = self.a.jcc_near(cc);
-        self.exits.push(Exit { site, target, stub: core::ptr::null_mut() });
+        self.exits.push(Exit { site, target, stub: core::ptr::null_mut(), is_call: false });
     }
 
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
     /// dead there: makes it an entry.
     fn mark_entry(&mut self) {
+        if self.inlined.is_some() {
+            return;
+        }
         self.forget_vectors();
         let canonical = self.mem_flags && self.host_flags == HostFlags::None;
         if (self.next_pc ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
