@@ -1,5 +1,5 @@
 // Variable arguments in registers and on the stack, structures by value, many arguments.
-//@ variants: static dynamic musl musl-dynamic
+//@ variants: static dynamic musl musl-dynamic interp
 #include "../check.h"
 #include <stdarg.h>
 

@@ -1,4 +1,5 @@
 // Faults as signals: codes, addresses, repair and continue, alternate stacks, and what blocking or ignoring them means.
+//@ variants: static musl interp
 //@ flags: -Wno-array-bounds -Wno-stringop-overflow -Wno-infinite-recursion
 #include "../check.h"
 #include <fcntl.h>

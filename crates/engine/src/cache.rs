@@ -567,7 +567,11 @@ impl Cache {
             .unwrap_or(Place::Glue)
     }
 
-    fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
+    /// Whether an instruction may be fetched from `pc`.
+    ///
+    /// # Errors
+    /// The signal that the guest gets instead.
+    pub fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
         const SIGBUS: i32 = 7;
         const BUS_ADRALN: i32 = 1;
         if pc & self.guest.pc_align_mask != 0 {

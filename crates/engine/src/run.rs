@@ -609,10 +609,20 @@ impl Thread {
             if self.interrupted.swap(0, Ordering::Relaxed) != 0 {
                 return Exit::Interrupted;
             }
-            if let Some(exit) = self.interpret_one() {
+            if let Some(exit) = self.check_fetch().or_else(|| self.interpret_one()) {
                 return exit;
             }
         }
+    }
+
+    /// Whether the instruction at `cpu.pc` may be executed: what the translator asks once for a unit, the interpreter asks each time.
+    fn check_fetch(&mut self) -> Option<Exit> {
+        self.cpu.pc = effective(self.cpu.pc, self.cpu.ignored_bits);
+        let Err(NoCode::Fetch(signo, code)) = CACHE.lock().as_deref_mut()?.check_fetch(self.cpu.pc) else {
+            return None;
+        };
+        self.cpu.fault = Fault { signo, code, addr: self.cpu.pc, write: false };
+        Some(Exit::Fault(self.cpu.fault))
     }
 
     /// Makes [`Thread::run`] return [`Exit::Interrupted`] at the next guest instruction boundary. Async-signal-safe; called on the

@@ -30,7 +30,8 @@ struct Program {
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (folder, variants) in [("programs", "static dynamic musl musl-dynamic"), ("syscalls", "static musl")]
+    for (folder, variants) in
+        [("programs", "static dynamic musl musl-dynamic interp"), ("syscalls", "static musl")]
     {
         let mut sources: Vec<PathBuf> = std::fs::read_dir(tests_dir().join(folder))
             .into_iter()
@@ -144,7 +145,7 @@ fn build(p: &Program, variant: &str, out: &Path) -> Result<(), String> {
     };
     match variant {
         "host" | "dynamic" => c.arg("-lm"),
-        "static" => c.args(["-static", "-lm"]),
+        "static" | "interp" => c.args(["-static", "-lm"]),
         "static-pie" => c.args(["-static-pie", "-lm"]),
         "no-pie" => c.args(["-no-pie", "-lm"]),
         "musl" => c.args(musl_flags(false)?),
@@ -200,6 +201,7 @@ fn guest(p: &Program, variant: &str) -> Result<(), String> {
     let mut command = Command::new(emulator());
     match variant {
         "dynamic" | "no-pie" => _ = command.args(["-L", SYSROOT]),
+        "interp" => _ = command.args(["-d", "interp"]),
         "musl-dynamic" => _ = command.arg("-L").arg(musl()?),
         _ => {}
     }
