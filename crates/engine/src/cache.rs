@@ -239,6 +239,11 @@ impl core::hash::BuildHasher for PcHash {
     }
 }
 
+/// An entry's key: no code has an address so high that its two upper bits matter. (Two low bits would: instructions may begin at every second byte.)
+fn key(pc: u64, mode: u32) -> u64 {
+    pc ^ (mode as u64) << 62
+}
+
 /// See [`PcHash`].
 pub struct PcHasher(u64);
 
@@ -421,7 +426,7 @@ impl Cache {
     /// # Errors
     /// See [`NoCode`].
     pub fn entry(&mut self, pc: u64, mode: u32) -> Result<u32, NoCode> {
-        if let Some(&host) = self.map.get(&(pc ^ mode as u64)) {
+        if let Some(&host) = self.map.get(&key(pc, mode)) {
             return Ok(host);
         }
         self.translate(pc, mode)
@@ -440,7 +445,7 @@ impl Cache {
         }
         let at = self.at;
         let map = &self.map;
-        let known = |pc: u64| map.contains_key(&(pc ^ mode as u64));
+        let known = |pc: u64| map.contains_key(&key(pc, mode));
         let exec = |pc: u64| is_within(&self.exec, pc);
         let (guest, glue, end) = (self.guest, &self.glue, self.limit);
         let mut t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &exec);
@@ -485,7 +490,7 @@ impl Cache {
         self.code.marks.extend_from_slice(&self.buffers.marks);
         self.code.cold.extend_from_slice(&self.buffers.cold_marks);
         for &(entry_pc, offset) in &self.buffers.entries {
-            self.map.entry(entry_pc ^ mode as u64).or_insert(host + offset);
+            self.map.entry(key(entry_pc, mode)).or_insert(host + offset);
         }
         self.stats.units += 1;
         self.stats.insns += self.buffers.marks.len() as u64;
@@ -495,7 +500,7 @@ impl Cache {
         // Jumps whose targets are known go there at once.
         let exits = core::mem::take(&mut self.buffers.exits);
         for e in &exits {
-            if let Some(&target) = self.map.get(&(e.target ^ mode as u64)) {
+            if let Some(&target) = self.map.get(&key(e.target, mode)) {
                 let (site, stub) = (self.offset(e.site.0), self.offset(e.stub));
                 self.chain(site, stub, target);
             }
@@ -709,7 +714,7 @@ impl Cache {
         let mut link = core::mem::replace(&mut u.links, NIL);
         let map = &mut self.map;
         let mut remove = |pc: u64| {
-            let key = pc ^ mode as u64;
+            let key = key(pc, mode as u32);
             if map.get(&key).is_some_and(|&h| h >= host && h < host_end) {
                 map.remove(&key);
             }

@@ -4,7 +4,7 @@
 //! compared with. One [`Interp`] plays one guest instruction. A fault ends the instruction: whatever operations
 //! follow in it do nothing, so that the state is as precise as the order of the semantics makes it.
 
-use crate::fp::FOp;
+use crate::fp::{FOp, flag};
 use crate::ops::*;
 use crate::state::{Cpu, Fault};
 use crate::vec::VOp;
@@ -712,8 +712,42 @@ impl Ops for Interp<'_> {
             return;
         }
         let (a, b, c) = (self.v(args.a), self.v(args.b), self.v(args.c));
-        let value = fp::eval(op, &args, a, b, c, &mut self.cpu.fp);
+        let value = if args.bytes == VArgs::BOXED {
+            let size = args.boxed_size(op);
+            let args = VArgs { bytes: 1 << size, ..args };
+            fp::eval(op, &args, a, b, c, &mut self.cpu.fp) | box_bits(size) as u128
+        } else {
+            fp::eval(op, &args, a, b, c, &mut self.cpu.fp)
+        };
         self.set_v(args.d, value);
+    }
+
+    fn fp_mode(&self) -> u32 {
+        self.cpu.mode
+    }
+
+    fn fp_flags(&mut self, d: R) {
+        self.set(W::W64, d, self.cpu.fp_flags() as u64 & flag::IEEE as u64);
+    }
+
+    fn set_fp_flags(&mut self, s: R) {
+        if !self.ended() {
+            let flags = self.r(s) as u8 & flag::IEEE;
+            self.cpu.set_fp_flags(flags);
+        }
+    }
+
+    fn check_boxes(&mut self, es: u8, slots: &[V], f: Helper, arg: u64) -> bool {
+        let boxed = slots.iter().all(|&s| self.v(s) as u64 & box_bits(es) == box_bits(es));
+        if !boxed {
+            self.helper(f, arg);
+        }
+        boxed
+    }
+
+    fn fp_box(&mut self, d: V, es: u8) {
+        let value = self.v(d) | box_bits(es) as u128;
+        self.set_v(d, value);
     }
 
     fn vget(&mut self, signed: bool, w: W, d: R, a: V, es: u8, idx: u8) {
@@ -807,11 +841,11 @@ impl Ops for Interp<'_> {
         self.set(w, d, value);
     }
 
-    fn int_to_fp(&mut self, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
+    fn int_to_fp(&mut self, signed: bool, round: Round, w: W, d: V, s: R, es: u8, fbits: u8) {
         if self.ended() {
             return;
         }
-        let value = fp::from_int(es, self.r(s), signed, w.bits(), fbits, &mut self.cpu.fp);
+        let value = fp::from_int(es, self.r(s), signed, round, w.bits(), fbits, &mut self.cpu.fp);
         self.set_v(d, value as u128);
     }
 

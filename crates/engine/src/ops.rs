@@ -416,7 +416,7 @@ pub enum HelperExit {
 }
 
 /// Operands of a vector operation. Lanes are `1 << es` bytes; the operation covers the low `bytes` bytes and
-/// **zeroes the destination above them**. A scalar operation has `bytes == 1 << es`.
+/// **zeroes the destination above them**. A scalar operation has `bytes == 1 << es`, or is one of [`VArgs::BOXED`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VArgs {
     /// Destination.
@@ -429,10 +429,27 @@ pub struct VArgs {
     pub c: V,
     /// log2 of the lane's bytes: 0 to 4.
     pub es: u8,
-    /// Bytes written before zeroes: 1 to 16.
+    /// Bytes written before zeroes: 1 to 16, or [`VArgs::BOXED`].
     pub bytes: u8,
     /// Constant: shift amount, lane number, rotation.
     pub imm: u32,
+}
+
+impl VArgs {
+    /// As `bytes` of an [`Ops::fp`]: a scalar operation among registers of 64 bits that hold narrower numbers boxed (RISC-V). The bits from the
+    /// result's end to bit 63 become ones; those from bit 64 on have no meaning, neither in the operands nor in the result. The operands are
+    /// boxed: [`Ops::check_boxes`] comes before.
+    pub const BOXED: u8 = 0;
+
+    /// For an [`Ops::fp`] with [`VArgs::BOXED`]: log2 of the result's bytes.
+    pub fn boxed_size(&self, op: FOp) -> u8 {
+        if op == FOp::Convert { self.imm as u8 & 3 } else { self.es }
+    }
+}
+
+/// The bits of a 64-bit register above a boxed number of `1 << es` bytes.
+pub fn box_bits(es: u8) -> u64 {
+    if es >= 3 { 0 } else { u64::MAX << (8 << es) }
 }
 
 /// Direction of rounding where an instruction chooses its own.
@@ -564,6 +581,17 @@ pub trait Ops {
     fn vec(&mut self, op: VOp, args: VArgs);
     /// d = op(a, b, c) on floating-point lanes, in the current floating-point environment. See [`VArgs`] and [`FOp`].
     fn fp(&mut self, op: FOp, args: VArgs);
+    /// The translation mode ([`crate::state::mode`]): whether an instruction's own direction of rounding is the environment's.
+    fn fp_mode(&self) -> u32;
+    /// d = the five sticky flags of IEEE 754, in the order of [`crate::fp::flag`].
+    fn fp_flags(&mut self, d: R);
+    /// Those flags = the low bits of s; the others are cleared.
+    fn set_fp_flags(&mut self, s: R);
+    /// Whether all of the slots hold boxed numbers of `1 << es` bytes (ones from there to bit 63). If not, the helper is called in place of the whole
+    /// instruction, nothing of which has been played yet; on false nothing more of it is to be played.
+    fn check_boxes(&mut self, es: u8, slots: &[V], f: Helper, arg: u64) -> bool;
+    /// The bits of d above its low `1 << es` bytes become ones up to bit 63.
+    fn fp_box(&mut self, d: V, es: u8);
     /// d = lane `idx` of a, zero- or sign-extended (`signed`) to the width.
     fn vget(&mut self, signed: bool, w: W, d: R, a: V, es: u8, idx: u8);
     /// Lane `idx` of d = low bits of s; other lanes stay.
@@ -584,8 +612,9 @@ pub trait Ops {
     fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R);
     /// d = floating-point lane 0 of a (1 << es bytes) to integer of width w, times 2^fbits first; saturating, NaN gives zero.
     fn fp_to_int(&mut self, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8);
-    /// d = integer of width w in s, divided by 2^fbits, as floating point of 1 << es bytes, rounded in the current mode, zero above.
-    fn int_to_fp(&mut self, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8);
+    /// d = integer of width w in s, divided by 2^fbits, as floating point of 1 << es bytes, zero above.
+    #[allow(clippy::too_many_arguments)]
+    fn int_to_fp(&mut self, signed: bool, round: Round, w: W, d: V, s: R, es: u8, fbits: u8);
     /// NZCV = comparison of lane 0 of a and b (b is +0 when None): less 1000, equal 0110, greater 0010, unordered 0011.
     /// `signaling` raises Invalid for any NaN.
     fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>);

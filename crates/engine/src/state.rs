@@ -16,12 +16,15 @@ pub mod slot {
 
 /// Translation modes, below 4.
 pub mod mode {
-    /// The floating-point environment differs from the defaults in nothing but the direction of rounding, which the host's MXCSR has.
+    /// The floating-point environment differs from the guest's usual one in nothing but the direction of rounding, which the host's MXCSR has. (The usual
+    /// one has the defaults or, where scalars are boxed, the default NaN for every NaN result.)
     pub const EXACT: u32 = 0;
     /// It differs in other ways.
     pub const OTHER: u32 = 1;
     /// It differs in `flush` too, and nothing else.
     pub const FLUSH: u32 = 2;
+    /// As `EXACT`, for guests whose instructions may name a direction of rounding: the environment's is not to nearest even (and in `EXACT` it is).
+    pub const DIRECTED: u32 = 3;
 }
 
 /// How a guest instruction faulted; becomes a guest signal.

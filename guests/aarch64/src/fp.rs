@@ -109,7 +109,7 @@ fn fraction_bits(i: Insn) -> Option<u8> {
 
 fn from_fixed<O: Ops>(o: &mut O, i: Insn) {
     match (ftype(i), fraction_bits(i)) {
-        (Some(es), Some(fbits)) => o.int_to_fp(!i.bit(16), i.sf(), i.vd(), i.rn(), es, fbits),
+        (Some(es), Some(fbits)) => o.int_to_fp(!i.bit(16), Round::Current, i.sf(), i.vd(), i.rn(), es, fbits),
         _ => undefined(o),
     }
 }
@@ -126,7 +126,7 @@ fn to_integer<O: Ops>(o: &mut O, i: Insn, round: Round) {
 }
 
 fn from_integer<O: Ops>(o: &mut O, i: Insn) {
-    with_type(o, i, |o, es| o.int_to_fp(!i.bit(16), i.sf(), i.vd(), i.rn(), es, 0));
+    with_type(o, i, |o, es| o.int_to_fp(!i.bit(16), Round::Current, i.sf(), i.vd(), i.rn(), es, 0));
 }
 
 fn move_to<O: Ops>(o: &mut O, i: Insn, es: u8, index: u8) {

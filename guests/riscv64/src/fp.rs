@@ -1,14 +1,14 @@
 //! Floating point: F, D, Zfh, Zfa.
 //!
-//! Loads, stores and moves are operations of the vocabulary; everything that rounds, compares, classifies or looks at NaN boxes is [`compute`], which uses
-//! the engine's reference functions. A single or half in a register is boxed: all bits above are ones, and a value without that counts as NaN.
+//! A single or half in a register is boxed: all bits above are ones, and a value without that counts as NaN. Operations of the vocabulary do what
+//! compiled code does: numbers that are boxed, rounded as the environment says. Everything else is [`compute`], which uses the engine's reference functions: other
+//! directions of rounding, half precision but for conversions, classes, and operands that are not boxed ([`Ops::check_boxes`]).
 
 use crate::decode::{Insn, undefined};
 use crate::system::{illegal, rounding};
-use anyarch_engine::fp::{self, FOp, FpEnv, flag, imm};
-use anyarch_engine::ops::{Addr, Alu, HelperExit, LoadExt, Ops, Order, R, Round, Size, Src, V, VArgs, W};
-use anyarch_engine::state::Cpu;
-use anyarch_engine::vec::VOp;
+use anyarch_engine::fp::{self, FOp, FpEnv, imm};
+use anyarch_engine::ops::{Addr, Cond, Ext, HelperExit, Ops, R, Round, Sel, Src, V, VArgs, W, box_bits};
+use anyarch_engine::state::{Cpu, mode};
 
 crate::rows! {
     "imm:12 rs1:5 001 rd:5 0000111" Flh load[1];
@@ -18,33 +18,33 @@ crate::rows! {
     "im:7 rs2:5 rs1:5 010 im2:5 0100111" Fsw store[2];
     "im:7 rs2:5 rs1:5 011 im2:5 0100111" Fsd store[3];
 
-    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1000011" Fmadd rounded;
-    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1000111" Fmsub rounded;
-    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1001011" Fnmsub rounded;
-    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1001111" Fnmadd rounded;
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1000011" Fmadd arithmetic[FOp::MulAdd];
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1000111" Fmsub arithmetic[FOp::NegMulSub];
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1001011" Fnmsub arithmetic[FOp::MulSub];
+    "rs3:5 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1001111" Fnmadd arithmetic[FOp::NegMulAdd];
 
-    "00000 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fadd rounded;
-    "00001 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fsub rounded;
-    "00010 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fmul rounded;
-    "00011 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fdiv rounded;
-    "01011 fmt:2 00000 rs1:5 rm:3 rd:5 1010011" Fsqrt rounded;
-    "00100 fmt:2 rs2:5 rs1:5 000 rd:5 1010011" Fsgnj sign_inject;
-    "00100 fmt:2 rs2:5 rs1:5 001 rd:5 1010011" Fsgnjn sign_inject;
-    "00100 fmt:2 rs2:5 rs1:5 010 rd:5 1010011" Fsgnjx sign_inject;
-    "00101 fmt:2 rs2:5 rs1:5 0 xx rd:5 1010011" FminFmax plain;
+    "00000 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fadd arithmetic[FOp::Add];
+    "00001 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fsub arithmetic[FOp::Sub];
+    "00010 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fmul arithmetic[FOp::Mul];
+    "00011 fmt:2 rs2:5 rs1:5 rm:3 rd:5 1010011" Fdiv arithmetic[FOp::Div];
+    "01011 fmt:2 00000 rs1:5 rm:3 rd:5 1010011" Fsqrt arithmetic[FOp::Sqrt];
+    "00100 fmt:2 rs2:5 rs1:5 000 rd:5 1010011" Fsgnj unrounded[FOp::CopySign];
+    "00100 fmt:2 rs2:5 rs1:5 001 rd:5 1010011" Fsgnjn unrounded[FOp::CopySignNot];
+    "00100 fmt:2 rs2:5 rs1:5 010 rd:5 1010011" Fsgnjx unrounded[FOp::XorSign];
+    "00101 fmt:2 rs2:5 rs1:5 0 xx rd:5 1010011" FminFmax min_max;
     "01000 fmt:2 000 from:2 rs1:5 rm:3 rd:5 1010011" FcvtFF convert;
-    "01000 fmt:2 00100 rs1:5 rm:3 rd:5 1010011" Fround rounded;
-    "01000 fmt:2 00101 rs1:5 rm:3 rd:5 1010011" Froundnx rounded;
-    "10100 fmt:2 rs2:5 rs1:5 000 rd:5 1010011" Fle plain;
-    "10100 fmt:2 rs2:5 rs1:5 001 rd:5 1010011" Flt plain;
-    "10100 fmt:2 rs2:5 rs1:5 010 rd:5 1010011" Feq plain;
-    "10100 fmt:2 rs2:5 rs1:5 100 rd:5 1010011" Fleq plain;
-    "10100 fmt:2 rs2:5 rs1:5 101 rd:5 1010011" Fltq plain;
-    "11000 fmt:2 000xx rs1:5 rm:3 rd:5 1010011" FcvtIF rounded;
-    "11000 01 01000 rs1:5 001 rd:5 1010011" FcvtmodWD rounded;
-    "11010 fmt:2 000xx rs1:5 rm:3 rd:5 1010011" FcvtFI rounded;
+    "01000 fmt:2 00100 rs1:5 rm:3 rd:5 1010011" Fround round_integral[FOp::RoundInt];
+    "01000 fmt:2 00101 rs1:5 rm:3 rd:5 1010011" Froundnx round_integral[FOp::RoundIntExact];
+    "10100 fmt:2 rs2:5 rs1:5 000 rd:5 1010011" Fle compare[true, Cond::Ge];
+    "10100 fmt:2 rs2:5 rs1:5 001 rd:5 1010011" Flt compare[true, Cond::Gt];
+    "10100 fmt:2 rs2:5 rs1:5 010 rd:5 1010011" Feq compare[false, Cond::Eq];
+    "10100 fmt:2 rs2:5 rs1:5 100 rd:5 1010011" Fleq compare[false, Cond::Ge];
+    "10100 fmt:2 rs2:5 rs1:5 101 rd:5 1010011" Fltq compare[false, Cond::Gt];
+    "11000 fmt:2 000xx rs1:5 rm:3 rd:5 1010011" FcvtIF to_integer;
+    "11000 01 01000 rs1:5 001 rd:5 1010011" FcvtmodWD referred;
+    "11010 fmt:2 000xx rs1:5 rm:3 rd:5 1010011" FcvtFI from_integer;
     "11100 fmt:2 00000 rs1:5 000 rd:5 1010011" FmvXF move_to_x;
-    "11100 fmt:2 00000 rs1:5 001 rd:5 1010011" Fclass plain;
+    "11100 fmt:2 00000 rs1:5 001 rd:5 1010011" Fclass referred;
     "11110 fmt:2 00000 rs1:5 000 rd:5 1010011" FmvFX move_from_x;
     "11110 fmt:2 00001 imm:5 000 rd:5 1010011" Fli load_immediate;
 }
@@ -55,85 +55,160 @@ fn lane(fmt: u32) -> Option<u8> {
 }
 
 fn load<O: Ops>(o: &mut O, i: Insn, es: u8) {
-    let addr = Addr::Base(i.rs1(), i.imm_i());
-    if es == 3 {
-        return o.vload(8, i.fd(), addr);
+    o.vload(1 << es, i.fd(), Addr::Base(i.rs1(), i.imm_i()));
+    if es != 3 {
+        o.fp_box(i.fd(), es);
     }
-    o.load(Size::from_log2(es as u32), LoadExt::Zero, R::T0, addr, Order::Plain);
-    boxed_from(o, i.fd(), es, R::T0);
 }
 
 fn store<O: Ops>(o: &mut O, i: Insn, es: u8) {
     o.vstore(1 << es, i.fs2(), Addr::Base(i.rs1(), i.imm_s()));
 }
 
-/// The bits above a value of `1 << es` bytes.
-fn above(es: u8) -> u64 {
-    if es == 3 { 0 } else { u64::MAX << (8 << es) }
-}
-
-/// d = low part of s, boxed.
-fn boxed_from<O: Ops>(o: &mut O, d: V, es: u8, s: R) {
-    let mut from = s;
-    if es != 3 {
-        from = R::T0;
-        o.alu(Alu::Or, W::W64, from, s, Src::Imm(above(es)));
+/// Runs the semantics with the format of the instruction.
+fn with_format<O: Ops>(o: &mut O, i: Insn, f: impl FnOnce(&mut O, u8)) {
+    match lane(i.bits(25, 2)) {
+        Some(es) => f(o, es),
+        None => undefined(o),
     }
-    o.vfrom(d, 3, from);
 }
 
 fn move_to_x<O: Ops>(o: &mut O, i: Insn) {
-    match lane(i.bits(25, 2)) {
-        Some(es) => o.vget(true, W::W64, i.rd(), i.fs1(), es, 0),
-        None => undefined(o),
-    }
+    with_format(o, i, |o, es| o.vget(true, W::W64, i.rd(), i.fs1(), es, 0));
 }
 
 fn move_from_x<O: Ops>(o: &mut O, i: Insn) {
-    match lane(i.bits(25, 2)) {
-        Some(es) => boxed_from(o, i.fd(), es, i.rs1()),
-        None => undefined(o),
-    }
+    with_format(o, i, |o, es| {
+        o.vfrom(i.fd(), es, i.rs1());
+        if es != 3 {
+            o.fp_box(i.fd(), es);
+        }
+    });
 }
 
 fn load_immediate<O: Ops>(o: &mut O, i: Insn) {
-    match lane(i.bits(25, 2)) {
-        Some(es) => o.vconst(i.fd(), (constant(es, i.s1()) | above(es)) as u128),
-        None => undefined(o),
-    }
+    with_format(o, i, |o, es| o.vconst(i.fd(), (constant(es, i.s1()) | box_bits(es)) as u128));
 }
 
-fn sign_inject<O: Ops>(o: &mut O, i: Insn) {
-    let args = VArgs { d: i.fd(), a: i.fs1(), b: i.fs1(), c: i.fs1(), es: 3, bytes: 8, imm: 0 };
-    match (i.bits(25, 2), i.s1() == i.s2(), i.bits(12, 3)) {
-        (1, true, 0) => o.vec(VOp::Mov, args),
-        (1, true, 1) => o.fp(FOp::Neg, args),
-        (1, true, 2) => o.fp(FOp::Abs, args),
-        _ => plain(o, i),
-    }
+/// The field `rm`.
+fn rm(i: Insn) -> u32 {
+    i.bits(12, 3)
 }
 
-/// Computed by the helper; no rounding mode.
-fn plain<O: Ops>(o: &mut O, i: Insn) {
-    if lane(i.bits(25, 2)).is_none() {
-        return undefined(o);
-    }
+/// The value of `rm` that means frm.
+const DYNAMIC: u32 = 7;
+
+/// Plays the instruction by [`compute`].
+fn refer<O: Ops>(o: &mut O, i: Insn) {
     o.helper(compute, i.word as u64);
 }
 
-/// As `plain`, with a rounding mode in `rm`.
-fn rounded<O: Ops>(o: &mut O, i: Insn) {
-    if matches!(i.bits(12, 3), 5 | 6) {
-        return undefined(o);
+fn referred<O: Ops>(o: &mut O, i: Insn) {
+    with_format(o, i, |o, _| refer(o, i));
+}
+
+/// Runs the semantics of an instruction with the field `rm` if the environment's direction of rounding serves; `exact`: any does.
+fn rounded<O: Ops>(o: &mut O, i: Insn, exact: bool, f: impl FnOnce(&mut O)) {
+    match (o.fp_mode(), rm(i)) {
+        (_, 5 | 6) => undefined(o),
+        (mode::EXACT, 0 | DYNAMIC) | (mode::DIRECTED, DYNAMIC) => f(o),
+        (mode::EXACT | mode::DIRECTED, _) if exact => f(o),
+        _ => refer(o, i),
     }
-    plain(o, i);
+}
+
+/// `rm` as a direction; the environment's where that is known to be the same.
+fn direction<O: Ops>(o: &O, i: Insn) -> Round {
+    use Round::*;
+    if o.fp_mode() == mode::EXACT && rm(i) == 0 {
+        return Current;
+    }
+    [NearestEven, Zero, Down, Up, NearestAway, Current, Current, Current][rm(i) as usize & 7]
+}
+
+/// d = op(a, b, c) where the operands are boxed.
+fn play<O: Ops>(o: &mut O, i: Insn, op: FOp, es: u8, imm: u32) {
+    let c = V(i.bits(27, 5) as u8);
+    let args = VArgs { d: i.fd(), a: i.fs1(), b: i.fs2(), c, es, bytes: VArgs::BOXED, imm };
+    let reads = op.reads();
+    let all = [args.a, if reads & 2 == 0 { args.a } else { args.b }, if reads & 4 == 0 { args.a } else { c }];
+    if es == 3 || o.check_boxes(es, &all, compute, i.word as u64) {
+        o.fp(op, args);
+    }
+}
+
+fn arithmetic<O: Ops>(o: &mut O, i: Insn, op: FOp) {
+    with_format(o, i, |o, es| match es {
+        1 if !matches!(rm(i), 5 | 6) => refer(o, i),
+        _ => rounded(o, i, false, |o| play(o, i, op, es, 0)),
+    });
+}
+
+fn unrounded<O: Ops>(o: &mut O, i: Insn, op: FOp) {
+    with_format(o, i, |o, es| play(o, i, op, es, 0));
+}
+
+/// FMIN, FMAX, FMINM, FMAXM.
+fn min_max_op(rm: u32) -> FOp {
+    [FOp::MinNumber, FOp::MaxNumber, FOp::Min, FOp::Max][rm as usize & 3]
+}
+
+fn min_max<O: Ops>(o: &mut O, i: Insn) {
+    unrounded(o, i, min_max_op(rm(i)));
+}
+
+fn round_integral<O: Ops>(o: &mut O, i: Insn, op: FOp) {
+    with_format(o, i, |o, es| rounded(o, i, true, |o| play(o, i, op, es, imm::round(direction(o, i)))));
 }
 
 fn convert<O: Ops>(o: &mut O, i: Insn) {
-    if lane(i.s2()).is_none() || i.s2() == i.bits(25, 2) {
-        return undefined(o);
+    match (lane(i.s2()), lane(i.bits(25, 2))) {
+        (Some(from), Some(to)) if from != to => {
+            rounded(o, i, from < to, |o| play(o, i, FOp::Convert, from, to as u32));
+        }
+        _ => undefined(o),
     }
-    rounded(o, i);
+}
+
+/// d = b c a: the comparisons are those of a with b the other way round, so that none holds of unordered operands.
+fn compare<O: Ops>(o: &mut O, i: Insn, signaling: bool, c: Cond) {
+    with_format(o, i, |o, es| {
+        if es == 3 || o.check_boxes(es, &[i.fs1(), i.fs2()], compute, i.word as u64) {
+            o.fp_compare(signaling, es, i.fs2(), Some(i.fs1()));
+            o.select(c.invert(), W::W64, i.rd(), R::ZERO, R::ZERO, Sel::Inc);
+        }
+    });
+}
+
+/// Whether the integer of a conversion is signed, and its width.
+fn integer(i: Insn) -> (bool, W) {
+    (i.s2() & 1 == 0, if i.s2() & 2 == 0 { W::W32 } else { W::W64 })
+}
+
+fn to_integer<O: Ops>(o: &mut O, i: Insn) {
+    let (signed, w) = integer(i);
+    with_format(o, i, |o, es| {
+        rounded(o, i, true, |o| {
+            if es == 3 || o.check_boxes(es, &[i.fs1()], compute, i.word as u64) {
+                o.fp_to_int(signed, direction(o, i), w, i.rd(), i.fs1(), es, 0);
+                if w == W::W32 {
+                    o.mov(W::W64, i.rd(), Src::Extended(i.rd(), Ext::S32, 0));
+                }
+            }
+        });
+    });
+}
+
+fn from_integer<O: Ops>(o: &mut O, i: Insn) {
+    let (signed, w) = integer(i);
+    with_format(o, i, |o, es| {
+        rounded(o, i, true, |o| {
+            o.int_to_fp(signed, direction(o, i), w, i.fd(), i.rs1(), es, 0);
+            if es != 3 {
+                o.fp_box(i.fd(), es);
+            }
+        });
+    });
 }
 
 /// A format: fraction bits, all bits.
@@ -232,26 +307,7 @@ fn class(es: u8, v: u64) -> u64 {
     1 << if negative { kind } else { 7 - kind }
 }
 
-/// FMIN, FMAX (minimumNumber, maximumNumber) and with `strict` FMINM, FMAXM (minimum, maximum).
-fn min_max(es: u8, a: u64, b: u64, max: bool, strict: bool, env: &mut FpEnv) -> u64 {
-    if is_signaling(es, a) || is_signaling(es, b) {
-        env.flags |= flag::INVALID;
-    }
-    match (is_nan(es, a), is_nan(es, b)) {
-        (false, false) => {}
-        (true, false) if !strict => return b,
-        (false, true) if !strict => return a,
-        _ => return canonical_nan(es),
-    }
-    // As sign and magnitude, -0 below +0.
-    let order = |v: u64| {
-        let magnitude = (v & !sign_bit(es)) as i128;
-        if v & sign_bit(es) != 0 { -magnitude - 1 } else { magnitude }
-    };
-    if (order(a) < order(b)) != max { a } else { b }
-}
-
-/// Every instruction that is not a plain move; the argument is its word.
+/// Every instruction that is not a load, store or move; the argument is its word.
 extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
     let i = Insn { word: word as u32, pc: 0, len: 4 };
     let Some(es) = lane(i.bits(25, 2)) else { return illegal(cpu) };
@@ -267,7 +323,7 @@ extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
     }
     let unboxed = |n: u32, es: u8| {
         let v = cpu.vec[n as usize & 31] as u64;
-        if v & above(es) == above(es) { v & !above(es) } else { canonical_nan(es) }
+        if v & box_bits(es) == box_bits(es) { v & !box_bits(es) } else { canonical_nan(es) }
     };
     let (a, b) = (unboxed(i.s1(), es), unboxed(i.s2(), es));
     let eval = |op: FOp, from: u8, to: u8, imm: u32, a: u64, b: u64, c: u64, env: &mut FpEnv| {
@@ -295,7 +351,7 @@ extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
                 };
                 (a & !sign_bit(es) | sign & sign_bit(es), false)
             }
-            0b00101 => (min_max(es, a, b, rm & 1 != 0, rm & 2 != 0, &mut env), false),
+            0b00101 => (same(min_max_op(rm), a, b, 0, &mut env), false),
             0b01000 if i.s2() == 4 => (same(FOp::RoundInt, a, 0, 0, &mut env), false),
             0b01000 if i.s2() == 5 => (same(FOp::RoundIntExact, a, 0, 0, &mut env), false),
             0b01000 => {
@@ -327,7 +383,7 @@ extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
             0b11010 => {
                 let (signed, width) = (i.s2() & 1 == 0, if i.s2() & 2 == 0 { 32 } else { 64 });
                 let s = if i.s1() == 0 { 0 } else { cpu.gpr[i.s1() as usize & 31] };
-                (fp::from_int(es, s, signed, width, 0, &mut env), false)
+                (fp::from_int(es, s, signed, Round::Current, width, 0, &mut env), false)
             }
             0b11100 => (class(es, a), true),
             _ => return illegal(cpu),
@@ -335,7 +391,7 @@ extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
     };
     cpu.fp.flags |= env.flags;
     if !to_x {
-        cpu.vec[i.d() as usize & 31] = (value | above(es)) as u128;
+        cpu.vec[i.d() as usize & 31] = (value | box_bits(es)) as u128;
     } else if i.d() != 0 {
         cpu.gpr[i.d() as usize & 31] = value;
     }

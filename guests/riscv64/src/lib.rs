@@ -1,6 +1,6 @@
 //! The riscv64 guest: decode rows and semantics ([`decode`] and the files of its tables), and its Linux ABI.
 //!
-//! x1 to x31 are the slots 1 to 31 (slot 0 is free), f0 to f31 the low 64 bits of the vector slots, whose high halves stay zero. NZCV is used within
+//! x1 to x31 are the slots 1 to 31 (slot 0 is free), f0 to f31 the low 64 bits of the vector slots, whose high halves have no meaning. NZCV is used within
 //! single instructions only, so every instruction is told to the engine as one that overwrites it.
 #![cfg_attr(not(test), no_std)]
 

@@ -2,9 +2,9 @@
 
 use crate::decode::{Insn, undefined, x};
 use anyarch_engine::fp::Rounding;
-use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, Ops, R, Src, Trap, V, W};
+use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, Mul, Ops, R, Src, Trap, V, W};
 use anyarch_engine::run::code;
-use anyarch_engine::state::{Cpu, Fault};
+use anyarch_engine::state::{Cpu, Fault, mode};
 
 crate::rows! {
     "000000000000 00000 000 00000 1110011" Ecall ecall;
@@ -88,10 +88,42 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
     // CSRRS and CSRRC with x0 or zero do not write.
     let writes = i.bits(12, 2) == 1 || i.s1() != 0;
     match i.bits(20, 12) {
+        FFLAGS if !writes => {
+            o.fp_flags(R::T0);
+            reverse_flags(o, i.rd(), R::T0);
+        }
+        // CSRRW.
+        FFLAGS if i.bits(12, 3) == 1 => {
+            o.fp_flags(R::T2);
+            reverse_flags(o, R::T3, i.rs1());
+            o.set_fp_flags(R::T3);
+            reverse_flags(o, i.rd(), R::T2);
+        }
         FFLAGS | FRM | FCSR => o.helper(csr_helper, i.word as u64),
         CYCLE | TIME | INSTRET if !writes => o.helper(csr_helper, i.word as u64),
         _ => undefined(o),
     }
+}
+
+/// d = the low five bits of s in the other order, see [`reversed`]: the multiplications place copies of s such that each bit is in its place in one of
+/// them. Uses the first two temporaries.
+fn reverse_flags<O: Ops>(o: &mut O, d: R, s: R) {
+    if d == R::ZERO {
+        return;
+    }
+    let times = |o: &mut O, d: R, s: R, n: u64| {
+        o.mov(W::W64, R::T1, Src::Imm(n));
+        o.mul(Mul::Add(W::W64), d, s, R::T1, R::ZERO);
+    };
+    o.alu(Alu::And, W::W64, R::T0, s, Src::Imm(31));
+    times(o, d, R::T0, 0x0802);
+    o.alu(Alu::And, W::W64, d, d, Src::Imm(0x2_2110));
+    times(o, R::T0, R::T0, 0x8020);
+    o.alu(Alu::And, W::W64, R::T0, R::T0, Src::Imm(0x8_8440));
+    o.alu(Alu::Or, W::W64, d, d, Src::Reg(R::T0));
+    times(o, d, d, 0x1_0101);
+    // The reversed byte, and in its upper bits the five.
+    o.extract(false, W::W64, d, d, 16 + 3, 5);
 }
 
 fn nanoseconds() -> u64 {
@@ -161,10 +193,12 @@ pub fn set_fcsr(cpu: &mut Cpu, value: u32) -> bool {
         ..FpEnv::default()
     };
     cpu.apply_rounding();
-    // The host's results are those of the guest in no case that has been checked yet: the reference functions do all arithmetic.
-    let changed = cpu.mode != 1;
-    cpu.mode = 1;
-    changed
+    let mode = match cpu.fpcr {
+        0 => mode::EXACT,
+        1..=3 => mode::DIRECTED,
+        _ => mode::OTHER,
+    };
+    core::mem::replace(&mut cpu.mode, mode) != mode
 }
 
 /// A rounding mode by number; `None` for the reserved ones.

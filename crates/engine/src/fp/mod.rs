@@ -64,6 +64,8 @@ pub mod flag {
     pub const UNDERFLOW: u8 = 8;
     /// Inexact.
     pub const INEXACT: u8 = 16;
+    /// Those above.
+    pub const IEEE: u8 = 31;
     /// A denormal input was flushed to zero.
     pub const INPUT_DENORMAL: u8 = 128;
 }
@@ -153,6 +155,12 @@ operations! {
     Abs,
     /// a with its sign inverted.
     Neg,
+    /// a with the sign of b.
+    CopySign,
+    /// a with the inverted sign of b.
+    CopySignNot,
+    /// a, its sign inverted if b's is set.
+    XorSign,
 
     // Arithmetic.
 
@@ -180,6 +188,10 @@ operations! {
     MaxNum,
     /// As `Min`, but if exactly one operand is a quiet NaN the result is the other (IEEE 754-2008 minNum).
     MinNum,
+    /// As `Max`, but if exactly one operand is a NaN the result is the other; a signalling one raises Invalid (IEEE 754-2019 maximumNumber).
+    MaxNumber,
+    /// As `Min`, but if exactly one operand is a NaN the result is the other; a signalling one raises Invalid (IEEE 754-2019 minimumNumber).
+    MinNumber,
 
     // Fused multiply-add: one rounding. Signs are changed on the operands, NaNs included, before anything else.
 
@@ -332,9 +344,11 @@ impl FOp {
     pub const fn reads(self) -> u8 {
         use FOp::*;
         match self {
-            Add | Sub | Mul | MulX | NegMul | Div | AbsDiff | Max | Min | MaxNum | MinNum | ComplexAdd
-            | RecipStep | RsqrtStep | CmpEq | CmpGe | CmpGt | CmpAbsGe | CmpAbsGt | PairAdd | PairMax
-            | PairMin | PairMaxNum | PairMinNum => 0b011,
+            CopySign | CopySignNot | XorSign | Add | Sub | Mul | MulX | NegMul | Div | AbsDiff | Max
+            | Min | MaxNum | MinNum | MaxNumber | MinNumber | ComplexAdd | RecipStep | RsqrtStep | CmpEq
+            | CmpGe | CmpGt | CmpAbsGe | CmpAbsGt | PairAdd | PairMax | PairMin | PairMaxNum | PairMinNum => {
+                0b011
+            }
             MulAdd | MulSub | NegMulAdd | NegMulSub | MulAddLong | MulSubLong | ComplexMulAdd
             | Bf16MulAdd | Bf16Dot | Bf16MatMul => 0b111,
             NarrowHigh | NarrowOddHigh | ToBf16High => 0b101,
@@ -492,6 +506,9 @@ fn scalar(op: FOp, f: Format, a: u64, b: u64, c: u64, imm: u32, env: &mut FpEnv)
     match op {
         Abs => a & !sign,
         Neg => a ^ sign,
+        CopySign => a & !sign | b & sign,
+        CopySignNot => a & !sign | !b & sign,
+        XorSign => a ^ b & sign,
         Add => soft::add(f, a, b, false, env),
         Sub => soft::add(f, a, b, true, env),
         AbsDiff => soft::add(f, a, b, true, env) & !sign,
@@ -504,6 +521,8 @@ fn scalar(op: FOp, f: Format, a: u64, b: u64, c: u64, imm: u32, env: &mut FpEnv)
         Min => soft::max_min(f, a, b, false, false, env),
         MaxNum => soft::max_min(f, a, b, true, true, env),
         MinNum => soft::max_min(f, a, b, false, true, env),
+        MaxNumber => soft::max_min_number(f, a, b, true, env),
+        MinNumber => soft::max_min_number(f, a, b, false, env),
         MulAdd => soft::mul_add(f, c, a, b, env),
         MulSub => soft::mul_add(f, c, a ^ sign, b, env),
         NegMulAdd => soft::mul_add(f, c ^ sign, a ^ sign, b, env),
@@ -573,9 +592,13 @@ pub fn to_int(es: u8, a: u64, signed: bool, round: Round, width: u32, fbits: u8,
     soft::to_int(Format::of(es), a, signed, direction(round, env), width, fbits, env)
 }
 
-/// The low `width` bits of `s` as an integer, divided by 2^fbits, to floating point of `1 << es` bytes, rounded in the current mode.
-pub fn from_int(es: u8, s: u64, signed: bool, width: u32, fbits: u8, env: &mut FpEnv) -> u64 {
-    soft::from_int(Format::of(es), s, signed, width, fbits, env)
+/// The low `width` bits of `s` as an integer, divided by 2^fbits, to floating point of `1 << es` bytes.
+pub fn from_int(es: u8, s: u64, signed: bool, round: Round, width: u32, fbits: u8, env: &mut FpEnv) -> u64 {
+    let current = env.rounding;
+    env.rounding = direction(round, env);
+    let value = soft::from_int(Format::of(es), s, signed, width, fbits, env);
+    env.rounding = current;
+    value
 }
 
 /// NZCV (bits 3 to 0) of the comparison: less 1000, equal 0110, greater 0010, unordered 0011. `signaling` raises Invalid for any NaN.

@@ -439,6 +439,18 @@ pub(super) fn max_min(f: Format, a: u64, b: u64, max: bool, number: bool, env: &
     chosen.bits
 }
 
+/// maximumNumber and minimumNumber.
+pub(super) fn max_min_number(f: Format, a: u64, b: u64, max: bool, env: &mut FpEnv) -> u64 {
+    let (x, y) = (unpack(f, a, env), unpack(f, b, env));
+    if x.is_nan() != y.is_nan() {
+        if x.kind == Kind::Signaling || y.kind == Kind::Signaling {
+            env.flags |= flag::INVALID;
+        }
+        return if x.is_nan() { y.bits } else { x.bits };
+    }
+    max_min(f, a, b, max, false, env)
+}
+
 /// The order of two operands that are no NaNs; both zeros are equal.
 fn order(f: Format, a: &Num, b: &Num) -> core::cmp::Ordering {
     // The bits without the sign order like the magnitudes.

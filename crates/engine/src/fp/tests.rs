@@ -183,7 +183,7 @@ fn arithmetic<F: Float>(f: Format, es: u8, rounds: usize) {
                 F::from_u128_r(low as u128, their_mode)
             };
             let mut env = FpEnv { rounding: mode, ..FpEnv::default() };
-            let ours = from_int(es, s, signed, width, 0, &mut env);
+            let ours = from_int(es, s, signed, Round::Current, width, 0, &mut env);
             agrees("from_int", f, mode, &[s], ours, &env, theirs);
         }
     }

@@ -88,7 +88,7 @@ fn move_pins(a: &mut Asm, buffers: &Buffers, load: bool) {
 }
 
 /// LDMXCSR (ext 2) or STMXCSR (ext 3).
-fn mxcsr(a: &mut Asm, ext: u8) {
+pub(super) fn mxcsr(a: &mut Asm, ext: u8) {
     a.op2(0, false, 0xae, ext, Rm::M(state(offset_of!(Cpu, mxcsr))));
 }
 

@@ -131,8 +131,8 @@ pub(super) extern "C" fn fp_to_int(cpu: &mut Cpu, arg: u64) -> HelperExit {
 
 pub(super) extern "C" fn int_to_fp(cpu: &mut Cpu, arg: u64) -> HelperExit {
     let (op, v) = unpack_vec(arg);
-    let (signed, w) = (op & 1 != 0, width(op as u32 & 2));
-    play(cpu, |i| i.int_to_fp(signed, w, v.d, R(v.imm as u8), v.es, (v.imm >> 8) as u8))
+    let (signed, w, rnd) = (op & 1 != 0, width(op as u32 & 2), round(op as u32 >> 2));
+    play(cpu, |i| i.int_to_fp(signed, rnd, w, v.d, R(v.imm as u8), v.es, (v.imm >> 8) as u8))
 }
 
 /// imm: bit 0 signaling, bit 1 compare with zero.

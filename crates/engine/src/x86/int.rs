@@ -1677,6 +1677,27 @@ impl Ops for Translator<'_> {
         super::fp::fp(self, op, args);
     }
 
+    fn fp_mode(&self) -> u32 {
+        self.exact_mode
+    }
+
+    fn fp_flags(&mut self, d: R) {
+        super::fp::flags(self, d);
+    }
+
+    fn set_fp_flags(&mut self, s: R) {
+        super::fp::set_flags(self, s);
+    }
+
+    fn check_boxes(&mut self, es: u8, slots: &[V], f: Helper, arg: u64) -> bool {
+        super::fp::check_boxes(self, es, slots, f, arg);
+        true
+    }
+
+    fn fp_box(&mut self, d: V, es: u8) {
+        super::fp::fp_box(self, d, es);
+    }
+
     fn vget(&mut self, signed: bool, w: W, d: R, a: V, es: u8, idx: u8) {
         vector::vget(self, signed, w, d, a, es, idx);
     }
@@ -1708,6 +1729,11 @@ impl Ops for Translator<'_> {
                 16
             },
         );
+        for es in [1, 2] {
+            if value as u64 & box_bits(es) == box_bits(es) {
+                self.is_boxed(d, es);
+            }
+        }
     }
 
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {
@@ -1728,8 +1754,8 @@ impl Ops for Translator<'_> {
         super::fp::fp_to_int(self, signed, round, w, d, a, es, fbits);
     }
 
-    fn int_to_fp(&mut self, signed: bool, w: W, d: V, s: R, es: u8, fbits: u8) {
-        super::fp::int_to_fp(self, signed, w, d, s, es, fbits);
+    fn int_to_fp(&mut self, signed: bool, round: Round, w: W, d: V, s: R, es: u8, fbits: u8) {
+        super::fp::int_to_fp(self, signed, round, w, d, s, es, fbits);
     }
 
     fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>) {

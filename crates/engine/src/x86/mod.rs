@@ -36,7 +36,7 @@ pub(crate) use vec::CONSTANTS;
 use crate::cache::InsnMark;
 use crate::ops::{Cond, R, V};
 use crate::run::{Guest, Peek, Thread, Transfer};
-use crate::state::Cpu;
+use crate::state::{Cpu, mode};
 use alloc::vec::Vec;
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
 use core::mem::offset_of;
@@ -154,6 +154,8 @@ pub(crate) enum ColdKind {
     HelperRestoring(crate::ops::Helper, u64, u8, u8, bool),
     /// The lookup of a `call_reg` missed: calls the lookup glue, then resumes at the landing.
     CallLookup,
+    /// Calls a helper in place of the instruction, then leaves for the guest address after it.
+    Instead(crate::ops::Helper, u64, u64),
 }
 
 /// Room that one guest instruction and the unit's remaining stubs may need, in bytes.
@@ -172,8 +174,10 @@ pub struct Translator<'a> {
     pub pc: u64,
     /// Address of the next instruction.
     pub next_pc: u64,
-    /// Translation mode of the unit (see `Cpu::mode`).
+    /// Translation mode of the unit (see `Cpu::mode`), where `DIRECTED` counts as `EXACT`.
     pub mode: u32,
+    /// Translation mode of the unit.
+    exact_mode: u32,
     guest: &'static Guest,
     glue: &'a glue::Glue,
     gpr_host: &'a [u8; 64],
@@ -183,6 +187,10 @@ pub struct Translator<'a> {
     mem_flags: bool,
     /// Vector slots known to be zero above 32 bits, and above 64: bit = slot.
     zero_above: [u64; 2],
+    /// Vector slots known to be boxed numbers of 16 bits, and of 32: bit = slot.
+    boxed: [u64; 2],
+    /// The operation being emitted is one of [`VArgs::BOXED`].
+    boxing: bool,
     pair: sha::Pair,
     peeked: Peek,
     live_next: Option<bool>,
@@ -322,7 +330,8 @@ impl<'a> Translator<'a> {
             features: *features,
             pc,
             next_pc: pc,
-            mode,
+            mode: if mode == mode::DIRECTED { mode::EXACT } else { mode },
+            exact_mode: mode,
             guest,
             glue,
             gpr_host,
@@ -331,6 +340,8 @@ impl<'a> Translator<'a> {
             host_flags: HostFlags::None,
             mem_flags: true,
             zero_above: [0; 2],
+            boxed: [0; 2],
+            boxing: false,
             pair: sha::Pair::default(),
             peeked: Peek::default(),
             live_next: None,
@@ -466,6 +477,13 @@ impl<'a> Translator<'a> {
                     }
                 }
                 ColdKind::CallLookup => self.a.call_to(self.glue.lookup),
+                ColdKind::Instead(f, arg, next) => {
+                    self.call_helper(f, arg);
+                    self.host_flags = HostFlags::None;
+                    self.mem_flags = true;
+                    self.exit_to(next);
+                    continue;
+                }
             }
             self.a.jmp_to(c.resume);
         }
@@ -607,12 +625,21 @@ impl<'a> Translator<'a> {
         let bit = 1u64 << (d.0 & 63);
         self.zero_above[0] = self.zero_above[0] & !bit | if bytes <= 4 { bit } else { 0 };
         self.zero_above[1] = self.zero_above[1] & !bit | if bytes <= 8 { bit } else { 0 };
+        self.boxed = self.boxed.map(|known| known & !bit);
         self.pair.wrote(bit);
+    }
+
+    /// Vector slot `d` is a boxed number of `1 << es` bytes.
+    fn is_boxed(&mut self, d: V, es: u8) {
+        if let 1 | 2 = es {
+            self.boxed[es as usize - 1] |= 1u64 << (d.0 & 63);
+        }
     }
 
     /// Nothing is known of the vector slots any more.
     fn forget_vectors(&mut self) {
         self.zero_above = [0; 2];
+        self.boxed = [0; 2];
         self.pair = sha::Pair::default();
     }
 
