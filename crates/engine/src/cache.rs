@@ -15,6 +15,7 @@
 //! its shadow stack, which may hold returns into dead code.
 
 use crate::run::{Guest, Thread};
+use crate::state::VEC_SLOTS;
 use crate::x86::asm::Asm;
 use crate::x86::glue::{self, Glue};
 use crate::x86::{Buffers, HostFlags, Translator, UNIT_ROOM};
@@ -403,7 +404,7 @@ impl Code {
 
 impl Cache {
     /// Host registers by integer and by vector slot.
-    pub fn maps(&self) -> (&[u8; 64], &[u8; 48]) {
+    pub fn maps(&self) -> (&[u8; 64], &[u8; VEC_SLOTS]) {
         self.buffers.maps()
     }
 

@@ -698,6 +698,14 @@ impl Ops for Interp<'_> {
         self.cpu.pc = pc;
     }
 
+    fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool {
+        let holds = self.r(r) == value as u64;
+        if !holds {
+            self.helper(f, arg);
+        }
+        holds
+    }
+
     fn vec(&mut self, op: VOp, args: VArgs) {
         if self.ended() {
             return;

@@ -36,7 +36,7 @@ impl R {
     pub const T3: R = R(59);
 }
 
-/// A vector register slot of [`Cpu`], 128 bits: 0 to 31 guest registers, 40 to 47 temporaries.
+/// A vector register slot of [`Cpu`], 128 bits: 0 to 31 and 48 to 79 guest registers, 40 to 47 temporaries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct V(pub u8);
 
@@ -574,6 +574,9 @@ pub trait Ops {
     fn trap(&mut self, t: Trap);
     /// Call a helper with the whole state in memory.
     fn helper(&mut self, f: Helper, arg: u64);
+    /// If the slot's value is not `value`, calls a helper as the whole rest of the instruction. Returns whether the operations that follow are to
+    /// be played (generated code has both ways). No control flow may follow in the instruction, and nothing may have changed before.
+    fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool;
 
     // Vectors and floating point.
 

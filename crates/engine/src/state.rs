@@ -14,6 +14,9 @@ pub mod slot {
     pub const GUEST: u8 = 33;
 }
 
+/// Vector slots of [`Cpu`].
+pub const VEC_SLOTS: usize = 80;
+
 /// Translation modes, below 4.
 pub mod mode {
     /// The floating-point environment differs from the guest's usual one in nothing but the direction of rounding, which the host's MXCSR has. (The usual
@@ -46,7 +49,7 @@ pub struct Cpu {
     /// Integer slots: see [`crate::ops::R`].
     pub gpr: [u64; 64],
     /// Vector slots: see [`crate::ops::V`].
-    pub vec: [u128; 48],
+    pub vec: [u128; VEC_SLOTS],
     /// Guest program counter, valid outside generated code.
     pub pc: u64,
     /// NZCV as the host's LAHF and SETO leave them: bits 15 to 8 SF ZF - AF - PF - CF (CF is the guest's carry), bits 7 to 0 OF as 0 or 1.

@@ -122,6 +122,12 @@ anyarch_engine::tables! {
     system
     atomic
     fp
+    v
+    v_mem
+    v_int
+    v_fp
+    v_perm
+    v_crypto
 }
 
 /// Plays the semantics of an instruction.

@@ -28,16 +28,16 @@ extensions! {
     "zifencei" None;
     "zihintntl" Some(29);
     "zihintpause" Some(36);
-    "zimop" Some(43);
+    "zimop" Some(42);
     "zabha" Some(58);
     "zacas" Some(34);
     "zawrs" Some(48);
     "zfa" Some(32);
     "zfh" Some(27);
     "zfhmin" Some(28);
-    "zca" Some(44);
-    "zcb" Some(45);
-    "zcd" Some(46);
+    "zca" Some(43);
+    "zcb" Some(44);
+    "zcd" Some(45);
     "zcmop" Some(47);
     "zba" Some(3);
     "zbb" Some(4);
@@ -46,14 +46,34 @@ extensions! {
     "zbkc" Some(9);
     "zbkx" Some(10);
     "zbs" Some(5);
+    "zvbb" Some(17);
+    "zvbc" Some(18);
+    "zve32f" Some(38);
+    "zve32x" Some(37);
+    "zve64d" Some(41);
+    "zve64f" Some(40);
+    "zve64x" Some(39);
+    "zvfh" Some(30);
+    "zvfhmin" Some(31);
+    "zvkb" Some(19);
+    "zvkg" Some(20);
+    "zvkn" None;
+    "zvkned" Some(21);
+    "zvkng" None;
+    "zvknha" Some(22);
+    "zvknhb" Some(23);
+    "zvkt" Some(26);
+    "zvl128b" None;
+    "zvl32b" None;
+    "zvl64b" None;
 }
 
-/// AT_HWCAP: the letters I, M, A, F, D, C.
-pub const HWCAP: u64 = 1 << 8 | 1 << 12 | 1 | 1 << 5 | 1 << 3 | 1 << 2;
+/// AT_HWCAP: the letters I, M, A, F, D, C, V.
+pub const HWCAP: u64 = 1 << 8 | 1 << 12 | 1 | 1 << 5 | 1 << 3 | 1 << 2 | 1 << 21;
 
-/// RISCV_HWPROBE_KEY_IMA_EXT_0: FD, C, and the extensions.
+/// RISCV_HWPROBE_KEY_IMA_EXT_0: FD, C, V, and the extensions.
 const IMA_EXT_0: u64 = {
-    let (mut bits, mut i) = (0b11, 0);
+    let (mut bits, mut i) = (0b111, 0);
     while i < EXTENSIONS.len() {
         if let Some(bit) = EXTENSIONS[i].probe {
             bits |= 1 << bit;
@@ -71,21 +91,19 @@ pub fn probe(key: i64, highest_address: u64) -> Option<u64> {
         // BASE_BEHAVIOR: IMA.
         3 => 1,
         4 => IMA_EXT_0,
-        // CPUPERF_0 and MISALIGNED_SCALAR_PERF: misaligned accesses are fast.
-        5 | 9 => 3,
+        // CPUPERF_0, MISALIGNED_SCALAR_PERF and MISALIGNED_VECTOR_PERF: misaligned accesses are fast.
+        5 | 9 | 10 => 3,
         // ZICBOZ_BLOCK_SIZE, ZICBOM_BLOCK_SIZE.
         6 | 12 => crate::system::BLOCK,
         7 => highest_address,
         8 => crate::system::TIME_HZ,
-        // MISALIGNED_VECTOR_PERF: unsupported.
-        10 => 4,
         _ => return None,
     })
 }
 
 /// /proc/cpuinfo for `cpus` processors.
 pub fn cpuinfo(cpus: usize) -> String {
-    let mut isa = String::from("rv64imafdc");
+    let mut isa = String::from("rv64imafdcv");
     for e in EXTENSIONS {
         let _ = write!(isa, "_{}", e.name);
     }

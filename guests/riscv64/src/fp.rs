@@ -221,19 +221,19 @@ fn exponent_ones(es: u8) -> u64 {
     ((1u64 << (bits - 1 - frac)) - 1) << frac
 }
 
-fn sign_bit(es: u8) -> u64 {
+pub(crate) fn sign_bit(es: u8) -> u64 {
     1 << (format(es).1 - 1)
 }
 
-fn canonical_nan(es: u8) -> u64 {
+pub(crate) fn canonical_nan(es: u8) -> u64 {
     exponent_ones(es) | 1 << (format(es).0 - 1)
 }
 
-fn is_nan(es: u8, v: u64) -> bool {
+pub(crate) fn is_nan(es: u8, v: u64) -> bool {
     v & !sign_bit(es) > exponent_ones(es)
 }
 
-fn is_signaling(es: u8, v: u64) -> bool {
+pub(crate) fn is_signaling(es: u8, v: u64) -> bool {
     is_nan(es, v) && v >> (format(es).0 - 1) & 1 == 0
 }
 
@@ -290,7 +290,7 @@ fn constant(es: u8, n: u32) -> u64 {
 }
 
 /// FCLASS.
-fn class(es: u8, v: u64) -> u64 {
+pub(crate) fn class(es: u8, v: u64) -> u64 {
     let negative = v & sign_bit(es) != 0;
     let magnitude = v & !sign_bit(es);
     let kind = if is_nan(es, v) {

@@ -16,6 +16,12 @@ pub mod linux;
 #[cfg(test)]
 mod second_opinion;
 pub mod system;
+pub mod v;
+mod v_crypto;
+mod v_fp;
+mod v_int;
+mod v_mem;
+mod v_perm;
 
 use anyarch_engine::interp::Interp;
 use anyarch_engine::ops::R;

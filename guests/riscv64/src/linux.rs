@@ -3,7 +3,9 @@
 
 use crate::features;
 use crate::system::{fcsr, set_fcsr};
+use crate::v::{self, V0, VLENB};
 use alloc::string::String;
+use alloc::vec::Vec;
 use anyarch_engine::run::{Guest, code};
 use anyarch_engine::state::Cpu;
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
@@ -29,9 +31,16 @@ mod frame {
     /// f0 to f31, fcsr.
     pub(super) const FP: usize = REGS + 256;
     pub(super) const FCSR: usize = FP + 256;
-    /// `reserved` and the end record of the extensions, both zero.
-    pub(super) const EXTRA: usize = FP + 516;
+    /// `reserved`, which is zero.
+    pub(super) const RESERVED: usize = FP + 516;
+    /// The records of the extensions, each with magic and size; zeroes end them.
+    pub(super) const RECORDS: usize = FP + 520;
+    /// Size of a frame without records.
     pub(super) const SIZE: usize = FP + 528;
+    /// Magic of the vector record: `struct __riscv_v_ext_state` { vstart, vl, vtype, vcsr, vlenb, datap } and the registers, where datap points.
+    pub(super) const V_MAGIC: u32 = 0x5346_5457;
+    pub(super) const V_STATE: usize = 48;
+    pub(super) const V_SIZE: usize = 8 + V_STATE + 512;
 }
 
 /// `li a7, number` (addi a7, x0), `ecall`, `ret`.
@@ -97,10 +106,13 @@ impl Abi for Riscv64 {
         cpu.pc = entry;
         cpu.gpr[SP] = sp;
         set_fcsr(cpu, 0);
+        v::reset(cpu);
     }
 
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>) {
         cpu.gpr[A0] = 0;
+        // A new task's vectors are those of one that has not used them.
+        v::reset(cpu);
         if sp != 0 {
             cpu.gpr[SP] = sp;
         }
@@ -122,8 +134,10 @@ impl Abi for Riscv64 {
     }
 
     fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
-        let base = d.sp.wrapping_sub(frame::SIZE as u64) & !15;
-        let mut f = FrameBuf::new(frame::SIZE);
+        let vector = v::used(cpu);
+        let size = frame::SIZE + if vector { frame::V_SIZE } else { 0 };
+        let base = d.sp.wrapping_sub(size as u64) & !15;
+        let mut f = FrameBuf::new(size);
         f.set_info(d);
         f.set_ucontext(d);
         f.u64(frame::REGS, cpu.pc);
@@ -134,6 +148,20 @@ impl Abi for Riscv64 {
             f.u64(frame::FP + 8 * i, cpu.vec[i] as u64);
         }
         f.u32(frame::FCSR, fcsr(cpu));
+        if vector {
+            f.u32(frame::RECORDS, frame::V_MAGIC);
+            f.u32(frame::RECORDS + 4, frame::V_SIZE as u32);
+            let state = frame::RECORDS + 8;
+            for (n, r) in V_REGISTERS.into_iter().enumerate() {
+                f.u64(state + 8 * n, cpu.gpr[r.0 as usize]);
+            }
+            f.u64(state + 32, VLENB);
+            let data = state + frame::V_STATE;
+            f.u64(state + 40, base + data as u64);
+            for n in 0..32 {
+                f.u128(data + 16 * n, cpu.vec[V0 + n]);
+            }
+        }
         write_bytes(base, &f.0)?;
         cpu.gpr[A0] = d.signo as u64;
         cpu.gpr[A0 + 1] = base;
@@ -147,9 +175,10 @@ impl Abi for Riscv64 {
     fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno> {
         let mut f = FrameBuf::new(frame::SIZE);
         read_bytes(cpu.gpr[SP], &mut f.0)?;
-        if f.get32(frame::EXTRA) != 0 || f.get64(frame::EXTRA + 4) != 0 {
+        if f.get32(frame::RESERVED) != 0 {
             return Err(Errno::EFAULT);
         }
+        let vector = restore_records(cpu.gpr[SP].wrapping_add(frame::RECORDS as u64))?;
         cpu.pc = f.get64(frame::REGS);
         for i in 1..32 {
             cpu.gpr[i] = f.get64(frame::REGS + 8 * i);
@@ -158,6 +187,9 @@ impl Abi for Riscv64 {
             cpu.vec[i] = f.get64(frame::FP + 8 * i) as u128;
         }
         set_fcsr(cpu, f.get32(frame::FCSR));
+        if let Some((registers, data)) = vector {
+            v::restore(cpu, registers, &data);
+        }
         cpu.excl_addr = u64::MAX;
         Ok(f.ucontext())
     }
@@ -186,6 +218,29 @@ impl Abi for Riscv64 {
 
     fn cpu_models(&self) -> &'static [&'static str] {
         &["max", "any", "rv64"]
+    }
+}
+
+/// The registers of the vector record, in its order.
+const V_REGISTERS: [anyarch_engine::ops::R; 4] = [v::VSTART, v::VL, v::VTYPE, v::VCSR];
+
+/// Reads the records of a frame: what the vector record has, if there is one.
+#[allow(clippy::type_complexity)]
+fn restore_records(mut at: u64) -> Result<Option<([u64; 4], Vec<u8>)>, Errno> {
+    let mut vector = None;
+    loop {
+        let [magic, size]: [u32; 2] = read(at)?;
+        match (magic, size as usize) {
+            (0, 0) => return Ok(vector),
+            (frame::V_MAGIC, frame::V_SIZE) => {
+                let [vstart, vl, vtype, vcsr, _, data]: [u64; 6] = read(at.wrapping_add(8))?;
+                let mut registers = alloc::vec![0; 512];
+                read_bytes(data, &mut registers)?;
+                vector = Some(([vstart, vl, vtype, vcsr], registers));
+                at = at.wrapping_add(size as u64);
+            }
+            _ => return Err(Errno::EINVAL),
+        }
     }
 }
 
@@ -228,6 +283,7 @@ mod tests {
     #[test]
     fn frame_offsets_are_the_kernels() {
         assert_eq!(frame::SIZE, 1088);
-        assert_eq!(frame::EXTRA - frame::FP, 516);
+        assert_eq!(frame::RECORDS - frame::FP, 520);
+        assert_eq!(frame::V_SIZE, 568);
     }
 }

@@ -1,6 +1,7 @@
 //! System instructions: calls, breakpoints, fences, cache blocks, waiting, and the control and status registers of user level.
 
 use crate::decode::{Insn, undefined, x};
+use crate::v;
 use anyarch_engine::fp::Rounding;
 use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, Mul, Ops, R, Src, Trap, V, W};
 use anyarch_engine::run::code;
@@ -101,6 +102,8 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
         }
         FFLAGS | FRM | FCSR => o.helper(csr_helper, i.word as u64),
         CYCLE | TIME | INSTRET if !writes => o.helper(csr_helper, i.word as u64),
+        v::csr::VSTART | v::csr::VXSAT | v::csr::VXRM | v::csr::VCSR => o.helper(csr_helper, i.word as u64),
+        v::csr::VL | v::csr::VTYPE | v::csr::VLENB if !writes => o.helper(csr_helper, i.word as u64),
         _ => undefined(o),
     }
 }
@@ -147,19 +150,26 @@ extern "C" fn csr_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
         FFLAGS => (all & 31) as u64,
         FRM => (all >> 5) as u64,
         FCSR => all as u64,
-        _ => nanoseconds(),
+        CYCLE | TIME | INSTRET => nanoseconds(),
+        _ if !v::allowed(cpu) => return illegal(cpu),
+        _ => v::read_csr(cpu, number),
     };
     let new = match i.bits(12, 2) {
         1 => operand,
         2 => old | operand,
         _ => old & !operand,
-    } as u32;
+    };
     if let r @ R(1..=31) = i.rd() {
         cpu.gpr[r.0 as usize] = old;
     }
     if i.bits(12, 2) != 1 && i.s1() == 0 {
         return HelperExit::Continue;
     }
+    if !matches!(number, FFLAGS | FRM | FCSR) {
+        v::write_csr(cpu, number, new);
+        return HelperExit::Continue;
+    }
+    let new = new as u32;
     let changed = match number {
         FFLAGS => set_fcsr(cpu, all & !31 | new & 31),
         FRM => set_fcsr(cpu, all & 31 | (new & 7) << 5),

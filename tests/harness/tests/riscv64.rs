@@ -42,7 +42,11 @@ fn words() -> String {
     };
     let mut out = String::new();
     for row in &decode::ROWS {
-        if LEFT_OUT.contains(&row.name) || TOO_NEW.contains(&row.name) && row.name != "FminFmax" {
+        // Vector instructions have a test of their own (riscv64_vector.rs).
+        if row.name.starts_with('V')
+            || LEFT_OUT.contains(&row.name)
+            || TOO_NEW.contains(&row.name) && row.name != "FminFmax"
+        {
             continue;
         }
         for _ in 0..12 {

@@ -228,9 +228,9 @@ impl T<'_> {
     /// Whether the slot is known to be zero above its first lane; among boxed numbers, to be boxed.
     fn is_clean(&self, s: V, es: u8) -> bool {
         if self.boxing {
-            return es == 3 || self.boxed[(es >= 2) as usize] >> (s.0 & 63) & 1 != 0;
+            return es == 3 || self.boxed[(es >= 2) as usize] >> (s.0 & 127) & 1 != 0;
         }
-        self.zero_above[(es >= 3) as usize] >> (s.0 & 63) & 1 != 0
+        self.zero_above[(es >= 3) as usize] >> (s.0 & 127) & 1 != 0
     }
 
     /// Lane 0 of a slot in a register, its own or `x`, and whether that is zero above.
@@ -360,7 +360,7 @@ pub(super) fn check_boxes(t: &mut T<'_>, es: u8, slots: &[V], f: Helper, arg: u6
         return;
     }
     for (i, &s) in slots.iter().enumerate() {
-        let known = t.boxed[es as usize - 1] >> (s.0 & 63) & 1 != 0;
+        let known = t.boxed[es as usize - 1] >> (s.0 & 127) & 1 != 0;
         if known || slots[..i].contains(&s) {
             continue;
         }

@@ -51,26 +51,26 @@ pub(super) extern "C" fn store_exclusive_pair(cpu: &mut Cpu, arg: u64) -> Helper
     play(cpu, |i| i.store_exclusive_pair(size(arg), r(arg, 0), [r(arg, 1), r(arg, 2)], r(arg, 3)))
 }
 
-/// Packs a vector operation: op 12 bits, es 3, bytes 5, four slots of 6, imm 16 at the top... in 64 bits.
+/// Packs a vector operation: op 12 bits, es 3, bytes 5, four slots of 7, imm 16 at the top... in 64 bits.
 pub(super) fn pack_vec(op: u16, v: &VArgs) -> u64 {
     debug_assert!(v.imm < 1 << 16 && op < 1 << 12);
     op as u64
         | (v.es as u64) << 12
         | (v.bytes as u64) << 15
         | (v.d.0 as u64) << 20
-        | (v.a.0 as u64) << 26
-        | (v.b.0 as u64) << 32
-        | (v.c.0 as u64) << 38
+        | (v.a.0 as u64) << 27
+        | (v.b.0 as u64) << 34
+        | (v.c.0 as u64) << 41
         | (v.imm as u64) << 48
 }
 
 fn unpack_vec(arg: u64) -> (u16, VArgs) {
     let f = |at: u32, len: u32| (arg >> at) as u32 & ((1 << len) - 1);
     let args = VArgs {
-        d: V(f(20, 6) as u8),
-        a: V(f(26, 6) as u8),
-        b: V(f(32, 6) as u8),
-        c: V(f(38, 6) as u8),
+        d: V(f(20, 7) as u8),
+        a: V(f(27, 7) as u8),
+        b: V(f(34, 7) as u8),
+        c: V(f(41, 7) as u8),
         es: f(12, 3) as u8,
         bytes: f(15, 5) as u8,
         imm: f(48, 16),

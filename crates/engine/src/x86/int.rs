@@ -1664,6 +1664,19 @@ impl Ops for Translator<'_> {
         self.forget_vectors();
     }
 
+    fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool {
+        self.clobber_flags();
+        match self.host(r) {
+            NONE => self.a.alu_imm(Op::Cmp, true, Self::slot(r), value as i32),
+            h => self.a.alu_imm(Op::Cmp, true, Rm::R(h), value as i32),
+        }
+        let site = self.a.jcc_near(Cc::Ne);
+        let insn = self.marks.len() as u16;
+        self.cold.push(Cold { site, resume: core::ptr::null(), kind: ColdKind::Helper(f, arg), insn });
+        self.guarded = true;
+        true
+    }
+
     // Vectors and floating point.
 
     fn vec(&mut self, op: VOp, args: VArgs) {

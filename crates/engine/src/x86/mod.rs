@@ -36,7 +36,7 @@ pub(crate) use vec::CONSTANTS;
 use crate::cache::InsnMark;
 use crate::ops::{Cond, R, V};
 use crate::run::{Guest, Peek, Thread, Transfer};
-use crate::state::{Cpu, mode};
+use crate::state::{Cpu, VEC_SLOTS, mode};
 use alloc::vec::Vec;
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
 use core::mem::offset_of;
@@ -181,14 +181,14 @@ pub struct Translator<'a> {
     guest: &'static Guest,
     glue: &'a glue::Glue,
     gpr_host: &'a [u8; 64],
-    vec_host: &'a [u8; 48],
+    vec_host: &'a [u8; VEC_SLOTS],
     aes: vec::AesRound,
     host_flags: HostFlags,
     mem_flags: bool,
     /// Vector slots known to be zero above 32 bits, and above 64: bit = slot.
-    zero_above: [u64; 2],
+    zero_above: [u128; 2],
     /// Vector slots known to be boxed numbers of 16 bits, and of 32: bit = slot.
-    boxed: [u64; 2],
+    boxed: [u128; 2],
     /// The operation being emitted is one of [`VArgs::BOXED`].
     boxing: bool,
     pair: sha::Pair,
@@ -228,6 +228,8 @@ pub struct Translator<'a> {
     dropped_flags: bool,
     /// An undefined instruction ended the unit.
     undefined: bool,
+    /// The instruction has cold paths that come back at its end.
+    guarded: bool,
 }
 
 /// Buffers and constants that outlive one unit.
@@ -249,7 +251,7 @@ pub struct Buffers {
     /// Instructions that are part of the step of one before them.
     pub(crate) covered: u32,
     gpr_host: [u8; 64],
-    vec_host: [u8; 48],
+    vec_host: [u8; VEC_SLOTS],
     /// Host features.
     pub features: Features,
 }
@@ -261,7 +263,7 @@ impl Buffers {
         for (i, &slot) in pins.gpr.iter().enumerate() {
             gpr_host[slot as usize] = PIN_HOST[i];
         }
-        let mut vec_host = [NONE; 48];
+        let mut vec_host = [NONE; VEC_SLOTS];
         for (i, &slot) in pins.vec.iter().enumerate() {
             vec_host[slot as usize] = i as u8;
         }
@@ -282,7 +284,7 @@ impl Buffers {
     }
 
     /// Host registers by integer and by vector slot.
-    pub fn maps(&self) -> (&[u8; 64], &[u8; 48]) {
+    pub fn maps(&self) -> (&[u8; 64], &[u8; VEC_SLOTS]) {
         (&self.gpr_host, &self.vec_host)
     }
 }
@@ -370,6 +372,7 @@ impl<'a> Translator<'a> {
             keep_all_flags: false,
             dropped_flags: false,
             undefined: false,
+            guarded: false,
         }
     }
 
@@ -439,6 +442,9 @@ impl<'a> Translator<'a> {
     /// Ends the instruction.
     #[inline]
     pub fn end(&mut self) {
+        if self.guarded {
+            self.join();
+        }
         let len = self.a.p as usize - self.insn_start as usize;
         // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
         let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
@@ -457,6 +463,20 @@ impl<'a> Translator<'a> {
     /// The unit is also made from guest code in [start, end), which lies within one page.
     pub fn depends_on(&mut self, start: u64, end: u64) {
         self.sources.push((start, end));
+    }
+
+    /// The end of an instruction with guards, where their cold paths come back.
+    fn join(&mut self) {
+        self.guarded = false;
+        let insn = self.marks.len() as u16;
+        for c in self.cold.iter_mut().rev().take_while(|c| c.insn == insn) {
+            if c.resume.is_null() {
+                c.resume = self.a.p;
+            }
+        }
+        self.next_constant = None;
+        self.drop_flags();
+        self.forget_vectors();
     }
 
     /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
@@ -622,7 +642,7 @@ impl<'a> Translator<'a> {
     /// Vector slot `d` was written and is zero above `bytes` bytes.
     #[inline(always)]
     fn wrote(&mut self, d: V, bytes: u8) {
-        let bit = 1u64 << (d.0 & 63);
+        let bit = 1u128 << (d.0 & 127);
         self.zero_above[0] = self.zero_above[0] & !bit | if bytes <= 4 { bit } else { 0 };
         self.zero_above[1] = self.zero_above[1] & !bit | if bytes <= 8 { bit } else { 0 };
         self.boxed = self.boxed.map(|known| known & !bit);
@@ -632,7 +652,7 @@ impl<'a> Translator<'a> {
     /// Vector slot `d` is a boxed number of `1 << es` bytes.
     fn is_boxed(&mut self, d: V, es: u8) {
         if let 1 | 2 = es {
-            self.boxed[es as usize - 1] |= 1u64 << (d.0 & 63);
+            self.boxed[es as usize - 1] |= 1u128 << (d.0 & 127);
         }
     }
 

@@ -44,15 +44,15 @@ pub(crate) struct Sha {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Pair {
     /// Two slots that hold the same, if the mask is not zero, and their bits.
-    same: ([u8; 2], u64),
+    same: ([u8; 2], u128),
     /// Slots that still hold a to d, e to h and the words of the last first instruction, if the mask is not zero, and their bits.
-    operands: ([u8; 3], u64),
+    operands: ([u8; 3], u128),
 }
 
 impl Pair {
     /// The slot with this bit was written.
     #[inline(always)]
-    pub(super) fn wrote(&mut self, bit: u64) {
+    pub(super) fn wrote(&mut self, bit: u128) {
         if (self.same.1 | self.operands.1) & bit != 0 {
             if self.same.1 & bit != 0 {
                 self.same.1 = 0;
@@ -66,7 +66,7 @@ impl Pair {
     /// The operation was emitted; `before` was known before it.
     #[inline(always)]
     pub(super) fn did(&mut self, before: Pair, op: VOp, args: &VArgs) {
-        let bit = |s: u8| 1u64 << (s & 63);
+        let bit = |s: u8| 1u128 << (s & 127);
         match op {
             VOp::Mov if args.bytes == 16 && args.d != args.a => {
                 self.same = ([args.d.0, args.a.0], bit(args.d.0) | bit(args.a.0));

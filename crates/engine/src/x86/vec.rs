@@ -14,7 +14,7 @@ use super::state;
 use crate::fp::FpEnv;
 use crate::ops::{V, VArgs};
 use crate::run::Thread;
-use crate::state::Cpu;
+use crate::state::{Cpu, VEC_SLOTS};
 use crate::vec::{HIGH, VOp};
 use core::mem::offset_of;
 
@@ -176,7 +176,7 @@ pub(crate) struct Emit<'a> {
     /// What the processor has.
     pub(crate) features: Features,
     /// Host registers of the vector slots.
-    pub(crate) host: &'a [u8; 48],
+    pub(crate) host: &'a [u8; VEC_SLOTS],
     /// The unit's last AES round.
     pub(crate) aes: &'a mut AesRound,
     /// Hash rounds on general registers.
@@ -1950,7 +1950,7 @@ mod tests {
         code: *mut u8,
         cpu: &'static mut Cpu,
         sha: Sha,
-        host: [u8; 48],
+        host: [u8; VEC_SLOTS],
         flags_free: bool,
     }
 
@@ -1970,7 +1970,7 @@ mod tests {
             let mut a = Asm { p: code, end: code.wrapping_add(65536), avx: features.avx };
             let sha = super::super::sha::emit(&mut a, &Buffers::new(&PINS));
             let code = a.p;
-            let mut host = [NONE; 48];
+            let mut host = [NONE; VEC_SLOTS];
             for (i, h) in host.iter_mut().enumerate().take(PINNED as usize) {
                 *h = i as u8;
             }
