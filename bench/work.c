@@ -15,7 +15,7 @@
 #include <fcntl.h>
 #ifdef __aarch64__
 #include <arm_neon.h>
-#else
+#elif defined __x86_64__
 #include <immintrin.h>
 #endif
 
@@ -219,8 +219,38 @@ static void strings(void)
 
 #ifdef __aarch64__
 #define CRYPTO __attribute__((target("+crypto+crc")))
-#else
+#elif defined __x86_64__
 #define CRYPTO __attribute__((target("aes,pclmul,sse4.2,ssse3")))
+#else
+#define CRYPTO
+// Debian's baseline of this architecture has no instructions for AES, CRC and SHA: its programs compute with tables.
+static uint32_t crc_table[256], aes_table[256];
+static void tables(void)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		uint32_t c = i;
+		for (int k = 0; k < 8; k++)
+			c = c >> 1 ^ (c & 1 ? 0x82f63b78 : 0);
+		crc_table[i] = c;
+		aes_table[i] = (i << 24 | i << 16 | i << 8 | (i << 1 ^ (i >> 7) * 0x1b)) * 3 ^ 0x63636363;
+	}
+}
+static uint32_t crc32c(uint32_t c, uint64_t v)
+{
+	for (int i = 0; i < 8; i++, v >>= 8)
+		c = crc_table[(uint8_t)(c ^ v)] ^ c >> 8;
+	return c;
+}
+// The memory accesses and operations of a round of AES by tables (whose values are no cipher's).
+static void aes_round(uint32_t *b)
+{
+	uint32_t s[4];
+	memcpy(s, b, 16);
+	for (int i = 0; i < 4; i++) {
+		uint32_t t1 = aes_table[(uint8_t)(s[(i + 1) & 3] >> 8)], t2 = aes_table[(uint8_t)(s[(i + 2) & 3] >> 16)], t3 = aes_table[s[(i + 3) & 3] >> 24];
+		b[i] = aes_table[(uint8_t)s[i]] ^ (t1 << 8 | t1 >> 24) ^ (t2 << 16 | t2 >> 16) ^ (t3 << 24 | t3 >> 8) ^ 0x3c3c3c3c;
+	}
+}
 #endif
 
 CRYPTO static void aes(void)
@@ -234,6 +264,16 @@ CRYPTO static void aes(void)
 			for (int i = 0; i < 4; i++)
 				b[i] = vaesmcq_u8(vaeseq_u8(b[i], k));
 	mix(vgetq_lane_u64(vreinterpretq_u64_u8(b[3]), 0) != 1);
+#elif defined __riscv
+	uint32_t b[4][4];
+	tables();
+	for (int i = 0; i < 4; i++)
+		memset(b[i], i, 16);
+	TIMES(400000)
+		for (int r = 0; r < 10; r++)
+			for (int i = 0; i < 4; i++)
+				aes_round(b[i]);
+	mix((b[3][0] | (uint64_t)b[3][1] << 32) != 1);
 #else
 	__m128i b[4], k = _mm_set1_epi8(0x3c);
 	for (int i = 0; i < 4; i++)
@@ -253,6 +293,11 @@ CRYPTO static void pmull(void)
 #ifdef __aarch64__
 		poly128_t p = vmull_p64(x, 0x1b3d5c9187654321);
 		x = (uint64_t)p ^ y, y += (uint64_t)(p >> 64);
+#elif defined __riscv
+		// clmul, clmulh (Zbc).
+		uint64_t low, high, k = 0x1b3d5c9187654321;
+		__asm__(".insn r 0x33, 1, 5, %0, %2, %3\n.insn r 0x33, 3, 5, %1, %2, %3" : "=&r"(low), "=&r"(high) : "r"(x), "r"(k));
+		x = low ^ y, y += high;
 #else
 		__m128i p = _mm_clmulepi64_si128(_mm_cvtsi64_si128(x), _mm_cvtsi64_si128(0x1b3d5c9187654321), 0);
 		x = _mm_cvtsi128_si64(p) ^ y, y += _mm_extract_epi64(p, 1);
@@ -264,9 +309,14 @@ CRYPTO static void pmull(void)
 CRYPTO static void crc(void)
 {
 	uint32_t c = 1;
+#ifdef __riscv
+	tables();
+#endif
 	TIMES(15000000)
 #ifdef __aarch64__
 		c = __builtin_aarch64_crc32cx(c, times * 0x9e3779b97f4a7c15);
+#elif defined __riscv
+		c = crc32c(c, times * 0x9e3779b97f4a7c15);
 #else
 		c = _mm_crc32_u64(c, times * 0x9e3779b97f4a7c15);
 #endif
@@ -428,6 +478,8 @@ static void jit(void)
 		uint16_t n = times;
 #ifdef __aarch64__
 		uint32_t code[] = { 0x52800000 | n << 5, 0xd65f03c0 };
+#elif defined __riscv
+		uint32_t code[] = { 0x00000537 | ((n + 0x800) >> 12) << 12, 0x0005051b | (uint32_t)n << 20, 0x00008067 };
 #else
 		uint8_t code[] = { 0xb8, n, n >> 8, 0, 0, 0xc3 };
 #endif

@@ -1,18 +1,23 @@
 #!/bin/bash
-# End to end: an arm64 Debian from the mirror is made, filled with packages and used, every program of it under the emulator
-# through binfmt_misc; then the same tree runs as a container. `cargo xtask e2e` calls this with a release build.
+# End to end: a foreign Debian from the mirror is made, filled with packages and used, every program of it under the emulator
+# through binfmt_misc; then the same tree runs as a container. `cargo xtask e2e` calls this for each guest with a release build.
 #
-#   run.sh EMULATOR [--suite NAME] [--keep DIR] [--only-base] [--no-docker]
+#   run.sh EMULATOR --machine NAME --arch NAME --suite NAME --match MAGIC:MASK [--keep DIR] [--only-base] [--no-docker]
 #
-# Root is needed. The handler is registered under a name of its own for the time of the test and removed whatever happens.
+# The guest is named as the kernel and as Debian name it; the match is what binfmt_misc shall compare. Root is needed: dockerd runs in no user namespace.
+# The handler is registered under a name of its own for the time of the test. It is removed with everything else that the test made, also if the test
+# is killed (a process of its own waits for that), and what even that one left behind is removed by the next run.
 # What was downloaded stays in $XDG_CACHE_HOME/anyarch, so that a second run needs little from the network.
 set -u -o pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
-emulator= suite=bookworm keep= docker=yes packages=yes
+emulator= machine= arch= suite= match= keep= docker=yes packages=yes
 while [ $# -gt 0 ]; do
 	case $1 in
+	--machine) machine=$2; shift ;;
+	--arch) arch=$2; shift ;;
 	--suite) suite=$2; shift ;;
+	--match) match=$2; shift ;;
 	--keep) keep=$2; shift ;;
 	--only-base) packages=no docker=no ;;
 	--no-docker) docker=no ;;
@@ -22,32 +27,46 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ -x "$emulator" ] || { echo "e2e: no emulator '$emulator'" >&2; exit 2; }
+[ -n "$machine" ] && [ -n "$arch" ] && [ -n "$suite" ] && [ -n "$match" ] || { echo "e2e: no guest" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "e2e: needs root" >&2; exit 2; }
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/anyarch
-mkdir -p "$cache/debs" "$cache/archives/partial"
+mkdir -p "$cache/debs/$arch" "$cache/archives/$arch/partial"
+binfmt=/proc/sys/fs/binfmt_misc
+
+# One end-to-end test of a guest at a time: the handler is the machine's. So another one's is a leftover.
+exec 9>"$cache/lock-$arch"
+flock 9
+for entry in "$binfmt/anyarch-e2e-$arch-"*; do
+	[ -e "$entry" ] && echo -1 >"$entry"
+done
+
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/anyarch-e2e.XXXXXX")
 tree=${keep:-$work/tree}
-name=anyarch-e2e-$$
-binfmt=/proc/sys/fs/binfmt_misc
-passed=0 failed=0 daemon=
+name=anyarch-e2e-$arch-$$
+passed=0 failed=0 image=anyarch-e2e
 
-# One end-to-end test at a time: the handler is the machine's.
-exec 9>"$cache/lock"
-flock 9
-
-finish() {
-	trap - EXIT INT TERM
-	if [ -n "$daemon" ]; then
-		kill "$daemon" 2>/dev/null
-		wait "$daemon" 2>/dev/null
+# Removes what the test made outside of its tree, in whatever state it is.
+clean() {
+	local pid=$(cat "$work/docker.pid" 2>/dev/null)
+	if [ -n "$pid" ] && grep -qs "$work/docker" "/proc/$pid/cmdline"; then
+		kill "$pid" 2>/dev/null
+		for _ in $(seq 50); do
+			[ -e "/proc/$pid" ] || break
+			sleep 0.2
+		done
 	fi
-	[ -e $binfmt/$name ] && echo -1 >$binfmt/$name
+	[ -e "$binfmt/$name" ] && echo -1 >"$binfmt/$name"
 	for m in dev/pts dev/shm dev proc sys var/cache/apt/archives; do
 		mountpoint -q "$tree/$m" && umount -l "$tree/$m"
 	done
 	grep -o "$work/docker[^ ]*" /proc/self/mounts | sort -r | while read -r m; do umount -l "$m" 2>/dev/null; done
 	rm -rf --one-file-system "$work"
+}
+
+finish() {
+	trap - EXIT INT TERM
+	clean 2>/dev/null
 	echo
 	echo "test result: $([ $failed = 0 ] && echo ok || echo FAILED). $passed passed; $failed failed; 0 ignored; finished in ${SECONDS}s"
 	[ $failed = 0 ]
@@ -55,6 +74,8 @@ finish() {
 }
 trap finish EXIT
 trap 'failed=$((failed + 1)); exit 1' INT TERM
+# The end of the pipe closes with the test and all that it started, however they end. The lock is not this process's to hold.
+exec 8> >(exec 9>&-; trap '' INT TERM HUP; cat >/dev/null; [ ! -e "$work" ] || clean 2>/dev/null)
 
 # step TITLE COMMAND...: the output is shown only if it fails. A failed step ends the test, unless it is marked with `maybe`.
 step() {
@@ -76,25 +97,20 @@ must() { step "$@" || exit 1; }
 # The mirror that this machine itself uses; the host's suite need not be ours.
 mirrors() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sort -u; }
 mirror=$(mirrors | awk '$3 == "main" && $2 !~ /-/ && $1 ~ /debian\/?$/ { print $1; exit }')
-security=$(mirrors | awk '$2 ~ /-security$/ { print $1; exit }')
 [ -n "$mirror" ] || { echo "e2e: apt is configured with no Debian mirror" >&2; failed=1; exit 1; }
 
 register() {
 	[ -e $binfmt/register ] || mount -t binfmt_misc binfmt_misc $binfmt || return 1
-	# ELF, 64 bits, little endian, executable or shared object, EM_AARCH64.
-	printf '%s' ":$name:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:$emulator:PF" >$binfmt/register
+	printf '%s' ":$name:M::$match:$emulator:PF" >$binfmt/register
 }
 
 first_stage() {
-	debootstrap --arch=arm64 --foreign --variant=minbase --cache-dir="$cache/debs" "$suite" "$tree" "$mirror"
+	debootstrap --arch="$arch" --foreign --variant=minbase --cache-dir="$cache/debs/$arch" "$suite" "$tree" "$mirror"
 }
 
 prepare() {
-	cat >"$tree/etc/apt/sources.list" <<-END
-		deb $mirror $suite main
-		deb $mirror $suite-updates main
-	END
-	[ -z "$security" ] || echo "deb $security $suite-security main" >>"$tree/etc/apt/sources.list"
+	# The release alone: updates would be more of the same programs.
+	echo "deb $mirror $suite main" >"$tree/etc/apt/sources.list"
 	printf 'APT::Install-Recommends "0";\nAcquire::Languages "none";\n' >"$tree/etc/apt/apt.conf.d/90e2e"
 	# A proxy that this machine's apt goes through.
 	apt-config dump | grep '^Acquire::.*Proxy' >"$tree/etc/apt/apt.conf.d/91e2e-proxy"
@@ -103,7 +119,7 @@ prepare() {
 	chmod +x "$tree/usr/sbin/policy-rc.d"
 	mount -t proc proc "$tree/proc" &&
 		mount --rbind /dev "$tree/dev" && mount --make-rslave "$tree/dev" &&
-		mount --bind "$cache/archives" "$tree/var/cache/apt/archives"
+		mount --bind "$cache/archives/$arch" "$tree/var/cache/apt/archives"
 }
 
 in_tree() { chroot "$tree" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@"; }
@@ -130,12 +146,43 @@ compile() {
 	[ $? = 42 ]
 }
 
+compile_cxx() {
+	cat >"$tree/root/hello.cc" <<-'END'
+		#include <iostream>
+		#include <map>
+		#include <numeric>
+		#include <regex>
+		#include <stdexcept>
+		#include <string>
+		#include <thread>
+		#include <vector>
+		int main()
+		{
+			std::vector<std::thread> threads;
+			std::vector<long> sums(4);
+			for (int i = 0; i < 4; i++)
+				threads.emplace_back([&, i] { for (int k = 0; k < 100000; k++) sums[i] += k * i; });
+			for (auto &t : threads)
+				t.join();
+			std::map<std::string, double> map{ { "b", 2.5 }, { "a", 1.5 } };
+			try {
+				map.at("c");
+			} catch (const std::out_of_range &) {
+				std::cout << map.begin()->first << ' ' << std::accumulate(sums.begin(), sums.end(), 0L) << ' '
+					  << std::regex_replace("hello world", std::regex("o"), "0") << std::endl;
+			}
+		}
+	END
+	in_tree g++ -O2 -o /root/hello++ /root/hello.cc -pthread || return 1
+	expect "a 29999700000 hell0 w0rld" in_tree /root/hello++
+}
+
 python() {
 	local out
 	out=$(in_tree python3 -c '
 import sys, platform, json, subprocess, threading, hashlib, zlib, decimal, multiprocessing as mp
 def square(x): return x * x
-assert platform.machine() == "aarch64", platform.machine()
+assert platform.machine() == sys.argv[1], platform.machine()
 assert json.loads(json.dumps({"a": [1, 2.5, None]})) == {"a": [1, 2.5, None]}
 assert hashlib.sha256(b"x" * 1000).hexdigest().startswith("44f8354494a5ba03")
 assert zlib.decompress(zlib.compress(b"abc" * 9999)) == b"abc" * 9999
@@ -146,7 +193,7 @@ l = []; ts = [threading.Thread(target=l.append, args=(i,)) for i in range(20)]
 with mp.Pool(2) as p: assert p.map(square, range(50)) == [i * i for i in range(50)]
 try: 1 // 0
 except ZeroDivisionError: print("python", sum(i ** 3 % 7 for i in range(100000)), 2 ** 200 % 1000007)
-') || { echo "$out"; return 1; }
+' "$machine") || { echo "$out"; return 1; }
 	echo "$out"
 	[ "$out" = "$(python3 -c 'print("python", sum(i ** 3 % 7 for i in range(100000)), 2 ** 200 % 1000007)')" ]
 }
@@ -167,21 +214,20 @@ perl_() {
 
 shell() {
 	in_tree sh -e -c '
-test "$(uname -m)" = aarch64; test "$(dpkg --print-architecture)" = arm64
+test "$(uname -m)" = "$0"; test "$(dpkg --print-architecture)" = "$1"
 for i in $(seq 100); do /bin/true; done
 seq 100000 | sort -rn | head -3 | tr "\n" " " | grep -q "^100000 99999 99998 $"
 tar cf - /etc | tar tf - | wc -l; find /usr -type f | xargs -n 50 md5sum | sort | md5sum
-dpkg --verify; dpkg -l | grep -c ^ii'
+dpkg --verify; dpkg -l | grep -c ^ii' "$machine" "$arch"
 }
 
 user() { in_tree su -s /bin/sh -c 'id -un; touch /tmp/e2e-of-nobody; ! touch /root/x 2>/dev/null' nobody; }
 
 # A daemon of our own, with nothing of the machine's: its socket, state and images lie in the work folder.
 docker_start() {
-	for m in $(mount -t cgroup2 | awk '{print $3}'); do :; done
 	dockerd --host "unix://$work/docker.sock" --data-root "$work/docker" --exec-root "$work/docker-exec" --pidfile "$work/docker.pid" \
-		--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs >"$work/docker.log" 2>&1 9>&- &
-	daemon=$!
+		--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs >"$work/docker.log" 2>&1 8>&- 9>&- &
+	local daemon=$!
 	for _ in $(seq 150); do
 		docker -H "unix://$work/docker.sock" version >/dev/null 2>&1 && return 0
 		kill -0 $daemon 2>/dev/null || break
@@ -199,24 +245,24 @@ expect() {
 }
 in_docker() { docker -H "unix://$work/docker.sock" "$@"; }
 docker_import() {
-	tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - . | in_docker import --platform linux/arm64 - anyarch-e2e
+	tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - . | in_docker import --platform "linux/$arch" - "$image"
 }
 docker_run() {
 	local run="run --rm --network none"
-	expect aarch64 in_docker $run anyarch-e2e uname -m || return 1
-	expect "b /tmp nobody" in_docker $run -e A=b -w /tmp -u nobody anyarch-e2e sh -c 'echo $A $(pwd) $(id -un)' || return 1
-	expect "37" sh -c "docker -H unix://$work/docker.sock $run anyarch-e2e sh -c 'exit 37'; echo \$?" || return 1
-	expect 42 sh -c "echo 'print(6*7)' | docker -H unix://$work/docker.sock $run -i anyarch-e2e python3"
+	expect "$machine" in_docker $run $image uname -m || return 1
+	expect "b /tmp nobody" in_docker $run -e A=b -w /tmp -u nobody $image sh -c 'echo $A $(pwd) $(id -un)' || return 1
+	expect "37" sh -c "docker -H unix://$work/docker.sock $run $image sh -c 'exit 37'; echo \$?" || return 1
+	expect 42 sh -c "echo 'print(6*7)' | docker -H unix://$work/docker.sock $run -i $image python3"
 }
 docker_build() {
 	mkdir -p "$work/build"
-	printf 'FROM anyarch-e2e\nRUN echo "int main(void){return 7;}" > /a.c && gcc -o /a /a.c\nRUN ["/usr/bin/python3", "-c", "open(\\"/made\\", \\"w\\").write(\\"x\\")"]\nCMD ["/a"]\n' >"$work/build/Dockerfile"
-	DOCKER_BUILDKIT=0 in_docker build --network none -t anyarch-e2e-built "$work/build" || return 1
-	in_docker run --rm --network none anyarch-e2e-built
+	printf 'FROM '"$image"'\nRUN echo "int main(void){return 7;}" > /a.c && gcc -o /a /a.c\nRUN ["/usr/bin/python3", "-c", "open(\\"/made\\", \\"w\\").write(\\"x\\")"]\nCMD ["/a"]\n' >"$work/build/Dockerfile"
+	DOCKER_BUILDKIT=0 in_docker build --network none -t $image-built "$work/build" || return 1
+	in_docker run --rm --network none $image-built
 	[ $? = 7 ]
 }
 
-echo "end to end with $emulator, $suite from the configured mirror"
+echo "end to end: $suite of $arch, from the configured mirror, with $emulator"
 must register register
 [ -e "$tree/debootstrap/debootstrap" ] || must "debootstrap first stage" first_stage
 must "debootstrap second stage" chroot "$tree" /debootstrap/debootstrap --second-stage
@@ -225,8 +271,9 @@ step "shell" shell
 step "another user" user
 if [ $packages = yes ]; then
 	must "apt-get update" in_tree apt-get update
-	must "apt-get install" in_tree apt-get install -y gcc libc6-dev python3 git perl
+	must "apt-get install" in_tree apt-get install -y gcc g++ libc6-dev python3 git perl
 	step "compile and run C" compile
+	step "compile and run C++" compile_cxx
 	step "python3" python
 	step "git" git_
 	step "perl" perl_

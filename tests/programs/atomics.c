@@ -1,5 +1,5 @@
 // Atomic operations of every width from several threads, with exclusives and with LSE instructions.
-//@ guest-flags: -moutline-atomics
+//@ aarch64-flags: -moutline-atomics
 //@ flags: -latomic
 //@ glibc: libatomic chooses its functions by IFUNC, which musl does not have
 #include "../check.h"

@@ -1,6 +1,6 @@
 // Loads, stores and atomic operations that fault, are repaired and go on: the address that the signal tells is exact, the registers are as they were before the
 // instruction, and afterwards registers and memory are as without the fault. At each place around a border of pages, in memory that is missing or only readable.
-//@ guest-only
+//@ guest-only: aarch64
 #include "../check.h"
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 // What the processor says that it has (AT_HWCAP, AT_HWCAP2, ID registers, /proc/cpuinfo) is what it has: of each feature all instructions, in every form that the
 // assembler tells apart, run if it is told and are undefined if it is not.
-//@ guest-only
+//@ guest-only: aarch64
 #include "../check.h"
 #include <signal.h>
 #include <sys/auxv.h>

@@ -1,7 +1,7 @@
-// Quad precision in software: long double of AArch64, __float128 of the host.
+// Quad precision in software: long double of the guests, __float128 of the host.
 //@ host-flags: -lquadmath
 #include "../check.h"
-#ifdef __aarch64__
+#if __LDBL_MANT_DIG__ == 113
 typedef long double quad;
 #else
 typedef __float128 quad;

@@ -13,11 +13,30 @@ static size_t constant(uint8_t *p, uint16_t n)
 	uint32_t code[] = { 0x52800000 | n << 5, 0xd65f03c0 };
 	memcpy(p, code, 8);
 	return 8;
+#elif defined __riscv
+	// lui a0, addiw a0, ret.
+	uint32_t code[] = { 0x00000537 | ((n + 0x800) >> 12) << 12, 0x0005051b | (uint32_t)n << 20, 0x00008067 };
+	memcpy(p, code, 12);
+	return 12;
 #else
 	uint8_t code[] = { 0xb8, n, n >> 8, 0, 0, 0xc3 };
 	memcpy(p, code, 6);
 	return 6;
 #endif
+}
+
+// The same in 8 bytes for n below 2048, which one store makes.
+static void patch(uint8_t *p, uint16_t n)
+{
+#ifdef __aarch64__
+	uint64_t code = 0xd65f03c052800000 | n << 5;
+#elif defined __riscv
+	// li a0, ret.
+	uint64_t code = 0x0000806700000513 | (uint64_t)n << 20;
+#else
+	uint64_t code = 0xc300000000b8 | (uint64_t)n << 8;
+#endif
+	__atomic_store_n((uint64_t *)p, code, __ATOMIC_RELEASE);
 }
 
 static int call(void *p) { return ((int (*)(void))p)(); }
@@ -42,6 +61,10 @@ static size_t caller(uint8_t *p, uint8_t *to)
 {
 #ifdef __aarch64__
 	uint32_t code[] = { 0xa9bf7bfd, 0x94000000 | ((to - p - 4) >> 2 & 0x3ffffff), 0xa8c17bfd, 0xd65f03c0 };
+#elif defined __riscv
+	// addi sp; sd ra; jal; ld ra; addi sp; ret.
+	uint32_t d = to - p - 8, jump = (d >> 20 & 1) << 31 | (d >> 1 & 0x3ff) << 21 | (d >> 11 & 1) << 20 | (d >> 12 & 0xff) << 12;
+	uint32_t code[] = { 0xff010113, 0x00113423, 0x000000ef | jump, 0x00813083, 0x01010113, 0x00008067 };
 #else
 	int32_t d = to - p - 9;
 	uint8_t code[] = { 0x48, 0x83, 0xec, 8, 0xe8, d, d >> 8, d >> 16, d >> 24, 0x48, 0x83, 0xc4, 8, 0xc3 };
@@ -58,6 +81,11 @@ static uint8_t *call_then(uint8_t *p, void (*f)(void))
 	uint32_t code[] = { 0xa9bf7bfd, 0xd2800010 | (at & 0xffff) << 5, 0xf2a00010 | (at >> 16 & 0xffff) << 5, 0xf2c00010 | (at >> 32 & 0xffff) << 5, 0xd63f0200, 0x52800000, 0xa8c17bfd, 0xd65f03c0 };
 	memcpy(p, code, sizeof code);
 	return p + 20;
+#elif defined __riscv
+	// addi sp; sd ra; auipc t0; ld t0 (the last two words); jalr t0; lui a0; srli a0; ld ra; addi sp; ret.
+	uint32_t code[] = { 0xff010113, 0x00113423, 0x00000297, 0x0202b283, 0x000280e7, 0x00000537, 0x00c55513, 0x00813083, 0x01010113, 0x00008067, at, at >> 32 };
+	memcpy(p, code, sizeof code);
+	return p + 20;
 #else
 	uint8_t code[] = { 0x48, 0x83, 0xec, 8, 0x48, 0xb8, at, at >> 8, at >> 16, at >> 24, at >> 32, at >> 40, 0, 0, 0xff, 0xd0, 0xb8, 0, 0, 0, 0, 0x48, 0x83, 0xc4, 8, 0xc3 };
 	memcpy(p, code, sizeof code);
@@ -69,6 +97,8 @@ static void set(uint8_t *at, uint16_t n)
 {
 #ifdef __aarch64__
 	__atomic_store_n((uint32_t *)at, 0x52800000 | n << 5, __ATOMIC_RELEASE);
+#elif defined __riscv
+	__atomic_store_n((uint32_t *)at, 0x00000537 | (uint32_t)n << 12, __ATOMIC_RELEASE);
 #else
 	__atomic_store_n((uint64_t *)at, 0xc4834800000000b8 | (uint64_t)n << 8, __ATOMIC_RELEASE);
 #endif
@@ -170,17 +200,14 @@ int main(void)
 	}
 	// A second thread runs what this one patches.
 	shared = p + 3 * page;
-	flush(shared, constant(shared, 1));
+	patch(shared, 1);
+	flush(shared, 8);
 	pthread_t t;
 	CHECK(pthread_create(&t, 0, other, 0) == 0);
 	while (__atomic_load_n(&result, __ATOMIC_ACQUIRE) == 0)
 		sched_yield();
 	for (int i = 1; i <= 2000; i++) {
-#ifdef __aarch64__
-		__atomic_store_n((uint32_t *)shared, 0x52800000 | (i + 1) << 5, __ATOMIC_RELEASE);
-#else
-		__atomic_store_n((uint64_t *)shared, 0xc300000000b8 | (uint64_t)(i + 1) << 8, __ATOMIC_RELEASE);
-#endif
+		patch(shared, i + 1);
 		flush(shared, 8);
 		__atomic_store_n(&go, i, __ATOMIC_RELEASE);
 		CHECK(call(shared) == i + 1);

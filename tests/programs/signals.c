@@ -1,5 +1,5 @@
 // Faults and traps: signal number, code, address; the state in the frame is what the instructions before left, and can be changed.
-//@ guest-only
+//@ guest-only: aarch64
 #include "../check.h"
 #include <setjmp.h>
 #include <signal.h>

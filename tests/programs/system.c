@@ -1,5 +1,5 @@
 // System instructions and registers of user level: what each reads, which bits it keeps, which are undefined; DC ZVA and the cache instructions.
-//@ guest-only
+//@ guest-only: aarch64
 #include "../check.h"
 #include <setjmp.h>
 #include <signal.h>

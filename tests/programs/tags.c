@@ -1,5 +1,5 @@
 // Top byte ignore: accesses and jumps through pointers with a tag, by every kind of access; faults tell the address without it, and system calls refuse it.
-//@ guest-only
+//@ guest-only: aarch64
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -22,6 +22,14 @@ static size_t emit(unsigned char *at, unsigned n) {
     p[41] = 0x8b010000;                              // add x0, x0, x1
     p[42] = 0xd65f03c0;                              // ret
     return 43 * 4;
+#elif defined __riscv
+    uint32_t *p = (uint32_t *)at;
+    for (int i = 0; i < 40; i++) p[i] = 0x00150513;  // addi a0, a0, 1
+    p[40] = 0x000005b7 | (n + 0x800) >> 12 << 12;    // lui a1, n
+    p[41] = 0x0005859b | n << 20;                    // addiw a1, a1, n
+    p[42] = 0x00b50533;                              // add a0, a0, a1
+    p[43] = 0x00008067;                              // ret
+    return 44 * 4;
 #else
     unsigned char *p = at;
     for (int i = 0; i < 40; i++) {

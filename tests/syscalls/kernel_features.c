@@ -73,6 +73,8 @@ int main(void)
 	printf("%s %d\n", u.sysname, u.release[0] >= '3');
 #ifdef __aarch64__
 	CHECK(strcmp(u.machine, "aarch64") == 0);
+#elif defined __riscv
+	CHECK(strcmp(u.machine, "riscv64") == 0);
 #endif
 	FAILS(syscall(SYS_uname, 8), EFAULT);
 

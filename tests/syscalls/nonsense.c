@@ -53,7 +53,6 @@ static const struct {
 	X(unlinkat)
 	X(symlinkat)
 	X(linkat)
-	X(renameat)
 	X(umount2)
 	X(mount)
 	X(pivot_root)

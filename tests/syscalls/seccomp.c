@@ -13,6 +13,8 @@
 
 #ifdef __aarch64__
 #define ARCH AUDIT_ARCH_AARCH64
+#elif defined __riscv
+#define ARCH AUDIT_ARCH_RISCV64
 #else
 #define ARCH AUDIT_ARCH_X86_64
 #endif

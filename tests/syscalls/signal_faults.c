@@ -167,6 +167,11 @@ int main(void)
 	CHECK(info.si_code == TRAP_BRKPT);
 	CATCH(SIGILL, __asm__ volatile(".inst 0x00000000"));
 	CHECK(info.si_code == ILL_ILLOPC);
+#elif defined __riscv
+	CATCH(SIGTRAP, __asm__ volatile("ebreak"));
+	CHECK(info.si_code == TRAP_BRKPT);
+	CATCH(SIGILL, __asm__ volatile(".2byte 0"));
+	CHECK(info.si_code == ILL_ILLOPC);
 #endif
 
 	handle(SIGSEGV, repair, 0);

@@ -1,5 +1,5 @@
 // The aarch64 signal frame: what a handler finds there, and that what it changes takes effect.
-//@ guest-only
+//@ guest-only: aarch64
 #include "../check.h"
 #include <signal.h>
 #include <stddef.h>

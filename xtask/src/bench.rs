@@ -1,14 +1,14 @@
 //! `cargo xtask bench`: the same work natively, under QEMU and under ours.
 //!
 //! Each engine has a worker: this executable again, in a user and mount namespace of its own with its own binfmt_misc instance (Linux 6.7 and later),
-//! inside a root file system made of Debian packages (arm64, or amd64 for native). So programs start as they do in a container: the kernel
+//! inside a root file system made of Debian packages (the guest's, or amd64's for native). So programs start as they do in a container: the kernel
 //! finds the interpreter. The parent asks the workers in turn, so that the machine's moods spread evenly, and takes medians.
 //!
 //! Everything downloaded stays in the user's cache folder: the packages, QEMU of Debian sid.
 
-use anyarch_harness::debian::{Apt, cache_dir};
+use anyarch_harness::debian::{Apt, cache_dir, mirror};
+use anyarch_harness::guests::{GUESTS, Guest};
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -91,13 +91,18 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
 }
 
 fn run(args: &[OsString]) -> Result<()> {
-    let (mut quick, mut names, mut emulator, mut json) =
-        (false, Vec::new(), None, PathBuf::from("target/bench.json"));
+    let mut args = args.to_vec();
+    let arch = crate::take_guests(&mut args)?.pop().unwrap_or(&GUESTS[0]);
+    let (mut quick, mut names, mut emulator, mut stages) = (false, Vec::new(), None, 0);
+    let mut json = PathBuf::from(format!("target/bench-{}.json", arch.debian));
     let mut args = args.iter().map(|a| a.to_string_lossy().into_owned());
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => quick = true,
             "--emulator" => emulator = args.next().map(PathBuf::from),
+            "--debootstrap" => {
+                stages = args.next().and_then(|n| n.parse().ok()).ok_or("--debootstrap needs a number")?;
+            }
             "--json" => json = args.next().ok_or("--json needs a file")?.into(),
             "--list" => {
                 works().iter().for_each(|w| println!("{}", w.name));
@@ -111,7 +116,7 @@ fn run(args: &[OsString]) -> Result<()> {
         .into_iter()
         .filter(|w| names.is_empty() || names.iter().any(|n| w.name.starts_with(n.as_str())))
         .collect();
-    if works.is_empty() {
+    if works.is_empty() && stages == 0 {
         return Err("no workload of that name; see --list".into());
     }
     let emulator = match emulator {
@@ -119,20 +124,22 @@ fn run(args: &[OsString]) -> Result<()> {
         None => crate::build("release", &["anyarch-emu"])?.join("anyarch-emu"),
     };
     let cache = cache_dir()?.join("bench");
-    let (qemu, version) = qemu(&cache)?;
-    let host = tree(&cache, "amd64")?;
-    let guest = tree(&cache, "arm64")?;
-    programs(&cache, &host, &guest)?;
+    let (qemu, version) = qemu(&cache, arch)?;
+    let host = tree(&cache, "amd64", arch.suite)?;
+    let guest = tree(&cache, arch.debian, arch.suite)?;
+    programs(&cache, arch, &host, &guest)?;
+    let matches = crate::binfmt_match(arch)?;
     let mut engines = [
         Worker::start("native", &host, None)?,
-        Worker::start("qemu", &guest, Some(&qemu))?,
-        Worker::start("anyarch", &guest, Some(&emulator))?,
+        Worker::start("qemu", &guest, Some((&matches, &qemu)))?,
+        Worker::start("anyarch", &guest, Some((&matches, &emulator)))?,
     ];
     println!(
-        "QEMU {version}; medians; ratios to native, and how many times faster than QEMU (target in brackets)\n"
+        "{} ({} {}); QEMU {version}; medians; ratios to native, and how many times faster than QEMU (target in brackets)\n",
+        arch.name, arch.debian, arch.suite
     );
     println!(
-        "{:<14} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}",
+        "{:<16} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}",
         "", "native ms", "QEMU ms", "anyarch ms", "QEMU/nat", "ours/nat", "QEMU/ours"
     );
     let mut rows = Vec::new();
@@ -153,36 +160,14 @@ fn run(args: &[OsString]) -> Result<()> {
                 results[i] = Some(result);
             }
         }
-        let medians = times.map(median);
         let same = results[0] == results[1] && results[1] == results[2];
-        let [native, qemu, ours] = medians;
-        let ratio = |a: Option<f64>, b: Option<f64>| match (a, b) {
-            (Some(a), Some(b)) if b > 0.0 => format!("{:.2}", a / b),
-            _ => "-".into(),
-        };
-        let ms = |m: Option<f64>| m.map_or("-".into(), |m| format!("{m:.2}"));
-        let target = work.target.map_or(String::new(), |t| format!(" [{t}]"));
-        let gain = ratio(qemu, ours);
         let note = if same { String::new() } else { format!("  results differ: {results:?}") };
-        println!(
-            "{:<14} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}{target}{note}",
-            work.name,
-            ms(native),
-            ms(qemu),
-            ms(ours),
-            ratio(qemu, native),
-            ratio(ours, native),
-            gain
-        );
-        let number = |m: Option<f64>| m.map_or("null".into(), |m| format!("{m:.4}"));
-        rows.push(format!(
-            "{{\"name\": \"{}\", \"native_ms\": {}, \"qemu_ms\": {}, \"anyarch_ms\": {}, \"runs\": {runs}, \"target\": {}, \"same_result\": {same}}}",
-            work.name,
-            number(native),
-            number(qemu),
-            number(ours),
-            number(work.target)
-        ));
+        rows.push(row(&work.name, times.map(median), work.target, runs, same, &note));
+    }
+    if stages > 0 {
+        let (wall, cpu) = second_stage(&cache, arch, [(&matches, &qemu), (&matches, &emulator)], stages)?;
+        rows.push(row("debootstrap", wall, Some(3.0), stages, true, ""));
+        rows.push(row("debootstrap-cpu", cpu, None, stages, true, "  (processor time)"));
     }
     if names.is_empty() {
         println!();
@@ -214,10 +199,93 @@ fn run(args: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// What the emulator says about translating `bash -c :`, the fastest of some runs.
+/// Prints a row of the table; the same for machines.
+fn row(
+    name: &str,
+    medians: [Option<f64>; 3],
+    target: Option<f64>,
+    runs: usize,
+    same: bool,
+    note: &str,
+) -> String {
+    let [native, qemu, ours] = medians;
+    let ratio = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) if b > 0.0 => format!("{:.2}", a / b),
+        _ => "-".into(),
+    };
+    let ms = |m: Option<f64>| m.map_or("-".into(), |m| format!("{m:.2}"));
+    let bracket = target.map_or(String::new(), |t| format!(" [{t}]"));
+    println!(
+        "{name:<16} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}{bracket}{note}",
+        ms(native),
+        ms(qemu),
+        ms(ours),
+        ratio(qemu, native),
+        ratio(ours, native),
+        ratio(qemu, ours)
+    );
+    let number = |m: Option<f64>| m.map_or("null".into(), |m| format!("{m:.4}"));
+    format!(
+        "{{\"name\": \"{name}\", \"native_ms\": {}, \"qemu_ms\": {}, \"anyarch_ms\": {}, \"runs\": {runs}, \"target\": {}, \"same_result\": {same}}}",
+        number(native),
+        number(qemu),
+        number(ours),
+        number(target)
+    )
+}
+
+/// Wall and processor milliseconds of debootstrap's second stage, under QEMU and ours in turn. (There is no native one: the packages are the guest's.)
+fn second_stage(
+    cache: &Path,
+    arch: &Guest,
+    engines: [(&str, &Path); 2],
+    runs: usize,
+) -> Result<([Option<f64>; 3], [Option<f64>; 3])> {
+    let archive = first_stage(cache, arch)?;
+    let (mut wall, mut cpu): ([Vec<f64>; 3], [Vec<f64>; 3]) = Default::default();
+    for _ in 0..runs {
+        for (i, (matches, emulator)) in engines.into_iter().enumerate() {
+            // A worker for each run: its tree lies in memory and goes with it.
+            let mut worker =
+                Worker::start_in("debootstrap", "bench-stage", &archive, Some((matches, emulator)))?;
+            let answer = worker.exchange("go")?;
+            let mut figures = answer.split(' ').map(str::parse::<f64>);
+            match (figures.next(), figures.next()) {
+                (Some(Ok(w)), Some(Ok(c))) => {
+                    wall[i + 1].push(w);
+                    cpu[i + 1].push(c);
+                }
+                _ => return Err(format!("second stage with {}: {answer}", emulator.display())),
+            }
+        }
+    }
+    Ok((wall.map(median), cpu.map(median)))
+}
+
+/// An archive of what debootstrap's first stage makes.
+fn first_stage(cache: &Path, arch: &Guest) -> Result<PathBuf> {
+    let name = format!("first-stage-{}-{}", arch.suite, arch.debian);
+    let archive = cache.join(format!("{name}.tar"));
+    if archive.exists() {
+        return Ok(archive);
+    }
+    eprintln!("fetching the {} base system", arch.debian);
+    let (dir, new) = (cache.join(&name), cache.join(format!("{name}.new")));
+    let _ = fs::remove_dir_all(&dir);
+    let mut c = Command::new("debootstrap");
+    c.arg(format!("--arch={}", arch.debian)).args(["--foreign", "--variant=minbase", arch.suite]);
+    command(c.arg(&dir).arg(mirror()?)).map_err(|e| format!("{e} (package debootstrap; it needs root)"))?;
+    // Device nodes cannot be made in a user namespace: the worker mounts them.
+    command(Command::new("tar").arg("-C").arg(&dir).args(["--exclude=./dev/*", "-cf"]).arg(&new).arg("."))?;
+    fs::rename(&new, &archive).map_err(|e| format!("{}: {e}", archive.display()))?;
+    fs::remove_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    Ok(archive)
+}
+
+/// What the emulator says about translating `bash -c :`, the median of some runs.
 fn translation(emulator: &Path, tree: &Path) -> Option<String> {
     let bash = tree.join("usr/bin/bash");
-    (0..15)
+    let mut lines: Vec<(u64, String)> = (0..15)
         .filter_map(|_| {
             let o = Command::new(emulator)
                 .args(["-d", "stats", "-L"])
@@ -231,11 +299,11 @@ fn translation(emulator: &Path, tree: &Path) -> Option<String> {
             let ns: u64 = line.rsplit('(').next()?.split(' ').next()?.parse().ok()?;
             Some((ns, line))
         })
-        .min()
-        .map(|(_, line)| line)
+        .collect();
+    lines.sort();
+    lines.get(lines.len() / 2).map(|(_, line)| line.clone())
 }
 
-/// The middle one.
 pub(crate) fn median(mut times: Vec<f64>) -> Option<f64> {
     times.sort_by(f64::total_cmp);
     (!times.is_empty()).then(|| times[times.len() / 2])
@@ -251,14 +319,27 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(name: &'static str, tree: &Path, emulator: Option<&Path>) -> Result<Worker> {
+    /// A worker that runs programs of a tree; the engine is what binfmt_misc compares, and the emulator.
+    fn start(name: &'static str, tree: &Path, engine: Option<(&str, &Path)>) -> Result<Worker> {
+        Self::start_in(name, "bench-worker", tree, engine)
+    }
+
+    fn start_in(
+        name: &'static str,
+        command: &str,
+        place: &Path,
+        engine: Option<(&str, &Path)>,
+    ) -> Result<Worker> {
         let me = std::env::current_exe().map_err(|e| e.to_string())?;
+        // Only the second start, when the namespace has its ids, has root's rights there.
         let mut child = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--mount", "--propagation", "private"])
+            .args(["--user", "--mount", "--propagation", "private", "sh", "-c"])
+            .arg("echo new; read go; exec \"$0\" \"$@\"")
             .arg(me)
-            .arg("bench-worker")
-            .arg(tree)
-            .args(emulator)
+            .arg(command)
+            .arg(place)
+            .args(engine.map(|(matches, _)| matches))
+            .args(engine.map(|(_, emulator)| emulator))
             .env_clear()
             .envs([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C"), ("HOME", "/root")])
             .stdin(Stdio::piped())
@@ -269,6 +350,10 @@ impl Worker {
         let mut answer = BufReader::new(child.stdout.take().ok_or("no pipe")?);
         let mut line = String::new();
         answer.read_line(&mut line).map_err(|e| e.to_string())?;
+        map_ids(child.id())?;
+        line.clear();
+        let mut ask = ask;
+        writeln!(ask, "go").and_then(|()| answer.read_line(&mut line)).map_err(|e| format!("{name}: {e}"))?;
         if line.trim() != "ready" {
             return Err(format!(
                 "the worker for {name} does not start (user namespaces with binfmt_misc, Linux 6.7): {line}"
@@ -304,6 +389,82 @@ impl Drop for Worker {
     }
 }
 
+/// The ids of a new user namespace: root has all of them, others have their own as root's.
+fn map_ids(pid: u32) -> Result<()> {
+    let put = |file: &str, text: &str| {
+        let path = format!("/proc/{pid}/{file}");
+        fs::write(&path, text).map_err(|e| format!("{path}: {e}"))
+    };
+    let own = |option: &str| -> Result<String> {
+        let o = Command::new("id").arg(option).output().map_err(|e| format!("id: {e}"))?;
+        Ok(String::from_utf8_lossy(&o.stdout).trim().to_owned())
+    };
+    let (uid, gid) = (own("-u")?, own("-g")?);
+    if uid == "0" && put("uid_map", "0 0 4294967295").is_ok() {
+        return put("gid_map", "0 0 4294967295");
+    }
+    put("setgroups", "deny")?;
+    put("uid_map", &format!("0 {uid} 1"))?;
+    put("gid_map", &format!("0 {gid} 1"))
+}
+
+/// The worker of [`second_stage`]: unpacks the archive in memory, runs the stage, and says how long that took.
+pub(crate) fn stage_worker(args: &[OsString]) -> ExitCode {
+    let root = match enter_stage(args) {
+        Ok(root) => root,
+        Err(e) => {
+            println!("{e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("ready");
+    let mut line = String::new();
+    let _ = std::io::stdin().read_line(&mut line);
+    let (start, before) = (Instant::now(), children_ms());
+    let output = Command::new("chroot")
+        .arg(&root)
+        .args(["/debootstrap/debootstrap", "--second-stage"])
+        .stdin(Stdio::null())
+        .output();
+    let (wall, cpu) = (start.elapsed().as_secs_f64() * 1e3, children_ms() - before);
+    match output {
+        Ok(o) if o.status.success() => println!("{wall:.1} {cpu:.1}"),
+        Ok(o) => {
+            println!(
+                "failed: {} {}",
+                o.status,
+                String::from_utf8_lossy(&o.stdout).lines().last().unwrap_or("")
+            );
+        }
+        Err(e) => println!("failed: {e}"),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Processor time of ended children (proc_pid_stat(5): cutime and cstime, in hundredths of a second).
+fn children_ms() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(13).take(2).filter_map(|f| f.parse::<f64>().ok()).sum::<f64>() * 10.0
+}
+
+fn enter_stage(args: &[OsString]) -> Result<PathBuf> {
+    let archive = Path::new(args.first().ok_or("no archive")?);
+    let root = archive.with_extension("root");
+    fs::create_dir_all(&root).map_err(|e| format!("{}: {e}", root.display()))?;
+    mount(&["-t", "tmpfs", "-o", "mode=755", "tmpfs"], &root)?;
+    command(Command::new("tar").arg("-C").arg(&root).arg("-xpf").arg(archive))?;
+    for device in ["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"] {
+        let (from, to) = (Path::new("/dev").join(device), root.join("dev").join(device));
+        if from.exists() {
+            fs::write(&to, "").map_err(|e| format!("{}: {e}", to.display()))?;
+            command(Command::new("mount").arg("--bind").arg(&from).arg(&to))?;
+        }
+    }
+    register(args)?;
+    Ok(root)
+}
+
 /// The worker's side.
 pub(crate) fn worker(args: &[OsString]) -> ExitCode {
     if let Err(e) = enter(args) {
@@ -323,32 +484,27 @@ pub(crate) fn worker(args: &[OsString]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn mount(args: &[&str], at: &Path) -> Result<()> {
+    command(Command::new("mount").args(args).arg(at))
+}
+
+/// Registers the emulator of a worker's arguments in a binfmt_misc of its own.
+fn register(args: &[OsString]) -> Result<()> {
+    if let [_, matches, emulator, ..] = args {
+        let binfmt = Path::new("/proc/sys/fs/binfmt_misc");
+        mount(&["-t", "binfmt_misc", "binfmt_misc"], binfmt)?;
+        let line = format!(":bench:M::{}:{}:PF", matches.to_string_lossy(), emulator.to_string_lossy());
+        fs::write(binfmt.join("register"), line).map_err(|e| format!("register: {e}"))?;
+    }
+    Ok(())
+}
+
 fn enter(args: &[OsString]) -> Result<()> {
     let tree = Path::new(args.first().ok_or("no tree")?);
-    let mount = |args: &[&str], at: &Path| match Command::new("mount").args(args).arg(at).output() {
-        Ok(o) if o.status.success() => Ok(()),
-        Ok(o) => Err(String::from_utf8_lossy(&o.stderr).into_owned()),
-        Err(e) => Err(e.to_string()),
-    };
     mount(&["--rbind", "/dev"], &tree.join("dev"))?;
     mount(&["--rbind", "/proc"], &tree.join("proc"))?;
     mount(&["-t", "tmpfs", "tmpfs"], &tree.join("tmp"))?;
-    if let Some(emulator) = args.get(1) {
-        let binfmt = Path::new("/proc/sys/fs/binfmt_misc");
-        mount(&["-t", "binfmt_misc", "binfmt_misc"], binfmt)?;
-        let mut line = String::from(":bench:M::");
-        for b in [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0xb7, 0] {
-            let _ = write!(line, "\\x{b:02x}");
-        }
-        line.push(':');
-        for b in [
-            255, 255, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0xfe, 255, 255, 255,
-        ] {
-            let _ = write!(line, "\\x{b:02x}");
-        }
-        let _ = write!(line, ":{}:PF", emulator.to_string_lossy());
-        fs::write(binfmt.join("register"), line).map_err(|e| format!("register: {e}"))?;
-    }
+    register(args)?;
     std::os::unix::fs::chroot(tree).map_err(|e| format!("chroot: {e}"))?;
     std::env::set_current_dir("/tmp").map_err(|e| e.to_string())
 }
@@ -393,9 +549,9 @@ fn private(argv: Vec<&str>) -> String {
 // What the workers need.
 
 /// QEMU of Debian sid, else the one installed here.
-fn qemu(cache: &Path) -> Result<(PathBuf, String)> {
+fn qemu(cache: &Path, arch: &Guest) -> Result<(PathBuf, String)> {
     let dir = cache.join("qemu");
-    let exe = dir.join("root/usr/bin/qemu-aarch64");
+    let exe = dir.join("root/usr/bin").join(format!("qemu-{}", arch.name));
     if !exe.exists() {
         eprintln!("fetching QEMU from Debian sid");
         let fetched = Apt::new(dir.clone(), "amd64", "sid", "deb").and_then(|apt| {
@@ -406,10 +562,10 @@ fn qemu(cache: &Path) -> Result<(PathBuf, String)> {
             command(Command::new("dpkg").arg("-x").arg(deb).arg(dir.join("root")))
         });
         if let Err(e) = fetched {
-            eprintln!("{e}\nfalling back to the installed qemu-aarch64-static");
+            eprintln!("{e}\nfalling back to the installed {}", arch.qemu());
         }
     }
-    for candidate in [exe, "/usr/bin/qemu-aarch64-static".into()] {
+    for candidate in [exe, Path::new("/usr/bin").join(arch.qemu())] {
         if let Ok(o) = Command::new(&candidate).arg("--version").output() {
             let text = String::from_utf8_lossy(&o.stdout);
             if let Some(version) = text.split_whitespace().nth(2) {
@@ -421,14 +577,14 @@ fn qemu(cache: &Path) -> Result<(PathBuf, String)> {
 }
 
 /// A root file system of unpacked packages. Nothing in it was configured, and nothing needs to be.
-fn tree(cache: &Path, arch: &str) -> Result<PathBuf> {
-    let dir = cache.join(arch);
+fn tree(cache: &Path, arch: &str, suite: &str) -> Result<PathBuf> {
+    let dir = cache.join(format!("{suite}-{arch}"));
     let root = dir.join("root");
     if dir.join("complete").exists() {
         return Ok(root);
     }
-    eprintln!("fetching the {arch} programs");
-    let apt = Apt::new(dir.clone(), arch, "bookworm", "deb deb-src")?;
+    eprintln!("fetching the {arch} programs of {suite}");
+    let apt = Apt::new(dir.clone(), arch, suite, "deb deb-src")?;
     apt.run(&["update"])?;
     let mut args = vec!["install", "-y", "--download-only"];
     args.extend(PACKAGES);
@@ -466,11 +622,11 @@ fn tree(cache: &Path, arch: &str) -> Result<PathBuf> {
 }
 
 /// Builds the C workloads, and puts them and the inputs into both trees.
-fn programs(cache: &Path, host: &Path, guest: &Path) -> Result<()> {
+fn programs(cache: &Path, arch: &Guest, host: &Path, guest: &Path) -> Result<()> {
     let bench = crate::workspace().join("bench");
     let sha = fs::read_to_string("/proc/cpuinfo").unwrap_or_default().contains(" sha_ni");
     for (tree, compiler, extra) in
-        [(host, "gcc", sha.then_some("-DHOST_SHA")), (guest, "aarch64-linux-gnu-gcc", None)]
+        [(host, "gcc".to_owned(), sha.then_some("-DHOST_SHA")), (guest, arch.compiler(false), None)]
     {
         command(
             Command::new(compiler)
@@ -491,7 +647,7 @@ fn programs(cache: &Path, host: &Path, guest: &Path) -> Result<()> {
         std::os::unix::fs::symlink(target, link).map_err(|e| e.to_string())?;
     }
     // The same bytes for both.
-    let mut input = fs::read(guest.join("usr/bin/python3.11")).map_err(|e| format!("python3.11: {e}"))?;
+    let mut input = fs::read(guest.join("usr/bin/python3")).map_err(|e| format!("python3: {e}"))?;
     input.truncate(2 << 20);
     for tree in [host, guest] {
         fs::write(tree.join("input"), &input).map_err(|e| e.to_string())?;

@@ -4,23 +4,27 @@ mod bench;
 mod registration;
 
 use anyarch_harness::debian::{cache_dir, mirror};
+use anyarch_harness::guests::{self, GUESTS, Guest};
 use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  debian [COMMAND...]
-                 builds anyarch, makes an arm64 Debian once, and runs COMMAND in it (default: tells what it is)
+  debian [--guest NAME] [COMMAND...]
+                 builds anyarch, makes a Debian of the guest once, and runs COMMAND in it (default: tells what it is)
   fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--loops N] [--through interp|translator|both] [--list]
                  instructions on random operands against QEMU
-  bench [--quick] [--list] [--emulator PATH] [--json FILE] [NAME...]
-                 native, QEMU and anyarch side by side
+  bench [--guest NAME] [--quick] [--list] [--emulator PATH] [--json FILE] [--debootstrap N] [NAME...]
+                 native, QEMU and anyarch side by side; N times the second stage of debootstrap (needs root)
   registration [--runs N] [--script FILE] [--anyarch FILE]
                  qemu-binfmt-conf.sh of Debian's QEMU and anyarch side by side: what they write, and how long they take
-  e2e [--suite NAME] [--keep DIR] [--only-base] [--no-docker] [--emulator PATH]
-                 makes and uses an arm64 Debian through binfmt_misc and docker (needs root)
+  e2e [--guest NAME]... [--suite NAME] [--keep DIR] [--only-base] [--no-docker] [--emulator PATH]
+                 makes and uses a Debian of every guest through binfmt_misc and docker, all at once (needs root)
+
+Guests are named as the kernel or Debian names them. The default is the first of tests/harness/src/guests.rs, and for e2e all of them.
 ";
 
 fn main() -> ExitCode {
@@ -34,16 +38,11 @@ fn main() -> ExitCode {
         ),
         Some("bench") => bench::main(&rest),
         Some("bench-worker") => bench::worker(&rest),
+        Some("bench-stage") => bench::stage_worker(&rest),
         Some("registration") => registration::main(&rest),
         Some("registration-worker") => registration::worker(&rest),
-        Some("debian") => match debian(&rest) {
-            Ok(code) => code,
-            Err(e) => {
-                eprintln!("xtask: {e}");
-                ExitCode::FAILURE
-            }
-        },
-        Some("e2e") => e2e(rest),
+        Some("debian") => told(debian(rest)),
+        Some("e2e") => told(e2e(rest)),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -53,6 +52,14 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// An error ends the command.
+fn told(result: Result<ExitCode, String>) -> ExitCode {
+    result.unwrap_or_else(|e| {
+        eprintln!("xtask: {e}");
+        ExitCode::FAILURE
+    })
 }
 
 /// The workspace's folder.
@@ -75,30 +82,97 @@ fn build(profile: &str, packages: &[&str]) -> Result<PathBuf, String> {
     Ok(target.join(profile))
 }
 
-fn e2e(mut rest: Vec<OsString>) -> ExitCode {
-    let emulator = match rest.iter().position(|a| a == "--emulator") {
-        Some(i) if i + 1 < rest.len() => {
-            let path = PathBuf::from(rest.remove(i + 1));
-            rest.remove(i);
-            Ok(path)
+/// Takes every `NAME VALUE` out of the arguments.
+fn take_option(args: &mut Vec<OsString>, name: &str) -> Result<Vec<OsString>, String> {
+    let mut values = Vec::new();
+    while let Some(i) = args.iter().position(|a| a == name) {
+        if i + 1 == args.len() {
+            return Err(format!("{name} needs a value"));
         }
-        _ => build("release", &["anyarch-emu"]).map(|dir| dir.join("anyarch-emu")),
-    };
-    match emulator {
-        Ok(emulator) => status(Command::new(workspace().join("tests/e2e/run.sh")).arg(emulator).args(rest)),
-        Err(e) => {
-            eprintln!("xtask: {e}");
-            ExitCode::FAILURE
-        }
+        values.push(args.remove(i + 1));
+        args.remove(i);
     }
+    Ok(values)
 }
 
-/// Runs a command in an arm64 Debian, which is made from the mirror at the first call: its packages are unpacked by debootstrap and then
-/// configured by their own arm64 programs, under our emulator.
-fn debian(command: &[OsString]) -> Result<ExitCode, String> {
+/// The guests that `--guest` names.
+fn take_guests(args: &mut Vec<OsString>) -> Result<Vec<&'static Guest>, String> {
+    let known = || GUESTS.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
+    take_option(args, "--guest")?
+        .iter()
+        .map(|name| {
+            let name = name.to_string_lossy();
+            guests::by_name(&name).ok_or_else(|| format!("no guest {name}; there are {}", known()))
+        })
+        .collect()
+}
+
+/// What binfmt_misc compares for a guest: magic and mask as its register line has them.
+fn binfmt_match(guest: &Guest) -> Result<String, String> {
+    let family = anyarch_binfmt::family::by_name(guest.name).ok_or("no row in the families")?;
+    let digits = |bytes: Vec<u8>| bytes.iter().map(|b| format!("\\x{b:02x}")).collect::<String>();
+    Ok(format!("{}:{}", digits(family.magic()), digits(family.mask())))
+}
+
+/// The end-to-end test of all guests at once: much of its time goes to the network and to single threads. Lines begin with the guest.
+fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
+    let mut chosen = take_guests(&mut rest)?;
+    let suite = take_option(&mut rest, "--suite")?.pop();
+    if chosen.is_empty() {
+        chosen.extend(GUESTS);
+    }
+    if chosen.len() > 1 && (suite.is_some() || rest.iter().any(|a| a == "--keep")) {
+        return Err("--suite and --keep are for one --guest".into());
+    }
+    let emulator = match take_option(&mut rest, "--emulator")?.pop() {
+        Some(path) => path.into(),
+        None => build("release", &["anyarch-emu"])?.join("anyarch-emu"),
+    };
+    let mut running = Vec::new();
+    for guest in chosen {
+        let mut child = Command::new(workspace().join("tests/e2e/run.sh"))
+            .arg(&emulator)
+            .args(["--machine", guest.name, "--arch", guest.debian, "--match", &binfmt_match(guest)?])
+            .arg("--suite")
+            .arg(suite.as_deref().unwrap_or(guest.suite.as_ref()))
+            .args(&rest)
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("run.sh: {e}"))?;
+        let out = child.stdout.take().ok_or("no pipe")?;
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                // What cargo's test programs print, so that whoever counts results finds these.
+                match line.strip_prefix("test ") {
+                    Some(test) if !line.starts_with("test result") => println!("test {}: {test}", guest.name),
+                    _ => println!("{line}"),
+                }
+            }
+        });
+        running.push((child, reader));
+    }
+    let mut good = true;
+    for (mut child, reader) in running {
+        good &= child.wait().map_err(|e| format!("run.sh: {e}"))?.success();
+        let _ = reader.join();
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a command in a Debian of a guest, which is made from the mirror at the first call: its packages are unpacked by debootstrap and then
+/// configured by their own programs, under our emulator.
+fn debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
+    let guest = match command.first() {
+        // Behind the command's name everything is the command's.
+        Some(first) if first == "--guest" => {
+            let rest = command.split_off(command.len().min(2));
+            take_guests(&mut std::mem::replace(&mut command, rest))?[0]
+        }
+        _ => &GUESTS[0],
+    };
     let built = build("release", &["anyarch", "anyarch-emu"])?;
     let anyarch = built.join("anyarch");
-    let tree = cache_dir()?.join("debian-arm64");
+    let tree = cache_dir()?.join(format!("debian-{}", guest.debian));
     let in_tree = |tree: &Path| {
         let mut c = Command::new(&anyarch);
         c.arg("run").arg(tree).arg("--");
@@ -110,7 +184,8 @@ fn debian(command: &[OsString]) -> Result<ExitCode, String> {
             std::fs::remove_dir_all(&new).map_err(|e| format!("{}: {e}", new.display()))?;
         }
         let mut first = Command::new("debootstrap");
-        first.args(["--arch=arm64", "--foreign", "--variant=minbase", "bookworm"]).arg(&new).arg(mirror()?);
+        first.arg(format!("--arch={}", guest.debian));
+        first.args(["--foreign", "--variant=minbase", guest.suite]).arg(&new).arg(mirror()?);
         run(&mut first).map_err(|e| format!("{e} (package debootstrap; it needs root)"))?;
         // debootstrap makes device nodes, which a user namespace forbids: a plain chroot, and the emulator started by name, which then
         // starts every program of the tree itself.

@@ -9,7 +9,7 @@ use anyarch_binfmt::{Family, entry::EMULATOR};
 use std::path::{Path, PathBuf};
 
 /// Guests that our own emulator runs.
-pub const NATIVE_GUESTS: &[&str] = &["aarch64"];
+pub use anyarch_guests::NAMES as NATIVE_GUESTS;
 
 /// Which engine is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

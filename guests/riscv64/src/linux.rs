@@ -89,6 +89,8 @@ impl Abi for Riscv64 {
         match number {
             258 => Some(Sys::riscv_hwprobe),
             259 => Some(Sys::riscv_flush_icache),
+            // renameat is older than the architecture: it has renameat2 only.
+            38 => None,
             _ => Sys::generic(number),
         }
     }
@@ -207,9 +209,10 @@ impl Abi for Riscv64 {
                 if flags & !1 != 0 {
                     return Err(Errno::EINVAL);
                 }
-                // The kernel flushes everything whatever the range, and programs rely on it.
-                let _ = (start, end);
-                code::invalidate(0, u64::MAX);
+                // Programs must name the range, which is what a JIT compiler's speed depends on. The kernel flushes everything so far,
+                // so a range that makes no sense means that.
+                let (start, end) = if start < end { (start, end) } else { (0, u64::MAX) };
+                code::invalidate(start, end);
                 Ok(0)
             }
             _ => Err(Errno::ENOSYS),

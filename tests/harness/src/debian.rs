@@ -2,6 +2,7 @@
 //!
 //! What is unpacked is made beside its place and renamed when it is complete, under a lock: tests of several processes may ask at once.
 
+use crate::guests::Guest;
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -129,6 +130,7 @@ impl Apt {
 pub fn unpacked(
     name: &str,
     arch: &str,
+    suite: &str,
     packages: &[&str],
     finish: impl FnOnce(&Path) -> std::io::Result<()>,
 ) -> Result<PathBuf> {
@@ -145,7 +147,7 @@ pub fn unpacked(
     }
     let work = cache.join(format!("{name}.new"));
     let _ = fs::remove_dir_all(&work);
-    let apt = Apt::new(work.clone(), arch, "bookworm", "deb")?;
+    let apt = Apt::new(work.clone(), arch, suite, "deb")?;
     apt.run(&["update"])?;
     apt.run(&[&["download"], packages].concat())?;
     let new = work.join("root");
@@ -161,16 +163,30 @@ pub fn unpacked(
     Ok(root)
 }
 
-/// Debian's musl for arm64, with the kernel's headers of the cross compiler's C library in `kernel-headers`: both are needed to build for it.
+/// Debian's musl for a guest, with the kernel's headers of the cross compiler's C library in `kernel-headers`: both are needed to build for it.
 ///
 /// # Errors
 /// See [`unpacked`].
-pub fn musl_arm64() -> Result<PathBuf> {
-    unpacked("musl-arm64", "arm64", &["musl", "musl-dev"], |root| {
+pub fn musl(guest: &Guest) -> Result<PathBuf> {
+    let name = format!("musl-{}", guest.debian);
+    unpacked(&name, guest.debian, guest.suite, &["musl", "musl-dev"], |root| {
         let headers = root.join("kernel-headers");
         fs::create_dir_all(&headers)?;
         for d in ["linux", "asm", "asm-generic"] {
-            symlink(Path::new("/usr/aarch64-linux-gnu/include").join(d), headers.join(d))?;
+            symlink(guest.sysroot().join("include").join(d), headers.join(d))?;
+        }
+        // Since trixie the packages leave this link to the base system.
+        if !root.join("lib").exists() {
+            symlink("usr/lib", root.join("lib"))?;
+        }
+        // A cross linker that is older than the compiler which made musl fails at relocations of its debug information.
+        let lib = root.join("usr/lib").join(format!("{}-linux-musl", guest.name));
+        for name in ["libc.a", "crt1.o", "Scrt1.o", "crti.o", "crtn.o"] {
+            let strip = format!("{}-strip", guest.triple);
+            let status = Command::new(strip).arg("-g").arg(lib.join(name)).status()?;
+            if !status.success() {
+                return Err(std::io::Error::other(format!("strip -g {name}: {status}")));
+            }
         }
         Ok(())
     })

@@ -1,6 +1,7 @@
 //! What the tests with real programs share: the emulator, temporary directories, and running a command with a time limit.
 
 pub mod debian;
+pub mod guests;
 pub mod trial;
 
 use std::io::{self, Read};

@@ -1,13 +1,19 @@
-//! One test per program and way of linking: see `tests/README.md` for the convention.
+//! One test per program, guest and way of linking: see `tests/README.md` for the convention.
 
+use anyarch_harness::guests::{self, GUESTS, Guest};
 use anyarch_harness::trial::{self, Trial};
-use anyarch_harness::{Outcome, TempDir, debian, emulator, run, tests_dir};
+use anyarch_harness::{Outcome, TempDir, emulator, run, tests_dir};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-const SYSROOT: &str = "/usr/aarch64-linux-gnu";
+/// What a program is built for.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    Host,
+    Guest(&'static Guest, &'a str),
+}
 
 #[derive(Default)]
 struct Program {
@@ -15,16 +21,17 @@ struct Program {
     name: String,
     flags: Vec<String>,
     host_flags: Vec<String>,
-    guest_flags: Vec<String>,
+    guest_flags: Vec<(&'static Guest, String)>,
     variants: Vec<String>,
     args: Vec<String>,
     exit: i32,
     timeout: u64,
-    guest_only: bool,
+    /// The one guest that it is for.
+    guest_only: Option<&'static Guest>,
     oracle: bool,
     fails: Option<String>,
     glibc: bool,
-    /// How the program does on the host, found once for all variants.
+    /// How the program does on the host, found once for all guests and variants.
     host: OnceLock<Result<Outcome, String>>,
 }
 
@@ -43,10 +50,12 @@ fn main() -> ExitCode {
         sources.sort();
         for source in sources {
             let program = Arc::new(read(&source, folder, variants));
-            for variant in &program.variants {
-                let (program, variant) = (program.clone(), variant.clone());
-                let name = format!("{}::{variant}", program.name);
-                trials.push(Trial { name, run: Box::new(move || check(&program, &variant)) });
+            for guest in GUESTS.iter().filter(|g| program.guest_only.is_none_or(|only| only == *g)) {
+                for variant in program.variants.iter().filter(|v| !guest.not_linked.contains(&v.as_str())) {
+                    let (program, variant) = (program.clone(), variant.clone());
+                    let name = format!("{}::{}::{variant}", program.name, guest.name);
+                    trials.push(Trial { name, run: Box::new(move || check(&program, guest, &variant)) });
+                }
             }
         }
     }
@@ -69,16 +78,21 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
         match key.trim() {
             "flags" => p.flags = words(value),
             "host-flags" => p.host_flags = words(value),
-            "guest-flags" => p.guest_flags = words(value),
             "variants" => p.variants = words(value),
             "args" => p.args = words(value),
             "exit" => p.exit = value.parse().unwrap_or_else(|_| panic!("{}: exit: {value}", p.name)),
             "timeout" => p.timeout = value.parse().unwrap_or_else(|_| panic!("{}: timeout: {value}", p.name)),
-            "guest-only" => p.guest_only = true,
+            "guest-only" => {
+                p.guest_only =
+                    Some(guests::by_name(value).unwrap_or_else(|| panic!("{}: no guest {value}", p.name)));
+            }
             "oracle" => p.oracle = true,
             "glibc" => p.glibc = true,
             "fails" => p.fails = Some(value.to_owned()),
-            _ => panic!("{}: unknown line `//@ {line}`", p.name),
+            key => match key.strip_suffix("-flags").and_then(guests::by_name) {
+                Some(guest) => p.guest_flags.extend(words(value).into_iter().map(|flag| (guest, flag))),
+                None => panic!("{}: unknown line `//@ {line}`", p.name),
+            },
         }
     }
     if p.glibc {
@@ -87,25 +101,21 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
     p
 }
 
-/// Debian's musl, fetched once.
-fn musl() -> Result<&'static Path, String> {
-    static ROOT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    ROOT.get_or_init(debian::musl_arm64).as_deref().map_err(Clone::clone)
-}
-
 /// Turns the cross compiler, whose C library is glibc, to musl. `-l` of what musl has in one file finds empty archives.
-fn musl_flags(dynamic: bool) -> Result<Vec<String>, String> {
-    let root = musl()?;
-    let include = Command::new("aarch64-linux-gnu-gcc")
+fn musl_flags(guest: &'static Guest, dynamic: bool) -> Result<Vec<String>, String> {
+    let root = guest.musl()?;
+    let compiler = guest.compiler(false);
+    let include = Command::new(&compiler)
         .arg("-print-file-name=include")
         .output()
-        .map_err(|e| format!("aarch64-linux-gnu-gcc: {e}"))?;
+        .map_err(|e| format!("{compiler}: {e}"))?;
     let include = String::from_utf8_lossy(&include.stdout).trim().to_owned();
-    let (root, lib) = (root.display(), root.join("usr/lib/aarch64-linux-musl"));
+    let triple = format!("{}-linux-musl", guest.name);
+    let (root, lib) = (root.display(), root.join("usr/lib").join(&triple));
     let lib = lib.display();
-    // The compiler's own start-up code and its helpers for atomics ask glibc about the processor.
-    let mut flags = vec!["-nostdinc".into(), "-nostdlib".into(), "-mno-outline-atomics".into()];
-    for dir in [format!("{root}/usr/include/aarch64-linux-musl"), include, format!("{root}/kernel-headers")] {
+    let mut flags = vec!["-nostdinc".into(), "-nostdlib".into()];
+    flags.extend(guest.musl_flags.iter().map(|f| f.to_string()));
+    for dir in [format!("{root}/usr/include/{triple}"), include, format!("{root}/kernel-headers")] {
         flags.extend(["-isystem".into(), dir]);
     }
     flags.extend([format!("-L{lib}"), format!("{lib}/crti.o"), format!("{lib}/crtn.o")]);
@@ -113,9 +123,9 @@ fn musl_flags(dynamic: bool) -> Result<Vec<String>, String> {
         vec![
             "-pie".into(),
             "-fPIE".into(),
-            "-Wl,--dynamic-linker=/lib/ld-musl-aarch64.so.1".into(),
+            format!("-Wl,--dynamic-linker=/lib/ld-musl-{}.so.1", guest.name),
             format!("{lib}/Scrt1.o"),
-            format!("{root}/lib/aarch64-linux-musl/libc.so"),
+            guest.musl_library()?.display().to_string(),
             "-lgcc".into(),
         ]
     } else {
@@ -127,30 +137,30 @@ fn musl_flags(dynamic: bool) -> Result<Vec<String>, String> {
     Ok(flags)
 }
 
-fn build(p: &Program, variant: &str, out: &Path) -> Result<(), String> {
+fn build(p: &Program, target: Target<'_>, out: &Path) -> Result<(), String> {
     let cxx = p.source.extension().is_some_and(|e| e == "cc");
-    let mut c = Command::new(match (variant, cxx) {
-        ("host", false) => "gcc",
-        ("host", true) => "g++",
-        (_, false) => "aarch64-linux-gnu-gcc",
-        (_, true) => "aarch64-linux-gnu-g++",
+    let mut c = Command::new(match target {
+        Target::Host => if cxx { "g++" } else { "gcc" }.to_owned(),
+        Target::Guest(guest, _) => guest.compiler(cxx),
     });
     c.args(["-O2", "-Wall", "-fsigned-char", "-D_GNU_SOURCE", "-pthread", "-o"])
         .arg(out)
         .arg(&p.source)
         .args(&p.flags);
-    match variant {
-        "host" => c.args(&p.host_flags),
-        _ => c.args(&p.guest_flags),
-    };
-    match variant {
-        "host" | "dynamic" => c.arg("-lm"),
-        "static" | "interp" => c.args(["-static", "-lm"]),
-        "static-pie" => c.args(["-static-pie", "-lm"]),
-        "no-pie" => c.args(["-no-pie", "-lm"]),
-        "musl" => c.args(musl_flags(false)?),
-        "musl-dynamic" => c.args(musl_flags(true)?),
-        other => return Err(format!("unknown variant {other}")),
+    match target {
+        Target::Host => c.args(&p.host_flags).arg("-lm"),
+        Target::Guest(guest, variant) => {
+            c.args(p.guest_flags.iter().filter(|(g, _)| *g == guest).map(|(_, flag)| flag));
+            match variant {
+                "dynamic" => c.arg("-lm"),
+                "static" | "interp" => c.args(["-static", "-lm"]),
+                "static-pie" => c.args(["-static-pie", "-lm"]),
+                "no-pie" => c.args(["-no-pie", "-lm"]),
+                "musl" => c.args(musl_flags(guest, false)?),
+                "musl-dynamic" => c.args(musl_flags(guest, true)?),
+                other => return Err(format!("unknown variant {other}")),
+            }
+        }
     };
     let built = c.output().map_err(|e| format!("{:?}: {e}", c.get_program()))?;
     if built.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
@@ -170,39 +180,45 @@ fn execute(p: &Program, mut command: Command, program: &Path) -> Result<Outcome,
 fn host(p: &Program) -> Result<Outcome, String> {
     let dir = TempDir::new();
     let exe = dir.path().join("program");
-    if p.guest_only {
-        let expected = std::fs::read_to_string(p.source.with_extension("out")).unwrap_or_default();
-        return Ok(Outcome { status: p.exit, stdout: expected, stderr: String::new() });
-    }
-    let command = if p.oracle {
-        build(p, "static", &exe)?;
-        let mut c = Command::new("qemu-aarch64-static");
-        c.arg(&exe);
-        c
-    } else {
-        build(p, "host", &exe)?;
-        Command::new(&exe)
-    };
-    let outcome = execute(p, command, &exe)?;
-    if outcome.status != p.exit {
-        return Err(format!(
-            "fails on the host, status {}:\n{}{}",
-            outcome.status, outcome.stdout, outcome.stderr
-        ));
-    }
-    Ok(outcome)
+    build(p, Target::Host, &exe)?;
+    must_pass(p, execute(p, Command::new(&exe), &exe)?)
 }
 
-fn guest(p: &Program, variant: &str) -> Result<(), String> {
-    let expected = p.host.get_or_init(|| host(p)).as_ref().map_err(Clone::clone)?;
+/// The host's part is played by QEMU.
+fn oracle(p: &Program, guest: &'static Guest) -> Result<Outcome, String> {
     let dir = TempDir::new();
     let exe = dir.path().join("program");
-    build(p, variant, &exe)?;
+    build(p, Target::Guest(guest, "static"), &exe)?;
+    let mut command = Command::new(guest.qemu());
+    command.arg(&exe);
+    must_pass(p, execute(p, command, &exe)?)
+}
+
+fn must_pass(p: &Program, outcome: Outcome) -> Result<Outcome, String> {
+    if outcome.status == p.exit {
+        return Ok(outcome);
+    }
+    Err(format!("fails on the host, status {}:\n{}{}", outcome.status, outcome.stdout, outcome.stderr))
+}
+
+fn expected(p: &Program, guest: &'static Guest) -> Result<Outcome, String> {
+    if p.guest_only.is_some() {
+        let stdout = std::fs::read_to_string(p.source.with_extension("out")).unwrap_or_default();
+        return Ok(Outcome { status: p.exit, stdout, stderr: String::new() });
+    }
+    if p.oracle { oracle(p, guest) } else { p.host.get_or_init(|| host(p)).clone() }
+}
+
+fn guest(p: &Program, guest: &'static Guest, variant: &str) -> Result<(), String> {
+    let expected = expected(p, guest)?;
+    let dir = TempDir::new();
+    let exe = dir.path().join("program");
+    build(p, Target::Guest(guest, variant), &exe)?;
     let mut command = Command::new(emulator());
     match variant {
-        "dynamic" | "no-pie" => _ = command.args(["-L", SYSROOT]),
+        "dynamic" | "no-pie" => _ = command.arg("-L").arg(guest.sysroot()),
         "interp" => _ = command.args(["-d", "interp"]),
-        "musl-dynamic" => _ = command.arg("-L").arg(musl()?),
+        "musl-dynamic" => _ = command.arg("-L").arg(guest.musl()?),
         _ => {}
     }
     command.arg(&exe);
@@ -221,8 +237,8 @@ fn guest(p: &Program, variant: &str) -> Result<(), String> {
     ))
 }
 
-fn check(p: &Program, variant: &str) -> Result<(), String> {
-    match (guest(p, variant), &p.fails) {
+fn check(p: &Program, on: &'static Guest, variant: &str) -> Result<(), String> {
+    match (guest(p, on, variant), &p.fails) {
         (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
         (Ok(()), Some(reason)) => Err(format!("passes, but is listed as failing: {reason}")),
         (Err(e), None) => Err(e),

@@ -1,0 +1,106 @@
+// Faults and traps on riscv64: signal number, code, address; the state in the frame is what the instructions before left, and can be changed.
+//@ guest-only: riscv64
+#include "../check.h"
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+static volatile int got, code, length;
+static void *volatile at;
+static uint64_t regs[32], fregs[32];
+static uint32_t fcsr;
+static void *return_to;
+
+static void handler(int s, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	struct __riscv_mc_d_ext_state *d = &uc->uc_mcontext.__fpregs.__d;
+	CHECK(((uintptr_t)info & 15) == 0 && (char *)uc == (char *)info + 128 && offsetof(ucontext_t, uc_mcontext) == 176);
+	got = s, code = info->si_code, at = info->si_addr;
+	memcpy(regs, uc->uc_mcontext.__gregs, sizeof regs);
+	memcpy(fregs, d->__f, sizeof fregs);
+	fcsr = d->__fcsr;
+	// Behind the floating-point state: a reserved word, and either a vector record or the end of the list.
+	uint32_t *extra = (uint32_t *)((char *)&uc->uc_mcontext.__fpregs + 516);
+	CHECK(extra[0] == 0 && (extra[1] == 0 || extra[1] == 0x53465457));
+	if (length)
+		uc->uc_mcontext.__gregs[0] += length;
+	else
+		uc->uc_mcontext.__gregs[0] = (uintptr_t)return_to;
+	uc->uc_mcontext.__gregs[7] = 0x7777;
+	d->__f[3] = 0x4008000000000000;
+	d->__fcsr = 2 << 5 | 1;
+}
+
+// t0, t2, ft4 are set; t5 is the address; flags are underflow and inexact (3), rounding downwards (2).
+#define TRY(text, bytes, signal, sicode, address, ...)                                                                        \
+	do {                                                                                                                  \
+		uint64_t place, seven, f3, fc;                                                                                \
+		got = 0, length = bytes;                                                                                      \
+		__asm__ volatile("li t0, 0x111\n li t2, 0x222\n fmv.d.x ft3, x0\n li t4, 0x444\n fmv.d.x ft4, t4\n"           \
+				 "li t4, 0x43\n fscsr t4\n la t4, 1f\n mv t5, %4\n"                                           \
+				 "1: " text "\n"                                                                              \
+				 "mv %0, t4\n mv %1, t2\n fmv.x.d %2, ft3\n frcsr %3\n fscsr x0\n"                            \
+				 : "=&r"(place), "=&r"(seven), "=&r"(f3), "=&r"(fc)                                           \
+				 : "r"((uint64_t)(address))                                                                   \
+				 : "t0", "t2", "t3", "t4", "t5", "t6", "ft3", "ft4", "memory");                               \
+		CHECK(got == signal);                                                                                         \
+		CHECK(code == sicode);                                                                                        \
+		CHECK(regs[0] == place && seven == 0x7777 && f3 == 0x4008000000000000 && fc == 0x41);                         \
+		CHECK(regs[5] == 0x111 && regs[7] == 0x222 && regs[29] == place && regs[30] == (uint64_t)(address));          \
+		CHECK(fregs[3] == 0 && fregs[4] == 0x444 && fcsr == 0x43);                                                    \
+		__VA_ARGS__;                                                                                                  \
+		printf("%s\n", text);                                                                                         \
+	} while (0)
+
+int main(void)
+{
+	static char alternate[65536];
+	stack_t ss = { .ss_sp = alternate, .ss_size = sizeof alternate };
+	CHECK(sigaltstack(&ss, 0) == 0);
+	struct sigaction act = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	static const int all[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
+	for (int i = 0; i < 5; i++)
+		CHECK(sigaction(all[i], &act, 0) == 0);
+	char *none = mmap(0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *rom = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = memfd_create("empty", 0);
+	char *beyond = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	TRY("ld t3, 0(t5)", 4, SIGSEGV, SEGV_MAPERR, 64, CHECK(at == (void *)64));
+	TRY("ld t3, 24(t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none + 24));
+	TRY("lb t5, 25(t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none + 25));
+	TRY("sd t3, 40(t5)", 4, SIGSEGV, SEGV_ACCERR, rom, CHECK(at == rom + 40));
+	TRY("fld ft4, 16(t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none + 16));
+	TRY("fsw ft4, 20(t5)", 4, SIGSEGV, SEGV_ACCERR, rom, CHECK(at == rom + 20));
+	TRY("lr.d t3, (t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none));
+	TRY("amoadd.d t5, t0, (t5)", 4, SIGSEGV, SEGV_ACCERR, rom, CHECK(at == rom));
+	TRY("amoswap.w t5, t0, (t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none));
+	TRY("ld t3, 8(t5)", 4, SIGBUS, BUS_ADRERR, beyond, CHECK(at == beyond + 8));
+	TRY("sb t0, 5(t5)", 4, SIGBUS, BUS_ADRERR, beyond, CHECK(at == beyond + 5));
+	TRY(".2byte 0", 2, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
+	TRY(".4byte 0x0000007f", 4, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
+	TRY("csrrw x0, 0x300, t0", 4, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
+	TRY("csrrw x0, cycle, t0", 4, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
+	TRY("mret", 4, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
+	TRY(".2byte 0x9002", 2, SIGTRAP, TRAP_BRKPT, 0, CHECK((uint64_t)at == regs[0]));
+	TRY(".4byte 0x00100073", 4, SIGTRAP, TRAP_BRKPT, 0, CHECK((uint64_t)at == regs[0]));
+	// A jump into nothing: the address is the target, and the link register tells where from.
+	length = 0, got = 0;
+	__asm__ volatile("la t4, 1f\n sd t4, %0\n jalr ra, %1\n 1:\n" : "=m"(return_to) : "r"(none + 16) : "t2", "t4", "ra", "ft3", "memory");
+	CHECK(got == SIGSEGV && code == SEGV_ACCERR && at == none + 16 && regs[0] == (uint64_t)none + 16 && regs[1] == (uint64_t)return_to);
+	puts("jump");
+	// The lowest bit of the target does not count.
+	__asm__ volatile("la t4, 1f\n jalr ra, 1(t4)\n 1:\n" ::: "t4", "ra", "memory");
+	// Division by zero does not trap, misaligned accesses work, also over the end of a page.
+	int64_t quotient, remainder;
+	__asm__ volatile("li t0, 5\n div %0, t0, x0\n rem %1, t0, x0\n" : "=&r"(quotient), "=&r"(remainder) : : "t0");
+	CHECK(quotient == -1 && remainder == 5);
+	char *two = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t value = 0x1122334455667788, back;
+	__asm__ volatile("sd %1, -3(%2)\n ld %0, -3(%2)\n" : "=&r"(back) : "r"(value), "r"(two + 4096) : "memory");
+	CHECK(back == value);
+	puts("done");
+	return 0;
+}
