@@ -87,8 +87,39 @@ static void strict_violation(void)
 	syscall(SYS_getpid);
 }
 
-int main(void)
+// A program started by execve has the filters, and an environment without a trace of how they came there.
+static int executed(void)
 {
+	FAILS(syscall(SYS_getppid), 77);
+	FAILS(syscall(SYS_dup, 5), 99);
+	CHECK(prctl(PR_GET_SECCOMP) == 2 && syscall(SYS_sync) == 0);
+	extern char **environ;
+	for (char **e = environ; *e; e++)
+		CHECK(strncmp(*e, "ANYARCH_SECCOMP", 15) != 0);
+	CHECK(strcmp(getenv("TEST_MARK"), "here") == 0);
+	printf("executed %d\n", status_of(calls_getsid));
+	return 3;
+}
+
+static void executes(void)
+{
+	setenv("TEST_MARK", "here", 1);
+	execl(getenv("TEST_SELF"), "again", "once", NULL);
+}
+
+static void executes_without_environment(void)
+{
+	char *none[] = { "TEST_MARK=here", NULL };
+	execle(getenv("TEST_SELF"), "again", "last", NULL, none);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		int status = strcmp(argv[1], "once") == 0 ? status_of(executes_without_environment) : 0;
+		CHECK(status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 3));
+		return executed();
+	}
 	setvbuf(stdout, NULL, _IONBF, 0);
 	uint32_t action = SECCOMP_RET_ERRNO;
 	CHECK(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0);
@@ -121,6 +152,8 @@ int main(void)
 	CHECK(pthread_join(other, NULL) == 0 && pthread_create(&after, NULL, thread, "inherited") == 0 && pthread_join(after, NULL) == 0);
 	status = status_of(calls_getsid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	status = status_of(executes);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
 	puts("done");
 	return 0;
 }

@@ -64,6 +64,7 @@ enum Effect {
     Release,
     Strace,
     Log,
+    LogFile,
     Direct,
     /// Accepted without effect.
     Ignored,
@@ -106,8 +107,8 @@ static ROWS: &[Row] = &[
     row("s", "QEMU_STACK_SIZE", "SIZE", Effect::StackSize, "stack of SIZE bytes (K, M, G)"),
     row("cpu", "QEMU_CPU", "MODEL", Effect::Cpu, "processor model; \"help\" lists them"),
     row("r", "QEMU_UNAME", "RELEASE", Effect::Release, "kernel release that uname tells"),
-    row("strace", "QEMU_STRACE", "", Effect::Strace, "print system calls on stderr"),
-    row("D", "QEMU_LOG_FILENAME", "FILE", Effect::Ignored, "accepted without effect: system calls are printed on stderr"),
+    row("strace", "QEMU_STRACE", "", Effect::Strace, "print system calls"),
+    row("D", "QEMU_LOG_FILENAME", "FILE", Effect::LogFile, "print to FILE and not on stderr (%d: the process's id)"),
     row("B", "QEMU_GUEST_BASE", "ADDRESS", Effect::Ignored, "accepted: guest addresses are host addresses here"),
     row("R", "QEMU_RESERVED_VA", "SIZE", Effect::Ignored, "accepted: the whole address space is the program's"),
     row("d", "QEMU_LOG", "ITEMS", Effect::Log, "stats: translation figures at exit; interp: interpret only; others have no effect"),
@@ -242,6 +243,7 @@ impl Invocation {
                     }
                 }
             }
+            Effect::LogFile => self.config.log = Some(value.to_vec()),
             Effect::Direct => {
                 let text = core::str::from_utf8(value).unwrap_or("");
                 let fds = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));

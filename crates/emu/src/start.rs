@@ -9,7 +9,7 @@ use crate::cli::{self, Input, Invocation};
 use crate::guests;
 use alloc::vec::Vec;
 use anyarch_linux::loader::{self, Host, Str, at};
-use anyarch_linux::{config, dispatch, errno, exec, task, time};
+use anyarch_linux::{config, dispatch, errno, exec, seccomp, task, time};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, eprintln, exit_group, syscall};
 
@@ -95,7 +95,8 @@ fn environment(env: &[u64], invocation: &Invocation) -> Vec<Str> {
     }
     let changed = |var: &[u8]| {
         let name = name_of(var);
-        invocation.unset_env.iter().any(|u| u == name)
+        var.starts_with(seccomp::VARIABLE)
+            || invocation.unset_env.iter().any(|u| u == name)
             || invocation.set_env.iter().any(|s| name_of(s) == name)
     };
     let mut out: Vec<Str> = Vec::with_capacity(env.len() + invocation.set_env.len());
@@ -106,6 +107,32 @@ fn environment(env: &[u64], invocation: &Invocation) -> Vec<Str> {
         invocation.set_env.iter().enumerate().filter(|(i, s)| last(*i, s)).map(|(_, s)| Str::Own(s.clone())),
     );
     out
+}
+
+/// The log file's absolute path. It is emptied, unless this is another program of a process that has begun it.
+fn log_file(file: &[u8], begun: bool) -> Vec<u8> {
+    let mut path = Vec::new();
+    if file.first() != Some(&b'/') {
+        let mut buf = [0u8; 4096];
+        // SAFETY: the kernel fills our buffer.
+        let n = unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }.unwrap_or(0) as usize;
+        path.extend_from_slice(&buf[..n.saturating_sub(1)]);
+        path.push(b'/');
+    }
+    match file.windows(2).position(|w| w == b"%d") {
+        Some(at) => {
+            // SAFETY: getpid.
+            let pid = unsafe { syscall!(__NR_getpid) }.unwrap_or(0);
+            path.extend_from_slice(&file[..at]);
+            path.extend_from_slice(alloc::format!("{pid}").as_bytes());
+            path.extend_from_slice(&file[at + 2..]);
+        }
+        None => path.extend_from_slice(file),
+    }
+    if !begun && !config::start_log(&path) {
+        fail(file, "the log file cannot be written", 1);
+    }
+    path
 }
 
 /// Randomness for the layout: none if the personality says so.
@@ -160,7 +187,10 @@ pub unsafe fn start(sp: u64) -> ! {
             exit_group(done.code)
         }
     };
-    config::set(invocation.config.clone());
+    let mut options = invocation.config.clone();
+    let wanted = options.strace || options.stats;
+    options.log = options.log.filter(|_| wanted).map(|file| log_file(&file, invocation.direct.is_some()));
+    config::set(options);
     time::init(host.aux(at::SYSINFO_EHDR).unwrap_or(0));
 
     let mut path = args[invocation.program].to_vec();
@@ -207,6 +237,9 @@ pub unsafe fn start(sp: u64) -> ! {
 
     let mut task = task::Task::first(started.abi);
     dispatch::enable_fast_calls(started.abi);
+    if !secure {
+        seccomp::inherit(&mut task, &env);
+    }
     started.abi.start(&mut task.thread.cpu, started.entry, started.sp);
     task::run(alloc::boxed::Box::leak(task))
 }

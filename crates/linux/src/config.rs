@@ -2,14 +2,18 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{syscall, write_all};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Options of the process.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// -strace, QEMU_STRACE: print system calls on stderr.
+    /// -strace, QEMU_STRACE: print system calls.
     pub strace: bool,
-    /// -d stats: translation figures on stderr when the process ends.
+    /// -D, QEMU_LOG_FILENAME: absolute path of the file to print to instead of stderr.
+    pub log: Option<Vec<u8>>,
+    /// -d stats: translation figures when the process ends.
     pub stats: bool,
     /// -d interp: run everything through the reference interpreter.
     pub interpret: bool,
@@ -25,6 +29,7 @@ pub struct Config {
 
 static DEFAULT: Config = Config {
     strace: false,
+    log: None,
     stats: false,
     interpret: false,
     sysroot: None,
@@ -44,4 +49,33 @@ pub fn get() -> &'static Config {
 /// Sets the process's options. Called before the guest runs.
 pub fn set(config: Config) {
     CONFIG.store(Box::leak(Box::new(config)), Ordering::Release);
+}
+
+/// Prints to the log: stderr, or the end of the file of `-D`. That file is opened each time: a descriptor kept open would have to be hidden from the guest. Where
+/// it cannot be opened (after a chroot, without rights), stderr is better than silence.
+pub fn log(text: &[u8]) {
+    let Some(path) = get().log.as_deref() else { return write_all(2, text) };
+    match open_log(path, O_APPEND) {
+        Some(fd) => {
+            write_all(fd, text);
+            // SAFETY: a descriptor of ours.
+            let _ = unsafe { syscall!(__NR_close, fd) };
+        }
+        None => write_all(2, text),
+    }
+}
+
+/// Empties the log file; whether it can be written.
+pub fn start_log(path: &[u8]) -> bool {
+    let Some(fd) = open_log(path, O_TRUNC) else { return false };
+    // SAFETY: a descriptor of ours.
+    let _ = unsafe { syscall!(__NR_close, fd) };
+    true
+}
+
+fn open_log(path: &[u8], how: u32) -> Option<i32> {
+    let path = [path, b"\0"].concat();
+    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | how;
+    // SAFETY: a NUL-terminated path of ours.
+    unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags, 0o666) }.ok().map(|fd| fd as i32)
 }

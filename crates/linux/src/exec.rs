@@ -12,11 +12,11 @@
 
 use crate::loader;
 use crate::task::Task;
-use crate::{config, layout, path, procfs, program, signal};
+use crate::{config, layout, path, procfs, program, seccomp, signal};
 use alloc::format;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, SysResult, read, read_cstr, syscall};
+use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr, syscall};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 /// The emulator's option by which a direct exec hands over two descriptors, separated by a comma: its executable and the program. The
@@ -29,6 +29,9 @@ const FD_FROM: i32 = 200;
 const SCRIPT_HEAD: usize = 256;
 /// And follows this many interpreters.
 const SCRIPT_DEPTH: usize = 5;
+
+/// No kernel takes as many variables: their pointers alone would be larger than what it allows for all strings (6 MB).
+const ENVIRONMENT_MAX: u64 = 1 << 20;
 
 const AT_EMPTY_PATH: u64 = 0x1000;
 
@@ -116,6 +119,8 @@ pub struct Buffers {
     path: Vec<u8>,
     strings: Vec<Vec<u8>>,
     argv: Vec<u64>,
+    variables: Vec<Vec<u8>>,
+    envp: Vec<u64>,
 }
 
 /// execve(2).
@@ -149,6 +154,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     } else {
         task.exec.path.push(0);
     }
+    let envp = with_filters(task, envp)?;
     signal::prepare_exec(task);
     let path = task.exec.path.as_ptr() as u64;
     // SAFETY: guest pointers are checked by the kernel; the path is ours and alive.
@@ -173,6 +179,33 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     task.exec = Buffers::default();
     signal::exec_failed(task);
     result
+}
+
+/// The environment with the task's seccomp filters in front; as it is if there are none.
+fn with_filters(task: &mut Task, envp: u64) -> Result<u64, Errno> {
+    if task.seccomp.idle() {
+        return Ok(envp);
+    }
+    task.exec.variables = task.seccomp.variables();
+    task.exec.envp = task.exec.variables.iter().map(|v| v.as_ptr() as u64).collect();
+    for i in 0.. {
+        if envp == 0 {
+            break;
+        }
+        if i > ENVIRONMENT_MAX {
+            return Err(Errno::E2BIG);
+        }
+        let at: u64 = read(envp.wrapping_add(8 * i))?;
+        if at == 0 {
+            break;
+        }
+        let mut name = [0u8; seccomp::VARIABLE.len()];
+        if read_bytes(at, &mut name).is_err() || name != *seccomp::VARIABLE {
+            task.exec.envp.push(at);
+        }
+    }
+    task.exec.envp.push(0);
+    Ok(task.exec.envp.as_ptr() as u64)
 }
 
 /// The kernel names a program found through a descriptor /dev/fd/N, and refuses to start an interpreter for it (`ENOENT`) when that descriptor is
@@ -341,6 +374,14 @@ fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64)
     }
     if config.strace {
         push(b"-strace");
+    }
+    if let Some(log) = config.log.as_deref() {
+        push(b"-D");
+        push(log);
+    }
+    if config.interpret {
+        push(b"-d");
+        push(b"interp");
     }
     push(format!("--{DIRECT_OPTION}").as_bytes());
     push(format!("{own},{fd}").as_bytes());

@@ -12,6 +12,7 @@
 
 use crate::layout::{self, PAGE};
 use crate::task::Task;
+use crate::time;
 use alloc::vec::Vec;
 use anyarch_engine::run::code;
 use anyarch_sys::raw::general::*;
@@ -287,6 +288,7 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         if layout::is_reserved(addr, size) {
             return Err(Errno::ENOMEM);
         }
+        time::replaced(addr, addr + size);
     } else if layout::is_reserved(addr & !(PAGE - 1), size) {
         at = 0;
     }
@@ -321,6 +323,7 @@ pub fn do_munmap(addr: u64, len: u64) -> SysResult {
     if layout::is_reserved(addr, size) {
         return Err(Errno::EINVAL);
     }
+    time::replaced(addr, addr + size);
     let mut state = STATE.lock();
     // SAFETY: the range is not the emulator's.
     let result = unsafe { syscall!(__NR_munmap, addr, len) }?;
@@ -343,6 +346,7 @@ pub fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
     if layout::is_reserved(addr, size) {
         return Err(Errno::ENOMEM);
     }
+    time::replaced(addr, addr + size);
     let mut state = STATE.lock();
     // SAFETY: the range is not the emulator's.
     let result = unsafe { syscall!(__NR_mprotect, addr, len, host_prot(prot)) }?;
@@ -372,6 +376,10 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
         (page_up(old_len).ok_or(Errno::EINVAL)?, page_up(new_len).ok_or(Errno::EINVAL)?);
     if layout::is_reserved(old, old_size.max(1)) || flags & FIXED != 0 && layout::is_reserved(new, new_size) {
         return Err(Errno::EINVAL);
+    }
+    time::replaced(old, old + old_size);
+    if flags & FIXED != 0 {
+        time::replaced(new, new + new_size);
     }
     let mut state = STATE.lock();
     let was_exec = state.exec.overlaps(old, old + old_size.max(1));
@@ -455,6 +463,7 @@ pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     if addr != 0 && layout::is_reserved(addr & !(PAGE - 1), size) {
         return Err(Errno::EINVAL);
     }
+    time::replaced(addr, addr.saturating_add(size));
     let mut state = STATE.lock();
     // SAFETY: the place is not the emulator's.
     let got = unsafe { syscall!(__NR_shmat, id, addr, host_flags) }?;

@@ -19,8 +19,9 @@ table that 64-bit architectures share (aarch64, riscv64, loongarch64); a dash me
 
 What differs from a native kernel although a call succeeds:
 
-- seccomp filters run in the emulator on the guest's own numbers. Threads and forked children inherit them; a program started by execve begins
-  without them. There is no user-space listener.
+- seccomp filters run in the emulator on the guest's own numbers. Threads, forked children and programs started by execve inherit them, through the
+  environment variable ANYARCH_SECCOMP, which native programs see and hand on without being bound by the filter; a program that gains rights by its set-user-ID bit begins without
+  them. There is no user-space listener.
 - Open flags inside io_uring requests (IORING_OP_OPENAT) reach the host as they are: O_DIRECTORY, O_NOFOLLOW and O_DIRECT mean other bits there.
 - RLIMIT_AS and RLIMIT_DATA bind with an allowance for the emulator's own memory on top.
 - KVM's ioctls fail with ENOTTY.

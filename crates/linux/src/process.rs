@@ -236,7 +236,7 @@ pub fn exit(task: &mut Task, [code, ..]: [u64; 6]) -> SysResult {
 /// None: does not return.
 pub fn exit_group(_task: &mut Task, [code, ..]: [u64; 6]) -> SysResult {
     if crate::config::get().stats {
-        anyarch_sys::write_all(2, anyarch_engine::run::report().as_bytes());
+        crate::config::log(anyarch_engine::run::report().as_bytes());
     }
     anyarch_sys::exit_group(code as i32)
 }

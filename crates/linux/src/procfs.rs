@@ -190,14 +190,21 @@ pub fn open_hook(path: &[u8], flags: u32, fd: i32) -> Result<i32, Errno> {
     }
 }
 
+/// More than the descriptors of a process can fill, 32 bytes each (fs.nr_open is a million by default).
+const LISTING_MAX: u64 = 64 << 20;
+
 /// Called after a host getdents64(2) on `fd` wrote `len` bytes at guest address `addr`: takes the emulator's own descriptor out of a listing of
 /// /proc/self/fd; returns the bytes left. `None`: the listing held nothing else, and the next part is to be read.
 pub fn dirents_hook(fd: i32, addr: u64, len: u64) -> Option<u64> {
     let Some(hidden) = crate::exec::hidden_fd() else { return Some(len) };
-    let ours =
-        path_of(fd).is_some_and(|p| matches!(base_name(&p), b"fd" | b"fdinfo") && p.starts_with(b"/proc/"));
+    let ours = || {
+        path_of(fd).is_some_and(|p| matches!(base_name(&p), b"fd" | b"fdinfo") && p.starts_with(b"/proc/"))
+    };
+    if len == 0 || len > LISTING_MAX || !ours() {
+        return Some(len);
+    }
     let mut entries = alloc::vec![0u8; len as usize];
-    if len == 0 || !ours || anyarch_sys::read_bytes(addr, &mut entries).is_err() {
+    if anyarch_sys::read_bytes(addr, &mut entries).is_err() {
         return Some(len);
     }
     let left = without_entry(&mut entries, format!("{hidden}").as_bytes());

@@ -2,7 +2,12 @@
 //!
 //! A filter tells calls apart by its architecture's numbers, so the host's kernel cannot run it: the calls that it sees are the host's, and the emulator's
 //! own among them. Interpreting the filter gives the guest exactly what it asked for. What it is not: a wall against a guest that breaks out of
-//! the emulator, and it ends at execve, because the next program runs in a new emulator. Threads and forked children inherit it.
+//! the emulator.
+//!
+//! Threads and forked children inherit filters with the task. Across execve, where the next program runs in a new emulator, they travel as variables of
+//! the environment ([`VARIABLE`]), which the new emulator takes out before its guest sees it: no descriptor to hide, and nothing to ask for at the start of
+//! programs without filters. A native program in between hands them on. A forged one only restricts whoever is started with it, as a filter would; a program
+//! that gains rights (AT_SECURE) does not read them, or an unprivileged caller could make its calls fail.
 //!
 //! SECCOMP_RET_TRACE and SECCOMP_RET_USER_NOTIF find no tracer and no listener and fail the call with ENOSYS, as the kernel does in that case;
 //! a listener cannot be created.
@@ -58,6 +63,19 @@ const RET_DATA: u32 = 0x0000_ffff;
 /// Largest errno of RET_ERRNO.
 const MAX_ERRNO: u32 = 4095;
 
+/// Variable of the environment that carries a filter across execve: its instructions as 16 hexadecimal digits each (code, jt, jf, k).
+pub const VARIABLE: &[u8] = b"ANYARCH_SECCOMP=";
+
+/// Gives the first task the filters that the environment carries.
+pub fn inherit(task: &mut Task, env: &[&[u8]]) {
+    for value in env.iter().filter_map(|v| v.strip_prefix(VARIABLE)) {
+        task.seccomp.install_variable(value);
+    }
+    if !task.seccomp.idle() {
+        anyarch_engine::run::fast_calls::clear();
+    }
+}
+
 /// What a call may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -84,16 +102,7 @@ impl Seccomp {
 
     /// The filters' verdict on call `number`, named `name`, made at `pc`.
     pub fn check(&mut self, arch: u32, number: u64, name: Option<&str>, pc: u64, args: &[u64; 6]) -> Verdict {
-        let count = SYNC_COUNT.load(Ordering::Acquire);
-        if self.synced != count {
-            self.synced = count;
-            let filter = SYNC.load(Ordering::Acquire).cast_const();
-            // SAFETY: a pointer from Arc::into_raw whose reference is never given up; the count is raised for the new owner.
-            self.filters = Some(unsafe {
-                Arc::increment_strong_count(filter);
-                Arc::from_raw(filter)
-            });
-        }
+        self.synchronise();
         if self.strict {
             return match name {
                 Some("read" | "write" | "exit" | "rt_sigreturn") => Verdict::Allow,
@@ -120,6 +129,62 @@ impl Seccomp {
             RET_KILL_THREAD => Verdict::KillThread,
             // RET_KILL_PROCESS, and what the kernel does with actions that it does not know.
             _ => Verdict::KillProcess,
+        }
+    }
+
+    /// Takes over what another thread installed for all.
+    fn synchronise(&mut self) {
+        let count = SYNC_COUNT.load(Ordering::Acquire);
+        if self.synced != count {
+            self.synced = count;
+            let filter = SYNC.load(Ordering::Acquire).cast_const();
+            // SAFETY: a pointer from Arc::into_raw whose reference is never given up; the count is raised for the new owner.
+            self.filters = Some(unsafe {
+                Arc::increment_strong_count(filter);
+                Arc::from_raw(filter)
+            });
+        }
+    }
+
+    /// The filters as variables for the environment of an execve, with NUL, the oldest first.
+    pub(crate) fn variables(&mut self) -> Vec<Vec<u8>> {
+        self.synchronise();
+        let mut out = Vec::new();
+        let mut next = &self.filters;
+        while let Some(filter) = next {
+            let mut text = Vec::with_capacity(VARIABLE.len() + 16 * filter.program.len() + 1);
+            text.extend_from_slice(VARIABLE);
+            for insn in &filter.program {
+                let word = (insn.code as u64) << 48
+                    | (insn.jt as u64) << 40
+                    | (insn.jf as u64) << 32
+                    | insn.k as u64;
+                text.extend((0..16).map(|i| b"0123456789abcdef"[(word >> (60 - 4 * i) & 15) as usize]));
+            }
+            text.push(0);
+            out.push(text);
+            next = &filter.previous;
+        }
+        out.reverse();
+        out
+    }
+
+    /// Installs the filter of a variable's value; what is no filter is left out.
+    fn install_variable(&mut self, value: &[u8]) {
+        let word = |digits: &[u8]| u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok();
+        let program: Option<Vec<Insn>> = (value.len() % 16 == 0 && value.len() / 16 <= MAX_INSNS)
+            .then(|| {
+                let insn = |w: u64| Insn {
+                    code: (w >> 48) as u16,
+                    jt: (w >> 40) as u8,
+                    jf: (w >> 32) as u8,
+                    k: w as u32,
+                };
+                value.chunks_exact(16).map(|digits| word(digits).map(insn)).collect()
+            })
+            .flatten();
+        if let Some(program) = program.filter(|p| verify(p)) {
+            self.filters = Some(Arc::new(Filter { program, previous: self.filters.take() }));
         }
     }
 
@@ -450,6 +515,28 @@ mod tests {
         let mut strict = Seccomp { strict: true, ..Default::default() };
         assert_eq!(strict.check(0, 0, Some("read"), 0, &[0; 6]), Verdict::Allow);
         assert_eq!(strict.check(0, 0, Some("openat"), 0, &[0; 6]), Verdict::KillStrict);
+    }
+
+    #[test]
+    fn across_an_execve() {
+        let allow_all = Filter { program: alloc::vec![i(RET, 0, 0, RET_ALLOW)], previous: None };
+        let filters = Filter { program: usual(), previous: Some(Arc::new(allow_all)) };
+        let mut state = Seccomp { filters: Some(Arc::new(filters)), ..Default::default() };
+        let variables = state.variables();
+        assert_eq!(variables[0], b"ANYARCH_SECCOMP=000600007fff0000\0");
+        let mut new = Seccomp::default();
+        for variable in &variables {
+            new.install_variable(&variable[VARIABLE.len()..variable.len() - 1]);
+        }
+        let newest = new.filters.as_ref().unwrap();
+        assert_eq!(newest.program, usual());
+        assert_eq!(newest.previous.as_ref().unwrap().program.len(), 1);
+        for bad in ["", "00", "000600007fff000g", "+00600007fff0000", "0005000000000000", "0006000000000000x"]
+        {
+            let mut none = Seccomp::default();
+            none.install_variable(bad.as_bytes());
+            assert!(none.idle() || bad.starts_with('+'), "{bad}");
+        }
     }
 
     #[test]

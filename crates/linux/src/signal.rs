@@ -112,12 +112,15 @@ struct Actions {
 impl Actions {
     fn get(&mut self, signo: i32) -> Action {
         if self.known & bit(signo) == 0 {
-            let inherited = host_action(signo, None);
-            self.rows[signo as usize - 1] =
-                Action { handler: if inherited.handler == SIG_IGN { SIG_IGN } else { SIG_DFL }, ..inherited };
-            self.known |= bit(signo);
+            self.inherit(signo, host_action(signo, None));
         }
         self.rows[signo as usize - 1]
+    }
+
+    fn inherit(&mut self, signo: i32, inherited: Action) {
+        let handler = if inherited.handler == SIG_IGN { SIG_IGN } else { SIG_DFL };
+        self.rows[signo as usize - 1] = Action { handler, ..inherited };
+        self.known |= bit(signo);
     }
 
     /// Changes a disposition, here and on the host.
@@ -235,10 +238,10 @@ fn host_action(signo: i32, new: Option<&Action>) -> Action {
     old
 }
 
-/// Makes the host's disposition fit the guest's.
-fn install(signo: i32, action: &Action) {
+/// Makes the host's disposition fit the guest's; returns the host's old one.
+fn install(signo: i32, action: &Action) -> Action {
     if signo == SIGKILL || signo == SIGSTOP {
-        return;
+        return Action::DEFAULT;
     }
     let ours = action.has_handler() || FAULT_SET & bit(signo) != 0;
     let kept = action.flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
@@ -259,7 +262,7 @@ fn install(signo: i32, action: &Action) {
             mask: 0,
         }
     };
-    host_action(signo, Some(&host));
+    host_action(signo, Some(&host))
 }
 
 /// Sets the host thread's mask and returns the old one.
@@ -287,8 +290,13 @@ pub(crate) fn init(task: &mut Task) {
 pub(crate) fn reinstall(task: &mut Task) {
     let mut actions = task.sighand.0.lock();
     for signo in FAULTS {
-        let action = actions.get(signo);
-        install(signo, &action);
+        if actions.known & bit(signo) != 0 {
+            install(signo, &actions.rows[signo as usize - 1]);
+        } else {
+            // What was inherited comes back from the same call.
+            let inherited = install(signo, &Action::DEFAULT);
+            actions.inherit(signo, inherited);
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 //! The call is printed before it is made and its result after, so that a call that never returns is seen. What each argument looks like follows
 //! from its type in the table's row. Nothing here may fail: a pointer that cannot be read is printed as a number.
 
-use crate::errno;
 use crate::table::{Arg, Row};
 use crate::task::Task;
+use crate::{config, errno};
 use alloc::string::String;
-use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr, write_all};
+use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr};
 use core::fmt::Write;
 
 /// Longest piece of a string or buffer that is printed.
@@ -15,8 +15,8 @@ const SHOWN: usize = 64;
 
 /// A call without a row.
 pub fn unknown(task: &Task, number: u64, args: &[u64; 6]) {
-    anyarch_sys::eprintln!(
-        "{} Unknown syscall {number}({:#x},{:#x},{:#x},{:#x},{:#x},{:#x}) = -1 ENOSYS (Function not implemented)",
+    let line = alloc::format!(
+        "{} Unknown syscall {number}({:#x},{:#x},{:#x},{:#x},{:#x},{:#x}) = -1 ENOSYS (Function not implemented)\n",
         task.tid(),
         args[0],
         args[1],
@@ -25,6 +25,7 @@ pub fn unknown(task: &Task, number: u64, args: &[u64; 6]) {
         args[4],
         args[5]
     );
+    config::log(line.as_bytes());
 }
 
 /// Prints the call before it is made.
@@ -37,7 +38,7 @@ pub fn enter(task: &Task, row: &Row, args: &[u64; 6]) {
         argument(&mut line, task, row, args, i);
     }
     line.push_str(if row.name.starts_with("exit") { ")\n" } else { ")" });
-    write_all(2, line.as_bytes());
+    config::log(line.as_bytes());
 }
 
 /// Prints the result.
@@ -54,7 +55,7 @@ pub fn leave(result: SysResult) {
             None => writeln!(line, " = -1 errno={}", e.0),
         },
     };
-    write_all(2, line.as_bytes());
+    config::log(line.as_bytes());
 }
 
 fn argument(line: &mut String, task: &Task, row: &Row, args: &[u64; 6], i: usize) {

@@ -4,6 +4,7 @@
 //! The vDSO's functions get the emulator's buffers and never a guest pointer, so they cannot fault.
 
 use crate::dispatch::host_call;
+use crate::layout::PAGE;
 use crate::table::Sys;
 use crate::task::Task;
 use anyarch_sys::raw::general::{__NR_clock_gettime, __NR_getcpu, __NR_gettimeofday};
@@ -50,6 +51,24 @@ static GETCPU: Function = Function::new(c"__vdso_getcpu");
 /// Tells where the host's vDSO is (the host's AT_SYSINFO_EHDR). Without it all goes through the kernel.
 pub fn init(host_vdso: u64) {
     VDSO.store(host_vdso, Ordering::Relaxed);
+}
+
+/// The guest is about to map, unmap or protect [start, end): if the vDSO may lie there, with its data before it, all goes through the kernel from here on.
+pub(crate) fn replaced(start: u64, end: u64) {
+    let base = VDSO.load(Ordering::Relaxed);
+    if base != 0 && near(base, start, end) {
+        for function in [&CLOCK_GETTIME, &GETTIMEOFDAY, &GETCPU] {
+            function.address.store(1, Ordering::Relaxed);
+        }
+        VDSO.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Whether [start, end) touches a vDSO at `base`, whose size and whose data's size are the kernel's affair: more than it ever was.
+fn near(base: u64, start: u64, end: u64) -> bool {
+    const BEFORE: u64 = 16 * PAGE;
+    const BEHIND: u64 = 4 * PAGE;
+    start < base.saturating_add(BEHIND) && end > base.saturating_sub(BEFORE)
 }
 
 /// Address of a dynamic symbol of the ELF image at `base`.
@@ -222,6 +241,21 @@ fn read_cpu(function: u64, args: [u64; 6]) -> SysResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_near_the_vdso() {
+        let base = 0x7fff_1234_5000;
+        for (start, end, want) in [
+            (base, base + PAGE, true),
+            (base - 4 * PAGE, base - 3 * PAGE, true),
+            (base + PAGE, base + 2 * PAGE, true),
+            (0, anyarch_sys::GUEST_END, true),
+            (base - 64 * PAGE, base - 16 * PAGE, false),
+            (base + 4 * PAGE, base + 8 * PAGE, false),
+        ] {
+            assert_eq!(near(base, start, end), want, "{start:#x} {end:#x}");
+        }
+    }
 
     #[test]
     fn functions_of_the_vdso() {

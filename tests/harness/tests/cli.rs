@@ -68,6 +68,154 @@ const HOSTILE: &[(&str, fn(&mut Vec<u8>))] = &[
     ("cut in the first segment", |f| f.truncate(5000)),
 ];
 
+/// Random changes of a small executable's headers: (name, linker's options).
+const MUTATED: &[(&str, &[&str])] =
+    &[("static", &["-static"]), ("static_pie", &["-static-pie"]), ("with_loader", &["-pie", LOADER])];
+/// The loader of the last is the first, by a link beside it.
+const LOADER: &str = "-Wl,--dynamic-linker=loader";
+const MUTATIONS: usize = 120;
+
+/// A program without a C library, which ends at once from its entry and by a fault from nearly everywhere else.
+const SMALL: &str = ".globl _start\n_start: mov x8, #93\n mov x0, #3\n svc #0\n .fill 64, 4, 0\n.data\n.fill 64, 8, 0\n.bss\n.skip 9000\n";
+
+/// Runs a small executable again and again, with its headers changed by chance (the same at each run of the test).
+fn mutated(options: &[&str]) -> Result<(), String> {
+    let dir = TempDir::new();
+    let link = |options: &[&str], out: &str| {
+        std::fs::write(dir.path().join("small.S"), SMALL).map_err(|e| e.to_string())?;
+        let o = Command::new("aarch64-linux-gnu-gcc")
+            .args(["-nostdlib", "-o", out, "small.S"])
+            .args(options)
+            .current_dir(dir.path())
+            .output()
+            .map_err(|e| e.to_string())?;
+        let text = String::from_utf8_lossy(&o.stderr).into_owned();
+        if o.status.success() { Ok(()) } else { Err(text) }
+    };
+    link(&["-static-pie"], "loader")?;
+    link(options, "good")?;
+    let good = std::fs::read(dir.path().join("good")).map_err(|e| e.to_string())?;
+    let headers = 64 + 56 * good[56] as usize;
+    let mut seed = 12u64;
+    let mut next = |n: usize| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) as usize % n
+    };
+    for round in 0..MUTATIONS {
+        let mut bytes = good.clone();
+        let mut changes = Vec::new();
+        for _ in 0..if round == 0 { 0 } else { 1 + next(4) } {
+            // A byte, or a whole field of a header, gets a value that is likely to be at some border.
+            let value = [0, 1, 0x7f, 0x80, 0xff, 0x10, 0x40, next(256)][next(8)] as u8;
+            let at = 4 + next(headers - 4);
+            if next(3) == 0 {
+                let field = at & !7;
+                let words = [
+                    0,
+                    u64::MAX,
+                    1 << 63,
+                    1 << 47,
+                    (1 << 47) - 4096,
+                    4096,
+                    0x7000_0000_0000,
+                    1 << 32,
+                    0x7fff_f000,
+                ];
+                let word = words[next(words.len())];
+                let from = field.max(4);
+                bytes[from..field + 8].copy_from_slice(&word.to_le_bytes()[from - field..]);
+                changes.push(format!("{field:#x}: {word:#x}"));
+            } else {
+                bytes[at] = value;
+                changes.push(format!("{at:#x}: {value:#x}"));
+            }
+        }
+        if next(10) == 0 && round != 0 {
+            bytes.truncate(next(bytes.len()));
+            changes.push(format!("cut to {}", bytes.len()));
+        }
+        let path = write(dir.path(), &bytes)?;
+        let mut c = Command::new(emulator());
+        c.arg(&path).current_dir(dir.path());
+        let got = run(&c, Duration::from_secs(20)).map_err(|e| e.to_string())?;
+        if round == 0 && got.status != 3 {
+            return Err(format!("unchanged: {got:?}"));
+        }
+        decently_ended(&got).map_err(|e| format!("round {round}, {changes:?}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Refused with a line, or started and ended by its own fault, or not hurt at all.
+fn decently_ended(got: &anyarch_harness::Outcome) -> Result<(), String> {
+    let refused = matches!(got.status, 255 | 126) && got.stderr.lines().count() == 1;
+    let own_fault = matches!(got.status, 132 | 133 | 135 | 137 | 139) || got.status == 3;
+    if (refused || own_fault) && !got.stderr.contains("internal error") {
+        Ok(())
+    } else {
+        Err(format!("{got:?}"))
+    }
+}
+
+/// An emulator with the set-user-ID bit, started by root: the program is told (AT_SECURE), and what the caller put into the environment for the emulator has no
+/// effect. The same way a program with that bit is started through binfmt_misc with its flag C.
+fn secure() -> Result<(), String> {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let dir = TempDir::new();
+    let text = |e: std::io::Error| e.to_string();
+    let (source, program, copy) =
+        (dir.path().join("a.c"), dir.path().join("program"), dir.path().join("emulator"));
+    std::fs::write(
+        &source,
+        "#include <stdlib.h>\n#include <unistd.h>\n#include <sys/auxv.h>\n#include <sys/prctl.h>\n\
+         int main(void) { return getauxval(AT_SECURE) << 3 | (geteuid() == 65534) << 2 | (getauxval(AT_EUID) == 65534) << 1 | \
+         (getenv(\"SET\") || prctl(PR_GET_SECCOMP) || getppid() < 0); }\n",
+    )
+    .map_err(text)?;
+    let status =
+        Command::new("aarch64-linux-gnu-gcc").arg("-static").arg("-o").arg(&program).arg(&source).status();
+    status.map_err(text)?;
+    std::fs::copy(emulator(), &copy).map_err(text)?;
+    chown(&copy, Some(65534), None).map_err(text)?;
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o4755)).map_err(text)?;
+    for d in [dir.path(), &program] {
+        std::fs::set_permissions(d, std::fs::Permissions::from_mode(0o755)).map_err(text)?;
+    }
+    let mut c = Command::new(&copy);
+    c.arg(&program).current_dir("/");
+    for (name, value) in [
+        ("QEMU_SET_ENV", "SET=1"),
+        ("QEMU_STRACE", "1"),
+        ("QEMU_LD_PREFIX", "/nonexistent"),
+        ("QEMU_LOG_FILENAME", "/nonexistent/file"),
+        ("ANYARCH_SECCOMP", "0006000000050001"),
+    ] {
+        c.env(name, value);
+    }
+    let got = run(&c, Duration::from_secs(30)).map_err(text)?;
+    if got.status == 14 && got.stderr.is_empty() { Ok(()) } else { Err(format!("{got:?}")) }
+}
+
+/// `-D`: the log goes to a file, also from children and after a change of directory, and is emptied at the start.
+fn log_file(bytes: &[u8]) -> Result<(), String> {
+    let dir = TempDir::new();
+    let path = write(dir.path(), bytes)?;
+    let log = dir.path().join("log");
+    for _ in 0..2 {
+        let mut c = Command::new(emulator());
+        c.args(["-strace", "-D", "log"]).arg(&path).current_dir(dir.path());
+        let got = run(&c, Duration::from_secs(30)).map_err(|e| e.to_string())?;
+        let text = std::fs::read_to_string(&log).map_err(|e| e.to_string())?;
+        if got.status != 3 || !got.stderr.is_empty() || text.matches("exit_group(").count() != 1 {
+            return Err(format!("{got:?}: {text}"));
+        }
+    }
+    let mut c = Command::new(emulator());
+    c.args(["-strace", "-D", "/nonexistent/file"]).arg(&path).current_dir(dir.path());
+    let got = run(&c, Duration::from_secs(30)).map_err(|e| e.to_string())?;
+    if got.status == 1 && got.stderr.lines().count() == 1 { Ok(()) } else { Err(format!("{got:?}")) }
+}
+
 /// Sets a 64-bit field of the first PT_LOAD.
 fn segment(f: &mut [u8], field: usize, value: u64) {
     let table = u64::from_le_bytes(f[32..40].try_into().expect("8 bytes")) as usize;
@@ -166,14 +314,19 @@ fn main() -> ExitCode {
                 let mut b = bytes.to_vec();
                 change(&mut b);
                 let got = call(&["@"], &b)?;
-                // Refused with a line, or started and ended by its own fault, or not hurt at all.
-                let refused = (got.status == 255 || got.status == 126) && got.stderr.lines().count() == 1;
-                let own_fault = matches!(got.status, 132 | 135 | 137 | 139) || got.status == 3;
-                let panicked = got.stderr.contains("panic");
-                if (refused || own_fault) && !panicked { Ok(()) } else { Err(format!("{got:?}")) }
+                decently_ended(&got)
             }),
         );
     }
+    for (name, options) in MUTATED {
+        add(&format!("mutated {name}"), Box::new(|| mutated(options)));
+    }
+    // Only root can give a file to somebody else.
+    // SAFETY: no memory is involved.
+    if unsafe { libc::geteuid() } == 0 {
+        add("secure", Box::new(secure));
+    }
+    add("log file", Box::new(|| log_file(bytes)));
     add(
         "not executable",
         Box::new(|| {
