@@ -194,6 +194,8 @@ pub unsafe fn start(sp: u64) -> ! {
     time::init(host.aux(at::SYSINFO_EHDR).unwrap_or(0));
 
     let mut path = args[invocation.program].to_vec();
+    // What a script's line puts in the place of its argv[0].
+    let mut script = Vec::new();
     let fd = match (invocation.direct, exec_fd) {
         (Some((_, fd)), _) => fd,
         (None, Some(fd)) => fd as i32,
@@ -201,13 +203,18 @@ pub unsafe fn start(sp: u64) -> ! {
             if !interpreter {
                 path = find(&path, &env, cli::searches_path_first(args[0]));
             }
-            open(&path).unwrap_or_else(|e| {
-                fail(
-                    &path,
-                    errno::text(e),
-                    if matches!(e, Errno::ENOENT | Errno::ENOTDIR) { 127 } else { 126 },
-                )
-            })
+            let code = |e| if matches!(e, Errno::ENOENT | Errno::ENOTDIR) { 127 } else { 126 };
+            let fd = open(&path).unwrap_or_else(|e| fail(&path, errno::text(e), code(e)));
+            let followed = exec::follow_scripts(&[&path, b"\0".as_slice()].concat(), fd);
+            let (fd, front) = followed.unwrap_or_else(|e| fail(&path, errno::text(e), code(e)));
+            script = front;
+            for string in &mut script {
+                string.pop();
+            }
+            if let Some(program) = script.first() {
+                path = program.clone();
+            }
+            fd
         }
     };
     if !interpreter {
@@ -217,6 +224,8 @@ pub unsafe fn start(sp: u64) -> ! {
     let mut guest_args: Vec<Str> = argv[invocation.program..].iter().map(|&a| Str::At(a)).collect();
     if invocation.argv0_follows {
         guest_args.remove(0);
+    } else if !script.is_empty() {
+        guest_args.splice(..1, script.into_iter().map(Str::Own));
     } else if let Some(argv0) = &invocation.argv0 {
         guest_args[0] = Str::Own(argv0.clone());
     }

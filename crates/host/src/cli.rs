@@ -309,6 +309,10 @@ fn run_options(command: Command) -> Command {
         .arg(switch("read-only", "The root cannot be written"))
         .arg(switch("privileged", "Keep every capability of the user namespace"))
         .arg(switch("credentials", "Flag C: setuid programs inside get their owner's rights"))
+        .arg(switch(
+            "no-binfmt",
+            "Do not use binfmt_misc: anyarch's own emulator starts the command and all that it starts, as before Linux 6.7",
+        ))
 }
 
 /// `ARCH=ENGINE` or `ENGINE`.
@@ -383,6 +387,7 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
         privileged: matches.get_flag("privileged"),
         entrypoint: text("entrypoint"),
         credentials: matches.get_flag("credentials"),
+        no_binfmt: matches.get_flag("no-binfmt"),
     })
 }
 

@@ -1,23 +1,27 @@
 //! `doctor`: what stands in the way of foreign programs and containers on this machine, and what mends it.
 //!
-//! Each check is a row of [`CHECKS`]: a function that looks at one thing and tells findings. A finding has the reason and
-//! the command that mends it; some can be mended by anyarch itself (`--fix`). Nothing is changed while looking: in
-//! particular nothing is mounted.
+//! Each check is a row of [`CHECKS`]: a function that looks at one thing and tells findings. Whatever is not good has the
+//! reason and the command that mends it; what anyarch can mend itself has a [`Fix`] (`--fix`). Nothing is changed while
+//! looking: in particular nothing is mounted. Files of /proc, /sys and /etc are read below ANYARCH_ROOT where that is set,
+//! so that another machine's can be looked at.
 
-use crate::elf::Elf;
+use crate::elf::{Elf, host_machine};
 use crate::engine::Choice;
 use crate::failure::{Code, Result};
 use crate::register::{self, Row};
 use crate::ui::Paint;
 use anyarch_binfmt::plan::{self, apply};
-use anyarch_binfmt::{FAMILIES, Flags, Instance, Maker, Outcome, Rule, entry};
+use anyarch_binfmt::{
+    FAMILIES, Flags, Instance, InstanceError, Kernel, Maker, Matcher, Outcome, Policy, Rule, entry, family,
+};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// How bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Good,
     Note,
@@ -36,15 +40,19 @@ impl Level {
     }
 }
 
-/// What `--fix` can do itself.
+/// What `--fix` does itself, for warnings and problems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fix {
     /// A command of the system.
     Run(Vec<String>),
-    /// Write `1` to the instance's status.
-    Enable,
-    /// Register an entry again, from its own magic and mask, with F.
-    AddF(Box<Rule>),
+    /// Write a text to a file of the kernel's.
+    Write(PathBuf, &'static str),
+    /// Make this rule an entry, in place of the one of its name.
+    Register(Box<Rule>),
+    /// Remove an entry.
+    Remove(String),
+    /// Register an architecture (or `all`) with an emulator found here, in place of what is there.
+    Replace(String),
 }
 
 /// One thing found.
@@ -52,24 +60,21 @@ enum Fix {
 struct Finding {
     level: Level,
     what: String,
-    why: Option<String>,
-    mend: Option<String>,
+    /// Reason, and the command that mends it; what is good has none.
+    advice: Option<(String, String)>,
     fix: Option<Fix>,
 }
 
-fn found(level: Level, what: impl Into<String>) -> Finding {
-    Finding { level, what: what.into(), why: None, mend: None, fix: None }
+fn good(what: impl Into<String>) -> Finding {
+    Finding { level: Level::Good, what: what.into(), advice: None, fix: None }
+}
+
+/// What is not good always has a reason and a command.
+fn found(level: Level, what: impl Into<String>, why: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding { level, what: what.into(), advice: Some((why.into(), mend.into())), fix: None }
 }
 
 impl Finding {
-    fn why(mut self, why: impl Into<String>) -> Finding {
-        self.why = Some(why.into());
-        self
-    }
-    fn mend(mut self, mend: impl Into<String>) -> Finding {
-        self.mend = Some(mend.into());
-        self
-    }
     fn fix(mut self, fix: Fix) -> Finding {
         self.fix = Some(fix);
         self
@@ -79,6 +84,7 @@ impl Finding {
 /// What the checks look at.
 struct Machine {
     dir: PathBuf,
+    root: PathBuf,
     rows: Option<Vec<Row>>,
     release: Version,
     mounts: String,
@@ -109,7 +115,7 @@ pub fn doctor(fix: bool, as_json: bool, dir: &Path) -> Result<u8> {
     for (name, check) in CHECKS {
         for finding in check(&machine) {
             let outcome = match &finding.fix {
-                Some(what) if fix && finding.level as u8 >= Level::Warning as u8 => Some(mend(what, dir)),
+                Some(what) if fix && finding.level >= Level::Warning => Some(mend(what, dir)),
                 _ => None,
             };
             let mended = matches!(outcome, Some(Ok(_)));
@@ -132,8 +138,7 @@ pub fn doctor(fix: bool, as_json: bool, dir: &Path) -> Result<u8> {
 }
 
 fn show(name: &str, finding: &Finding, outcome: &Option<std::result::Result<String, String>>) {
-    let quiet = crate::ui::quiet();
-    if quiet && finding.level as u8 <= Level::Note as u8 {
+    if crate::ui::quiet() && finding.level <= Level::Note {
         return;
     }
     let paint = match finding.level {
@@ -143,14 +148,13 @@ fn show(name: &str, finding: &Finding, outcome: &Option<std::result::Result<Stri
         Level::Problem => Paint::Red,
     };
     println!("{} {name}: {}", paint.on_stdout(&format!("{:8}", finding.level.word())), finding.what);
-    if let Some(why) = &finding.why {
+    if let Some((why, mend)) = &finding.advice {
         println!("         {why}");
-    }
-    match (outcome, &finding.mend) {
-        (Some(Ok(did)), _) => println!("         fixed: {did}"),
-        (Some(Err(error)), _) => println!("         could not be fixed: {error}"),
-        (None, Some(mend)) => println!("         mend: {mend}"),
-        (None, None) => {}
+        match outcome {
+            Some(Ok(did)) => println!("         fixed: {did}"),
+            Some(Err(error)) => println!("         could not be fixed: {error}\n         mend: {mend}"),
+            None => println!("         mend: {mend}"),
+        }
     }
 }
 
@@ -159,8 +163,9 @@ fn report(name: &str, finding: &Finding, outcome: &Option<std::result::Result<St
         "check": name,
         "level": finding.level.word(),
         "what": finding.what,
-        "why": finding.why,
-        "mend": finding.mend,
+        "why": finding.advice.as_ref().map(|a| &a.0),
+        "mend": finding.advice.as_ref().map(|a| &a.1),
+        "fixable": finding.fix.is_some() && finding.level >= Level::Warning,
         "fixed": outcome.as_ref().map(|o| o.is_ok()),
         "fix": outcome.as_ref().map(|o| match o { Ok(text) | Err(text) => text.clone() }),
     })
@@ -179,37 +184,78 @@ fn mend(fix: &Fix, dir: &Path) -> std::result::Result<String, String> {
                 Err(format!("{}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
             }
         }
-        Fix::Enable => fs::write(dir.join("status"), "1")
-            .map(|()| format!("wrote 1 to {}/status", dir.display()))
-            .map_err(|e| e.to_string()),
-        Fix::AddF(rule) => {
-            let mut instance = Instance::open(dir).map_err(|e| e.to_string())?;
-            let _lock = instance.lock(std::time::Duration::from_secs(10)).map_err(|e| e.to_string())?;
-            let current = anyarch_binfmt::Kernel::entries(&instance).map_err(|e| e.to_string())?;
-            let change =
-                plan::plan_register(&current, &[(**rule).clone()], anyarch_binfmt::Policy::Replace, false)
-                    .remove(0);
-            match apply(&mut instance, &change) {
-                Outcome::Done => Ok(format!("registered {} again with flags {}", rule.name, rule.flags)),
-                Outcome::Conflict(_) => Err("somebody else has the name".into()),
-                Outcome::Failed { error, .. } => Err(error.to_string()),
+        Fix::Write(path, text) => fs::write(path, text)
+            .map(|()| format!("wrote {text} to {}", path.display()))
+            .map_err(|e| format!("{}: {e}", path.display())),
+        Fix::Register(rule) => {
+            change(dir, &|current| plan::plan_register(current, &[(**rule).clone()], Policy::Replace, false))
+                .map(|()| format!("registered {} again with flags {}", rule.name, rule.flags))
+        }
+        Fix::Remove(name) => {
+            let change_of = |current: &[anyarch_binfmt::Entry]| {
+                let mut list = plan::plan_unregister(current, &|_| true, false);
+                list.retain(|c| c.name == *name);
+                list
+            };
+            change(dir, &change_of).map(|()| format!("removed {name}"))
+        }
+        Fix::Replace(arch) => {
+            let options = register::Options { targets: vec![arch.clone()], ..Default::default() };
+            let (planned, failures) = options.resolve().map_err(|f| f.what)?;
+            let rules: Vec<Rule> = planned.iter().map(|p| p.rule.clone()).collect();
+            if rules.is_empty() {
+                return Err(failures.first().map_or("no emulator was found here".into(), |f| f.what.clone()));
             }
+            let names: Vec<_> = planned.iter().map(|p| p.family.name).collect();
+            change(dir, &|current| plan::plan_register(current, &rules, Policy::Replace, false))
+                .map(|()| format!("registered {}", names.join(", ")))
         }
     }
 }
 
-impl Machine {
-    fn look(dir: &Path) -> Machine {
-        let rows = Instance::open(dir).ok().and_then(|i| register::survey(&i).ok());
-        Machine {
-            dir: dir.to_path_buf(),
-            rows,
-            release: Version::parse(&rustix::system::uname().release().to_string_lossy()),
-            mounts: fs::read_to_string("/proc/self/mounts").unwrap_or_default(),
+/// Does a plan under the instance's lock.
+fn change(
+    dir: &Path,
+    plan: &dyn Fn(&[anyarch_binfmt::Entry]) -> Vec<anyarch_binfmt::Change>,
+) -> std::result::Result<(), String> {
+    let mut instance = Instance::open(dir).map_err(|e| e.to_string())?;
+    let _lock = instance.lock(Duration::from_secs(10)).map_err(|e| e.to_string())?;
+    let current = instance.entries().map_err(|e| e.to_string())?;
+    for change in plan(&current) {
+        match apply(&mut instance, &change) {
+            Outcome::Done => {}
+            Outcome::Conflict(entry) => return Err(format!("{} is somebody else's", entry.rule.name)),
+            Outcome::Failed { error, .. } => return Err(error.to_string()),
         }
     }
+    Ok(())
+}
 
-    /// The mounts on a folder, the top one last: their types.
+impl Machine {
+    fn look(dir: &Path) -> Machine {
+        let root = std::env::var_os("ANYARCH_ROOT").filter(|r| !r.is_empty()).unwrap_or("/".into());
+        let mut machine = Machine {
+            dir: dir.to_path_buf(),
+            root: root.into(),
+            rows: Instance::open(dir).ok().and_then(|i| register::survey(&i).ok()),
+            release: Version::default(),
+            mounts: String::new(),
+        };
+        machine.release = Version::parse(&machine.read("/proc/sys/kernel/osrelease").unwrap_or_default());
+        machine.mounts = machine.read("/proc/self/mounts").unwrap_or_default();
+        machine
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// A file's text without blanks at its ends.
+    fn read(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.place(path)).ok().map(|t| t.trim().to_string())
+    }
+
+    /// The mounts on a folder, the top one last: their types and options.
     fn mounted_on<'a>(&'a self, dir: &str) -> Vec<(&'a str, &'a str)> {
         let line = |l: &'a str| {
             let mut f = l.split(' ');
@@ -220,27 +266,37 @@ impl Machine {
     }
 }
 
+/// Whether a mount's options have this word.
+fn has_option(mount: Option<&(&str, &str)>, word: &str) -> bool {
+    mount.is_some_and(|(_, options)| options.split(',').any(|o| o == word))
+}
+
 /// A version, compared number by number and not as text: 2.1.10 is newer than 2.1.7.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version(Vec<u64>);
+#[derive(Clone, Debug, Default)]
+struct Version {
+    /// As it was written: 19.03.8.
+    text: String,
+    numbers: Vec<u64>,
+}
 
 impl Version {
     /// The first run of numbers and dots.
     fn parse(text: &str) -> Version {
         let start = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
-        let end =
-            text[start..].find(|c: char| !c.is_ascii_digit() && c != '.').map_or(text.len(), |e| start + e);
-        Version(text[start..end].split('.').filter_map(|n| n.parse().ok()).collect())
+        let rest = &text[start..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let text = rest[..end].trim_end_matches('.').to_string();
+        Version { numbers: text.split('.').filter_map(|n| n.parse().ok()).collect(), text }
     }
 
     fn at_least(&self, numbers: &[u64]) -> bool {
-        self.0.as_slice() >= numbers
+        self.numbers.as_slice() >= numbers
     }
 }
 
 impl std::fmt::Display for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.iter().map(u64::to_string).collect::<Vec<_>>().join("."))
+        f.write_str(&self.text)
     }
 }
 
@@ -249,19 +305,22 @@ impl std::fmt::Display for Version {
 fn kernel(m: &Machine) -> Vec<Finding> {
     let v = &m.release;
     if !v.at_least(&[4, 8]) {
-        return vec![
-            found(Level::Problem, format!("Linux {v} is older than 4.8"))
-                .why("it has no flag F: emulators would have to be copied into every container")
-                .mend("install a newer kernel"),
-        ];
+        let why = "it has no flag F: emulators would have to be copied into every container";
+        return vec![found(
+            Level::Problem,
+            format!("Linux {v} is older than 4.8"),
+            why,
+            "install a newer kernel",
+        )];
     }
-    let mut list = vec![found(Level::Good, format!("Linux {v}"))];
+    let mut list = vec![good(format!("Linux {v}"))];
     if !v.at_least(&[6, 7]) {
-        list.push(
-            found(Level::Note, "no registration without root")
-                .why("user namespaces have a binfmt_misc of their own since Linux 6.7")
-                .mend("register once as root: sudo anyarch register all --persist"),
-        );
+        list.push(found(
+            Level::Note,
+            "no registration without root",
+            "user namespaces have a binfmt_misc of their own since Linux 6.7",
+            "register once as root: sudo anyarch register all --persist",
+        ));
     }
     list
 }
@@ -270,353 +329,401 @@ fn binfmt_misc(m: &Machine) -> Vec<Finding> {
     let d = m.dir.display().to_string();
     let mounts = m.mounted_on(&d);
     let in_init = fs::read_link("/proc/self/ns/mnt").ok() == fs::read_link("/proc/1/ns/mnt").ok();
-    match Instance::open(&m.dir) {
-        Err(anyarch_binfmt::InstanceError::Missing(_)) => vec![
-            found(Level::Problem, "the kernel has no binfmt_misc, or its module is not loaded")
-                .mend("sudo modprobe binfmt_misc")
-                .fix(Fix::Run(vec!["modprobe".into(), "binfmt_misc".into()])),
-        ],
-        Err(anyarch_binfmt::InstanceError::NotMounted(_)) => {
-            let finding = found(Level::Problem, format!("binfmt_misc is not mounted on {d}"));
+    let words = |text: &str| text.split(' ').map(str::to_string).collect::<Vec<_>>();
+    let instance = match Instance::open(&m.dir) {
+        Err(InstanceError::Missing(_)) => {
+            let why =
+                "the kernel has no binfmt_misc, or its module is not loaded: no handler can be registered";
+            return vec![
+                found(Level::Problem, format!("{d} does not exist"), why, "sudo modprobe binfmt_misc")
+                    .fix(Fix::Run(words("modprobe binfmt_misc"))),
+            ];
+        }
+        Err(InstanceError::NotMounted(_)) => {
+            let what = format!("binfmt_misc is not mounted on {d}");
             // Mounting is right only on the machine itself: one made in a container ends with it.
-            if in_init {
-                let words = ["mount", "-t", "binfmt_misc", "binfmt_misc", &d].map(str::to_string).to_vec();
-                vec![finding.mend(format!("sudo {}", words.join(" "))).fix(Fix::Run(words))]
-            } else {
-                vec![
-                    finding
-                        .why("this is a mount namespace of its own (a container?): a mount made here would end with it, and take its entries along")
-                        .mend("run anyarch doctor on the machine itself, or give the container the machine's folder"),
-                ]
+            if !in_init {
+                let why = "this is a mount namespace of its own (a container?): a mount made here would end with it, and take its entries along";
+                let mend =
+                    "run anyarch doctor on the machine itself, or give the container the machine's folder";
+                return vec![found(Level::Problem, what, why, mend)];
             }
+            let command = format!("mount -t binfmt_misc binfmt_misc {d}");
+            let why = "handlers are registered and seen there; systemd mounts it where it runs";
+            return vec![
+                found(Level::Problem, what, why, format!("sudo {command}")).fix(Fix::Run(words(&command))),
+            ];
         }
-        Err(error) => vec![found(Level::Problem, error.to_string())],
-        Ok(instance) => {
-            let mut list = Vec::new();
-            if instance.enabled().is_ok_and(|on| !on) {
-                list.push(
-                    found(Level::Problem, "binfmt_misc is switched off: no entry is used")
-                        .mend(format!("echo 1 | sudo tee {d}/status"))
-                        .fix(Fix::Enable),
-                );
-            } else {
-                list.push(found(Level::Good, format!("mounted on {d} and switched on")));
-            }
-            if mounts.iter().any(|(kind, _)| *kind == "autofs") {
-                list.push(
-                    found(Level::Note, "systemd mounts it on first use (autofs)")
-                        .why("containers that start before somebody looks into the folder may see nothing; looking at it, as now, mounts it"),
-                );
-            }
-            // In a user namespace the upper one is an instance of its own, as `anyarch with` makes it.
-            let machines_own =
-                fs::read_to_string("/proc/self/uid_map").is_ok_and(|m| m.contains("4294967295"));
-            if mounts.iter().filter(|(kind, _)| *kind == "binfmt_misc").count() > 1 && machines_own && in_init
-            {
-                list.push(
-                    found(Level::Warning, "binfmt_misc is mounted more than once on the same folder")
-                        .why("the upper mount hides the lower one")
-                        .mend(format!("sudo umount {d}")),
-                );
-            }
-            if mounts.last().is_some_and(|(_, options)| options.split(',').any(|o| o == "ro")) {
-                list.push(
-                    found(Level::Problem, "binfmt_misc is mounted read-only")
-                        .mend(format!("sudo mount -o remount,rw {d}")),
-                );
-            }
-            list
+        Err(error) => {
+            let why = "its handlers cannot be seen";
+            return vec![found(Level::Problem, error.to_string(), why, format!("ls -l {d}"))];
         }
+        Ok(instance) => instance,
+    };
+    let mut list = Vec::new();
+    if instance.enabled().is_ok_and(|on| !on) {
+        let what = "binfmt_misc is switched off";
+        let mend = format!("echo 1 | sudo tee {d}/status");
+        list.push(
+            found(Level::Problem, what, "no entry is used, whoever made it", mend)
+                .fix(Fix::Write(m.dir.join("status"), "1")),
+        );
+    } else {
+        list.push(good(format!("mounted on {d} and switched on")));
     }
+    if mounts.iter().any(|(kind, _)| *kind == "autofs") {
+        list.push(found(
+            Level::Note,
+            "systemd mounts it on first use (autofs)",
+            "a container that gets the folder before anybody has looked into it sees nothing there",
+            format!("look into it first, as now: ls {d}"),
+        ));
+    }
+    // In a user namespace the upper one is an instance of its own, as `anyarch with` makes it.
+    let machines_own = m.read("/proc/self/uid_map").is_some_and(|m| m.contains("4294967295"));
+    if mounts.iter().filter(|(kind, _)| *kind == "binfmt_misc").count() > 1 && machines_own {
+        list.push(found(
+            Level::Warning,
+            "binfmt_misc is mounted more than once on the same folder",
+            "each program that mounts it where it is mounted already leaves one more; they show the same entries",
+            format!("sudo umount {d}"),
+        ));
+    }
+    if has_option(mounts.last(), "ro") {
+        let command = format!("mount -o remount,rw {d}");
+        list.push(
+            found(
+                Level::Problem,
+                "binfmt_misc is mounted read-only",
+                "nothing can be registered, as in a container without --privileged",
+                format!("sudo {command}"),
+            )
+            .fix(Fix::Run(words(&command))),
+        );
+    }
+    list
 }
 
 fn user_namespaces(m: &Machine) -> Vec<Finding> {
-    let read = |path: &str| fs::read_to_string(path).ok().map(|t| t.trim().to_string());
+    const WHY: &str = "anyarch run and anyarch with, and rootless podman and docker, need them";
     let mut list = Vec::new();
-    if !Path::new("/proc/self/ns/user").exists() {
-        return vec![
-            found(Level::Warning, "the kernel has no user namespaces")
-                .why("anyarch run and anyarch with need them")
-                .mend("use a kernel built with CONFIG_USER_NS"),
-        ];
+    if !m.place("/proc/self/ns/user").exists() {
+        let mend = "use a kernel built with CONFIG_USER_NS";
+        return vec![found(Level::Warning, "the kernel has no user namespaces", WHY, mend)];
     }
-    if read("/proc/sys/user/max_user_namespaces").as_deref() == Some("0") {
-        list.push(
-            found(Level::Warning, "user namespaces are switched off")
-                .why("anyarch run and anyarch with need them")
-                .mend("sudo sysctl -w user.max_user_namespaces=15000"),
-        );
-    }
-    if read("/proc/sys/kernel/unprivileged_userns_clone").as_deref() == Some("0") {
-        list.push(
-            found(Level::Warning, "only root may make user namespaces")
-                .why("anyarch run and anyarch with need root then")
-                .mend("sudo sysctl -w kernel.unprivileged_userns_clone=1"),
-        );
-    }
-    if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
-        list.push(
-            found(Level::Warning, "AppArmor restricts user namespaces")
-                .why("anyarch run and anyarch with get namespaces without rights in them")
-                .mend("sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile for anyarch with `userns,`"),
-        );
-    }
-    let in_path = |name: &str| {
-        std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join(name).is_file()))
+    let mut switch = |path: &str, bad: &str, what: &str, value: &'static str| {
+        if m.read(path).as_deref() == Some(bad) {
+            let name = path.trim_start_matches("/proc/sys/").replace('/', ".");
+            let mend = format!("sudo sysctl -w {name}={value}");
+            list.push(found(Level::Warning, what, WHY, mend).fix(Fix::Write(m.place(path), value)));
+        }
     };
-    if !rustix::process::geteuid().is_root() && !in_path("newuidmap") {
-        list.push(
-            found(Level::Note, "newuidmap is not installed")
-                .why("without root, only one user exists inside anyarch run: package managers that change owners fail")
-                .mend("sudo apt install uidmap (Debian, Ubuntu) or shadow-utils (Fedora)"),
-        );
+    switch("/proc/sys/user/max_user_namespaces", "0", "user namespaces are switched off", "15000");
+    switch("/proc/sys/kernel/unprivileged_userns_clone", "0", "only root may make user namespaces", "1");
+    if m.read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
+        list.push(found(
+            Level::Warning,
+            "AppArmor restricts user namespaces",
+            "without root, anyarch run and anyarch with get namespaces without rights in them",
+            "a profile for anyarch with `userns,`, or for all: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        ));
+    }
+    if !rustix::process::geteuid().is_root() && program("newuidmap", &["-h"]).is_none() {
+        list.push(found(
+            Level::Note,
+            "newuidmap is not installed",
+            "without root, only one user exists inside anyarch run: package managers that change owners fail",
+            "sudo apt install uidmap (Debian, Ubuntu) or shadow-utils (Fedora)",
+        ));
     }
     if list.is_empty() {
         let rootless = if m.release.at_least(&[6, 7]) { ", each with a binfmt_misc of its own" } else { "" };
-        list.push(found(Level::Good, format!("available{rootless}")));
+        list.push(good(format!("available{rootless}")));
     }
     list
 }
 
 fn entries(m: &Machine) -> Vec<Finding> {
     let Some(rows) = &m.rows else { return vec![] };
-    let mut list = Vec::new();
     let foreign: Vec<_> = rows.iter().filter(|r| r.family.is_some()).collect();
     if foreign.is_empty() {
+        let why = "foreign programs and containers end with `exec format error`";
+        let mend = "sudo anyarch register all --persist";
         return vec![
-            found(Level::Warning, "no foreign architecture is registered")
-                .mend("sudo anyarch register all --persist"),
+            found(Level::Warning, "no foreign architecture is registered", why, mend)
+                .fix(Fix::Replace("all".into())),
         ];
     }
-    for row in &foreign {
-        let rule = &row.entry.rule;
-        let (name, path) = (rule.name.as_str(), entry::plain_path(&rule.interpreter));
-        let arch = row.family.map_or("", |f| f.name);
-        let pinned = rule.flags.contains(Flags::FIX_BINARY);
-        let elf = Elf::open(Path::new(path)).ok().flatten();
-        if row.entry.is_swap_leftover() {
-            list.push(
-                found(Level::Warning, format!("{name} was left by a register run that was killed"))
-                    .why("it works, under a name that nobody looks for")
-                    .mend(format!("sudo anyarch register {arch}")),
-            );
-        }
-        if !row.entry.enabled {
-            list.push(
-                found(Level::Warning, format!("{name} is disabled"))
-                    .mend(format!("echo 1 | sudo tee {}/{name}", m.dir.display())),
-            );
-        }
-        if let Some(by) = &row.shadowed_by {
-            list.push(
-                found(Level::Warning, format!("{name} is shadowed by {by}"))
-                    .why("both match the same programs; the newer entry wins")
-                    .mend(format!(
-                        "remove the one that is not wanted: sudo sh -c 'echo -1 > {}/{name}'",
-                        m.dir.display()
-                    )),
-            );
-        }
-        match (row.interpreter_exists, pinned) {
-            (Some(false), false) => list.push(
-                found(Level::Problem, format!("{name}: its interpreter {path} does not exist"))
-                    .why("every program of this architecture fails with `no such file or directory`")
-                    .mend(format!("sudo anyarch register --replace {arch}")),
-            ),
-            (_, false) => {
-                let fixed = Rule { flags: rule.flags | Flags::FIX_BINARY, ..rule.clone() };
-                list.push(
-                    found(Level::Problem, format!("{name} lacks flag F"))
-                        .why(format!("containers and chroots need {path} inside: `no such file or directory` or `exec format error`"))
-                        .mend("sudo anyarch doctor --fix")
-                        .fix(Fix::AddF(Box::new(fixed))),
-                );
-            }
-            _ => {}
-        }
-        if let Some(loader) = elf.and_then(|e| e.interpreter) {
-            list.push(
-                found(Level::Problem, format!("{name}: {path} is not static"))
-                    .why(format!("at each start it loads {loader} from the container's root, which is of another architecture"))
-                    .mend(format!("sudo anyarch register --replace {arch} (with a static emulator: apt install qemu-user-static)")),
-            );
-        }
-        if rule.flags.contains(Flags::CREDENTIALS) {
-            list.push(
-                found(Level::Warning, format!("{name} has flag C"))
-                    .why("setuid programs get their owner's rights under the emulator: sudo works in containers, and a fault of the emulator is a way to root")
-                    .mend(format!("if you do not need it: sudo anyarch register --replace {arch}")),
-            );
-        }
+    let mut list: Vec<Finding> = foreign.iter().flat_map(|row| entry_findings(m, row)).collect();
+    if list.is_empty() {
+        let count = foreign.len();
+        list.push(good(format!("{count} architectures registered, all with F and a static emulator")));
     }
-    if list.iter().all(|f| f.level == Level::Good) {
+    list
+}
+
+fn entry_findings(m: &Machine, row: &Row) -> Vec<Finding> {
+    let rule = &row.entry.rule;
+    let (name, path) = (rule.name.as_str(), entry::plain_path(&rule.interpreter));
+    let (d, arch) = (m.dir.display(), row.family.map_or("", |f| f.name));
+    let replace = || Fix::Replace(arch.into());
+    let pinned = rule.flags.contains(Flags::FIX_BINARY);
+    let mut list = Vec::new();
+    if row.entry.is_swap_leftover() {
+        let whole = Rule { name: format!("qemu-{arch}"), ..rule.clone() };
+        list.push(
+            found(
+                Level::Warning,
+                format!("{name} was left by a register run that was killed"),
+                "it works, under a name that nobody looks for",
+                format!("sudo anyarch register {arch}"),
+            )
+            .fix(Fix::Register(Box::new(whole))),
+        );
+    }
+    if !row.entry.enabled {
+        let mend = format!("echo 1 | sudo tee {d}/{name}");
+        list.push(
+            found(Level::Warning, format!("{name} is disabled"), "the kernel passes over it", mend)
+                .fix(Fix::Write(m.dir.join(name), "1")),
+        );
+    }
+    if let Some(by) = &row.shadowed_by {
+        let what = format!("{name} is shadowed by {by}");
+        let mend = format!("remove the one that is not wanted: sudo sh -c 'echo -1 > {d}/{name}'");
+        let why = "both match the same programs; the newer entry wins";
+        let finding = found(Level::Warning, what, why, mend);
+        // Which one is wanted is the user's to say, unless the idle one is ours.
+        let idle = row.entry.is_ours() && !row.entry.is_swap_leftover();
+        list.push(if idle { finding.fix(Fix::Remove(name.into())) } else { finding });
+    }
+    let dynamic = Elf::open(Path::new(path)).ok().flatten().and_then(|e| e.interpreter);
+    match (row.interpreter_exists, pinned) {
+        (Some(false), false) => list.push(
+            found(
+                Level::Problem,
+                format!("{name}: its interpreter {path} does not exist"),
+                "every program of this architecture fails with `no such file or directory`",
+                format!("sudo anyarch register --replace {arch}"),
+            )
+            .fix(replace()),
+        ),
+        // Without a static emulator F would not help: see below.
+        (_, false) if dynamic.is_none() => list.push(
+            found(
+                Level::Problem,
+                format!("{name} lacks flag F"),
+                format!("containers and chroots need {path} inside: `no such file or directory` or `exec format error`"),
+                "sudo anyarch doctor --fix",
+            )
+            .fix(Fix::Register(Box::new(Rule { flags: rule.flags | Flags::FIX_BINARY, ..rule.clone() }))),
+        ),
+        _ => {}
+    }
+    if let Some(loader) = dynamic {
+        list.push(
+            found(
+                Level::Problem,
+                format!("{name}: {path} is not static"),
+                format!("at each start it loads {loader} from the container's root, which is of another architecture"),
+                format!("sudo anyarch register --replace {arch} (with a static emulator: apt install qemu-user-static)"),
+            )
+            .fix(replace()),
+        );
+    }
+    if rule.flags.contains(Flags::CREDENTIALS) {
         list.push(found(
-            Level::Good,
-            format!("{} architectures registered, all with F and a static emulator", foreign.len()),
+            Level::Warning,
+            format!("{name} has flag C"),
+            "setuid programs get their owner's rights under the emulator: sudo works in containers, and a fault of the emulator is a way to root",
+            format!("if you do not need it: sudo anyarch register --replace {arch}"),
         ));
     }
     list
 }
 
 fn emulators(_: &Machine) -> Vec<Finding> {
-    let machine = crate::elf::host_machine();
+    let machine = host_machine();
     let published =
         FAMILIES.iter().filter(|f| f.published_platforms().next().is_some() && !f.is_native_to(&machine));
     let (have, lack): (Vec<_>, Vec<_>) = published.partition(|f| Choice::Auto.find(f).is_ok());
     let names = |l: &[&anyarch_binfmt::Family]| l.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
     let mut list = Vec::new();
     if !have.is_empty() {
-        list.push(found(Level::Good, format!("static emulators found for {}", names(&have))));
+        list.push(good(format!("static emulators found for {}", names(&have))));
     }
-    if let Err(failure) =
-        Choice::Native.find(anyarch_binfmt::family::by_name("aarch64").unwrap_or(&FAMILIES[0]))
-    {
-        list.push(Finding { mend: failure.mend, ..found(Level::Warning, failure.what) });
+    if let Some(Err(failure)) = family::by_name("aarch64").map(|f| Choice::Native.find(f)) {
+        let why = "architectures that it runs fall back to QEMU, which is slower";
+        list.push(found(Level::Warning, failure.what, why, failure.mend.unwrap_or_default()));
     }
     if !lack.is_empty() {
-        list.push(
-            found(Level::Note, format!("no emulator for {}", names(&lack)))
-                .mend("apt install qemu-user-static (Debian, Ubuntu; since Debian 13: qemu-user)"),
-        );
+        list.push(found(
+            Level::Note,
+            format!("no emulator for {}", names(&lack)),
+            "images of these platforms cannot be run here",
+            "apt install qemu-user-static (Debian, Ubuntu; since Debian 13: qemu-user)",
+        ));
     }
     list
 }
 
 fn update_binfmts(_: &Machine) -> Vec<Finding> {
-    let Some(text) = output("update-binfmts", &["--version"]) else { return vec![] };
+    let Some((_, text)) = program("update-binfmts", &["--version"]) else { return vec![] };
     let version = Version::parse(&text);
     if version.at_least(&[2, 1, 7]) {
-        return vec![found(Level::Good, format!("binfmt-support {version}"))];
+        return vec![good(format!("binfmt-support {version}"))];
     }
-    vec![
-        found(Level::Problem, format!("binfmt-support {version} is older than 2.1.7"))
-            .why("it drops flag F when it registers")
-            .mend("sudo apt install binfmt-support, or remove it: systemd-binfmt does the same"),
-    ]
+    vec![found(
+        Level::Problem,
+        format!("binfmt-support {version} is older than 2.1.7"),
+        "it drops flag F when it registers",
+        "sudo apt install binfmt-support, or remove it: systemd-binfmt does the same",
+    )]
 }
 
 fn docker(_: &Machine) -> Vec<Finding> {
-    let Some(client) =
-        output("docker", &["version", "--format", "{{.Client.Version}} {{.Client.Experimental}}"])
-            .or_else(|| output("docker", &["--version"]))
-    else {
-        return vec![];
+    // The client answers also where the server does not; then the command fails.
+    let format = ["version", "--format", "{{.Client.Version}} {{.Client.Experimental}}"];
+    let client = program("docker", &format).map(|(_, text)| text).filter(|t| !t.trim().is_empty());
+    let Some(client) = client.or_else(|| Some(program("docker", &["--version"])?.1)) else {
+        let why = "needed only for docker's own containers: podman, buildah and anyarch run do without";
+        return vec![found(
+            Level::Note,
+            "docker is not installed",
+            why,
+            "apt install docker.io docker-buildx",
+        )];
     };
     let version = Version::parse(&client);
+    let experimental = client.trim_end().ends_with("true")
+        || std::env::var("DOCKER_CLI_EXPERIMENTAL").is_ok_and(|v| v == "enabled");
     let mut list = Vec::new();
     match () {
-        () if !version.at_least(&[19, 3]) => list.push(
-            found(Level::Problem, format!("docker {version} is older than 19.03"))
-                .why("it has no buildx and no --platform")
-                .mend("install a newer docker"),
-        ),
-        () if !version.at_least(&[20, 10]) && client.trim_end().ends_with("false") => list.push(
-            found(Level::Warning, format!("docker {version} has its experimental mode off"))
-                .why("before 20.10, buildx and --platform are experimental")
-                .mend("export DOCKER_CLI_EXPERIMENTAL=enabled"),
-        ),
-        () => list.push(found(Level::Good, format!("docker {version}"))),
+        () if !version.at_least(&[19, 3]) => list.push(found(
+            Level::Problem,
+            format!("docker {version} is older than 19.03"),
+            "it has no buildx, and no --platform without experimental mode",
+            "install a newer docker",
+        )),
+        () if !version.at_least(&[20, 10]) && !experimental => list.push(found(
+            Level::Warning,
+            format!("docker {version} has its experimental mode off"),
+            "before 20.10, buildx and --platform are experimental",
+            "export DOCKER_CLI_EXPERIMENTAL=enabled",
+        )),
+        () => list.push(good(format!("docker {version}"))),
     }
-    match output("docker", &["buildx", "version"]) {
-        Some(text) => {
+    match program("docker", &["buildx", "version"]) {
+        Some((true, text)) => {
             let version = Version::parse(text.split_whitespace().nth(1).unwrap_or(&text));
-            let level = if version.at_least(&[0, 4]) { Level::Good } else { Level::Warning };
-            let finding = found(level, format!("buildx {version}"));
-            list.push(if level == Level::Good {
-                finding
+            list.push(if version.at_least(&[0, 4]) {
+                good(format!("buildx {version}"))
             } else {
-                finding
-                    .why("before 0.4, emulated platforms are not detected")
-                    .mend("install a newer docker-buildx plugin")
+                found(
+                    Level::Warning,
+                    format!("buildx {version} is older than 0.4"),
+                    "it does not detect emulated platforms",
+                    "install a newer docker-buildx plugin",
+                )
             });
         }
-        None => list.push(
-            found(Level::Note, "the buildx plugin is not installed")
-                .mend("apt install docker-buildx, or docker-buildx-plugin from docker's own repository"),
-        ),
+        _ => list.push(found(
+            Level::Note,
+            "the buildx plugin is not installed",
+            "docker builds for other platforms with it",
+            "apt install docker-buildx, or docker-buildx-plugin from docker's own repository",
+        )),
     }
-    if output("docker", &["info", "--format", "{{.ServerVersion}}"]).is_none() {
-        list.push(
-            found(Level::Note, "docker's server does not answer")
-                .mend("sudo systemctl start docker; or be in the group docker"),
-        );
+    if !program("docker", &["info", "--format", "{{.ServerVersion}}"])
+        .is_some_and(|(good, text)| good && !text.trim().is_empty())
+    {
+        list.push(found(
+            Level::Note,
+            "docker's server does not answer",
+            "it is not started, or this user may not talk to it",
+            "sudo systemctl start docker; or be in the group docker",
+        ));
     }
     list
 }
 
 fn temporary_folder(m: &Machine) -> Vec<Finding> {
     let dir = std::env::temp_dir();
-    let noexec = m
-        .mounted_on(&dir.display().to_string())
-        .last()
-        .is_some_and(|(_, o)| o.split(',').any(|o| o == "noexec"));
-    if noexec {
-        return vec![
-            found(Level::Note, format!("{} is mounted noexec", dir.display()))
-                .why("anyarch does not mind; builds that run what they unpack there fail")
-                .mend("set TMPDIR to another folder"),
-        ];
+    if !has_option(m.mounted_on(&dir.display().to_string()).last(), "noexec") {
+        return vec![];
     }
-    vec![]
+    vec![found(
+        Level::Note,
+        format!("{} is mounted noexec", dir.display()),
+        "anyarch does not mind; builds that run what they unpack there fail",
+        "export TMPDIR=/var/tmp",
+    )]
 }
 
 fn wsl(m: &Machine) -> Vec<Finding> {
-    let has = m.rows.as_ref().is_some_and(|rows| rows.iter().any(|r| r.entry.maker() == Maker::Wsl));
-    let is_wsl = fs::read_to_string("/proc/sys/kernel/osrelease")
-        .is_ok_and(|t| t.to_lowercase().contains("microsoft"));
-    match (is_wsl, has) {
-        (true, true) => vec![found(Level::Good, "WSL's own entry is there; anyarch never touches it")],
-        (true, false) => vec![
-            found(Level::Warning, "WSL's own entry (WSLInterop) is gone")
-                .why("Windows programs do not start; systemd-binfmt removes all entries when it restarts")
-                .mend("wsl --shutdown, and keep it: sudo sh -c 'echo :WSLInterop:M::MZ::/init:PF > /usr/lib/binfmt.d/WSLInterop.conf'"),
-        ],
-        _ => vec![],
+    let is_wsl = m.read("/proc/sys/kernel/osrelease").is_some_and(|t| t.to_lowercase().contains("microsoft"));
+    let Some(rows) = m.rows.as_ref().filter(|_| is_wsl) else { return vec![] };
+    if rows.iter().any(|r| r.entry.maker() == Maker::Wsl) {
+        return vec![good("WSL's own entry is there; anyarch never touches it")];
     }
+    let rule = Rule {
+        name: "WSLInterop".into(),
+        matcher: Matcher::Magic { offset: 0, magic: b"MZ".to_vec(), mask: vec![] },
+        interpreter: "/init".into(),
+        flags: Flags::PRESERVE_ARGV0 | Flags::FIX_BINARY,
+    };
+    let mend = "sudo sh -c 'echo :WSLInterop:M::MZ::/init:PF > /usr/lib/binfmt.d/WSLInterop.conf' and restart systemd-binfmt";
+    vec![
+        found(
+            Level::Warning,
+            "WSL's own entry (WSLInterop) is gone",
+            "Windows programs do not start; systemd-binfmt removes all entries when it restarts",
+            mend,
+        )
+        .fix(Fix::Register(Box::new(rule))),
+    ]
 }
 
-fn selinux(_: &Machine) -> Vec<Finding> {
-    match fs::read_to_string("/sys/fs/selinux/enforce").as_deref().map(str::trim) {
-        Ok("1") => vec![
-            found(Level::Note, "SELinux is enforcing")
-                .why("an emulator labelled for a home or temporary folder cannot be executed from containers")
-                .mend("keep it in /usr/libexec and: sudo restorecon -v /usr/libexec/anyarch/*"),
-        ],
-        _ => vec![],
+fn selinux(m: &Machine) -> Vec<Finding> {
+    if m.read("/sys/fs/selinux/enforce").as_deref() != Some("1") {
+        return vec![];
     }
+    vec![found(
+        Level::Note,
+        "SELinux is enforcing",
+        "an emulator labelled for a home or temporary folder cannot be executed from containers",
+        "keep it in /usr/libexec and: sudo restorecon -v /usr/libexec/anyarch/*",
+    )]
 }
 
-fn yama(_: &Machine) -> Vec<Finding> {
-    match fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").as_deref().map(str::trim) {
-        Ok("2" | "3") => vec![
-            found(Level::Note, "Yama forbids ptrace")
-                .why("gdb and strace do not work on anything; anyarch-emu -strace does without")
-                .mend("sudo sysctl -w kernel.yama.ptrace_scope=1"),
-        ],
-        _ => vec![],
+fn yama(m: &Machine) -> Vec<Finding> {
+    if !matches!(m.read("/proc/sys/kernel/yama/ptrace_scope").as_deref(), Some("2" | "3")) {
+        return vec![];
     }
+    vec![found(
+        Level::Note,
+        "Yama forbids ptrace",
+        "gdb and strace do not work on anything; anyarch-emu -strace does without",
+        "sudo sysctl -w kernel.yama.ptrace_scope=1",
+    )]
 }
 
-/// What a program prints, where it exists and succeeds within ten seconds.
-fn output(program: &str, args: &[&str]) -> Option<String> {
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .ok()?;
-    let begin = std::time::Instant::now();
+/// Whether a program succeeds within ten seconds, and what it prints; nothing where it does not exist or end.
+fn program(name: &str, args: &[&str]) -> Option<(bool, String)> {
+    let mut command = Command::new(name);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let begin = Instant::now();
     while child.try_wait().ok()?.is_none() {
         if begin.elapsed().as_secs() >= 10 {
             let _ = child.kill();
             let _ = child.wait();
             return None;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     let output = child.wait_with_output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    Some((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 #[cfg(test)]

@@ -23,26 +23,42 @@ pub fn manual(dir: Option<&Path>) -> Result<u8> {
         return Ok(0);
     };
     std::fs::create_dir_all(dir).or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
-    let write = |name: String, page: Vec<u8>| {
-        let file = dir.join(name);
-        std::fs::write(&file, page).or_fail(Code::Failed, || format!("cannot write {}", file.display()))
-    };
-    write("anyarch.1".into(), page(&command, true)?)?;
-    for sub in command.get_subcommands() {
-        let name = format!("anyarch-{}", sub.get_name());
+    let mut pages = vec![("anyarch".to_string(), page(&command, true)?)];
+    for (words, sub) in commands(&command) {
+        let name = format!("anyarch-{}", words.join("-"));
         // The page's title is the whole command.
         let title: &'static str = Box::leak(name.clone().into_boxed_str());
-        write(
-            format!("{name}.1"),
-            page(&sub.clone().name(title).bin_name(format!("anyarch {}", sub.get_name())), false)?,
-        )?;
+        let whole = sub.clone().name(title).bin_name(format!("anyarch {}", words.join(" ")));
+        pages.push((name, page(&whole, false)?));
+    }
+    for (name, page) in pages {
+        let file = dir.join(format!("{name}.1"));
+        std::fs::write(&file, page).or_fail(Code::Failed, || format!("cannot write {}", file.display()))?;
     }
     Ok(0)
 }
 
+/// Every command and command of a command, with the words that call it.
+fn commands(command: &Command) -> Vec<(Vec<String>, &Command)> {
+    let shown = |c: &&Command| c.get_name() != "help" && !c.is_hide_set();
+    let mut list = Vec::new();
+    for sub in command.get_subcommands().filter(shown) {
+        let name = sub.get_name().to_string();
+        list.push((vec![name.clone()], sub));
+        let inner = commands(sub).into_iter();
+        list.extend(inner.map(|(words, c)| ([vec![name.clone()], words].concat(), c)));
+    }
+    list
+}
+
+/// When what the manual says last changed.
+const DATE: &str = "2026-11-21";
+
 fn page(command: &Command, with_codes: bool) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(command.clone())
+    let manual = clap_mangen::Man::new(command.clone()).date(DATE).manual("anyarch");
+    manual
+        .source(concat!("anyarch ", env!("CARGO_PKG_VERSION")))
         .render(&mut text)
         .or_fail(Code::Failed, || "cannot write the page".into())?;
     if with_codes {
@@ -51,7 +67,9 @@ fn page(command: &Command, with_codes: bool) -> Result<Vec<u8>> {
             text.extend_from_slice(format!(".TP\n{code}\n{meaning}\n").as_bytes());
         }
     }
-    Ok(text)
+    // Two breaks beside each other are one, and mandoc complains about the other.
+    let text = String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n");
+    Ok(text.into_bytes())
 }
 
 /// The reference page docs/host-tool.md has, between its marks.
@@ -59,11 +77,9 @@ pub fn reference() -> String {
     let mut text = String::new();
     let mut command = cli::command().term_width(100);
     command.build();
-    for sub in command.get_subcommands().filter(|s| s.get_name() != "help" && !s.is_hide_set()) {
-        let mut sub = sub.clone();
-        let name = sub.get_name().to_string();
-        let help = sub.render_long_help().to_string();
-        text += &format!("### anyarch {name}\n\n```text\n{}\n```\n\n", help.trim_end());
+    for (words, sub) in commands(&command) {
+        let help = sub.clone().render_long_help().to_string();
+        text += &format!("### anyarch {}\n\n```text\n{}\n```\n\n", words.join(" "), help.trim_end());
     }
     text += "### Exit codes\n\n| code | meaning |\n| --- | --- |\n";
     for (code, meaning) in CODES {
@@ -99,6 +115,8 @@ mod tests {
         manual(Some(dir.path())).unwrap();
         let main = std::fs::read_to_string(dir.path().join("anyarch.1")).unwrap();
         assert!(main.contains("EXIT STATUS"));
-        assert!(dir.path().join("anyarch-register.1").exists());
+        for name in ["anyarch-register.1", "anyarch-image-build.1"] {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
     }
 }

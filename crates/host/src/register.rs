@@ -86,7 +86,7 @@ pub struct Planned {
 
 impl Options {
     /// The engine wanted for an architecture.
-    fn choice(&self, guest: &Family) -> Choice {
+    pub fn choice(&self, guest: &Family) -> Choice {
         let named = |name: &str| family::lookup(name).iter().any(|f| f.name == guest.name);
         let fits = |arch: &Option<String>| arch.as_deref().is_none_or(named);
         self.engines.iter().rev().find(|(arch, _)| fits(arch)).map(|(_, c)| c.clone()).unwrap_or_default()

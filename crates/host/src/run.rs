@@ -1,7 +1,7 @@
 //! `run`: a command in a foreign root file system or image; `with`: a command here, with handlers of its own.
 
 use crate::elf::{Elf, host_machine};
-use crate::engine::NATIVE_GUESTS;
+use crate::engine::{Kind, NATIVE_GUESTS};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::{Image, Layout};
 use crate::register::{self, Options, Planned};
@@ -47,6 +47,8 @@ pub struct RunOptions {
     pub entrypoint: Option<String>,
     /// Handlers keep credentials of setuid programs.
     pub credentials: bool,
+    /// The emulator starts everything itself.
+    pub no_binfmt: bool,
 }
 
 /// The environment that every command starts with.
@@ -184,8 +186,11 @@ pub fn start(options: &RunOptions, root: &Path, inside: &Inside, command: Comman
     let guests = guests(options, inside, &command.args[0], &path)?;
     let planned = handlers(&guests, options)?;
     let volumes = options.volumes.iter().map(|v| parse_volume(v)).collect::<Result<_>>()?;
+    let emulator = own_emulator(&guests, options)?;
     let sandbox = Sandbox {
         root: Some(root.to_path_buf()),
+        emulator,
+        no_binfmt: options.no_binfmt,
         rules: planned.iter().map(|p| p.rule.clone()).collect(),
         host_network: options.host_network,
         volumes,
@@ -221,6 +226,26 @@ fn guests(options: &RunOptions, inside: &Inside, program: &str, path: &str) -> R
         }
     }
     Ok(list)
+}
+
+/// Our own emulator if it runs all of these guests and the user did not choose another: QEMU's cannot start what its
+/// programs start.
+fn own_emulator(guests: &[&'static Family], options: &RunOptions) -> Result<Option<PathBuf>> {
+    let machine = host_machine();
+    let choice = Options { engines: options.engines.clone(), ..Options::default() };
+    let mut found = None;
+    for guest in guests.iter().filter(|f| !f.is_native_to(&machine)) {
+        match choice.choice(guest).find(guest) {
+            Ok(engine) if engine.kind == Kind::Native => found = Some(engine.path),
+            other if options.no_binfmt => {
+                other?;
+                let what = format!("without binfmt_misc only anyarch's own emulator runs {}", guest.name);
+                return Err(Failure::new(Code::NoEngine, what).mend("leave out --no-binfmt, or --engine"));
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(found)
 }
 
 /// Rules for these guests, and for all others that our own emulator runs. A guest that the machine runs itself needs

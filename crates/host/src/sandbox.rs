@@ -19,6 +19,9 @@
 //!   or write on the host. All sources are opened as descriptors first; then the root is entered; only then are targets
 //!   looked up, so that symbolic links lead nowhere but inside.
 //! - Handlers are registered with F while the host's files are still visible, so that the root needs none of them.
+//!
+//! Where the kernel gives no instance of binfmt_misc (before Linux 6.7), anyarch's own emulator is opened in its place and
+//! executed with the command; it then executes itself with every foreign program that the command starts.
 
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui::detail;
@@ -45,6 +48,10 @@ pub struct Sandbox {
     pub root: Option<PathBuf>,
     /// Handlers to register for it.
     pub rules: Vec<Rule>,
+    /// anyarch's own emulator, where it can start the command without a handler.
+    pub emulator: Option<PathBuf>,
+    /// Whether it does so although handlers could be registered.
+    pub no_binfmt: bool,
     /// Whether it keeps the host's network.
     pub host_network: bool,
     /// Further mounts, in this order.
@@ -332,10 +339,10 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
     // Nothing mounted here reaches the host.
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .or_fail(Code::NotStarted, || "cannot make mounts private".into())?;
-    match &sandbox.root {
+    let emulator = match &sandbox.root {
         Some(root) => enter_root(sandbox, root)?,
-        None => mount_handlers(&sandbox.rules)?,
-    }
+        None => make_handlers(sandbox)?,
+    };
     if !sandbox.host_network {
         loopback_up();
     }
@@ -352,14 +359,14 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
         0 => {
             drop(failed_read);
             set_signals(original);
-            let failure = start(sandbox, command, terminal).err();
+            let failure = start(sandbox, command, terminal, emulator).err();
             leave(
                 &failed_write,
                 failure.unwrap_or_else(|| Failure::new(Code::NotStarted, "the command was not started")),
             )
         }
         pid => {
-            drop((failed_write, terminal));
+            drop((failed_write, terminal, emulator));
             let status = supervise(pid);
             let mut text = String::new();
             let _ = File::from(failed_read).read_to_string(&mut text);
@@ -372,23 +379,39 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
     }
 }
 
-/// Mounts an instance of this user namespace over the usual place and registers the rules.
+/// Mounts an instance of this user namespace over the usual place and registers the rules; or opens the emulator that
+/// does without, while the host's files can be seen.
 ///
 /// The mount stays: the last one to go takes all entries along.
-fn mount_handlers(rules: &[Rule]) -> Result<()> {
+fn make_handlers(sandbox: &Sandbox) -> Result<Option<OwnedFd>> {
     let dir = anyarch_binfmt::instance::DEFAULT_DIR;
-    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("binfmt_misc", dir, "binfmt_misc", hardened, None).map_err(|error| {
-        let failure =
-            Failure::new(Code::NotStarted, format!("cannot mount a binfmt_misc of its own: {error}"));
-        match error {
-            rustix::io::Errno::PERM => failure
-                .mend("use Linux 6.7 or later (see uname -r), or as root: anyarch register, then chroot"),
-            rustix::io::Errno::NODEV => failure.mend("sudo modprobe binfmt_misc"),
-            rustix::io::Errno::NOENT => failure.mend("mount proc on /proc"),
-            _ => failure,
+    if !sandbox.no_binfmt {
+        let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        match mount("binfmt_misc", dir, "binfmt_misc", hardened, None) {
+            Ok(()) => return register_rules(&sandbox.rules, dir).map(|()| None),
+            Err(error) if sandbox.emulator.is_none() => return Err(no_instance(error)),
+            Err(error) => detail!("no binfmt_misc of its own ({error}): the emulator starts what runs"),
         }
-    })?;
+    }
+    let Some(path) = &sandbox.emulator else { return Ok(None) };
+    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .or_fail(Code::NotStarted, || format!("cannot open {}", path.display()))
+        .map(Some)
+}
+
+fn no_instance(error: rustix::io::Errno) -> Failure {
+    let failure = Failure::new(Code::NotStarted, format!("cannot mount a binfmt_misc of its own: {error}"));
+    match error {
+        rustix::io::Errno::PERM => {
+            failure.mend("use Linux 6.7 or later (see uname -r), or as root: anyarch register, then chroot")
+        }
+        rustix::io::Errno::NODEV => failure.mend("sudo modprobe binfmt_misc"),
+        rustix::io::Errno::NOENT => failure.mend("mount proc on /proc"),
+        _ => failure,
+    }
+}
+
+fn register_rules(rules: &[Rule], dir: &str) -> Result<()> {
     let mut instance =
         Instance::open(dir).map_err(|e| started(crate::register::explain(e, Path::new(dir))))?;
     for rule in rules {
@@ -425,14 +448,15 @@ fn detach(source: &Path, target: impl Into<PathBuf>, read_only: bool, recursive:
 /// The devices that every program may expect.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Makes `root` the root, with /proc, /sys, /dev, the network's files and the volumes in place.
-fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<()> {
+/// Makes `root` the root, with /proc, /sys, /dev, the network's files and the volumes in place. The emulator is returned
+/// where it must start the command.
+fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<Option<OwnedFd>> {
     let what = || format!("cannot use {} as root", root.display());
     // The root must be a mount of its own.
     mount(root, root, c"", MountFlags::BIND | MountFlags::REC, None).or_fail(Code::NotStarted, what)?;
     let root_fd = open_dir(root).or_fail(Code::NotStarted, what)?;
     // Registered while the emulators' files can be seen.
-    mount_handlers(&sandbox.rules)?;
+    let emulator = make_handlers(sandbox)?;
     let mut later = Vec::new();
     for device in DEVICES {
         later.push(detach(&Path::new("/dev").join(device), Path::new("/dev").join(device), false, false)?);
@@ -459,8 +483,10 @@ fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<()> {
             .mend("in a container, start it with --security-opt systempaths=unconfined: parts of its /proc are covered")
     })?;
     // The same instance as before, since it belongs to the user namespace.
-    mount("binfmt_misc", "/proc/sys/fs/binfmt_misc", "binfmt_misc", hardened, None)
-        .or_fail(Code::NotStarted, || "cannot mount binfmt_misc inside".into())?;
+    if emulator.is_none() {
+        mount("binfmt_misc", "/proc/sys/fs/binfmt_misc", "binfmt_misc", hardened, None)
+            .or_fail(Code::NotStarted, || "cannot mount binfmt_misc inside".into())?;
+    }
     if !sandbox.host_network {
         make_dir("/sys")?;
         // Not worth a failure: few programs look at it.
@@ -500,7 +526,7 @@ fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<()> {
         set_read_only(&open_dir(Path::new("/")).or_fail(Code::NotStarted, what)?, false)
             .or_fail(Code::NotStarted, || "cannot make the root read-only".into())?;
     }
-    Ok(())
+    Ok(emulator)
 }
 
 fn open_dir(path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -634,7 +660,12 @@ fn exit_code(status: i32) -> u8 {
 // ---- command --------------------------------------------------------------------------------------------------------
 
 /// Becomes the command. Returns only with a failure.
-fn start(sandbox: &Sandbox, command: &Command, terminal: Option<OwnedFd>) -> Result<()> {
+fn start(
+    sandbox: &Sandbox,
+    command: &Command,
+    terminal: Option<OwnedFd>,
+    emulator: Option<OwnedFd>,
+) -> Result<()> {
     if let Some(terminal) = terminal {
         crate::terminal::take(&terminal)?;
     }
@@ -662,11 +693,11 @@ fn start(sandbox: &Sandbox, command: &Command, terminal: Option<OwnedFd>) -> Res
     }
     // SAFETY: restores the default action; Rust's runtime ignores SIGPIPE, which programs do not expect.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    Err(exec(command))
+    Err(exec(command, emulator.as_ref()))
 }
 
 /// execve, with the search of PATH that a shell would make. Returns why none could be executed.
-fn exec(command: &Command) -> Failure {
+fn exec(command: &Command, emulator: Option<&OwnedFd>) -> Failure {
     let c = |s: &str| CString::new(s.replace('\0', "")).unwrap_or_default();
     let args: Vec<CString> = command.args.iter().map(|a| c(a)).collect();
     let env: Vec<CString> = command.env.iter().map(|(k, v)| c(&format!("{k}={v}"))).collect();
@@ -685,7 +716,16 @@ fn exec(command: &Command) -> Failure {
     let mut tried = PathBuf::from(name);
     for candidate in candidates {
         let file = CString::new(candidate.as_os_str().as_bytes()).unwrap_or_default();
-        let error = execve(&file, &args, &env);
+        let error = match (execve(&file, &args, &env), emulator) {
+            // No handler: the emulator, with the file's path and the argv[0] that it is to see.
+            (libc::ENOEXEC, Some(emulator)) => {
+                let mut words =
+                    vec![c(anyarch_binfmt::entry::EMULATOR), c("-0"), args[0].clone(), c("--"), file];
+                words.extend_from_slice(&args[1..]);
+                execveat(emulator, &words, &env)
+            }
+            (error, _) => error,
+        };
         if error != libc::ENOENT && error != libc::ENOTDIR {
             (worst, tried) = (error, candidate);
             if error != libc::EACCES {
@@ -737,10 +777,22 @@ fn missing_loader(file: &Path) -> Failure {
     Failure::new(Code::NotFound, what)
 }
 
+/// The errno of a failed execveat of an open file.
+fn execveat(file: &OwnedFd, args: &[CString], env: &[CString]) -> i32 {
+    let (args, env) = (pointers(args), pointers(env));
+    let (fd, path) = (std::os::fd::AsRawFd::as_raw_fd(file), c"".as_ptr());
+    // SAFETY: both lists end in null and their strings outlive the call.
+    unsafe { libc::syscall(libc::SYS_execveat, fd, path, args.as_ptr(), env.as_ptr(), libc::AT_EMPTY_PATH) };
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// Null-terminated, as the kernel wants lists.
+fn pointers(list: &[CString]) -> Vec<*const libc::c_char> {
+    list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
 /// The errno of a failed execve.
 fn execve(file: &CStr, args: &[CString], env: &[CString]) -> i32 {
-    let pointers =
-        |list: &[CString]| list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
     let (args, env) = (pointers(args), pointers(env));
     // SAFETY: both lists end in null and their strings outlive the call.
     unsafe { libc::execve(file.as_ptr(), args.as_ptr(), env.as_ptr()) };

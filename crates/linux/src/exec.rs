@@ -305,6 +305,38 @@ fn visible_path(dir: i32, path: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The program at the end of the `#!` lines that begin in an open file, whose descriptor this takes over. The strings stand in front of the
+/// file's own arguments but argv[0]: the program's path, the line's argument, the file's path. There are none where the file is no script.
+/// All paths end with NUL.
+///
+/// # Errors
+/// The kernel's: a missing interpreter, too many lines.
+pub fn follow_scripts(path: &[u8], fd: i32) -> Result<(i32, Vec<Vec<u8>>), Errno> {
+    let mut fd = fd;
+    let mut front: Vec<Vec<u8>> = Vec::new();
+    for depth in 0.. {
+        let mut head = [0u8; SCRIPT_HEAD];
+        // SAFETY: reads into our buffer.
+        let n = unsafe { syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) }.unwrap_or(0) as usize;
+        let Some((name, arg)) = script_line(&head[..n]) else { break };
+        close(fd);
+        if depth >= SCRIPT_DEPTH {
+            return Err(Errno::ELOOP);
+        }
+        let with_nul = |s: &[u8]| [s, b"\0"].concat();
+        // What was to run so far is an argument of this line's interpreter.
+        let script = if front.is_empty() { path.to_vec() } else { front.remove(0) };
+        let mut line = alloc::vec![with_nul(name)];
+        line.extend(arg.map(with_nul));
+        line.push(script);
+        line.append(&mut front);
+        front = line;
+        let open_path = path::in_sysroot(name).unwrap_or_else(|| with_nul(name));
+        fd = open_file(path::AT_FDCWD, &open_path, 0)?;
+    }
+    Ok((fd, front))
+}
+
 /// Executes ourselves with the guest program at the end of the `#!` lines. Returns only on failure.
 fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64) -> SysResult {
     // The guest's arguments; argv[0] is replaced where a script's interpreter comes in.
@@ -317,34 +349,11 @@ fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64)
             }
         }
     }
-    // Strings in front of `rest`, all with NUL: the file's path, then what replaces argv[0].
     let mut file = visible_path(dir, &task.exec.path);
-    let mut front: Vec<Vec<u8>> = Vec::new();
-    let mut fd = open_file(dir, &task.exec.path, flags)?;
-    for depth in 0.. {
-        let mut head = [0u8; SCRIPT_HEAD];
-        // SAFETY: reads into our buffer.
-        let n = unsafe { syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) }.unwrap_or(0) as usize;
-        let Some((name, arg)) = script_line(&head[..n]) else { break };
-        close(fd);
-        if depth >= SCRIPT_DEPTH {
-            return Err(Errno::ELOOP);
-        }
-        // The interpreter runs with its own path, its argument, the script's path and the script's arguments but argv[0].
-        let with_nul = |s: &[u8]| [s, b"\0"].concat();
-        let script = core::mem::replace(&mut file, with_nul(name));
-        if front.is_empty() {
-            rest = rest.split_off(1.min(rest.len()));
-        } else {
-            front.remove(0);
-        }
-        let mut line = alloc::vec![file.clone()];
-        line.extend(arg.map(with_nul));
-        line.push(script);
-        line.append(&mut front);
-        front = line;
-        let open_path = path::in_sysroot(name).unwrap_or_else(|| file.clone());
-        fd = open_file(path::AT_FDCWD, &open_path, 0)?;
+    let (fd, mut front) = follow_scripts(&file, open_file(dir, &task.exec.path, flags)?)?;
+    if let Some(first) = front.first() {
+        file = first.clone();
+        rest = rest.split_off(1.min(rest.len()));
     }
     let headers = loader::read_headers(fd, true);
     let known = headers.is_ok_and(|h| (program::get().abi_of)(h.header.machine).is_some());
