@@ -36,7 +36,7 @@ __asm__(".text\n.option push\n.option arch, +v\n.globl run\nrun:\n"
 
 static sigjmp_buf out;
 static struct state s;
-static uint8_t *memory; // Two pages, nothing behind them.
+static uint8_t *memory; // Two pages, nothing around them.
 static void fault(int signo, siginfo_t *info, void *context) {
     (void)context;
     s.sig_offset = signo == SIGSEGV ? (uint64_t)((uint8_t *)info->si_addr - memory) : 0;
@@ -92,15 +92,16 @@ static void dump(const char *title) {
 int main(int argc, char **argv) {
     uint32_t only = argc > 2 ? strtoul(argv[1], 0, 16) : 0;
     int configuration = argc > 2 ? atoi(argv[2]) : 0;
-    uint32_t *code = mmap(0, 8 * COUNT + 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    memory = mmap(0, 3 * 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    munmap(memory + 2 * 4096, 4096);
+    // Every width and group size has code of its own: the translator may make it for the configuration that it meets first, which is one of full length.
+    uint32_t *code = mmap(0, 8 * 28 * COUNT + 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memory = (uint8_t *)mmap(0, 34 * 4096, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 16 * 4096;
+    mprotect(memory, 2 * 4096, 3);
     struct sigaction act = { .sa_sigaction = fault, .sa_flags = SA_NODEFER | SA_SIGINFO };
     sigaction(SIGILL, &act, 0);
     sigaction(SIGSEGV, &act, 0);
     sigaction(SIGBUS, &act, 0);
-    for (int i = 0; i < COUNT; i++) {
-        code[2 * i] = words[i].word;
+    for (int i = 0; i < 28 * COUNT; i++) {
+        code[2 * i] = words[i / 28].word;
         code[2 * i + 1] = 0x00008067;
     }
     __asm__ volatile("fence.i" ::: "memory");
@@ -127,6 +128,8 @@ int main(int argc, char **argv) {
             int max = lmul >= 0 ? (16 >> sew) << lmul : (16 >> sew) >> -lmul;
             uint64_t r = next();
             s.vl = r % 5 == 0 ? 0 : r % 5 == 1 ? 1 : r % 5 == 2 ? (r >> 8) % (max + 1) : max;
+            if (n < 28)
+                s.vl = max;
             // A multiple of four often enough for those that need it.
             if (words[i].memory == 2 && r & 0x10000)
                 s.vl &= ~3ull;
@@ -136,7 +139,7 @@ int main(int argc, char **argv) {
                 starts = 2;
             if (words[i].memory == 1 && (special & 0xdf) == 11)
                 starts = (s.vl + 7) / 8;
-            s.vstart = (r >> 32) % 8 == 0 && starts ? (r >> 40) % starts : 0;
+            s.vstart = n >= 28 && (r >> 32) % 8 == 0 && starts ? (r >> 40) % starts : 0;
             s.vcsr = r >> 48 & 7;
             s.fcsr = (r >> 52) % 5 << 5;
             s.a0 = value();
@@ -156,7 +159,7 @@ int main(int argc, char **argv) {
                     else if (words[i].memory == 3 && aligned)
                         s.v[b] &= ~7;
             }
-            s.code = (uint64_t)&code[2 * i];
+            s.code = (uint64_t)&code[2 * (28 * i + n % 28)];
             s.sig_vstart = s.sig_offset = 0;
             int show = only == words[i].word && configuration == n;
             if (only && !show)

@@ -224,6 +224,8 @@ pub struct Cache {
     pub stats: Stats,
     /// Whether to measure time.
     pub timing: bool,
+    /// What [`crate::ops::Ops::likely`] begins with in units translated from now on.
+    pub likely: u64,
 }
 
 // SAFETY: raw pointers into memory that the cache alone manages, under its mutex.
@@ -340,6 +342,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         idle: Vec::new(),
         stats: Stats::default(),
         timing: false,
+        likely: 0,
     }));
     Ok(())
 }
@@ -450,10 +453,12 @@ impl Cache {
         let exec = |pc: u64| is_within(&self.exec, pc);
         let (guest, glue, end) = (self.guest, &self.glue, self.limit);
         let mut t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &exec);
+        t.likely = self.likely;
         (self.guest.translate)(&mut t);
         if t.flags_missing() {
             t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &exec);
             t.keep_flags();
+            t.likely = self.likely;
             (self.guest.translate)(&mut t);
         }
         let (host_end, guest_end) = t.finish();

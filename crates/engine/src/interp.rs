@@ -698,6 +698,12 @@ impl Ops for Interp<'_> {
         self.cpu.pc = pc;
     }
 
+    fn likely(&self) -> u64 {
+        0
+    }
+
+    fn set_likely(&mut self, _: u64) {}
+
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool {
         let holds = self.r(r) == value as u64;
         if !holds {

@@ -574,8 +574,14 @@ pub trait Ops {
     fn trap(&mut self, t: Trap);
     /// Call a helper with the whole state in memory.
     fn helper(&mut self, f: Helper, arg: u64);
+    /// What a slot of run-time state likely holds at this instruction, to choose host code behind a [`Ops::guard`]: the last value of
+    /// [`Ops::set_likely`] in the unit, before the first the value that [`crate::run::Guest::likely`] had when the unit was translated. Zero in the interpreter.
+    fn likely(&self) -> u64;
+    /// See [`Ops::likely`].
+    fn set_likely(&mut self, value: u64);
     /// If the slot's value is not `value`, calls a helper as the whole rest of the instruction. Returns whether the operations that follow are to
-    /// be played (generated code has both ways). No control flow may follow in the instruction, and nothing may have changed before.
+    /// be played (generated code has both ways). No control flow may follow in the instruction, and nothing may have changed before; the helper may
+    /// change no general register and no vector slot below 48 that the instruction does not change otherwise.
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool;
 
     // Vectors and floating point.

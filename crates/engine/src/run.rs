@@ -81,6 +81,11 @@ pub struct Guest {
     pub syscall: SyscallRegs,
     /// Low bits of the target that indirect jumps clear.
     pub jump_clears: u64,
+    /// The slot that [`crate::ops::Ops::likely`] begins with, or R::ZERO.
+    pub likely: R,
+    /// Whether the instruction at an address, whose access faulted in generated code, may have changed part of what it changes: the interpreter
+    /// then makes it again, for the exact state.
+    pub faults_again: fn(u64) -> bool,
 }
 
 /// Where a system call finds its number (as 32 bits) and arguments and leaves its result.
@@ -437,6 +442,7 @@ impl Thread {
             } else {
                 let mut guard = CACHE.lock();
                 let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted() };
+                cache.likely = self.likely();
                 match cache.entry(self.cpu.pc, self.cpu.mode) {
                     Ok(offset) => {
                         if GENERATION.load(Ordering::Relaxed) != generation {
@@ -481,7 +487,8 @@ impl Thread {
                 }
                 reason::INTERRUPTED => {}
                 reason::FAULT => {
-                    if self.cpu.fault.signo == SIGSEGV && self.cpu.fault.code == SI_KERNEL {
+                    let unknown = self.cpu.fault.signo == SIGSEGV && self.cpu.fault.code == SI_KERNEL;
+                    if unknown || (self.guest.faults_again)(self.cpu.pc) {
                         // The processor does not tell a non-canonical address: the interpreter computes it.
                         if let Some(exit) = self.interpret_one() {
                             return exit;
@@ -548,6 +555,7 @@ impl Thread {
         let cache = guard.as_deref_mut()?;
         cache.stats.chains += 1;
         let epoch = cache.stats.flushes;
+        cache.likely = self.likely();
         let host = cache.entry(target, self.cpu.mode).ok()?;
         if cache.stats.flushes == epoch {
             let base = cache.host(0) as u64;
@@ -558,6 +566,10 @@ impl Thread {
         Some(cache.host(host))
     }
 
+    fn likely(&self) -> u64 {
+        self.cpu.gpr.get(self.guest.likely.0 as usize).copied().unwrap_or(0)
+    }
+
     /// Handles a miss of the lookup table.
     fn look_up(&mut self) -> Option<*const u8> {
         let pc = self.exit_rax & !self.guest.jump_clears;
@@ -565,6 +577,7 @@ impl Thread {
         let mut guard = CACHE.lock();
         let cache = guard.as_deref_mut()?;
         cache.stats.lookups += 1;
+        cache.likely = self.likely();
         let host = cache.entry(pc, self.cpu.mode).ok()?;
         let host = cache.host(host);
         self.remember(pc, host);

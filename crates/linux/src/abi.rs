@@ -209,6 +209,13 @@ pub trait Abi: Sync {
     fn arch_syscall(&self, _task: &mut Task, _sys: Sys, _args: [u64; 6]) -> Result<u64, Errno> {
         Err(Errno::ENOSYS)
     }
+    /// An option of prctl that belongs to an architecture.
+    ///
+    /// # Errors
+    /// Any errno; `EINVAL` for another architecture's.
+    fn arch_prctl(&self, _cpu: &mut Cpu, _args: [u64; 6]) -> Result<u64, Errno> {
+        Err(Errno::EINVAL)
+    }
     /// The -cpu help text and the names accepted.
     fn cpu_models(&self) -> &'static [&'static str];
 }

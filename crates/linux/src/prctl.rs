@@ -28,6 +28,12 @@ const OTHER_ARCH: Class = Refused(
     "of another architecture, or a feature that the guest's processor does not advertise",
 );
 
+/// An option that the guest's architecture has or has not.
+fn guests(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let abi = task.abi;
+    abi.arch_prctl(&mut task.thread.cpu, args)
+}
+
 /// (option, name without PR_, class), by option.
 pub static OPTIONS: &[(u32, &str, Class)] = &[
     (1, "SET_PDEATHSIG", Passthrough),
@@ -106,8 +112,8 @@ pub static OPTIONS: &[(u32, &str, Class)] = &[
     (66, "GET_MDWE", Refused(Errno::EINVAL, "as a kernel before 6.3 answers")),
     (67, "SET_MEMORY_MERGE", Passthrough),
     (68, "GET_MEMORY_MERGE", Passthrough),
-    (69, "RISCV_V_SET_CONTROL", OTHER_ARCH),
-    (70, "RISCV_V_GET_CONTROL", OTHER_ARCH),
+    (69, "RISCV_V_SET_CONTROL", Emulated(guests)),
+    (70, "RISCV_V_GET_CONTROL", Emulated(guests)),
     (71, "RISCV_SET_ICACHE_FLUSH_CTX", OTHER_ARCH),
     (72, "PPC_GET_DEXCR", OTHER_ARCH),
     (73, "PPC_SET_DEXCR", OTHER_ARCH),

@@ -42,6 +42,8 @@ pub static GUEST: Guest = Guest {
     ignored_bits: 0xff << 56,
     syscall: SyscallRegs { number: R(8), args: [R(0), R(1), R(2), R(3), R(4), R(5)], result: R(0) },
     jump_clears: 0,
+    likely: R::ZERO,
+    faults_again: |_| false,
 };
 
 /// The registers most used by compiled code: arguments and temporaries, the first callee-saved ones, and the stack pointer.

@@ -18,6 +18,7 @@ mod second_opinion;
 pub mod system;
 pub mod v;
 mod v_crypto;
+mod v_fast;
 mod v_fp;
 mod v_int;
 mod v_mem;
@@ -43,6 +44,8 @@ pub static GUEST: Guest = Guest {
     ignored_bits: 0,
     syscall: SyscallRegs { number: R(17), args: [R(10), R(11), R(12), R(13), R(14), R(15)], result: R(10) },
     jump_clears: 1,
+    likely: v::KEY,
+    faults_again,
 };
 
 /// The registers most used by compiled code: a0 to a5, sp, s0, s1, ra, and two temporaries.
@@ -50,6 +53,11 @@ static PINS: Pins = Pins {
     gpr: &[15, 10, 14, 8, 11, 2, 13, 12, 9, 1, 16, 18],
     vec: &[10, 11, 12, 13, 14, 15, 8, 9, 0, 1, 2, 3],
 };
+
+/// See [`Guest::faults_again`].
+fn faults_again(pc: u64) -> bool {
+    fetch(pc).is_some_and(|i| v_fast::faults_again(i.word))
+}
 
 fn half(at: u64) -> Option<u16> {
     anyarch_sys::load_once(at, 2).ok().map(|half| half as u16)

@@ -219,6 +219,27 @@ impl Abi for Riscv64 {
         }
     }
 
+    fn arch_prctl(&self, cpu: &mut Cpu, [option, arg, ..]: [u64; 6]) -> Result<u64, Errno> {
+        const SET_CONTROL: u64 = 69;
+        const GET_CONTROL: u64 = 70;
+        // PR_RISCV_V_VSTATE_CTRL: the present state in two bits, that of the next program in two, and whether that is handed on.
+        const OFF: u64 = 1;
+        const ON: u64 = 2;
+        match option {
+            SET_CONTROL if arg & !0x1f != 0 || arg & 3 == 3 => Err(Errno::EINVAL),
+            // Vectors are on, and cannot be taken away then.
+            SET_CONTROL if arg & 3 == OFF => Err(Errno::EPERM),
+            // A next program without vectors is not offered.
+            SET_CONTROL if matches!(arg >> 2 & 3, OFF | 3) => Err(Errno::EINVAL),
+            SET_CONTROL => {
+                cpu.gpr[v::POLICY.0 as usize] = arg & 0x1c;
+                Ok(0)
+            }
+            GET_CONTROL => Ok(ON | cpu.gpr[v::POLICY.0 as usize]),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
     fn cpu_models(&self) -> &'static [&'static str] {
         &["max", "any", "rv64"]
     }

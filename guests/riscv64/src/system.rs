@@ -151,8 +151,10 @@ extern "C" fn csr_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
         FRM => (all >> 5) as u64,
         FCSR => all as u64,
         CYCLE | TIME | INSTRET => nanoseconds(),
-        _ if !v::allowed(cpu) => return illegal(cpu),
-        _ => v::read_csr(cpu, number),
+        _ => {
+            v::touch(cpu);
+            v::read_csr(cpu, number)
+        }
     };
     let new = match i.bits(12, 2) {
         1 => operand,

@@ -33,13 +33,13 @@ pub const VTYPE: R = R(34);
 pub const VSTART: R = R(35);
 /// vcsr: vxsat in bit 0, vxrm in bits 2 and 1.
 pub const VCSR: R = R(36);
-/// What host code looks at: the low byte of vtype, [`FULL`] if vl is VLMAX, [`USED`]; zero unless vtype is valid. Does not tell of vstart.
+/// What host code looks at: the low byte of vtype, [`FULL`] if vl is VLMAX and vstart zero, [`USED`]; zero unless vtype is valid.
 pub const KEY: R = R(37);
 /// Not zero once vectors were used, unless [`KEY`] is not zero: then a signal frame has them.
 pub const DIRTY: R = R(39);
-/// Zero if the process may use vectors (prctl PR_RISCV_V_SET_CONTROL); as that call's argument.
-pub const CONTROL: R = R(38);
-/// In [`KEY`]: vl is VLMAX.
+/// What prctl PR_RISCV_V_SET_CONTROL was told of the next program.
+pub const POLICY: R = R(38);
+/// In [`KEY`]: vl is VLMAX and vstart is zero.
 pub const FULL: u64 = 1 << 8;
 /// In [`KEY`]: vtype is valid.
 pub const USED: u64 = 1 << 9;
@@ -89,6 +89,7 @@ fn set_constant<O: Ops>(o: &mut O, i: Insn, vtype: u64, vl: u64, full: bool) {
     o.mov(W::W64, VSTART, Src::Imm(0));
     o.mov(W::W64, VL, Src::Imm(vl));
     let key = if vtype & VILL != 0 { 0 } else { vtype | USED | if full { FULL } else { 0 } };
+    o.set_likely(key);
     o.mov(W::W64, KEY, Src::Imm(key));
     if key == 0 {
         o.mov(W::W64, DIRTY, Src::Imm(1));
@@ -98,15 +99,13 @@ fn set_constant<O: Ops>(o: &mut O, i: Insn, vtype: u64, vl: u64, full: bool) {
 
 fn vsetvli<O: Ops>(o: &mut O, i: Insn) {
     let vtype = i.bits(20, 11) as u64;
-    if !o.guard(CONTROL, 0, helper, i.word as u64) {
-        return;
-    }
     let Some(shape) = parse(vtype) else { return set_constant(o, i, VILL, 0, false) };
     let max = vlmax(shape);
     if i.s1() == 0 && i.d() != 0 {
         return set_constant(o, i, vtype, max, true);
     }
     let avl = if i.s1() == 0 { VL } else { i.rs1() };
+    o.set_likely(vtype | USED | FULL);
     o.mov(W::W64, R::T0, Src::Imm(max));
     o.set_cmp(Cmp::Geu, R::T1, avl, Src::Reg(R::T0));
     o.shift(Shift::Lsl, W::W64, R::T1, R::T1, Src::Imm(8));
@@ -121,9 +120,6 @@ fn vsetvli<O: Ops>(o: &mut O, i: Insn) {
 
 fn vsetivli<O: Ops>(o: &mut O, i: Insn) {
     let (vtype, avl) = (i.bits(20, 10) as u64, i.s1() as u64);
-    if !o.guard(CONTROL, 0, helper, i.word as u64) {
-        return;
-    }
     match parse(vtype) {
         Some(shape) => set_constant(o, i, vtype, avl.min(vlmax(shape)), avl >= vlmax(shape)),
         None => set_constant(o, i, VILL, 0, false),
@@ -134,11 +130,8 @@ fn vsetvl<O: Ops>(o: &mut O, i: Insn) {
     o.helper(helper, i.word as u64);
 }
 
-/// VSETVL, and the other two where vectors are switched off.
+/// VSETVL.
 extern "C" fn helper(cpu: &mut Cpu, word: u64) -> HelperExit {
-    if cpu.gpr[CONTROL.0 as usize] != 0 {
-        return illegal(cpu);
-    }
     let i = Insn { word: word as u32, pc: 0, len: 4 };
     let x = |n: u32| if n == 0 { 0 } else { cpu.gpr[n as usize & 31] };
     let vtype = x(i.s2());
@@ -152,6 +145,16 @@ extern "C" fn helper(cpu: &mut Cpu, word: u64) -> HelperExit {
         cpu.gpr[i.d() as usize & 31] = cpu.gpr[VL.0 as usize];
     }
     HelperExit::Continue
+}
+
+/// Sets vstart, of which [`KEY`] tells.
+pub(crate) fn set_vstart(cpu: &mut Cpu, value: u64) {
+    cpu.gpr[VSTART.0 as usize] = value;
+    if let Some(shape) = parse(cpu.gpr[VTYPE.0 as usize]) {
+        let full = value == 0 && cpu.gpr[VL.0 as usize] == vlmax(shape);
+        let key = &mut cpu.gpr[KEY.0 as usize];
+        *key = *key & !FULL | if full { FULL } else { 0 };
+    }
 }
 
 /// A fault-only-first load ended before element `vl`.
@@ -189,10 +192,9 @@ pub fn restore(cpu: &mut Cpu, [vstart, vl, vtype, vcsr]: [u64; 4], data: &[u8]) 
     }
 }
 
-/// Whether vectors may be used; if so, they count as used from now on.
-pub fn allowed(cpu: &mut Cpu) -> bool {
+/// Vectors count as used from now on.
+pub fn touch(cpu: &mut Cpu) {
     cpu.gpr[DIRTY.0 as usize] = 1;
-    cpu.gpr[CONTROL.0 as usize] == 0
 }
 
 /// Reads a control register of the vector unit.
@@ -214,7 +216,7 @@ pub fn write_csr(cpu: &mut Cpu, number: u32, value: u64) {
     let old = cpu.gpr[VCSR.0 as usize];
     match number {
         // As many bits as the largest VLMAX needs.
-        csr::VSTART => cpu.gpr[VSTART.0 as usize] = value & (8 * VLENB - 1),
+        csr::VSTART => set_vstart(cpu, value & (8 * VLENB - 1)),
         csr::VXSAT => cpu.gpr[VCSR.0 as usize] = old & !1 | value & 1,
         csr::VXRM => cpu.gpr[VCSR.0 as usize] = old & 1 | (value & 3) << 1,
         csr::VCSR => cpu.gpr[VCSR.0 as usize] = value & 7,
@@ -286,13 +288,13 @@ pub(crate) fn play(
         None if vtype => return illegal(cpu),
         None => (0, 0),
     };
-    if !allowed(cpu) {
-        return illegal(cpu);
-    }
+    touch(cpu);
     let i = Insn { word: word as u32, pc: 0, len: 4 };
     match f(&mut Unit { cpu: &mut *cpu, i, sew: shape.1, lmul: shape.0, vl, vstart }) {
         Ok(()) => {
-            cpu.gpr[VSTART.0 as usize] = 0;
+            if vstart != 0 {
+                set_vstart(cpu, 0);
+            }
             HelperExit::Continue
         }
         Err(Stop::Illegal) => illegal(cpu),

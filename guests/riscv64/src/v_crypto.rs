@@ -5,6 +5,7 @@
 
 use crate::decode::Insn;
 use crate::v::{Group, Unit, call, legal, play};
+use crate::v_fast;
 use anyarch_engine::ops::{HelperExit, Ops, V, VArgs};
 use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::{self, VOp};
@@ -39,7 +40,10 @@ crate::v::numbered! {
 }
 
 fn aes<O: Ops>(o: &mut O, i: Insn, op: Aes) {
-    call(o, i, aes_helper, op as u32);
+    let arg = i.word as u64 | (op as u64) << 32;
+    if !v_fast::aes(o, i, op, aes_helper, arg) {
+        o.helper(aes_helper, arg);
+    }
 }
 
 fn sha2<O: Ops>(o: &mut O, i: Insn, op: Sha2) {

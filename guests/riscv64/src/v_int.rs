@@ -2,6 +2,7 @@
 
 use crate::decode::Insn;
 use crate::v::{Done, Group, Stop, Unit, call, legal, play, sign, zero};
+use crate::v_fast;
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -234,11 +235,18 @@ mod shape {
 use shape::*;
 
 fn int<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, arith_helper, op as u32);
+    fast(o, i, op, op as u32);
 }
 
 fn int_u<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, arith_helper, op as u32 | UNSIGNED_IMM);
+    fast(o, i, op, op as u32 | UNSIGNED_IMM);
+}
+
+fn fast<O: Ops>(o: &mut O, i: Insn, op: Op, tag: u32) {
+    let arg = i.word as u64 | (tag as u64) << 32;
+    if !v_fast::int(o, i, op, arith_helper, arg) {
+        o.helper(arith_helper, arg);
+    }
 }
 
 fn unary<O: Ops>(o: &mut O, i: Insn, op: Op) {
@@ -262,7 +270,9 @@ fn carry<O: Ops>(o: &mut O, i: Insn, op: Op) {
 }
 
 fn merge<O: Ops>(o: &mut O, i: Insn) {
-    call(o, i, merge_helper, 0);
+    if !v_fast::moves(o, i, merge_helper, i.word as u64) {
+        call(o, i, merge_helper, 0);
+    }
 }
 
 fn extend<O: Ops>(o: &mut O, i: Insn, shift: u32, signed: bool) {

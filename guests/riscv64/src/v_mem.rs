@@ -4,7 +4,8 @@
 //! field is first tried as a whole; the loop then only serves to find the element that faults.
 
 use crate::decode::{Insn, undefined};
-use crate::v::{Done, Group, Stop, Unit, VSTART, call, legal, play, zero};
+use crate::v::{Done, Group, Stop, Unit, call, legal, play, zero};
+use crate::v_fast;
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -60,8 +61,10 @@ crate::v::numbered! {
 }
 
 fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32) {
-    let _ = ew;
-    other(o, i, Kind::Unit);
+    let arg = i.word as u64 | (Kind::Unit as u64) << 32;
+    if !v_fast::unit(o, i, ew, helper, arg) {
+        o.helper(helper, arg);
+    }
 }
 
 fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
@@ -140,7 +143,7 @@ extern "C" fn whole_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
 /// A fault of element `n`.
 fn stop(u: &mut Unit<'_>, n: usize, done: Result<(), anyarch_sys::MemFault>) -> Done {
     done.map_err(|fault| {
-        u.cpu.gpr[VSTART.0 as usize] = n as u64;
+        crate::v::set_vstart(u.cpu, n as u64);
         Stop::Fault(fault, is_store(u.i))
     })
 }

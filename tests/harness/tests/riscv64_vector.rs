@@ -18,7 +18,7 @@ const CPU: &str = "rv64,v=true,vlen=128,elen=64,zfh=true,zvfh=true,zvbb=true,zvb
 
 /// Words for each row, and configurations for each word (4 widths, 7 group sizes).
 const WORDS: usize = 5;
-const CASES: usize = 56;
+const CASES: usize = 84;
 
 fn is_vector(row: &Row) -> bool {
     row.name.starts_with('V')

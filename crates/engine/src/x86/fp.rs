@@ -1523,6 +1523,8 @@ mod tests {
             result: R(0),
         },
         jump_clears: 0,
+        likely: R::ZERO,
+        faults_again: |_| false,
     };
     /// Guest code that reads the flags, and guest code that does not.
     const LIVE: u64 = 0x10000;

@@ -1664,6 +1664,14 @@ impl Ops for Translator<'_> {
         self.forget_vectors();
     }
 
+    fn likely(&self) -> u64 {
+        self.likely
+    }
+
+    fn set_likely(&mut self, value: u64) {
+        self.likely = value;
+    }
+
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool {
         self.clobber_flags();
         match self.host(r) {

@@ -230,6 +230,8 @@ pub struct Translator<'a> {
     undefined: bool,
     /// The instruction has cold paths that come back at its end.
     guarded: bool,
+    /// See [`crate::ops::Ops::likely`].
+    pub likely: u64,
 }
 
 /// Buffers and constants that outlive one unit.
@@ -373,6 +375,7 @@ impl<'a> Translator<'a> {
             dropped_flags: false,
             undefined: false,
             guarded: false,
+            likely: 0,
         }
     }
 
@@ -476,7 +479,11 @@ impl<'a> Translator<'a> {
         }
         self.next_constant = None;
         self.drop_flags();
-        self.forget_vectors();
+        // What the helper may have changed: the file of vector registers.
+        let others = (1u128 << 48) - 1;
+        self.zero_above = self.zero_above.map(|known| known & others);
+        self.boxed = self.boxed.map(|known| known & others);
+        self.pair = sha::Pair::default();
     }
 
     /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
