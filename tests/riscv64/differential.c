@@ -1,5 +1,6 @@
 // Runs every instruction of a list with a set of operands and prints what changed. The list is words.h: { word, kind }.
-// The same binary runs under two emulators, whose output must be equal.
+// The same binary runs under two emulators, whose output must be equal. What an instruction meets depends on its word alone, so that outputs can be
+// compared with recorded ones. A word whose low half is a compressed instruction has another one above it.
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -12,15 +13,15 @@ static const struct { uint32_t word; int memory; } words[] = {
 };
 enum { COUNT = sizeof words / sizeof *words };
 
-struct state { uint64_t a, b, d, fa, fb, fc, fd, fcsr, code; };
+struct state { uint64_t a, b, d, fa, fb, fc, fd, fcsr, code, c, e, f; };
 void run(struct state *);
 __asm__(".text\n.globl run\nrun:\n"
         "addi sp, sp, -32\nsd ra, 0(sp)\nsd s0, 8(sp)\nmv s0, a0\n"
         "ld t1, 56(s0)\nfscsr t1\nld t2, 64(s0)\n"
         "fld fa0, 24(s0)\nfld fa1, 32(s0)\nfld fa3, 40(s0)\nfld fa2, 48(s0)\n"
-        "ld a1, 8(s0)\nld a2, 16(s0)\nld a0, 0(s0)\n"
+        "ld a1, 8(s0)\nld a2, 16(s0)\nld a3, 72(s0)\nld a4, 80(s0)\nld a5, 88(s0)\nld a0, 0(s0)\n"
         "jalr t2\n"
-        "sd a2, 16(s0)\nfsd fa2, 48(s0)\nfrcsr t1\nsd t1, 56(s0)\n"
+        "sd a2, 16(s0)\nsd a3, 72(s0)\nfsd fa2, 48(s0)\nfrcsr t1\nsd t1, 56(s0)\n"
         "ld ra, 0(sp)\nld s0, 8(sp)\naddi sp, sp, 32\nret\n");
 
 static sigjmp_buf out;
@@ -71,15 +72,20 @@ int main(void) {
         code[2 * i + 1] = 0x00008067;
     }
     __asm__ volatile("fence.i" ::: "memory");
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
+        seed = 88172645463325252ull ^ words[i].word * 0x9e3779b97f4a7c15ull;
         for (int n = 0; n < 24; n++) {
             for (int m = 0; m < 8; m++)
                 memory[m] = floating();
-            struct state s = { integer(), integer(), next(), floating(), floating(), floating(), next(), next() % 5 << 5, (uint64_t)&code[2 * i] };
+            struct state s = { integer(), integer(), next(), floating(), floating(), floating(), next(), next() % 5 << 5, (uint64_t)&code[2 * i],
+                integer(), integer(), integer() };
             if (n & 1)
                 s.b = s.a;
             if (words[i].memory)
                 s.a = (uint64_t)&memory[2];
+            // A compare and swap may succeed.
+            if (words[i].memory && n % 3 == 0)
+                s.d = memory[2], s.c = memory[3];
             uint64_t a = s.a, b = s.b, fa = s.fa, fb = s.fb, fc = s.fc, mode = s.fcsr;
             int signo = sigsetjmp(out, 1);
             if (!signo)
@@ -90,11 +96,12 @@ int main(void) {
                 uint64_t sum = 0;
                 for (int m = 0; m < 8; m++)
                     sum = sum * 31 + memory[m];
-                printf("%08x a=%lx b=%lx fa=%lx fb=%lx fc=%lx mode=%lx -> %lx %lx %lx %lx\n", words[i].word, words[i].memory ? 0 : a, b, fa, fb, fc,
-                    mode, s.d, s.fd, s.fcsr, sum);
+                printf("%08x a=%lx b=%lx fa=%lx fb=%lx fc=%lx mode=%lx -> %lx %lx %lx %lx %lx\n", words[i].word, words[i].memory ? 0 : a, b, fa, fb,
+                    fc, mode, s.d, s.c, s.fd, s.fcsr, sum);
             }
             if (signo)
                 break;
         }
+    }
     return 0;
 }
