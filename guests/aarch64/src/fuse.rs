@@ -176,7 +176,17 @@ fn exclusive(t: &mut Translator<'_>, load: Insn, word: impl Fn(u64) -> Option<u3
         let transfer = if target == equal { Transfer::Next } else { Transfer::Cond(target) };
         t.begin(4 * words as u64, peek(words as u64, writes, transfer));
         return finish(t, words as usize, |t| {
-            t.cas_loop(&CasLoop { size, old, base, expect, new, status, equal, different: target })
+            t.cas_loop(&CasLoop {
+                size,
+                signed: false,
+                old,
+                base,
+                expect,
+                new,
+                status,
+                equal,
+                different: target,
+            })
         });
     }
     // The store before the load.
@@ -190,7 +200,7 @@ fn exclusive(t: &mut Translator<'_>, load: Insn, word: impl Fn(u64) -> Option<u3
     let different = pc + 4 * words as u64;
     t.begin(4 * words as u64, peek(words as u64, writes, Transfer::Cond(equal)));
     let done = finish(t, words as usize, |t| {
-        t.cas_loop(&CasLoop { size, old, base, expect, new, status, equal, different })
+        t.cas_loop(&CasLoop { size, signed: false, old, base, expect, new, status, equal, different })
     });
     if done {
         t.depends_on(pc - 8, pc);

@@ -11,6 +11,7 @@ mod compressed;
 pub mod decode;
 pub mod features;
 mod fp;
+mod fuse;
 mod int;
 pub mod linux;
 #[cfg(test)]
@@ -37,7 +38,7 @@ pub static GUEST: Guest = Guest {
     interpret,
     translate,
     peek,
-    leaf: |_| None,
+    leaf: |target| fuse::leaf(target, fetch),
     pins: &PINS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 1,
@@ -82,6 +83,9 @@ fn crosses(pc: u64) -> bool {
 pub fn translate(t: &mut Translator<'_>) {
     while t.more() {
         let Some(i) = fetch(t.pc) else { return t.stop() };
+        if fuse::is_candidate(i.word) && fuse::step(t, i, fetch) {
+            continue;
+        }
         t.begin(i.len, peek_insn(i));
         decode::lift(t, i);
         t.end();

@@ -138,11 +138,15 @@ fn table(words: impl Iterator<Item = u32>) -> String {
     out
 }
 
-/// Builds the program for the words.
+/// Builds `differential.c` for the words.
 fn build(dir: &TempDir, words: impl Iterator<Item = u32>) -> PathBuf {
     std::fs::write(dir.path().join("words.h"), table(words)).unwrap();
-    let exe = dir.path().join("differential");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../riscv64/differential.c");
+    compile(dir, "differential")
+}
+
+fn compile(dir: &TempDir, name: &str) -> PathBuf {
+    let exe = dir.path().join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../riscv64/{name}.c"));
     let status = Command::new("riscv64-linux-gnu-gcc")
         .args(["-O1", "-static", "-I"])
         .arg(dir.path())
@@ -244,5 +248,18 @@ fn recorded_rows() {
             .map(|(name, word, _)| format!("{name} {word:08x}"))
             .collect();
         assert!(bad.is_empty(), "{args:?}: {} of {} differ: {bad:#?}", bad.len(), recorded.len());
+    }
+}
+
+#[test]
+fn sequences() {
+    let dir = TempDir::new();
+    let exe = compile(&dir, "sequences");
+    let theirs = run("qemu-riscv64-static", &[], &exe);
+    let emu = emulator();
+    for args in [&[][..], &["-d", "interp"]] {
+        let ours = run(emu.to_str().unwrap(), args, &exe);
+        let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(a, b)| a != b).take(10).collect();
+        assert!(ours.len() == theirs.len() && differ.is_empty(), "{args:?}: {differ:#?}");
     }
 }

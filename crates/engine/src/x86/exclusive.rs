@@ -50,6 +50,8 @@ pub struct CasLoop {
     pub old: R,
     /// Holds the address.
     pub base: R,
+    /// The old value is sign-extended, else zero-extended.
+    pub signed: bool,
     /// What to compare.
     pub expect: Expect,
     /// Holds the new value.
@@ -151,7 +153,7 @@ impl Translator<'_> {
 
     /// Translates the loop if it can; else emits nothing. `next_pc` is set.
     pub fn cas_loop(&mut self, l: &CasLoop) -> bool {
-        let &CasLoop { size, old, base, ref expect, new, status, equal, different } = l;
+        let &CasLoop { size, signed, old, base, ref expect, new, status, equal, different } = l;
         let read = |r: R| r == R::ZERO || r != old && r != status;
         let expected = match *expect {
             Expect::Compare { src: Src::Reg(r) | Src::Extended(r, _, 0), .. } => r,
@@ -183,7 +185,7 @@ impl Translator<'_> {
             self.extended(RCX, r, ext, 0);
         }
         let again = self.a.p;
-        self.load_to(size.bytes(), LoadExt::Zero, RAX, m);
+        self.load_to(size.bytes(), if signed { LoadExt::Sign64 } else { LoadExt::Zero }, RAX, m);
         match *expect {
             Expect::Compare { w, src: Src::Imm(imm), .. } => {
                 self.a.alu_imm(Op::Cmp, w == W::W64, Rm::R(RAX), imm as i32)
@@ -208,6 +210,10 @@ impl Translator<'_> {
         self.a.lock_cmpxchg(size.bytes() as u8, m, value);
         self.a.jcc_to(Cc::Ne, again);
         // EFLAGS are those of comparing equal values, whichever instruction left them. From here on nothing changes them.
+        if signed && size != Size::B8 {
+            // The instruction may have cleared the upper half.
+            self.a.movsx(true, size.bytes() as u8, RAX, Rm::R(RAX));
+        }
         if status == old {
             self.a.mov_imm(RAX, 0);
         } else {

@@ -189,6 +189,8 @@ pub struct Translator<'a> {
     zero_above: [u128; 2],
     /// Vector slots known to be boxed numbers of 16 bits, and of 32: bit = slot.
     boxed: [u128; 2],
+    /// The instruction has two bytes.
+    short: bool,
     /// The operation being emitted is one of [`VArgs::BOXED`].
     boxing: bool,
     pair: sha::Pair,
@@ -345,6 +347,7 @@ impl<'a> Translator<'a> {
             mem_flags: true,
             zero_above: [0; 2],
             boxed: [0; 2],
+            short: false,
             boxing: false,
             pair: sha::Pair::default(),
             peeked: Peek::default(),
@@ -431,6 +434,7 @@ impl<'a> Translator<'a> {
     #[inline]
     pub fn begin(&mut self, len: u64, peek: Peek) {
         self.next_pc = self.pc + len;
+        self.short = len == 2;
         if self.inlined.is_none() {
             self.end_pc = self.next_pc;
         }
@@ -451,7 +455,7 @@ impl<'a> Translator<'a> {
         let len = self.a.p as usize - self.insn_start as usize;
         // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
         let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        InsnMark::push(self.marks, len, self.next_pc - self.pc == 2, self.start_flags, at_fault);
+        InsnMark::push(self.marks, len, self.short, self.start_flags, at_fault);
     }
 
     /// Ends a step that covers several instructions, of these lengths; `begin` was given their sum.

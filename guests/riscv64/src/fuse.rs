@@ -1,0 +1,182 @@
+//! Sequences of instructions that the translator makes one step of: an address or a constant that takes two instructions, with a call or a load
+//! through it; shifts that zero-extend, sign-extend or scale an index; and the loop of a compare and swap as compilers and libraries write it.
+//!
+//! ```text
+//! auipc d    auipc d       auipc ra         lui d         slli d, a    slli d, a    1: lr old, (base)
+//! addi d, d  ld d, n(d)    jalr ra, n(ra)   addi[w] d, d  srli d, d    add d, d, b     bne old, expected, 2f
+//!                                                                                     sc status, new, (base)
+//!                                                                                     bnez status, 1b
+//!                                                                                  2:
+//! ```
+//!
+//! Everything lies in one page; code that jumps into the middle is translated as single instructions from there. Also [`leaf`] functions.
+
+use crate::decode::{Insn, decode, x};
+use anyarch_engine::ops::{Addr, Alu, LoadExt, Ops, Order, R, Shift, Size, Src, W};
+use anyarch_engine::run::{Peek, Transfer};
+use anyarch_engine::x86::Translator;
+use anyarch_engine::x86::exclusive::{CasLoop, Expect};
+
+const LUI: u32 = 0x37;
+const AUIPC: u32 = 0x17;
+const LR: u32 = 0x2f;
+
+/// Whether a word may begin a sequence.
+#[inline(always)]
+pub(crate) fn is_candidate(word: u32) -> bool {
+    match word & 0x7f {
+        LUI | AUIPC => word >> 7 & 31 != 0,
+        // SLLI.
+        0x13 => word & 0xfc00_707f == 0x1013 && word >> 7 & 31 != 0,
+        LR => word & 0xf9f0_607f == 0x1000_202f,
+        _ => false,
+    }
+}
+
+fn peek(len: u64, transfer: Transfer) -> Peek {
+    Peek { len: len as u8, reads: false, writes: true, transfer }
+}
+
+/// The instruction at an address, if it lies in the page of `first` altogether.
+fn within(first: u64, pc: u64, fetch: &impl Fn(u64) -> Option<Insn>) -> Option<Insn> {
+    let same = |at: u64| (at ^ first) >> 12 == 0;
+    same(pc).then(|| fetch(pc)).flatten().filter(|i| same(pc.wrapping_add(i.len - 1)))
+}
+
+/// The instruction behind `i`, if it lies in the same page.
+fn behind(i: Insn, fetch: &impl Fn(u64) -> Option<Insn>) -> Option<Insn> {
+    within(i.pc, i.pc.wrapping_add(i.len), fetch)
+}
+
+/// Translates the sequence that begins with the instruction, if it is one of ours. `fetch` knows what lies in one page.
+pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+    if i.word & 0x7f == LR {
+        return compare_and_swap(t, i, fetch);
+    }
+    let Some(next) = behind(i, &fetch) else { return false };
+    let d = i.rd();
+    if next.s1() != i.d() && (next.s2() != i.d() || i.word & 0x7f != 0x13) {
+        return false;
+    }
+    let same = next.d() == i.d();
+    let (opcode, funct3) = (next.word & 0x7f, next.bits(12, 3));
+    let begin =
+        |t: &mut Translator<'_>, transfer| t.begin(i.len + next.len, peek(i.len + next.len, transfer));
+    match (i.word & 0x7f, opcode, funct3) {
+        (LUI, 0x13 | 0x1b, 0) if same => {
+            let mut value = i.imm_u().wrapping_add(next.imm_i());
+            if opcode == 0x1b {
+                value = value as i32 as i64;
+            }
+            begin(t, Transfer::Next);
+            t.mov(W::W64, d, Src::Imm(value as u64));
+        }
+        (AUIPC, 0x13, 0) if same => {
+            begin(t, Transfer::Next);
+            t.mov_addr(d, target(i, next));
+        }
+        (AUIPC, 0x03, 0..=6) if same => {
+            let ext = if funct3 < 3 { LoadExt::Sign64 } else { LoadExt::Zero };
+            begin(t, Transfer::Next);
+            t.load(Size::from_log2(funct3 & 3), ext, d, Addr::Abs(target(i, next)), Order::Plain);
+        }
+        // A call, or a jump that leaves the temporary behind.
+        (AUIPC, 0x67, 0) if i.d() == 1 && same => {
+            begin(t, Transfer::Other);
+            t.call(d, target(i, next) & !1);
+        }
+        (AUIPC, 0x67, 0) if next.d() == 0 => {
+            let to = target(i, next) & !1;
+            begin(t, Transfer::Jump(to));
+            t.mov_addr(d, i.pc.wrapping_add(i.imm_u() as u64));
+            t.jump(to);
+        }
+        // SRLI, SRAI.
+        (0x13, 0x13, 5) if same && next.s1() == i.d() && next.word >> 26 & !0x10 == 0 => {
+            let (left, right, signed) = (i.shamt(), next.shamt(), next.word >> 30 & 1 != 0);
+            if left == 0 || right == 0 {
+                return false;
+            }
+            begin(t, Transfer::Next);
+            if left >= right {
+                t.extract_shl(signed, W::W64, d, i.rs1(), left - right, 64 - left);
+            } else {
+                t.extract(signed, W::W64, d, i.rs1(), right - left, 64 - right);
+            }
+        }
+        // ADD.
+        (0x13, 0x33, 0) if same && next.word >> 25 == 0 && (1..=3).contains(&i.shamt()) => {
+            let other = if next.s1() == i.d() { next.s2() } else { next.s1() };
+            if other == i.d() || other == 0 {
+                return false;
+            }
+            begin(t, Transfer::Next);
+            t.alu(Alu::Add, W::W64, d, x(other), Src::Shifted(i.rs1(), Shift::Lsl, i.shamt()));
+        }
+        _ => return false,
+    }
+    t.end_step(&[i.len, next.len]);
+    true
+}
+
+/// What AUIPC and the immediate behind it make.
+fn target(auipc: Insn, next: Insn) -> u64 {
+    auipc.pc.wrapping_add(auipc.imm_u() as u64).wrapping_add(next.imm_i() as u64)
+}
+
+fn compare_and_swap(t: &mut Translator<'_>, lr: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+    let Some(compare) = behind(lr, &fetch) else { return false };
+    let Some(sc) = behind(compare, &fetch) else { return false };
+    let Some(again) = behind(sc, &fetch) else { return false };
+    let end = again.pc.wrapping_add(again.len);
+    // BNE old, expected, end; SC of the same size at the same address; BNE status, x0, lr.
+    let is_bne = |i: Insn| i.word & 0x707f == 0x1063;
+    let fits = is_bne(compare)
+        && compare.s1() == lr.d()
+        && compare.s2() != lr.d()
+        && compare.pc.wrapping_add(compare.imm_b() as u64) == end
+        && sc.word & 0xf800_707f == 0x1800_002f | (lr.word & 0x7000)
+        && sc.s1() == lr.s1()
+        && is_bne(again)
+        && again.s1() == sc.d()
+        && again.s2() == 0
+        && again.pc.wrapping_add(again.imm_b() as u64) == lr.pc;
+    if !fits || lr.d() == 0 {
+        return false;
+    }
+    t.begin(end.wrapping_sub(lr.pc), peek(end.wrapping_sub(lr.pc), Transfer::Next));
+    let done = t.cas_loop(&CasLoop {
+        size: Size::from_log2(lr.bits(12, 2)),
+        signed: true,
+        old: lr.rd(),
+        base: lr.rs1(),
+        expect: Expect::Compare { w: W::W64, src: Src::Reg(compare.rs2()), reversed: false },
+        new: sc.rs2(),
+        status: sc.rd(),
+        equal: end,
+        different: end,
+    });
+    if done {
+        t.end_step(&[lr.len, compare.len, sc.len, again.len]);
+    }
+    done
+}
+
+/// See [`anyarch_engine::run::Guest::leaf`]: up to eight instructions and the return through ra.
+pub(crate) fn leaf(target: u64, fetch: impl Fn(u64) -> Option<Insn>) -> Option<u64> {
+    const RET: u32 = 0x0000_8067;
+    let mut pc = target;
+    for _ in 0..=8 {
+        let i = within(target, pc, &fetch)?;
+        pc = pc.wrapping_add(i.len);
+        if i.word == RET {
+            return Some(pc);
+        }
+        let is_store = matches!(i.word & 0x7f, 0x23 | 0x27);
+        let transfers = matches!(i.word & 0x7f, 0x63 | 0x67 | 0x6f | 0x73 | 0x0f);
+        if transfers || !is_store && x(i.d()) == R(1) || decode(i.word).is_none() {
+            return None;
+        }
+    }
+    None
+}
