@@ -123,11 +123,11 @@ fn fetch(cache: &Path) -> Result<PathBuf> {
             let mut unpack = Command::new("tar");
             unpack.arg("-C").arg(&dir).args(["--strip-components=2", "--wildcards", "-xf"]).arg(&tar);
             crate::bench::command(unpack.arg("*/scripts/qemu-binfmt-conf.sh"))?;
-            let _ = fs::remove_file(&tar);
             fs::rename(dir.join("qemu-binfmt-conf.sh"), &script).map_err(|e| e.to_string())?;
             println!("script of {}", tar.file_name().unwrap_or_default().to_string_lossy());
             Ok(())
         });
+        let _ = fs::remove_dir_all(&dir);
         match attempt {
             Ok(()) => return Ok(script),
             Err(e) => failure = e,
@@ -218,7 +218,7 @@ fn compare(script: &Path, anyarch: &Path) -> Result<bool> {
     Ok(good)
 }
 
-/// Emulators under every name that the script has, without the host's own copies where Debian has them.
+/// Emulators under every name that the script has.
 fn emulators(cache: &Path) -> Result<(PathBuf, usize)> {
     let dir = cache.join("emulators");
     fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -232,8 +232,13 @@ fn emulators(cache: &Path) -> Result<(PathBuf, usize)> {
             continue;
         }
         let installed = format!("/usr/bin/qemu-{name}-static");
-        let from = if Path::new(&installed).exists() { &installed } else { "/usr/bin/qemu-aarch64-static" };
-        fs::copy(from, &to).map_err(|e| format!("{from}: {e} (package qemu-user-static)"))?;
+        let any = "/usr/bin/qemu-aarch64-static";
+        // What is not installed is a copy of another: registering does not run it.
+        if Path::new(&installed).exists() {
+            std::os::unix::fs::symlink(&installed, &to).map_err(|e| e.to_string())?;
+        } else {
+            fs::copy(any, &to).map_err(|e| format!("{any}: {e} (package qemu-user-static)"))?;
+        }
     }
     Ok((dir, count))
 }

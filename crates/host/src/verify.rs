@@ -89,7 +89,9 @@ pub fn verify(words: &[String], as_json: bool, dir: &Path) -> Result<u8> {
         wanted.extend(found.iter().map(|f| f.name));
     }
     let instance = register::open(dir)?;
-    let rows = register::survey(&instance)?;
+    let mut rows = register::survey(&instance)?;
+    // In the order of the table of architectures, not in the kernel's.
+    rows.sort_by_key(|r| family::FAMILIES.iter().position(|f| r.family.is_some_and(|g| g.name == f.name)));
     let active = |name: &str| {
         rows.iter()
             .find(|r| r.entry.enabled && r.shadowed_by.is_none() && r.family.is_some_and(|f| f.name == name))
