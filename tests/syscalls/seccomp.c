@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,16 +102,29 @@ static int executed(void)
 	return 3;
 }
 
+// A copy of this program that no handler of foreign programs knows on the machine: a byte of the header differs that means nothing.
+static void copy_self(void)
+{
+	static char bytes[1 << 24];
+	FILE *from = fopen(getenv("TEST_SELF"), "r"), *to = fopen("copy", "w");
+	CHECK(from != NULL && to != NULL);
+	size_t size = fread(bytes, 1, sizeof bytes, from);
+	CHECK(size > 1000 && size < sizeof bytes);
+	bytes[9] = 1;
+	CHECK(fwrite(bytes, 1, size, to) == size && fchmod(fileno(to), 0755) == 0);
+	CHECK(fclose(from) == 0 && fclose(to) == 0);
+}
+
 static void executes(void)
 {
 	setenv("TEST_MARK", "here", 1);
-	execl(getenv("TEST_SELF"), "again", "once", NULL);
+	execl("./copy", "again", "once", NULL);
 }
 
 static void executes_without_environment(void)
 {
 	char *none[] = { "TEST_MARK=here", NULL };
-	execle(getenv("TEST_SELF"), "again", "last", NULL, none);
+	execle("./copy", "again", "last", NULL, none);
 }
 
 int main(int argc, char **argv)
@@ -135,6 +149,7 @@ int main(int argc, char **argv)
 	status = status_of(strict_violation);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 
+	copy_self();
 	pthread_t other, after;
 	CHECK(pthread_create(&other, NULL, waiting, "synced") == 0);
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
