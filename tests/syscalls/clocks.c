@@ -65,8 +65,8 @@ int main(void)
 	CHECK(setitimer(ITIMER_REAL, &it, &old) == 0 && old.it_value.tv_sec == 0);
 	nap = (struct timespec){5, 0};
 	FAILS(nanosleep(&nap, &r), EINTR);
-	CHECK(count == 1 && seconds(&r) > 4 && seconds(&r) < 5);
-	CHECK(clock_nanosleep(CLOCK_REALTIME, 0, &nap, &r) == EINTR && count == 2);
+	CHECK(count >= 1 && seconds(&r) > 4 && seconds(&r) < 5);
+	CHECK(clock_nanosleep(CLOCK_REALTIME, 0, &nap, &r) == EINTR && count >= 2);
 	it.it_value.tv_usec = 0;
 	CHECK(setitimer(ITIMER_REAL, &it, &old) == 0 && old.it_interval.tv_usec == 10000 && getitimer(ITIMER_REAL, &old) == 0 && old.it_value.tv_usec == 0);
 	CHECK(alarm(100) == 0 && alarm(0) == 100);

@@ -38,12 +38,15 @@ impl InsnMark {
     const MORE: usize = 2047;
 
     /// Adds the marks of an instruction: host length, two guest bytes, flag states.
+    #[inline]
     pub fn push(to: &mut Vec<InsnMark>, len: usize, short: bool, start: HostFlags, fault: HostFlags) {
         let state = (start as u16) << 12 | (fault as u16) << 14;
-        for _ in 0..len / Self::MORE {
+        let mut rest = len;
+        while rest >= Self::MORE {
             to.push(InsnMark(Self::MORE as u16 | state));
+            rest -= Self::MORE;
         }
-        to.push(InsnMark((len % Self::MORE) as u16 | (short as u16) << 11 | state));
+        to.push(InsnMark(rest as u16 | (short as u16) << 11 | state));
     }
 
     /// The mark of an instruction that is part of the step before. (An instruction of no bytes cannot fault with flags in EFLAGS.)
@@ -107,6 +110,14 @@ struct Unit {
     /// It makes calls, so that there may be returns to it.
     calls_out: bool,
     call_count: u16,
+}
+
+/// Where generated code for a guest address can be entered.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Host offset.
+    pub host: u32,
+    unit: u32,
 }
 
 /// Guest code within one page that a unit was made from. A unit has one or, where it took in code from elsewhere, several.
@@ -205,7 +216,7 @@ pub struct Cache {
     committed: *mut u8,
     glue: Glue,
     buffers: Buffers,
-    map: HashMap<u64, u32, PcHash>,
+    map: HashMap<u64, Entry, PcHash>,
     code: Code,
     regions: Vec<Region>,
     current: usize,
@@ -429,14 +440,14 @@ impl Cache {
     ///
     /// # Errors
     /// See [`NoCode`].
-    pub fn entry(&mut self, pc: u64, mode: u32) -> Result<u32, NoCode> {
-        if let Some(&host) = self.map.get(&key(pc, mode)) {
-            return Ok(host);
+    pub fn entry(&mut self, pc: u64, mode: u32) -> Result<Entry, NoCode> {
+        if let Some(&entry) = self.map.get(&key(pc, mode)) {
+            return Ok(entry);
         }
         self.translate(pc, mode)
     }
 
-    fn translate(&mut self, pc: u64, mode: u32) -> Result<u32, NoCode> {
+    fn translate(&mut self, pc: u64, mode: u32) -> Result<Entry, NoCode> {
         self.check_fetch(pc)?;
         if (self.limit as usize - self.at as usize) < UNIT_ROOM * 2 && !self.next_region() {
             return Err(NoCode::Full);
@@ -496,7 +507,8 @@ impl Cache {
         self.code.marks.extend_from_slice(&self.buffers.marks);
         self.code.cold.extend_from_slice(&self.buffers.cold_marks);
         for &(entry_pc, offset) in &self.buffers.entries {
-            self.map.entry(key(entry_pc, mode)).or_insert(host + offset);
+            let entry = Entry { host: host + offset, unit: index };
+            self.map.entry(key(entry_pc, mode)).or_insert(entry);
         }
         self.stats.units += 1;
         self.stats.insns += self.buffers.marks.len() as u64;
@@ -508,25 +520,27 @@ impl Cache {
         for e in &exits {
             if let Some(&target) = self.map.get(&key(e.target, mode)) {
                 let (site, stub) = (self.offset(e.site.0), self.offset(e.stub));
-                self.chain(site, stub, target);
+                self.link(site, stub, target);
             }
         }
         self.buffers.exits = exits;
         if self.timing {
             self.stats.nanos += now() - start_time;
         }
-        Ok(host)
+        Ok(Entry { host, unit: index })
     }
 
     /// Points the rel32 at `site` (offsets) at an entry.
-    pub fn chain(&mut self, site: u32, stub: u32, target: u32) {
-        let Some(unit) = self.unit_at(target) else { return };
+    pub fn chain(&mut self, site: u32, stub: u32, target: Entry) {
         // A jump of dead code is left as it is: its bytes may be another's by the time the target dies, and calls are to come to `Thread::chain`.
-        if !self.is_current(site) || !self.is_alive(site) {
-            return;
+        if self.is_current(site) && self.is_alive(site) {
+            self.link(site, stub, target);
         }
-        self.patch(site, target);
-        let next = self.code.units[unit as usize].links;
+    }
+
+    fn link(&mut self, site: u32, stub: u32, target: Entry) {
+        self.patch(site, target.host);
+        let next = self.code.units[target.unit as usize].links;
         let link = Link { site, stub, next };
         let index = if self.free_links != NIL {
             let i = self.free_links;
@@ -537,7 +551,7 @@ impl Cache {
             self.links.push(link);
             self.links.len() as u32 - 1
         };
-        self.code.units[unit as usize].links = index;
+        self.code.units[target.unit as usize].links = index;
     }
 
     fn patch(&mut self, site: u32, target: u32) {
@@ -716,12 +730,12 @@ impl Cache {
     fn kill(&mut self, index: u32) {
         let u = &mut self.code.units[index as usize];
         u.alive = false;
-        let (pc, len, host, host_end, mode) = (u.pc, u.guest_len as u64, u.host, u.host_end, u.mode);
+        let (pc, len, mode) = (u.pc, u.guest_len as u64, u.mode);
         let mut link = core::mem::replace(&mut u.links, NIL);
         let map = &mut self.map;
         let mut remove = |pc: u64| {
             let key = key(pc, mode as u32);
-            if map.get(&key).is_some_and(|&h| h >= host && h < host_end) {
+            if map.get(&key).is_some_and(|e| e.unit == index) {
                 map.remove(&key);
             }
         };
@@ -866,4 +880,77 @@ fn now() -> u64 {
     // SAFETY: writes a timespec. CLOCK_MONOTONIC.
     let _ = unsafe { syscall!(__NR_clock_gettime, 1, ts.as_mut_ptr()) };
     ts[0] * 1_000_000_000 + ts[1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One unit at host offset 100 and guest address 0x1000: a short instruction, one of 5000 host bytes, one of none, a step of three, and one that is
+    /// elsewhere.
+    fn code() -> Code {
+        let mut marks = Vec::new();
+        let mut push = |len, start| InsnMark::push(&mut marks, len, false, start, start);
+        push(10, HostFlags::None);
+        push(5000, HostFlags::Sub);
+        push(0, HostFlags::None);
+        push(30, HostFlags::Add);
+        marks.extend([InsnMark::covered(false); 2]);
+        let turn = marks.len() as u32;
+        InsnMark::push(&mut marks, 20, false, HostFlags::None, HostFlags::None);
+        let unit = Unit {
+            pc: 0x1000,
+            guest_len: 24,
+            host: 100,
+            host_end: 5200,
+            marks: 0,
+            cold: 0,
+            cold_len: 1,
+            count: marks.len() as u16,
+            sources: 0,
+            calls: 0,
+            links: NIL,
+            source_count: 1,
+            mode: 0,
+            alive: true,
+            calls_out: false,
+            call_count: 0,
+        };
+        Code {
+            units: Vec::from([unit]),
+            marks,
+            cold: Vec::from([(5160 - 100, 1)]),
+            turns: Vec::from([(turn, 0x9000)]),
+        }
+    }
+
+    #[test]
+    fn host_addresses_map_to_guest_instructions() {
+        let code = code();
+        let check = |host: u32, pc: u64, next: u64, start: bool, flags: HostFlags, is_fused: bool| match code
+            .place(host)
+        {
+            Some(Place::Insn { pc: p, next: n, at_start, mark, fused }) => {
+                assert_eq!(
+                    (p, n, at_start, mark.at_start(), fused),
+                    (pc, next, start, flags, is_fused),
+                    "{host}"
+                );
+            }
+            _ => panic!("{host} is in the unit"),
+        };
+        check(100, 0x1000, 0x1004, true, HostFlags::None, false);
+        check(109, 0x1000, 0x1004, false, HostFlags::None, false);
+        check(110, 0x1004, 0x1008, true, HostFlags::Sub, false);
+        for host in [111, 110 + 2047, 110 + 2 * 2047, 110 + 4999] {
+            check(host, 0x1004, 0x1008, false, HostFlags::Sub, false);
+        }
+        check(5110, 0x100c, 0x1010, true, HostFlags::Add, true);
+        check(5139, 0x100c, 0x1010, false, HostFlags::Add, true);
+        check(5140, 0x9000, 0x9004, true, HostFlags::None, false);
+        check(5159, 0x9000, 0x9004, false, HostFlags::None, false);
+        // The cold path of the long one.
+        check(5170, 0x1004, 0x1008, false, HostFlags::Sub, false);
+        assert!(code.place(99).is_none() && code.place(5200).is_none());
+    }
 }

@@ -444,11 +444,11 @@ impl Thread {
                 let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted() };
                 cache.likely = self.likely();
                 match cache.entry(self.cpu.pc, self.cpu.mode) {
-                    Ok(offset) => {
+                    Ok(entry) => {
                         if GENERATION.load(Ordering::Relaxed) != generation {
                             continue;
                         }
-                        let host = cache.host(offset);
+                        let host = cache.host(entry.host);
                         self.remember(self.cpu.pc, host);
                         host
                     }
@@ -556,14 +556,14 @@ impl Thread {
         cache.stats.chains += 1;
         let epoch = cache.stats.flushes;
         cache.likely = self.likely();
-        let host = cache.entry(target, self.cpu.mode).ok()?;
+        let entry = cache.entry(target, self.cpu.mode).ok()?;
         if cache.stats.flushes == epoch {
             let base = cache.host(0) as u64;
             let site = after - back as u64 - base;
             let stub = self.exit_rax - 5 - base;
-            cache.chain(site as u32, stub as u32, host);
+            cache.chain(site as u32, stub as u32, entry);
         }
-        Some(cache.host(host))
+        Some(cache.host(entry.host))
     }
 
     fn likely(&self) -> u64 {
@@ -578,8 +578,8 @@ impl Thread {
         let cache = guard.as_deref_mut()?;
         cache.stats.lookups += 1;
         cache.likely = self.likely();
-        let host = cache.entry(pc, self.cpu.mode).ok()?;
-        let host = cache.host(host);
+        let entry = cache.entry(pc, self.cpu.mode).ok()?;
+        let host = cache.host(entry.host);
         self.remember(pc, host);
         Some(host)
     }

@@ -15,7 +15,7 @@ use anyarch_sys::raw::general::{
 };
 use anyarch_sys::{Errno, Mutex, SysResult, raw_syscall, syscall};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Bytes of a host stack's mapping: a page that stays unmapped, the alternate signal stack, and the stack with another unmapped page below it.
 const SIZE: u64 = 1 << 20;
@@ -36,33 +36,40 @@ pub(crate) struct HostStack(u64);
 impl HostStack {
     /// An idle stack, or a new one.
     pub(crate) fn get() -> Result<HostStack, Errno> {
-        let mut idle = IDLE.lock();
-        if let Some(i) = idle.iter().rposition(|stack| stack.busy().load(Ordering::Acquire) == 0) {
-            return Ok(idle.swap_remove(i));
+        let mut pool = POOL.lock();
+        if let Some(i) = pool.left() {
+            return Ok(pool.idle.swap_remove(i));
         }
-        drop(idle);
-        static NEXT: AtomicU64 = AtomicU64::new(AREA);
         const PROT_READ_WRITE: u64 = 3;
         const FLAGS: u64 = 0x2 | 0x20 | 0x4000 | 0x100000; // PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
         loop {
-            let at = NEXT.fetch_add(SIZE, Ordering::Relaxed);
-            if at + SIZE > EMU_END {
-                return Err(Errno::EAGAIN);
-            }
+            let at = match pool.free.pop() {
+                Some(at) => at,
+                None if pool.next + SIZE > EMU_END => return Err(Errno::EAGAIN),
+                None => {
+                    pool.next += SIZE;
+                    pool.next - SIZE
+                }
+            };
             // The unmapped pages come free: the pieces are mapped apart.
             // SAFETY: fresh addresses of the emulator's own range.
             let alt =
                 unsafe { syscall!(__NR_mmap, at + ALT_START, ALT_SIZE, PROT_READ_WRITE, FLAGS, u64::MAX, 0) };
             match alt {
                 Ok(_) => {}
+                // Somebody else's, who does not give it back here.
                 Err(Errno::EEXIST) => continue,
-                Err(_) => return Err(Errno::EAGAIN),
+                Err(_) => {
+                    pool.free.push(at);
+                    return Err(Errno::EAGAIN);
+                }
             }
             // SAFETY: as above.
             let stack = unsafe {
                 syscall!(__NR_mmap, at + STACK_START, SIZE - STACK_START, PROT_READ_WRITE, FLAGS, u64::MAX, 0)
             };
             if stack.is_err() {
+                pool.unmap(at);
                 return Err(Errno::EAGAIN);
             }
             return Ok(HostStack(at));
@@ -77,14 +84,9 @@ impl HostStack {
 
     /// Makes the stack available to others. Whoever is still on it sets `busy` first.
     pub(crate) fn put(self) {
-        let mut idle = IDLE.lock();
-        if idle.len() < KEEP || self.busy().load(Ordering::Relaxed) != 0 {
-            idle.push(self);
-        } else {
-            drop(idle);
-            // SAFETY: nobody uses the stack.
-            let _ = unsafe { syscall!(__NR_munmap, self.0, SIZE) };
-        }
+        let mut pool = POOL.lock();
+        pool.idle.push(self);
+        pool.trim();
     }
 
     /// Address of the stack's lowest byte.
@@ -98,11 +100,43 @@ impl HostStack {
     }
 }
 
-static IDLE: Mutex<Vec<HostStack>> = Mutex::new(Vec::new());
+/// The stacks that no thread has.
+struct Pool {
+    idle: Vec<HostStack>,
+    /// Places of stacks that were unmapped.
+    free: Vec<u64>,
+    /// Where no stack has been yet.
+    next: u64,
+}
+
+impl Pool {
+    /// An idle stack whose thread has left it.
+    fn left(&self) -> Option<usize> {
+        self.idle.iter().rposition(|stack| stack.busy().load(Ordering::Acquire) == 0)
+    }
+
+    /// Unmaps what is too much, but for stacks whose threads have not left them.
+    fn trim(&mut self) {
+        while self.idle.len() > KEEP
+            && let Some(i) = self.left()
+        {
+            let stack = self.idle.swap_remove(i);
+            self.unmap(stack.0);
+        }
+    }
+
+    fn unmap(&mut self, at: u64) {
+        // SAFETY: a place of ours that nobody uses.
+        let _ = unsafe { syscall!(__NR_munmap, at, SIZE) };
+        self.free.push(at);
+    }
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), free: Vec::new(), next: AREA });
 
 /// Takes the lock for a fork; the guard is given back in parent and child.
 pub(crate) fn hold() -> impl Drop {
-    IDLE.lock()
+    POOL.lock()
 }
 
 fn host_altstack(start: u64, size: u64) {

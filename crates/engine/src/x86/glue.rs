@@ -175,6 +175,7 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
     let pending = a.jcc_short(Cc::Ne);
     a.ret();
+    let step_to_boundary = a.p as *const u8;
     // A signal came while the helper ran: single-step to the next guest instruction boundary (see `run::on_host_fault`).
     a.bind(pending);
     a.b(0x9c); // pushfq
@@ -201,7 +202,7 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
         a.q((value >> 64) as u64);
     }
 
-    let syscall = syscalls(a, buffers, guest, exit, helper);
+    let syscall = syscalls(a, buffers, guest, exit, step_to_boundary);
     ENTER.store(enter as u64, Ordering::Relaxed);
 
     Glue { enter, chain, chain_far, lookup, syscall, trap, helper, leave, pool, sha, end: a.p }
@@ -212,12 +213,25 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
 ///
 /// A call that [`fast_calls`] knows is made here. The kernel preserves all registers but RAX, RCX and R11 (and the vector registers), so only those that
 /// carry arguments are saved. From the test of `interrupted` to the kernel's entry there is no gap, see [`crate::run::on_host_signal`].
-fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8, helper: *const u8) -> *const u8 {
+fn syscalls(
+    a: &mut Asm,
+    buffers: &Buffers,
+    guest: &Guest,
+    exit: *const u8,
+    step_to_boundary: *const u8,
+) -> *const u8 {
     const ARGS: [u8; 6] = [RDI, RSI, RDX, R10, R8, R9];
     let regs = &guest.syscall;
     let (gpr, _) = buffers.maps();
     let slot = |r: R| state(offset_of!(Cpu, gpr) + r.0 as usize * 8);
     let changed = |h: u8| ARGS.contains(&h) || h == R11;
+    let (_, vec) = buffers.maps();
+    let vectors = |a: &mut Asm, load: bool| {
+        for (slot, &h) in vec.iter().enumerate().filter(|(_, h)| **h != NONE) {
+            let m = state(offset_of!(Cpu, vec) + slot * 16);
+            a.v2(if load { v(0, 1, 0x28) } else { v(0, 1, 0x29) }, h, m);
+        }
+    };
     // Pinned slots that the call would lose, or that are arguments.
     let saved = |s: usize| gpr[s] != NONE && (changed(gpr[s]) || regs.args.contains(&R(s as u8)));
     let reload = |a: &mut Asm| {
@@ -258,13 +272,35 @@ fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8, help
         h => a.mov(true, h, RAX),
     }
     a.ret();
+    // The helper of the Linux layer reads the arguments from memory, computes with integers only (MXCSR stays), keeps the registers that C functions
+    // keep, and sets the result there or does nothing.
     a.bind_near(local);
-    a.mov(false, RCX, RAX);
+    for s in (0..64).filter(|&s| saved(s)) {
+        a.mov_store(true, slot(R(s as u8)), gpr[s]);
+    }
+    vectors(a, false);
+    a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
+    a.mov(true, RSP, state(offset_of!(Thread, host_rsp)));
+    a.mov(false, RSI, RAX);
+    a.lea(true, RDI, Mem::base(RBP, -STATE_BIAS));
     a.mov_imm(RAX, &raw const HELPER as u64);
-    a.mov(true, RAX, Mem::base(RAX, 0));
-    a.jmp_to(helper);
+    a.call_rm(Mem::base(RAX, 0));
+    a.mov(true, RSP, state(offset_of!(Thread, shadow_rsp)));
+    vectors(a, true);
+    a.test(false, Rm::R(RAX), RAX);
+    let refused = a.jcc_near(Cc::Ne);
+    reload(a);
+    if let Some(h) = Some(gpr[regs.result.0 as usize & 63]).filter(|&h| h != NONE && !changed(h)) {
+        a.mov(true, h, slot(regs.result));
+    }
+    a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
+    let step = a.jcc_near(Cc::Ne);
+    a.ret();
+    a.bind_near(step);
+    a.jmp_to(step_to_boundary);
     let abort = a.p as u64;
     a.bind_near(pending);
+    a.bind_near(refused);
     reload(a);
     a.bind_near(large);
     a.bind_near(none);

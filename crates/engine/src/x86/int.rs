@@ -753,9 +753,11 @@ impl Ops for Translator<'_> {
         }
         let t = self.def(d);
         self.clobber_flags();
-        if !signed && matches!(len, 8 | 16 | 32) {
+        if matches!(len, 8 | 16 | 32) {
             let s = self.rm(a, RAX);
-            if len == 32 {
+            if signed {
+                self.a.movsx(wide, len / 8, t, s);
+            } else if len == 32 {
                 self.a.mov(false, t, s);
             } else {
                 self.a.movzx(len / 8, t, s);
@@ -1254,6 +1256,36 @@ impl Ops for Translator<'_> {
             self.a.crc32(size.bytes() as u8, RAX, rb);
             self.a.mov(false, RAX, RAX);
             self.put(d, RAX);
+        } else if self.features.pclmul {
+            if d == R::ZERO {
+                return;
+            }
+            self.clobber_flags();
+            self.get_into(false, a, RAX);
+            let brm = self.rm(b, RCX);
+            self.a.mov(false, RCX, brm);
+            self.a.alu(Op::Xor, false, RCX, Rm::R(RAX));
+            match size {
+                Size::B8 => {
+                    self.crc_step();
+                    self.a.mov(false, RAX, RCX);
+                    let brm = self.rm(b, RCX);
+                    self.a.mov(true, RCX, brm);
+                    self.a.shift_imm(Sh::Shr, true, Rm::R(RCX), 32);
+                    self.a.alu(Op::Xor, false, RCX, Rm::R(RAX));
+                    self.crc_step();
+                }
+                Size::B4 => self.crc_step(),
+                _ => {
+                    // The bits that leave the register, as a polynomial of their own; the others move up to their places.
+                    let bits = 8 * size.bytes() as u8;
+                    self.a.shift_imm(Sh::Shl, false, Rm::R(RCX), 32 - bits);
+                    self.crc_step();
+                    self.a.shift_imm(Sh::Shr, false, Rm::R(RAX), bits);
+                    self.a.alu(Op::Xor, false, RCX, Rm::R(RAX));
+                }
+            }
+            self.put(d, RCX);
         } else {
             self.inline_helper(helpers::crc32, pack(&[d, a, b]) | (size as u64) << 40);
         }
@@ -1874,6 +1906,26 @@ impl Translator<'_> {
                     _ => Cc::A,
                 };
                 self.a.cmov(cc, true, RCX, Rm::R(RAX));
+            }
+        }
+    }
+
+    /// ECX = ECX times x^32 modulo the polynomial 0x04C11DB7, all with bits reflected, by Barrett's reduction: the first product with
+    /// x^64 divided by the polynomial gives the quotient, the second what to subtract.
+    fn crc_step(&mut self) {
+        const QUOTIENT: u64 = 0x1_f701_1641;
+        const POLYNOMIAL: u64 = 0x1_db71_0641;
+        use super::asm::{v, vw};
+        let (x, k) = (vector::X0, vector::X1);
+        for constant in [QUOTIENT, POLYNOMIAL] {
+            self.a.v2(v(1, 1, 0x6e), x, RCX); // movd
+            self.a.mov_imm(RCX, constant);
+            self.a.v2(vw(1, 1, 0x6e), k, RCX); // movq
+            self.a.v3i(v(1, 3, 0x44), x, x, Rm::R(k), 0, k); // pclmulqdq
+            if constant == QUOTIENT {
+                self.a.v2(v(1, 1, 0x7e), x, RCX); // movd
+            } else {
+                self.a.v2i(v(1, 3, 0x16), x, RCX, 1); // pextrd
             }
         }
     }
