@@ -1,6 +1,6 @@
 // Runs every vector instruction of a list under many configurations with random registers, and prints a digest of the state afterwards.
 // The list is vector_words.h: { word, kind, cases }; kind 1: x10 is an address, 2: vl is often
-// a multiple of four, 3: as 1, and elements of vector registers are small. With an argument, "WORD CONFIGURATION" of a line that differs, it prints that state whole.
+// a multiple of four, 3: as 1, and elements of vector registers are small. With one argument, a number, it runs only every so-manieth configuration. With two, "WORD CONFIGURATION" of a line that differs, it prints that state whole.
 // The same binary runs under two emulators, whose output must be equal.
 #include <setjmp.h>
 #include <signal.h>
@@ -91,7 +91,7 @@ static void dump(const char *title) {
 
 int main(int argc, char **argv) {
     uint32_t only = argc > 2 ? strtoul(argv[1], 0, 16) : 0;
-    int configuration = argc > 2 ? atoi(argv[2]) : 0;
+    int configuration = argc > 2 ? atoi(argv[2]) : 0, step = argc == 2 ? atoi(argv[1]) : 1;
     // Every width and group size has code of its own: the translator may make it for the configuration that it meets first, which is one of full length.
     uint32_t *code = mmap(0, 8 * 28 * COUNT + 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memory = (uint8_t *)mmap(0, 34 * 4096, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 16 * 4096;
@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
     static const int8_t lmuls[] = { 0, 1, 2, 3, -1, -2, -3 };
     for (int i = 0; i < COUNT; i++)
         // All widths and group sizes in turn, several rounds.
-        for (int n = 0; n < words[i].cases; n++) {
+        for (int n = 0; n < words[i].cases; n += step) {
             seed = 88172645463325252ull + (uint64_t)words[i].word * 0x9e3779b97f4a7c15 + n * 0x1234567;
             next(), next(), next();
             int sew = n & 3, lmul = lmuls[(n >> 2) % 7];

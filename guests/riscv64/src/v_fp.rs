@@ -6,6 +6,7 @@ use crate::decode::Insn;
 use crate::fp::{canonical_nan, class, is_nan, is_signaling, sign_bit};
 use crate::system::rounding;
 use crate::v::{Done, Group, Stop, Unit, call, legal, play};
+use crate::v_fast;
 use crate::v_perm::slide1;
 use anyarch_engine::fp::{self, FOp, FpEnv, Rounding, flag, imm};
 use anyarch_engine::ops::{HelperExit, Ops, Round, V, VArgs};
@@ -146,7 +147,10 @@ const WIDE: u32 = 1 << 8;
 const WIDE_A: u32 = 1 << 9;
 
 fn float<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, arith_helper, op as u32);
+    let arg = i.word as u64 | (op as u64) << 32;
+    if !v_fast::float(o, i, op, arith_helper, arg) {
+        o.helper(arith_helper, arg);
+    }
 }
 
 fn wide<O: Ops>(o: &mut O, i: Insn, op: Op) {

@@ -462,6 +462,19 @@ fn arith(u: &mut Unit<'_>, op: Op, tag: u32) -> Done {
         u.sources(&[d, a])?;
         u.sources(&[d, bg.unwrap_or(a)])?;
     }
+    match dw {
+        0 => elements::<0>(u, op, tag, [d, a], b),
+        1 => elements::<1>(u, op, tag, [d, a], b),
+        2 => elements::<2>(u, op, tag, [d, a], b),
+        _ => elements::<3>(u, op, tag, [d, a], b),
+    }
+    Ok(())
+}
+
+/// The work of [`arith`] on destination elements of one width.
+fn elements<const DW: u32>(u: &mut Unit<'_>, op: Op, tag: u32, [d, a]: [Group; 2], b: Other) {
+    let (sew, dw, aw) = (u.sew, DW, a.ew as u32);
+    let reads_d = matches!(op, Op::Madd | Op::Nmsub | Op::Macc | Op::Nmsac);
     let (vxrm, mut saturated) = (u.vxrm(), false);
     for n in u.vstart..u.vl {
         if !u.active(n) {
@@ -483,7 +496,6 @@ fn arith(u: &mut Unit<'_>, op: Op, tag: u32) -> Done {
     if saturated {
         u.saturated();
     }
-    Ok(())
 }
 
 extern "C" fn narrow_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
@@ -524,26 +536,41 @@ extern "C" fn compare_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         let (d, a) = (Group::mask(u.vd()), u.group(u.vs2(), sew)?);
         let (b, bg) = other(u, sew, true)?;
         to_mask(u, d, a, bg)?;
-        for n in u.vstart..u.vl {
-            if !u.active(n) {
-                continue;
-            }
-            let (x, y) = (u.get(a.reg, sew, n), b.get(u, sew, n));
-            let (sx, sy) = (sign(sew, x), sign(sew, y));
-            let holds = match op {
-                Op::Eq => x == y,
-                Op::Ne => x != y,
-                Op::LtU => x < y,
-                Op::LtS => sx < sy,
-                Op::LeU => x <= y,
-                Op::LeS => sx <= sy,
-                Op::GtU => x > y,
-                _ => sx > sy,
-            };
-            u.set_bit(d.reg, n, holds);
-        }
+        let (body, holds) = match sew {
+            0 => tests::<0>(u, op, a, b),
+            1 => tests::<1>(u, op, a, b),
+            2 => tests::<2>(u, op, a, b),
+            _ => tests::<3>(u, op, a, b),
+        };
+        let d = u.whole(d.reg);
+        *d = *d & !body | holds;
         Ok(())
     })
+}
+
+/// The elements that are active, and those of them for which the comparison holds.
+fn tests<const EW: u32>(u: &Unit<'_>, op: Op, a: Group, b: Other) -> (u128, u128) {
+    let (mut body, mut holding) = (0, 0);
+    for n in u.vstart..u.vl {
+        if !u.active(n) {
+            continue;
+        }
+        let (x, y) = (u.get(a.reg, EW, n), b.get(u, EW, n));
+        let (sx, sy) = (sign(EW, x), sign(EW, y));
+        let holds = match op {
+            Op::Eq => x == y,
+            Op::Ne => x != y,
+            Op::LtU => x < y,
+            Op::LtS => sx < sy,
+            Op::LeU => x <= y,
+            Op::LeS => sx <= sy,
+            Op::GtU => x > y,
+            _ => sx > sy,
+        };
+        body |= 1u128 << (n & 127);
+        holding |= (holds as u128) << (n & 127);
+    }
+    (body, holding)
 }
 
 /// VADC and VSBC (the mask is an operand, vd is not v0), VMADC and VMSBC (with or without it).

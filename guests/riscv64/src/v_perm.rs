@@ -62,6 +62,11 @@ fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
     call(o, i, helper, kind as u32);
 }
 
+/// The low `n` bits.
+fn below(n: usize) -> u128 {
+    1u128.checked_shl(n as u32).unwrap_or(0).wrapping_sub(1)
+}
+
 extern "C" fn mask_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
         let (a, b) = (*u.whole(u.vs2()), *u.whole(u.vs1()));
@@ -75,7 +80,6 @@ extern "C" fn mask_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
             Logic::Nor => !(a | b),
             Logic::Xnor => !(a ^ b),
         };
-        let below = |n: usize| 1u128.checked_shl(n as u32).unwrap_or(0).wrapping_sub(1);
         let body = if u.vstart < u.vl { below(u.vl) & !below(u.vstart) } else { 0 };
         let d = u.whole(u.vd());
         *d = *d & !body | value & body;
@@ -119,10 +123,12 @@ extern "C" fn helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
 
 fn look_at_mask(u: &mut Unit<'_>, kind: Kind) -> Done {
     u.from_zero()?;
-    let set = |n: &usize| u.active(*n) && u.bit(u.vs2(), *n);
+    let mask = if u.unmasked() { u128::MAX } else { *u.whole(0) };
+    let set = *u.whole(u.vs2()) & mask & below(u.vl);
     let value = match kind {
-        Kind::CountMask => (0..u.vl).filter(set).count() as u64,
-        _ => (0..u.vl).find(set).map_or(u64::MAX, |n| n as u64),
+        Kind::CountMask => set.count_ones() as u64,
+        _ if set == 0 => u64::MAX,
+        _ => set.trailing_zeros() as u64,
     };
     u.set_x(u.i.d(), value);
     Ok(())
