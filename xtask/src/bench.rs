@@ -640,7 +640,10 @@ fn programs(cache: &Path, arch: &Guest, host: &Path, guest: &Path) -> Result<()>
         fs::copy(bench.join("interp.py"), tree.join("interp.py")).map_err(|e| e.to_string())?;
         fs::write(tree.join("two.c"), "int f(int x) { return x * 2; }\nint main(void) { return f(21); }\n")
             .map_err(|e| e.to_string())?;
-        let cc1 = find(&tree.join("usr/lib/gcc"), "cc1").ok_or("no cc1")?;
+        let cc1 = ["usr/libexec/gcc", "usr/lib/gcc"]
+            .iter()
+            .find_map(|dir| find(&tree.join(dir), "cc1"))
+            .ok_or("no cc1")?;
         let link = tree.join("cc1");
         let _ = fs::remove_file(&link);
         let target = Path::new("/").join(cc1.strip_prefix(tree).map_err(|e| e.to_string())?);
