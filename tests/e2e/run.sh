@@ -225,8 +225,14 @@ user() { in_tree su -s /bin/sh -c 'id -un; touch /tmp/e2e-of-nobody; ! touch /ro
 
 # A daemon of our own, with nothing of the machine's: its socket, state and images lie in the work folder.
 docker_start() {
+	# vfs copies the whole tree for every container and every step of a build: only where the file system carries no overlay.
+	local driver=vfs
+	mkdir -p "$work"/probe/{lower,upper,work,merged}
+	if mount -t overlay overlay -o "lowerdir=$work/probe/lower,upperdir=$work/probe/upper,workdir=$work/probe/work" "$work/probe/merged"; then
+		umount "$work/probe/merged" && driver=overlay2
+	fi
 	dockerd --host "unix://$work/docker.sock" --data-root "$work/docker" --exec-root "$work/docker-exec" --pidfile "$work/docker.pid" \
-		--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs >"$work/docker.log" 2>&1 8>&- 9>&- &
+		--iptables=false --ip6tables=false --bridge=none --storage-driver=$driver >"$work/docker.log" 2>&1 8>&- 9>&- &
 	local daemon=$!
 	for _ in $(seq 150); do
 		docker -H "unix://$work/docker.sock" version >/dev/null 2>&1 && return 0
