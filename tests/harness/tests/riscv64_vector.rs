@@ -216,3 +216,20 @@ fn every_vector_row() {
         );
     }
 }
+
+/// The vector state in signal frames and system calls (`tests/riscv64/vector_state.c`, which checks itself).
+#[test]
+fn state_as_linux_shows_it() {
+    let dir = TempDir::new();
+    let exe = dir.path().join("vector_state");
+    let status = Command::new("riscv64-linux-gnu-gcc")
+        .args(["-O1", "-static", "-o"])
+        .arg(&exe)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../riscv64/vector_state.c"))
+        .status()
+        .expect("needs gcc-riscv64-linux-gnu");
+    assert!(status.success());
+    for args in [&[][..], &["-d", "interp"]] {
+        assert_eq!(run(emulator(), args, &exe, &[]), ["vector state"], "{args:?}");
+    }
+}
