@@ -294,3 +294,7 @@ if [ $docker = yes ]; then
 		failed=$((failed + 1))
 	fi
 fi
+if [ $docker = yes ] && [ "$arch" = arm64 ]; then
+	. "${0%/*}/containers.sh"
+	containers
+fi

@@ -126,7 +126,7 @@ fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     }
     let emulator = match take_option(&mut rest, "--emulator")?.pop() {
         Some(path) => path.into(),
-        None => build("release", &["anyarch-emu"])?.join("anyarch-emu"),
+        None => build("release", &["anyarch-emu", "anyarch"])?.join("anyarch-emu"),
     };
     let mut running = Vec::new();
     for guest in chosen {

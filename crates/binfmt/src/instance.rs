@@ -179,6 +179,11 @@ impl Instance {
         }
     }
 
+    /// When an entry was registered: the kernel dates the file that shows it. Switching it off and on again dates it anew.
+    pub fn registered_at(&self, name: &str) -> Option<std::time::SystemTime> {
+        fs::metadata(self.dir.join(name)).ok()?.modified().ok()
+    }
+
     /// All entries, the one that the kernel tries first in front. The kernel lists the folder in this order: each new
     /// entry goes to the head of both lists.
     pub fn newest_first(&self) -> Result<Vec<Entry>, InstanceError> {

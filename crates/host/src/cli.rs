@@ -154,8 +154,11 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("explain")
-                .about("Says whether this machine runs a file, by what, and why not")
-                .arg(Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf)).help("A program or script"))
+                .about("Says whether this machine runs a file or image, by what, and why not")
+                .arg(Arg::new("file").value_name("FILE|IMAGE").required(true).help(
+                    "A program or script, an OCI layout (DIR or DIR:TAG), an OCI or docker archive, or an image's name: docker's own where a daemon has it, else a registry's",
+                ))
+                .arg(option("platform", "PLATFORM", "Which of an image's platforms [default: this machine's, else the first]"))
                 .arg(switch("json", "As JSON")),
         )
         .subcommand(
@@ -313,6 +316,7 @@ fn run_options(command: Command) -> Command {
             "no-binfmt",
             "Do not use binfmt_misc: anyarch's own emulator starts the command and all that it starts, as before Linux 6.7",
         ))
+        .arg(option("runtime", "PROGRAM", "Use an OCI runtime (runc, crun, a path) instead of the built-in one").conflicts_with("no-binfmt"))
 }
 
 /// `ARCH=ENGINE` or `ENGINE`.
@@ -388,6 +392,7 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
         entrypoint: text("entrypoint"),
         credentials: matches.get_flag("credentials"),
         no_binfmt: matches.get_flag("no-binfmt"),
+        runtime: text("runtime"),
     })
 }
 
@@ -418,8 +423,9 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
         "verify" => crate::verify::verify(&strings(sub, "arch"), sub.get_flag("json"), &dir(sub)),
         "doctor" => crate::doctor::doctor(sub.get_flag("fix"), sub.get_flag("json"), &dir(sub)),
         "explain" => {
-            let file = sub.get_one::<PathBuf>("file").cloned().unwrap_or_default();
-            crate::explain::explain(&file, sub.get_flag("json"), &dir(sub))
+            let file = sub.get_one::<String>("file").cloned().unwrap_or_default();
+            let platform = sub.get_one::<String>("platform").map(String::as_str);
+            crate::explain::explain(&file, platform, sub.get_flag("json"), &dir(sub))
         }
         "image" => image(sub),
         "compat" => {

@@ -80,6 +80,7 @@ fn multiarch(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     let rest: Vec<String> = args.iter().filter(|a| *a != "--reset").cloned().collect();
     let mut script = Script::new(env);
     script.suffix = "-static".into();
+    script.partial = true;
     script.path = env("QEMU_BIN_DIR").unwrap_or_else(|| "/usr/bin".into());
     Script::parse(&rest, script)?.run(dir, reset)
 }
@@ -108,6 +109,8 @@ struct Script {
     ignore_family: bool,
     host: String,
     help: bool,
+    /// Emulators that are not there are left out.
+    partial: bool,
 }
 
 /// The script's options: short, long, whether a value follows.
@@ -138,6 +141,7 @@ impl Script {
             ignore_family: false,
             host: env("HOST_ARCH").unwrap_or_else(crate::elf::host_machine),
             help: false,
+            partial: false,
         }
     }
 
@@ -291,7 +295,7 @@ impl Script {
         let current = instance.entries().map_err(|e| explain(e, dir))?;
         let rules: Vec<Rule> = self.families()?.into_iter().map(|f| self.rule(f)).collect();
         let policy = if reset { Policy::Replace } else { Policy::Keep };
-        let mut code = 0;
+        let (mut code, mut present) = (0, false);
         if reset {
             // Everything that is not about to be replaced.
             let stale = |name: &str| rules.iter().all(|r| r.name != name);
@@ -303,8 +307,13 @@ impl Script {
         }
         for (change, rule) in plan_register(&current, &rules, policy, reset).iter().zip(&rules) {
             println!("Setting {} as binfmt interpreter for {}", rule.interpreter, arch_of(rule));
+            // An image may hold emulators of some architectures only: what it lacks is left out, not failed.
+            if self.partial && self.persistent && !Path::new(&rule.interpreter).exists() {
+                eprintln!("{}: no such file, left out", rule.interpreter);
+                continue;
+            }
             match apply(&mut instance, change) {
-                Outcome::Done => {}
+                Outcome::Done => present = true,
                 Outcome::Conflict(entry) => {
                     let what = format!(
                         "{} exists already ({} {})",
@@ -314,6 +323,12 @@ impl Script {
                 }
                 Outcome::Failed { error, .. } => complain(&explain(error, dir), &mut code),
             }
+        }
+        if self.partial && !present && code == 0 {
+            complain(
+                &Failure::new(Code::NoEngine, format!("there is no emulator in {}", self.path)),
+                &mut code,
+            );
         }
         Ok(code)
     }

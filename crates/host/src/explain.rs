@@ -37,8 +37,13 @@ pub fn why_not_executable(path: &Path) -> String {
     }
 }
 
-/// `anyarch explain FILE...`: 0 where this machine runs each of them.
-pub fn explain(path: &Path, as_json: bool, dir: &Path) -> Result<u8> {
+/// `anyarch explain FILE|IMAGE`: 0 where this machine runs it. What is no file here is an image's name.
+pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) -> Result<u8> {
+    let path = Path::new(target);
+    let is_program = path.exists() && !crate::explain_image::is_image(path);
+    if !is_program && !(target.starts_with(['/', '.']) && !names_a_layout(target)) {
+        return crate::explain_image::explain(target, platform, as_json, dir);
+    }
     let facts = Facts::of(path, dir)?;
     if as_json {
         println!("{}", serde_json::to_string_pretty(&facts.json()).unwrap_or_default());
@@ -46,6 +51,12 @@ pub fn explain(path: &Path, as_json: bool, dir: &Path) -> Result<u8> {
         print!("{}", facts.text());
     }
     Ok(if facts.runs.is_ok() { 0 } else { Code::Failed as u8 })
+}
+
+/// `DIR:TAG`, or a layout's or archive's path itself.
+fn names_a_layout(target: &str) -> bool {
+    let bare = |t: &str| crate::explain_image::is_image(Path::new(t));
+    bare(target) || target.rsplit_once(':').is_some_and(|(path, _)| bare(path))
 }
 
 /// What there is to say about a file.
@@ -72,7 +83,7 @@ impl Facts {
         if meta.is_dir() {
             fail!(
                 Code::Usage,
-                "{} is a folder; to run what is in it: anyarch run {} -- CMD",
+                "{} is a folder and no OCI layout; to run what is in it: anyarch run {} -- CMD",
                 path.display(),
                 path.display()
             );
@@ -97,7 +108,8 @@ impl Facts {
         facts.runs = if !executable {
             Err(("it is not executable".into(), Some(format!("chmod +x {}", path.display()))))
         } else {
-            runs(&elf, family, dir)
+            let other_way = family.map(|f| format!("without root: anyarch with {} -- FILE", f.go_name()));
+            runs(&elf, family, dir, &other_way.unwrap_or_default())
         };
         if let (Ok(_), Some((loader, false))) = (&facts.runs, &facts.loader) {
             let mend = format!(
@@ -171,7 +183,7 @@ impl Facts {
 }
 
 /// `64-bit little-endian aarch64 program, position independent`.
-fn describe(elf: &Elf) -> String {
+pub fn describe(elf: &Elf) -> String {
     let arch = elf.family().map_or_else(
         || format!("unknown architecture (ELF machine {})", elf.machine),
         |f| f.name.to_string(),
@@ -214,10 +226,12 @@ fn platform(elf: &Elf, family: &Family) -> Option<String> {
     }
 }
 
-fn runs(
+/// By what this machine runs a program, or why not and what changes that: registering, or `other_way`.
+pub fn runs(
     elf: &Elf,
     family: Option<&'static Family>,
     dir: &Path,
+    other_way: &str,
 ) -> std::result::Result<String, (String, Option<String>)> {
     let Some(family) = family else {
         return Err(("anyarch knows no emulator for it".into(), None));
@@ -229,11 +243,7 @@ fn runs(
     if !matches!(elf.kind, 2 | 3) {
         return Err(("it is not a program".into(), None));
     }
-    let register = format!(
-        "sudo anyarch register {}; or without root: anyarch with {} -- FILE",
-        family.go_name(),
-        family.go_name()
-    );
+    let register = format!("sudo anyarch register {}; or {other_way}", family.go_name());
     let rows = match register::open(dir).and_then(|i| register::survey(&i)) {
         Ok(rows) => rows,
         Err(failure) => return Err((failure.what, failure.mend)),

@@ -1,6 +1,7 @@
 //! Which ids exist in a new user namespace.
 //!
-//! Root maps every id it has onto itself. Others become root inside: their own id as 0 and, where /etc/subuid gives them
+//! Root maps every id it has onto itself, in two pieces: container engines take a map of one piece from 0 to the end for the
+//! machine's first namespace, and then try what only its root may do (device nodes, the devices cgroup). Others become root inside: their own id as 0 and, where /etc/subuid gives them
 //! ranges and `newuidmap` is installed, those as 1 and up, so that a package manager can change owners. Without it the
 //! one id must do.
 
@@ -30,12 +31,20 @@ pub fn write(pid: i32) -> Result<()> {
     }
 }
 
+/// Ids in the first of the two pieces of a whole map.
+const FIRST_PIECE: u64 = 65536;
+
 /// Every range that exists here, onto itself.
 fn identity(map: &str) -> String {
     let line = |line: &str| {
         let mut fields = line.split_whitespace();
         let (inside, _, count) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(format!("{inside} {inside} {count}\n"))
+        Some(match count.parse::<u64>() {
+            Ok(count @ 4_294_967_295) if inside == "0" => {
+                format!("0 0 {FIRST_PIECE}\n{FIRST_PIECE} {FIRST_PIECE} {}\n", count - FIRST_PIECE)
+            }
+            _ => format!("{inside} {inside} {count}\n"),
+        })
     };
     map.lines().filter_map(line).collect()
 }
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn maps_are_read() {
-        assert_eq!(identity("         0          0 4294967295\n"), "0 0 4294967295\n");
+        assert_eq!(identity("         0          0 4294967295\n"), "0 0 65536\n65536 65536 4294901759\n");
         assert_eq!(identity("0 1000 1\n1 100000 65536\n"), "0 0 1\n1 1 65536\n");
         let subuid = "ann:100000:65536\nbob:165536:65536\n1001:5:6\n";
         assert_eq!(subids(subuid, Some("bob"), 1001), [(165536, 65536), (5, 6)]);

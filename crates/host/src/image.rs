@@ -1,6 +1,7 @@
 //! `image`: writes the images that register emulators elsewhere, and looks at, copies and unpacks images, all without a
 //! container engine.
 
+use crate::bundle;
 use crate::engine::Choice;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::registry::{Client, Reference};
@@ -41,10 +42,7 @@ pub fn find(target: &str, platform: Option<&str>) -> Result<Found> {
         .iter()
         .find_map(|p| target.strip_prefix(p))
         .unwrap_or(target);
-    let (path, tag) = match bare.rsplit_once(':') {
-        Some((path, tag)) if !Path::new(bare).exists() && Path::new(path).exists() => (path, Some(tag)),
-        _ => (bare, None),
-    };
+    let (path, tag) = split_tag(bare);
     if Path::new(path).exists() {
         return match Layout::open(Path::new(path))? {
             None => Ok(Found::Root(path.into())),
@@ -61,6 +59,50 @@ pub fn find(target: &str, platform: Option<&str>) -> Result<Found> {
     let (layout, manifest) = pull(&reference, wanted.as_ref())?;
     let image = layout.read_image(&manifest)?;
     Ok(Found::Image(Box::new(layout), Box::new(image)))
+}
+
+/// The platforms of what a word names, in its order, each once.
+pub fn platforms(target: &str) -> Result<Vec<Platform>> {
+    let bare = ["oci:", "oci-archive:", "docker-archive:", "dir:"]
+        .iter()
+        .find_map(|p| target.strip_prefix(p))
+        .unwrap_or(target);
+    let (path, tag) = split_tag(bare);
+    let mut list = Vec::new();
+    if Path::new(path).exists() {
+        let layout = layout_of(path)?;
+        for d in layout.manifests(tag)? {
+            list.push(match d.platform {
+                Some(platform) => platform,
+                None => layout.read_image(&d)?.platform(),
+            });
+        }
+    } else {
+        let reference = Reference::parse(target.strip_prefix("docker://").unwrap_or(target))?;
+        let (top, bytes) = Client::pull(&reference)?.top()?;
+        if top.is_index() {
+            let value = document(&bytes, "the index")?;
+            for item in value["manifests"].as_array().into_iter().flatten() {
+                list.extend(Descriptor::parse(item)?.platform);
+            }
+        } else {
+            let (layout, manifest) = pull(&reference, None)?;
+            list.push(layout.read_image(&manifest)?.platform());
+        }
+    }
+    // Attestations are of platform unknown/unknown.
+    list.retain(|p| p.os != "unknown");
+    let mut seen: Vec<Platform> = Vec::new();
+    list.retain(|p| !seen.contains(p) && (seen.push(p.clone()), true).1);
+    Ok(list)
+}
+
+/// `DIR:TAG` where `DIR` exists and the whole does not.
+fn split_tag(bare: &str) -> (&str, Option<&str>) {
+    match bare.rsplit_once(':') {
+        Some((path, tag)) if !Path::new(bare).exists() && Path::new(path).exists() => (path, Some(tag)),
+        _ => (bare, None),
+    }
 }
 
 /// Into the cache, one pull at a time.
@@ -115,19 +157,33 @@ fn describe(name: &str, top: &Descriptor, value: &Value) -> Result<String> {
     let Some(list) = value["manifests"].as_array() else { return Ok(text) };
     text += "           \nManifests: \n";
     let bare = name.split('@').next().unwrap_or(name);
-    for item in list {
-        let d = Descriptor::parse(item)?;
-        text += &format!("  Name:        {bare}@{}\n  MediaType:   {}\n", d.digest, d.media_type);
+    let list: Vec<Descriptor> = list.iter().map(Descriptor::parse).collect::<Result<_>>()?;
+    let annotations = |d: &Descriptor| -> Vec<(String, String)> {
+        let pairs = d.annotations.as_object().into_iter().flatten();
+        pairs.map(|(k, v)| (format!("{k}:"), v.as_str().unwrap_or_default().to_string())).collect()
+    };
+    // One column for all manifests, as wide as its longest word; annotations have one for each manifest.
+    let word = if list.iter().any(|d| !annotations(d).is_empty()) { "Annotations:" } else { "MediaType:" };
+    let width = word.len();
+    for (i, d) in list.iter().enumerate() {
+        if i > 0 {
+            text += &format!("{:1$}\n", "", width + 3);
+        }
+        text += &format!(
+            "  {:width$} {bare}@{}\n  {:width$} {}\n",
+            "Name:", d.digest, "MediaType:", d.media_type
+        );
         if let Some(platform) = &d.platform {
-            text += &format!("  Platform:    {platform}\n");
+            text += &format!("  {:width$} {platform}\n", "Platform:");
         }
-        if let Some(annotations) = d.annotations.as_object() {
+        let pairs = annotations(d);
+        if !pairs.is_empty() {
             text += "  Annotations: \n";
-            for (key, value) in annotations {
-                text += &format!("    {key}: {}\n", value.as_str().unwrap_or_default());
-            }
         }
-        text += "               \n";
+        let longest = pairs.iter().map(|(k, _)| k.len()).max().unwrap_or(0);
+        for (key, value) in pairs {
+            text += &format!("    {key:longest$} {value}\n");
+        }
     }
     Ok(text)
 }
@@ -209,7 +265,7 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>) -> Res
     }
     fs::create_dir_all(&root).or_fail(Code::Failed, || format!("cannot make {}", root.display()))?;
     unpack::unpack(&layout, &image, &root)?;
-    let config = runtime_config(&image);
+    let config = runtime_config(&image, &root)?;
     let file = bundle.join("config.json");
     fs::write(&file, serde_json::to_string_pretty(&config).unwrap_or_default())
         .or_fail(Code::Failed, || format!("cannot write {}", file.display()))?;
@@ -224,75 +280,22 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>) -> Res
 }
 
 /// The runtime specification's configuration for an image.
-fn runtime_config(image: &Image) -> Value {
-    let mut args = image.list("Entrypoint");
-    args.extend(image.list("Cmd"));
-    if args.is_empty() {
-        args.push("/bin/sh".into());
+fn runtime_config(image: &Image, root: &Path) -> Result<Value> {
+    let options = crate::run::RunOptions::default();
+    let inside = crate::run::Inside::open(root)?;
+    let mut command = crate::run::command_of(&options, image, &inside)?;
+    if command.args.is_empty() {
+        command.args.push("/bin/sh".into());
     }
-    let mut env = image.list("Env");
-    if !env.iter().any(|e| e.starts_with("PATH=")) {
-        env.push("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
-    }
-    let ids = image.text("User").unwrap_or_default();
-    let number = |i: usize| ids.split(':').nth(i).and_then(|t| t.parse::<u32>().ok()).unwrap_or(0);
-    let names = [
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "SETGID",
-        "SETUID",
-        "SETPCAP",
-        "NET_BIND_SERVICE",
-        "NET_RAW",
-        "SYS_CHROOT",
-        "MKNOD",
-        "AUDIT_WRITE",
-        "SETFCAP",
-    ];
-    let capabilities: Vec<_> = names.iter().map(|c| format!("CAP_{c}")).collect();
-    let mount = |to: &str, kind: &str, options: &[&str]| json!({ "destination": to, "type": kind, "source": kind, "options": options });
-    let mut user_ns = vec![];
-    let mut linux = json!({});
-    if !rustix::process::geteuid().is_root() {
-        user_ns.push("user");
-        let id = |host: u32| json!([{ "containerID": 0, "hostID": host, "size": 1 }]);
-        linux = json!({ "uidMappings": id(rustix::process::getuid().as_raw()), "gidMappings": id(rustix::process::getgid().as_raw()) });
-    }
-    let namespaces: Vec<_> = ["pid", "ipc", "uts", "mount", "network"]
-        .into_iter()
-        .chain(user_ns)
-        .map(|n| json!({ "type": n }))
-        .collect();
-    linux["namespaces"] = json!(namespaces);
-    linux["maskedPaths"] = json!(["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"]);
-    linux["readonlyPaths"] =
-        json!(["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]);
-    json!({
-        "ociVersion": "1.0.2",
-        "process": {
-            "terminal": false,
-            "user": { "uid": number(0), "gid": number(1) },
-            "args": args,
-            "env": env,
-            "cwd": image.text("WorkingDir").unwrap_or_else(|| "/".into()),
-            "capabilities": { "bounding": capabilities, "effective": capabilities, "permitted": capabilities },
-            "noNewPrivileges": false,
-        },
-        "root": { "path": "rootfs", "readonly": false },
-        "hostname": "anyarch",
-        "mounts": [
-            mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-            mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-            mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
-            mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-            mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-            { "destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"] },
-        ],
-        "linux": linux,
-    })
+    let user_namespace = (!rustix::process::geteuid().is_root())
+        .then(|| (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()));
+    let settings = bundle::Settings {
+        root: "rootfs".into(),
+        capabilities: bundle::default_capabilities(),
+        user_namespace,
+        ..bundle::Settings::default()
+    };
+    Ok(bundle::config(&command, &settings))
 }
 
 /// What `image build` was asked for.

@@ -4,6 +4,7 @@
 //! Each command is a module that returns an exit code or a [`failure::Failure`]; words are printed where they arise,
 //! failures once, here.
 
+pub mod bundle;
 pub mod cli;
 pub mod compat;
 pub mod deploy;
@@ -11,6 +12,7 @@ pub mod doctor;
 pub mod elf;
 pub mod engine;
 pub mod explain;
+pub mod explain_image;
 pub mod failure;
 pub mod idmap;
 pub mod image;

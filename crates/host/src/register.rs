@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -196,7 +197,12 @@ pub fn register(options: &Options) -> Result<u8> {
     // What is in memory cannot be compared, so it is always new.
     let refresh = options.refresh || options.from_memfd;
     let policy = if options.reset { Policy::Replace } else { options.policy };
-    let mut changes = plan_register(&current, &rules, policy, refresh);
+    let mut changes = Vec::new();
+    for item in &planned {
+        let newer = is_newer(&instance, item);
+        let rule = std::slice::from_ref(&item.rule);
+        changes.extend(plan_register(&current, rule, policy, refresh || newer));
+    }
     if options.reset {
         let stale = |name: &str| name.starts_with("qemu-") && rules.iter().all(|r| r.name != name);
         changes.extend(plan_unregister(&current, &stale, true));
@@ -300,6 +306,21 @@ pub fn unregister(words: &[String], reset: bool, dry_run: bool, dir: &Path) -> R
     Ok(complaints.code())
 }
 
+/// Whether the emulator's file was put in its place after it was registered: then the kernel still has the older one open. A file's
+/// change time (ctime) is set when it is written, renamed or linked, by the same clock as the entry's, and no tool can set it back. It
+/// changes for a new mode as well; then the same file is registered once more, which harms nothing.
+fn is_newer(instance: &Instance, planned: &Planned) -> bool {
+    let changed = || {
+        let file = std::fs::metadata(&planned.engine.path).ok()?;
+        let time = Duration::new(u64::try_from(file.ctime()).ok()?, file.ctime_nsec() as u32);
+        Some(std::time::UNIX_EPOCH + time)
+    };
+    let shadow = anyarch_binfmt::plan::shadow_name(&planned.rule.name);
+    let registered =
+        [&planned.rule.name, &shadow].into_iter().filter_map(|n| instance.registered_at(n)).max();
+    matches!((changed(), registered), (Some(changed), Some(registered)) if changed > registered)
+}
+
 /// One line about a change: `registered  aarch64 (linux/arm64): anyarch, /usr/lib/anyarch/anyarch-emu, flags PF`.
 fn describe(change: &Change, planned: Option<&Planned>, dry_run: bool) -> String {
     let (done, would) = match &change.kind {
@@ -321,6 +342,11 @@ fn describe(change: &Change, planned: Option<&Planned>, dry_run: bool) -> String
         line += &format!(": {} {}, flags {}", p.engine.kind.name(), p.engine.path.display(), p.rule.flags);
     }
     match &change.kind {
+        Kind::Replace(old)
+            if planned.is_some_and(|p| old.does(&Rule { name: old.rule.name.clone(), ..p.rule.clone() })) =>
+        {
+            line += " (registered anew)"
+        }
         Kind::Replace(old) => {
             line += &format!(" (was {} {}, {})", old.rule.interpreter, old.rule.flags, old.maker())
         }

@@ -1,5 +1,6 @@
 //! `run`: a command in a foreign root file system or image; `with`: a command here, with handlers of its own.
 
+use crate::bundle;
 use crate::elf::{Elf, host_machine};
 use crate::engine::{Kind, NATIVE_GUESTS};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
@@ -49,6 +50,8 @@ pub struct RunOptions {
     pub credentials: bool,
     /// The emulator starts everything itself.
     pub no_binfmt: bool,
+    /// An OCI runtime by name or path, instead of our own.
+    pub runtime: Option<String>,
 }
 
 /// The environment that every command starts with.
@@ -67,12 +70,32 @@ pub fn run(options: &RunOptions) -> Result<u8> {
 fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8> {
     let unpacked = Unpacked::of(layout, image)?;
     let inside = Inside::open(&unpacked.root)?;
+    let result = command_of(options, image, &inside).and_then(|command| {
+        if command.args.is_empty() {
+            return Err(Failure::new(Code::Usage, "the image has no command")
+                .mend(format!("anyarch run {} -- CMD", options.target)));
+        }
+        let mut options = options.clone();
+        // The configuration says it; the files need not be looked at.
+        options.platform = options
+            .platform
+            .or(Some(image.platform().to_string()))
+            .filter(|p| !anyarch_binfmt::family::lookup(p).is_empty());
+        start(&options, &unpacked.root, &inside, command)
+    });
+    drop(inside);
+    unpacked.remove();
+    result
+}
+
+/// An image's command with what the options change of it; without arguments where the image has none.
+pub fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Result<Command> {
     let mut env: Vec<(String, String)> =
         BASE_ENV.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     if let Some(term) = std::env::var("TERM").ok().filter(|_| options.terminal) {
         env.push(("TERM".into(), term));
     }
-    let user = User::resolve(&inside, options.user.clone().or(image.text("User")).as_deref())?;
+    let user = User::resolve(inside, options.user.clone().or(image.text("User")).as_deref())?;
     if let Some(home) = &user.home {
         set_env(&mut env, "HOME", home);
     }
@@ -90,22 +113,8 @@ fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8>
         options.args.clone()
     };
     args.extend(rest);
-    if args.is_empty() {
-        return Err(Failure::new(Code::Usage, "the image has no command")
-            .mend(format!("anyarch run {} -- CMD", options.target)));
-    }
     let cwd = options.workdir.clone().or(image.text("WorkingDir").map(PathBuf::from));
-    let command = Command { args, env, cwd, uid: user.uid, gid: user.gid, groups: user.groups };
-    let mut options = options.clone();
-    // The configuration says it; the files need not be looked at.
-    options.platform = options
-        .platform
-        .or(Some(image.platform().to_string()))
-        .filter(|p| !anyarch_binfmt::family::lookup(p).is_empty());
-    let result = start(&options, &unpacked.root, &inside, command);
-    drop(inside);
-    unpacked.remove();
-    result
+    Ok(Command { args, env, cwd, uid: user.uid, gid: user.gid, groups: user.groups })
 }
 
 /// A root that is removed when it was used.
@@ -185,21 +194,87 @@ pub fn start(options: &RunOptions, root: &Path, inside: &Inside, command: Comman
     let path = command.env.iter().find(|(k, _)| k == "PATH").map(|(_, v)| v.clone()).unwrap_or_default();
     let guests = guests(options, inside, &command.args[0], &path)?;
     let planned = handlers(&guests, options)?;
-    let volumes = options.volumes.iter().map(|v| parse_volume(v)).collect::<Result<_>>()?;
+    let volumes: Vec<Volume> = options.volumes.iter().map(|v| parse_volume(v)).collect::<Result<_>>()?;
+    let rules = planned.iter().map(|p| p.rule.clone()).collect();
+    if let Some(runtime) = &options.runtime {
+        return start_runtime(options, root, &command, &volumes, rules, runtime);
+    }
     let emulator = own_emulator(&guests, options)?;
     let sandbox = Sandbox {
         root: Some(root.to_path_buf()),
         emulator,
         no_binfmt: options.no_binfmt,
-        rules: planned.iter().map(|p| p.rule.clone()).collect(),
+        rules,
         host_network: options.host_network,
         volumes,
         hostname: options.hostname.clone(),
         capabilities: (!options.privileged).then_some(sandbox::CONTAINER_CAPABILITIES),
         read_only: options.read_only,
         terminal: options.terminal,
+        runtime: false,
     };
     sandbox::run(&sandbox, &command)
+}
+
+/// The same through runc, crun or another OCI runtime, which sees the handlers because it runs in the sandbox itself.
+fn start_runtime(
+    options: &RunOptions,
+    root: &Path,
+    command: &Command,
+    volumes: &[Volume],
+    rules: Vec<anyarch_binfmt::Rule>,
+    runtime: &str,
+) -> Result<u8> {
+    let program = find_program(runtime).ok_or_else(|| {
+        Failure::new(Code::NotFound, format!("the container runtime {runtime} is not installed"))
+            .mend("apt install runc, or leave --runtime out: anyarch needs none")
+    })?;
+    let what = || "cannot make a bundle for the container runtime".to_string();
+    let folder =
+        tempfile::Builder::new().prefix("anyarch-bundle-").tempdir().or_fail(Code::NotStarted, what)?;
+    let settings = bundle::Settings {
+        root: root.to_path_buf(),
+        read_only: options.read_only,
+        terminal: options.terminal,
+        host_network: options.host_network,
+        hostname: options.hostname.as_deref(),
+        capabilities: if options.privileged { None } else { bundle::default_capabilities() },
+        volumes,
+        user_namespace: None,
+    };
+    std::fs::write(folder.path().join("config.json"), bundle::config(command, &settings).to_string())
+        .or_fail(Code::NotStarted, what)?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut args = vec![text(&program), "--root".into(), text(&folder.path().join("state"))];
+    if program.file_name().is_some_and(|n| n.to_string_lossy().starts_with("crun")) {
+        // It insists on cgroups, which belong to somebody else here; runc does without by itself.
+        args.push("--cgroup-manager=disabled".into());
+    }
+    let id = format!("anyarch-{}", std::process::id());
+    args.extend(["run".into(), "--bundle".into(), text(folder.path()), id]);
+    let env = std::env::vars_os()
+        .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
+        .collect();
+    let sandbox = Sandbox {
+        rules,
+        // The runtime makes the container's network itself, inside.
+        host_network: true,
+        terminal: options.terminal,
+        runtime: true,
+        ..Sandbox::default()
+    };
+    detail!("{}", args.join(" "));
+    sandbox::run(&sandbox, &Command { args, env, ..Command::default() })
+}
+
+/// An executable by path, or by name in PATH and where root's programs are.
+fn find_program(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return std::path::absolute(name).ok().filter(|p| p.is_file());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/bin"].map(PathBuf::from));
+    folders.map(|f| f.join(name)).find(|p| p.is_file())
 }
 
 /// Which architectures the command may need: the platform asked for, else what its program and the root's shell are.
@@ -295,7 +370,7 @@ pub fn with(options: &Options, args: Vec<String>) -> Result<u8> {
     let mut env: Vec<(String, String)> = std::env::vars_os()
         .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
         .collect();
-    if !rustix::process::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() || !raise_limits() {
         // What `podman unshare` and `buildah unshare` set: the namespace is there already.
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         set_env(&mut env, "_CONTAINERS_USERNS_CONFIGURED", "done");
@@ -308,6 +383,18 @@ pub fn with(options: &Options, args: Vec<String>) -> Result<u8> {
         ..Sandbox::default()
     };
     sandbox::run(&sandbox, &Command { args, env, ..Command::default() })
+}
+
+/// Podman gives containers that root starts limits of 1048576 open files and processes, and in a user namespace nobody may raise
+/// a limit. So it is done before; false where we may not either.
+fn raise_limits() -> bool {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const WANTED: u64 = 1 << 20;
+    [Resource::Nofile, Resource::Nproc].into_iter().all(|resource| {
+        let now = getrlimit(resource);
+        let enough = now.maximum.is_none_or(|hard| hard >= WANTED);
+        enough || setrlimit(resource, Rlimit { current: now.current, maximum: Some(WANTED) }).is_ok()
+    })
 }
 
 /// `HOST:INSIDE[:ro|rw]`.

@@ -28,7 +28,8 @@ use crate::ui::detail;
 use anyarch_binfmt::{Instance, Kernel, Rule};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change,
     move_mount, open_tree, unmount,
 };
 use rustix::thread::UnshareFlags;
@@ -64,6 +65,8 @@ pub struct Sandbox {
     pub read_only: bool,
     /// Whether a terminal is made for it.
     pub terminal: bool,
+    /// With the machine's own root: whether the command is a container runtime, which gets pids and a /dev of its own.
+    pub runtime: bool,
 }
 
 /// A folder or file of the host, seen at a place of the root.
@@ -113,6 +116,7 @@ pub fn run(sandbox: &Sandbox, command: &Command) -> Result<u8> {
     }
     // Signals that are to reach the command are blocked in all of our processes and read where they are handled.
     let original = block_signals();
+    let nodes = if sandbox.root.is_some() || sandbox.runtime { own_nodes() } else { None };
     let (report_read, report_write) = pipe()?;
     let (ready_read, ready_write) = pipe()?;
     let (mapped_read, mapped_write) = pipe()?;
@@ -121,13 +125,18 @@ pub fn run(sandbox: &Sandbox, command: &Command) -> Result<u8> {
         0 => {
             drop((report_read, ready_read, mapped_write));
             let (_, theirs) = terminal.unzip();
-            let ends =
-                Ends { report: report_write, ready: ready_write, mapped: mapped_read, terminal: theirs };
+            let ends = Ends {
+                report: report_write,
+                ready: ready_write,
+                mapped: mapped_read,
+                terminal: theirs,
+                nodes,
+            };
             let outcome = middle(sandbox, command, &ends, &original);
             leave(&ends.report, outcome)
         }
         middle_pid => {
-            drop((report_write, ready_write, mapped_read));
+            drop((report_write, ready_write, mapped_read, nodes));
             let (ours, _) = terminal.unzip();
             let result = watch(
                 middle_pid,
@@ -145,6 +154,7 @@ struct Ends {
     ready: OwnedFd,
     mapped: OwnedFd,
     terminal: Option<OwnedFd>,
+    nodes: Option<OwnedFd>,
 }
 
 /// The parent's.
@@ -285,6 +295,9 @@ fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::si
         if sandbox.root.is_some() {
             namespaces |= UnshareFlags::NEWPID | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
         }
+        if sandbox.runtime {
+            namespaces |= UnshareFlags::NEWPID | UnshareFlags::NEWCGROUP;
+        }
         if !sandbox.host_network {
             namespaces |= UnshareFlags::NEWNET;
         }
@@ -340,8 +353,25 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .or_fail(Code::NotStarted, || "cannot make mounts private".into())?;
     let emulator = match &sandbox.root {
-        Some(root) => enter_root(sandbox, root)?,
-        None => make_handlers(sandbox)?,
+        Some(root) => enter_root(sandbox, root, ends.nodes.as_ref())?,
+        None => {
+            if sandbox.runtime {
+                // Its pids; the machine's proc below stays, so that the kernel lets containers mount theirs.
+                mount_proc(Path::new("/"))?;
+                // Cgroups of version 2 alone: crun refuses a machine that has both. Where that cannot be, so it stays.
+                let _ = mount(
+                    "cgroup2",
+                    "/sys/fs/cgroup",
+                    "cgroup2",
+                    MountFlags::NOSUID | MountFlags::NODEV,
+                    None,
+                );
+                if let Some(nodes) = &ends.nodes {
+                    mount_dev(Some(nodes))?;
+                }
+            }
+            make_handlers(sandbox)?
+        }
     };
     if !sandbox.host_network {
         loopback_up();
@@ -445,12 +475,38 @@ fn detach(source: &Path, target: impl Into<PathBuf>, read_only: bool, recursive:
     Ok(Detached { tree, target: target.into(), is_dir: meta.is_dir(), read_only, recursive })
 }
 
-/// The devices that every program may expect.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// The devices that every program may expect, with their numbers; those that runc makes.
+const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// A /dev with nodes of its own, not mounted anywhere yet. The kernel lets only the machine's root make some, so this is done
+/// before the user namespace is entered; `None` where we are not that root. Then the machine's nodes must be shown, whose
+/// owner is not the user, read-only all the same: somebody who is root here and there could change their modes.
+fn own_nodes() -> Option<OwnedFd> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let attempt = || -> rustix::io::Result<OwnedFd> {
+        let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&context, "mode", "755")?;
+        fsconfig_set_string(&context, "size", "65536k")?;
+        fsconfig_create(&context)?;
+        let dev = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+        for (name, major, minor) in DEVICES {
+            let mode = Mode::from_raw_mode(0o666);
+            let number = rustix::fs::makedev(major, minor);
+            rustix::fs::mknodat(&dev, name, rustix::fs::FileType::CharacterDevice, mode, number)?;
+            // What the umask took.
+            rustix::fs::chmodat(&dev, name, mode, rustix::fs::AtFlags::empty())?;
+        }
+        Ok(dev)
+    };
+    attempt().inspect_err(|e| detail!("no device nodes can be made here ({e}): the machine's are shown")).ok()
+}
 
 /// Makes `root` the root, with /proc, /sys, /dev, the network's files and the volumes in place. The emulator is returned
 /// where it must start the command.
-fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<Option<OwnedFd>> {
+fn enter_root(sandbox: &Sandbox, root: &Path, nodes: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
     let what = || format!("cannot use {} as root", root.display());
     // The root must be a mount of its own.
     mount(root, root, c"", MountFlags::BIND | MountFlags::REC, None).or_fail(Code::NotStarted, what)?;
@@ -458,8 +514,12 @@ fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<Option<OwnedFd>> {
     // Registered while the emulators' files can be seen.
     let emulator = make_handlers(sandbox)?;
     let mut later = Vec::new();
-    for device in DEVICES {
-        later.push(detach(&Path::new("/dev").join(device), Path::new("/dev").join(device), false, false)?);
+    if nodes.is_none() {
+        for (device, ..) in DEVICES {
+            // A node on a read-only mount can be written to, but its mode and owner cannot be changed.
+            let path = Path::new("/dev").join(device);
+            later.push(detach(&path, &path, true, false)?);
+        }
     }
     if sandbox.host_network {
         later.push(detach(Path::new("/sys"), "/sys", true, true)?);
@@ -476,12 +536,8 @@ fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<Option<OwnedFd>> {
     // where another, unobstructed proc can be seen.
     rustix::process::fchdir(&root_fd).or_fail(Code::NotStarted, what)?;
     rustix::process::pivot_root(".", ".").or_fail(Code::NotStarted, what)?;
+    mount_proc(root)?;
     let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    make_dir("/proc")?;
-    mount("proc", "/proc", "proc", hardened, None).map_err(|error| {
-        Failure::new(Code::NotStarted, format!("cannot mount proc in {}: {error}", root.display()))
-            .mend("in a container, start it with --security-opt systempaths=unconfined: parts of its /proc are covered")
-    })?;
     // The same instance as before, since it belongs to the user namespace.
     if emulator.is_none() {
         mount("binfmt_misc", "/proc/sys/fs/binfmt_misc", "binfmt_misc", hardened, None)
@@ -492,9 +548,43 @@ fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<Option<OwnedFd>> {
         // Not worth a failure: few programs look at it.
         let _ = mount("sysfs", "/sys", "sysfs", hardened | MountFlags::RDONLY, None);
     }
+    mount_dev(nodes)?;
+    for item in later {
+        attach(&item)?;
+    }
+    // The working directory is still the old root.
+    unmount(".", UnmountFlags::DETACH).or_fail(Code::NotStarted, || "cannot leave the old root".into())?;
+    rustix::process::chdir("/").or_fail(Code::NotStarted, what)?;
+    if sandbox.read_only {
+        set_read_only(&open_dir(Path::new("/")).or_fail(Code::NotStarted, what)?, false)
+            .or_fail(Code::NotStarted, || "cannot make the root read-only".into())?;
+    }
+    Ok(emulator)
+}
+
+/// The proc of this pid namespace on /proc; `root` is what /proc is in, for the message.
+fn mount_proc(root: &Path) -> Result<()> {
+    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    make_dir("/proc")?;
+    mount("proc", "/proc", "proc", hardened, None).map_err(|error| {
+        Failure::new(Code::NotStarted, format!("cannot mount proc in {}: {error}", root.display()))
+            .mend("in a container, start it with --security-opt systempaths=unconfined: parts of its /proc are covered")
+    })
+}
+
+/// Everything of /dev but the nodes where `nodes` has none.
+fn mount_dev(nodes: Option<&OwnedFd>) -> Result<()> {
+    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let what = || "cannot mount /dev".to_string();
     make_dir("/dev")?;
-    mount("tmpfs", "/dev", "tmpfs", MountFlags::NOSUID, c"mode=755,size=65536k")
-        .or_fail(Code::NotStarted, || "cannot mount /dev".into())?;
+    match nodes {
+        Some(nodes) => {
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
+            move_mount(nodes, c"", CWD, "/dev", flags).or_fail(Code::NotStarted, what)?;
+        }
+        None => mount("tmpfs", "/dev", "tmpfs", MountFlags::NOSUID, c"mode=755,size=65536k")
+            .or_fail(Code::NotStarted, what)?,
+    }
     for (dir, kind, data) in [
         ("/dev/pts", "devpts", c"newinstance,ptmxmode=0666,mode=0620"),
         ("/dev/shm", "tmpfs", c"mode=1777,size=65536k"),
@@ -516,17 +606,7 @@ fn enter_root(sandbox: &Sandbox, root: &Path) -> Result<Option<OwnedFd>> {
         symlink(to, Path::new("/dev").join(link))
             .or_fail(Code::NotStarted, || format!("cannot make /dev/{link}"))?;
     }
-    for item in later {
-        attach(&item)?;
-    }
-    // The working directory is still the old root.
-    unmount(".", UnmountFlags::DETACH).or_fail(Code::NotStarted, || "cannot leave the old root".into())?;
-    rustix::process::chdir("/").or_fail(Code::NotStarted, what)?;
-    if sandbox.read_only {
-        set_read_only(&open_dir(Path::new("/")).or_fail(Code::NotStarted, what)?, false)
-            .or_fail(Code::NotStarted, || "cannot make the root read-only".into())?;
-    }
-    Ok(emulator)
+    Ok(())
 }
 
 fn open_dir(path: &Path) -> rustix::io::Result<OwnedFd> {

@@ -94,7 +94,7 @@ fn signals_reach_the_command_and_death_reaches_everything() {
         Command::new(ANYARCH)
             .args(["run", "--privileged", "--engine", "qemu"])
             .arg(root.path())
-            .args(["--", "/anyarch", "register", "riscv64", "--engine", qemu, "--hold"])
+            .args(["--", "/anyarch", "register", "s390x", "--engine", qemu, "--hold"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -213,10 +213,17 @@ fn layout(dir: &Path) -> std::path::PathBuf {
 fn images_are_reproducible_and_have_multiarchs_tags() {
     let dir = tempfile::tempdir().unwrap();
     let first = layout(dir.path());
-    let second = tempfile::tempdir().unwrap();
-    let second = layout(second.path());
+    let other = tempfile::tempdir().unwrap();
+    let second = layout(other.path());
     let index = std::fs::read_to_string(first.join("index.json")).unwrap();
-    assert_eq!(index, std::fs::read_to_string(second.join("index.json")).unwrap_or(index.clone()));
+    assert_eq!(index, std::fs::read_to_string(second.join("index.json")).unwrap());
+    let names = |layout: &Path| -> Vec<_> {
+        let list = std::fs::read_dir(layout.join("blobs/sha256")).unwrap();
+        let mut names: Vec<_> = list.flatten().map(|e| e.file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&first), names(&second));
     for tag in ["latest", "9", "register", "s390x", "s390x-9", "x86_64-s390x", "x86_64-s390x-9"] {
         assert!(
             index.contains(&format!("\"org.opencontainers.image.ref.name\":\"{tag}\"")),
@@ -250,6 +257,125 @@ fn a_corrupted_blob_is_named_and_nothing_is_left() {
     let out = anyarch(&["image", "unpack", &source, dir.path().join("b2").to_str().unwrap()]);
     assert_eq!(out.status.code(), Some(9));
     assert!(text(&out.stderr).contains("is corrupted"), "{} {:?}", text(&out.stderr), biggest.path());
+}
+
+/// A layout of one image with this tar as its only layer.
+fn crafted(dir: &Path, tar: &[u8]) -> std::path::PathBuf {
+    use anyarch_host::oci::{Digest, Layout, media};
+    let layout = Layout::create(&dir.join("crafted")).unwrap();
+    let layer = layout.add(tar, "application/vnd.oci.image.layer.v1.tar").unwrap();
+    let config = serde_json::json!({
+        "architecture": "s390x", "os": "linux", "config": { "Cmd": ["/t", "start"] },
+        "rootfs": { "type": "layers", "diff_ids": [Digest::of(tar).to_string()] },
+    });
+    let config = layout.add(config.to_string().as_bytes(), media::CONFIG).unwrap();
+    let manifest =
+        serde_json::json!({ "schemaVersion": 2, "config": config.json(), "layers": [layer.json()] });
+    let manifest = layout.add(manifest.to_string().as_bytes(), media::MANIFEST).unwrap();
+    layout.write_index(&[manifest]).unwrap();
+    layout.dir().to_path_buf()
+}
+
+/// A tar of one entry, whose name and link may be what no sound program writes.
+fn one_entry(kind: tar::EntryType, name: &str, link: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.as_mut_bytes()[157..157 + link.len()].copy_from_slice(link.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append(&header, content).unwrap();
+    tar.into_inner().unwrap()
+}
+
+#[test]
+fn hostile_layers_are_refused_or_harmless_and_said_clearly() {
+    use tar::EntryType;
+    let check = |tar: Vec<u8>, code: i32, words: &str, look: &dyn Fn(&Path)| {
+        let dir = tempfile::tempdir().unwrap();
+        let source = crafted(dir.path(), &tar);
+        let to = dir.path().join("deep/er/bundle");
+        let out = anyarch(&["image", "unpack", "-v", source.to_str().unwrap(), to.to_str().unwrap()]);
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "`{words}` is not in: {said}");
+        assert!(!dir.path().join("deep/evil").exists() && !Path::new("/evil").exists());
+        look(&to.join("rootfs"));
+    };
+    let nothing = |root: &Path| assert!(std::fs::read_dir(root).is_ok_and(|mut d| d.next().is_none()));
+    let out_of_it = "has the name ../../evil, which leads out of the root: refused";
+    check(one_entry(EntryType::Regular, "../../evil", "", b"x"), 9, out_of_it, &nothing);
+    check(one_entry(EntryType::Link, "a", "../../evil", b""), 9, "leads out of the root: refused", &nothing);
+    check(one_entry(EntryType::Char, "dev/sda", "", b""), 0, "dev/sda is a device node: left out", &|root| {
+        assert!(!root.join("dev/sda").exists())
+    });
+    check(one_entry(EntryType::Regular, "/evil", "", b"x"), 0, "", &|root| {
+        assert!(root.join("evil").is_file())
+    });
+    let mut through = one_entry(EntryType::Symlink, "out", "/", b"");
+    through.truncate(512);
+    through.extend(one_entry(EntryType::Regular, "out/evil", "", b"x"));
+    check(through, 0, "", &|root| assert!(root.join("evil").is_file()));
+    // Half of a layer: its digest is right, so the layout is what somebody made so.
+    let mut half = one_entry(EntryType::Regular, "a", "", &[7; 4096]);
+    half.truncate(2000);
+    check(half, 9, "is damaged: unexpected EOF", &|_| {});
+}
+
+#[test]
+fn a_layer_that_is_not_what_the_configuration_says_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = crafted(dir.path(), &one_entry(tar::EntryType::Regular, "a", "", b"x"));
+    let index = std::fs::read_to_string(source.join("index.json")).unwrap();
+    // Another layer under a right digest, and the first one's diff_id.
+    let layout = anyarch_host::oci::Layout::open(&source).unwrap().unwrap();
+    let image = layout.image(None, None).unwrap();
+    let other = layout.add(&one_entry(tar::EntryType::Regular, "b", "", b"x"), "").unwrap();
+    let manifest = String::from_utf8(layout.bytes(&image.manifest).unwrap()).unwrap();
+    let manifest = manifest.replace(image.layers[0].digest.hex(), other.digest.hex());
+    let manifest = layout.add(manifest.as_bytes(), &image.manifest.media_type).unwrap();
+    let index = index.replace(image.manifest.digest.hex(), manifest.digest.hex());
+    std::fs::write(source.join("index.json"), index).unwrap();
+    let out =
+        anyarch(&["image", "unpack", source.to_str().unwrap(), dir.path().join("bundle").to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(9));
+    assert!(text(&out.stderr).contains("where the configuration says"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn an_image_is_explained() {
+    need_namespaces();
+    need_qemu("s390x");
+    let dir = tempfile::tempdir().unwrap();
+    let program = std::fs::read(guest("s390x")).unwrap();
+    let source = crafted(dir.path(), &one_entry(tar::EntryType::Regular, "t", "", &program));
+    let source = source.to_str().unwrap();
+    let no = succeed(&format!("$A explain {source} && exit 1; true"));
+    for words in
+        ["image for linux/s390x", "program:   /t: 64-bit big-endian s390x", "loader:    none (static)"]
+    {
+        assert!(no.contains(words), "`{words}` is not in: {no}");
+    }
+    assert!(no.contains("no: no handler is registered for s390x"), "{no}");
+    let one_command =
+        format!("sudo anyarch register s390x; or without root: anyarch run --platform linux/s390x {source}");
+    assert!(no.contains(&one_command), "{no}");
+    let yes = succeed(&format!(
+        "$A -q register s390x --engine qemu; $A explain {source}; $A explain --json {source}"
+    ));
+    assert!(yes.contains("yes, by /usr/bin/qemu-s390x-static (qemu-s390x, flags PF)"), "{yes}");
+    assert!(yes.contains("\"runs\": true"), "{yes}");
+    // Without F the emulator is not seen from the container.
+    let not_there = succeed(&format!(
+        "$A -q register s390x --engine qemu --fix-binary=no; $A explain {source} && exit 1; true"
+    ));
+    assert!(not_there.contains("lacks flag F"), "{not_there}");
+    let out = anyarch(&["explain", source, "--platform", "arm64"]);
+    assert!(text(&out.stderr).contains("has no platform linux/arm64"), "{}", text(&out.stderr));
 }
 
 /// A registry in this process. Blobs and manifests by path; `faults` says what to do wrong, once each.
@@ -430,10 +556,7 @@ fn images_go_to_a_registry_and_come_back() {
     assert!(log.contains("bytes="), "the blob was not continued: {log}");
     let out = anyarch(&["image", "inspect", &format!("{}:latest", registry.name())]);
     let shown = text(&out.stdout);
-    assert!(
-        shown.starts_with("Name:      127.0.0.1") && shown.contains("Platform:    linux/amd64"),
-        "{shown}"
-    );
+    assert!(shown.starts_with("Name:      127.0.0.1") && shown.contains("Platform:  linux/amd64"), "{shown}");
     registry.faults.lock().unwrap().extend([Fault::Cut; 40]);
     std::fs::remove_dir_all(&cache).unwrap();
     let out = pull("c");

@@ -62,6 +62,26 @@ fn an_emulator_in_memory_outlives_its_file() {
     assert!(out.contains("code 42") && out.contains("(in memory)"), "{out}");
 }
 
+/// An upgrade puts a new file in the old one's place, while the kernel keeps the old one open.
+#[test]
+fn a_replaced_emulator_is_registered_anew() {
+    let qemu = need_qemu("aarch64");
+    let out = succeed(&format!(
+        "mount -t tmpfs tmpfs /mnt; E=/mnt/qemu-aarch64-static; cp {0} $E\n\
+         R=\"$A register arm64 --engine qemu:$E\"; sleep 0.1; $R; $R; cp {0} /mnt/new; sleep 0.1; mv /mnt/new $E\n\
+         $R --dry-run | head -1; sleep 0.1; $R; $R; set +e; {1} start; echo code $?",
+        qemu.display(),
+        guest("aarch64").display()
+    ));
+    let words: Vec<_> = out.lines().map(|l| l.split("  ").next().unwrap()).collect();
+    assert_eq!(
+        words,
+        ["registered", "unchanged", "would replace", "replaced", "unchanged", "code 42"],
+        "{out}"
+    );
+    assert!(out.contains("(registered anew)"), "{out}");
+}
+
 /// While one process swaps the handler as fast as it can, and is killed again and again, another runs a foreign
 /// program all the time: no start may fail.
 #[test]
@@ -265,7 +285,7 @@ fn other_tools_arguments_are_taken() {
     fail(
         "$A compat multiarch -- -p yes -F -nowhere -- x",
         1,
-        &["/usr/bin/qemu-alpha-nowhere does not exist"],
+        &["/usr/bin/qemu-alpha-nowhere: no such file, left out", "there is no emulator in /usr/bin"],
     );
     let script = "$A compat qemu-binfmt-conf --";
     fail(&format!("{script} --systemd vax"), 1, &["ERROR: unknown CPU \"vax\"\n"]);

@@ -5,6 +5,7 @@
 
 pub mod dns;
 pub mod layout;
+pub mod peek;
 pub mod registry;
 pub mod unpack;
 pub mod write;
