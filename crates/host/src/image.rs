@@ -144,7 +144,8 @@ pub fn inspect(target: &str, raw: bool) -> Result<u8> {
         (reference.to_string(), d, bytes)
     };
     if raw {
-        println!("{}", String::from_utf8_lossy(&bytes));
+        // Byte by byte, so that its digest can be taken.
+        print!("{}", String::from_utf8_lossy(&bytes));
         return Ok(0);
     }
     let value = document(&bytes, "the manifest")?;
@@ -162,10 +163,10 @@ fn describe(name: &str, top: &Descriptor, value: &Value) -> Result<String> {
         let pairs = d.annotations.as_object().into_iter().flatten();
         pairs.map(|(k, v)| (format!("{k}:"), v.as_str().unwrap_or_default().to_string())).collect()
     };
-    // One column for all manifests, as wide as its longest word; annotations have one for each manifest.
-    let word = if list.iter().any(|d| !annotations(d).is_empty()) { "Annotations:" } else { "MediaType:" };
-    let width = word.len();
     for (i, d) in list.iter().enumerate() {
+        // A column, as wide as its longest word, ends with annotations, which have one for each manifest.
+        let annotated = list[i..].iter().any(|d| !annotations(d).is_empty());
+        let width = if annotated { "Annotations:".len() } else { "MediaType:".len() };
         if i > 0 {
             text += &format!("{:1$}\n", "", width + 3);
         }
