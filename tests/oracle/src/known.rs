@@ -81,24 +81,6 @@ impl Known {
 /// the destinations of a load that faulted half-way.
 pub const KNOWN: &[Known] = &[
     Known {
-        row: "F*",
-        when: |c, ours, theirs| {
-            let lanes = ours.v[(c.words[0] & 31) as usize];
-            let smallest = lanes.iter().any(|&half| {
-                let single = |x: u64| x as u32 & 0x7fff_ffff == 0x0080_0000;
-                let half_precision = |x: u64| x as u16 & 0x7fff == 0x0400;
-                half & (u64::MAX >> 1) == 0x0010_0000_0000_0000
-                    || single(half)
-                    || single(half >> 32)
-                    || [0, 16, 32, 48].iter().any(|&at| half_precision(half >> at))
-            });
-            smallest && ours.v == theirs.v && ours.x == theirs.x && ours.fpsr | 8 == theirs.fpsr
-        },
-        reason: "the host detects underflow after rounding, Arm before: FPSR.UFC is missing where an inexact result was rounded up to the smallest normal \
-                 number. A test for it would cost every operation two instructions more, and nobody can tell the results apart",
-        certain: false,
-    },
-    Known {
         row: "*",
         when: |_, ours, theirs| theirs.signo == 7 && theirs.code == 1 && ours.signo != 7,
         reason: "unaligned atomic and ordered accesses work, as with FEAT_LSE2 and beyond; the other side raises SIGBUS",
