@@ -1,11 +1,12 @@
 //! Integer instructions: RV64I, M, Zba, Zbb, Zbc, Zbs, Zbkb, Zbkx, Zicond, Zimop.
 
-use crate::decode::{Insn, undefined};
+use crate::decode::Insn;
 use anyarch_engine::ops::{
     Addr, Alu, Cmp, Cond, DivZero, Ext, HelperExit, LoadExt, Mul, Ops, Order, R, Sel, Shift, Size, Src,
-    Unary, W,
+    Unary, V, VArgs, W,
 };
 use anyarch_engine::state::Cpu;
+use anyarch_engine::vec::VOp;
 
 crate::rows! {
     "imm:20 rd:5 0110111" Lui lui;
@@ -122,11 +123,11 @@ crate::rows! {
     "010010 sh:6 rs1:5 101 rd:5 0010011" Bexti bexti;
 
     // Zbc, Zbkx.
-    "0000101 rs2:5 rs1:5 001 rd:5 0110011" Clmul by_helper;
-    "0000101 rs2:5 rs1:5 010 rd:5 0110011" Clmulr by_helper;
-    "0000101 rs2:5 rs1:5 011 rd:5 0110011" Clmulh by_helper;
-    "0010100 rs2:5 rs1:5 010 rd:5 0110011" Xperm4 by_helper;
-    "0010100 rs2:5 rs1:5 100 rd:5 0110011" Xperm8 by_helper;
+    "0000101 rs2:5 rs1:5 001 rd:5 0110011" Clmul clmul;
+    "0000101 rs2:5 rs1:5 010 rd:5 0110011" Clmulr clmul;
+    "0000101 rs2:5 rs1:5 011 rd:5 0110011" Clmulh clmul;
+    "0010100 rs2:5 rs1:5 010 rd:5 0110011" Xperm4 crossbar;
+    "0010100 rs2:5 rs1:5 100 rd:5 0110011" Xperm8 crossbar;
 
     // Zbkb. (zext.h of Zbb is packw with x0.)
     "0000100 rs2:5 rs1:5 100 rd:5 0110011" Pack pack;
@@ -388,41 +389,47 @@ fn zero<O: Ops>(o: &mut O, i: Insn) {
     o.mov(W::W64, i.rd(), Src::Imm(0));
 }
 
-fn by_helper<O: Ops>(o: &mut O, i: Insn) {
+/// Low half, reversed (bits 63 to 126) or high half of the carry-less product.
+fn clmul<O: Ops>(o: &mut O, i: Insn) {
     if i.d() == 0 {
         return;
     }
+    o.vfrom(V::T0, 3, i.rs1());
+    o.vfrom(V::T1, 3, i.rs2());
+    o.vec(VOp::MulLongPoly, VArgs { d: V::T0, a: V::T0, b: V::T1, c: V::T0, es: 4, bytes: 16, imm: 0 });
+    let half = |o: &mut O, d: R, n: u8| o.vget(false, W::W64, d, V::T0, 3, n);
     match i.bits(12, 3) {
-        1..=4 => o.helper(helper, i.word as u64),
-        _ => undefined(o),
+        1 => half(o, i.rd(), 0),
+        2 => {
+            half(o, R::T0, 0);
+            half(o, R::T1, 1);
+            o.extract_pair(W::W64, i.rd(), R::T1, R::T0, 63);
+        }
+        _ => half(o, i.rd(), 1),
     }
 }
 
-/// Carry-less multiplication and crossbar permutations; the argument is the instruction.
-extern "C" fn helper(cpu: &mut Cpu, word: u64) -> HelperExit {
+fn crossbar<O: Ops>(o: &mut O, i: Insn) {
+    if i.d() != 0 {
+        o.helper(permute, i.word as u64);
+    }
+}
+
+/// Crossbar permutations; the argument is the instruction.
+extern "C" fn permute(cpu: &mut Cpu, word: u64) -> HelperExit {
     let i = Insn { word: word as u32, pc: 0, len: 4 };
     let get = |n: u32| if n == 0 { 0 } else { cpu.gpr[n as usize] };
     let (a, b) = (get(i.s1()), get(i.s2()));
-    let value = if i.bits(25, 7) == 0b0000101 {
-        let product = (0..64).filter(|n| b >> n & 1 != 0).fold(0u128, |p, n| p ^ (a as u128) << n);
-        match i.bits(12, 3) {
-            1 => product as u64,
-            2 => (product >> 63) as u64,
-            _ => (product >> 64) as u64,
+    let bits = if i.bits(12, 3) == 2 { 4 } else { 8 };
+    let mask = (1u64 << bits) - 1;
+    let (mut out, mut at) = (0, 0);
+    while at < 64 {
+        let index = (b >> at & mask) * bits;
+        if index < 64 {
+            out |= (a >> index & mask) << at;
         }
-    } else {
-        let bits = if i.bits(12, 3) == 2 { 4 } else { 8 };
-        let mask = (1u64 << bits) - 1;
-        let (mut out, mut at) = (0, 0);
-        while at < 64 {
-            let index = (b >> at & mask) * bits;
-            if index < 64 {
-                out |= (a >> index & mask) << at;
-            }
-            at += bits;
-        }
-        out
-    };
-    cpu.gpr[i.d() as usize & 31] = value;
+        at += bits;
+    }
+    cpu.gpr[i.d() as usize & 31] = out;
     HelperExit::Continue
 }
