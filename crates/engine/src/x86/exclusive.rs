@@ -8,6 +8,7 @@
 //! interpreter and goes on behind it in code without the step, so that the fault is that of the load or of the store, with the registers that belong to it.
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
+use super::int::host_op;
 use super::{HostFlags, Translator};
 use crate::ops::*;
 
@@ -117,15 +118,7 @@ impl Translator<'_> {
                 }
                 self.clobber_flags();
                 let wide = w == W::W64;
-                let (xop, inverted) = match op {
-                    Alu::And => (Op::And, false),
-                    Alu::Or => (Op::Or, false),
-                    Alu::Xor => (Op::Xor, false),
-                    Alu::AndNot => (Op::And, true),
-                    Alu::OrNot => (Op::Or, true),
-                    Alu::XorNot => (Op::Xor, true),
-                    Alu::Add | Alu::Sub => return false,
-                };
+                let (xop, inverted) = host_op(op);
                 let m = Mem::base(base, 0);
                 let again = self.a.p;
                 self.load_to(bytes as u32, LoadExt::Zero, RAX, m);

@@ -41,6 +41,20 @@ fn sh(op: Shift) -> Sh {
     }
 }
 
+/// The host's instruction, and whether the second operand is inverted first.
+pub(super) fn host_op(op: Alu) -> (Op, bool) {
+    match op {
+        Alu::Add => (Op::Add, false),
+        Alu::Sub => (Op::Sub, false),
+        Alu::And => (Op::And, false),
+        Alu::Or => (Op::Or, false),
+        Alu::Xor => (Op::Xor, false),
+        Alu::AndNot => (Op::And, true),
+        Alu::OrNot => (Op::Or, true),
+        Alu::XorNot => (Op::Xor, true),
+    }
+}
+
 impl Translator<'_> {
     /// A slot as register-or-memory operand. In memory, all 64 bits are valid.
     #[inline(always)]
@@ -512,16 +526,7 @@ impl Ops for Translator<'_> {
             _ => {}
         }
         self.clobber_flags();
-        let (xop, inverted) = match op {
-            Alu::Add => (Op::Add, false),
-            Alu::Sub => (Op::Sub, false),
-            Alu::And => (Op::And, false),
-            Alu::Or => (Op::Or, false),
-            Alu::Xor => (Op::Xor, false),
-            Alu::AndNot => (Op::And, true),
-            Alu::OrNot => (Op::Or, true),
-            Alu::XorNot => (Op::Xor, true),
-        };
+        let (xop, inverted) = host_op(op);
         if inverted {
             if let Src::Imm(imm) = b {
                 let direct = match op {
