@@ -57,7 +57,7 @@ static PINS: Pins = Pins {
 
 /// See [`Guest::faults_again`].
 fn faults_again(pc: u64) -> bool {
-    fetch(pc).is_some_and(|i| v_fast::faults_again(i.word))
+    fetch(pc).is_some_and(|i| v_fast::mem::faults_again(i.word))
 }
 
 fn half(at: u64) -> Option<u16> {

@@ -2,7 +2,7 @@
 //!
 //! v0 to v31 are the vector slots from [`V0`] on. vl, vtype, vstart, vcsr and [`KEY`] are integer slots, so that VSETVLI is a few operations of the
 //! vocabulary. Everything else is a reference function ([`Unit`] and the files `v_*.rs`) that the interpreter and generated code call with the
-//! instruction's word; it looks at vtype when it runs. What is common enough has host code as well, see `v_fast.rs`.
+//! instruction's word; it looks at vtype when it runs. What is common enough has host code as well, see `v_fast/`.
 //!
 //! - **Tail and masked-off elements** stay as they are, whatever the policy bits say.
 //! - **Faults are precise**: vstart becomes the element that faulted, and an instruction goes on from vstart.

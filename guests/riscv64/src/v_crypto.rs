@@ -1,5 +1,5 @@
 //! Vector cryptography: Zvkned (AES), Zvknhb (SHA-2), Zvkg (GHASH). The rest of Zvkng is in `v_int.rs`; all of it takes time that depends on no
-//! operand but for the tables of the reference AES, which a host with AES instructions does not use where it matters (see `v_fast.rs`).
+//! operand but for the tables of the reference AES, which a host with AES instructions does not use where it matters (see `v_fast/crypto.rs`).
 //!
 //! These work on groups of four elements; vl and vstart are multiples of four.
 
@@ -41,7 +41,7 @@ crate::v::numbered! {
 
 fn aes<O: Ops>(o: &mut O, i: Insn, op: Aes) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if !v_fast::aes(o, i, op, aes_helper, arg) {
+    if !v_fast::crypto::aes(o, i, op, aes_helper, arg) {
         o.helper(aes_helper, arg);
     }
 }

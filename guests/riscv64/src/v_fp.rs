@@ -148,7 +148,7 @@ const WIDE_A: u32 = 1 << 9;
 
 fn float<O: Ops>(o: &mut O, i: Insn, op: Op) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if !v_fast::float(o, i, op, arith_helper, arg) {
+    if !v_fast::fp::float(o, i, op, arith_helper, arg) {
         o.helper(arith_helper, arg);
     }
 }

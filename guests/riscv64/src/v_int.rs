@@ -244,7 +244,7 @@ fn int_u<O: Ops>(o: &mut O, i: Insn, op: Op) {
 
 fn fast<O: Ops>(o: &mut O, i: Insn, op: Op, tag: u32) {
     let arg = i.word as u64 | (tag as u64) << 32;
-    if !v_fast::int(o, i, op, arith_helper, arg) {
+    if !v_fast::int::int(o, i, op, arith_helper, arg) {
         o.helper(arith_helper, arg);
     }
 }
@@ -270,7 +270,7 @@ fn carry<O: Ops>(o: &mut O, i: Insn, op: Op) {
 }
 
 fn merge<O: Ops>(o: &mut O, i: Insn) {
-    if !v_fast::moves(o, i, merge_helper, i.word as u64) {
+    if !v_fast::int::moves(o, i, merge_helper, i.word as u64) {
         call(o, i, merge_helper, 0);
     }
 }

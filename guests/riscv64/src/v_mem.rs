@@ -62,7 +62,7 @@ crate::v::numbered! {
 
 fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32) {
     let arg = i.word as u64 | (Kind::Unit as u64) << 32;
-    if !v_fast::unit(o, i, ew, helper, arg) {
+    if !v_fast::mem::unit(o, i, ew, helper, arg) {
         o.helper(helper, arg);
     }
 }
