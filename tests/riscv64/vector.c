@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
             int show = only == words[i].word && configuration == n;
             if (only && !show)
                 continue;
-            uint64_t base = address ? s.a0 : 0;
+            uint64_t base = address ? s.a0 : 0, old = digest(s.v, 512) ^ (address ? digest(memory, 2 * 4096) : 0);
             if (show)
                 dump("before");
             int signo = sigsetjmp(out, 1);
@@ -176,7 +176,8 @@ int main(int argc, char **argv) {
                 s.a0 = 0;
             s.code = 0;
             if (signo == SIGILL)
-                printf("%08x %d signal %d %lx\n", words[i].word, n, signo, digest(s.v, 512));
+                printf("%08x %d signal %d %s\n", words[i].word, n, signo,
+                    old == (digest(s.v, 512) ^ (address ? digest(memory, 2 * 4096) : 0)) ? "unchanged" : "changed");
             else if (signo)
                 printf("%08x %d signal %d vstart %lx at %lx %lx %lx\n", words[i].word, n, signo, s.sig_vstart, s.sig_offset, digest(s.v, 512),
                     digest(memory, 2 * 4096));

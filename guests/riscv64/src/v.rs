@@ -459,17 +459,10 @@ impl Unit<'_> {
         Group { reg, ew: ew as i32, emul: 0 }
     }
 
-    /// No register is read with two element widths, the mask's being one.
+    /// No register is read with two element widths, the mask's being one (5.2).
     pub(crate) fn sources(&self, groups: &[Group]) -> Done {
-        for a in groups {
-            legal(self.unmasked() || a.ew == MASK || a.reg != 0)?;
-        }
-        self.sources_besides_mask(groups)
-    }
-
-    /// The same for instructions of which no implementation known refuses to read v0 as mask and as elements: stores but for indexed ones, comparisons and those with carry.
-    pub(crate) fn sources_besides_mask(&self, groups: &[Group]) -> Done {
         for (n, &a) in groups.iter().enumerate() {
+            legal(self.unmasked() || a.ew == MASK || a.reg != 0)?;
             for &b in &groups[n + 1..] {
                 legal(a.ew == b.ew || !a.overlaps(b))?;
             }
@@ -480,11 +473,6 @@ impl Unit<'_> {
     /// The destination may overlap the sources (5.2) and, if it is of elements, not the mask.
     pub(crate) fn destination(&self, d: Group, sources: &[Group]) -> Done {
         legal(self.unmasked() || d.ew == MASK || d.reg != 0)?;
-        self.destination_overlap(d, sources)
-    }
-
-    /// The first rule alone: for the scalar result of a reduction.
-    pub(crate) fn destination_overlap(&self, d: Group, sources: &[Group]) -> Done {
         for &s in sources {
             let allowed = !d.overlaps(s)
                 || d.ew == s.ew

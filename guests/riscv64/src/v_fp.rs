@@ -432,10 +432,7 @@ extern "C" fn compare_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     with_env(cpu, arg, |u, env| {
         let (test, sew) = (Test::from_arg(arg), format(u.sew)?);
         let (d, a, b) = (Group::mask(u.vd()), u.group(u.vs2(), sew)?, Other::of(u)?);
-        match b {
-            Other::Vector(b) => u.destination(d, &[a, b])?,
-            Other::Scalar(_) => u.destination(d, &[a])?,
-        }
+        b.check(u, d, a)?;
         for n in u.vstart..u.vl {
             if !u.active(n) {
                 continue;

@@ -428,11 +428,6 @@ fn check(u: &Unit<'_>, d: Group, a: Option<Group>, b: Option<Group>) -> Done {
     }
 }
 
-/// The check of comparisons and of instructions with carry.
-fn to_mask(u: &Unit<'_>, d: Group, a: Group, b: Option<Group>) -> Done {
-    u.destination(d, &[a, b.unwrap_or(a)])
-}
-
 extern "C" fn arith_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| arith(u, Op::from_arg(arg), (arg >> 32) as u32))
 }
@@ -535,7 +530,7 @@ extern "C" fn compare_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         let (op, sew) = (Op::from_arg(arg), u.sew);
         let (d, a) = (Group::mask(u.vd()), u.group(u.vs2(), sew)?);
         let (b, bg) = other(u, sew, true)?;
-        to_mask(u, d, a, bg)?;
+        check(u, d, Some(a), bg)?;
         let (body, holds) = match sew {
             0 => tests::<0>(u, op, a, b),
             1 => tests::<1>(u, op, a, b),
@@ -583,7 +578,7 @@ extern "C" fn carry_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         let with = !u.unmasked();
         legal(mask || with)?;
         let d = if mask { Group::mask(u.vd()) } else { u.group(u.vd(), sew)? };
-        to_mask(u, d, a, bg)?;
+        check(u, d, Some(a), bg)?;
         for n in u.vstart..u.vl {
             let (x, y, c) = (u.get(a.reg, sew, n), b.get(u, sew, n), (with && u.bit(0, n)) as u64);
             match op {

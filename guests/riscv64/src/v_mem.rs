@@ -161,17 +161,16 @@ fn access(u: &mut Unit<'_>, kind: Kind) -> Done {
     };
     let each = 1 << data.emul.max(0);
     legal(fields * each <= 8 && data.reg + fields * each <= 32)?;
-    let all = Group { reg: data.reg, ew: data.ew, emul: data.emul };
     let index = if kind == Kind::Indexed { Some(u.group(u.vs2(), width(u.i))?) } else { None };
     let sources: &[Group] = index.as_slice();
-    if store {
-        if let Some(index) = index {
-            u.sources(&[all, index])?;
-        }
-    } else {
-        u.sources(sources)?;
-        for field in 0..fields {
-            let part = Group { reg: data.reg + field * each, ..all };
+    u.sources(sources)?;
+    for field in 0..fields {
+        let part = Group { reg: data.reg + field * each, ..data };
+        if store {
+            u.sources(&[part])?;
+            // The index may lie in the data if both are of one width.
+            legal(sources.iter().all(|s| s.ew == part.ew || !s.overlaps(part)))?;
+        } else {
             // A segment load could otherwise not be restarted.
             legal(fields == 1 || sources.iter().all(|s| !s.overlaps(part)))?;
             u.destination(part, sources)?;
