@@ -712,6 +712,14 @@ impl Ops for Interp<'_> {
         holds
     }
 
+    fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool {
+        let holds = self.r(r) as u32 & mask == value;
+        if !holds {
+            self.helper(f, arg);
+        }
+        holds
+    }
+
     fn vec(&mut self, op: VOp, args: VArgs) {
         if self.ended() {
             return;

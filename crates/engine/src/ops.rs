@@ -583,6 +583,8 @@ pub trait Ops {
     /// be played (generated code has both ways). No control flow may follow in the instruction, and nothing may have changed before; the helper may
     /// change no general register and no vector slot below 48 that the instruction does not change otherwise.
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool;
+    /// As [`Ops::guard`] of the bits of `mask` alone. An instruction may have several guards.
+    fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool;
 
     // Vectors and floating point.
 

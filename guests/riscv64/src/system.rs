@@ -103,7 +103,15 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
         FFLAGS | FRM | FCSR => o.helper(csr_helper, i.word as u64),
         CYCLE | TIME | INSTRET if !writes => o.helper(csr_helper, i.word as u64),
         v::csr::VSTART | v::csr::VXSAT | v::csr::VXRM | v::csr::VCSR => o.helper(csr_helper, i.word as u64),
-        v::csr::VL | v::csr::VTYPE | v::csr::VLENB if !writes => o.helper(csr_helper, i.word as u64),
+        v::csr::VL | v::csr::VTYPE | v::csr::VLENB if !writes => {
+            let from = match i.bits(20, 12) {
+                v::csr::VL => Src::Reg(v::VL),
+                v::csr::VTYPE => Src::Reg(v::VTYPE),
+                _ => Src::Imm(v::VLENB),
+            };
+            o.mov(W::W64, i.rd(), from);
+            o.mov(W::W64, v::DIRTY, Src::Imm(1));
+        }
         _ => undefined(o),
     }
 }

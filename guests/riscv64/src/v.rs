@@ -33,15 +33,15 @@ pub const VTYPE: R = R(34);
 pub const VSTART: R = R(35);
 /// vcsr: vxsat in bit 0, vxrm in bits 2 and 1.
 pub const VCSR: R = R(36);
-/// What host code looks at: the low byte of vtype, [`FULL`] if vl is VLMAX and vstart zero, [`USED`]; zero unless vtype is valid.
+/// What host code looks at: the low byte of vtype, [`FULL`] if vl is VLMAX, [`USED`]; zero unless vtype is valid and vstart is zero.
 pub const KEY: R = R(37);
 /// Not zero once vectors were used, unless [`KEY`] is not zero: then a signal frame has them.
 pub const DIRTY: R = R(39);
 /// What prctl PR_RISCV_V_SET_CONTROL was told of the next program.
 pub const POLICY: R = R(38);
-/// In [`KEY`]: vl is VLMAX and vstart is zero.
+/// In [`KEY`]: vl is VLMAX.
 pub const FULL: u64 = 1 << 8;
-/// In [`KEY`]: vtype is valid.
+/// In [`KEY`]: vtype is valid, and vstart is zero.
 pub const USED: u64 = 1 << 9;
 /// vill.
 pub const VILL: u64 = 1 << 63;
@@ -150,11 +150,16 @@ extern "C" fn helper(cpu: &mut Cpu, word: u64) -> HelperExit {
 /// Sets vstart, of which [`KEY`] tells.
 pub(crate) fn set_vstart(cpu: &mut Cpu, value: u64) {
     cpu.gpr[VSTART.0 as usize] = value;
-    if let Some(shape) = parse(cpu.gpr[VTYPE.0 as usize]) {
-        let full = value == 0 && cpu.gpr[VL.0 as usize] == vlmax(shape);
-        let key = &mut cpu.gpr[KEY.0 as usize];
-        *key = *key & !FULL | if full { FULL } else { 0 };
-    }
+    let vtype = cpu.gpr[VTYPE.0 as usize];
+    cpu.gpr[KEY.0 as usize] = match parse(vtype) {
+        Some(shape) if value == 0 => {
+            vtype | USED | if cpu.gpr[VL.0 as usize] == vlmax(shape) { FULL } else { 0 }
+        }
+        _ => {
+            touch(cpu);
+            0
+        }
+    };
 }
 
 /// A fault-only-first load ended before element `vl`.
@@ -253,8 +258,32 @@ impl Group {
         Group { reg, ew: MASK, emul: 0 }
     }
 
+    /// Elements of `1 << ew` bytes in `1 << emul` registers from `reg`, if there are such groups, and one can begin there.
+    pub(crate) fn of(reg: u32, ew: u32, emul: i32) -> Option<Group> {
+        let exists = ew <= 3 && (-3..=3).contains(&emul) && reg & ((1 << emul.max(0)) - 1) == 0;
+        exists.then_some(Group { reg, ew: ew as i32, emul })
+    }
+
+    /// How many registers it reaches into.
+    pub(crate) fn registers(self) -> u32 {
+        1 << self.emul.max(0)
+    }
+
     fn end(self) -> u32 {
-        self.reg + (1 << self.emul.max(0))
+        self.reg + self.registers()
+    }
+
+    /// Whether a destination may overlap a source as this one does (5.2).
+    pub(crate) fn may_overwrite(self, s: Group) -> bool {
+        !self.overlaps(s)
+            || self.ew == s.ew
+            || (self.ew < s.ew && self.reg == s.reg)
+            || (self.ew > s.ew && s.emul >= 0 && s.end() == self.end())
+    }
+
+    /// Whether one instruction may read both: no register is read with two element widths (5.2).
+    pub(crate) fn readable_with(self, other: Group) -> bool {
+        self.ew == other.ew || !self.overlaps(other)
     }
 
     pub(crate) fn overlaps(self, other: Group) -> bool {
@@ -450,8 +479,7 @@ impl Unit<'_> {
     }
 
     pub(crate) fn group_of(&self, reg: u32, ew: u32, emul: i32) -> Result<Group, Stop> {
-        legal(ew <= 3 && (-3..=3).contains(&emul) && reg & ((1 << emul.max(0)) - 1) == 0)?;
-        Ok(Group { reg, ew: ew as i32, emul })
+        Group::of(reg, ew, emul).ok_or(Stop::Illegal)
     }
 
     /// One register of which the first element counts.
@@ -464,7 +492,7 @@ impl Unit<'_> {
         for (n, &a) in groups.iter().enumerate() {
             legal(self.unmasked() || a.ew == MASK || a.reg != 0)?;
             for &b in &groups[n + 1..] {
-                legal(a.ew == b.ew || !a.overlaps(b))?;
+                legal(a.readable_with(b))?;
             }
         }
         Ok(())
@@ -474,11 +502,7 @@ impl Unit<'_> {
     pub(crate) fn destination(&self, d: Group, sources: &[Group]) -> Done {
         legal(self.unmasked() || d.ew == MASK || d.reg != 0)?;
         for &s in sources {
-            let allowed = !d.overlaps(s)
-                || d.ew == s.ew
-                || (d.ew < s.ew && d.reg == s.reg)
-                || (d.ew > s.ew && s.emul >= 0 && s.end() == d.end());
-            legal(allowed)?;
+            legal(d.may_overwrite(s))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::decode::Insn;
 use crate::fp::{canonical_nan, class, is_nan, is_signaling, sign_bit};
 use crate::system::rounding;
 use crate::v::{Done, Group, Stop, Unit, call, legal, play};
-use crate::v_fast;
+use crate::v_fast::{self, perm};
 use crate::v_perm::slide1;
 use anyarch_engine::fp::{self, FOp, FpEnv, Rounding, flag, imm};
 use anyarch_engine::ops::{HelperExit, Ops, Round, V, VArgs};
@@ -178,7 +178,15 @@ fn reduce_wide<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn moves<O: Ops>(o: &mut O, i: Insn, m: Move) {
-    call(o, i, move_helper, m as u32);
+    let arg = i.word as u64 | (m as u64) << 32;
+    let done = match m {
+        Move::ToF => perm::to_f(o, i, move_helper, arg),
+        Move::FromF => perm::from_f(o, i, move_helper, arg),
+        _ => false,
+    };
+    if !done {
+        o.helper(move_helper, arg);
+    }
 }
 
 /// Runs an instruction with the environment of frm, and keeps the flags it raises. Any of them is reserved while frm is.

@@ -5,7 +5,7 @@
 
 use crate::decode::{Insn, undefined};
 use crate::v::{Done, Group, Stop, Unit, call, legal, play, zero};
-use crate::v_fast;
+use crate::v_fast::{self, segment};
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -76,7 +76,9 @@ fn whole<O: Ops>(o: &mut O, i: Insn) {
     if !registers.is_power_of_two() || i.d() & (registers - 1) != 0 {
         return undefined(o);
     }
-    o.helper(whole_helper, i.word as u64);
+    if !segment::whole(o, i, whole_helper, i.word as u64) {
+        o.helper(whole_helper, i.word as u64);
+    }
 }
 
 /// log2 of the bytes that the width field means.

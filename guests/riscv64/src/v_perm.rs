@@ -2,6 +2,7 @@
 
 use crate::decode::Insn;
 use crate::v::{Done, Group, Unit, call, legal, play};
+use crate::v_fast::perm;
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -59,7 +60,16 @@ fn mask_logic<O: Ops>(o: &mut O, i: Insn, op: Logic) {
 }
 
 fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
-    call(o, i, helper, kind as u32);
+    let arg = i.word as u64 | (kind as u64) << 32;
+    let done = match kind {
+        Kind::ToX => perm::to_x(o, i, helper, arg),
+        Kind::FromX => perm::from_x(o, i, helper, arg),
+        Kind::Whole => perm::whole(o, i, helper, arg),
+        _ => false,
+    };
+    if !done {
+        o.helper(helper, arg);
+    }
 }
 
 /// The low `n` bits.

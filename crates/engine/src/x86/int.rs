@@ -56,6 +56,14 @@ pub(super) fn host_op(op: Alu) -> (Op, bool) {
 }
 
 impl Translator<'_> {
+    /// The end of a guard: the helper does the rest of the instruction unless EFLAGS say equal.
+    fn refer_unless_equal(&mut self, f: Helper, arg: u64) {
+        let site = self.a.jcc_near(Cc::Ne);
+        let insn = self.marks.len() as u16;
+        self.cold.push(Cold { site, resume: core::ptr::null(), kind: ColdKind::Helper(f, arg), insn });
+        self.guarded = true;
+    }
+
     /// A slot as register-or-memory operand. In memory, all 64 bits are valid.
     #[inline(always)]
     pub(super) fn rm(&mut self, r: R, scratch: u8) -> Rm {
@@ -1715,10 +1723,23 @@ impl Ops for Translator<'_> {
             NONE => self.a.alu_imm(Op::Cmp, true, Self::slot(r), value as i32),
             h => self.a.alu_imm(Op::Cmp, true, Rm::R(h), value as i32),
         }
-        let site = self.a.jcc_near(Cc::Ne);
-        let insn = self.marks.len() as u16;
-        self.cold.push(Cold { site, resume: core::ptr::null(), kind: ColdKind::Helper(f, arg), insn });
-        self.guarded = true;
+        self.refer_unless_equal(f, arg);
+        true
+    }
+
+    fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool {
+        self.clobber_flags();
+        if value == 0 {
+            match self.host(r) {
+                NONE => self.a.test_imm(false, Self::slot(r), mask as i32),
+                h => self.a.test_imm(false, Rm::R(h), mask as i32),
+            }
+        } else {
+            self.get_into(false, r, RAX);
+            self.a.alu_imm(Op::And, false, Rm::R(RAX), mask as i32);
+            self.a.alu_imm(Op::Cmp, false, Rm::R(RAX), value as i32);
+        }
+        self.refer_unless_equal(f, arg);
         true
     }
 

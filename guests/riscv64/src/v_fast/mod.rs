@@ -10,6 +10,9 @@ pub(crate) mod crypto;
 pub(crate) mod fp;
 pub(crate) mod int;
 pub(crate) mod mem;
+mod parts;
+pub(crate) mod perm;
+pub(crate) mod segment;
 
 use crate::decode::Insn;
 use crate::v::{FULL, USED, V0, parse};
