@@ -7,7 +7,7 @@
 use crate::fp::{FOp, flag};
 use crate::ops::*;
 use crate::state::{Cpu, Fault};
-use crate::vec::VOp;
+use crate::vec::{VOp, crypto};
 use crate::{fp, vec};
 use anyarch_sys::MemFault;
 use core::sync::atomic::{Ordering, fence};
@@ -795,6 +795,28 @@ impl Ops for Interp<'_> {
             value |= lane << ((8u32 << es) * i);
         }
         self.set_v(d, value & low_bytes(bytes as u32));
+    }
+
+    fn sha2_rounds(&mut self, wide: bool, abef: V, cdgh: V, words: V) {
+        let quad = |v: V| -> [u64; 4] {
+            let (low, high) = (self.v(v), if wide { self.v(V(v.0 + 1)) } else { 0 });
+            core::array::from_fn(|n| match (wide, n) {
+                (false, _) => (low >> (32 * n)) as u32 as u64,
+                (true, 0 | 1) => (low >> (64 * n)) as u64,
+                (true, _) => (high >> (64 * n - 128)) as u64,
+            })
+        };
+        let [w0, w1, w2, w3] = quad(words);
+        let first = crypto::sha2_rounds(wide, quad(abef), quad(cdgh), [w0, w1]);
+        let second = crypto::sha2_rounds(wide, first, quad(abef), [w2, w3]);
+        for (d, [p, q, r, s]) in [(abef, second), (cdgh, first)] {
+            if wide {
+                self.set_v(d, (q as u128) << 64 | p as u128);
+                self.set_v(V(d.0 + 1), (s as u128) << 64 | r as u128);
+            } else {
+                self.set_v(d, [s, r, q, p].iter().fold(0, |all, &w| all << 32 | w as u128));
+            }
+        }
     }
 
     fn vconst(&mut self, d: V, value: u128) {

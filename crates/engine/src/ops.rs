@@ -396,6 +396,7 @@ pub enum Trap {
 
 /// A function that generated code or the interpreter calls with the whole state in memory. `arg` is a constant chosen at translation.
 /// What it may do: read and change any guest register, read and write guest memory through `anyarch_sys`.
+/// In generated code `pc` is not the instruction's own; a fault that is SIGILL gets its address from the engine.
 /// It must not change `pc` unless it returns something other than [`HelperExit::Continue`].
 pub type Helper = extern "C" fn(cpu: &mut Cpu, arg: u64) -> HelperExit;
 
@@ -590,6 +591,9 @@ pub trait Ops {
 
     /// d = op(a, b, c) on integer lanes. See [`VArgs`] and [`VOp`].
     fn vec(&mut self, op: VOp, args: VArgs);
+    /// Four rounds of SHA-2 in place: `abef` holds f, e, b, a from lane 0 up, `cdgh` holds h, g, d, c, and `words` the schedule with constants added.
+    /// Words of 32 bits; or of 64, and then each of the three is that slot and the next. The three are different slots.
+    fn sha2_rounds(&mut self, wide: bool, abef: V, cdgh: V, words: V);
     /// d = op(a, b, c) on floating-point lanes, in the current floating-point environment. See [`VArgs`] and [`FOp`].
     fn fp(&mut self, op: FOp, args: VArgs);
     /// The translation mode ([`crate::state::mode`]): whether an instruction's own direction of rounding is the environment's.

@@ -140,7 +140,7 @@ pub struct Thread {
     pub(crate) spill: u64,
     pub(crate) interrupted: AtomicU32,
     /// Operands and result of the last hash rounds, see `x86::sha`.
-    pub(crate) sha: [u128; 4],
+    pub(crate) sha: [u128; 7],
     /// Constants of vector code, see `x86::vec::CONSTANTS`.
     pub(crate) constants: [u128; crate::x86::CONSTANTS.len()],
     /// Single steps to the next boundary are under way, or begin after the helper that runs.
@@ -518,6 +518,10 @@ impl Thread {
                     let code = why >> 8;
                     if code == HelperExit::Fault as u32 {
                         self.cpu.pc = pc;
+                        // The helper did not know where it was.
+                        if self.cpu.fault.signo == SIGILL {
+                            self.cpu.fault.addr = pc;
+                        }
                         return Exit::Fault(self.cpu.fault);
                     }
                     if code == HelperExit::Resync as u32 || code == HelperExit::Syscall as u32 {

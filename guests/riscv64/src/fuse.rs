@@ -1,5 +1,5 @@
 //! Sequences of instructions that the translator makes one step of: an address or a constant that takes two instructions, with a call or a load
-//! through it; shifts that zero-extend, sign-extend or scale an index; and the loop of a compare and swap as compilers and libraries write it.
+//! through it; shifts that zero-extend, sign-extend or scale an index; the two halves of four rounds of SHA-2; and the loop of a compare and swap as compilers and libraries write it.
 //!
 //! ```text
 //! auipc d    auipc d       auipc ra         lui d         slli d, a    slli d, a    1: lr old, (base)
@@ -12,6 +12,7 @@
 //! Everything lies in one page; code that jumps into the middle is translated as single instructions from there. Also [`leaf`] functions.
 
 use crate::decode::{Insn, decode, x};
+use crate::v_crypto::{is_sha2_low, sha2_rounds};
 use anyarch_engine::ops::{Addr, Alu, LoadExt, Ops, Order, R, Shift, Size, Src, W};
 use anyarch_engine::run::{Peek, Transfer};
 use anyarch_engine::x86::Translator;
@@ -28,6 +29,8 @@ pub(crate) fn is_candidate(word: u32) -> bool {
         LUI | AUIPC => word >> 7 & 31 != 0,
         // SLLI.
         0x13 => word & 0xfc00_707f == 0x1013 && word >> 7 & 31 != 0,
+        // VSHA2CL.
+        0x77 => is_sha2_low(word),
         LR => word & 0xf9f0_607f == 0x1000_202f,
         _ => false,
     }
@@ -54,6 +57,14 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
         return compare_and_swap(t, i, fetch);
     }
     let Some(next) = behind(i, &fetch) else { return false };
+    if is_sha2_low(i.word) {
+        let begin = |t: &mut Translator<'_>| t.begin(8, peek(8, Transfer::Next));
+        let done = sha2_rounds(t, i, next, begin);
+        if done {
+            t.end_step(&[4, 4]);
+        }
+        return done;
+    }
     let d = i.rd();
     if next.s1() != i.d() && (next.s2() != i.d() || i.word & 0x7f != 0x13) {
         return false;

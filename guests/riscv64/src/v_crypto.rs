@@ -4,11 +4,13 @@
 //! These work on groups of four elements; vl and vstart are multiples of four.
 
 use crate::decode::Insn;
-use crate::v::{Group, Unit, call, legal, play};
-use crate::v_fast;
+use crate::v::{Group, Unit, legal, play};
+use crate::v_fast::crypto;
 use anyarch_engine::ops::{HelperExit, Ops, V, VArgs};
 use anyarch_engine::state::Cpu;
+use anyarch_engine::vec::crypto::{ghash_mul, sha2_rounds as rounds};
 use anyarch_engine::vec::{self, VOp};
+use anyarch_engine::x86::Translator;
 
 crate::rows! {
     "101000 1 vs2:5 00000 010 vd:5 1110111" VaesdmVv aes[Aes::Dm];
@@ -34,6 +36,20 @@ crate::v::numbered! {
     Aes { Dm Df Em Ef Z Kf1 Kf2 }
 }
 
+impl Aes {
+    /// Of a key schedule's instruction: whether SubWord's result is rotated right by a byte, and the round constant.
+    pub(crate) fn schedule(self, round: u32) -> (bool, u32) {
+        // The numbers that are no round have their high bit inverted.
+        let round = round & 15;
+        let constant = |n: u32| RCON.get(n.wrapping_sub(1) as usize).copied().unwrap_or(0);
+        if self == Aes::Kf1 {
+            return (true, constant(if round == 0 || round > 10 { round ^ 8 } else { round }));
+        }
+        let round = if !(2..=14).contains(&round) { round ^ 8 } else { round };
+        if round & 1 == 1 { (false, 0) } else { (true, constant(round / 2)) }
+    }
+}
+
 crate::v::numbered! {
     /// SHA-2 instructions.
     Sha2 { Ms Ch Cl }
@@ -41,17 +57,45 @@ crate::v::numbered! {
 
 fn aes<O: Ops>(o: &mut O, i: Insn, op: Aes) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if !v_fast::crypto::aes(o, i, op, aes_helper, arg) {
+    if !crypto::aes(o, i, op, aes_helper, arg) {
         o.helper(aes_helper, arg);
     }
 }
 
 fn sha2<O: Ops>(o: &mut O, i: Insn, op: Sha2) {
-    call(o, i, sha2_helper, op as u32);
+    let arg = i.word as u64 | (op as u64) << 32;
+    if op != Sha2::Ms || !crypto::sha2_schedule(o, i, sha2_helper, arg) {
+        o.helper(sha2_helper, arg);
+    }
+}
+
+/// Whether a word is VSHA2CL, which with VSHA2CH behind it does four rounds.
+#[inline(always)]
+pub(crate) fn is_sha2_low(word: u32) -> bool {
+    word & 0xfe00_707f == 0xbe00_2077
+}
+
+/// Translates the two as one step, if they are the two halves of four rounds.
+pub(crate) fn sha2_rounds(
+    t: &mut Translator<'_>,
+    low: Insn,
+    high: Insn,
+    begin: impl FnOnce(&mut Translator<'_>),
+) -> bool {
+    if high.word & 0xfe00_707f != 0xba00_2077 {
+        return false;
+    }
+    let Some(l) = crypto::sha2_pair(t, low, high) else { return false };
+    begin(t);
+    crypto::sha2_rounds(t, low, l, sha2_pair_helper, low.word as u64 | (high.word as u64) << 32);
+    true
 }
 
 fn ghash<O: Ops>(o: &mut O, i: Insn, add: bool) {
-    call(o, i, ghash_helper, add as u32);
+    let arg = i.word as u64 | (add as u64) << 32;
+    if !crypto::ghash(o, i, add, ghash_helper, arg) {
+        o.helper(ghash_helper, arg);
+    }
 }
 
 /// Checks that groups of four elements of SEW are possible, and gives the destination.
@@ -95,21 +139,10 @@ fn aes_step(op: Aes, state: u128, key: u128, round: u32) -> u128 {
         Aes::Dm => whole(VOp::AesInvMixColumns, whole(VOp::AesDecLast, state) ^ key),
         Aes::Df => whole(VOp::AesDecLast, state) ^ key,
         Aes::Z => state ^ key,
-        Aes::Kf1 => {
-            // The numbers that are no round have their high bit inverted.
-            let round = if round == 0 || round > 10 { round ^ 8 } else { round };
-            let rcon = RCON.get(round as usize - 1).copied().unwrap_or(0);
-            next_key(sub_word(words(key)[3].rotate_right(8)) ^ rcon, key)
-        }
-        Aes::Kf2 => {
-            let round = if !(2..=14).contains(&round) { round ^ 8 } else { round };
-            let last = words(key)[3];
-            let first = if round & 1 == 1 {
-                sub_word(last)
-            } else {
-                sub_word(last.rotate_right(8)) ^ RCON.get(round as usize / 2 - 1).copied().unwrap_or(0)
-            };
-            next_key(first, state)
+        Aes::Kf1 | Aes::Kf2 => {
+            let (rotate, constant) = op.schedule(round);
+            let first = sub_word(words(key)[3]).rotate_right(if rotate { 8 } else { 0 }) ^ constant;
+            next_key(first, if op == Aes::Kf1 { key } else { state })
         }
     }
 }
@@ -132,16 +165,13 @@ extern "C" fn aes_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
-/// The functions of FIPS 180-4 on words of 32 or 64 bits: rotations of Sigma0, Sigma1, sigma0, sigma1, the last of the small ones a shift.
-const ROTATIONS: [[[u32; 3]; 4]; 2] = [
-    [[2, 13, 22], [6, 11, 25], [7, 18, 3], [17, 19, 10]],
-    [[28, 34, 39], [14, 18, 41], [1, 8, 7], [19, 61, 6]],
-];
+/// The rotations of FIPS 180-4's sigma0 and sigma1 on words of 32 or 64 bits, the last of which is a shift.
+const ROTATIONS: [[[u32; 3]; 2]; 2] = [[[7, 18, 3], [17, 19, 10]], [[1, 8, 7], [19, 61, 6]]];
 
 fn sigma(wide: bool, which: usize, x: u64) -> u64 {
-    let [a, b, c] = ROTATIONS[wide as usize][which & 3];
+    let [a, b, c] = ROTATIONS[wide as usize][which & 1];
     let rotate = |n: u32| if wide { x.rotate_right(n) } else { (x as u32).rotate_right(n) as u64 };
-    rotate(a) ^ rotate(b) ^ if which >= 2 { x >> c } else { rotate(c) }
+    rotate(a) ^ rotate(b) ^ x >> c
 }
 
 /// Four words of schedule from the last sixteen, of which `old` has the first four, `b` those numbered 4 and 9 to 11, `a` those from 12 on.
@@ -149,28 +179,12 @@ fn schedule(wide: bool, old: [u64; 4], b: [u64; 4], a: [u64; 4]) -> [u64; 4] {
     let cut = |x: u64| if wide { x } else { x as u32 as u64 };
     let small = |which, x| sigma(wide, which, x);
     let sum = |s1: u64, w: u64, s0: u64, w0: u64| {
-        cut(small(3, s1).wrapping_add(w).wrapping_add(small(2, s0)).wrapping_add(w0))
+        cut(small(1, s1).wrapping_add(w).wrapping_add(small(0, s0)).wrapping_add(w0))
     };
     let w16 = sum(a[2], b[1], old[1], old[0]);
     let w17 = sum(a[3], b[2], old[2], old[1]);
     let w18 = sum(w16, b[3], old[3], old[2]);
     [w16, w17, w18, sum(w17, a[0], b[0], old[3])]
-}
-
-/// Two rounds: state a, b, e, f and c, d, g, h, and two words of schedule with constants.
-fn rounds(wide: bool, [f, e, b, a]: [u64; 4], [h, g, d, c]: [u64; 4], w: [u64; 2]) -> [u64; 4] {
-    let cut = |x: u64| if wide { x } else { x as u32 as u64 };
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = [a, b, c, d, e, f, g, h];
-    for w in w {
-        let choose = e & f ^ !e & g;
-        let majority = a & b ^ a & c ^ b & c;
-        let t1 = h.wrapping_add(sigma(wide, 1, e)).wrapping_add(choose).wrapping_add(w);
-        let t2 = sigma(wide, 0, a).wrapping_add(majority);
-        (h, g, f, e) = (g, f, e, cut(d.wrapping_add(t1)));
-        (d, c, b, a) = (c, b, a, cut(t1.wrapping_add(t2)));
-    }
-    let _ = (c, d, g, h);
-    [f, e, b, a]
 }
 
 extern "C" fn sha2_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
@@ -195,19 +209,12 @@ extern "C" fn sha2_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
-fn brev8(x: u128) -> u128 {
-    x.reverse_bits().swap_bytes()
-}
-
-/// The product of two polynomials modulo x^128 + x^7 + x^2 + x + 1, bits of each byte in GCM's order.
-fn gmul(a: u128, b: u128) -> u128 {
-    let (a, mut b) = (brev8(a), brev8(b));
-    let mut product = 0;
-    for n in 0..128 {
-        product ^= b & (a >> n & 1).wrapping_neg();
-        b = b << 1 ^ (b >> 127) * 0x87;
+/// Two instructions one after the other, the first's word in the low half. What makes the second one illegal does so with the first.
+extern "C" fn sha2_pair_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
+    match sha2_helper(cpu, arg & 0xffff_ffff | (Sha2::Cl as u64) << 32) {
+        HelperExit::Continue => sha2_helper(cpu, arg >> 32 | (Sha2::Ch as u64) << 32),
+        other => other,
     }
-    brev8(product)
 }
 
 extern "C" fn ghash_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
@@ -220,7 +227,7 @@ extern "C" fn ghash_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
             let text = text.map_or(0, |g| *u.whole(g.reg + n));
             let key = *u.whole(key.reg + n);
             let d = u.whole(d.reg + n);
-            *d = gmul(*d ^ text, key);
+            *d = ghash_mul(*d ^ text, key);
         }
         Ok(())
     })
@@ -366,8 +373,8 @@ mod tests {
         // McGrew and Viega, test case 2: H, one block of cipher text, the lengths.
         let h = bytes("66e94bd4ef8a2c3b884cfa59ca342b2e");
         let text = bytes("0388dace60b6a392f328c2b971b2fe78");
-        let first = gmul(text, h);
+        let first = ghash_mul(text, h);
         assert_eq!(first, bytes("5e2ec746917062882c85b0685353deb7"));
-        assert_eq!(gmul(first ^ bytes("80"), h), bytes("f38cbb1ad69223dcc3457ae5b6b0f885"));
+        assert_eq!(ghash_mul(first ^ bytes("80"), h), bytes("f38cbb1ad69223dcc3457ae5b6b0f885"));
     }
 }

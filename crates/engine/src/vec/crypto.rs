@@ -1,4 +1,4 @@
-//! Reference AES (FIPS 197), SHA-1, SHA-256 and SHA-512 (FIPS 180-4) steps on 128-bit vectors.
+//! Reference AES (FIPS 197), SHA-1, SHA-256 and SHA-512 (FIPS 180-4) and GHASH (SP 800-38D) steps on 128-bit vectors.
 //!
 //! AES states are in column order: byte 4c + r of the vector is row r, column c.
 
@@ -191,4 +191,35 @@ pub(super) fn sha512_schedule1(c: u128, a: u128, b: u128) -> u128 {
     let (w, x, y) = (longs(c), longs(a), longs(b));
     let sigma1 = |x: u64| x.rotate_right(19) ^ x.rotate_right(61) ^ x >> 6;
     from_longs(core::array::from_fn(|i| w[i].wrapping_add(sigma1(x[i])).wrapping_add(y[i])))
+}
+
+/// Two rounds of SHA-2: the new f, e, b, a from f, e, b, a and h, g, d, c, with two words of schedule with constants added; of 64 bits if `wide`.
+pub fn sha2_rounds(wide: bool, [f, e, b, a]: [u64; 4], [h, g, d, c]: [u64; 4], w: [u64; 2]) -> [u64; 4] {
+    let cut = |x: u64| if wide { x } else { x as u32 as u64 };
+    let rotate = |x: u64, n| if wide { x.rotate_right(n) } else { (x as u32).rotate_right(n) as u64 };
+    let sum = |x, [p, q, r]: [u32; 3]| rotate(x, p) ^ rotate(x, q) ^ rotate(x, r);
+    let [sum0, sum1] = SUMS[wide as usize];
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = [a, b, c, d, e, f, g, h];
+    for w in w {
+        let t1 = h.wrapping_add(sum(e, sum1)).wrapping_add(e & f ^ !e & g).wrapping_add(w);
+        let t2 = sum(a, sum0).wrapping_add(a & b ^ a & c ^ b & c);
+        (h, g, f, e) = (g, f, e, cut(d.wrapping_add(t1)));
+        (d, c, b, a) = (c, b, a, cut(t1.wrapping_add(t2)));
+    }
+    [f, e, b, a]
+}
+
+/// The rotations of SHA-2's Sigma0 and Sigma1, for words of 32 and of 64 bits.
+pub(crate) const SUMS: [[[u32; 3]; 2]; 2] = [[[2, 13, 22], [6, 11, 25]], [[28, 34, 39], [14, 18, 41]]];
+
+/// The product modulo x^128 + x^7 + x^2 + x + 1, bits of each byte in GCM's order.
+pub fn ghash_mul(a: u128, b: u128) -> u128 {
+    let brev8 = |x: u128| x.reverse_bits().swap_bytes();
+    let (a, mut b) = (brev8(a), brev8(b));
+    let mut product = 0;
+    for n in 0..128 {
+        product ^= b & (a >> n & 1).wrapping_neg();
+        b = b << 1 ^ (b >> 127) * 0x87;
+    }
+    brev8(product)
 }

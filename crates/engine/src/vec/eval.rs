@@ -196,6 +196,9 @@ pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bo
 
         AesEncLast => crypto::aes_sub_shift(a ^ b),
         AesDecLast => crypto::aes_inv_sub_shift(a ^ b),
+        AesEncLastKey => crypto::aes_sub_shift(a) ^ b,
+        AesEncKey => crypto::aes_mix_columns(crypto::aes_sub_shift(a)) ^ b,
+        AesDecLastKey => crypto::aes_inv_sub_shift(a) ^ b,
         AesMixColumns => crypto::aes_mix_columns(a),
         AesInvMixColumns => crypto::aes_inv_mix_columns(a),
         Sha1Choose => crypto::sha1_rounds(c, a, b, crypto::choose),
@@ -212,6 +215,7 @@ pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bo
         Sha512Hash2 => crypto::sha512_hash2(c, a, b),
         Sha512Schedule0 => crypto::sha512_schedule0(c, a),
         Sha512Schedule1 => crypto::sha512_schedule1(c, a, b),
+        GhashMul => crypto::ghash_mul(c ^ a, b),
     }
 }
 

@@ -23,7 +23,7 @@
 //! What must stay true: no operand makes [`eval`] panic; the result depends on nothing but its arguments; `saturated` is
 //! only ever set, never cleared.
 
-mod crypto;
+pub mod crypto;
 mod eval;
 #[cfg(test)]
 mod tests;
@@ -462,6 +462,12 @@ vops! {
     AesEncLast: AB Full 0..=0 No,
     /// InvSubBytes(InvShiftRows(a ^ b)): x86's AESDECLAST of a ^ b with a zero key.
     AesDecLast: AB Full 0..=0 No,
+    /// SubBytes(ShiftRows(a)) ^ b: x86's AESENCLAST.
+    AesEncLastKey: AB Full 0..=0 No,
+    /// MixColumns(SubBytes(ShiftRows(a))) ^ b: x86's AESENC.
+    AesEncKey: AB Full 0..=0 No,
+    /// InvSubBytes(InvShiftRows(a)) ^ b: x86's AESDECLAST.
+    AesDecLastKey: AB Full 0..=0 No,
     /// MixColumns(a).
     AesMixColumns: A Full 0..=0 No,
     /// InvMixColumns(a): x86's AESIMC.
@@ -494,4 +500,6 @@ vops! {
     Sha512Schedule0: AC Full 3..=3 No,
     /// c + sigma1(a) + b.
     Sha512Schedule1: ABC Full 3..=3 No,
+    /// (c ^ a) * b modulo x^128 + x^7 + x^2 + x + 1, byte 0 first and in each byte the lowest power in the highest bit: GHASH's multiplication.
+    GhashMul: ABC Full 0..=0 No,
 }

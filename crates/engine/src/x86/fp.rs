@@ -2044,6 +2044,24 @@ mod tests {
     }
 
     #[test]
+    fn sha2_rounds_agree_with_the_reference() {
+        let mut r = Random(0x6a09_e667_f3bc_c908);
+        let all = Features::detect();
+        let plain = Features { sha: false, bmi2: false, ..all };
+        for features in [all, Features { sha: false, ..all }, Features { avx: false, avx2: false, ..plain }] {
+            let mut bench = Bench::new(features);
+            for i in 0..300 {
+                // Pinned slots, others, and pairs of both kinds.
+                let mut slots = [0, 2, 11, 20, 22, 40].map(V);
+                (1..slots.len()).for_each(|n| slots.swap(n, r.next() as usize % (n + 1)));
+                let [abef, cdgh, words, ..] = slots;
+                let name = format!("{slots:?} {features:?}");
+                check(&mut bench, &mut r, 3, &name, &|o| o.sha2_rounds(i & 1 != 0, abef, cdgh, words));
+            }
+        }
+    }
+
+    #[test]
     fn comparisons_conversions_and_selections_agree_with_the_reference() {
         let mut r = Random(0x1234_5678_9abc_def1);
         let rounds = std::env::var("ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60) * 20;

@@ -1752,6 +1752,13 @@ impl Ops for Translator<'_> {
         self.pair.did(pair, op, &args);
     }
 
+    fn sha2_rounds(&mut self, wide: bool, abef: V, cdgh: V, words: V) {
+        super::sha::sha2_rounds(self, wide, abef, cdgh, words);
+        for s in [abef, cdgh] {
+            (0..=wide as u8).for_each(|n| self.wrote(V(s.0 + n), 16));
+        }
+    }
+
     fn fp(&mut self, op: FOp, args: VArgs) {
         super::fp::fp(self, op, args);
     }

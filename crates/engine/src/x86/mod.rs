@@ -460,6 +460,9 @@ impl<'a> Translator<'a> {
 
     /// Ends a step that covers several instructions, of these lengths; `begin` was given their sum.
     pub fn end_step(&mut self, lens: &[u64]) {
+        if self.guarded {
+            self.join();
+        }
         let len = self.a.p as usize - self.insn_start as usize;
         let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
         InsnMark::push(self.marks, len, lens[0] == 2, self.start_flags, at_fault);

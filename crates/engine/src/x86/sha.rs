@@ -8,13 +8,13 @@
 //! usual sequence (a copy of a to d, the first, the second) through a unit. That is sound because nothing else of the guest runs between two
 //! instructions of a unit: after a signal or a fault, execution goes on in code for which nothing was known.
 
-use super::Buffers;
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, VEnc, reg::*, v, vw};
-use super::state;
-use crate::ops::VArgs;
+use super::{Buffers, Translator, state};
+use crate::ops::{V, VArgs};
 use crate::run::Thread;
 use crate::state::Cpu;
 use crate::vec::VOp;
+use crate::vec::crypto::SUMS;
 use core::mem::offset_of;
 
 const X0: u8 = 12;
@@ -25,6 +25,8 @@ const PXOR: VEnc = v(1, 1, 0xef);
 const PTEST: VEnc = v(1, 2, 0x17);
 const MOVAPS: VEnc = v(0, 1, 0x28);
 const MOVAPS_STORE: VEnc = v(0, 1, 0x29);
+const PSHUFD: VEnc = v(1, 1, 0x70);
+const SHA256RNDS2: VEnc = v(0, 2, 0xcb);
 
 /// Registers the rounds work in, besides RAX and RCX.
 const WORK: [u8; 10] = [RBX, RSI, RDI, RDX, R8, R9, R10, R11, R12, R14];
@@ -38,6 +40,9 @@ pub(crate) struct Sha {
     pub(crate) sha256: [*const u8; 2],
     /// SHA512H and SHA512H2 of (Vd, Vn, Vm).
     pub(crate) sha512: [*const u8; 2],
+    /// Four rounds of SHA-256 and SHA-512 in place, see [`sha2_rounds`]: the address of the slots of f, e, b, a in RAX, of those of h, g, d, c in
+    /// RCX, the words in XMM14 and XMM15.
+    pub(crate) sha2: [*const u8; 2],
 }
 
 /// What is known at translation about the operands of SHA-256's second instruction.
@@ -212,39 +217,73 @@ impl Rounds<'_> {
         self.a.ret();
     }
 
+    /// Four rounds of SHA-256 or SHA-512 on `r`, a to h, with the words at operand `k`. Uses RAX, RCX and R12.
+    fn four_rounds(&mut self, w: bool, mut r: [u8; 8], k: usize) -> [u8; 8] {
+        let [sum0, sum1] = SUMS[w as usize].map(|n| n.map(|n| n as u8));
+        // Maj(a, b, c) is b ^ (a ^ b) & (b ^ c), and a ^ b is the next round's b ^ c.
+        let (mut bc, mut ab, t) = (R12, RCX, RAX);
+        self.a.mov(w, bc, r[1]);
+        self.a.alu(Op::Xor, w, bc, r[2]);
+        for n in 0..4 {
+            let [a, b, _, d, e, f, g, h] = r;
+            self.a.alu(Op::Add, w, h, word(k, n, if w { 8 } else { 4 }));
+            self.choose(w, t, e, f, g);
+            self.a.alu(Op::Add, w, h, t);
+            self.sum(w, t, ab, e, sum1);
+            self.a.alu(Op::Add, w, h, t);
+            self.a.alu(Op::Add, w, d, h);
+            self.sum(w, t, ab, a, sum0);
+            self.a.alu(Op::Add, w, h, t);
+            self.a.mov(w, ab, a);
+            self.a.alu(Op::Xor, w, ab, b);
+            self.a.alu(Op::And, w, bc, ab);
+            self.a.alu(Op::Xor, w, bc, b);
+            self.a.alu(Op::Add, w, h, bc);
+            (bc, ab) = (ab, bc);
+            r.rotate_right(1);
+        }
+        r
+    }
+
+    /// Four rounds on words in memory, one at a time: a store of eight bytes or fewer is seen by the load of the same bytes without delay.
+    fn sha2(&mut self, buffers: &Buffers, w: bool) {
+        note(self.a, X2, 5);
+        if w {
+            note(self.a, X3, 6);
+        }
+        self.a.mov_store(true, word(4, 0, 8), RAX);
+        self.a.mov_store(true, word(4, 1, 8), RCX);
+        pins(self.a, buffers, 9, false);
+        let r = [RBX, RSI, RDI, RDX, R8, R9, R10, R11];
+        // Where a to h are: 3 2 3 2 1 0 1 0 in the two.
+        let place = |n: usize| {
+            let lane = (3 - n % 2) as i32 - if n < 4 { 0 } else { 2 };
+            Mem::base(if n & 2 == 0 { RAX } else { RCX }, lane << if w { 3 } else { 2 })
+        };
+        for (n, &r) in r.iter().enumerate() {
+            self.a.mov(w, r, place(n));
+        }
+        let r = self.four_rounds(w, r, 5);
+        self.a.mov(true, RAX, word(4, 0, 8));
+        self.a.mov(true, RCX, word(4, 1, 8));
+        for (n, &r) in r.iter().enumerate() {
+            self.a.mov_store(w, place(n), r);
+        }
+        pins(self.a, buffers, 9, true);
+        self.a.ret();
+    }
+
     /// Four rounds: XMM12 and XMM13 become the new state.
     fn sha256(&mut self, buffers: &Buffers) {
         for (k, x) in [X0, X1, X2].into_iter().enumerate() {
             note(self.a, x, k);
         }
         pins(self.a, buffers, 9, false);
-        let mut r = [RBX, RSI, RDI, RDX, R8, R9, R10, R11];
+        let r = [RBX, RSI, RDI, RDX, R8, R9, R10, R11];
         for (n, &r) in r.iter().enumerate() {
             self.a.mov(false, r, word(n / 4, n % 4, 4));
         }
-        // Maj(a, b, c) is b ^ (a ^ b) & (b ^ c), and a ^ b is the next round's b ^ c.
-        let (mut bc, mut ab, t) = (R12, RCX, RAX);
-        self.a.mov(false, bc, r[1]);
-        self.a.alu(Op::Xor, false, bc, r[2]);
-        for n in 0..4 {
-            let [a, b, _, d, e, f, g, h] = r;
-            self.a.alu(Op::Add, false, h, word(2, n, 4));
-            self.choose(false, t, e, f, g);
-            self.a.alu(Op::Add, false, h, t);
-            self.sum(false, t, ab, e, [6, 11, 25]);
-            self.a.alu(Op::Add, false, h, t);
-            self.a.alu(Op::Add, false, d, h);
-            self.sum(false, t, ab, a, [2, 13, 22]);
-            self.a.alu(Op::Add, false, h, t);
-            self.a.mov(false, ab, a);
-            self.a.alu(Op::Xor, false, ab, b);
-            self.a.alu(Op::And, false, bc, ab);
-            self.a.alu(Op::Xor, false, bc, b);
-            self.a.alu(Op::Add, false, h, bc);
-            (bc, ab) = (ab, bc);
-            r.rotate_right(1);
-        }
-        let [a, b, c, d, e, f, g, h] = r;
+        let [a, b, c, d, e, f, g, h] = self.four_rounds(false, r, 2);
         self.pack(X0, [a, b, c, d]);
         self.pack(X1, [e, f, g, h]);
         note(self.a, X1, 3);
@@ -320,5 +359,53 @@ pub(super) fn emit(a: &mut Asm, buffers: &Buffers) -> Sha {
         rounds.sha512(buffers, second);
         at
     });
-    Sha { sha1, sha256, sha512 }
+    let sha2 = [false, true].map(|w| {
+        let at = rounds.a.p as *const u8;
+        rounds.sha2(buffers, w);
+        at
+    });
+    Sha { sha1, sha256, sha512, sha2 }
+}
+
+/// See [`crate::ops::Ops::sha2_rounds`].
+pub(super) fn sha2_rounds(t: &mut Translator<'_>, wide: bool, abef: V, cdgh: V, words: V) {
+    let part = |s: V, n: u8| V(s.0 + n);
+    if !wide && t.features.sha {
+        let (state, other) = (t.vgetr(abef, X0), t.vgetr(cdgh, X1));
+        t.a.vmov(X0, state);
+        t.a.vmov(X1, other);
+        let w = t.vgetr(words, X2);
+        t.a.vmov(X2, w);
+        // The words must be in XMM0.
+        t.a.vmov(X3, 0);
+        t.a.vmov(0, X2);
+        t.a.sse(SHA256RNDS2, X1, X0);
+        t.a.v2i(PSHUFD, 0, X2, 0xee);
+        t.a.sse(SHA256RNDS2, X0, X1);
+        t.a.vmov(0, X3);
+        t.vput(abef, X0);
+        t.vput(cdgh, X1);
+        return;
+    }
+    t.clobber_flags();
+    let slots = [abef, cdgh].into_iter().flat_map(|s| (0..=wide as u8).map(move |n| part(s, n)));
+    for s in slots.clone() {
+        match t.vhost(s) {
+            NONE => {}
+            h => t.a.v2(MOVAPS_STORE, h, Translator::vslot(s)),
+        }
+    }
+    for (x, n) in [(X2, 0), (X3, 1)].into_iter().take(1 + wide as usize) {
+        let w = t.vgetr(part(words, n), x);
+        t.a.vmov(x, w);
+    }
+    t.a.lea(true, RAX, Translator::vslot(abef));
+    t.a.lea(true, RCX, Translator::vslot(cdgh));
+    t.a.call_to(t.glue.sha.sha2[wide as usize]);
+    for s in slots {
+        match t.vhost(s) {
+            NONE => {}
+            h => t.a.v2(MOVAPS, h, Translator::vslot(s)),
+        }
+    }
 }

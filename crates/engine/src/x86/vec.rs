@@ -107,6 +107,8 @@ const COUNTS: u128 = 0x0403_0302_0302_0201_0302_0201_0201_0100;
 const REVERSED: u128 = 0x0f07_0b03_0d05_0901_0e06_0a02_0c04_0800;
 /// Four bits' leading zeros, of four.
 const LEADING: u128 = 0x0000_0000_0000_0000_0101_0101_0202_0304;
+/// GHASH's polynomial without x^128.
+const GHASH: u128 = 0x87;
 const SHA1: [u32; 3] = [0x5a82_7999, 0x6ed9_eba1, 0x8f1b_bcdc];
 
 /// The value in every lane of `1 << es` bytes.
@@ -116,8 +118,8 @@ const fn splat(es: usize, value: u64) -> u128 {
 }
 
 /// Constants that code finds in the thread's state. Others are made in RAX.
-pub(crate) const CONSTANTS: [u128; 67] = {
-    let mut all = [0; 67];
+pub(crate) const CONSTANTS: [u128; 68] = {
+    let mut all = [0; 68];
     let mut at = 0;
     let mut n = 0;
     while n < 7 {
@@ -159,6 +161,7 @@ pub(crate) const CONSTANTS: [u128; 67] = {
         splat(2, SHA1[0] as u64),
         splat(2, SHA1[1] as u64),
         splat(2, SHA1[2] as u64),
+        GHASH,
     ];
     n = 0;
     while n < others.len() {
@@ -393,13 +396,9 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(PADD[0], x, X0, X2);
         }
         ReverseBits if es == 0 => {
-            e.nibbles(a);
-            e.load_constant(X1, REVERSED);
-            e.op(PSHUFB, X2, X1, X2);
-            e.op(PSHUFB, X0, X1, X0);
-            // The low four bits' mirror image fits below bit 4, so no mask is needed.
-            e.shl(1, X0, X0, 4);
-            e.op(POR, x, X0, X2);
+            e.a.v2(MOVAPS, X0, e.rm(a));
+            e.reverse_bytes_bits();
+            e.a.vmov(x, X0);
         }
 
         HalfAddU | HalfAddS | HalfAddRoundS | HalfSubU | HalfSubS if es < 3 => {
@@ -891,6 +890,43 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             let opcode = e.a.p.wrapping_sub(2);
             e.put(d, x);
             *e.aes = AesRound { opcode, end: e.a.p, decrypt: op == AesDecLast, d };
+            return true;
+        }
+        AesEncLastKey | AesEncKey | AesDecLastKey if e.features.aes => {
+            let i = match op {
+                AesEncLastKey => AESENCLAST,
+                AesEncKey => AESENC,
+                _ => AESDECLAST,
+            };
+            e.binary(i, x, a, b);
+        }
+        GhashMul if e.features.pclmul => {
+            // Powers in the bits' order, by reversing the bits of bytes; the product of 256 bits in X2 and X0; reduction from the top in two steps.
+            e.a.v2(MOVAPS, X0, e.rm(b));
+            e.reverse_bytes_bits();
+            e.a.vmov(TMP, X0);
+            e.a.v2(MOVAPS, X0, e.rm(c));
+            e.op(PXOR, X0, X0, e.rm(a));
+            e.reverse_bytes_bits();
+            e.opi(PCLMULQDQ, X1, X0, TMP, 0x10);
+            e.opi(PCLMULQDQ, X2, X0, TMP, 0x01);
+            e.op(PXOR, X1, X1, X2);
+            e.opi(PCLMULQDQ, X2, X0, TMP, 0x11);
+            e.opi(PCLMULQDQ, X0, X0, TMP, 0x00);
+            e.a.vshift_imm(0x73, 7, TMP, X1, 8);
+            e.op(PXOR, X0, X0, TMP);
+            e.a.vshift_imm(0x73, 3, X1, X1, 8);
+            e.op(PXOR, X2, X2, X1);
+            let k = e.constant(X1, GHASH);
+            e.opi(PCLMULQDQ, X1, X2, k, 0x01);
+            e.a.vshift_imm(0x73, 7, TMP, X1, 8);
+            e.op(PXOR, X0, X0, TMP);
+            e.a.vshift_imm(0x73, 3, X1, X1, 8);
+            e.op(PXOR, X2, X2, X1);
+            e.opi(PCLMULQDQ, X2, X2, k, 0x00);
+            e.op(PXOR, X0, X0, X2);
+            e.reverse_bytes_bits();
+            e.put(d, X0);
             return true;
         }
         AesMixColumns | AesInvMixColumns
@@ -1571,6 +1607,21 @@ impl Emit<'_> {
         self.shr(1, X2, ra, 4);
         self.op(PAND, X2, X2, k);
         self.op(PAND, X0, ra, k);
+    }
+
+    /// X0 = the bits of X0's bytes in reverse order. Uses X1 and X2.
+    fn reverse_bytes_bits(&mut self) {
+        let k = self.constant(X1, splat(0, 0x0f));
+        self.shr(1, X2, X0, 4);
+        self.op(PAND, X2, X2, k);
+        self.op(PAND, X0, X0, k);
+        self.load_constant(X1, REVERSED);
+        self.op(PSHUFB, X1, X1, X2);
+        self.load_constant(X2, REVERSED);
+        self.op(PSHUFB, X2, X2, X0);
+        // The low four bits' mirror image fits below bit 4, so no mask is needed.
+        self.shl(1, X0, X2, 4);
+        self.op(POR, X0, X0, X1);
     }
 
     /// Shifts of lanes of 16 to 64 bits; an amount of the lane's width or more gives zero.

@@ -1,54 +1,144 @@
-//! Cryptography: AES rounds.
+//! Cryptography: AES rounds and key schedule, SHA-2, GHASH.
 
-use super::{in_line, likely, v};
+use super::{Likely, in_line, likely, splat, v};
 use crate::decode::Insn;
 use crate::v::KEY;
 use crate::v_crypto::Aes;
 use anyarch_engine::ops::{Helper, Ops, V, VArgs};
 use anyarch_engine::vec::VOp;
 
-/// An AES round. False: nothing was emitted.
+fn args(d: V, a: V, b: V, imm: u32) -> VArgs {
+    VArgs { d, a, b, c: d, es: 0, bytes: 16, imm }
+}
+
+fn words(d: V, a: V, b: V, imm: u32) -> VArgs {
+    VArgs { es: 2, ..args(d, a, b, imm) }
+}
+
+/// Whether two groups of the likely size, each in line, are different ones.
+fn apart(l: Likely, groups: &[u32]) -> bool {
+    groups.iter().enumerate().all(|(n, a)| in_line(*a, l.lmul) && !groups[n + 1..].contains(a))
+}
+
+/// AES. False: nothing was emitted.
 pub(crate) fn aes<O: Ops>(o: &mut O, i: Insn, op: Aes, f: Helper, arg: u64) -> bool {
     let Some(l) = likely(o, i) else { return false };
-    let scalar = i.bits(26, 1) != 0;
+    let schedule = matches!(op, Aes::Kf1 | Aes::Kf2);
+    let scalar = !schedule && i.bits(26, 1) != 0;
     let registers = 1 << l.lmul;
     let overlap = scalar && i.s2().wrapping_sub(i.d()) < registers;
     if l.sew != 2 || overlap || !in_line(i.d() | if scalar { 0 } else { i.s2() }, l.lmul) {
         return false;
     }
-    let (first, mix) = match op {
-        Aes::Em => (Some(VOp::AesEncLast), Some(VOp::AesMixColumns)),
-        Aes::Ef => (Some(VOp::AesEncLast), None),
-        Aes::Dm => (Some(VOp::AesDecLast), Some(VOp::AesInvMixColumns)),
-        Aes::Df => (Some(VOp::AesDecLast), None),
-        Aes::Z => (None, None),
-        _ => return false,
-    };
     if !o.guard(KEY, l.key as u32, f, arg) {
         return true;
     }
-    let args = |d, a, b| VArgs { d, a, b, c: d, es: 0, bytes: 16, imm: 0 };
-    if first.is_some() {
+    if schedule {
         o.vconst(V::T1, 0);
     }
     for n in 0..registers {
         let (d, key) = (v(i.d() + n), v(i.s2() + if scalar { 0 } else { n }));
-        let Some(first) = first else {
-            o.vec(VOp::Xor, args(d, d, key));
-            continue;
-        };
-        o.vec(first, args(V::T0, d, V::T1));
-        match mix {
-            Some(VOp::AesMixColumns) => {
-                o.vec(VOp::AesMixColumns, args(V::T0, V::T0, V::T0));
-                o.vec(VOp::Xor, args(d, V::T0, key));
+        match op {
+            Aes::Em => o.vec(VOp::AesEncKey, args(d, d, key, 0)),
+            Aes::Ef => o.vec(VOp::AesEncLastKey, args(d, d, key, 0)),
+            Aes::Dm => {
+                o.vec(VOp::AesDecLastKey, args(V::T0, d, key, 0));
+                o.vec(VOp::AesInvMixColumns, args(d, V::T0, V::T0, 0));
             }
-            Some(mix) => {
-                o.vec(VOp::Xor, args(V::T0, V::T0, key));
-                o.vec(mix, args(d, V::T0, V::T0));
-            }
-            None => o.vec(VOp::Xor, args(d, V::T0, key)),
+            Aes::Df => o.vec(VOp::AesDecLastKey, args(d, d, key, 0)),
+            Aes::Z => o.vec(VOp::Xor, args(d, d, key, 0)),
+            Aes::Kf1 | Aes::Kf2 => next_key(o, op, d, key, i.s1()),
         }
+    }
+    true
+}
+
+/// d = a round key from the one before it, of the instruction's operands. Takes T1 to be zero.
+fn next_key<O: Ops>(o: &mut O, op: Aes, d: V, key: V, round: u32) {
+    let (rotate, constant) = op.schedule(round);
+    // SubBytes of the last word in all columns, which ShiftRows does not notice.
+    o.vec(VOp::DupLane, words(V::T0, key, key, 3));
+    o.vec(VOp::AesEncLastKey, args(V::T0, V::T0, V::T1, 0));
+    if rotate {
+        o.vec(VOp::XorRor, words(V::T0, V::T0, V::T1, 8));
+    }
+    if constant != 0 {
+        o.vconst(V::T2, splat(2, constant as u64));
+        o.vec(VOp::Xor, args(V::T0, V::T0, V::T2, 0));
+    }
+    // Each word with all that are below it.
+    let old = if op == Aes::Kf1 { key } else { d };
+    o.vec(VOp::Extract, args(V::T2, V::T1, old, 12));
+    o.vec(VOp::Xor, args(V::T2, V::T2, old, 0));
+    o.vec(VOp::Extract, args(V::T3, V::T1, V::T2, 8));
+    o.vec(VOp::Xor3, VArgs { c: V::T3, ..args(d, V::T0, V::T2, 0) });
+}
+
+/// VSHA2MS. False: nothing was emitted.
+pub(crate) fn sha2_schedule<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
+    let Some(l) = likely(o, i) else { return false };
+    let (d, b, a) = (i.d(), i.s2(), i.s1());
+    if l.sew < 2 || l.lmul < l.sew as i32 - 2 || !apart(l, &[d, a]) || !apart(l, &[d, b]) {
+        return false;
+    }
+    if !o.guard(KEY, l.key as u32, f, arg) {
+        return true;
+    }
+    if l.sew == 2 {
+        for n in 0..1 << l.lmul {
+            // Of the words 4, 9, 10, 11 the first part uses the lowest, the second the others.
+            let (d, b, a) = (v(d + n), v(b + n), v(a + n));
+            o.vec(VOp::Sha256Schedule0, words(d, b, b, 0));
+            o.vec(VOp::Sha256Schedule1, words(d, b, a, 0));
+        }
+        return true;
+    }
+    let longs = |d, a, b, c| VArgs { d, a, b, c, es: 3, bytes: 16, imm: 0 };
+    for n in (0..1 << l.lmul).step_by(2) {
+        let [d, b, a] = [d, b, a].map(|r| [v(r + n), v(r + n + 1)]);
+        o.vec(VOp::Sha512Schedule0, longs(V::T0, d[1], d[1], d[0]));
+        o.vec(VOp::Sha512Schedule0, longs(V::T1, b[0], b[0], d[1]));
+        o.vec(VOp::Extract, args(V::T2, b[0], b[1], 8));
+        o.vec(VOp::Extract, args(V::T3, b[1], a[0], 8));
+        o.vec(VOp::Sha512Schedule1, longs(d[0], a[1], V::T2, V::T0));
+        o.vec(VOp::Sha512Schedule1, longs(d[1], d[0], V::T3, V::T1));
+    }
+    true
+}
+
+/// The shape for host code of VSHA2CL and the VSHA2CH behind it, if they are the two halves of four rounds.
+pub(crate) fn sha2_pair<O: Ops>(o: &O, low: Insn, high: Insn) -> Option<Likely> {
+    let l = likely(o, low)?;
+    let four = high.d() == low.s2() && high.s2() == low.d() && high.s1() == low.s1();
+    (four && l.sew >= 2 && l.lmul >= l.sew as i32 - 2 && apart(l, &[low.d(), low.s2(), low.s1()]))
+        .then_some(l)
+}
+
+/// What [`sha2_pair`] found. `f` does both.
+pub(crate) fn sha2_rounds<O: Ops>(o: &mut O, low: Insn, l: Likely, f: Helper, arg: u64) {
+    if !o.guard(KEY, l.key as u32, f, arg) {
+        return;
+    }
+    for n in (0..1 << l.lmul).step_by(l.sew as usize - 1) {
+        o.sha2_rounds(l.sew == 3, v(low.s2() + n), v(low.d() + n), v(low.s1() + n));
+    }
+}
+
+/// VGHSH, and VGMUL if not `add`. False: nothing was emitted.
+pub(crate) fn ghash<O: Ops>(o: &mut O, i: Insn, add: bool, f: Helper, arg: u64) -> bool {
+    let Some(l) = likely(o, i) else { return false };
+    if l.sew != 2 || !in_line(i.d() | i.s2() | if add { i.s1() } else { 0 }, l.lmul) {
+        return false;
+    }
+    if !o.guard(KEY, l.key as u32, f, arg) {
+        return true;
+    }
+    if !add {
+        o.vconst(V::T0, 0);
+    }
+    for n in 0..1 << l.lmul {
+        let text = if add { v(i.s1() + n) } else { V::T0 };
+        o.vec(VOp::GhashMul, args(v(i.d() + n), text, v(i.s2() + n), 0));
     }
     true
 }
