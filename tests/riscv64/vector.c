@@ -94,6 +94,7 @@ int main(int argc, char **argv) {
     int configuration = argc > 2 ? atoi(argv[2]) : 0, step = argc == 2 ? atoi(argv[1]) : 1;
     // Every width and group size has code of its own: the translator may make it for the configuration that it meets first, which is one of full length.
     uint32_t *code = mmap(0, 8 * 28 * COUNT + 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t *constant = mmap(0, 12 * 28 * COUNT + 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memory = (uint8_t *)mmap(0, 34 * 4096, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 16 * 4096;
     mprotect(memory, 2 * 4096, 3);
     struct sigaction act = { .sa_sigaction = fault, .sa_flags = SA_NODEFER | SA_SIGINFO };
@@ -160,6 +161,15 @@ int main(int argc, char **argv) {
                         s.v[b] &= ~7;
             }
             s.code = (uint64_t)&code[2 * (28 * i + n % 28)];
+            // In the second round behind a VSETIVLI of the same vtype and vl, which says at translation what they are.
+            if (n >= 28 && n < 56 && s.vl < 32 && !s.vstart) {
+                uint32_t *own = constant + 3 * (28 * i + n - 28);
+                own[0] = 0xc0007057 | s.vtype << 20 | s.vl << 15;
+                own[1] = words[i].word;
+                own[2] = 0x00008067;
+                __asm__ volatile("fence.i" ::: "memory");
+                s.code = (uint64_t)own;
+            }
             s.sig_vstart = s.sig_offset = 0;
             int show = only == words[i].word && configuration == n;
             if (only && !show)

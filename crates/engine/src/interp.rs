@@ -720,6 +720,10 @@ impl Ops for Interp<'_> {
         holds
     }
 
+    fn choose(&mut self, r: R, value: u32, then: impl FnOnce(&mut Self), otherwise: impl FnOnce(&mut Self)) {
+        if self.r(r) == value as u64 { then(self) } else { otherwise(self) }
+    }
+
     fn vec(&mut self, op: VOp, args: VArgs) {
         if self.ended() {
             return;
@@ -821,6 +825,50 @@ impl Ops for Interp<'_> {
 
     fn vconst(&mut self, d: V, value: u128) {
         self.set_v(d, value);
+    }
+
+    fn vtail(&mut self, d: V, a: V, b: Option<V>, es: u8, first: u8, count: R) {
+        let bytes = self.r(count).saturating_sub(first as u64).min(16) << es;
+        let below = low_bytes(bytes.min(16) as u32);
+        let value = self.v(a) & below | b.map_or(0, |b| self.v(b)) & !below;
+        self.set_v(d, value);
+    }
+
+    fn vsigns(&mut self, d: R, a: V, es: u8) {
+        let (a, bits) = (self.v(a), 8u32 << es);
+        let value = (0..16u32 >> es).fold(0, |all, n| all | ((a >> (bits * n + bits - 1)) as u64 & 1) << n);
+        self.set(W::W64, d, value);
+    }
+
+    fn vload_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
+        if self.ended() {
+            return;
+        }
+        let length = (self.r(count) << es).min(16 * slots as u64) as usize;
+        let mut bytes = [0; 128];
+        let result = anyarch_sys::load_bytes(self.effective(self.r(addr)), &mut bytes[..length]);
+        if self.mem(result, false).is_none() {
+            return;
+        }
+        for (n, new) in bytes[..length].chunks(16).enumerate() {
+            let slot = V(first.0 + n as u8);
+            let mut value = self.v(slot).to_le_bytes();
+            value[..new.len()].copy_from_slice(new);
+            self.set_v(slot, u128::from_le_bytes(value));
+        }
+    }
+
+    fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
+        if self.ended() {
+            return;
+        }
+        let length = (self.r(count) << es).min(16 * slots as u64) as usize;
+        let mut bytes = [0; 128];
+        for (n, part) in bytes[..length].chunks_mut(16).enumerate() {
+            part.copy_from_slice(&self.v(V(first.0 + n as u8)).to_le_bytes()[..part.len()]);
+        }
+        let result = anyarch_sys::store_bytes(self.effective(self.r(addr)), &bytes[..length]);
+        self.mem(result, true);
     }
 
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {

@@ -586,6 +586,11 @@ pub trait Ops {
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool;
     /// As [`Ops::guard`] of the bits of `mask` alone. An instruction may have several guards.
     fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool;
+    /// Plays `then` if the slot's value is `value`, else `otherwise`, as the whole rest of the instruction. (Generated code has both.) Neither has control flow,
+    /// sets NZCV or writes a general register or vector slot below 48 that the instruction does not write on the other way as well; `otherwise` may begin with guards.
+    fn choose(&mut self, r: R, value: u32, then: impl FnOnce(&mut Self), otherwise: impl FnOnce(&mut Self))
+    where
+        Self: Sized;
 
     // Vectors and floating point.
 
@@ -617,6 +622,16 @@ pub trait Ops {
     fn vdup(&mut self, d: V, es: u8, bytes: u8, s: R);
     /// d = a constant.
     fn vconst(&mut self, d: V, value: u128);
+    /// d = a in the lanes whose number is below `count` (at most 128 bytes of lanes), `b` (zero for None) in the others. Lane 0 of d has the number `first`.
+    #[allow(clippy::too_many_arguments)]
+    fn vtail(&mut self, d: V, a: V, b: Option<V>, es: u8, first: u8, count: R);
+    /// d = the top bits of a's lanes, the first lane's in bit 0.
+    fn vsigns(&mut self, d: R, a: V, es: u8);
+    /// The first `count << es` bytes of consecutive slots = memory at [addr]; the bytes behind them stay. `slots` is 1, 2, 4 or 8, all of them from 48 up, and `count` no more
+    /// than they hold. If it faults, bytes below the one that faults may have changed.
+    fn vload_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
+    /// Memory at [addr] = the first `count << es` bytes of consecutive slots, as [`Ops::vload_part`].
+    fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
     /// Table lookup: byte i of d = byte idx[i] of the `n` (1 to 4) consecutive registers (modulo 32) from `first`; out of range
     /// gives zero, or the old byte of d when `keep`. Low `bytes` bytes, zero above.
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8);

@@ -143,6 +143,8 @@ pub struct Thread {
     pub(crate) sha: [u128; 7],
     /// Constants of vector code, see `x86::vec::CONSTANTS`.
     pub(crate) constants: [u128; crate::x86::CONSTANTS.len()],
+    /// Ones, then zeroes, for vectors of which the first bytes count, see `x86::vector::TAILS`.
+    pub(crate) tails: [u128; 16],
     /// Single steps to the next boundary are under way, or begin after the helper that runs.
     stepping: AtomicBool,
     /// Code that makes calls was taken out while this thread may have been in it.
@@ -285,6 +287,7 @@ impl Thread {
             let p = (base as usize + PAGE + SHADOW) as *mut Thread;
             (&raw mut (*p).guest).write(guest);
             (&raw mut (*p).constants).write(crate::x86::CONSTANTS);
+            (&raw mut (*p).tails).write(crate::x86::TAILS);
             (*p).seen.store(cache::NOWHERE, Ordering::Relaxed);
             ThreadBox(p)
         };

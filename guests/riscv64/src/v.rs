@@ -11,7 +11,7 @@
 
 use crate::decode::Insn;
 use crate::system::illegal;
-use anyarch_engine::ops::{Alu, Cmp, Cond, HelperExit, Ops, R, Sel, Shift, Src, W};
+use anyarch_engine::ops::{Alu, Cond, HelperExit, Ops, R, Sel, Shift, Src, W};
 use anyarch_engine::state::{Cpu, Fault};
 use anyarch_sys::MemFault;
 
@@ -33,16 +33,21 @@ pub const VTYPE: R = R(34);
 pub const VSTART: R = R(35);
 /// vcsr: vxsat in bit 0, vxrm in bits 2 and 1.
 pub const VCSR: R = R(36);
-/// What host code looks at: the low byte of vtype, [`FULL`] if vl is VLMAX, [`USED`]; zero unless vtype is valid and vstart is zero.
+/// What host code looks at: LMUL and SEW as vtype has them, [`SHAPED`], [`USED`], [`COUNTED`], and vl from bit 16 on; zero unless vtype is valid
+/// and vstart is zero.
 pub const KEY: R = R(37);
 /// Not zero once vectors were used, unless [`KEY`] is not zero: then a signal frame has them.
 pub const DIRTY: R = R(39);
 /// What prctl PR_RISCV_V_SET_CONTROL was told of the next program.
 pub const POLICY: R = R(38);
-/// In [`KEY`]: vl is VLMAX.
-pub const FULL: u64 = 1 << 8;
+/// In [`KEY`], whose low byte so tells the vtype from none: vtype is valid, and vstart is zero.
+pub const SHAPED: u64 = 1 << 7;
 /// In [`KEY`]: vtype is valid, and vstart is zero.
 pub const USED: u64 = 1 << 9;
+/// In [`KEY`]: vl was counted down from a register. Only a hint that it may be another the next time.
+pub const COUNTED: u64 = 1 << 10;
+/// Where vl is in [`KEY`].
+pub const KEY_VL: u32 = 16;
 /// vill.
 pub const VILL: u64 = 1 << 63;
 
@@ -58,6 +63,16 @@ pub fn vlmax((lmul, sew): (i32, u32)) -> u64 {
     ((VLENB as i32) << 3 >> (sew as i32 + 3 - lmul)) as u64
 }
 
+/// [`KEY`] without [`COUNTED`], for a valid vtype.
+fn key(vtype: u64, vl: u64) -> u64 {
+    vtype & 0x3f | SHAPED | USED | vl << KEY_VL
+}
+
+/// Whether vl is VLMAX, according to [`KEY`].
+pub fn is_full(key: u64) -> bool {
+    parse(key & 0x3f).is_some_and(|shape| key & USED != 0 && key >> KEY_VL == vlmax(shape))
+}
+
 /// Nothing has used vectors yet.
 pub fn reset(cpu: &mut Cpu) {
     for (r, value) in [(VL, 0), (VTYPE, VILL), (VSTART, 0), (VCSR, 0), (KEY, 0), (DIRTY, 0)] {
@@ -69,9 +84,8 @@ pub fn reset(cpu: &mut Cpu) {
 pub fn configure(cpu: &mut Cpu, vtype: u64, avl: u64) {
     let (vl, vtype, key) = match parse(vtype) {
         Some(shape) => {
-            let max = vlmax(shape);
-            let full = if avl >= max { FULL } else { 0 };
-            (avl.min(max), vtype, vtype | full | USED)
+            let vl = avl.min(vlmax(shape));
+            (vl, vtype, key(vtype, vl) | COUNTED)
         }
         None => {
             cpu.gpr[DIRTY.0 as usize] = 1;
@@ -84,11 +98,11 @@ pub fn configure(cpu: &mut Cpu, vtype: u64, avl: u64) {
 }
 
 /// Sets vl to the constant `vl` of a constant vtype.
-fn set_constant<O: Ops>(o: &mut O, i: Insn, vtype: u64, vl: u64, full: bool) {
+fn set_constant<O: Ops>(o: &mut O, i: Insn, vtype: u64, vl: u64) {
     o.mov(W::W64, VTYPE, Src::Imm(vtype));
     o.mov(W::W64, VSTART, Src::Imm(0));
     o.mov(W::W64, VL, Src::Imm(vl));
-    let key = if vtype & VILL != 0 { 0 } else { vtype | USED | if full { FULL } else { 0 } };
+    let key = if vtype & VILL != 0 { 0 } else { key(vtype, vl) };
     o.set_likely(key);
     o.mov(W::W64, KEY, Src::Imm(key));
     if key == 0 {
@@ -99,20 +113,23 @@ fn set_constant<O: Ops>(o: &mut O, i: Insn, vtype: u64, vl: u64, full: bool) {
 
 fn vsetvli<O: Ops>(o: &mut O, i: Insn) {
     let vtype = i.bits(20, 11) as u64;
-    let Some(shape) = parse(vtype) else { return set_constant(o, i, VILL, 0, false) };
+    let Some(shape) = parse(vtype) else { return set_constant(o, i, VILL, 0) };
     let max = vlmax(shape);
     if i.s1() == 0 && i.d() != 0 {
-        return set_constant(o, i, vtype, max, true);
+        return set_constant(o, i, vtype, max);
     }
-    let avl = if i.s1() == 0 { VL } else { i.rs1() };
-    o.set_likely(vtype | USED | FULL);
+    // Without a new length the old one is likely to be as constant as it was.
+    let (avl, counted, vl) = match i.s1() {
+        0 => (VL, o.likely() & COUNTED, (o.likely() >> KEY_VL).min(max)),
+        _ => (i.rs1(), COUNTED, max),
+    };
+    o.set_likely(key(vtype, vl) | counted);
     o.mov(W::W64, R::T0, Src::Imm(max));
-    o.set_cmp(Cmp::Geu, R::T1, avl, Src::Reg(R::T0));
-    o.shift(Shift::Lsl, W::W64, R::T1, R::T1, Src::Imm(8));
-    o.alu(Alu::Or, W::W64, KEY, R::T1, Src::Imm(vtype | USED));
     o.alu_flags(Alu::Sub, W::W64, R::ZERO, avl, Src::Imm(max));
     o.select(Cond::Cc, W::W64, R::T0, avl, R::T0, Sel::Plain);
     o.mov(W::W64, VL, Src::Reg(R::T0));
+    o.shift(Shift::Lsl, W::W64, R::T1, R::T0, Src::Imm(KEY_VL as u64));
+    o.alu(Alu::Or, W::W64, KEY, R::T1, Src::Imm(key(vtype, 0) | counted));
     o.mov(W::W64, VTYPE, Src::Imm(vtype));
     o.mov(W::W64, VSTART, Src::Imm(0));
     o.mov(W::W64, i.rd(), Src::Reg(R::T0));
@@ -121,8 +138,8 @@ fn vsetvli<O: Ops>(o: &mut O, i: Insn) {
 fn vsetivli<O: Ops>(o: &mut O, i: Insn) {
     let (vtype, avl) = (i.bits(20, 10) as u64, i.s1() as u64);
     match parse(vtype) {
-        Some(shape) => set_constant(o, i, vtype, avl.min(vlmax(shape)), avl >= vlmax(shape)),
-        None => set_constant(o, i, VILL, 0, false),
+        Some(shape) => set_constant(o, i, vtype, avl.min(vlmax(shape))),
+        None => set_constant(o, i, VILL, 0),
     }
 }
 
@@ -150,11 +167,9 @@ extern "C" fn helper(cpu: &mut Cpu, word: u64) -> HelperExit {
 /// Sets vstart, of which [`KEY`] tells.
 pub(crate) fn set_vstart(cpu: &mut Cpu, value: u64) {
     cpu.gpr[VSTART.0 as usize] = value;
-    let vtype = cpu.gpr[VTYPE.0 as usize];
+    let (vtype, vl) = (cpu.gpr[VTYPE.0 as usize], cpu.gpr[VL.0 as usize]);
     cpu.gpr[KEY.0 as usize] = match parse(vtype) {
-        Some(shape) if value == 0 => {
-            vtype | USED | if cpu.gpr[VL.0 as usize] == vlmax(shape) { FULL } else { 0 }
-        }
+        Some(_) if value == 0 => key(vtype, vl) | COUNTED,
         _ => {
             touch(cpu);
             0
@@ -165,7 +180,7 @@ pub(crate) fn set_vstart(cpu: &mut Cpu, value: u64) {
 /// A fault-only-first load ended before element `vl`.
 pub(crate) fn trim(cpu: &mut Cpu, vl: u64) {
     cpu.gpr[VL.0 as usize] = vl;
-    cpu.gpr[KEY.0 as usize] &= !FULL;
+    set_vstart(cpu, cpu.gpr[VSTART.0 as usize]);
 }
 
 /// Numbers of the control and status registers.

@@ -262,7 +262,10 @@ fn narrow<O: Ops>(o: &mut O, i: Insn, op: Op) {
 }
 
 fn compare<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, compare_helper, op as u32);
+    let arg = i.word as u64 | (op as u64) << 32;
+    if !v_fast::mask::compare(o, i, op, compare_helper, arg) {
+        o.helper(compare_helper, arg);
+    }
 }
 
 fn carry<O: Ops>(o: &mut O, i: Insn, op: Op) {

@@ -1,8 +1,8 @@
 //! Mask instructions (chapter 15) and permutations (chapter 16).
 
 use crate::decode::Insn;
-use crate::v::{Done, Group, Unit, call, legal, play};
-use crate::v_fast::perm;
+use crate::v::{Done, Group, Unit, legal, play};
+use crate::v_fast::{self, mask::Around, perm};
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -56,15 +56,25 @@ crate::v::numbered! {
 }
 
 fn mask_logic<O: Ops>(o: &mut O, i: Insn, op: Logic) {
-    call(o, i, mask_helper, op as u32);
+    let arg = i.word as u64 | (op as u64) << 32;
+    if !v_fast::mask::logic(o, i, op, mask_helper, arg) {
+        o.helper(mask_helper, arg);
+    }
 }
 
 fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
     let arg = i.word as u64 | (kind as u64) << 32;
+    let around = |o, what| v_fast::mask::around(o, i, what, helper, arg);
     let done = match kind {
+        Kind::CountMask => v_fast::mask::look(o, i, false, helper, arg),
+        Kind::FirstMask => v_fast::mask::look(o, i, true, helper, arg),
+        Kind::BeforeFirst => around(o, Around::Before),
+        Kind::OnlyFirst => around(o, Around::Only),
+        Kind::IncludingFirst => around(o, Around::Including),
         Kind::ToX => perm::to_x(o, i, helper, arg),
         Kind::FromX => perm::from_x(o, i, helper, arg),
         Kind::Whole => perm::whole(o, i, helper, arg),
+        Kind::Id => v_fast::int::id(o, i, helper, arg),
         _ => false,
     };
     if !done {

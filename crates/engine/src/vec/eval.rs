@@ -31,6 +31,11 @@ pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bo
         OrNot => l.whole(a | !b),
         Not => l.whole(!a),
         Select => l.whole(a & c | b & !c),
+        Blend => l.whole({
+            let c = (c >> 7 & u128::MAX / 0xff) * 0xff;
+            a & c | b & !c
+        }),
+        BitsToLanes => l.make(|i| ones(a.checked_shr(n + i).unwrap_or(0) & 1 != 0)),
         Xor3 => l.whole(a ^ b ^ c),
         XorAndNot => l.whole(a ^ b & !c),
         XorRol => l.u2(a, b, |a, b| a ^ l.rotate_left(b, n)),

@@ -75,6 +75,8 @@ pub enum Imm {
     Lane,
     /// Destination lane, and source lane shifted left by 8.
     Lanes2,
+    /// 0 to 127, a multiple of the lanes of 16 bytes.
+    Bit,
     /// log2 of a container's bytes, more than `es`, at most 3.
     Container,
 }
@@ -169,6 +171,10 @@ vops! {
     Not: A Lanes 0..=4 No,
     /// Bit by bit: a where c is 1, b where c is 0.
     Select: ABC Lanes 0..=4 No,
+    /// Byte by byte: a where c's top bit is 1, b where it is 0.
+    Blend: ABC Lanes 0..=4 No,
+    /// All ones in lane i if bit imm + i of a (all 16 bytes) is 1, else zero.
+    BitsToLanes: A Lanes 0..=3 Bit,
     /// a ^ b ^ c.
     Xor3: ABC Lanes 0..=4 No,
     /// a ^ (b & !c).

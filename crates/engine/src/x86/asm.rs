@@ -489,6 +489,13 @@ impl Asm {
         }
     }
 
+    /// cmp byte m, imm
+    #[inline(always)]
+    pub fn cmp8_imm(&mut self, m: Mem, imm: u8) {
+        self.op1(false, 0x80, 7, Rm::M(m));
+        self.b(imm);
+    }
+
     /// test rm, r
     #[inline(always)]
     pub fn test(&mut self, w: bool, rm: impl Into<Rm>, r: u8) {

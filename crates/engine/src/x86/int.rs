@@ -1729,7 +1729,9 @@ impl Ops for Translator<'_> {
 
     fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool {
         self.clobber_flags();
-        if value == 0 {
+        if mask == 0xff && self.host(r) == NONE {
+            self.a.cmp8_imm(Self::slot(r), value as u8);
+        } else if value == 0 {
             match self.host(r) {
                 NONE => self.a.test_imm(false, Self::slot(r), mask as i32),
                 h => self.a.test_imm(false, Rm::R(h), mask as i32),
@@ -1741,6 +1743,26 @@ impl Ops for Translator<'_> {
         }
         self.refer_unless_equal(f, arg);
         true
+    }
+
+    fn choose(&mut self, r: R, value: u32, then: impl FnOnce(&mut Self), otherwise: impl FnOnce(&mut Self)) {
+        self.clobber_flags();
+        match self.host(r) {
+            NONE => self.a.alu_imm(Op::Cmp, true, Self::slot(r), value as i32),
+            h => self.a.alu_imm(Op::Cmp, true, Rm::R(h), value as i32),
+        }
+        let other = self.a.jcc_near(Cc::Ne);
+        let known = (self.zero_above, self.boxed, self.pair, self.constant);
+        then(self);
+        self.drop_flags();
+        let end = self.a.jmp_near();
+        self.a.bind_near(other);
+        (self.zero_above, self.boxed, self.pair, self.constant) = known;
+        otherwise(self);
+        self.a.bind_near(end);
+        // What is known of the slots from 48 up is what one way did, and the end of the instruction forgets it.
+        self.guarded = true;
+        self.aes = super::vec::AesRound::NONE;
     }
 
     // Vectors and floating point.
@@ -1820,6 +1842,23 @@ impl Ops for Translator<'_> {
                 self.is_boxed(d, es);
             }
         }
+    }
+
+    fn vtail(&mut self, d: V, a: V, b: Option<V>, es: u8, first: u8, count: R) {
+        vector::tail(self, d, a, b, es, first, count);
+        self.wrote(d, 16);
+    }
+
+    fn vsigns(&mut self, d: R, a: V, es: u8) {
+        vector::signs(self, d, a, es);
+    }
+
+    fn vload_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
+        vector::part(self, false, first, slots, es, addr, count);
+    }
+
+    fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
+        vector::part(self, true, first, slots, es, addr, count);
     }
 
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {

@@ -32,6 +32,7 @@ mod vec;
 mod vector;
 
 pub(crate) use vec::CONSTANTS;
+pub(crate) use vector::TAILS;
 
 use crate::cache::InsnMark;
 use crate::ops::{Cond, R, V};

@@ -93,6 +93,7 @@ const PCLMULQDQ: VEnc = v(1, 3, 0x44);
 const VPSLLV: [VEnc; 2] = [v(1, 2, 0x47), vw(1, 2, 0x47)];
 const VPSRLV: [VEnc; 2] = [v(1, 2, 0x45), vw(1, 2, 0x45)];
 const VPSRAVD: VEnc = v(1, 2, 0x46);
+const PBLENDVB: VEnc = v(1, 3, 0x4c);
 const VPBROADCAST: [VEnc; 2] = [v(1, 2, 0x78), v(1, 2, 0x79)];
 
 /// Bytes by which PSHUFB reverses the bytes of lanes of 2, 4, 8 bytes.
@@ -261,6 +262,44 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(PXOR, X0, a, e.rm(b));
             e.op(PAND, X0, X0, e.rm(c));
             e.op(PXOR, x, X0, e.rm(b));
+        }
+        Blend => {
+            if e.a.avx {
+                let (b, c) = (e.reg(b, X0), e.reg(c, X1));
+                let a = e.rm(a);
+                e.a.vex(PBLENDVB, x, b, a);
+                e.a.b(c << 4);
+            } else {
+                // The bytes' top bits everywhere in them.
+                e.zero(X1);
+                e.op(PCMPGT[0], X1, X1, e.rm(c));
+                let a = e.reg(a, X0);
+                e.op(PXOR, X0, a, e.rm(b));
+                e.op(PAND, X0, X0, X1);
+                e.op(PXOR, x, X0, e.rm(b));
+            }
+        }
+        BitsToLanes => {
+            // The byte with the bits everywhere, or two of them in half a register each; then in each lane its own bit of the byte.
+            let byte = n / 8;
+            match e.rm(a) {
+                Rm::M(m) if es > 0 && e.features.avx2 => {
+                    e.a.v2(VPBROADCAST[0], X0, Mem { disp: m.disp + byte as i32, ..m });
+                }
+                _ => {
+                    let (low, high) = (splat(0, byte as u64), splat(0, byte as u64 + (es == 0) as u64));
+                    let k = e.constant(X1, low & u64::MAX as u128 | high << 64);
+                    let ra = e.reg(a, X0);
+                    e.op(PSHUFB, X0, ra, k);
+                }
+            }
+            let mut lanes = 0;
+            for lane in 0..16 >> es {
+                lanes |= 1u128 << ((n as usize + lane) % 8) << (lane * bits as usize);
+            }
+            e.load_constant(X1, lanes);
+            e.op(PAND, X0, X0, X1);
+            e.op(PCMPEQ[es], x, X0, X1);
         }
         Xor3 => {
             let a = e.reg(a, X0);
@@ -2099,6 +2138,7 @@ mod tests {
             Imm::Lane => (0..16 >> es).collect(),
             Imm::Lanes2 => (0..16 >> es).flat_map(|t| (0..16 >> es).map(move |f| t | f << 8)).collect(),
             Imm::Container => (es as u32 + 1..4).collect(),
+            Imm::Bit => (0..128).step_by(16 >> es).collect(),
         }
     }
 

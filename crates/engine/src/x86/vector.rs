@@ -1,17 +1,30 @@
 //! Vector and floating-point operations as SSE/AVX code, with the reference functions behind them for the rest.
 
-use super::Translator;
-use super::asm::{Mem, NONE, Rm, reg::*, v, vw};
+use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, reg::*, v, vw};
 use super::helpers::{self, pack_vec};
 use super::vec::{Emit, has_struct, load_struct, lower, lower_clobbering, store_struct, table};
+use super::{STATE_BIAS, Translator};
 use crate::ops::*;
+use crate::run::Thread;
 use crate::vec::VOp;
+use core::mem::offset_of;
 
 /// Scratch vector registers.
 pub(super) const X0: u8 = 12;
 pub(super) const X1: u8 = 13;
 
 type T<'a> = Translator<'a>;
+
+/// 128 bytes of ones and as many zeroes, so that the 16 from 128 - n on are ones in the first n.
+pub(crate) const TAILS: [u128; 16] = {
+    let mut all = [0; 16];
+    let mut n = 0;
+    while n < 8 {
+        all[n] = u128::MAX;
+        n += 1;
+    }
+    all
+};
 
 /// d = `bytes` bytes at m, zero above.
 pub(super) fn load(t: &mut T<'_>, bytes: u8, d: V, m: Mem) {
@@ -173,6 +186,129 @@ pub(super) fn vconst(t: &mut T<'_>, d: V, value: u128) {
         }
     }
     t.vput(d, x);
+}
+
+/// See [`Ops::vtail`].
+pub(super) fn tail(t: &mut T<'_>, d: V, a: V, b: Option<V>, es: u8, first: u8, count: R) {
+    t.clobber_flags();
+    t.get_into(true, count, RCX);
+    t.a.neg(true, RCX);
+    let middle = offset_of!(Thread, tails) as i32 + 128 + ((first as i32) << es) - STATE_BIAS;
+    t.a.v2(v(0, 1, 0x10), X1, Mem::index(RBP, RCX, es, middle));
+    let (x, a) = (t.vdef(d, X0), t.vrm(a));
+    match b {
+        None => t.a.v3(v(1, 1, 0xdb), x, X1, a, true, X0),
+        Some(b) if t.a.avx => {
+            let b = t.vgetr(b, X0);
+            t.a.vex(v(1, 3, 0x4c), x, b, a);
+            t.a.b(X1 << 4);
+        }
+        Some(b) => {
+            let b = t.vrm(b);
+            t.a.v2(v(0, 1, 0x28), X0, a);
+            t.a.sse(v(1, 1, 0xdb), X0, X1);
+            t.a.sse(v(1, 1, 0xdf), X1, b);
+            t.a.sse(v(1, 1, 0xeb), X0, X1);
+            t.a.vmov(x, X0);
+        }
+    }
+    t.vput(d, x);
+}
+
+/// See [`Ops::vsigns`].
+pub(super) fn signs(t: &mut T<'_>, d: R, a: V, es: u8) {
+    if d == R::ZERO {
+        return;
+    }
+    let (r, x) = (t.def(d), t.vgetr(a, X0));
+    match es {
+        1 => {
+            // PACKSSWB keeps the signs.
+            t.a.v3(v(1, 1, 0xef), X1, X1, X1, true, X1);
+            t.a.v3(v(1, 1, 0x63), X0, x, X1, false, X1);
+            t.a.v2(v(1, 1, 0xd7), r, X0);
+        }
+        _ => t.a.v2([v(1, 1, 0xd7), v(1, 1, 0xd7), v(0, 1, 0x50), v(1, 1, 0x50)][es as usize & 3], r, x),
+    }
+    t.put(d, r);
+}
+
+/// [`Ops::vload_part`] and [`Ops::vstore_part`]: from the first byte up, by as many bytes as are left of 16, 8, 4, 2 and 1. The last piece of each size overlaps the one before
+/// so as to end at the end, which needs no loop.
+pub(super) fn part(t: &mut T<'_>, is_store: bool, first: V, slots: u8, es: u8, addr: R, count: R) {
+    let slot = T::vslot(first).disp;
+    t.clobber_flags();
+    t.get_into(true, count, RCX);
+    if es > 0 {
+        t.a.shift_imm(Sh::Shl, false, RCX, es);
+    }
+    let base = t.get(true, addr, RAX);
+    // Bytes at a constant distance from the beginning, or from the end.
+    let copy = |t: &mut T<'_>, bytes: u8, at: i32, from_end: bool| {
+        let index = if from_end { RCX } else { NONE };
+        let (memory, slots) = (Mem::index(base, index, 0, at), Mem::index(RBP, index, 0, slot + at));
+        let (from, to) = if is_store { (slots, memory) } else { (memory, slots) };
+        match bytes {
+            16 => {
+                t.a.v2(v(0, 1, 0x10), X0, from);
+                t.a.v2(v(0, 1, 0x11), X0, to);
+            }
+            8 => {
+                t.a.v2(v(2, 1, 0x7e), X0, from);
+                t.a.v2(v(1, 1, 0xd6), X0, to);
+            }
+            4 => {
+                t.a.v2(v(1, 1, 0x6e), X0, from);
+                t.a.v2(v(1, 1, 0x7e), X0, to);
+            }
+            2 => {
+                t.a.v3i(v(1, 1, 0xc4), X0, X0, from, 0, X1);
+                t.a.v2i(v(1, 3, 0x15), X0, to, 0);
+            }
+            _ => {
+                t.a.v3i(v(1, 3, 0x20), X0, X0, from, 0, X1);
+                t.a.v2i(v(1, 3, 0x14), X0, to, 0);
+            }
+        }
+    };
+    let mut ends = [None; 12];
+    let mut done = 0;
+    let mut jump_to_end = |t: &mut T<'_>| {
+        ends[done] = Some(t.a.jmp_near());
+        done += 1;
+    };
+    t.a.alu_imm(Op::Cmp, false, RCX, 16);
+    let small = t.a.jcc_near(Cc::B);
+    let mut last: [Option<Near>; 8] = [None; 8];
+    for n in 0..slots.clamp(1, 8) {
+        if n > 0 {
+            t.a.alu_imm(Op::Cmp, false, RCX, 16 * n as i32 + 16);
+            last[n as usize] = Some(t.a.jcc_near(Cc::B));
+        }
+        copy(t, 16, 16 * n as i32, false);
+    }
+    jump_to_end(t);
+    if slots > 1 {
+        last.into_iter().flatten().for_each(|site| t.a.bind_near(site));
+        copy(t, 16, -16, true);
+        jump_to_end(t);
+    }
+    t.a.bind_near(small);
+    for bytes in [8, 4, 2, 1] {
+        if bytes >> es == 0 {
+            break;
+        }
+        t.a.test_imm(false, RCX, bytes);
+        let less = t.a.jcc_near(Cc::E);
+        copy(t, bytes as u8, 0, false);
+        // More follows only if an element is smaller.
+        if bytes >> es > 1 {
+            copy(t, bytes as u8, -bytes, true);
+        }
+        jump_to_end(t);
+        t.a.bind_near(less);
+    }
+    ends.into_iter().flatten().for_each(|site| t.a.bind_near(site));
 }
 
 pub(super) fn vtbl(t: &mut T<'_>, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {

@@ -1,8 +1,7 @@
-//! Integer arithmetic, and moves.
+//! Integer arithmetic, moves, and VID.
 
-use super::{in_line, likely, splat, v};
+use super::{Form, forms, in_line, splat, v};
 use crate::decode::Insn;
-use crate::v::KEY;
 use crate::v_int::Op;
 use anyarch_engine::ops::{Alu, Helper, Ops, R, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
@@ -52,18 +51,24 @@ fn plan(op: Op) -> Option<Plan> {
 
 /// An integer operation of one width. False: nothing was emitted.
 pub(crate) fn int<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) -> bool {
-    let (Some(l), Some(plan)) = (likely(o, i), plan(op)) else { return false };
-    let (sew, form) = (l.sew, i.bits(12, 3));
-    let (vector, immediate) = (form < 3, form == 3);
-    if !in_line(i.d() | i.s2() | if vector { i.s1() } else { 0 }, l.lmul) {
-        return false;
-    }
+    let Some(plan) = plan(op) else { return false };
+    let (vector, immediate) = (i.bits(12, 3) < 3, i.bits(12, 3) == 3);
     if matches!(plan, Plan::Rotate) && !immediate {
         return false;
     }
-    if !o.guard(KEY, l.key as u32, f, arg) {
-        return true;
-    }
+    forms(o, i, f, arg, |form| operands_fit(i, form, vector), |o, form| arithmetic(o, i, &plan, form))
+}
+
+/// Whether destination and sources of one width may be where they are.
+pub(crate) fn operands_fit(i: Insn, form: Form, vector: bool) -> bool {
+    let other = if vector { i.s1() } else { i.s2() };
+    // v0 is the mask.
+    let free = |reg: u32| !form.masked || reg != 0;
+    in_line(i.d() | i.s2() | other, form.lmul) && free(i.d()) && free(i.s2()) && free(other)
+}
+
+fn arithmetic<O: Ops>(o: &mut O, i: Insn, plan: &Plan, form: Form) {
+    let (sew, vector, immediate) = (form.sew, i.bits(12, 3) < 3, i.bits(12, 3) == 3);
     let bits = 8u64 << sew;
     let imm6 = (i.bits(26, 1) << 5 | i.s1()) as u64;
     let amount = if matches!(plan, Plan::Rotate) { imm6 } else { i.s1() as u64 } as u32 & (bits as u32 - 1);
@@ -80,21 +85,21 @@ pub(crate) fn int<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) -> bo
             o.vdup(V::T0, sew as u8, 16, R::T0);
         }
         Plan::Shift(_, _, _) => o.vconst(V::T1, splat(sew, bits - 1)),
-        _ if immediate => o.vconst(V::T0, splat(sew, ((i.s1() as i64) << 59 >> 59) as u64)),
-        _ if !vector => o.vdup(V::T0, sew as u8, 16, i.rs1()),
+        _ if !vector => scalar(o, i, sew),
         _ => {}
     }
-    for n in 0..1 << l.lmul {
+    for n in 0..form.registers() {
         let (d, a) = (v(i.d() + n), v(i.s2() + n));
         let b = if vector { v(i.s1() + n) } else { V::T0 };
+        let t = form.target(n, d);
         match &plan {
-            Plan::Plain(op) => o.vec(*op, args(d, a, b, d, 0)),
-            Plan::Swapped(op) => o.vec(*op, args(d, b, a, d, 0)),
-            Plan::Accumulate(op) => o.vec(*op, args(d, a, b, d, 0)),
-            Plan::Multiply(op) => o.vec(*op, args(d, d, b, a, 0)),
-            Plan::Rotate => o.vec(VOp::XorRor, args(d, a, b, d, amount)),
-            Plan::Shift(..) if immediate && amount == 0 => o.vec(VOp::Mov, args(d, a, a, a, 0)),
-            Plan::Shift(op, _, _) if immediate => o.vec(*op, args(d, a, a, a, amount)),
+            Plan::Plain(op) => o.vec(*op, args(t, a, b, d, 0)),
+            Plan::Swapped(op) => o.vec(*op, args(t, b, a, d, 0)),
+            Plan::Accumulate(op) => o.vec(*op, args(t, a, b, d, 0)),
+            Plan::Multiply(op) => o.vec(*op, args(t, d, b, a, 0)),
+            Plan::Rotate => o.vec(VOp::XorRor, args(t, a, b, d, amount)),
+            Plan::Shift(..) if immediate && amount == 0 => o.vec(VOp::Mov, args(t, a, a, a, 0)),
+            Plan::Shift(op, _, _) if immediate => o.vec(*op, args(t, a, a, a, amount)),
             Plan::Shift(_, op, right) => {
                 if vector {
                     o.vec(VOp::And, args(V::T0, b, V::T1, b, 0));
@@ -102,33 +107,57 @@ pub(crate) fn int<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) -> bo
                         o.vec(VOp::Neg, args(V::T0, V::T0, V::T0, V::T0, 0));
                     }
                 }
-                o.vec(*op, args(d, a, V::T0, d, 0));
+                o.vec(*op, args(t, a, V::T0, d, 0));
             }
         }
+        form.put(o, n, d);
     }
-    true
 }
 
-/// VMV.V.V, VMV.V.X, VMV.V.I. False: nothing was emitted.
+/// V::T0 = the scalar operand, an immediate signed, in every lane.
+pub(crate) fn scalar<O: Ops>(o: &mut O, i: Insn, sew: u32) {
+    if i.bits(12, 3) == 3 {
+        o.vconst(V::T0, splat(sew, ((i.s1() as i64) << 59 >> 59) as u64));
+    } else {
+        o.vdup(V::T0, sew as u8, 16, i.rs1());
+    }
+}
+
+/// VMV.V.V, VMV.V.X, VMV.V.I and VMERGE. False: nothing was emitted.
 pub(crate) fn moves<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
-    let Some(l) = likely(o, i) else { return false };
-    let form = i.bits(12, 3);
-    if i.s2() != 0 || !in_line(i.d() | if form == 0 { i.s1() } else { 0 }, l.lmul) {
-        return false;
-    }
-    if !o.guard(KEY, l.key as u32, f, arg) {
-        return true;
-    }
-    for n in 0..1 << l.lmul {
-        let d = v(i.d() + n);
-        match form {
-            0 => {
-                let a = v(i.s1() + n);
-                o.vec(VOp::Mov, VArgs { d, a, b: a, c: a, es: l.sew as u8, bytes: 16, imm: 0 });
-            }
-            3 => o.vconst(d, splat(l.sew, ((i.s1() as i64) << 59 >> 59) as u64)),
-            _ => o.vdup(d, l.sew as u8, 16, i.rs1()),
+    let vector = i.bits(12, 3) == 0;
+    let fits = |form: Form| operands_fit(i, form, vector) && (form.masked || i.s2() == 0);
+    forms(o, i, f, arg, fits, |o, form| {
+        // A merge's mask chooses between the operands: every element is written.
+        let (merges, form) = (form.masked, Form { masked: false, ..form });
+        if !vector {
+            scalar(o, i, form.sew);
         }
-    }
-    true
+        for n in 0..form.registers() {
+            let (d, b) = (v(i.d() + n), if vector { v(i.s1() + n) } else { V::T0 });
+            let t = form.target(n, d);
+            let args = |d, a, b, c, imm| VArgs { d, a, b, c, es: form.sew as u8, bytes: 16, imm };
+            if merges {
+                o.vec(VOp::BitsToLanes, args(V::T1, v(0), v(0), v(0), n * form.lanes()));
+                o.vec(VOp::Blend, args(t, b, v(i.s2() + n), V::T1, 0));
+            } else {
+                o.vec(VOp::Mov, args(t, b, b, b, 0));
+            }
+            form.put(o, n, d);
+        }
+    })
+}
+
+/// VID. False: nothing was emitted.
+pub(crate) fn id<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
+    let fits = |form: Form| in_line(i.d(), form.lmul) && (!form.masked || i.d() != 0);
+    forms(o, i, f, arg, fits, |o, form| {
+        for n in 0..form.registers() {
+            let (d, first) = (v(i.d() + n), n * form.lanes());
+            let lanes =
+                (0..form.lanes()).fold(0, |all, k| all | ((first + k) as u128) << ((8 << form.sew) * k));
+            o.vconst(form.target(n, d), lanes);
+            form.put(o, n, d);
+        }
+    })
 }
