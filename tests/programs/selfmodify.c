@@ -121,6 +121,37 @@ static void *returning(void *f)
 	return 0;
 }
 
+// Calls that are all made before the code after them is patched, by the last callee or by another thread that it waits for.
+static uint8_t *nested, *nested_at;
+static int left, sum_of_returns, ask[2], answer[2];
+static uint16_t patched;
+static void nest(void)
+{
+	char c = 0;
+	if (left-- > 0)
+		sum_of_returns += call(nested);
+	else if (ask[0] == 0)
+		set(nested_at, patched);
+	else
+		CHECK(write(ask[1], "", 1) == 1 && read(answer[0], &c, 1) == 1);
+}
+static void *patcher(void *unused)
+{
+	char c;
+	(void)unused;
+	while (read(ask[0], &c, 1) == 1) {
+		set(nested_at, patched);
+		CHECK(write(answer[1], "", 1) == 1);
+	}
+	return 0;
+}
+static void returns(int depth, uint16_t n)
+{
+	left = depth, sum_of_returns = 0, patched = n;
+	CHECK(call(nested) == n);
+	CHECK(sum_of_returns == depth * n);
+}
+
 int main(void)
 {
 	long page = sysconf(_SC_PAGESIZE), sum = 0;
@@ -228,6 +259,17 @@ int main(void)
 			sched_yield();
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	pthread_join(t, 0);
+	nested = p + 3 * page + 256;
+	nested_at = call_then(nested, nest);
+	flush(nested, 64);
+	for (int i = 0; i < 200; i++)
+		returns(i % 7 == 0 ? 3000 : i % 5, i + 1);
+	CHECK(pipe(ask) == 0 && pipe(answer) == 0);
+	CHECK(pthread_create(&t, 0, patcher, 0) == 0);
+	for (int i = 0; i < 200; i++)
+		returns(i % 7 == 0 ? 3000 : i % 5, 1000 - i);
+	close(ask[1]);
 	pthread_join(t, 0);
 	puts("done");
 	return 0;

@@ -632,7 +632,7 @@ impl Cache {
 
     /// [start, end) is executable.
     pub fn map_exec(&mut self, start: u64, end: u64) {
-        self.invalidate(start, end);
+        self.invalidate(start, end, core::ptr::null());
         self.cut_exec(start, end);
         let at = self.exec.partition_point(|r| r.0 < start);
         self.exec.insert(at, (start, end));
@@ -640,7 +640,7 @@ impl Cache {
 
     /// [start, end) is not executable.
     pub fn unmap_exec(&mut self, start: u64, end: u64) {
-        self.invalidate(start, end);
+        self.invalidate(start, end, core::ptr::null());
         self.cut_exec(start, end);
     }
 
@@ -659,8 +659,9 @@ impl Cache {
         }
     }
 
-    /// Takes out every unit that overlaps [start, end); whether there was one.
-    pub fn invalidate(&mut self, start: u64, end: u64) -> bool {
+    /// Takes out every unit that overlaps [start, end); whether there was one. `by` is a thread that asks for it from a helper and does not go on in its
+    /// unit if there was, or null.
+    pub fn invalidate(&mut self, start: u64, end: u64, by: *const Thread) -> bool {
         if start >= end || self.pages.is_empty() {
             return false;
         }
@@ -705,7 +706,7 @@ impl Cache {
                 self.prune(self.sources[source as usize].start >> 12);
             }
         }
-        self.forget_in_threads(&dead);
+        self.forget_in_threads(&dead, by);
         true
     }
 
@@ -759,40 +760,48 @@ impl Cache {
         }
     }
 
-    /// Makes the threads forget the dead units. One that is in such a unit at this moment may still make a call from it, and is not to return
-    /// there: its calls now all come to the run loop (direct ones by [`Cache::kill`], indirect ones since the lookup table is empty), which sees
-    /// `look_for_dead` and looks at the thread's returns again.
-    fn forget_in_threads(&mut self, dead: &[u32]) {
+    /// Makes the threads forget the dead units.
+    ///
+    /// A thread that is in generated code may be in such a unit at this moment, may still make a call from it, and is not to return there: its calls now
+    /// all come to the run loop (direct ones by [`Cache::kill`], indirect ones since the lookup table is emptied), which sees `look_for_dead`. A thread
+    /// that is outside (`by`, which asks for this from a helper and leaves its unit, or one that [`Thread::seen`] says so of) cannot, so that what it
+    /// knows of other units stays. It tells `seen` before it looks at `look_for_dead`, and here it is the other way round: so either it is seen to be
+    /// inside, or it waits for the cache's lock until this is done.
+    fn forget_in_threads(&mut self, dead: &[u32], by: *const Thread) {
         let units = || dead.iter().map(|&u| &self.code.units[u as usize]);
         let calls = units().any(|u| u.calls_out);
         let base = self.base as u64;
+        let stale = |host: u64| {
+            let offset = host.wrapping_sub(base);
+            units().any(|u| (u.host as u64..u.host_end as u64).contains(&offset))
+        };
         for &thread in &self.threads {
             // SAFETY: registered threads are alive; all this is done with atomic words, which other threads' generated code reads whole.
             unsafe {
-                if !calls {
+                let told = calls && (*thread).look_for_dead.swap(true, Ordering::SeqCst);
+                let outside = thread.cast_const() == by || (*thread).seen.load(Ordering::SeqCst) == NOWHERE;
+                if outside || !calls {
                     for u in units() {
                         let step = self.guest.pc_align_mask as usize + 1;
                         for pc in (u.pc..u.pc + u.guest_len as u64).step_by(step) {
                             Thread::forget_lookup(thread, self.guest, pc);
                         }
                     }
-                    continue;
                 }
-                (*thread).look_for_dead.store(true, Ordering::Relaxed);
-                Thread::forget_lookups(thread);
-                Thread::break_returns(thread, |host| {
-                    let offset = host.wrapping_sub(base);
-                    units().any(|u| (u.host as u64..u.host_end as u64).contains(&offset))
-                });
+                match (calls, outside) {
+                    (false, _) => {}
+                    (true, false) => {
+                        Thread::forget_lookups(thread);
+                        Thread::break_returns(thread, stale);
+                    }
+                    (true, true) => {
+                        if !told && Thread::break_few_returns(thread, stale) {
+                            (*thread).look_for_dead.store(false, Ordering::Release);
+                        }
+                    }
+                }
             }
         }
-    }
-
-    /// Whether a host address lies in a unit that has been taken out.
-    pub fn is_dead(&self, host: u64) -> bool {
-        let offset = host.wrapping_sub(self.base as u64);
-        offset < (self.end as u64 - self.base as u64)
-            && self.unit_at(offset as u32).is_some_and(|u| !self.code.units[u as usize].alive)
     }
 
     /// Ends the current generation and makes another region the current one. False if threads are in all others. The caller is outside generated code.

@@ -326,8 +326,8 @@ impl Thread {
     /// Empties the shadow stack: the next returns go through the lookup.
     pub(crate) fn reset_shadow(&mut self) {
         let rsp = self.shadow_top() - 16;
-        // SAFETY: the top two words of our shadow stack.
-        unsafe { (rsp as *mut [u64; 2]).write([0, NO_RETURN]) };
+        // SAFETY: the upper pairs of our shadow stack. The second says to `break_returns` that none below it is in use.
+        unsafe { ((rsp - 16) as *mut [[u64; 2]; 2]).write([[0, 0], [0, NO_RETURN]]) };
         self.shadow_rsp = rsp;
     }
 
@@ -381,6 +381,31 @@ impl Thread {
         }
     }
 
+    /// [`Thread::break_returns`] where the thread is outside generated code or in a helper, so that it is known how many there are. False, and nothing
+    /// done, if they are too many: returns that never come stay on the shadow stack until it is full (see `on_host_fault`), and starting anew then costs less.
+    ///
+    /// # Safety
+    /// As [`Thread::forget_lookups`], and the thread stays where it is meanwhile.
+    pub(crate) unsafe fn break_few_returns(thread: *mut Thread, stale: impl Fn(u64) -> bool) -> bool {
+        const MANY: usize = 512;
+        // SAFETY: by the caller.
+        unsafe {
+            // In a helper there is its return address below the last pair.
+            let mut p = ((*thread).shadow_rsp as usize + 8 & !15) as *mut [u64; 2];
+            let top = thread.cast::<[u64; 2]>().sub(1);
+            if (top as usize).saturating_sub(p as usize) > MANY * 16 {
+                return false;
+            }
+            while p < top {
+                if stale((*p)[0]) {
+                    (*p)[1] = NO_RETURN;
+                }
+                p = p.add(1);
+            }
+        }
+        true
+    }
+
     /// Runs guest code from `cpu.pc` until something is to be done.
     pub fn run(&mut self) -> Exit {
         if INTERPRET.load(Ordering::Relaxed) {
@@ -414,11 +439,13 @@ impl Thread {
                 self.stepping.store(false, Ordering::Relaxed);
                 return Exit::Interrupted;
             }
-            if self.look_for_dead.swap(false, Ordering::Relaxed) {
-                let cache = CACHE.lock();
-                if let Some(cache) = cache.as_deref() {
-                    // SAFETY: this thread.
-                    unsafe { Thread::break_returns(self, |host| cache.is_dead(host)) };
+            // In this order, see `Cache::forget_in_threads`.
+            let generation = self.see_generation();
+            if self.look_for_dead.load(Ordering::SeqCst) {
+                let _until_done = CACHE.lock();
+                if self.look_for_dead.swap(false, Ordering::SeqCst) {
+                    self.reset_shadow();
+                    next = None;
                 }
             }
             if self.cpu.mode != self.code_mode {
@@ -429,7 +456,6 @@ impl Thread {
                 unsafe { Thread::forget_lookups(self) };
                 next = None;
             }
-            let generation = self.see_generation();
             if generation != self.code_generation {
                 self.code_generation = generation;
                 self.reset_shadow();
@@ -939,6 +965,8 @@ pub unsafe fn current_task() -> *mut u8 {
 /// Executable guest memory: the Linux layer reports every change, so that stale translations disappear.
 pub mod code {
     use crate::cache::{CACHE, Cache};
+    use crate::ops::HelperExit;
+    use crate::state::Cpu;
 
     /// [start, end) is now executable guest memory.
     pub fn mapped_exec(start: u64, end: u64) {
@@ -951,9 +979,18 @@ pub mod code {
     }
 
     /// The guest announced that it changed code in [start, end).
-    /// True if there were translations of it, so that the caller must not go on in the unit it runs in.
-    pub fn invalidate(start: u64, end: u64) -> bool {
-        CACHE.lock().as_deref_mut().is_some_and(|cache| cache.invalidate(start, end))
+    pub fn invalidate(start: u64, end: u64) {
+        with(|cache| _ = cache.invalidate(start, end, core::ptr::null()));
+    }
+
+    /// The same for a helper that generated code called: `Resync` if there were translations of it, perhaps the unit that the thread runs in.
+    pub fn invalidate_from(cpu: &mut Cpu, start: u64, end: u64) -> HelperExit {
+        // `cpu` is the first field of its thread, as generated code knows too; only the address counts here.
+        let by = (&raw const *cpu).cast();
+        match CACHE.lock().as_deref_mut().is_some_and(|cache| cache.invalidate(start, end, by)) {
+            true => HelperExit::Resync,
+            false => HelperExit::Continue,
+        }
     }
 
     fn with(f: impl FnOnce(&mut Cache)) {

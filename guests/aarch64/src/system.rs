@@ -163,7 +163,7 @@ fn ic_ivau<O: Ops>(o: &mut O, i: Insn) {
 
 extern "C" fn invalidate(cpu: &mut Cpu, rt: u64) -> HelperExit {
     let line = effective(general(cpu, rt), cpu.ignored_bits) & !(LINE - 1);
-    if code::invalidate(line, line.saturating_add(LINE)) { HelperExit::Resync } else { HelperExit::Continue }
+    code::invalidate_from(cpu, line, line.saturating_add(LINE))
 }
 
 // Helpers. Their argument is the number of the general register, 31 = XZR.

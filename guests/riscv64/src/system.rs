@@ -71,9 +71,8 @@ fn fence_i<O: Ops>(o: &mut O, _: Insn) {
     o.helper(invalidate_all, 0);
 }
 
-extern "C" fn invalidate_all(_: &mut Cpu, _: u64) -> HelperExit {
-    code::invalidate(0, u64::MAX);
-    HelperExit::Resync
+extern "C" fn invalidate_all(cpu: &mut Cpu, _: u64) -> HelperExit {
+    code::invalidate_from(cpu, 0, u64::MAX)
 }
 
 fn cbo_zero<O: Ops>(o: &mut O, i: Insn) {
