@@ -162,11 +162,17 @@ fn wide_w<O: Ops>(o: &mut O, i: Insn, op: Op) {
 }
 
 fn compare<O: Ops>(o: &mut O, i: Insn, test: Test) {
-    call(o, i, compare_helper, test as u32);
+    let arg = i.word as u64 | (test as u64) << 32;
+    if !v_fast::fp::compare(o, i, test, compare_helper, arg) {
+        o.helper(compare_helper, arg);
+    }
 }
 
 fn convert<O: Ops>(o: &mut O, i: Insn, c: Conversion) {
-    call(o, i, convert_helper, c as u32);
+    let arg = i.word as u64 | (c as u64) << 32;
+    if !v_fast::fp::convert(o, i, c, convert_helper, arg) {
+        o.helper(convert_helper, arg);
+    }
 }
 
 fn reduce<O: Ops>(o: &mut O, i: Insn, op: Op) {
@@ -182,6 +188,7 @@ fn moves<O: Ops>(o: &mut O, i: Insn, m: Move) {
     let done = match m {
         Move::ToF => perm::to_f(o, i, move_helper, arg),
         Move::FromF => perm::from_f(o, i, move_helper, arg),
+        Move::Merge => v_fast::fp::moves(o, i, move_helper, arg),
         _ => false,
     };
     if !done {

@@ -128,24 +128,29 @@ pub(crate) fn moves<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
     let vector = i.bits(12, 3) == 0;
     let fits = |form: Form| operands_fit(i, form, vector) && (form.masked || i.s2() == 0);
     forms(o, i, f, arg, fits, |o, form| {
-        // A merge's mask chooses between the operands: every element is written.
-        let (merges, form) = (form.masked, Form { masked: false, ..form });
         if !vector {
             scalar(o, i, form.sew);
         }
-        for n in 0..form.registers() {
-            let (d, b) = (v(i.d() + n), if vector { v(i.s1() + n) } else { V::T0 });
-            let t = form.target(n, d);
-            let args = |d, a, b, c, imm| VArgs { d, a, b, c, es: form.sew as u8, bytes: 16, imm };
-            if merges {
-                o.vec(VOp::BitsToLanes, args(V::T1, v(0), v(0), v(0), n * form.lanes()));
-                o.vec(VOp::Blend, args(t, b, v(i.s2() + n), V::T1, 0));
-            } else {
-                o.vec(VOp::Mov, args(t, b, b, b, 0));
-            }
-            form.put(o, n, d);
-        }
+        choose_or_move(o, i, form, |n| if vector { v(i.s1() + n) } else { V::T0 });
     })
+}
+
+/// Merges, or moves if there is no mask, with the other operand's registers.
+pub(crate) fn choose_or_move<O: Ops>(o: &mut O, i: Insn, form: Form, other: impl Fn(u32) -> V) {
+    // The mask chooses between the operands: every element is written.
+    let (merges, form) = (form.masked, Form { masked: false, ..form });
+    for n in 0..form.registers() {
+        let (d, b) = (v(i.d() + n), other(n));
+        let t = form.target(n, d);
+        let args = |d, a, b, c, imm| VArgs { d, a, b, c, es: form.sew as u8, bytes: 16, imm };
+        if merges {
+            o.vec(VOp::BitsToLanes, args(V::T1, v(0), v(0), v(0), n * form.lanes()));
+            o.vec(VOp::Blend, args(t, b, v(i.s2() + n), V::T1, 0));
+        } else {
+            o.vec(VOp::Mov, args(t, b, b, b, 0));
+        }
+        form.put(o, n, d);
+    }
 }
 
 /// VID. False: nothing was emitted.

@@ -124,6 +124,18 @@ impl Form {
         }
     }
 
+    /// How many bytes of register `n` single operations may work on, and otherwise the active lanes: the others' operands are to be replaced, for nothing to be
+    /// computed (and no flag raised) of what is there.
+    pub(crate) fn part<O: Ops>(self, o: &mut O, n: u32) -> (u8, Option<V>) {
+        match self.bytes(n) {
+            Some(bytes) if !self.masked && bytes.is_power_of_two() => (bytes as u8, None),
+            _ => {
+                self.active(o, n);
+                (16, Some(MASK))
+            }
+        }
+    }
+
     /// [`MASK`] = ones in the active lanes of register `n`.
     fn active<O: Ops>(self, o: &mut O, n: u32) {
         let args = |op, a, b, imm| (op, VArgs { d: MASK, a, b, c: a, es: self.sew as u8, bytes: 16, imm });
