@@ -85,9 +85,9 @@ pub(crate) fn sha2_rounds(
     if high.word & 0xfe00_707f != 0xba00_2077 {
         return false;
     }
-    let Some(l) = crypto::sha2_pair(t, low, high) else { return false };
+    let Some(what) = crypto::sha2_pair(t, low, high) else { return false };
     begin(t);
-    crypto::sha2_rounds(t, low, l, sha2_pair_helper, low.word as u64 | (high.word as u64) << 32);
+    crypto::sha2_rounds(t, low, what, sha2_pair_helper, low.word as u64 | (high.word as u64) << 32);
     true
 }
 

@@ -244,13 +244,22 @@ fn int_u<O: Ops>(o: &mut O, i: Insn, op: Op) {
 
 fn fast<O: Ops>(o: &mut O, i: Insn, op: Op, tag: u32) {
     let arg = i.word as u64 | (tag as u64) << 32;
-    if !v_fast::int::int(o, i, op, arith_helper, arg) {
+    let done = match op {
+        Op::Rol => v_fast::bits::rotate(o, i, op, arith_helper, arg),
+        Op::Ror if i.bits(12, 3) != 3 => v_fast::bits::rotate(o, i, op, arith_helper, arg),
+        Op::Clmul | Op::Clmulh => v_fast::bits::carryless(o, i, op == Op::Clmulh, arith_helper, arg),
+        _ => v_fast::int::int(o, i, op, arith_helper, arg),
+    };
+    if !done {
         o.helper(arith_helper, arg);
     }
 }
 
 fn unary<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, arith_helper, op as u32 | UNARY);
+    let arg = i.word as u64 | ((op as u32 | UNARY) as u64) << 32;
+    if !v_fast::bits::unary(o, i, op, arith_helper, arg) {
+        o.helper(arith_helper, arg);
+    }
 }
 
 fn wide<O: Ops>(o: &mut O, i: Insn, op: Op, flags: u32) {

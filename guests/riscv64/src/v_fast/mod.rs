@@ -8,6 +8,7 @@
 //!
 //! Every function here gets the reference function and its argument, and returns whether it emitted anything: if not, the caller calls the reference.
 
+pub(crate) mod bits;
 pub(crate) mod crypto;
 pub(crate) mod fp;
 pub(crate) mod int;
