@@ -38,9 +38,8 @@ pub const TIME_HZ: u64 = 1_000_000_000;
 const FFLAGS: u32 = 1;
 const FRM: u32 = 2;
 const FCSR: u32 = 3;
-const CYCLE: u32 = 0xc00;
+/// Of the counters this alone: cycle, instret and hpmcounters are not for user level unless `kernel.perf_user_access` says so.
 const TIME: u32 = 0xc01;
-const INSTRET: u32 = 0xc02;
 
 fn ecall<O: Ops>(o: &mut O, _: Insn) {
     o.syscall();
@@ -100,7 +99,7 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
             reverse_flags(o, i.rd(), R::T2);
         }
         FFLAGS | FRM | FCSR => o.helper(csr_helper, i.word as u64),
-        CYCLE | TIME | INSTRET if !writes => o.helper(csr_helper, i.word as u64),
+        TIME if !writes => o.helper(csr_helper, i.word as u64),
         v::csr::VSTART | v::csr::VXSAT | v::csr::VXRM | v::csr::VCSR => o.helper(csr_helper, i.word as u64),
         v::csr::VL | v::csr::VTYPE | v::csr::VLENB if !writes => {
             let from = match i.bits(20, 12) {
@@ -157,7 +156,7 @@ extern "C" fn csr_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
         FFLAGS => (all & 31) as u64,
         FRM => (all >> 5) as u64,
         FCSR => all as u64,
-        CYCLE | TIME | INSTRET => nanoseconds(),
+        TIME => nanoseconds(),
         _ => {
             v::touch(cpu);
             v::read_csr(cpu, number)
