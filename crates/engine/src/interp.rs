@@ -877,7 +877,7 @@ impl Ops for Interp<'_> {
         for i in 0..bytes as usize {
             let (register, byte) = (idx[i] / 16, idx[i] % 16);
             out[i] = if register < n {
-                self.v(V((first.0 + register) % 32)).to_le_bytes()[byte as usize]
+                self.v(first.after(register)).to_le_bytes()[byte as usize]
             } else if keep {
                 old[i]
             } else {
@@ -903,7 +903,7 @@ impl Ops for Interp<'_> {
             for i in (0..bytes).step_by(lane) {
                 out[i..i + lane].copy_from_slice(&memory[i * n + r * lane..][..lane]);
             }
-            self.set_v(V((first.0 + r as u8) % 32), u128::from_le_bytes(out));
+            self.set_v(first.after(r as u8), u128::from_le_bytes(out));
         }
     }
 
@@ -914,7 +914,7 @@ impl Ops for Interp<'_> {
         let (n, lane, bytes) = (n as usize, 1usize << es, bytes as usize);
         let mut memory = [0; 64];
         for r in 0..n {
-            let value = self.v(V((first.0 + r as u8) % 32)).to_le_bytes();
+            let value = self.v(first.after(r as u8)).to_le_bytes();
             for i in (0..bytes).step_by(lane) {
                 memory[i * n + r * lane..][..lane].copy_from_slice(&value[i..i + lane]);
             }

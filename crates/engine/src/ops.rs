@@ -49,6 +49,12 @@ impl V {
     pub const T2: V = V(42);
     /// Fourth temporary.
     pub const T3: V = V(43);
+
+    /// The `n`th slot after this one: below 32 they go round.
+    #[inline(always)]
+    pub fn after(self, n: u8) -> V {
+        if self.0 < 32 { V((self.0 + n) & 31) } else { V(self.0 + n) }
+    }
 }
 
 /// Width of an integer operation. A 32-bit result is zero-extended to 64 bits.
@@ -632,10 +638,10 @@ pub trait Ops {
     fn vload_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
     /// Memory at [addr] = the first `count << es` bytes of consecutive slots, as [`Ops::vload_part`].
     fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
-    /// Table lookup: byte i of d = byte idx[i] of the `n` (1 to 4) consecutive registers (modulo 32) from `first`; out of range
+    /// Table lookup: byte i of d = byte idx[i] of the `n` (1 to 4) consecutive registers from `first` (see [`V::after`]); out of range
     /// gives zero, or the old byte of d when `keep`. Low `bytes` bytes, zero above.
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8);
-    /// Structure load: `n` (2 to 4) consecutive registers (modulo 32) from `first` get elements de-interleaved from memory at
+    /// Structure load: `n` (2 to 4) consecutive registers from `first` (see [`V::after`]) get elements de-interleaved from memory at
     /// [addr]; each register has `bytes` (8 or 16) bytes, zero above. Faults before any register changes.
     fn vload_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R);
     /// Structure store: elements of `n` consecutive registers interleaved to memory at [addr].

@@ -11,7 +11,7 @@
 
 use crate::decode::Insn;
 use crate::system::illegal;
-use anyarch_engine::ops::{Alu, Cond, HelperExit, Ops, R, Sel, Shift, Src, W};
+use anyarch_engine::ops::{Alu, Cond, Helper, HelperExit, Ops, R, Sel, Shift, Src, W};
 use anyarch_engine::state::{Cpu, Fault};
 use anyarch_sys::MemFault;
 
@@ -284,6 +284,11 @@ impl Group {
         1 << self.emul.max(0)
     }
 
+    /// How many bytes of each of them belong to it.
+    pub(crate) fn bytes(self) -> u8 {
+        (VLENB >> -self.emul.min(0)) as u8
+    }
+
     fn end(self) -> u32 {
         self.reg + self.registers()
     }
@@ -529,8 +534,22 @@ pub(crate) fn legal(holds: bool) -> Done {
 }
 
 /// The instruction goes to a reference function: `tag` is what the row says of it, in bits 63 to 32 of the argument.
-pub(crate) fn call<O: Ops>(o: &mut O, i: Insn, f: anyarch_engine::ops::Helper, tag: u32) {
+pub(crate) fn call<O: Ops>(o: &mut O, i: Insn, f: Helper, tag: u32) {
     o.helper(f, i.word as u64 | (tag as u64) << 32);
+}
+
+/// The same, unless `fast` emits host code for it.
+pub(crate) fn either<O: Ops>(
+    o: &mut O,
+    i: Insn,
+    tag: u32,
+    f: Helper,
+    fast: impl FnOnce(&mut O, Helper, u64) -> bool,
+) {
+    let arg = i.word as u64 | (tag as u64) << 32;
+    if !fast(o, f, arg) {
+        o.helper(f, arg);
+    }
 }
 
 /// Declares an enumeration that goes through a helper's argument as its number.

@@ -5,8 +5,9 @@
 use crate::decode::Insn;
 use crate::fp::{canonical_nan, class, is_nan, is_signaling, sign_bit};
 use crate::system::rounding;
-use crate::v::{Done, Group, Stop, Unit, call, legal, play};
-use crate::v_fast::{self, perm};
+use crate::v::{Done, Group, Stop, Unit, either, legal, play};
+use crate::v_fast::perm::{self, Pushed};
+use crate::v_fast::{self, reduce, widen};
 use crate::v_perm::slide1;
 use anyarch_engine::fp::{self, FOp, FpEnv, Rounding, flag, imm};
 use anyarch_engine::ops::{HelperExit, Ops, Round, V, VArgs};
@@ -154,11 +155,11 @@ fn float<O: Ops>(o: &mut O, i: Insn, op: Op) {
 }
 
 fn wide<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, arith_helper, op as u32 | WIDE);
+    either(o, i, op as u32 | WIDE, arith_helper, |o, f, arg| widen::float(o, i, op, false, f, arg));
 }
 
 fn wide_w<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, arith_helper, op as u32 | WIDE | WIDE_A);
+    either(o, i, op as u32 | WIDE | WIDE_A, arith_helper, |o, f, arg| widen::float(o, i, op, true, f, arg));
 }
 
 fn compare<O: Ops>(o: &mut O, i: Insn, test: Test) {
@@ -169,18 +170,18 @@ fn compare<O: Ops>(o: &mut O, i: Insn, test: Test) {
 }
 
 fn convert<O: Ops>(o: &mut O, i: Insn, c: Conversion) {
-    let arg = i.word as u64 | (c as u64) << 32;
-    if !v_fast::fp::convert(o, i, c, convert_helper, arg) {
-        o.helper(convert_helper, arg);
-    }
+    either(o, i, c as u32, convert_helper, |o, f, arg| {
+        v_fast::fp::convert(o, i, c, f, arg) || widen::convert(o, i, c, f, arg)
+    });
 }
 
 fn reduce<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, reduce_helper, op as u32);
+    either(o, i, op as u32, reduce_helper, |o, f, arg| reduce::float(o, i, op, false, f, arg));
 }
 
 fn reduce_wide<O: Ops>(o: &mut O, i: Insn) {
-    call(o, i, reduce_helper, Op::Add as u32 | WIDE);
+    let op = Op::Add;
+    either(o, i, op as u32 | WIDE, reduce_helper, |o, f, arg| reduce::float(o, i, op, true, f, arg));
 }
 
 fn moves<O: Ops>(o: &mut O, i: Insn, m: Move) {
@@ -189,7 +190,8 @@ fn moves<O: Ops>(o: &mut O, i: Insn, m: Move) {
         Move::ToF => perm::to_f(o, i, move_helper, arg),
         Move::FromF => perm::from_f(o, i, move_helper, arg),
         Move::Merge => v_fast::fp::moves(o, i, move_helper, arg),
-        _ => false,
+        Move::Slide1Up => perm::slide1(o, i, true, Pushed::F, move_helper, arg),
+        Move::Slide1Down => perm::slide1(o, i, false, Pushed::F, move_helper, arg),
     };
     if !done {
         o.helper(move_helper, arg);

@@ -1,8 +1,8 @@
 //! Integer and fixed-point vector instructions (chapters 11, 12 and 14.1, 14.2), and those of Zvbb and Zvbc, which have the same shapes.
 
 use crate::decode::Insn;
-use crate::v::{Done, Group, Stop, Unit, call, legal, play, sign, zero};
-use crate::v_fast;
+use crate::v::{Done, Group, Stop, Unit, call, either, legal, play, sign, zero};
+use crate::v_fast::{self, reduce, widen};
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -263,11 +263,14 @@ fn unary<O: Ops>(o: &mut O, i: Insn, op: Op) {
 }
 
 fn wide<O: Ops>(o: &mut O, i: Insn, op: Op, flags: u32) {
-    call(o, i, arith_helper, op as u32 | flags | WIDE);
+    let signed = [flags & SIGNED_A != 0, flags & SIGNED_B != 0];
+    either(o, i, op as u32 | flags | WIDE, arith_helper, |o, f, arg| {
+        widen::int(o, i, op, flags & WIDE_A != 0, signed, f, arg)
+    });
 }
 
 fn narrow<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, narrow_helper, op as u32);
+    either(o, i, op as u32, narrow_helper, |o, f, arg| widen::narrow(o, i, op, f, arg));
 }
 
 fn compare<O: Ops>(o: &mut O, i: Insn, op: Op) {
@@ -288,15 +291,17 @@ fn merge<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn extend<O: Ops>(o: &mut O, i: Insn, shift: u32, signed: bool) {
-    call(o, i, extend_helper, shift | (signed as u32) << 8);
+    let tag = shift | (signed as u32) << 8;
+    either(o, i, tag, extend_helper, |o, f, arg| widen::extend(o, i, shift, signed, f, arg));
 }
 
 fn reduce<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, reduce_helper, op as u32);
+    either(o, i, op as u32, reduce_helper, |o, f, arg| reduce::int(o, i, op, None, f, arg));
 }
 
 fn reduce_wide<O: Ops>(o: &mut O, i: Insn, signed: bool) {
-    call(o, i, reduce_helper, Op::Add as u32 | WIDE | if signed { SIGNED_A } else { 0 });
+    let tag = Op::Add as u32 | WIDE | if signed { SIGNED_A } else { 0 };
+    either(o, i, tag, reduce_helper, |o, f, arg| reduce::int(o, i, Op::Add, Some(signed), f, arg));
 }
 
 /// roundoff_unsigned and roundoff_signed (3.8): `v` shifted right by `n`, rounded as vxrm says.

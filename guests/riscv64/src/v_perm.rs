@@ -2,7 +2,8 @@
 
 use crate::decode::Insn;
 use crate::v::{Done, Group, Unit, legal, play};
-use crate::v_fast::{self, mask::Around, perm};
+use crate::v_fast::perm::{self, Pushed};
+use crate::v_fast::{self, mask::Around};
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -75,6 +76,13 @@ fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
         Kind::FromX => perm::from_x(o, i, helper, arg),
         Kind::Whole => perm::whole(o, i, helper, arg),
         Kind::Id => v_fast::int::id(o, i, helper, arg),
+        Kind::SlideUp if i.bits(12, 3) == 3 => perm::slide_up(o, i, helper, arg),
+        Kind::SlideDown if i.bits(12, 3) == 3 => perm::slide_down(o, i, helper, arg),
+        Kind::Slide1Up => perm::slide1(o, i, true, Pushed::X, helper, arg),
+        Kind::Slide1Down => perm::slide1(o, i, false, Pushed::X, helper, arg),
+        Kind::Gather => perm::gather(o, i, false, helper, arg),
+        Kind::Gather16 => perm::gather(o, i, true, helper, arg),
+        Kind::GatherScalar => perm::gather_one(o, i, helper, arg),
         _ => false,
     };
     if !done {

@@ -1338,7 +1338,7 @@ pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V,
             e.op(PADD[0], X0, X0, e.rm(idx));
             e.op(PADDUS[0], X0, X0, TMP);
         }
-        let t = e.reg(V((first.0 + k) & 31), X1);
+        let t = e.reg(first.after(k), X1);
         if k == 0 {
             e.op(PSHUFB, X2, t, X0);
         } else {
@@ -1367,7 +1367,7 @@ pub(crate) fn has_struct(e: &Emit<'_>, n: u8) -> bool {
 /// before any change; intermediate vectors wait in the slots of temporaries.
 pub(crate) fn load_struct(e: &mut Emit<'_>, n: u8, es: u8, bytes: u8, first: V, base: u8) {
     let es = es as usize;
-    let d = |k: u8| V((first.0 + k) & 31);
+    let d = |k: u8| first.after(k);
     let temp = |k: u8| state(offset_of!(Cpu, vec) + (V::T0.0 + k) as usize * 16);
     let load = |e: &mut Emit<'_>, x: u8, k: i32| e.a.v2(MOVUPS, x, Mem::base(base, 16 * k));
     load(e, X0, 0);
@@ -1408,7 +1408,7 @@ pub(crate) fn load_struct(e: &mut Emit<'_>, n: u8, es: u8, bytes: u8, first: V, 
 /// Emits a structure store to the address in general register `base` (not RAX).
 pub(crate) fn store_struct(e: &mut Emit<'_>, n: u8, es: u8, bytes: u8, first: V, base: u8) {
     let es = es as usize;
-    let s = |k: u8| V((first.0 + k) & 31);
+    let s = |k: u8| first.after(k);
     let store = |e: &mut Emit<'_>, x: u8, k: i32| e.a.v2(MOVUPS_STORE, x, Mem::base(base, 16 * k));
     if n == 2 {
         e.binary(PUNPCKL[es], X1, s(0), s(1));

@@ -16,26 +16,14 @@ pub(crate) mod mask;
 pub(crate) mod mem;
 mod parts;
 pub(crate) mod perm;
+pub(crate) mod reduce;
 pub(crate) mod segment;
+pub(crate) mod widen;
 
 use crate::decode::Insn;
-use crate::v::{COUNTED, KEY, KEY_VL, USED, V0, VL, is_full, parse, vlmax};
+use crate::v::{COUNTED, KEY, KEY_VL, USED, V0, VL, parse, vlmax};
 use anyarch_engine::ops::{Helper, Ops, V, VArgs};
 use anyarch_engine::vec::VOp;
-
-/// A vtype that is likely, with vl at VLMAX and groups of at least one register.
-#[derive(Clone, Copy)]
-pub(crate) struct Likely {
-    pub(crate) key: u64,
-    pub(crate) lmul: i32,
-    pub(crate) sew: u32,
-}
-
-pub(crate) fn likely<O: Ops>(o: &O, i: Insn) -> Option<Likely> {
-    let key = o.likely();
-    let (lmul, sew) = parse(key & 0x3f)?;
-    (i.bits(25, 1) == 1 && is_full(key) && lmul >= 0).then_some(Likely { key, lmul, sew })
-}
 
 /// Slot of vector register `n`.
 pub(crate) fn v(n: u32) -> V {
