@@ -2,8 +2,11 @@
 #include "../check.h"
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/openat2.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -75,6 +78,37 @@ int main(void)
 	CHECK(enter(1, 1) == 1);
 	int opened = result(5);
 	CHECK(opened >= 0 && read(opened, buffer, 5) == 5);
+
+	// Open flags and epoll's events are not the same everywhere.
+	CHECK(mkdir("folder", 0700) == 0 && symlink("file", "link") == 0);
+	static const struct { const char *path; int flags, error; } opens[] = {
+		{"folder", O_RDONLY | O_DIRECTORY, 0}, {"file", O_RDONLY | O_DIRECTORY, ENOTDIR}, {"link", O_RDONLY | O_NOFOLLOW, ELOOP}, {"link", O_RDONLY, 0},
+	};
+	for (unsigned i = 0; i < 4; i++) {
+		struct open_how how = {.flags = opens[i].flags};
+		queue((struct io_uring_sqe){.opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .addr = (uintptr_t)opens[i].path, .open_flags = opens[i].flags, .user_data = 10});
+		queue((struct io_uring_sqe){.opcode = IORING_OP_OPENAT2, .fd = AT_FDCWD, .addr = (uintptr_t)opens[i].path, .off = (uintptr_t)&how, .len = sizeof how, .user_data = 11});
+		// The second request waits while the first is taken.
+		CHECK(enter(1, 1) == 1 && enter(1, 1) == 1);
+		for (int j = 10; j <= 11; j++) {
+			int got = result(j);
+			CHECK(opens[i].error ? got == -opens[i].error : got >= 0);
+			if (got >= 0)
+				close(got);
+		}
+		CHECK(how.flags == (unsigned)opens[i].flags);
+	}
+	int poll = epoll_create1(0), ends[2];
+	CHECK(poll >= 0 && pipe(ends) == 0 && write(ends[1], "x", 1) == 1);
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0x1122334455667788}, got[2];
+	struct io_uring_sqe *was = &sqes[*sq_tail & *sq_mask];
+	queue((struct io_uring_sqe){.opcode = IORING_OP_EPOLL_CTL, .fd = poll, .off = ends[0], .addr = (uintptr_t)&event, .len = EPOLL_CTL_ADD, .user_data = 12});
+	CHECK(enter(1, 1) == 1 && result(12) == 0 && was->addr == (uintptr_t)&event);
+	CHECK(epoll_wait(poll, got, 2, 1000) == 1 && got[0].events == EPOLLIN && got[0].data.u64 == 0x1122334455667788);
+	queue((struct io_uring_sqe){.opcode = IORING_OP_EPOLL_CTL, .fd = poll, .off = ends[0], .len = EPOLL_CTL_DEL, .user_data = 13});
+	CHECK(enter(1, 1) == 1 && result(13) == 0 && epoll_wait(poll, got, 2, 0) == 0);
+	queue((struct io_uring_sqe){.opcode = IORING_OP_EPOLL_CTL, .fd = poll, .off = ends[0], .addr = 8, .len = EPOLL_CTL_ADD, .user_data = 14});
+	CHECK(enter(1, 1) == 1 && result(14) == -EFAULT);
 
 	// Waiting with a mask and a time limit.
 	sigset_t block, none;

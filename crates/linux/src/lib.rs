@@ -35,4 +35,5 @@ pub mod table;
 pub mod task;
 pub mod thread;
 pub mod time;
+pub mod uring;
 pub mod vdso;

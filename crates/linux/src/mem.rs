@@ -12,7 +12,7 @@
 
 use crate::layout::{self, PAGE};
 use crate::task::Task;
-use crate::time;
+use crate::{time, uring};
 use alloc::vec::Vec;
 use anyarch_engine::run::code;
 use anyarch_sys::raw::general::*;
@@ -191,7 +191,11 @@ impl State {
 /// # Errors
 /// See [`do_mmap`].
 pub fn mmap(_: &mut Task, a: [u64; 6]) -> SysResult {
-    do_mmap(a[0], a[1], a[2], a[3], a[4] as i32, a[5])
+    let at = do_mmap(a[0], a[1], a[2], a[3], a[4] as i32, a[5])?;
+    if a[3] & MAP_ANONYMOUS as u64 == 0 {
+        uring::mapped(a[4] as i32, a[5], at);
+    }
+    Ok(at)
 }
 
 /// munmap(2).

@@ -22,7 +22,8 @@ What differs from a native kernel although a call succeeds:
 - seccomp filters run in the emulator on the guest's own numbers. Threads, forked children and programs started by execve inherit them, through the
   environment variable ANYARCH_SECCOMP, which native programs see and hand on without being bound by the filter; a program that gains rights by its set-user-ID bit begins without
   them. There is no user-space listener.
-- Open flags inside io_uring requests (IORING_OP_OPENAT) reach the host as they are: O_DIRECTORY, O_NOFOLLOW and O_DIRECT mean other bits there.
+- io_uring: open flags and `struct epoll_event` in requests are converted in io_uring_enter, but not for a ring that a kernel thread polls (IORING_SETUP_SQPOLL) or that is
+  entered through a copy of its descriptor or its registered number. IORING_OP_EPOLL_WAIT fails with EINVAL.
 - RLIMIT_AS and RLIMIT_DATA bind with an allowance for the emulator's own memory on top.
 - KVM's ioctls fail with ENOTTY.
 

@@ -3,12 +3,13 @@
 use crate::dispatch::host_call;
 use crate::signal::with_mask;
 use crate::task::Task;
+use crate::uring::Converted;
 use alloc::{vec, vec::Vec};
 use anyarch_sys::raw::general::{
     __NR_epoll_ctl, __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_io_pgetevents,
     __NR_io_uring_enter, __NR_ppoll, __NR_pselect6, EPOLL_CTL_ADD, EPOLL_CTL_MOD,
 };
-use anyarch_sys::{SysResult, args6, read, read_bytes, write_bytes};
+use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write_bytes};
 
 /// Size of the kernel's signal set.
 const SIGSET_SIZE: u64 = 8;
@@ -57,14 +58,14 @@ const IORING_ENTER_EXT_ARG: u64 = 1 << 3;
 /// They are an offset into a registered region: nothing of it is ours to convert.
 const IORING_ENTER_EXT_ARG_REG: u64 = 1 << 6;
 
-/// io_uring_enter(2). Requests in the ring reach the host's kernel as they are: the open flags inside IORING_OP_OPENAT are the one thing that is not
-/// converted.
+/// io_uring_enter(2).
 ///
 /// # Errors
 /// Any errno of io_uring_enter.
 pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (flags, arg, size) = (args[3], args[4], args[5]);
     let call = |task: &mut Task, arg: u64, size: u64| {
+        let _converted = Converted::new(task.abi, args[0], args[1]);
         host_call(task, __NR_io_uring_enter, &[args[0], args[1], args[2], flags, arg, size])
     };
     if flags & IORING_ENTER_EXT_ARG == 0 {
@@ -94,12 +95,18 @@ pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     if task.abi.epoll_event_packed() || !matches!(args[1] as u32, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
         return host_call(task, __NR_epoll_ctl, &args);
     }
+    let host = host_event(args[3])?;
+    host_call(task, __NR_epoll_ctl, &args6(&[args[0], args[1], args[2], host.as_ptr() as u64]))
+}
+
+/// The guest's event at `addr` as the host lays it out.
+pub(crate) fn host_event(addr: u64) -> Result<[u8; HOST_EVENT], Errno> {
     let mut event = [0; GUEST_EVENT];
-    read_bytes(args[3], &mut event)?;
+    read_bytes(addr, &mut event)?;
     let mut host = [0; HOST_EVENT];
     host[..4].copy_from_slice(&event[..4]);
     host[4..].copy_from_slice(&event[8..]);
-    host_call(task, __NR_epoll_ctl, &args6(&[args[0], args[1], args[2], host.as_ptr() as u64]))
+    Ok(host)
 }
 
 /// Lets `call(buffer, count)` fill the guest's array at `addr`, with room for `max`, with host events, and makes them the guest's.

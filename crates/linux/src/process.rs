@@ -156,16 +156,17 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
 }
 
 /// Runs `call` with every lock held that a forked child may need, in the one order in which the emulator takes several:
-/// dispositions, idle stacks, mappings, code cache, heap.
+/// dispositions, idle stacks, mappings, code cache, rings, heap.
 fn hold_locks<T>(task: &mut Task, call: impl FnOnce(&mut Task) -> T) -> T {
     let sighand = task.sighand.clone();
     let actions = sighand.hold();
     let stacks = thread::hold();
     let mappings = crate::mem::lock_for_fork();
     let code = anyarch_engine::run::lock_for_fork();
+    let rings = crate::uring::lock_for_fork();
     let heap = anyarch_sys::heap::lock_for_fork();
     let result = call(task);
-    drop((heap, code, mappings, stacks, actions));
+    drop((heap, rings, code, mappings, stacks, actions));
     result
 }
 

@@ -553,7 +553,7 @@ rows! {
     rseq                     334  293 (Ptr, Uint, Hex, Hex) refused(ENOSYS, "critical sections are host code addresses; the C libraries fall back");
     uretprobe                335    - () refused(ENOSYS, "only for the kernel's own trampolines");
     pidfd_send_signal        424  424 (Fd, Signal, Ptr, Hex) pass;
-    io_uring_setup           425  425 (Uint, Ptr) pass;
+    io_uring_setup           425  425 (Uint, Ptr) translated(uring::setup);
     io_uring_enter           426  426 (Fd, Uint, Uint, Hex, Ptr, Size) translated(poll::io_uring_enter);
     io_uring_register        427  427 (Fd, Uint, Ptr, Uint) pass;
     open_tree                428  428 (DirFd, Path, Hex) pass;
