@@ -4,8 +4,9 @@
 //! field is first tried as a whole; the loop then only serves to find the element that faults.
 
 use crate::decode::{Insn, undefined};
-use crate::v::{Done, Group, Stop, Unit, call, legal, play, zero};
-use crate::v_fast::{self, segment};
+use crate::v::{Done, Group, Stop, Unit, legal, play, zero};
+use crate::v_fast;
+use crate::v_fast::segment::{self, Places};
 use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -62,13 +63,25 @@ crate::v::numbered! {
 
 fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32) {
     let arg = i.word as u64 | (Kind::Unit as u64) << 32;
-    if !v_fast::mem::unit(o, i, ew, helper, arg) {
+    let done = match i.bits(29, 3) {
+        0 => v_fast::mem::unit(o, i, ew, helper, arg),
+        _ => segment::elements(o, i, Places::Unit, ew, helper, arg),
+    };
+    if !done {
         o.helper(helper, arg);
     }
 }
 
 fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
-    call(o, i, helper, kind as u32);
+    let arg = i.word as u64 | (kind as u64) << 32;
+    let done = match kind {
+        Kind::Strided => segment::elements(o, i, Places::Strided, width(i), helper, arg),
+        Kind::Indexed => segment::elements(o, i, Places::Indexed(width(i)), width(i), helper, arg),
+        _ => false,
+    };
+    if !done {
+        o.helper(helper, arg);
+    }
 }
 
 fn whole<O: Ops>(o: &mut O, i: Insn) {

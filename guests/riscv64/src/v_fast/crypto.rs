@@ -1,8 +1,8 @@
 //! Cryptography: AES rounds and key schedule, SHA-2, GHASH. They work on groups of four elements, for which there is code if vl is VLMAX or a constant.
 
-use super::{Form, in_line, likely_form, splat, v};
+use super::{Form, exact, in_line, splat, v};
 use crate::decode::Insn;
-use crate::v::{COUNTED, KEY, KEY_VL};
+use crate::v::KEY;
 use crate::v_crypto::Aes;
 use anyarch_engine::ops::{Helper, Ops, V, VArgs};
 use anyarch_engine::vec::VOp;
@@ -17,11 +17,9 @@ fn words(d: V, a: V, b: V, imm: u32) -> VArgs {
 
 /// What [`KEY`] is to be, and the form, if the likely vtype and vl are of groups of four elements of at least `1 << ew` bytes.
 fn quads<O: Ops>(o: &O, i: Insn, ew: u32) -> Option<(u32, Form)> {
-    let (key, form) = likely_form(o, i)?;
-    let vl = form.vl? as u64;
-    let fits = form.sew >= ew && form.lmul + 2 >= form.sew as i32 && vl % 4 == 0;
-    let full = key & 0xffff | vl << KEY_VL;
-    fits.then_some((if key & COUNTED != 0 { full } else { key } as u32, form))
+    let (key, form) = exact(o, i)?;
+    let fits = form.sew >= ew && form.lmul + 2 >= form.sew as i32 && form.vl? % 4 == 0;
+    fits.then_some((key, form))
 }
 
 /// Whether groups of the likely size, each in line, are different ones.

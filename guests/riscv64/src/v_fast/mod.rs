@@ -187,6 +187,13 @@ pub(crate) fn likely_form<O: Ops>(o: &O, i: Insn) -> Option<(u64, Form)> {
     Some((key, Form { sew, lmul, vl: Some(vl as u32), masked: i.bits(25, 1) == 0 }))
 }
 
+/// The likely [`KEY`] and its form where there is code for nothing else: for VLMAX if vl is not constant.
+pub(crate) fn exact<O: Ops>(o: &O, i: Insn) -> Option<(u32, Form)> {
+    let (key, form) = likely_form(o, i)?;
+    let full = key & 0xffff | (form.elements() as u64) << KEY_VL;
+    Some((if key & COUNTED != 0 { full } else { key } as u32, form))
+}
+
 /// Emits `body` behind guards.
 pub(crate) fn guarded<O: Ops>(
     o: &mut O,
