@@ -315,7 +315,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
     } as *mut u8;
     let buffers = Buffers::new(guest.pins);
     let end = at.wrapping_add(size as usize);
-    let mut asm = Asm { p: at, end, avx: buffers.features.avx };
+    let mut asm = Asm { p: at, end, avx: buffers.features.avx, label: core::ptr::null_mut() };
     populate(at, 2 * CHUNK);
     let glue = glue::emit(&mut asm, &buffers, guest);
     let start = asm.p;

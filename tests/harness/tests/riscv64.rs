@@ -251,15 +251,25 @@ fn recorded_rows() {
     }
 }
 
-#[test]
-fn sequences() {
+/// Builds the program, and compares what it prints under QEMU, by the translator and by the interpreter.
+fn compare(name: &str) {
     let dir = TempDir::new();
-    let exe = compile(&dir, "sequences");
-    let theirs = run("qemu-riscv64-static", &[], &exe);
+    let exe = compile(&dir, name);
+    let theirs = run("qemu-riscv64-static", &["-cpu", "rv64,zba=true,zbb=true,zbs=true"], &exe);
     let emu = emulator();
     for args in [&[][..], &["-d", "interp"]] {
         let ours = run(emu.to_str().unwrap(), args, &exe);
         let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(a, b)| a != b).take(10).collect();
         assert!(ours.len() == theirs.len() && differ.is_empty(), "{args:?}: {differ:#?}");
     }
+}
+
+#[test]
+fn sequences() {
+    compare("sequences");
+}
+
+#[test]
+fn chains() {
+    compare("chains");
 }

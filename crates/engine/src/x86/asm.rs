@@ -170,6 +170,8 @@ pub struct Asm {
     pub end: *mut u8,
     /// Whether VEX encodings may be used.
     pub avx: bool,
+    /// The last place that something jumps to from elsewhere: nothing is known there of what the code before it left in registers.
+    pub label: *mut u8,
 }
 
 /// A forward jump whose target is not known yet: points at its rel8.
@@ -831,6 +833,38 @@ impl Asm {
         }
     }
 
+    /// Pads the code since `start` (a comparison that does not refer to its own place, or nothing) such that it and a jump of `jump` bytes behind it
+    /// neither cross a boundary of 32 bytes nor end at one: Skylake's processors and their kin then decode the jump anew each time.
+    pub(super) fn keep_in_window(&mut self, start: *mut u8, jump: usize) {
+        const NOP: [u8; 9] = [0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+        const SHORT: [&[u8]; 9] = [
+            &[],
+            &[0x90],
+            &[0x66, 0x90],
+            &[0x0f, 0x1f, 0],
+            &[0x0f, 0x1f, 0x40, 0],
+            &[0x0f, 0x1f, 0x44, 0, 0],
+            &[0x66, 0x0f, 0x1f, 0x44, 0, 0],
+            &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+            &[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
+        ];
+        let len = self.p as usize - start as usize;
+        if start as usize >> 5 == (self.p as usize + jump) >> 5 || len > 16 {
+            return;
+        }
+        let mut code = [0; 16];
+        // SAFETY: points into what was emitted just before.
+        unsafe { core::ptr::copy_nonoverlapping(start, code.as_mut_ptr(), len) };
+        let mut pad = 32 - (start as usize & 31);
+        self.p = start;
+        while pad > 0 {
+            let nop = SHORT.get(pad).copied().unwrap_or(&NOP);
+            pad -= nop.len();
+            nop.iter().for_each(|&byte| self.b(byte));
+        }
+        code[..len].iter().for_each(|&byte| self.b(byte));
+    }
+
     /// call rel32, to be bound.
     #[inline(always)]
     pub fn call_near(&mut self) -> Near {
@@ -867,12 +901,14 @@ impl Asm {
         debug_assert!(d <= 127);
         // SAFETY: points into what was emitted just before.
         unsafe { s.0.write(d as u8) };
+        self.label = self.p;
     }
 
     /// Binds a near jump here.
     #[inline(always)]
     pub fn bind_near(&mut self, n: Near) {
         self.bind_near_to(n, self.p);
+        self.label = self.p;
     }
 
     /// Binds a near jump to an address.
@@ -1038,7 +1074,7 @@ mod tests {
         for opcode in [1, 2] {
             for at in 0..64 {
                 let p = base.wrapping_add(at);
-                let mut a = Asm { p, end: base.wrapping_add(192), avx: false };
+                let mut a = Asm { p, end: base.wrapping_add(192), avx: false, label: core::ptr::null_mut() };
                 a.keep_rel32_whole(opcode);
                 let field = a.p as usize + opcode;
                 assert!(field % 64 <= 60, "opcode of {opcode} bytes at {at}");

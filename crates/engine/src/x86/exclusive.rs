@@ -139,6 +139,7 @@ impl Translator<'_> {
                 self.put(new, RCX);
             }
         }
+        self.fenced = true;
         self.mov(W::W32, status, Src::Imm(0));
         self.clear_exclusive();
         true

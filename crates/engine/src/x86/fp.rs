@@ -395,6 +395,7 @@ impl T<'_> {
 
     fn resume_as(&mut self, site: Near, kind: ColdKind) {
         let insn = self.marks.len() as u16;
+        self.a.label = self.a.p;
         self.cold.push(super::Cold { site, resume: self.a.p, kind, insn });
     }
 
@@ -1616,7 +1617,7 @@ mod tests {
             let end = code.wrapping_add(1 << 20);
             let mut buffers = Buffers::new(&PINS);
             buffers.features = features;
-            let mut a = Asm { p: code, end, avx: features.avx };
+            let mut a = Asm { p: code, end, avx: features.avx, label: core::ptr::null_mut() };
             let glue = glue::emit(&mut a, &buffers, &GUEST);
             let stack = map(1 << 20).wrapping_add(1 << 19);
             let thread = stack.cast::<Thread>();

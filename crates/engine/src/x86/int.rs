@@ -72,7 +72,22 @@ impl Translator<'_> {
             return Rm::R(scratch);
         }
         let h = self.host(r);
-        if h != NONE { Rm::R(h) } else { Rm::M(Self::slot(r)) }
+        if h != NONE {
+            return Rm::R(h);
+        }
+        if self.is_fresh(r) {
+            if scratch != RAX {
+                self.a.mov(true, scratch, RAX);
+            }
+            return Rm::R(scratch);
+        }
+        Rm::M(Self::slot(r))
+    }
+
+    /// As `rm`, where the operand is used at once, before RAX changes.
+    #[inline(always)]
+    fn rm_now(&mut self, r: R, scratch: u8) -> Rm {
+        if r != R::ZERO && self.is_fresh(r) { Rm::R(RAX) } else { self.rm(r, scratch) }
     }
 
     /// d (a host register) = slot shifted by a constant at the width. Clobbers flags unless the shift is a small left one.
@@ -81,10 +96,10 @@ impl Translator<'_> {
         if n == 0 {
             self.get_into(w, r, d);
         } else if op == Shift::Ror && self.features.bmi2 {
-            let rm = self.rm(r, d);
+            let rm = self.rm_now(r, d);
             self.a.rorx(w, d, rm, n);
         } else if op == Shift::Lsl && n <= 3 {
-            let s = self.get(w, r, d);
+            let s = if self.is_fresh(r) { RAX } else { self.get(w, r, d) };
             if n == 1 {
                 self.a.lea(w, d, Mem::index(s, s, 0, 0));
             } else {
@@ -92,14 +107,14 @@ impl Translator<'_> {
             }
         } else {
             self.clobber_flags();
-            self.get_into(w, r, d);
+            self.get_low_into(w, r, d);
             self.a.shift_imm(sh(op), w, Rm::R(d), n);
         }
     }
 
     /// d = slot extended to 64 bits, shifted left by 0 to 4. Clobbers flags only if the shift is 4.
     pub(super) fn extended(&mut self, d: u8, r: R, ext: Ext, n: u8) {
-        let s = self.rm(r, d);
+        let s = self.rm_now(r, d);
         match ext {
             Ext::U8 => self.a.movzx(1, d, s),
             Ext::U16 => self.a.movzx(2, d, s),
@@ -181,7 +196,7 @@ impl Translator<'_> {
         }
         if b == Opnd::Rm(Rm::R(t)) {
             if matches!(op, Op::Add | Op::And | Op::Or | Op::Xor) {
-                let arm = self.rm(a, RAX);
+                let arm = self.rm_now(a, RAX);
                 self.a.alu(op, w, t, arm);
                 return;
             }
@@ -191,7 +206,7 @@ impl Translator<'_> {
             self.a.mov(w, t, RAX);
             return;
         }
-        self.get_into(w, a, t);
+        self.get_low_into(w, a, t);
         self.alu_opnd(op, w, t, b);
     }
 
@@ -277,9 +292,10 @@ impl Translator<'_> {
     /// link = next instruction; pushes it for the return prediction. Uses RCX. Leaves EFLAGS alone.
     fn push_link(&mut self, link: R) {
         let next = self.next_pc;
-        self.guest_addr(RCX, next);
-        self.put(link, RCX);
-        self.a.push(RCX);
+        let t = if self.host(link) == NONE { RCX } else { self.host(link) };
+        self.guest_addr(t, next);
+        self.put(link, t);
+        self.a.push(t);
     }
 
     /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
@@ -399,6 +415,7 @@ impl Translator<'_> {
     pub(super) fn inline_helper(&mut self, f: Helper, arg: u64) {
         self.clobber_flags();
         self.call_helper(f, arg);
+        self.fenced = false;
         self.host_flags = HostFlags::None;
         self.mem_flags = true;
     }
@@ -436,10 +453,9 @@ impl Ops for Translator<'_> {
             Src::Reg(r) => {
                 if self.host(d) == NONE && w == W::W64 {
                     let s = self.get(true, r, RAX);
-                    self.a.mov_store(true, Self::slot(d), s);
-                    return;
+                    return self.put(d, s);
                 }
-                let s = self.rm(r, RAX);
+                let s = self.rm_now(r, RAX);
                 self.a.mov(is64(w), t, s);
             }
             Src::Shifted(r, op, n) => {
@@ -447,11 +463,29 @@ impl Ops for Translator<'_> {
                     self.a.mov_imm(t, 0);
                 } else {
                     self.clobber_if_shift(op, n);
+                    if r == d {
+                        self.renew(d);
+                    }
                     self.shifted(w, t, r, op, n);
                     if n == 0 && w == W::W32 && self.host(r) == t {
                         self.a.mov(false, t, t);
                     }
+                    if !self.shift_keeps_flags(op, n) {
+                        self.put(d, t);
+                        return self.zero_known(d);
+                    }
                 }
+            }
+            Src::Extended(r, Ext::S32, 0) if r == d && w == W::W64 => {
+                // A result of 32 bits and its extension are zero together.
+                let known = self.is_zero_known(d);
+                self.renew(d);
+                self.extended(t, d, Ext::S32, 0);
+                self.put(d, t);
+                if known {
+                    self.zero_known(d);
+                }
+                return;
             }
             Src::Extended(r, ext, n) => {
                 self.extended(t, r, ext, n);
@@ -488,16 +522,26 @@ impl Ops for Translator<'_> {
             (Alu::Add | Alu::Sub, Src::Imm(imm)) => {
                 let imm = if op == Alu::Sub { imm.wrapping_neg() } else { imm };
                 if let Some(i) = imm32(w, imm) {
-                    if d == a && self.host(d) == NONE && wide && self.host_flags == HostFlags::None {
+                    if d == a
+                        && self.host(d) == NONE
+                        && wide
+                        && self.host_flags == HostFlags::None
+                        && !self.is_fresh(d)
+                    {
                         self.a.alu_imm(Op::Add, true, Self::slot(d), i);
-                        return;
+                        return self.zero_known(d);
                     }
                     if a == R::ZERO {
                         self.a.mov_imm(t, trunc(w, imm));
                     } else {
+                        if d == a {
+                            self.renew(d);
+                        }
                         let ra = self.get(wide, a, RAX);
                         if ra == t && self.host_flags == HostFlags::None {
                             self.a.alu_imm(Op::Add, wide, Rm::R(t), i);
+                            self.put(d, t);
+                            return self.zero_known(d);
                         } else {
                             self.a.lea(wide, t, Mem::base(ra, i));
                         }
@@ -514,10 +558,12 @@ impl Ops for Translator<'_> {
                 let n = if let Src::Shifted(_, _, n) = b { n } else { 0 };
                 let ra = self.host(a);
                 if n == 0 && ra == t && self.host_flags == HostFlags::None {
-                    let rb = self.rm(rb, RCX);
+                    let rb = self.rm_now(rb, RCX);
                     self.a.alu(Op::Add, wide, t, rb);
+                    self.put(d, t);
+                    return self.zero_known(d);
                 } else {
-                    let rb = self.get(wide, rb, RCX);
+                    let rb = if ra != NONE && self.is_fresh(rb) { RAX } else { self.get(wide, rb, RCX) };
                     let ra = self.get(wide, a, RAX);
                     self.a.lea(wide, t, Mem::index(ra, rb, n, 0));
                 }
@@ -579,12 +625,19 @@ impl Ops for Translator<'_> {
                     }
                     self.a.neg(wide, Rm::R(t));
                 }
-                Opnd::Imm(i) => self.a.mov_imm(t, trunc(w, (i as i64 as u64).wrapping_neg())),
+                Opnd::Imm(i) => {
+                    self.a.mov_imm(t, trunc(w, (i as i64 as u64).wrapping_neg()));
+                    return self.put(d, t);
+                }
             }
         } else {
+            if d == a && matches!(b, Opnd::Imm(_)) {
+                self.renew(d);
+            }
             self.alu2(xop, wide, t, a, b);
         }
         self.put(d, t);
+        self.zero_known(d);
     }
 
     fn alu_flags(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
@@ -696,7 +749,7 @@ impl Ops for Translator<'_> {
             b => {
                 if self.features.bmi2 && op != Shift::Ror {
                     let count = self.src_reg(w, b);
-                    let arm = self.rm(a, RAX);
+                    let arm = self.rm_now(a, RAX);
                     self.a.shiftx(sh(op), wide, t, arm, count);
                 } else {
                     self.clobber_flags();
@@ -722,7 +775,7 @@ impl Ops for Translator<'_> {
         let bits = w.bits() as u8;
         let t = self.def(d);
         if lsb == 0 && matches!(len, 8 | 16 | 32) {
-            let s = self.rm(a, RAX);
+            let s = self.rm_now(a, RAX);
             match (signed, len) {
                 (false, 32) => self.a.mov(false, t, s),
                 (false, n) => self.a.movzx(n / 8, t, s),
@@ -750,6 +803,7 @@ impl Ops for Translator<'_> {
             self.a.shift_imm(Sh::Shr, wide, Rm::R(t), bits - len);
         }
         self.put(d, t);
+        self.zero_known(d);
     }
 
     fn extract_shl(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8) {
@@ -767,7 +821,7 @@ impl Ops for Translator<'_> {
         let t = self.def(d);
         self.clobber_flags();
         if matches!(len, 8 | 16 | 32) {
-            let s = self.rm(a, RAX);
+            let s = self.rm_now(a, RAX);
             if signed {
                 self.a.movsx(wide, len / 8, t, s);
             } else if len == 32 {
@@ -924,7 +978,7 @@ impl Ops for Translator<'_> {
             }
             Unary::Popcount => {
                 self.clobber_flags();
-                let s = self.rm(a, RAX);
+                let s = self.rm_now(a, RAX);
                 self.a.popcnt(wide, t, s);
             }
             Unary::Rbit => {
@@ -1032,6 +1086,17 @@ impl Ops for Translator<'_> {
         self.clobber_flags();
         match narrow {
             None => {
+                let t = self.def(d);
+                if acc == R::ZERO && !sub && t != RAX {
+                    // In place.
+                    let (a, b) = if self.host(b) == t { (b, a) } else { (a, b) };
+                    let brm = self.rm(b, RCX);
+                    if self.host(a) != t {
+                        self.get_into(wide, a, t);
+                    }
+                    self.a.imul(wide, t, brm);
+                    return;
+                }
                 self.get_into(wide, a, RAX);
                 let brm = self.rm(b, RCX);
                 self.a.imul(wide, RAX, brm);
@@ -1064,55 +1129,11 @@ impl Ops for Translator<'_> {
     }
 
     fn div(&mut self, signed: bool, zero: DivZero, w: W, d: R, a: R, b: R) {
-        if d == R::ZERO {
-            return;
-        }
-        let wide = is64(w);
-        self.clobber_flags();
-        self.divide_prologue(wide, a, b);
-        let by_zero = self.a.jcc_short(Cc::E);
-        let overflow = signed.then(|| {
-            self.a.alu_imm(Op::Cmp, wide, Rm::R(RCX), -1);
-            self.a.jcc_short(Cc::E)
-        });
-        self.divide(signed, wide);
-        let done = self.a.jmp_short();
-        self.a.bind(by_zero);
-        self.a.mov_imm(RAX, if zero == DivZero::Zero { 0 } else { trunc(w, u64::MAX) });
-        if let Some(o) = overflow {
-            let done2 = self.a.jmp_short();
-            self.a.bind(o);
-            self.a.neg(wide, Rm::R(RAX));
-            self.a.bind(done2);
-        }
-        self.a.bind(done);
-        self.a.mov(true, RDX, state(offset_of!(Thread, spill)));
-        self.put(d, RAX);
+        self.division(signed, Some(zero), w, d, a, b);
     }
 
     fn rem(&mut self, signed: bool, w: W, d: R, a: R, b: R) {
-        if d == R::ZERO {
-            return;
-        }
-        let wide = is64(w);
-        self.clobber_flags();
-        self.divide_prologue(wide, a, b);
-        let by_zero = self.a.jcc_short(Cc::E);
-        let overflow = signed.then(|| {
-            self.a.alu_imm(Op::Cmp, wide, Rm::R(RCX), -1);
-            self.a.jcc_short(Cc::E)
-        });
-        self.divide(signed, wide);
-        self.a.mov(wide, RAX, Rm::R(RDX));
-        if let Some(o) = overflow {
-            let done = self.a.jmp_short();
-            self.a.bind(o);
-            self.a.mov_imm(RAX, 0);
-            self.a.bind(done);
-        }
-        self.a.bind(by_zero);
-        self.a.mov(true, RDX, state(offset_of!(Thread, spill)));
-        self.put(d, RAX);
+        self.division(signed, None, w, d, a, b);
     }
 
     fn select(&mut self, c: Cond, w: W, d: R, a: R, b: R, sel: Sel) {
@@ -1129,6 +1150,11 @@ impl Ops for Translator<'_> {
             match sel {
                 Sel::Inc => {
                     // CSET of the opposite condition.
+                    if let Test::One(cc) = invert(test) {
+                        self.a.setcc(cc, RAX);
+                        self.a.movzx(1, t, RAX);
+                        return self.put(d, t);
+                    }
                     self.setcc_test(invert(test), RAX, RCX);
                     self.put(d, RAX);
                 }
@@ -1251,12 +1277,25 @@ impl Ops for Translator<'_> {
             return;
         }
         self.clobber_flags();
-        let b = self.src(W::W64, b);
-        let ra = self.get(true, a, RAX);
-        self.alu_opnd(Op::Cmp, true, ra, b);
-        self.a.setcc(cmp_cc(cmp), RAX);
-        self.a.movzx(1, RAX, RAX);
-        self.put(d, RAX);
+        let t = self.def(d);
+        let cc = match b {
+            Src::Reg(b) => self.compare(cmp, a, b),
+            b => {
+                let b = self.src(W::W64, b);
+                match (b, self.rm_now(a, RAX)) {
+                    (Opnd::Imm(i), a) => self.a.alu_imm(Op::Cmp, true, a, i),
+                    (Opnd::Rm(b), Rm::R(a)) => self.a.alu(Op::Cmp, true, a, b),
+                    (b, a) => {
+                        self.a.mov(true, RAX, a);
+                        self.alu_opnd(Op::Cmp, true, RAX, b);
+                    }
+                }
+                cmp_cc(cmp)
+            }
+        };
+        self.a.setcc(cc, RAX);
+        self.a.movzx(1, t, RAX);
+        self.put(d, t);
     }
 
     fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R) {
@@ -1356,6 +1395,7 @@ impl Ops for Translator<'_> {
     }
 
     fn store(&mut self, size: Size, s: R, a: Addr, order: Order) {
+        self.fenced = order == Order::SeqCst;
         if order == Order::SeqCst {
             // XCHG is the store and the fence after it in one.
             let m = self.addr(a);
@@ -1392,6 +1432,10 @@ impl Ops for Translator<'_> {
         }
         // The value needs a scratch register too: leave RCX for it.
         let m = self.addr(a);
+        if self.is_fresh(s) {
+            // Nothing has been emitted for the address.
+            return self.store_from(size.bytes(), m, RAX);
+        }
         if m.index == RCX {
             if m.base == RAX {
                 self.a.lea(true, RAX, m);
@@ -1414,6 +1458,7 @@ impl Ops for Translator<'_> {
     }
 
     fn vstore(&mut self, bytes: u8, s: V, a: Addr) {
+        self.fenced = false;
         let m = self.addr(a);
         vector::store(self, bytes, s, m);
     }
@@ -1423,6 +1468,23 @@ impl Ops for Translator<'_> {
         let bytes = size.bytes() as u8;
         let m = self.atomic_addr(addr);
         match op {
+            Rmw::Add | Rmw::And | Rmw::AndNot | Rmw::Or | Rmw::Xor if d == R::ZERO => {
+                let xop = match op {
+                    Rmw::Add => Op::Add,
+                    Rmw::Or => Op::Or,
+                    Rmw::Xor => Op::Xor,
+                    _ => Op::And,
+                };
+                let mut rs = self.get(true, s, RAX);
+                if op == Rmw::AndNot {
+                    self.get_into(true, s, RAX);
+                    self.a.not(true, Rm::R(RAX));
+                    rs = RAX;
+                }
+                self.a.lock_alu(xop, bytes, m, rs);
+                self.fenced = true;
+                return;
+            }
             Rmw::Add | Rmw::Swap => {
                 self.get_into(true, s, RAX);
                 if op == Rmw::Add {
@@ -1431,19 +1493,7 @@ impl Ops for Translator<'_> {
                     self.a.xchg(bytes, m, RAX);
                 }
             }
-            Rmw::And | Rmw::AndNot | Rmw::Or | Rmw::Xor if d == R::ZERO => {
-                self.get_into(true, s, RAX);
-                let xop = match op {
-                    Rmw::Or => Op::Or,
-                    Rmw::Xor => Op::Xor,
-                    _ => Op::And,
-                };
-                if op == Rmw::AndNot {
-                    self.a.not(true, Rm::R(RAX));
-                }
-                self.a.lock_alu(xop, bytes, m, RAX);
-                return;
-            }
+
             _ => {
                 // RAX = old, RCX = new; loop until it sticks. The address must be in a pinned register.
                 if m.base == RCX {
@@ -1457,6 +1507,7 @@ impl Ops for Translator<'_> {
                 self.a.jcc_to(Cc::Ne, again);
             }
         }
+        self.fenced = true;
         if d != R::ZERO {
             let t = self.def(d);
             self.zero_extend(size.bytes(), t, RAX);
@@ -1478,6 +1529,7 @@ impl Ops for Translator<'_> {
             let arg = pack(&[expected, new, addr]) | (size as u64) << 40;
             return self.inline_helper(helpers::cas, arg);
         }
+        self.fenced = true;
         if expected != R::ZERO {
             let t = self.def(expected);
             self.zero_extend(size.bytes(), t, RAX);
@@ -1536,7 +1588,7 @@ impl Ops for Translator<'_> {
     }
 
     fn barrier(&mut self, b: Barrier) {
-        if b == Barrier::Full {
+        if b == Barrier::Full && !core::mem::replace(&mut self.fenced, true) {
             self.clobber_flags();
             self.a.fence();
         }
@@ -1568,7 +1620,11 @@ impl Ops for Translator<'_> {
             return;
         }
         self.clobber_flags();
-        self.test_zero(w, r);
+        let start = self.a.p;
+        if w == W::W32 || !self.is_zero_known(r) {
+            self.test_zero(w, r);
+        }
+        self.place_jump(start, target);
         self.exit_if(if nonzero { Cc::Ne } else { Cc::E }, target);
         self.mark_entry();
     }
@@ -1598,19 +1654,10 @@ impl Ops for Translator<'_> {
 
     fn branch_cmp(&mut self, cmp: Cmp, a: R, b: R, target: u64) {
         self.clobber_flags();
-        if b == R::ZERO && a != R::ZERO && matches!(cmp, Cmp::Eq | Cmp::Ne | Cmp::Lt | Cmp::Ge) {
-            let h = self.host(a);
-            if h != NONE {
-                self.a.test(true, Rm::R(h), h);
-            } else {
-                self.a.alu_imm(Op::Cmp, true, Self::slot(a), 0);
-            }
-        } else {
-            let brm = self.rm(b, RCX);
-            let ra = self.get(true, a, RAX);
-            self.a.alu(Op::Cmp, true, ra, brm);
-        }
-        self.exit_if(cmp_cc(cmp), target);
+        let start = self.a.p;
+        let cc = self.compare(cmp, a, b);
+        self.place_jump(start, target);
+        self.exit_if(cc, target);
         self.mark_entry();
     }
 
@@ -1858,6 +1905,7 @@ impl Ops for Translator<'_> {
     }
 
     fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
+        self.fenced = false;
         vector::part(self, true, first, slots, es, addr, count);
     }
 
@@ -1872,6 +1920,7 @@ impl Ops for Translator<'_> {
     }
 
     fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
+        self.fenced = false;
         vector::struct_access(self, true, n, es, bytes, first, addr);
     }
 
@@ -1933,11 +1982,58 @@ impl Translator<'_> {
         if h != NONE { Rm::R(h) } else { Rm::M(Self::slot(r)) }
     }
 
+    /// Whether `shifted` by a constant leaves EFLAGS alone.
+    fn shift_keeps_flags(&self, op: Shift, n: u8) -> bool {
+        n == 0 || (op == Shift::Lsl && n <= 3) || (op == Shift::Ror && self.features.bmi2)
+    }
+
     fn clobber_if_shift(&mut self, op: Shift, n: u8) {
-        let free = n == 0 || (op == Shift::Lsl && n <= 3) || (op == Shift::Ror && self.features.bmi2);
-        if !free {
+        if !self.shift_keeps_flags(op, n) {
             self.clobber_flags();
         }
+    }
+
+    /// The comparison emitted since `start` is to be followed by a conditional jump to `target`: places both well if that makes a loop.
+    fn place_jump(&mut self, start: *mut u8, target: u64) {
+        if target <= self.pc {
+            self.a.keep_in_window(start, 6);
+        }
+    }
+
+    /// EFLAGS = those of a comparison of two slots; the host's condition for `cmp`. They are free.
+    fn compare(&mut self, cmp: Cmp, a: R, b: R) -> Cc {
+        // Zero goes second: a constant without a register.
+        let (cc, a, b) = match (cmp, a, b) {
+            (_, R::ZERO, R::ZERO) => (cmp_cc(cmp), a, b),
+            (Cmp::Eq | Cmp::Ne, R::ZERO, b) => (cmp_cc(cmp), b, R::ZERO),
+            (Cmp::Lt, R::ZERO, b) => (Cc::G, b, R::ZERO),
+            (Cmp::Ge, R::ZERO, b) => (Cc::Le, b, R::ZERO),
+            (Cmp::Ltu, R::ZERO, b) => (Cc::Ne, b, R::ZERO),
+            (Cmp::Geu, R::ZERO, b) => (Cc::E, b, R::ZERO),
+            _ => (cmp_cc(cmp), a, b),
+        };
+        if b == R::ZERO && a != R::ZERO {
+            if matches!(cc, Cc::E | Cc::Ne) && self.is_zero_known(a) {
+                return cc;
+            }
+            match self.rm_now(a, RAX) {
+                Rm::R(a) => self.a.test(true, Rm::R(a), a),
+                Rm::M(a) => self.a.alu_imm(Op::Cmp, true, a, 0),
+            }
+            return cc;
+        }
+        let hb = self.host(b);
+        if a != R::ZERO && hb != NONE {
+            match self.rm_now(a, RAX) {
+                Rm::R(a) => self.a.alu(Op::Cmp, true, a, hb),
+                Rm::M(a) => self.a.alu_store(Op::Cmp, true, a, hb),
+            }
+            return cc;
+        }
+        let brm = if self.host(a) != NONE { self.rm_now(b, RCX) } else { self.rm(b, RCX) };
+        let ra = self.get(true, a, RAX);
+        self.a.alu(Op::Cmp, true, ra, brm);
+        cc
     }
 
     /// RCX = op(RAX, s) for a read-modify-write loop; RAX may be extended in place.
@@ -2027,18 +2123,29 @@ impl Translator<'_> {
         self.a.mov(false, t, Rm::R(RCX));
     }
 
-    /// RAX = a, RCX = b, RDX saved to the spill place, ZF = (b == 0).
-    fn divide_prologue(&mut self, wide: bool, a: R, b: R) {
-        self.get_into(wide, b, RCX);
-        let ra = self.get(wide, a, RAX);
-        if ra != RAX || !wide {
-            self.a.mov(wide, RAX, ra);
+    /// d = a / b, which is `zero` where b is zero, or without that a % b.
+    fn division(&mut self, signed: bool, zero: Option<DivZero>, w: W, d: R, a: R, b: R) {
+        if d == R::ZERO {
+            return;
         }
+        let wide = is64(w);
+        self.clobber_flags();
+        self.get_into(wide, b, RCX);
+        self.get_into(wide, a, RAX);
         self.a.mov_store(true, state(offset_of!(Thread, spill)), RDX);
+        let small = wide.then(|| {
+            // Most operands have less than 33 bits, and a division of 64 bits takes two or three times as long as one of 32.
+            self.a.mov(true, RDX, RAX);
+            self.a.alu(Op::Or, true, RDX, RCX);
+            self.a.shift_imm(Sh::Shr, true, Rm::R(RDX), 32);
+            self.a.jcc_short(Cc::E)
+        });
         self.a.test(wide, Rm::R(RCX), RCX);
-    }
-
-    fn divide(&mut self, signed: bool, wide: bool) {
+        let by_zero = self.a.jcc_short(Cc::E);
+        let overflow = signed.then(|| {
+            self.a.alu_imm(Op::Cmp, wide, Rm::R(RCX), -1);
+            self.a.jcc_short(Cc::E)
+        });
         if signed {
             self.a.cqo(wide);
             self.a.idiv(wide, Rm::R(RCX));
@@ -2046,5 +2153,38 @@ impl Translator<'_> {
             self.a.mov_imm(RDX, 0);
             self.a.div(wide, Rm::R(RCX));
         }
+        if zero.is_none() {
+            self.a.mov(wide, RAX, Rm::R(RDX));
+        }
+        let done = self.a.jmp_short();
+        if let Some(overflow) = overflow {
+            self.a.bind(overflow);
+            match zero {
+                Some(_) => self.a.neg(wide, Rm::R(RAX)),
+                None => self.a.mov_imm(RAX, 0),
+            }
+        }
+        let after = overflow.is_some().then(|| self.a.jmp_short());
+        let small = small.map(|small| {
+            self.a.bind(small);
+            self.a.test(false, Rm::R(RCX), RCX);
+            let by_zero = self.a.jcc_short(Cc::E);
+            self.a.div(false, Rm::R(RCX));
+            if zero.is_none() {
+                self.a.mov(false, RAX, RDX);
+            }
+            let done = self.a.jmp_short();
+            self.a.bind(by_zero);
+            done
+        });
+        self.a.bind(by_zero);
+        if let Some(zero) = zero {
+            self.a.mov_imm(RAX, if zero == DivZero::Zero { 0 } else { trunc(w, u64::MAX) });
+        }
+        for done in [Some(done), after, small].into_iter().flatten() {
+            self.a.bind(done);
+        }
+        self.a.mov(true, RDX, state(offset_of!(Thread, spill)));
+        self.put(d, RAX);
     }
 }

@@ -13,6 +13,9 @@
 //!
 //! # Flags
 //!
+//! What a value that was just stored to its slot leaves in RAX, and a result in ZF, the next operation takes from there ([`Fresh`]), if
+//! nothing has been emitted in between and nothing jumps there.
+//!
 //! NZCV may be in EFLAGS (as an addition or a subtraction left them, or a floating-point comparison), in memory, or in both.
 //! Before EFLAGS are clobbered they are saved only if a look ahead in the guest code finds a reader before the next writer.
 //!
@@ -159,6 +162,21 @@ pub(crate) enum ColdKind {
     Instead(crate::ops::Helper, u64, u64),
 }
 
+/// What RAX and ZF are known to hold where the code ends in a certain place and nothing jumps to that place.
+#[derive(Clone, Copy)]
+struct Fresh {
+    /// RAX has the value of this slot, which lives in memory.
+    slot: R,
+    /// Where the store to memory begins.
+    from: *mut u8,
+    /// Where it ends.
+    at: *mut u8,
+    /// ZF tells whether this slot is zero.
+    zero: R,
+    /// Where the code ended then.
+    zero_at: *mut u8,
+}
+
 /// Room that one guest instruction and the unit's remaining stubs may need, in bytes.
 pub const UNIT_ROOM: usize = 64 * 1024;
 
@@ -186,6 +204,9 @@ pub struct Translator<'a> {
     aes: vec::AesRound,
     host_flags: HostFlags,
     mem_flags: bool,
+    fresh: Fresh,
+    /// Nothing has been stored to guest memory since the last locked instruction or fence, so that another fence would order nothing more.
+    fenced: bool,
     /// Vector slots known to be zero above 32 bits, and above 64: bit = slot.
     zero_above: [u128; 2],
     /// Vector slots known to be boxed numbers of 16 bits, and of 32: bit = slot.
@@ -333,7 +354,7 @@ impl<'a> Translator<'a> {
         entries.clear();
         entries.push((pc, 0));
         Translator {
-            a: Asm { p: at, end, avx: features.avx },
+            a: Asm { p: at, end, avx: features.avx, label: core::ptr::null_mut() },
             features: *features,
             pc,
             next_pc: pc,
@@ -346,6 +367,14 @@ impl<'a> Translator<'a> {
             aes: vec::AesRound::NONE,
             host_flags: HostFlags::None,
             mem_flags: true,
+            fenced: false,
+            fresh: Fresh {
+                slot: R::ZERO,
+                from: at,
+                at: core::ptr::null_mut(),
+                zero: R::ZERO,
+                zero_at: core::ptr::null_mut(),
+            },
             zero_above: [0; 2],
             boxed: [0; 2],
             short: false,
@@ -479,6 +508,8 @@ impl<'a> Translator<'a> {
     /// The end of an instruction with guards, where their cold paths come back.
     fn join(&mut self) {
         self.guarded = false;
+        self.fenced = false;
+        self.a.label = self.a.p;
         let insn = self.marks.len() as u16;
         for c in self.cold.iter_mut().rev().take_while(|c| c.insn == insn) {
             if c.resume.is_null() {
@@ -572,15 +603,58 @@ impl<'a> Translator<'a> {
         if h != NONE {
             return h;
         }
-        self.a.mov(w, scratch, Self::slot(r));
+        if !self.is_fresh(r) {
+            self.a.mov(w, scratch, Self::slot(r));
+        } else if scratch != RAX {
+            self.a.mov(w, scratch, RAX);
+        }
         scratch
+    }
+
+    /// Host register `t` = the slot's value, with anything above 32 bits unless `w`.
+    #[inline(always)]
+    fn get_low_into(&mut self, w: bool, r: R, t: u8) {
+        match self.get(w, r, t) {
+            s if s == t => {}
+            s => self.a.mov(w, t, s),
+        }
+    }
+
+    /// Whether RAX has the value of a slot that lives in memory.
+    #[inline(always)]
+    fn is_fresh(&self, r: R) -> bool {
+        self.fresh.at == self.a.p && self.fresh.slot == r && self.a.label != self.a.p
+    }
+
+    /// Whether ZF tells if the slot is zero.
+    #[inline(always)]
+    fn is_zero_known(&self, r: R) -> bool {
+        self.fresh.zero_at == self.a.p && self.fresh.zero == r && self.a.label != self.a.p
+    }
+
+    /// ZF, as the last instruction but for moves left it, tells whether slot `d` is zero.
+    #[inline(always)]
+    fn zero_known(&mut self, d: R) {
+        self.fresh.zero = d;
+        self.fresh.zero_at = self.a.p;
+    }
+
+    /// The operation about to be emitted redefines slot `d` out of itself, and takes its value before anything else is emitted: if the same guest instruction has
+    /// just stored it to memory, takes the store back.
+    #[inline(always)]
+    fn renew(&mut self, d: R) {
+        if self.is_fresh(d) && self.fresh.from >= self.insn_start && self.fresh.from != self.a.label {
+            self.a.p = self.fresh.from;
+            self.fresh.at = self.a.p;
+        }
     }
 
     /// Host register `t` = the slot's value. Leaves EFLAGS alone.
     #[inline(always)]
     fn get_into(&mut self, w: bool, r: R, t: u8) {
+        let whole = !w && self.is_fresh(r);
         let s = self.get(w, r, t);
-        if s != t {
+        if s != t || whole && t == RAX {
             self.a.mov(w, t, s);
         }
     }
@@ -600,7 +674,11 @@ impl<'a> Translator<'a> {
         }
         let h = self.host(d);
         if h == NONE {
+            let from = self.a.p;
             self.a.mov_store(true, Self::slot(d), t);
+            if t == RAX {
+                self.fresh = Fresh { slot: d, from, at: self.a.p, ..self.fresh };
+            }
         } else if h != t {
             self.a.mov(true, h, t);
         }
@@ -908,6 +986,8 @@ impl<'a> Translator<'a> {
         if self.inlined.is_some() {
             return;
         }
+        self.a.label = self.a.p;
+        self.fenced = false;
         self.forget_vectors();
         let canonical = self.mem_flags && self.host_flags == HostFlags::None;
         if (self.next_pc ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
@@ -954,6 +1034,8 @@ impl<'a> Translator<'a> {
     pub fn cold_helper(&mut self, cc: Cc, f: crate::ops::Helper, arg: u64) {
         let site = self.a.jcc_near(cc);
         let resume = self.a.p;
+        self.a.label = resume;
+        self.fenced = false;
         let insn = self.marks.len() as u16;
         self.cold.push(Cold { site, resume, kind: ColdKind::Helper(f, arg), insn });
     }

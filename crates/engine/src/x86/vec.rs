@@ -2057,7 +2057,12 @@ mod tests {
             };
             static PINS: Pins = Pins { gpr: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], vec: &[] };
             let features = Features::detect();
-            let mut a = Asm { p: code, end: code.wrapping_add(65536), avx: features.avx };
+            let mut a = Asm {
+                p: code,
+                end: code.wrapping_add(65536),
+                avx: features.avx,
+                label: core::ptr::null_mut(),
+            };
             let sha = super::super::sha::emit(&mut a, &Buffers::new(&PINS));
             let code = a.p;
             let mut host = [NONE; VEC_SLOTS];
@@ -2082,7 +2087,12 @@ mod tests {
             features: Features,
             mut emit: impl FnMut(&mut Emit<'_>) -> bool,
         ) -> Option<usize> {
-            let mut a = Asm { p: self.code, end: self.code.wrapping_add(32768), avx: features.avx };
+            let mut a = Asm {
+                p: self.code,
+                end: self.code.wrapping_add(32768),
+                avx: features.avx,
+                label: core::ptr::null_mut(),
+            };
             a.push(RBP);
             a.lea(true, RBP, Mem::base(RDI, super::super::STATE_BIAS));
             let at = |s: u8| state(offset_of!(Cpu, vec) + s as usize * 16);
