@@ -871,6 +871,18 @@ impl Ops for Interp<'_> {
         self.mem(result, true);
     }
 
+    fn vstore_masked(&mut self, es: u8, s: V, mask: V, addr: R, offset: i32) {
+        let (s, mask, bits) = (self.v(s), self.v(mask), 8u32 << es);
+        let addr = self.effective(self.r(addr).wrapping_add(offset as u64));
+        for n in 0..16u32 >> es {
+            if !self.ended() && mask >> (bits * n + bits - 1) & 1 != 0 {
+                let at = addr.wrapping_add((n << es) as u64);
+                let result = anyarch_sys::store_once(at, 1 << es, (s >> (bits * n)) as u64);
+                self.mem(result, true);
+            }
+        }
+    }
+
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {
         let (old, idx) = (self.v(d).to_le_bytes(), self.v(idx).to_le_bytes());
         let mut out = [0; 16];

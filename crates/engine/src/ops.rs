@@ -638,6 +638,9 @@ pub trait Ops {
     fn vload_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
     /// Memory at [addr] = the first `count << es` bytes of consecutive slots, as [`Ops::vload_part`].
     fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
+    /// Memory at [addr + offset] = those lanes of s for which the top bit of mask's lane is 1; nothing else is written, nor does it matter whether it could be. `s` is from 48 up.
+    /// If it faults, lanes below the one that faults may have been written.
+    fn vstore_masked(&mut self, es: u8, s: V, mask: V, addr: R, offset: i32);
     /// Table lookup: byte i of d = byte idx[i] of the `n` (1 to 4) consecutive registers from `first` (see [`V::after`]); out of range
     /// gives zero, or the old byte of d when `keep`. Low `bytes` bytes, zero above.
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8);

@@ -616,6 +616,12 @@ impl Asm {
         self.op2(0, w, 0xbc, r, rm.into());
     }
 
+    /// btr rm, r: the bit of a 32-bit register becomes 0.
+    #[inline(always)]
+    pub fn bit_reset(&mut self, rm: u8, bit: u8) {
+        self.op2(0, false, 0xb3, bit, Rm::R(rm));
+    }
+
     /// lzcnt r, rm
     #[inline(always)]
     pub fn lzcnt(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {

@@ -1909,6 +1909,10 @@ impl Ops for Translator<'_> {
         vector::part(self, true, first, slots, es, addr, count);
     }
 
+    fn vstore_masked(&mut self, es: u8, s: V, mask: V, addr: R, offset: i32) {
+        vector::store_masked(self, es, s, mask, addr, offset);
+    }
+
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) {
         vector::vtbl(self, keep, d, first, n, idx, bytes);
         self.wrote(d, bytes);

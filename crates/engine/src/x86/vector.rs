@@ -233,6 +233,62 @@ pub(super) fn signs(t: &mut T<'_>, d: R, a: V, es: u8) {
     t.put(d, r);
 }
 
+/// See [`Ops::vstore_masked`].
+pub(super) fn store_masked(t: &mut T<'_>, es: u8, s: V, mask: V, addr: R, offset: i32) {
+    let mask = t.vgetr(mask, X1);
+    if es >= 2 && t.a.avx {
+        let x = t.vgetr(s, X0);
+        let base = t.get(true, addr, RAX);
+        // VMASKMOVPS, VMASKMOVPD
+        return t.a.vex(v(1, 2, 0x2e + (es & 1)), x, mask, Mem::base(base, offset));
+    }
+    t.clobber_flags();
+    let mut signs = mask;
+    if es == 1 {
+        t.a.v3(v(1, 1, 0xef), X0, X0, X0, true, X0);
+        t.a.v3(v(1, 1, 0x63), X1, mask, X0, false, X0);
+        signs = X1;
+    }
+    t.a.v2([v(1, 1, 0xd7), v(1, 1, 0xd7), v(0, 1, 0x50), v(1, 1, 0x50)][es as usize & 3], RCX, signs);
+    t.a.alu_imm(Op::Cmp, false, RCX, (1 << (16 >> es)) - 1);
+    let some = t.a.jcc_near(Cc::Ne);
+    let base = t.get(true, addr, RAX);
+    store(t, 16, s, Mem::base(base, offset));
+    let all_done = t.a.jmp_near();
+    t.a.bind_near(some);
+    t.a.test(false, RCX, RCX);
+    let none = t.a.jcc_near(Cc::E);
+    // The next lane's number, its distance, its address.
+    let again = t.a.p;
+    let slot = T::vslot(s).disp;
+    t.a.bsf(false, RAX, RCX);
+    t.a.bit_reset(RCX, RAX);
+    if es > 0 {
+        t.a.shift_imm(Sh::Shl, false, RAX, es);
+    }
+    match es {
+        0 => t.a.v3i(v(1, 3, 0x20), X0, X0, Mem::index(RBP, RAX, 0, slot), 0, X1),
+        1 => t.a.v3i(v(1, 1, 0xc4), X0, X0, Mem::index(RBP, RAX, 0, slot), 0, X1),
+        2 => t.a.v2(v(1, 1, 0x6e), X0, Mem::index(RBP, RAX, 0, slot)),
+        _ => t.a.v2(v(2, 1, 0x7e), X0, Mem::index(RBP, RAX, 0, slot)),
+    }
+    if addr != R::ZERO {
+        let base = t.rm(addr, RAX);
+        t.a.alu(Op::Add, true, RAX, base);
+    }
+    let to = Mem::base(RAX, offset);
+    match es {
+        0 => t.a.v2i(v(1, 3, 0x14), X0, to, 0),
+        1 => t.a.v2i(v(1, 3, 0x15), X0, to, 0),
+        2 => t.a.v2(v(1, 1, 0x7e), X0, to),
+        _ => t.a.v2(v(1, 1, 0xd6), X0, to),
+    }
+    t.a.test(false, RCX, RCX);
+    t.a.jcc_to(Cc::Ne, again);
+    t.a.bind_near(none);
+    t.a.bind_near(all_done);
+}
+
 /// [`Ops::vload_part`] and [`Ops::vstore_part`]: from the first byte up, by as many bytes as are left of 16, 8, 4, 2 and 1. The last piece of each size overlaps the one before
 /// so as to end at the end, which needs no loop.
 pub(super) fn part(t: &mut T<'_>, is_store: bool, first: V, slots: u8, es: u8, addr: R, count: R) {

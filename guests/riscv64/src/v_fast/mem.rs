@@ -11,7 +11,7 @@ pub(crate) fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> 
     let fits = |form: Form| {
         let form = form.with_width(ew);
         let legal = (-3..=3).contains(&form.lmul) && in_line(i.d(), form.lmul);
-        i.bits(29, 3) == 0 && legal && !(form.masked && (store || i.d() == 0))
+        i.bits(29, 3) == 0 && legal && !(form.masked && i.d() == 0)
     };
     forms(o, i, f, arg, fits, |o, form| {
         let form = form.with_width(ew);
@@ -33,6 +33,13 @@ fn get<O: Ops>(o: &mut O, i: Insn, form: Form) {
 }
 
 fn put<O: Ops>(o: &mut O, i: Insn, form: Form) {
+    if form.masked {
+        for n in 0..form.registers() {
+            let mask = form.active(o, n);
+            o.vstore_masked(form.sew as u8, v(i.d() + n), mask, i.rs1(), 16 * n as i32);
+        }
+        return;
+    }
     if copies(o, form) {
         return o.vstore_part(v(i.d()), slots(form), form.sew as u8, i.rs1(), count(form));
     }

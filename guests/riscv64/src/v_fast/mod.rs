@@ -107,8 +107,8 @@ impl Form {
                 o.vtail(d, TARGET, Some(d), self.sew as u8, (n * self.lanes()) as u8, VL);
             }
             _ => {
-                self.active(o, n);
-                o.vec(VOp::Blend, args(0, d, TARGET, d, MASK, 0));
+                let mask = self.active(o, n);
+                o.vec(VOp::Blend, args(0, d, TARGET, d, mask, 0));
             }
         }
     }
@@ -118,41 +118,28 @@ impl Form {
     pub(crate) fn part<O: Ops>(self, o: &mut O, n: u32) -> (u8, Option<V>) {
         match self.bytes(n) {
             Some(bytes) if !self.masked && bytes.is_power_of_two() => (bytes as u8, None),
-            _ => {
-                self.active(o, n);
-                (16, Some(MASK))
-            }
+            _ => (16, Some(self.active(o, n))),
         }
     }
 
-    /// [`MASK`] = ones in the active lanes of register `n`.
-    fn active<O: Ops>(self, o: &mut O, n: u32) {
-        let args = |op, a, b, imm| (op, VArgs { d: MASK, a, b, c: a, es: self.sew as u8, bytes: 16, imm });
-        let below = self.bytes(n).map(|bytes| u128::MAX.checked_shr(128 - 8 * bytes).unwrap_or(0));
-        if !self.masked {
-            match below {
-                Some(below) => o.vconst(MASK, below),
-                None => {
-                    o.vconst(MASK, u128::MAX);
-                    o.vtail(MASK, MASK, None, self.sew as u8, (n * self.lanes()) as u8, VL);
-                }
-            }
-            return;
+    /// Ones in the active lanes of register `n`, in a temporary.
+    pub(crate) fn active<O: Ops>(self, o: &mut O, n: u32) -> V {
+        let first = n * self.lanes();
+        let before = self.bytes(n).map(|bytes| u128::MAX.checked_shr(128 - 8 * bytes).unwrap_or(0));
+        let args = |a, b, imm| VArgs { d: MASK, a, b, c: a, es: self.sew as u8, bytes: 16, imm };
+        match before {
+            _ if self.masked => o.vec(VOp::BitsToLanes, args(v(0), v(0), first)),
+            before => o.vconst(MASK, before.unwrap_or(u128::MAX)),
         }
-        let (op, bits) = args(VOp::BitsToLanes, v(0), v(0), n * self.lanes());
-        match below {
-            Some(u128::MAX) => o.vec(op, bits),
-            Some(below) => {
-                o.vconst(TAIL, below);
-                o.vec(op, bits);
-                let (op, both) = args(VOp::And, MASK, TAIL, 0);
-                o.vec(op, both);
+        match before {
+            None => o.vtail(MASK, MASK, None, self.sew as u8, first as u8, VL),
+            Some(before) if self.masked && before != u128::MAX => {
+                o.vconst(TAIL, before);
+                o.vec(VOp::And, args(MASK, TAIL, 0));
             }
-            None => {
-                o.vec(op, bits);
-                o.vtail(MASK, MASK, None, self.sew as u8, (n * self.lanes()) as u8, VL);
-            }
+            Some(_) => {}
         }
+        MASK
     }
 }
 
