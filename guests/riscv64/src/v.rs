@@ -284,11 +284,6 @@ impl Group {
         1 << self.emul.max(0)
     }
 
-    /// How many bytes of each of them belong to it.
-    pub(crate) fn bytes(self) -> u8 {
-        (VLENB >> -self.emul.min(0)) as u8
-    }
-
     fn end(self) -> u32 {
         self.reg + self.registers()
     }

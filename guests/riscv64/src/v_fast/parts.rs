@@ -1,49 +1,74 @@
-//! Register groups of any size, whole or fractional, as host code goes through them.
+//! What the files about instructions with operands of several widths, or with all of a group at once, share.
 
-use super::v;
+use super::{Form, exact, v};
 use crate::decode::Insn;
-use crate::v::{Group, KEY, is_full, parse};
+use crate::v::{Group, KEY};
 use anyarch_engine::ops::{Helper, Ops, V, VArgs};
 use anyarch_engine::vec::VOp;
 
-/// Temporaries: the first four are for what an instruction does with each register, the others for what it keeps over all of them.
-pub(super) const T: [V; 8] = [V(40), V(41), V(42), V(43), V(44), V(45), V(46), V(47)];
+/// Temporaries: the first four are for what an instruction does with each register, the last for what it keeps over all of them. (Those behind are
+/// [`Form`]'s.)
+pub(super) const T: [V; 5] = [V(40), V(41), V(42), V(43), V(44)];
 
-/// A vtype that is likely, with vl at VLMAX.
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    key: u64,
-    pub(super) lmul: i32,
-    pub(super) sew: u32,
-}
-
-/// The likely vtype, if vl is likely VLMAX.
-pub(super) fn full<O: Ops>(o: &O) -> Option<Shape> {
-    let key = o.likely();
-    let (lmul, sew) = parse(key & 0x3f)?;
-    is_full(key).then_some(Shape { key, lmul, sew })
-}
-
-/// The same for an instruction that has no mask.
-pub(super) fn unmasked<O: Ops>(o: &O, i: Insn) -> Option<Shape> {
-    full(o).filter(|_| i.bits(25, 1) == 1)
-}
-
-impl Shape {
-    /// The group of elements of `1 << ew` bytes at `reg`, if it may begin there.
+impl Form {
+    /// The group of elements of `1 << ew` bytes at `reg` that an instruction with this SEW and LMUL works on, if it may begin there. v0 is not to be read or
+    /// written as elements under a mask.
     pub(super) fn group(self, reg: u32, ew: u32) -> Option<Group> {
-        Group::of(reg, ew, self.lmul + ew as i32 - self.sew as i32)
+        Group::of(reg, ew, self.lmul + ew as i32 - self.sew as i32).filter(|_| !self.masked || reg != 0)
     }
 
-    /// VLMAX.
-    pub(super) fn elements(self) -> u32 {
-        crate::v::vlmax((self.lmul, self.sew)) as u32
+    /// Register `n` of a group at `d`: `f` computes it where it is told, all of it or at least the active elements.
+    pub(super) fn define<O: Ops>(self, o: &mut O, d: u32, n: u32, f: impl FnOnce(&mut O, V)) {
+        let slot = v(d + n);
+        f(o, self.target(n, slot));
+        self.put(o, n, slot);
     }
 
-    /// Calls the reference function unless it is vtype, and vl is VLMAX. True if host code is to follow.
-    pub(super) fn guard<O: Ops>(self, o: &mut O, f: Helper, arg: u64) -> bool {
-        o.guard(KEY, self.key as u32, f, arg)
+    /// a, which is register `n` of a group, with zeroes in the elements that are not active; in `to`, if there are such.
+    pub(super) fn operand<O: Ops>(self, o: &mut O, n: u32, a: V, to: V) -> V {
+        match self.part(o, n) {
+            (16, None) => a,
+            (bytes, None) => {
+                o.vec(VOp::Mov, VArgs { bytes, ..args(0, to, a, a, a, 0) });
+                to
+            }
+            (_, Some(mask)) => {
+                o.vec(VOp::And, args(0, to, a, mask, a, 0));
+                to
+            }
+        }
     }
+
+    /// to = register `n` of a group, a, with those of `other` in the elements that are not active.
+    pub(super) fn active_or<O: Ops>(self, o: &mut O, n: u32, to: V, a: V, other: V) {
+        match self.part(o, n) {
+            (16, None) => copy(o, to, a),
+            (bytes, None) => {
+                copy(o, to, other);
+                put_low(o, to, a, bytes);
+            }
+            (_, Some(mask)) => o.vec(VOp::Blend, args(0, to, a, other, mask, 0)),
+        }
+    }
+}
+
+/// As [`super::forms`] for instructions without mask, with code only for the vl that is likely, VLMAX where it was counted down.
+pub(super) fn exactly<O: Ops>(
+    o: &mut O,
+    i: Insn,
+    f: Helper,
+    arg: u64,
+    fits: impl FnOnce(Form) -> bool,
+    body: impl FnOnce(&mut O, Form),
+) -> bool {
+    let Some((key, form)) = exact(o, i) else { return false };
+    if form.masked || form.vl == Some(0) || !fits(form) {
+        return false;
+    }
+    if o.guard(KEY, key, f, arg) {
+        body(o, form);
+    }
+    true
 }
 
 /// Operands of an operation on whole registers.
@@ -62,16 +87,5 @@ pub(super) fn put_low<O: Ops>(o: &mut O, d: V, a: V, bytes: u8) {
         copy(o, d, a);
     } else {
         o.vec(VOp::InsertLane, args(bytes.trailing_zeros(), d, a, a, d, 0));
-    }
-}
-
-/// Register `n` of group d: `f` computes it in the slot that it is given. If only part of the register belongs to the group, the rest of it stays.
-pub(super) fn define<O: Ops>(o: &mut O, d: Group, n: u32, f: impl FnOnce(&mut O, V)) {
-    let slot = v(d.reg + n);
-    if d.bytes() == 16 {
-        f(o, slot);
-    } else {
-        f(o, T[3]);
-        put_low(o, slot, T[3], d.bytes());
     }
 }

@@ -1,10 +1,10 @@
 //! Permutations, and moves between vectors and scalars.
 
-use super::parts::{Shape, T, args, copy, define, put_low, unmasked};
+use super::parts::{T, args, copy, exactly, put_low};
 use super::widen::extend_half;
-use super::{splat, v};
+use super::{Form, forms, splat, v};
 use crate::decode::Insn;
-use crate::v::{Group, KEY, USED, VL, parse};
+use crate::v::{KEY, USED, VL, parse};
 use anyarch_engine::ops::{Alu, Cmp, Cond, Helper, Ops, R, Sel, Shift, Src, V, VArgs, W};
 use anyarch_engine::state::mode;
 use anyarch_engine::vec::VOp;
@@ -97,11 +97,20 @@ pub(crate) fn from_f<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
     true
 }
 
-/// The groups of a permutation of elements, which may overlap only if `in_place`.
-fn groups<O: Ops>(o: &O, i: Insn, in_place: bool) -> Option<(Shape, Group, Group)> {
-    let s = unmasked(o, i)?;
-    let (d, a) = (s.group(i.d(), s.sew)?, s.group(i.s2(), s.sew)?);
-    (in_place || !d.overlaps(a)).then_some((s, d, a))
+/// Whether the groups of a permutation of elements may be where they are: they may overlap only if `in_place`.
+fn allowed(form: Form, i: Insn, in_place: bool) -> bool {
+    let groups = form.group(i.d(), form.sew).zip(form.group(i.s2(), form.sew));
+    groups.is_some_and(|(d, a)| in_place || !d.overlaps(a))
+}
+
+/// Registers of a group of VLMAX elements.
+fn all(form: Form) -> u32 {
+    1 << form.lmul.max(0)
+}
+
+/// Bytes of each of them.
+fn bytes(form: Form) -> u32 {
+    16 >> -form.lmul.min(0)
 }
 
 /// d = the 16 bytes from byte `at` (0 to 16) of high:low.
@@ -115,50 +124,49 @@ fn window<O: Ops>(o: &mut O, d: V, low: V, high: V, at: u32) {
 
 /// VSLIDEUP.VI.
 pub(crate) fn slide_up<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
-    let Some((s, d, a)) = groups(o, i, false) else { return false };
-    if !s.guard(o, f, arg) {
-        return true;
-    }
-    let offset = i.s1().min(s.elements()) << s.sew;
-    let (first, bytes) = (offset / 16, offset % 16);
-    for n in first..d.registers() {
-        let old = v(d.reg + n);
-        define(o, d, n, |o, slot| {
-            if n > first {
-                window(o, slot, v(a.reg + n - first - 1), v(a.reg + n - first), 16 - bytes);
-            } else if bytes == 0 {
-                copy(o, slot, v(a.reg));
-            } else {
-                // Its low bytes stay: turned to the top, from where the window takes them.
-                window(o, T[0], old, old, bytes);
-                window(o, slot, T[0], v(a.reg), 16 - bytes);
-            }
-        });
-    }
-    true
+    let fits = |form: Form| allowed(form, i, false);
+    forms(o, i, f, arg, fits, |o, form| {
+        let offset = i.s1().min(form.elements()) << form.sew;
+        let (first, bytes) = (offset / 16, offset % 16);
+        for n in first..form.registers() {
+            let old = v(i.d() + n);
+            form.define(o, i.d(), n, |o, slot| {
+                if n > first {
+                    window(o, slot, v(i.s2() + n - first - 1), v(i.s2() + n - first), 16 - bytes);
+                } else if bytes == 0 {
+                    copy(o, slot, v(i.s2()));
+                } else {
+                    // Its low bytes stay: turned to the top, from where the window takes them.
+                    window(o, T[0], old, old, bytes);
+                    window(o, slot, T[0], v(i.s2()), 16 - bytes);
+                }
+            });
+        }
+    })
 }
 
 /// VSLIDEDOWN.VI.
 pub(crate) fn slide_down<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
-    let Some((s, d, a)) = groups(o, i, true) else { return false };
-    if !s.guard(o, f, arg) {
-        return true;
-    }
-    let offset = i.s1().min(s.elements()) << s.sew;
-    let (first, bytes) = (offset / 16, offset % 16);
-    o.vconst(T[4], 0);
-    if a.bytes() < 16 {
-        o.vec(VOp::Mov, VArgs { bytes: a.bytes(), ..args(0, T[5], v(a.reg), T[5], T[5], 0) });
-    }
-    let source = |n: u32| match n {
-        n if n >= a.registers() => T[4],
-        _ if a.bytes() < 16 => T[5],
-        n => v(a.reg + n),
-    };
-    for n in 0..d.registers() {
-        define(o, d, n, |o, slot| window(o, slot, source(n + first), source(n + first + 1), bytes));
-    }
-    true
+    let fits = |form: Form| allowed(form, i, true);
+    forms(o, i, f, arg, fits, |o, form| {
+        let offset = i.s1().min(form.elements()) << form.sew;
+        let (first, at) = (offset / 16, offset % 16);
+        // Behind VLMAX there are zeroes.
+        o.vconst(T[4], 0);
+        let part = bytes(form);
+        if part < 16 {
+            let a = v(i.s2());
+            o.vec(VOp::Mov, VArgs { bytes: part as u8, ..args(0, T[0], a, a, a, 0) });
+        }
+        let source = |n: u32| match n {
+            n if n >= all(form) => T[4],
+            _ if part < 16 => T[0],
+            n => v(i.s2() + n),
+        };
+        for n in 0..form.registers() {
+            form.define(o, i.d(), n, |o, slot| window(o, slot, source(n + first), source(n + first + 1), at));
+        }
+    })
 }
 
 /// What VSLIDE1UP and its like push in: a general register's value, or a floating-point register's (boxed).
@@ -170,42 +178,47 @@ pub(crate) enum Pushed {
 
 /// VSLIDE1UP, VSLIDE1DOWN, VFSLIDE1UP, VFSLIDE1DOWN.
 pub(crate) fn slide1<O: Ops>(o: &mut O, i: Insn, up: bool, pushed: Pushed, f: Helper, arg: u64) -> bool {
-    let Some((s, d, a)) = groups(o, i, !up) else { return false };
+    let sew = o.likely() as u8 >> 3 & 7;
     match pushed {
-        Pushed::F if !rounds(o) || s.sew == 0 => return false,
-        Pushed::F if s.sew != 3 && !o.check_boxes(s.sew as u8, &[i.fs1()], f, arg) => return true,
+        Pushed::F if !rounds(o) || sew == 0 || o.likely() & USED == 0 => return false,
+        // Before the guard: that the scalar is boxed must hold on all of its ways.
+        Pushed::F if sew != 3 && !o.check_boxes(sew, &[i.fs1()], f, arg) => return true,
         _ => {}
     }
-    if !s.guard(o, f, arg) {
-        return true;
-    }
-    match pushed {
-        Pushed::X => o.vdup(T[4], s.sew as u8, 16, i.rs1()),
-        Pushed::F => o.vec(VOp::DupLane, args(s.sew, T[4], i.fs1(), T[4], T[4], 0)),
-    }
-    let size = 1 << s.sew;
-    if !up && a.bytes() < 16 {
-        // The new element in the place behind the last.
-        copy(o, T[5], v(a.reg));
-        let at = a.bytes() as u32 >> s.sew;
-        o.vec(VOp::InsertLane, args(s.sew, T[5], T[4], T[4], T[5], at));
-    }
-    let source = |n: u32| match n {
-        n if n >= a.registers() => T[4],
-        _ if !up && a.bytes() < 16 => T[5],
-        n => v(a.reg + n),
+    let push = |o: &mut O, form: Form| match pushed {
+        Pushed::X => o.vdup(T[4], form.sew as u8, 16, i.rs1()),
+        Pushed::F => o.vec(VOp::DupLane, args(form.sew, T[4], i.fs1(), T[4], T[4], 0)),
     };
-    for n in 0..d.registers() {
-        define(o, d, n, |o, slot| {
-            if up {
-                // Below the first register: all ones of -1.
-                window(o, slot, source(n.wrapping_sub(1)), source(n), 16 - size);
-            } else {
-                window(o, slot, source(n), source(n + 1), size);
+    let fits = |form: Form| allowed(form, i, !up);
+    if up {
+        return forms(o, i, f, arg, fits, |o, form| {
+            push(o, form);
+            for n in 0..form.registers() {
+                let below = if n == 0 { T[4] } else { v(i.s2() + n - 1) };
+                form.define(o, i.d(), n, |o, slot| {
+                    window(o, slot, below, v(i.s2() + n), 16 - (1 << form.sew))
+                });
             }
         });
     }
-    true
+    exactly(o, i, f, arg, fits, |o, form| {
+        push(o, form);
+        let vl = form.vl.unwrap_or(0);
+        let (last, lanes) = (vl / form.lanes(), form.lanes());
+        if vl % lanes != 0 {
+            // The new element in the place behind the last.
+            copy(o, T[0], v(i.s2() + last));
+            o.vec(VOp::InsertLane, args(form.sew, T[0], T[4], T[4], T[0], vl % lanes));
+        }
+        let source = |n: u32| match n {
+            n if n == last && vl % lanes != 0 => T[0],
+            n if n >= last => T[4],
+            n => v(i.s2() + n),
+        };
+        for n in 0..form.registers() {
+            form.define(o, i.d(), n, |o, slot| window(o, slot, source(n), source(n + 1), 1 << form.sew));
+        }
+    })
 }
 
 /// The numbers of the bytes within their elements.
@@ -223,94 +236,84 @@ const TABLE: u32 = 4;
 
 /// VRGATHER.VI and VRGATHER.VX.
 pub(crate) fn gather_one<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
-    let Some((s, d, a)) = groups(o, i, false) else { return false };
     let immediate = i.bits(12, 3) == 3;
-    if !immediate && a.registers() > TABLE {
-        return false;
-    }
-    if !s.guard(o, f, arg) {
-        return true;
-    }
-    let (index, max) = (i.s1(), s.elements());
-    let lanes = 16 >> s.sew;
-    if immediate && index >= max {
-        o.vconst(T[4], 0);
-    } else if immediate {
-        let a = v(a.reg + index / lanes);
-        o.vec(VOp::DupLane, args(s.sew, T[4], a, a, a, index % lanes));
-    } else {
-        // 128 is beyond every table.
-        o.mov(W::W64, R::T0, Src::Imm(128));
-        o.shift(Shift::Lsl, W::W64, R::T1, i.rs1(), Src::Imm(s.sew as u64));
-        o.alu_flags(Alu::Sub, W::W64, R::ZERO, i.rs1(), Src::Imm(max as u64));
-        o.select(Cond::Cc, W::W64, R::T0, R::T1, R::T0, Sel::Plain);
-        o.vdup(T[4], 0, 16, R::T0);
-        o.vconst(T[5], byte_numbers(s.sew));
-        o.vec(VOp::Add, args(0, T[4], T[4], T[5], T[4], 0));
-        o.vtbl(false, T[4], v(a.reg), a.registers() as u8, T[4], 16);
-    }
-    for n in 0..d.registers() {
-        define(o, d, n, |o, slot| copy(o, slot, T[4]));
-    }
-    true
+    let fits = |form: Form| allowed(form, i, false) && (immediate || all(form) <= TABLE);
+    forms(o, i, f, arg, fits, |o, form| {
+        let (index, max, sew) = (i.s1(), form.elements(), form.sew);
+        if immediate && index >= max {
+            o.vconst(T[4], 0);
+        } else if immediate {
+            let a = v(i.s2() + index / form.lanes());
+            o.vec(VOp::DupLane, args(sew, T[4], a, a, a, index % form.lanes()));
+        } else {
+            // 128 is beyond every table.
+            o.mov(W::W64, R::T0, Src::Imm(128));
+            o.shift(Shift::Lsl, W::W64, R::T1, i.rs1(), Src::Imm(sew as u64));
+            o.alu_flags(Alu::Sub, W::W64, R::ZERO, i.rs1(), Src::Imm(max as u64));
+            o.select(Cond::Cc, W::W64, R::T0, R::T1, R::T0, Sel::Plain);
+            o.vdup(T[4], 0, 16, R::T0);
+            o.vconst(T[0], byte_numbers(sew));
+            o.vec(VOp::Add, args(0, T[4], T[4], T[0], T[4], 0));
+            o.vtbl(false, T[4], v(i.s2()), all(form) as u8, T[4], 16);
+        }
+        for n in 0..form.registers() {
+            form.define(o, i.d(), n, |o, slot| copy(o, slot, T[4]));
+        }
+    })
 }
 
-/// VRGATHER.VV and VRGATHEREI16.VV: indices of `1 << ew` bytes.
+/// VRGATHER.VV and VRGATHEREI16.VV.
 pub(crate) fn gather<O: Ops>(o: &mut O, i: Insn, half_indices: bool, f: Helper, arg: u64) -> bool {
-    let Some((s, d, a)) = groups(o, i, false) else { return false };
-    let sew = s.sew;
-    let ew = if half_indices { 1 } else { sew };
-    let Some(index) = s.group(i.s1(), ew) else { return false };
-    if a.registers() > TABLE || !a.readable_with(index) || d.overlaps(index) {
-        return false;
-    }
-    if !s.guard(o, f, arg) {
-        return true;
-    }
-    // VLMAX - 1, of which what is greater is out of range, and what makes bytes' numbers of elements' numbers.
-    o.vconst(T[4], splat(ew, s.elements() as u64 - 1));
-    if sew > 0 {
-        o.vconst(T[5], first_bytes(sew));
-        o.vconst(T[6], byte_numbers(sew));
-    }
-    for n in 0..d.registers() {
-        define(o, d, n, |o, slot| {
-            // T[0] = the numbers, T[1] = ones where they are out of range, in elements of SEW.
-            let compare = |o: &mut O, d: V, a: V| o.vec(VOp::CmpGtU, args(ew, d, a, T[4], a, 0));
-            match (ew, sew) {
-                (1, 0) => {
-                    // Their low bytes, of two registers.
-                    let x = v(index.reg + 2 * n);
-                    let y = v(index.reg + if index.emul > 0 { 2 * n + 1 } else { 0 });
-                    compare(o, T[0], x);
-                    compare(o, T[1], y);
-                    o.vec(VOp::Uzp1, args(0, T[1], T[0], T[1], T[1], 0));
-                    o.vec(VOp::Uzp1, args(0, T[0], x, y, x, 0));
-                }
-                (1, 2 | 3) => {
-                    let x = v(index.reg + (n >> (sew - 1)));
-                    compare(o, T[1], x);
-                    let mut numbers = x;
-                    for step in 2..=sew {
-                        extend_half(o, true, step, T[0], numbers, n >> (sew - step));
-                        extend_half(o, true, step, T[1], T[1], n >> (sew - step));
-                        numbers = T[0];
+    let width = |form: Form| if half_indices { 1 } else { form.sew };
+    let fits = |form: Form| {
+        let (d, a) = (form.group(i.d(), form.sew), form.group(i.s2(), form.sew));
+        let (Some(d), Some(a), Some(index)) = (d, a, form.group(i.s1(), width(form))) else { return false };
+        all(form) <= TABLE && a.readable_with(index) && !d.overlaps(index) && !d.overlaps(a)
+    };
+    forms(o, i, f, arg, fits, |o, form| {
+        let (sew, ew) = (form.sew, width(form));
+        // VLMAX - 1, of which what is greater is out of range.
+        o.vconst(T[4], splat(ew, form.elements() as u64 - 1));
+        for n in 0..form.registers() {
+            form.define(o, i.d(), n, |o, slot| {
+                // T[0] = the numbers, T[1] = ones where they are out of range, in elements of SEW.
+                let compare = |o: &mut O, d: V, a: V| o.vec(VOp::CmpGtU, args(ew, d, a, T[4], a, 0));
+                match (ew, sew) {
+                    (1, 0) => {
+                        // Their low bytes, of two registers.
+                        let x = v(i.s1() + 2 * n);
+                        let y = v(i.s1() + if form.lmul >= 0 { 2 * n + 1 } else { 0 });
+                        compare(o, T[0], x);
+                        compare(o, T[1], y);
+                        o.vec(VOp::Uzp1, args(0, T[1], T[0], T[1], T[1], 0));
+                        o.vec(VOp::Uzp1, args(0, T[0], x, y, x, 0));
+                    }
+                    (1, 2 | 3) => {
+                        let mut numbers = v(i.s1() + (n >> (sew - 1)));
+                        compare(o, T[1], numbers);
+                        for step in 2..=sew {
+                            extend_half(o, true, step, T[0], numbers, n >> (sew - step));
+                            extend_half(o, true, step, T[1], T[1], n >> (sew - step));
+                            numbers = T[0];
+                        }
+                    }
+                    _ => {
+                        let x = v(i.s1() + n);
+                        compare(o, T[1], x);
+                        copy(o, T[0], x);
                     }
                 }
-                _ => {
-                    let x = v(index.reg + n);
-                    compare(o, T[1], x);
-                    copy(o, T[0], x);
+                if sew > 0 {
+                    // Bytes' numbers of elements' numbers.
+                    o.vec(VOp::Shl, args(sew, T[0], T[0], T[0], T[0], sew));
+                    o.vconst(T[2], first_bytes(sew));
+                    o.vtbl(false, T[0], T[0], 1, T[2], 16);
+                    o.vconst(T[2], byte_numbers(sew));
+                    o.vec(VOp::Add, args(0, T[0], T[0], T[2], T[0], 0));
                 }
-            }
-            if sew > 0 {
-                o.vec(VOp::Shl, args(sew, T[0], T[0], T[0], T[0], sew));
-                o.vtbl(false, T[0], T[0], 1, T[5], 16);
-                o.vec(VOp::Add, args(0, T[0], T[0], T[6], T[0], 0));
-            }
-            o.vec(VOp::Or, args(0, T[0], T[0], T[1], T[0], 0));
-            o.vtbl(false, slot, v(a.reg), a.registers() as u8, T[0], 16);
-        });
-    }
-    true
+                o.vec(VOp::Or, args(0, T[0], T[0], T[1], T[0], 0));
+                o.vtbl(false, slot, v(i.s2()), all(form) as u8, T[0], 16);
+            });
+        }
+    })
 }
