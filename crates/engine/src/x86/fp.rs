@@ -1560,7 +1560,7 @@ pub(super) fn fp_select(t: &mut T<'_>, c: Cond, es: u8, d: V, a: V, b: V) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::asm::Asm;
     use super::super::glue::{self, Glue};
     use super::super::{Buffers, Features, Pins, STATE_BIAS};
@@ -1594,11 +1594,12 @@ mod tests {
     };
     /// Guest code that reads the flags, and guest code that does not.
     const LIVE: u64 = 0x10000;
-    const DEAD: u64 = 0x20000;
+    pub(in crate::x86) const DEAD: u64 = 0x20000;
     /// Slots used: pinned ones and others.
     const SLOTS: [u8; 8] = [0, 1, 2, 11, 20, 21, 22, 40];
 
-    struct Bench {
+    /// Runs operations as generated code.
+    pub(in crate::x86) struct Bench {
         thread: *mut Thread,
         buffers: Buffers,
         glue: Glue,
@@ -1606,7 +1607,7 @@ mod tests {
     }
 
     impl Bench {
-        fn new(features: Features) -> Bench {
+        pub(in crate::x86) fn new(features: Features) -> Bench {
             let map = |len: u64| {
                 let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
                 let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
@@ -1622,12 +1623,16 @@ mod tests {
             let stack = map(1 << 20).wrapping_add(1 << 19);
             let thread = stack.cast::<Thread>();
             // SAFETY: zeroed memory of its own; below it is the shadow stack.
-            unsafe { (*thread).shadow_rsp = stack as u64 - 4096 };
+            unsafe {
+                (*thread).shadow_rsp = stack as u64 - 4096;
+                (*thread).constants = super::super::CONSTANTS;
+                (*thread).tails = super::super::TAILS;
+            }
             Bench { thread, buffers, glue, end }
         }
 
         /// Plays on the state by generated code. Whether a helper was called for good.
-        fn run(&mut self, pc: u64, steps: &[&dyn Fn(&mut dyn Ops)]) -> usize {
+        pub(in crate::x86) fn run(&mut self, pc: u64, steps: &[&dyn Fn(&mut dyn Ops)]) -> usize {
             let at = self.glue.end as *mut u8;
             let known = |_| false;
             let mode = self.cpu().mode;
@@ -1662,16 +1667,16 @@ mod tests {
             len
         }
 
-        fn cpu(&mut self) -> &mut Cpu {
+        pub(in crate::x86) fn cpu(&mut self) -> &mut Cpu {
             // SAFETY: owned.
             unsafe { &mut (*self.thread).cpu }
         }
     }
 
-    struct Random(u64);
+    pub(in crate::x86) struct Random(pub(in crate::x86) u64);
 
     impl Random {
-        fn next(&mut self) -> u64 {
+        pub(in crate::x86) fn next(&mut self) -> u64 {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;

@@ -1906,10 +1906,12 @@ impl Ops for Translator<'_> {
 
     fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
         self.fenced = false;
+        self.fenced = false;
         vector::part(self, true, first, slots, es, addr, count);
     }
 
     fn vstore_masked(&mut self, es: u8, s: V, mask: V, addr: R, offset: i32) {
+        self.fenced = false;
         vector::store_masked(self, es, s, mask, addr, offset);
     }
 

@@ -388,3 +388,83 @@ pub(super) fn struct_access(t: &mut T<'_>, is_store: bool, n: u8, es: u8, bytes:
     let f: Helper = if is_store { helpers::vstore_struct } else { helpers::vload_struct };
     t.inline_helper(f, pack_vec(n as u16, &args));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Features;
+    use super::super::fp::tests::{Bench, DEAD, Random};
+    use super::*;
+    use crate::interp::{Interp, Outcome};
+    use crate::state::VEC_SLOTS;
+
+    /// An operation on parts of registers, by generated code and by the interpreter: its destination, and the memory that x1 points at.
+    fn check(bench: &mut Bench, random: &mut Random, name: &str, play: &dyn Fn(&mut dyn Ops)) {
+        let mut memory = [[0u8; 160]; 2];
+        let fill: [u8; 160] = core::array::from_fn(|_| random.next() as u8);
+        let mut results = [(); 2].map(|()| (Vec::new(), 0));
+        let vectors: Vec<u128> =
+            (0..VEC_SLOTS).map(|_| random.next() as u128 | (random.next() as u128) << 64).collect();
+        let count = random.next();
+        for (by, memory) in memory.iter_mut().enumerate() {
+            *memory = fill;
+            let cpu = bench.cpu();
+            cpu.vec.copy_from_slice(&vectors);
+            // In x1, which is pinned, and x20, which is not.
+            cpu.gpr[1] = memory[16..].as_mut_ptr() as u64;
+            cpu.gpr[20] = cpu.gpr[1];
+            // Elements of up to 128 bytes, of 1 to 8 each.
+            for es in 0..4 {
+                cpu.gpr[2 + es] = count % (129 >> es);
+                cpu.gpr[6 + es] = count % (17 >> es);
+            }
+            if by == 0 {
+                bench.run(DEAD, &[play]);
+            } else {
+                let mut interp = Interp { cpu, next_pc: 0, outcome: Outcome::Next };
+                play(&mut interp);
+            }
+            let cpu = bench.cpu();
+            results[by] = (cpu.vec.to_vec(), cpu.gpr[10]);
+        }
+        let [got, want] = results;
+        for (n, (got, want)) in got.0.iter().zip(&want.0).enumerate() {
+            assert_eq!(got, want, "{name}: slot {n}, {got:032x}, wanted {want:032x}, count {count:x}");
+        }
+        assert_eq!(got.1, want.1, "{name}: general register");
+        assert_eq!(memory[0], memory[1], "{name}: memory, count {count:x}");
+    }
+
+    #[test]
+    fn parts_of_registers_agree_with_the_interpreter() {
+        let all = Features::detect();
+        let sse = Features { avx: false, avx2: false, ..all };
+        let mut random = Random(88172645463325252);
+        for (features, kind) in [(all, "all"), (sse, "SSE")] {
+            let bench = &mut Bench::new(features);
+            for es in 0..4u8 {
+                for round in 0..200u8 {
+                    let random = &mut random;
+                    let (few, many) = (R(6 + es), R(2 + es));
+                    let addr = if round & 1 == 0 { R(1) } else { R(20) };
+                    let slots = 1 << (round >> 1 & 3);
+                    let count = if slots == 8 { many } else { few };
+                    let [d, a, b] = [50, 51, 52].map(|s| V(if round & 8 == 0 { s } else { s - 50 }));
+                    let first = ((16 >> es) * (round >> 4 & 7)).min(127);
+                    let other = (round & 2 != 0).then_some(if round & 4 == 0 { b } else { d });
+                    let name = |op: &str| format!("{op}, {kind}, width {es}, round {round}");
+                    check(bench, random, &name("tail"), &|o| o.vtail(d, a, other, es, first, many));
+                    check(bench, random, &name("signs"), &|o| o.vsigns(R(10), a, es));
+                    check(bench, random, &name("load"), &|o| o.vload_part(V(64), slots, es, addr, count));
+                    check(bench, random, &name("store"), &|o| o.vstore_part(V(64), slots, es, addr, count));
+                    check(bench, random, &name("masked store"), &|o| {
+                        o.vstore_masked(es, V(60), a, addr, 3 * round as i32 % 120);
+                    });
+                    check(bench, random, &name("masked store of all or none"), &|o| {
+                        o.vconst(a, if round & 16 == 0 { 0 } else { u128::MAX });
+                        o.vstore_masked(es, V(60), a, addr, 16);
+                    });
+                }
+            }
+        }
+    }
+}
