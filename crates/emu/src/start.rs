@@ -95,7 +95,7 @@ fn environment(env: &[u64], invocation: &Invocation) -> Vec<Str> {
     }
     let changed = |var: &[u8]| {
         let name = name_of(var);
-        var.starts_with(seccomp::VARIABLE)
+        exec::VARIABLES.iter().any(|v| var.starts_with(v))
             || invocation.unset_env.iter().any(|u| u == name)
             || invocation.set_env.iter().any(|s| name_of(s) == name)
     };
@@ -238,6 +238,7 @@ pub unsafe fn start(sp: u64) -> ! {
         host: &host,
         abi_of: guests::by_elf_machine,
         random: randomness(),
+        handed: if secure { &[] } else { &env },
         set_comm: !interpreter,
     })
     .unwrap_or_else(|e| fail(if e.path.is_empty() { &path } else { &e.path }, e.why, e.why.exit_code()));
@@ -249,6 +250,6 @@ pub unsafe fn start(sp: u64) -> ! {
     if !secure {
         seccomp::inherit(&mut task, &env);
     }
-    started.abi.start(&mut task.thread.cpu, started.entry, started.sp);
+    started.abi.start(&mut task.thread.cpu, started.entry, started.sp, started.handed);
     task::run(alloc::boxed::Box::leak(task))
 }

@@ -253,9 +253,9 @@ impl core::hash::BuildHasher for PcHash {
     }
 }
 
-/// An entry's key: no code has an address so high that its two upper bits matter. (Two low bits would: instructions may begin at every second byte.)
+/// An entry's key: no code has an address so high that its three upper bits matter. (Low bits would: instructions may begin at every second byte.)
 fn key(pc: u64, mode: u32) -> u64 {
-    pc ^ (mode as u64) << 62
+    pc ^ (mode as u64) << 61
 }
 
 /// See [`PcHash`].

@@ -6,7 +6,7 @@
 
 use crate::fp::{FOp, flag};
 use crate::ops::*;
-use crate::state::{Cpu, Fault};
+use crate::state::{Cpu, Fault, mode};
 use crate::vec::{VOp, crypto};
 use crate::{fp, vec};
 use anyarch_sys::MemFault;
@@ -749,7 +749,11 @@ impl Ops for Interp<'_> {
     }
 
     fn fp_mode(&self) -> u32 {
-        self.cpu.mode
+        self.cpu.mode & mode::FP
+    }
+
+    fn restricted(&self) -> bool {
+        self.cpu.mode & mode::RESTRICTED != 0
     }
 
     fn fp_flags(&mut self, d: R) {

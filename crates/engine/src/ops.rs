@@ -609,6 +609,8 @@ pub trait Ops {
     fn fp(&mut self, op: FOp, args: VArgs);
     /// The translation mode ([`crate::state::mode`]): whether an instruction's own direction of rounding is the environment's.
     fn fp_mode(&self) -> u32;
+    /// Whether instructions are forbidden now that the guest may forbid ([`crate::state::mode::RESTRICTED`]).
+    fn restricted(&self) -> bool;
     /// d = the five sticky flags of IEEE 754, in the order of [`crate::fp::flag`].
     fn fp_flags(&mut self, d: R);
     /// Those flags = the low bits of s; the others are cleared.

@@ -17,7 +17,7 @@ pub mod slot {
 /// Vector slots of [`Cpu`].
 pub const VEC_SLOTS: usize = 80;
 
-/// Translation modes, below 4.
+/// Translation modes: one of the first four, about floating point, and perhaps [`RESTRICTED`](mode::RESTRICTED) beside it.
 pub mod mode {
     /// The floating-point environment differs from the guest's usual one in nothing but the direction of rounding, which the host's MXCSR has. (The usual
     /// one has the defaults or, where scalars are boxed, the default NaN for every NaN result.)
@@ -28,6 +28,10 @@ pub mod mode {
     pub const FLUSH: u32 = 2;
     /// As `EXACT`, for guests whose instructions may name a direction of rounding: the environment's is not to nearest even (and in `EXACT` it is).
     pub const DIRECTED: u32 = 3;
+    /// The bits of those.
+    pub const FP: u32 = 3;
+    /// Instructions that the guest may forbid its threads are forbidden now; which those are is the guest's to know (`Ops::restricted`).
+    pub const RESTRICTED: u32 = 4;
 }
 
 /// How a guest instruction faulted; becomes a guest signal.

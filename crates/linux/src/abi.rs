@@ -111,14 +111,16 @@ pub trait Abi: Sync {
     fn guest(&self) -> &'static Guest;
     /// `uname -m`.
     fn machine(&self) -> &'static str;
-    /// AT_PLATFORM.
-    fn platform(&self) -> &'static str {
-        self.machine()
+    /// AT_PLATFORM, if the architecture has that (ELF_PLATFORM).
+    fn platform(&self) -> Option<&'static str> {
+        None
     }
     /// ELF `e_machine`.
     fn elf_machine(&self) -> u16;
-    /// AT_HWCAP, AT_HWCAP2, AT_HWCAP3.
-    fn hwcaps(&self) -> [u64; 3];
+    /// AT_HWCAP, AT_HWCAP2, AT_HWCAP3 of a program that was handed that by [`Abi::hand_on`].
+    fn hwcaps(&self, handed: Option<u64>) -> [u64; 3];
+    /// AT_MINSIGSTKSZ: the size of the largest signal frame.
+    fn largest_frame(&self) -> u64;
     /// Text of /proc/cpuinfo for `cpus` processors.
     fn cpuinfo(&self, cpus: usize) -> alloc::string::String;
     /// The row of the system call table for a guest number. `None`: no such call (ENOSYS).
@@ -131,8 +133,13 @@ pub trait Abi: Sync {
     fn syscall_insn_len(&self) -> u64 {
         4
     }
-    /// Initial state of a new program: stack pointer and entry point; all else zero.
-    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64);
+    /// Initial state of a new program: stack pointer and entry point, and what it was handed by [`Abi::hand_on`]; all else zero.
+    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64, handed: Option<u64>);
+    /// What the thread's processor state leaves to the program that an execve starts, unless that begins as any other. (The caller carries it over, see
+    /// `exec.rs`; it may have been forged, but not for a program that gains rights.)
+    fn hand_on(&self, _cpu: &Cpu) -> Option<u64> {
+        None
+    }
     /// State of a new thread or process (clone): result 0, new stack if not 0, new thread pointer if given.
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>);
     /// Whether clone(2) takes the thread pointer before the child's thread id (CONFIG_CLONE_BACKWARDS).
@@ -197,8 +204,13 @@ pub trait Abi: Sync {
     /// rt_sigreturn: restores the CPU from the frame; returns the signal mask and the alternate stack stored in it.
     ///
     /// # Errors
-    /// `EFAULT` for a bad frame.
-    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno>;
+    /// A bad frame: its signal mask, which counts all the same, unless that cannot be read.
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Option<u64>>;
+    /// si_code and si_addr of the SIGSEGV for a bad frame at `sp`.
+    fn bad_frame(&self, _sp: u64) -> (i32, u64) {
+        const SI_KERNEL: i32 = 0x80;
+        (SI_KERNEL, 0)
+    }
     /// What the stand-in for the kernel's vDSO holds. The loader builds the ELF image; `program::get().sigreturn` is then the address of
     /// the signal trampoline.
     fn vdso(&self) -> &'static Vdso;

@@ -7,9 +7,13 @@
 //! For this the emulator holds its own executable open, since it may be out of reach by any path (in a chroot, without /proc). That
 //! descriptor is not the guest's: calls that close or replace descriptors ask [`hidden_fd`] and [`vacate_fd`].
 //!
+//! What the next program inherits and the host's kernel knows nothing of goes through the environment, in variables that the new emulator takes out again
+//! ([`VARIABLES`]): the guest's seccomp filters, and what the architecture hands on ([`Abi::hand_on`]).
+//!
 //! All of this may run in a vfork child, which shares memory with its waiting parent: what is allocated here for the call belongs to the task, which
 //! the parent frees.
 
+use crate::abi::Abi;
 use crate::loader;
 use crate::task::Task;
 use crate::{config, layout, path, procfs, program, seccomp, signal};
@@ -34,6 +38,18 @@ const SCRIPT_DEPTH: usize = 5;
 const ENVIRONMENT_MAX: u64 = 1 << 20;
 
 const AT_EMPTY_PATH: u64 = 0x1000;
+
+/// The variable that carries what an architecture hands on: its name (uname -m), a colon, a hexadecimal number.
+const HANDED: &[u8] = b"ANYARCH_HANDED=";
+/// The variables of the environment that are between emulators.
+pub const VARIABLES: [&[u8]; 2] = [seccomp::VARIABLE, HANDED];
+
+/// What the environment has for a program of this architecture.
+pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
+    let value = env.iter().find_map(|v| v.strip_prefix(HANDED))?;
+    let digits = value.strip_prefix(abi.machine().as_bytes())?.strip_prefix(b":")?;
+    u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
+}
 
 static OWN_FD: AtomicI32 = AtomicI32::new(-1);
 
@@ -154,7 +170,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     } else {
         task.exec.path.push(0);
     }
-    let envp = with_filters(task, envp)?;
+    let envp = with_variables(task, envp)?;
     signal::prepare_exec(task);
     let path = task.exec.path.as_ptr() as u64;
     // SAFETY: guest pointers are checked by the kernel; the path is ours and alive.
@@ -181,12 +197,17 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     result
 }
 
-/// The environment with the task's seccomp filters in front; as it is if there are none.
-fn with_filters(task: &mut Task, envp: u64) -> Result<u64, Errno> {
-    if task.seccomp.idle() {
+/// The environment with [`VARIABLES`] in front; as it is if there are none.
+fn with_variables(task: &mut Task, envp: u64) -> Result<u64, Errno> {
+    let handed = task.abi.hand_on(&task.thread.cpu);
+    if task.seccomp.idle() && handed.is_none() {
         return Ok(envp);
     }
     task.exec.variables = task.seccomp.variables();
+    if let Some(handed) = handed {
+        let value = format!("{}:{handed:x}\0", task.abi.machine());
+        task.exec.variables.push([HANDED, value.as_bytes()].concat());
+    }
     task.exec.envp = task.exec.variables.iter().map(|v| v.as_ptr() as u64).collect();
     for i in 0.. {
         if envp == 0 {
@@ -199,8 +220,11 @@ fn with_filters(task: &mut Task, envp: u64) -> Result<u64, Errno> {
         if at == 0 {
             break;
         }
-        let mut name = [0u8; seccomp::VARIABLE.len()];
-        if read_bytes(at, &mut name).is_err() || name != *seccomp::VARIABLE {
+        let is = |variable: &[u8]| {
+            let mut name = alloc::vec![0u8; variable.len()];
+            read_bytes(at, &mut name).is_ok() && name == variable
+        };
+        if !VARIABLES.into_iter().any(is) {
             task.exec.envp.push(at);
         }
     }

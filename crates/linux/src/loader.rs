@@ -8,7 +8,7 @@ use crate::abi::Abi;
 use crate::elf::{self, Bad, Plan};
 use crate::layout::{self, PAGE};
 use crate::program::{self, Program};
-use crate::{config, errno, mem, path, vdso};
+use crate::{config, errno, exec, mem, path, vdso};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
@@ -37,6 +37,7 @@ pub mod at {
     pub const HWCAP3: u64 = 29;
     pub const EXECFN: u64 = 31;
     pub const SYSINFO_EHDR: u64 = 33;
+    pub const MINSIGSTKSZ: u64 = 51;
 }
 
 /// A string of the initial stack.
@@ -75,6 +76,8 @@ pub struct Request<'a> {
     pub args: &'a [Str],
     /// Environment.
     pub env: &'a [Str],
+    /// The environment before the emulator took out its own variables; empty if they do not count.
+    pub handed: &'a [&'a [u8]],
     /// What the kernel said.
     pub host: &'a Host,
     /// The registry of guests.
@@ -93,6 +96,8 @@ pub struct Started {
     pub entry: u64,
     /// Its stack pointer.
     pub sp: u64,
+    /// What the program before it handed on ([`exec::handed`]).
+    pub handed: Option<u64>,
 }
 
 /// Why a program could not be started.
@@ -381,7 +386,8 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
         described: false,
         secure: req.host.aux(at::SECURE).unwrap_or(0) != 0,
     };
-    let hwcaps = abi.hwcaps();
+    let handed = exec::handed(req.handed, abi);
+    let hwcaps = abi.hwcaps(handed);
     let id = |key: u64| (key, req.host.aux(key).unwrap_or(0));
     let entries = [
         (at::SYSINFO_EHDR, page),
@@ -402,11 +408,12 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
         id(at::RANDOM),
         (at::HWCAP2, hwcaps[1]),
         (at::HWCAP3, hwcaps[2]),
+        (at::MINSIGSTKSZ, abi.largest_frame()),
     ];
     let sp = build_stack(req, abi, &entries, plan.exec_stack, &mut program).map_err(fail)?;
     program.described = describe_to_kernel(req, &plan, bias, &program);
     program::set(program);
-    Ok(Started { abi, entry: start, sp })
+    Ok(Started { abi, entry: start, sp, handed })
 }
 
 /// Length of a NUL-terminated string that the kernel put on the stack.
@@ -505,7 +512,7 @@ fn build_stack(
         let args_start = copy(req.args, &mut args);
         (program.args, program.env) = ((args_start, env_start), (env_start, env_end));
     }
-    let platform = stack.string(abi.platform().as_bytes());
+    let platform = abi.platform().map(|name| (at::PLATFORM, stack.string(name.as_bytes())));
     let exec_fn = req.exec_fn.unwrap_or_else(|| stack.string(req.path));
 
     let mut vector: Vec<u64> = Vec::with_capacity(words);
@@ -515,8 +522,8 @@ fn build_stack(
     vector.extend(env);
     vector.push(0);
     let auxv_at = vector.len();
-    let strings = [(at::PLATFORM, platform), (at::EXECFN, exec_fn), (0, 0)];
-    for (key, value) in entries.iter().chain(&strings) {
+    let strings = [(at::EXECFN, exec_fn), (0, 0)];
+    for (key, value) in entries.iter().chain(&platform).chain(&strings) {
         vector.extend([*key, *value]);
     }
     program.auxv = vector[auxv_at..].iter().flat_map(|v| v.to_le_bytes()).collect();

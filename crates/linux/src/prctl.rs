@@ -114,7 +114,7 @@ pub static OPTIONS: &[(u32, &str, Class)] = &[
     (68, "GET_MEMORY_MERGE", Passthrough),
     (69, "RISCV_V_SET_CONTROL", Emulated(guests)),
     (70, "RISCV_V_GET_CONTROL", Emulated(guests)),
-    (71, "RISCV_SET_ICACHE_FLUSH_CTX", OTHER_ARCH),
+    (71, "RISCV_SET_ICACHE_FLUSH_CTX", Emulated(guests)),
     (72, "PPC_GET_DEXCR", OTHER_ARCH),
     (73, "PPC_SET_DEXCR", OTHER_ARCH),
     (74, "GET_SHADOW_STACK_STATUS", OTHER_ARCH),

@@ -514,16 +514,11 @@ fn force(task: &mut Task, event: &Event) {
     handle(task, event);
 }
 
-/// SIGSEGV without an address, when a frame cannot be written or read.
-fn force_segv(task: &mut Task, addr: u64) {
+/// SIGSEGV when a frame cannot be written or read.
+fn force_segv(task: &mut Task, (code, addr): (i32, u64)) {
     force(
         task,
-        &Event {
-            signo: SIGSEGV,
-            info: siginfo(SIGSEGV, SEGV_MAPERR, addr),
-            fault_addr: addr,
-            fault_write: false,
-        },
+        &Event { signo: SIGSEGV, info: siginfo(SIGSEGV, code, addr), fault_addr: addr, fault_write: false },
     );
 }
 
@@ -574,7 +569,7 @@ fn handle(task: &mut Task, event: &Event) {
         if signo == SIGSEGV {
             die_by(SIGSEGV);
         }
-        return force_segv(task, 0);
+        return force_segv(task, (SI_KERNEL, 0));
     }
     task.saved_sigmask = None;
     if ss_flags & SS_AUTODISARM != 0 {
@@ -624,7 +619,8 @@ pub(crate) fn die_by(signo: i32) -> ! {
     }
 }
 
-fn on_altstack((ss_sp, ss_flags, ss_size): (u64, i32, u64), sp: u64) -> bool {
+/// The kernel's on_sig_stack.
+pub fn on_altstack((ss_sp, ss_flags, ss_size): (u64, i32, u64), sp: u64) -> bool {
     ss_flags & SS_AUTODISARM == 0 && sp > ss_sp && sp - ss_sp <= ss_size
 }
 
@@ -741,20 +737,20 @@ pub fn rt_sigprocmask(task: &mut Task, [how, set, old, size, ..]: [u64; 6]) -> S
 /// `KEEP_REGISTERS`.
 pub fn rt_sigreturn(task: &mut Task, _args: [u64; 6]) -> SysResult {
     let abi = task.abi;
-    match abi.pop_signal_frame(&mut task.thread.cpu) {
-        Ok((mask, altstack)) => {
-            let mask = mask & !UNBLOCKABLE;
-            if mask != task.sigmask() {
-                task.set_sigmask(mask);
-                task.host_mask_stale = true;
-            }
-            // A bad or unchangeable alternate stack is not an error here.
-            let _ = set_altstack(task, altstack);
-        }
-        Err(_) => {
-            let sp = abi.sp(&task.thread.cpu);
-            force_segv(task, sp);
-        }
+    let sp = abi.sp(&task.thread.cpu);
+    let frame = abi.pop_signal_frame(&mut task.thread.cpu);
+    let mask = match frame {
+        Ok((mask, _)) => Some(mask),
+        Err(mask) => mask,
+    };
+    if let Some(mask) = mask.map(|mask| mask & !UNBLOCKABLE).filter(|mask| *mask != task.sigmask()) {
+        task.set_sigmask(mask);
+        task.host_mask_stale = true;
+    }
+    match frame {
+        // A bad or unchangeable alternate stack is not an error here.
+        Ok((_, altstack)) => _ = set_altstack(task, altstack),
+        Err(_) => force_segv(task, abi.bad_frame(sp)),
     }
     Err(KEEP_REGISTERS)
 }

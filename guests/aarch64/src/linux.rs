@@ -95,8 +95,17 @@ impl Abi for Aarch64 {
         183
     }
 
-    fn hwcaps(&self) -> [u64; 3] {
+    fn platform(&self) -> Option<&'static str> {
+        Some(self.machine())
+    }
+
+    fn hwcaps(&self, _handed: Option<u64>) -> [u64; 3] {
         features::HWCAPS
+    }
+
+    fn largest_frame(&self) -> u64 {
+        // The record below which it lies, and what alignment may take.
+        frame::SIZE as u64 + 16 + 16
     }
 
     fn cpuinfo(&self, cpus: usize) -> String {
@@ -117,7 +126,7 @@ impl Abi for Aarch64 {
         cpu.gpr[0] = raw;
     }
 
-    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64) {
+    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64, _handed: Option<u64>) {
         cpu.pc = entry;
         cpu.gpr[SP] = sp;
     }
@@ -196,56 +205,20 @@ impl Abi for Aarch64 {
         Ok(())
     }
 
-    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno> {
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Option<u64>> {
         let base = cpu.gpr[SP];
         if base & 15 != 0 {
-            return Err(Errno::EFAULT);
+            return Err(None);
         }
         let mut f = FrameBuf::new(frame::RESERVED);
-        read_bytes(base + FrameBuf::UC as u64, &mut f.0[FrameBuf::UC..])?;
-        // Find the records before anything changes. fpsimd_context must be there.
-        let mut fpsimd = None;
-        let mut at = base + frame::RESERVED as u64;
-        let mut end = at + 4096;
-        loop {
-            if end - at < 8 {
-                return Err(Errno::EFAULT);
-            }
-            let [magic, size]: [u32; 2] = read(at)?;
-            match (magic, size as usize) {
-                (0, 0) => break,
-                (frame::FPSIMD_MAGIC, frame::FPSIMD_SIZE) if fpsimd.is_none() => fpsimd = Some(at),
-                (frame::ESR_MAGIC, _) => {}
-                (frame::EXTRA_MAGIC, 32) => {
-                    // The chain goes on elsewhere; we never write this, but a frame may have been copied by the guest.
-                    let [data, _, bytes]: [u64; 3] = [read(at + 8)?, 0, read::<u32>(at + 16)? as u64];
-                    (at, end) = (data, data.checked_add(bytes).ok_or(Errno::EFAULT)?);
-                    continue;
-                }
-                _ => return Err(Errno::EFAULT),
-            }
-            let size = size as u64;
-            if size < 8 || size & 15 != 0 || size > end - at {
-                return Err(Errno::EFAULT);
-            }
-            at += size;
-        }
-        let fpsimd = fpsimd.ok_or(Errno::EFAULT)?;
-        let mut v = FrameBuf::new(frame::FPSIMD_SIZE);
-        read_bytes(fpsimd, &mut v.0)?;
-
-        for i in 0..32 {
-            cpu.gpr[i] = f.get64(frame::REGS + 8 * i);
-        }
-        cpu.pc = f.get64(frame::REGS + 8 * 32);
-        cpu.set_nzcv((f.get64(frame::REGS + 8 * 33) >> 28) as u8 & 15);
-        set_fpsr(cpu, v.get32(8));
-        set_fpcr(cpu, v.get32(12));
-        for i in 0..32 {
-            cpu.vec[i] = v.get128(16 + 16 * i);
-        }
-        cpu.excl_addr = u64::MAX;
+        read_bytes(base.wrapping_add(FrameBuf::UC as u64), &mut f.0[FrameBuf::UC..]).map_err(|_| None)?;
+        restore(cpu, &f, base).map_err(|_| Some(f.ucontext().0))?;
         Ok(f.ucontext())
+    }
+
+    fn bad_frame(&self, sp: u64) -> (i32, u64) {
+        const SEGV_MAPERR: i32 = 1;
+        (SEGV_MAPERR, sp)
     }
 
     fn vdso(&self) -> &'static Vdso {
@@ -256,6 +229,54 @@ impl Abi for Aarch64 {
         // All are accepted for the sake of scripts; the features are always those of "max".
         &["max", "any", "neoverse-n1", "cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76"]
     }
+}
+
+/// Restores everything but the signal mask from the frame at `base`, of which `f` is the first part.
+fn restore(cpu: &mut Cpu, f: &FrameBuf, base: u64) -> Result<(), Errno> {
+    // Find the records before anything changes. fpsimd_context must be there.
+    let (mut fpsimd, mut extra) = (None, false);
+    let mut at = base.wrapping_add(frame::RESERVED as u64);
+    let mut end = at.checked_add(4096).ok_or(Errno::EFAULT)?;
+    loop {
+        if end - at < 8 {
+            return Err(Errno::EFAULT);
+        }
+        let [magic, size]: [u32; 2] = read(at)?;
+        match (magic, size as usize) {
+            (0, 0) => break,
+            (frame::FPSIMD_MAGIC, frame::FPSIMD_SIZE) if fpsimd.is_none() => fpsimd = Some(at),
+            (frame::ESR_MAGIC, _) => {}
+            (frame::EXTRA_MAGIC, 32) if !extra => {
+                extra = true;
+                // The chain goes on elsewhere; we never write this, but a frame may have been copied by the guest.
+                let [data, _, bytes]: [u64; 3] = [read(at + 8)?, 0, read::<u32>(at.wrapping_add(16))? as u64];
+                (at, end) = (data, data.checked_add(bytes).ok_or(Errno::EFAULT)?);
+                continue;
+            }
+            _ => return Err(Errno::EFAULT),
+        }
+        let size = size as u64;
+        if size < 8 || size & 15 != 0 || size > end - at {
+            return Err(Errno::EFAULT);
+        }
+        at += size;
+    }
+    let fpsimd = fpsimd.ok_or(Errno::EFAULT)?;
+    let mut v = FrameBuf::new(frame::FPSIMD_SIZE);
+    read_bytes(fpsimd, &mut v.0)?;
+
+    for i in 0..32 {
+        cpu.gpr[i] = f.get64(frame::REGS + 8 * i);
+    }
+    cpu.pc = f.get64(frame::REGS + 8 * 32);
+    cpu.set_nzcv((f.get64(frame::REGS + 8 * 33) >> 28) as u8 & 15);
+    set_fpsr(cpu, v.get32(8));
+    set_fpcr(cpu, v.get32(12));
+    for i in 0..32 {
+        cpu.vec[i] = v.get128(16 + 16 * i);
+    }
+    cpu.excl_addr = u64::MAX;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Rows are found by opcode (bits 6 to 2) and funct3, then by comparing masks in order.
 
+use crate::features;
 use anyarch_engine::ops::{Ops, R, V};
 use anyarch_engine::pattern::Row;
 pub use anyarch_engine::pattern::undefined;
@@ -134,8 +135,40 @@ anyarch_engine::tables! {
 #[inline]
 pub fn lift<O: Ops>(o: &mut O, i: Insn) {
     match decode(i.word) {
-        Some(number) => lift_number(o, number, i),
-        None => undefined(o),
+        Some(number) if permitted(number, i.word, o.restricted()) => lift_number(o, number, i),
+        _ => undefined(o),
+    }
+}
+
+/// Whether an instruction is there: not if it is of an extension that this host cannot do, or of vectors when the thread may not use them.
+#[inline]
+fn permitted(number: usize, word: u32, no_vectors: bool) -> bool {
+    const OP_VE: u32 = 0x77;
+    if word & 0x7f == OP_VE && !features::has(extension(ROWS[number].name)) {
+        return false;
+    }
+    !no_vectors || !is_vector(word)
+}
+
+/// The extension of a row of vector cryptography.
+fn extension(row: &str) -> &'static str {
+    match row.as_bytes() {
+        [b'V', b'a', ..] => "zvkned",
+        [b'V', b's', ..] => "zvknhb",
+        _ => "zvkg",
+    }
+}
+
+/// Whether a processor whose vector unit is off (VS of the status register) traps at an instruction.
+fn is_vector(word: u32) -> bool {
+    use crate::v::csr::*;
+    let funct3 = word >> 12 & 7;
+    match word & 0x7f {
+        0x57 | 0x77 => true,
+        // Loads and stores, whose other widths are scalars.
+        0x07 | 0x27 => matches!(funct3, 0 | 5..=7),
+        0x73 => funct3 & 3 != 0 && matches!(word >> 20, VSTART | VXSAT | VXRM | VCSR | VL | VTYPE | VLENB),
+        _ => false,
     }
 }
 
@@ -204,6 +237,39 @@ mod tests {
         assert_eq!(check(&ROWS), Vec::<String>::new());
         // The index is made of opcode and funct3.
         assert!(ROWS.iter().all(|r| r.mask & 0x7f == 0x7f));
+    }
+
+    #[test]
+    fn vectors_are_what_the_vector_unit_does() {
+        for row in &ROWS {
+            let scalar = !row.name.starts_with('V');
+            let csr = row.name.starts_with("Csr");
+            assert_eq!(is_vector(row.value), !scalar, "{}", row.name);
+            for (number, vector) in
+                [(1, false), (8, true), (15, true), (0xc00, false), (0xc20, true), (0xc22, true)]
+            {
+                assert_eq!(
+                    csr && is_vector(row.value | number << 20),
+                    csr && vector,
+                    "{} {number:#x}",
+                    row.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn cryptography_has_extensions() {
+        let names = |extension: &str| {
+            let rows = ROWS.iter().filter(|r| r.mask & r.value & 0x7f == 0x77);
+            rows.filter(|r| self::extension(r.name) == extension).count()
+        };
+        assert_eq!([names("zvkned"), names("zvknhb"), names("zvkg")], [11, 3, 2]);
+        assert!(
+            ["zvkned", "zvknhb", "zvkg"].iter().all(|e| features::EXTENSIONS.iter().any(|x| x.name == *e))
+        );
+        let vector = decode(0x0220_8057).unwrap();
+        assert!(permitted(vector, 0x0220_8057, false) && !permitted(vector, 0x0220_8057, true));
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
     }
     let Some(next) = behind(i, &fetch) else { return false };
     if is_sha2_low(i.word) {
+        if t.restricted() {
+            return false;
+        }
         let begin = |t: &mut Translator<'_>| t.begin(8, peek(8, Transfer::Next));
         let done = sha2_rounds(t, i, next, begin);
         if done {

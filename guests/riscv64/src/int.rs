@@ -424,10 +424,10 @@ extern "C" fn permute(cpu: &mut Cpu, word: u64) -> HelperExit {
     let mask = (1u64 << bits) - 1;
     let (mut out, mut at) = (0, 0);
     while at < 64 {
+        // Without a branch: Zkt promises a time that does not depend on the operands.
         let index = (b >> at & mask) * bits;
-        if index < 64 {
-            out |= (a >> index & mask) << at;
-        }
+        let within = ((index < 64) as u64).wrapping_neg();
+        out |= (a >> (index & 63) & mask & within) << at;
         at += bits;
     }
     cpu.gpr[i.d() as usize & 31] = out;

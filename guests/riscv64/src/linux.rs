@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use anyarch_engine::run::{Guest, code};
 use anyarch_engine::state::Cpu;
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
+use anyarch_linux::misc::online_cpus;
+use anyarch_linux::signal::on_altstack;
 use anyarch_linux::table::Sys;
 use anyarch_linux::task::Task;
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
@@ -36,11 +38,57 @@ mod frame {
     /// The records of the extensions, each with magic and size; zeroes end them.
     pub(super) const RECORDS: usize = FP + 520;
     /// Size of a frame without records.
-    pub(super) const SIZE: usize = FP + 528;
+    const SIZE: usize = FP + 528;
     /// Magic of the vector record: `struct __riscv_v_ext_state` { vstart, vl, vtype, vcsr, vlenb, datap } and the registers, where datap points.
     pub(super) const V_MAGIC: u32 = 0x5346_5457;
     pub(super) const V_STATE: usize = 48;
     pub(super) const V_SIZE: usize = 8 + V_STATE + 512;
+
+    /// Size of a frame: beside a record there is room for the zeroes that end the records.
+    pub(super) const fn size(vector: bool) -> usize {
+        SIZE + if vector { V_SIZE + 8 } else { 0 }
+    }
+}
+
+/// What prctl PR_RISCV_V_SET_CONTROL sets of a thread: whether it may use vectors, in two bits; what is to become of that at the next execve, in two bits
+/// (0: it is as in any new program); and whether that stays so for the execve after it (Documentation/arch/riscv/vector.rst).
+mod control {
+    use crate::v;
+    use anyarch_engine::state::{Cpu, mode};
+
+    pub(super) const OFF: u64 = 1;
+    pub(super) const ON: u64 = 2;
+    const INHERIT: u64 = 1 << 4;
+    /// All bits.
+    pub(super) const MASK: u64 = 0x1f;
+
+    pub(super) fn current(control: u64) -> u64 {
+        control & 3
+    }
+
+    pub(super) fn next(control: u64) -> u64 {
+        control >> 2 & 3
+    }
+
+    pub(super) fn on(control: u64) -> bool {
+        current(control) == ON
+    }
+
+    /// The kernel's riscv_v_vstate_ctrl_init.
+    pub(super) fn after_exec(control: u64) -> u64 {
+        let current = if next(control) == 0 { ON } else { next(control) };
+        if control & INHERIT != 0 { control & !3 | current } else { current }
+    }
+
+    /// That of a program which was handed this. Nobody but a forger hands on what makes no sense.
+    pub(super) fn of_new_program(handed: Option<u64>) -> u64 {
+        handed.filter(|c| c & !MASK == 0 && matches!(current(*c), OFF | ON) && next(*c) != 3).unwrap_or(ON)
+    }
+
+    pub(super) fn set(cpu: &mut Cpu, control: u64) {
+        cpu.gpr[v::POLICY.0 as usize] = control;
+        cpu.mode = cpu.mode & !mode::RESTRICTED | if on(control) { 0 } else { mode::RESTRICTED };
+    }
 }
 
 /// `li a7, number` (addi a7, x0), `ecall`, `ret`.
@@ -77,8 +125,12 @@ impl Abi for Riscv64 {
         243
     }
 
-    fn hwcaps(&self) -> [u64; 3] {
-        [features::HWCAP, 0, 0]
+    fn hwcaps(&self, handed: Option<u64>) -> [u64; 3] {
+        [features::hwcap(control::on(control::of_new_program(handed))), 0, 0]
+    }
+
+    fn largest_frame(&self) -> u64 {
+        frame::size(true) as u64
     }
 
     fn cpuinfo(&self, cpus: usize) -> String {
@@ -104,16 +156,22 @@ impl Abi for Riscv64 {
         cpu.gpr[A0] = raw;
     }
 
-    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64) {
+    fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64, handed: Option<u64>) {
         cpu.pc = entry;
         cpu.gpr[SP] = sp;
         set_fcsr(cpu, 0);
         v::reset(cpu);
+        control::set(cpu, control::of_new_program(handed));
+    }
+
+    fn hand_on(&self, cpu: &Cpu) -> Option<u64> {
+        let next = control::after_exec(cpu.gpr[v::POLICY.0 as usize]);
+        (next != control::ON).then_some(next)
     }
 
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>) {
         cpu.gpr[A0] = 0;
-        // A new task's vectors are those of one that has not used them.
+        // A new task's vectors are those of one that has not used them; whether it may is inherited.
         v::reset(cpu);
         if sp != 0 {
             cpu.gpr[SP] = sp;
@@ -137,7 +195,12 @@ impl Abi for Riscv64 {
 
     fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
         let vector = v::used(cpu);
-        let size = frame::SIZE + if vector { frame::V_SIZE } else { 0 };
+        let size = frame::size(vector);
+        // A frame that would leave the alternate stack is not begun.
+        let sp = cpu.gpr[SP];
+        if on_altstack(d.altstack, sp) && !on_altstack(d.altstack, sp.wrapping_sub(size as u64)) {
+            return Err(Errno::EFAULT);
+        }
         let base = d.sp.wrapping_sub(size as u64) & !15;
         let mut f = FrameBuf::new(size);
         f.set_info(d);
@@ -174,13 +237,11 @@ impl Abi for Riscv64 {
         Ok(())
     }
 
-    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Errno> {
-        let mut f = FrameBuf::new(frame::SIZE);
-        read_bytes(cpu.gpr[SP], &mut f.0)?;
-        if f.get32(frame::RESERVED) != 0 {
-            return Err(Errno::EFAULT);
-        }
-        let vector = restore_records(cpu.gpr[SP].wrapping_add(frame::RECORDS as u64))?;
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Option<u64>> {
+        let base = cpu.gpr[SP];
+        let mut f = FrameBuf::new(frame::size(false));
+        read_bytes(base, &mut f.0).map_err(|_| None)?;
+        // What comes before something bad in the frame is restored.
         cpu.pc = f.get64(frame::REGS);
         for i in 1..32 {
             cpu.gpr[i] = f.get64(frame::REGS + 8 * i);
@@ -189,11 +250,13 @@ impl Abi for Riscv64 {
             cpu.vec[i] = f.get64(frame::FP + 8 * i) as u128;
         }
         set_fcsr(cpu, f.get32(frame::FCSR));
-        if let Some((registers, data)) = vector {
-            v::restore(cpu, registers, &data);
-        }
         cpu.excl_addr = u64::MAX;
-        Ok(f.ucontext())
+        let (mask, altstack) = f.ucontext();
+        if f.get32(frame::RESERVED) != 0 {
+            return Err(Some(mask));
+        }
+        restore_records(cpu, base.wrapping_add(frame::RECORDS as u64)).map_err(|_| Some(mask))?;
+        Ok((mask, altstack))
     }
 
     fn vdso(&self) -> &'static Vdso {
@@ -219,23 +282,30 @@ impl Abi for Riscv64 {
         }
     }
 
-    fn arch_prctl(&self, cpu: &mut Cpu, [option, arg, ..]: [u64; 6]) -> Result<u64, Errno> {
-        const SET_CONTROL: u64 = 69;
-        const GET_CONTROL: u64 = 70;
-        // PR_RISCV_V_VSTATE_CTRL: the present state in two bits, that of the next program in two, and whether that is handed on.
-        const OFF: u64 = 1;
-        const ON: u64 = 2;
-        match option {
-            SET_CONTROL if arg & !0x1f != 0 || arg & 3 == 3 => Err(Errno::EINVAL),
-            // Vectors are on, and cannot be taken away then.
-            SET_CONTROL if arg & 3 == OFF => Err(Errno::EPERM),
-            // A next program without vectors is not offered.
-            SET_CONTROL if matches!(arg >> 2 & 3, OFF | 3) => Err(Errno::EINVAL),
-            SET_CONTROL => {
-                cpu.gpr[v::POLICY.0 as usize] = arg & 0x1c;
+    fn arch_prctl(&self, cpu: &mut Cpu, [option, arg, scope, ..]: [u64; 6]) -> Result<u64, Errno> {
+        const V_SET_CONTROL: u32 = 69;
+        const V_GET_CONTROL: u32 = 70;
+        const SET_ICACHE_FLUSH_CTX: u32 = 71;
+        let old = cpu.gpr[v::POLICY.0 as usize];
+        match option as u32 {
+            V_SET_CONTROL if arg & !control::MASK != 0 => Err(Errno::EINVAL),
+            V_SET_CONTROL => {
+                let current = match control::current(arg) {
+                    0 => control::current(old),
+                    // What is on stays on until the next program.
+                    control::OFF if control::on(old) => return Err(Errno::EPERM),
+                    current @ (control::OFF | control::ON) => current,
+                    _ => return Err(Errno::EINVAL),
+                };
+                if control::next(arg) == 3 {
+                    return Err(Errno::EINVAL);
+                }
+                control::set(cpu, arg & !3 | current);
                 Ok(0)
             }
-            GET_CONTROL => Ok(ON | cpu.gpr[v::POLICY.0 as usize]),
+            V_GET_CONTROL => Ok(old),
+            // PR_RISCV_CTX_SW_FENCEI_ON and _OFF, PR_RISCV_SCOPE_PER_PROCESS and _PER_THREAD: FENCE.I always counts for all processors here.
+            SET_ICACHE_FLUSH_CTX if arg <= 1 && scope <= 1 => Ok(0),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -248,19 +318,18 @@ impl Abi for Riscv64 {
 /// The registers of the vector record, in its order.
 const V_REGISTERS: [anyarch_engine::ops::R; 4] = [v::VSTART, v::VL, v::VTYPE, v::VCSR];
 
-/// Reads the records of a frame: what the vector record has, if there is one.
-#[allow(clippy::type_complexity)]
-fn restore_records(mut at: u64) -> Result<Option<([u64; 4], Vec<u8>)>, Errno> {
-    let mut vector = None;
+/// Restores what the records of a frame have.
+fn restore_records(cpu: &mut Cpu, mut at: u64) -> Result<(), Errno> {
     loop {
         let [magic, size]: [u32; 2] = read(at)?;
         match (magic, size as usize) {
-            (0, 0) => return Ok(vector),
-            (frame::V_MAGIC, frame::V_SIZE) => {
+            (0, 0) => return Ok(()),
+            // There are no vectors to restore where they were never used.
+            (frame::V_MAGIC, frame::V_SIZE) if v::used(cpu) => {
                 let [vstart, vl, vtype, vcsr, _, data]: [u64; 6] = read(at.wrapping_add(8))?;
-                let mut registers = alloc::vec![0; 512];
+                let mut registers = [0; 512];
                 read_bytes(data, &mut registers)?;
-                vector = Some(([vstart, vl, vtype, vcsr], registers));
+                v::restore(cpu, [vstart, vl, vtype, vcsr], &registers);
                 at = at.wrapping_add(size as u64);
             }
             _ => return Err(Errno::EINVAL),
@@ -268,34 +337,50 @@ fn restore_records(mut at: u64) -> Result<Option<([u64; 4], Vec<u8>)>, Errno> {
     }
 }
 
-/// riscv_hwprobe(pairs, pair_count, cpusetsize, cpus, flags). All processors are equal, so the set matters only where it is empty or changed.
+/// riscv_hwprobe(pairs, pair_count, cpusetsize, cpus, flags): values of keys, or the processors that have given values
+/// (arch/riscv/kernel/sys_hwprobe.c). All processors are equal.
 fn hwprobe([pairs, count, set_size, cpus, flags, _]: [u64; 6]) -> Result<u64, Errno> {
-    /// TASK_SIZE of sv48 less one, what RISCV_HWPROBE_KEY_HIGHEST_VIRT_ADDRESS means.
-    const HIGHEST: u64 = (1 << 47) - 1;
-    // RISCV_HWPROBE_WHICH_CPUS asks for the processors with given values.
-    const WHICH_CPUS: u64 = 1;
-    if flags & !WHICH_CPUS != 0 || (set_size == 0) != (cpus == 0) || (flags != 0 && cpus == 0) {
-        return Err(Errno::EINVAL);
+    const WHICH_CPUS: u32 = 1;
+    let which = match flags as u32 {
+        0 => false,
+        WHICH_CPUS if set_size != 0 && cpus != 0 => true,
+        _ => return Err(Errno::EINVAL),
+    };
+    let mut set = Vec::new();
+    if set_size != 0 || cpus != 0 {
+        let online = online_cpus();
+        set.resize((set_size as usize).min(online.len()), 0);
+        read_bytes(cpus, &mut set)?;
+        let all = which && set.iter().all(|b| *b == 0);
+        for (byte, online) in set.iter_mut().zip(&online) {
+            *byte = online & if all { u8::MAX } else { *byte };
+        }
+        if !which && set.iter().all(|b| *b == 0) {
+            return Err(Errno::EINVAL);
+        }
     }
     let mut all = true;
     for n in 0..count {
-        let at = pairs.wrapping_add(16 * n);
-        let [key, wanted]: [u64; 2] = read(at)?;
-        let value = features::probe(key as i64, HIGHEST);
-        if flags == WHICH_CPUS {
-            all &= value.is_some_and(|v| matches!(key, 3 | 4) && v & wanted == wanted || v == wanted);
-            if value.is_none() {
+        let at = pairs.wrapping_add(n.wrapping_mul(16));
+        let key: u64 = read(at)?;
+        let known = features::probe(key as i64);
+        match known {
+            None => {
+                all = false;
                 write(at, &[u64::MAX, 0])?;
             }
-            continue;
-        }
-        match value {
-            Some(value) => write(at + 8, &value)?,
-            None => write(at, &[u64::MAX, 0])?,
+            Some(p) if which => {
+                let wanted: u64 = read(at.wrapping_add(8))?;
+                all &= if p.bitmask { p.value & wanted == wanted } else { p.value == wanted };
+            }
+            Some(p) => write(at, &[key, p.value])?,
         }
     }
-    if flags == WHICH_CPUS && !all {
-        write_bytes(cpus, &alloc::vec![0; set_size.min(128) as usize])?;
+    if which {
+        if !all {
+            set.fill(0);
+        }
+        write_bytes(cpus, &set)?;
     }
     Ok(0)
 }
@@ -306,8 +391,29 @@ mod tests {
 
     #[test]
     fn frame_offsets_are_the_kernels() {
-        assert_eq!(frame::SIZE, 1088);
+        assert_eq!((frame::size(false), frame::size(true)), (1088, 1664));
         assert_eq!(frame::RECORDS - frame::FP, 520);
         assert_eq!(frame::V_SIZE, 568);
+    }
+
+    #[test]
+    fn vectors_across_execve() {
+        use control::{OFF, ON, after_exec, of_new_program};
+        for (before, after) in [
+            (ON, ON),
+            (OFF, ON),
+            (ON | OFF << 2, OFF),
+            (ON | ON << 2, ON),
+            (OFF | ON << 2, ON),
+            (ON | OFF << 2 | 16, OFF | OFF << 2 | 16),
+            (OFF | ON << 2 | 16, ON | ON << 2 | 16),
+            (OFF | 16, ON | 16),
+        ] {
+            assert_eq!(after_exec(before), after, "{before:#x}");
+            assert_eq!(of_new_program(Some(after)), after);
+        }
+        for bad in [None, Some(0), Some(3), Some(ON | 3 << 2), Some(ON | 32), Some(u64::MAX)] {
+            assert_eq!(of_new_program(bad), ON, "{bad:x?}");
+        }
     }
 }

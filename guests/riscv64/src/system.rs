@@ -211,11 +211,12 @@ pub fn set_fcsr(cpu: &mut Cpu, value: u32) -> bool {
         ..FpEnv::default()
     };
     cpu.apply_rounding();
-    let mode = match cpu.fpcr {
-        0 => mode::EXACT,
-        1..=3 => mode::DIRECTED,
-        _ => mode::OTHER,
-    };
+    let mode = cpu.mode & mode::RESTRICTED
+        | match cpu.fpcr {
+            0 => mode::EXACT,
+            1..=3 => mode::DIRECTED,
+            _ => mode::OTHER,
+        };
     core::mem::replace(&mut cpu.mode, mode) != mode
 }
 

@@ -38,7 +38,7 @@ pub const VCSR: R = R(36);
 pub const KEY: R = R(37);
 /// Not zero once vectors were used, unless [`KEY`] is not zero: then a signal frame has them.
 pub const DIRTY: R = R(39);
-/// What prctl PR_RISCV_V_SET_CONTROL was told of the next program.
+/// What prctl PR_RISCV_V_GET_CONTROL tells; see `linux.rs`.
 pub const POLICY: R = R(38);
 /// In [`KEY`], whose low byte so tells the vtype from none: vtype is valid, and vstart is zero.
 pub const SHAPED: u64 = 1 << 7;
@@ -73,11 +73,12 @@ pub fn is_full(key: u64) -> bool {
     parse(key & 0x3f).is_some_and(|shape| key & USED != 0 && key >> KEY_VL == vlmax(shape))
 }
 
-/// Nothing has used vectors yet.
+/// Nothing has used vectors yet: the first instruction finds zeroes everywhere, which Linux gives a thread then. (A vtype of zero is a valid one.)
 pub fn reset(cpu: &mut Cpu) {
-    for (r, value) in [(VL, 0), (VTYPE, VILL), (VSTART, 0), (VCSR, 0), (KEY, 0), (DIRTY, 0)] {
-        cpu.gpr[r.0 as usize] = value;
+    for r in [VL, VTYPE, VSTART, VCSR, KEY, DIRTY] {
+        cpu.gpr[r.0 as usize] = 0;
     }
+    cpu.vec[V0..V0 + 32].fill(0);
 }
 
 /// VSETVL's work: sets vtype and vl.

@@ -323,7 +323,7 @@ fn round_off(v: i128, n: u32, vxrm: u32) -> i128 {
 
 /// The high half of a carry-less product of 64 bits is `clmul(..).1`.
 fn clmul(a: u64, b: u64) -> (u64, u64) {
-    let product = (0..64).filter(|n| b >> n & 1 != 0).fold(0u128, |p, n| p ^ (a as u128) << n);
+    let product = (0..64).fold(0, |p, n| p ^ (a as u128) << n & (b as u128 >> n & 1).wrapping_neg());
     (product as u64, (product >> 64) as u64)
 }
 
@@ -396,8 +396,9 @@ fn eval(op: Op, ew: u32, a: u64, b: u64, d: u64, vxrm: u32, saturated: &mut bool
         Op::Brev8 => a.reverse_bits().swap_bytes(),
         Op::Rev8 => a.swap_bytes() >> (64 - bits),
         Op::Brev => a.reverse_bits() >> (64 - bits),
-        Op::Clz => (a.leading_zeros() - (64 - bits)) as u64,
-        Op::Ctz => a.trailing_zeros().min(bits) as u64,
+        // Without the branches that zero would take (Zvkt).
+        Op::Clz => ((a | 1).leading_zeros() + (a == 0) as u32 - (64 - bits)) as u64,
+        Op::Ctz => (!a & a.wrapping_sub(1)).count_ones().min(bits) as u64,
         Op::Cpop => a.count_ones() as u64,
         Op::Copy => b,
         _ => 0,
@@ -622,11 +623,11 @@ extern "C" fn merge_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         let a = if moves { None } else { Some(u.group(u.vs2(), sew)?) };
         check(u, d, a, bg)?;
         for n in u.vstart..u.vl {
-            let value = match a {
-                Some(a) if !u.bit(0, n) => u.get(a.reg, sew, n),
-                _ => b.get(u, sew, n),
-            };
-            u.set(d.reg, sew, n, value);
+            let value = b.get(u, sew, n);
+            // The mask is an operand like others: no branch depends on it (Zvkt).
+            let old = a.map_or(value, |a| u.get(a.reg, sew, n));
+            let first = (u.bit(0, n) as u64).wrapping_neg();
+            u.set(d.reg, sew, n, value & first | old & !first);
         }
         Ok(())
     })

@@ -5,7 +5,7 @@ use super::{Cold, ColdKind, HostFlags, Test, Translator, helpers, state, vector}
 use crate::fp::FOp;
 use crate::ops::*;
 use crate::run::{TRAP_BREAKPOINT, TRAP_UNDEFINED, Thread};
-use crate::state::Cpu;
+use crate::state::{Cpu, mode};
 use crate::vec::VOp;
 use core::mem::offset_of;
 
@@ -1833,7 +1833,11 @@ impl Ops for Translator<'_> {
     }
 
     fn fp_mode(&self) -> u32 {
-        self.exact_mode
+        self.exact_mode & mode::FP
+    }
+
+    fn restricted(&self) -> bool {
+        self.exact_mode & mode::RESTRICTED != 0
     }
 
     fn fp_flags(&mut self, d: R) {

@@ -44,6 +44,7 @@ use crate::state::{Cpu, VEC_SLOTS, mode};
 use alloc::vec::Vec;
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
 use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Which slots live in host registers. Chosen by the guest from the frequency of its registers in real code.
 pub struct Pins {
@@ -57,7 +58,7 @@ pub struct Pins {
 pub const PIN_HOST: [u8; 12] = [RBX, RSI, RDI, RDX, R8, R9, R10, R11, R12, R14, R15, R13];
 
 /// What the host processor offers beyond the x86-64-v2 baseline.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Features {
     pub avx: bool,
@@ -72,7 +73,42 @@ pub struct Features {
     pub sha: bool,
 }
 
+/// [`Features::of_host`]'s answer: zero until it is known, then a bit for each feature, and [`KNOWN`].
+static HOST: AtomicU32 = AtomicU32::new(0);
+const KNOWN: u32 = 1 << 31;
+
 impl Features {
+    /// What this processor offers. It is asked once: under a hypervisor every question is slow.
+    pub fn of_host() -> Features {
+        let mut bits = HOST.load(Ordering::Relaxed);
+        if bits == 0 {
+            let f = Features::detect();
+            let all = [f.avx, f.avx2, f.fma, f.f16c, f.bmi1, f.bmi2, f.lzcnt, f.aes, f.pclmul, f.sha];
+            bits = all.iter().rev().fold(0, |bits, &f| bits << 1 | f as u32) | KNOWN;
+            HOST.store(bits, Ordering::Relaxed);
+        }
+        let mut next = {
+            let mut left = bits;
+            move || {
+                let bit = left & 1 != 0;
+                left >>= 1;
+                bit
+            }
+        };
+        Features {
+            avx: next(),
+            avx2: next(),
+            fma: next(),
+            f16c: next(),
+            bmi1: next(),
+            bmi2: next(),
+            lzcnt: next(),
+            aes: next(),
+            pclmul: next(),
+            sha: next(),
+        }
+    }
+
     /// Asks the processor.
     pub fn detect() -> Features {
         use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
@@ -193,7 +229,7 @@ pub struct Translator<'a> {
     pub pc: u64,
     /// Address of the next instruction.
     pub next_pc: u64,
-    /// Translation mode of the unit (see `Cpu::mode`), where `DIRECTED` counts as `EXACT`.
+    /// Translation mode of the unit as to floating point (see `Cpu::mode`), where `DIRECTED` counts as `EXACT`.
     pub mode: u32,
     /// Translation mode of the unit.
     exact_mode: u32,
@@ -305,7 +341,7 @@ impl Buffers {
             covered: 0,
             gpr_host,
             vec_host,
-            features: Features::detect(),
+            features: Features::of_host(),
         }
     }
 
@@ -358,7 +394,7 @@ impl<'a> Translator<'a> {
             features: *features,
             pc,
             next_pc: pc,
-            mode: if mode == mode::DIRECTED { mode::EXACT } else { mode },
+            mode: if mode & mode::FP == mode::DIRECTED { mode::EXACT } else { mode & mode::FP },
             exact_mode: mode,
             guest,
             glue,
