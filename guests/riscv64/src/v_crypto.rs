@@ -124,7 +124,7 @@ fn whole(op: VOp, a: u128) -> u128 {
 unsafe fn by_host(op: VOp, a: u128) -> u128 {
     use core::arch::x86_64::*;
     // SAFETY: both types are any 128 bits.
-    let (a, zero): (__m128i, _) = (unsafe { core::mem::transmute(a) }, _mm_setzero_si128());
+    let (a, zero) = (unsafe { core::mem::transmute::<u128, __m128i>(a) }, _mm_setzero_si128());
     let result = match op {
         VOp::AesEncLast => _mm_aesenclast_si128(a, zero),
         VOp::AesDecLast => _mm_aesdeclast_si128(a, zero),
@@ -133,7 +133,7 @@ unsafe fn by_host(op: VOp, a: u128) -> u128 {
         _ => _mm_aesenc_si128(_mm_aesdeclast_si128(a, zero), zero),
     };
     // SAFETY: as above.
-    unsafe { core::mem::transmute(result) }
+    unsafe { core::mem::transmute::<__m128i, u128>(result) }
 }
 
 /// SubWord: the rows are shifted by SubBytes' neighbour in the vocabulary, which a word in all columns does not notice.
