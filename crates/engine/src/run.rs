@@ -547,6 +547,13 @@ impl Thread {
                     let code = why >> 8;
                     if code == HelperExit::Fault as u32 {
                         self.cpu.pc = pc;
+                        // It may have been one for part of the instruction.
+                        if self.cpu.fault.signo != SIGILL && (self.guest.faults_again)(pc) {
+                            if let Some(exit) = self.interpret_one() {
+                                return exit;
+                            }
+                            continue;
+                        }
                         // The helper did not know where it was.
                         if self.cpu.fault.signo == SIGILL {
                             self.cpu.fault.addr = pc;

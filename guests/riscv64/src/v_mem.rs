@@ -65,7 +65,10 @@ fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32) {
     let arg = i.word as u64 | (Kind::Unit as u64) << 32;
     let done = match i.bits(29, 3) {
         0 => v_fast::mem::unit(o, i, ew, helper, arg),
-        _ => segment::elements(o, i, Places::Unit, ew, helper, arg),
+        _ => {
+            segment::structures(o, i, ew, helper, arg)
+                || segment::elements(o, i, Places::Unit, ew, helper, arg)
+        }
     };
     if !done {
         o.helper(helper, arg);
@@ -77,7 +80,9 @@ fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
     let done = match kind {
         Kind::Strided => segment::elements(o, i, Places::Strided, width(i), helper, arg),
         Kind::Indexed => segment::elements(o, i, Places::Indexed(width(i)), width(i), helper, arg),
-        _ => false,
+        Kind::Mask => segment::mask(o, i, helper, arg),
+        Kind::FaultFirst => segment::fault_first(o, i, width(i), helper, arg),
+        Kind::Unit => false,
     };
     if !done {
         o.helper(helper, arg);

@@ -3,10 +3,11 @@
 //! An access that faults is made again by the interpreter (see [`super::mem::faults_again`]), from the instruction's beginning. So what is loaded before
 //! may go to its registers at once, if they are none that the instruction reads.
 
-use super::{Form, exact, in_line, v};
+use super::parts::{exactly, put_low};
+use super::{Form, exact, in_line, mem, v};
 use crate::decode::Insn;
 use crate::v::{DIRTY, KEY, VSTART};
-use anyarch_engine::ops::{Addr, Alu, Helper, LoadExt, Ops, Order, R, Size, Src, V, VArgs, W};
+use anyarch_engine::ops::{Addr, Alu, Helper, LoadExt, Ops, Order, R, Shift, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
 /// Whether the instruction is a store.
@@ -29,6 +30,76 @@ pub(crate) fn whole<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
     o.mov(W::W64, DIRTY, Src::Imm(1));
     true
 }
+
+/// VLM and VSM.
+pub(crate) fn mask<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
+    let bytes = |form: Form| form.vl.unwrap_or(0).div_ceil(8) as u8;
+    let fits = |form: Form| bytes(form).is_power_of_two();
+    exactly(o, i, f, arg, fits, |o, form| {
+        let (bytes, at) = (bytes(form), Addr::Base(i.rs1(), 0));
+        if is_store(i) {
+            o.vstore(bytes, v(i.d()), at);
+        } else {
+            o.vload(bytes, V::T0, at);
+            put_low(o, v(i.d()), V::T0, bytes);
+        }
+    })
+}
+
+const PAGE: u64 = 4096;
+
+/// Fault-only-first loads of one field: those within a page do not fault, or do with their first element.
+pub(crate) fn fault_first<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> bool {
+    let fits = |form: Form| i.bits(29, 3) == 0 && form.group(i.d(), ew).is_some();
+    exactly(o, i, f, arg, fits, |o, form| {
+        let length = (form.vl.unwrap_or(0) as u64) << ew;
+        o.alu(Alu::And, W::W64, R::T0, i.rs1(), Src::Imm(PAGE - 1));
+        o.alu(Alu::Add, W::W64, R::T0, R::T0, Src::Imm(length - 1));
+        o.shift(Shift::Lsr, W::W64, R::T0, R::T0, Src::Imm(PAGE.trailing_zeros() as u64));
+        if o.guard(R::T0, 0, f, arg) {
+            mem::get(o, i, form.with_width(ew));
+        }
+    })
+}
+
+/// Slots of four registers that follow one another, for fields whose registers do not.
+const REGISTERS: V = V(44);
+
+/// Unit-stride loads and stores of two to four fields: of each field a register at once, or its half.
+pub(crate) fn structures<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> bool {
+    let count = i.bits(29, 3) + 1;
+    let fits = |form: Form| {
+        let data = form.with_width(ew);
+        let whole = (0..data.registers()).all(|n| matches!(data.bytes(n), Some(8 | 16)));
+        let few = data.elements() * count <= FEW;
+        whole && !few && (2..=4).contains(&count) && groups_fit(i, Places::Unit, form, data, count)
+    };
+    exactly(o, i, f, arg, fits, |o, form| {
+        let (form, count) = (form.with_width(ew), count as u8);
+        let each = 1 << form.lmul.max(0);
+        for n in 0..form.registers() {
+            o.alu(Alu::Add, W::W64, R::T0, i.rs1(), Src::Imm((16 * n * count as u32) as u64));
+            let bytes = form.bytes(n).unwrap_or(0) as u8;
+            let in_place = each == 1 && bytes == 16;
+            let first = if in_place { v(i.d()) } else { REGISTERS };
+            let all = (0..count).map(|field| (v(i.d() + field as u32 * each + n), REGISTERS.after(field)));
+            if is_store(i) {
+                if !in_place {
+                    all.for_each(|(slot, copy)| put_low(o, copy, slot, 16));
+                }
+                o.vstore_struct(count, ew as u8, bytes, first, R::T0);
+            } else {
+                o.vload_struct(count, ew as u8, bytes, first, R::T0);
+                if !in_place {
+                    all.for_each(|(slot, copy)| put_low(o, slot, copy, bytes));
+                }
+            }
+        }
+    })
+}
+
+/// As many elements are loaded and stored as quickly one by one.
+const FEW: u32 = 4;
 
 /// Elements that are worth host code of their own.
 const MOST: u32 = 32;
