@@ -757,12 +757,12 @@ impl Ops for Interp<'_> {
     }
 
     fn fp_flags(&mut self, d: R) {
-        self.set(W::W64, d, self.cpu.fp_flags() as u64 & flag::IEEE as u64);
+        self.set(W::W64, d, flag::reversed(self.cpu.fp_flags()) as u64);
     }
 
     fn set_fp_flags(&mut self, s: R) {
         if !self.ended() {
-            let flags = self.r(s) as u8 & flag::IEEE;
+            let flags = flag::reversed(self.r(s) as u8);
             self.cpu.set_fp_flags(flags);
         }
     }

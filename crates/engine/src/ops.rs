@@ -611,9 +611,10 @@ pub trait Ops {
     fn fp_mode(&self) -> u32;
     /// Whether instructions are forbidden now that the guest may forbid ([`crate::state::mode::RESTRICTED`]).
     fn restricted(&self) -> bool;
-    /// d = the five sticky flags of IEEE 754, in the order of [`crate::fp::flag`].
+    /// d = the five sticky flags of IEEE 754: inexact in bit 0, underflow, overflow, division by zero, invalid in bit 4 ([`crate::fp::flag`] the other
+    /// way round).
     fn fp_flags(&mut self, d: R);
-    /// Those flags = the low bits of s; the others are cleared.
+    /// Those flags = the low bits of s, in the same order; the others are cleared.
     fn set_fp_flags(&mut self, s: R);
     /// Whether all of the slots hold boxed numbers of `1 << es` bytes (ones from there to bit 63). If not, the helper is called in place of the whole
     /// instruction, nothing of which has been played yet; on false nothing more of it is to be played.

@@ -7,7 +7,9 @@
 use crate::decode::{Insn, undefined};
 use crate::system::{illegal, rounding};
 use anyarch_engine::fp::{self, FOp, FpEnv, imm};
-use anyarch_engine::ops::{Addr, Cond, Ext, HelperExit, Ops, R, Round, Sel, Src, V, VArgs, W, box_bits};
+use anyarch_engine::ops::{
+    Addr, Alu, Cmp, Cond, Ext, HelperExit, Ops, R, Round, Sel, Shift, Src, V, VArgs, W, box_bits,
+};
 use anyarch_engine::state::{Cpu, mode};
 
 crate::rows! {
@@ -44,7 +46,7 @@ crate::rows! {
     "11000 01 01000 rs1:5 001 rd:5 1010011" FcvtmodWD referred;
     "11010 fmt:2 000xx rs1:5 rm:3 rd:5 1010011" FcvtFI from_integer;
     "11100 fmt:2 00000 rs1:5 000 rd:5 1010011" FmvXF move_to_x;
-    "11100 fmt:2 00000 rs1:5 001 rd:5 1010011" Fclass referred;
+    "11100 fmt:2 00000 rs1:5 001 rd:5 1010011" Fclass classify;
     "11110 fmt:2 00000 rs1:5 000 rd:5 1010011" FmvFX move_from_x;
     "11110 fmt:2 00001 imm:5 000 rd:5 1010011" Fli load_immediate;
 }
@@ -211,6 +213,38 @@ fn from_integer<O: Ops>(o: &mut O, i: Insn) {
     });
 }
 
+/// FCLASS: see [`class`].
+fn classify<O: Ops>(o: &mut O, i: Insn) {
+    with_format(o, i, |o, es| {
+        if es != 3 && !o.check_boxes(es, &[i.fs1()], compute, i.word as u64) {
+            return;
+        }
+        let (frac, bits) = format(es);
+        // T1 = the magnitude in the uppermost bits; T0 = 4 for a zero and up to 7 for an infinity.
+        o.vget(true, W::W64, R::T2, i.fs1(), es, 0);
+        o.shift(Shift::Lsl, W::W64, R::T1, R::T2, Src::Imm((65 - bits) as u64));
+        o.mov(W::W64, R::T0, Src::Imm(4));
+        let exponent = (1u64 << (bits - 1 - frac)) - 1;
+        for least in [1, 1 << (65 - bits + frac), exponent << (65 - bits + frac)] {
+            o.mov(W::W64, R::T3, Src::Imm(least));
+            o.set_cmp(Cmp::Geu, R::T3, R::T1, Src::Reg(R::T3));
+            o.alu(Alu::Add, W::W64, R::T0, R::T0, Src::Reg(R::T3));
+        }
+        // The negative ones are the others' mirror image.
+        o.shift(Shift::Asr, W::W64, R::T2, R::T2, Src::Imm(63));
+        o.alu(Alu::And, W::W64, R::T2, R::T2, Src::Imm(7));
+        o.alu(Alu::Xor, W::W64, R::T0, R::T0, Src::Reg(R::T2));
+        // 8 and 9 are signaling and quiet NaNs.
+        o.extract(false, W::W64, R::T2, R::T1, (64 - bits + frac) as u8, 1);
+        o.alu(Alu::Add, W::W64, R::T2, R::T2, Src::Imm(8));
+        o.mov(W::W64, R::T3, Src::Imm(exponent << (65 - bits + frac)));
+        o.alu_flags(Alu::Sub, W::W64, R::ZERO, R::T1, Src::Reg(R::T3));
+        o.select(Cond::Hi, W::W64, R::T0, R::T2, R::T0, Sel::Plain);
+        o.mov(W::W64, R::T1, Src::Imm(1));
+        o.shift(Shift::Lsl, W::W64, i.rd(), R::T1, Src::Reg(R::T0));
+    });
+}
+
 /// A format: fraction bits, all bits.
 fn format(es: u8) -> (u32, u32) {
     [(0, 0), (10, 16), (23, 32), (52, 64)][es as usize & 3]
@@ -308,7 +342,7 @@ pub(crate) fn class(es: u8, v: u64) -> u64 {
 }
 
 /// Every instruction that is not a load, store or move; the argument is its word.
-extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
+pub(crate) extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
     let i = Insn { word: word as u32, pc: 0, len: 4 };
     let Some(es) = lane(i.bits(25, 2)) else { return illegal(cpu) };
     let (funct, rm) = (i.bits(27, 5), i.bits(12, 3));

@@ -1,5 +1,6 @@
 //! Sequences of instructions that the translator makes one step of: an address or a constant that takes two instructions, with a call or a load
-//! through it; shifts that zero-extend, sign-extend or scale an index; the two halves of four rounds of SHA-2; and the loop of a compare and swap as compilers and libraries write it.
+//! through it; shifts that zero-extend, sign-extend or scale an index; the two halves of four rounds of SHA-2; comparisons of
+//! floating-point numbers that raise no flags or are followed by a branch; and the loop of a compare and swap as compilers and libraries write it.
 //!
 //! ```text
 //! auipc d    auipc d       auipc ra         lui d         slli d, a    slli d, a    1: lr old, (base)
@@ -7,15 +8,22 @@
 //!                                                                                     sc status, new, (base)
 //!                                                                                     bnez status, 1b
 //!                                                                                  2:
+//!
+//! frflags d         flt.d d, a, b
+//! flt.d c, a, b     bnez d, 1f
+//! fsflags d
 //! ```
 //!
 //! Everything lies in one page; code that jumps into the middle is translated as single instructions from there. Also [`leaf`] functions.
 
 use crate::decode::{Insn, decode, x};
 use crate::v_crypto::{is_sha2_low, sha2_rounds};
-use anyarch_engine::ops::{Addr, Alu, LoadExt, Ops, Order, R, Shift, Size, Src, W};
+use anyarch_engine::fp::flag;
+use anyarch_engine::ops::{Addr, Alu, Cond, HelperExit, LoadExt, Ops, Order, R, Sel, Shift, Size, Src, W};
 use anyarch_engine::run::{Peek, Transfer};
+use anyarch_engine::state::{Cpu, mode};
 use anyarch_engine::x86::Translator;
+use anyarch_engine::x86::asm::Cc;
 use anyarch_engine::x86::exclusive::{CasLoop, Expect};
 
 const LUI: u32 = 0x37;
@@ -32,6 +40,8 @@ pub(crate) fn is_candidate(word: u32) -> bool {
         // VSHA2CL.
         0x77 => is_sha2_low(word),
         LR => word & 0xf9f0_607f == 0x1000_202f,
+        0x73 => is_frflags(word),
+        0x53 => is_compare(word),
         _ => false,
     }
 }
@@ -53,8 +63,11 @@ fn behind(i: Insn, fetch: &impl Fn(u64) -> Option<Insn>) -> Option<Insn> {
 
 /// Translates the sequence that begins with the instruction, if it is one of ours. `fetch` knows what lies in one page.
 pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
-    if i.word & 0x7f == LR {
-        return compare_and_swap(t, i, fetch);
+    match i.word & 0x7f {
+        LR => return compare_and_swap(t, i, fetch),
+        0x73 => return quiet_compare(t, i, fetch),
+        0x53 => return compare_and_branch(t, i, fetch),
+        _ => {}
     }
     let Some(next) = behind(i, &fetch) else { return false };
     if is_sha2_low(i.word) {
@@ -136,6 +149,73 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
 /// What AUIPC and the immediate behind it make.
 fn target(auipc: Insn, next: Insn) -> u64 {
     auipc.pc.wrapping_add(auipc.imm_u() as u64).wrapping_add(next.imm_i() as u64)
+}
+
+/// FRFLAGS to a register.
+fn is_frflags(word: u32) -> bool {
+    word & 0xffff_f07f == 0x0010_2073 && word & 0xf80 != 0
+}
+
+/// FLE, FLT or FEQ of singles or doubles with a result.
+fn is_compare(word: u32) -> bool {
+    word & 0xfc00_407f == 0xa000_0053 && word >> 12 & 3 != 3 && word & 0xf80 != 0
+}
+
+/// Plays a comparison and returns the condition under which it holds, if generated code can do so by itself. `after` is the address of the next instruction.
+fn float_compare(t: &mut Translator<'_>, i: Insn, signaling: bool, after: u64) -> Cond {
+    let es = 2 + (i.word >> 25 & 1) as u8;
+    // Operands that are not boxed end the step: the instructions after the comparison are then played alone.
+    let next = core::mem::replace(&mut t.next_pc, after);
+    if es == 2 {
+        t.check_boxes(es, &[i.fs1(), i.fs2()], crate::fp::compute, i.word as u64);
+    }
+    t.next_pc = next;
+    t.fp_compare(signaling, es, i.fs2(), Some(i.fs1()));
+    [Cond::Ge, Cond::Gt, Cond::Eq, Cond::Eq][i.bits(12, 2) as usize]
+}
+
+/// FRFLAGS, FLE or FLT, FSFLAGS: compilers' comparison that raises nothing.
+fn quiet_compare(t: &mut Translator<'_>, read: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+    let Some(compare) = behind(read, &fetch) else { return false };
+    let Some(write) = behind(compare, &fetch) else { return false };
+    if t.fp_mode() != mode::EXACT
+        || !is_compare(compare.word)
+        || compare.d() == read.d()
+        || write.word != 0x0010_1073 | read.d() << 15
+    {
+        return false;
+    }
+    let len = read.len + compare.len + write.len;
+    t.begin(len, peek(len, Transfer::Next));
+    t.fp_flags(read.rd());
+    let c = float_compare(t, compare, false, write.pc);
+    t.select(c.invert(), W::W64, compare.rd(), R::ZERO, R::ZERO, Sel::Inc);
+    // Only a signaling NaN raises a flag here.
+    t.cold_helper(Cc::P, restore_flags, read.d() as u64);
+    t.end_step(&[read.len, compare.len, write.len]);
+    true
+}
+
+/// The flags become those in the register with the number.
+extern "C" fn restore_flags(cpu: &mut Cpu, number: u64) -> HelperExit {
+    cpu.set_fp_flags(flag::reversed(cpu.gpr[number as usize & 31] as u8));
+    HelperExit::Continue
+}
+
+/// FLE, FLT or FEQ, and a branch on the result.
+fn compare_and_branch(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+    let Some(branch) = behind(i, &fetch) else { return false };
+    // BEQ or BNE with x0.
+    if t.fp_mode() != mode::EXACT || branch.word & 0x01f0_607f != 0x63 || branch.s1() != i.d() {
+        return false;
+    }
+    let (len, target) = (i.len + branch.len, branch.pc.wrapping_add(branch.imm_b() as u64));
+    t.begin(len, peek(len, Transfer::Cond(target)));
+    let c = float_compare(t, i, i.bits(12, 2) != 2, branch.pc);
+    t.select(c.invert(), W::W64, i.rd(), R::ZERO, R::ZERO, Sel::Inc);
+    t.branch(if branch.bits(12, 1) == 0 { c.invert() } else { c }, target);
+    t.end_step(&[i.len, branch.len]);
+    true
 }
 
 fn compare_and_swap(t: &mut Translator<'_>, lr: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::decode::{Insn, undefined, x};
 use crate::v;
-use anyarch_engine::fp::Rounding;
-use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, Mul, Ops, R, Src, Trap, V, W};
+use anyarch_engine::fp::{Rounding, flag};
+use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, Ops, R, Src, Trap, V, W};
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, Fault, mode};
 
@@ -87,18 +87,7 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
     // CSRRS and CSRRC with x0 or zero do not write.
     let writes = i.bits(12, 2) == 1 || i.s1() != 0;
     match i.bits(20, 12) {
-        FFLAGS if !writes => {
-            o.fp_flags(R::T0);
-            reverse_flags(o, i.rd(), R::T0);
-        }
-        // CSRRW.
-        FFLAGS if i.bits(12, 3) == 1 => {
-            o.fp_flags(R::T2);
-            reverse_flags(o, R::T3, i.rs1());
-            o.set_fp_flags(R::T3);
-            reverse_flags(o, i.rd(), R::T2);
-        }
-        FFLAGS | FRM | FCSR => o.helper(csr_helper, i.word as u64),
+        number @ (FFLAGS | FRM | FCSR) => float_csr(o, i, number, writes),
         TIME if !writes => o.helper(csr_helper, i.word as u64),
         v::csr::VSTART | v::csr::VXSAT | v::csr::VXRM | v::csr::VCSR => o.helper(csr_helper, i.word as u64),
         v::csr::VL | v::csr::VTYPE | v::csr::VLENB if !writes => {
@@ -114,25 +103,50 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
     }
 }
 
-/// d = the low five bits of s in the other order, see [`reversed`]: the multiplications place copies of s such that each bit is in its place in one of
-/// them. Uses the first two temporaries.
-fn reverse_flags<O: Ops>(o: &mut O, d: R, s: R) {
-    if d == R::ZERO {
-        return;
+/// Accesses of fflags, frm and fcsr. Where the direction of rounding is to nearest even it is known, and a write that leaves it that needs no helper either.
+fn float_csr<O: Ops>(o: &mut O, i: Insn, number: u32, writes: bool) {
+    let (op, immediate) = (i.bits(12, 2), i.bits(14, 1) != 0);
+    if number != FFLAGS && o.fp_mode() != mode::EXACT {
+        return o.helper(csr_helper, i.word as u64);
     }
-    let times = |o: &mut O, d: R, s: R, n: u64| {
-        o.mov(W::W64, R::T1, Src::Imm(n));
-        o.mul(Mul::Add(W::W64), d, s, R::T1, R::ZERO);
+    // The bits of the operand that go to frm; CSRRC leaves it zero.
+    let mask = match number {
+        FRM => 7,
+        FCSR => 7 << 5,
+        _ => 0,
     };
-    o.alu(Alu::And, W::W64, R::T0, s, Src::Imm(31));
-    times(o, d, R::T0, 0x0802);
-    o.alu(Alu::And, W::W64, d, d, Src::Imm(0x2_2110));
-    times(o, R::T0, R::T0, 0x8020);
-    o.alu(Alu::And, W::W64, R::T0, R::T0, Src::Imm(0x8_8440));
-    o.alu(Alu::Or, W::W64, d, d, Src::Reg(R::T0));
-    times(o, d, d, 0x1_0101);
-    // The reversed byte, and in its upper bits the five.
-    o.extract(false, W::W64, d, d, 16 + 3, 5);
+    if writes && op != 3 && mask != 0 && i.s1() != 0 {
+        if immediate && i.s1() & mask != 0 {
+            return o.helper(csr_helper, i.word as u64);
+        }
+        if !immediate && !o.guard_bits(i.rs1(), mask, 0, csr_helper, i.word as u64) {
+            return;
+        }
+    }
+    if number == FRM {
+        return o.mov(W::W64, i.rd(), Src::Imm(0));
+    }
+    if !writes {
+        return o.fp_flags(i.rd());
+    }
+    let operand = if immediate { Src::Imm(i.s1() as u64) } else { Src::Reg(i.rs1()) };
+    if op != 1 || i.d() != 0 {
+        o.fp_flags(R::T0);
+    }
+    match (op, operand) {
+        (1, Src::Reg(s)) => o.set_fp_flags(s),
+        (1, s) => {
+            o.mov(W::W64, R::T1, s);
+            o.set_fp_flags(R::T1);
+        }
+        (_, s) => {
+            o.alu(if op == 2 { Alu::Or } else { Alu::AndNot }, W::W64, R::T1, R::T0, s);
+            o.set_fp_flags(R::T1);
+        }
+    }
+    if i.d() != 0 {
+        o.mov(W::W64, i.rd(), Src::Reg(R::T0));
+    }
 }
 
 fn nanoseconds() -> u64 {
@@ -187,20 +201,15 @@ extern "C" fn csr_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
     if changed { HelperExit::Resync } else { HelperExit::Continue }
 }
 
-/// The five flags in the other order (the engine's is that of SSE without its denormal flag).
-fn reversed(flags: u32) -> u32 {
-    (0..5).fold(0, |out, n| out | (flags >> n & 1) << (4 - n))
-}
-
 /// fcsr: frm in bits 7 to 5, fflags below.
 pub fn fcsr(cpu: &Cpu) -> u32 {
-    (cpu.fpcr & 7) << 5 | reversed(cpu.fp_flags() as u32 & 31)
+    (cpu.fpcr & 7) << 5 | flag::reversed(cpu.fp_flags()) as u32
 }
 
 /// Sets fcsr and the floating-point environment. True if the translation mode changed.
 pub fn set_fcsr(cpu: &mut Cpu, value: u32) -> bool {
     use anyarch_engine::fp::{FpEnv, IntInvalid};
-    cpu.set_fp_flags(reversed(value) as u8 & 31);
+    cpu.set_fp_flags(flag::reversed(value as u8));
     cpu.fpcr = value >> 5 & 7;
     cpu.fp = FpEnv {
         rounding: rounding(cpu.fpcr).unwrap_or_default(),

@@ -273,3 +273,8 @@ fn sequences() {
 fn chains() {
     compare("chains");
 }
+
+#[test]
+fn floats() {
+    compare("floats");
+}

@@ -68,6 +68,11 @@ pub mod flag {
     pub const IEEE: u8 = 31;
     /// A denormal input was flushed to zero.
     pub const INPUT_DENORMAL: u8 = 128;
+
+    /// The five flags of IEEE 754 in the other order.
+    pub const fn reversed(flags: u8) -> u8 {
+        (flags & IEEE).reverse_bits() >> 3
+    }
 }
 
 /// The floating-point environment: what a guest's control register says, in guest-neutral terms.

@@ -58,6 +58,8 @@ pub struct Glue {
     pub leave: *const u8,
     /// The constants of floating-point code: see `fp::POOL`.
     pub pool: *const u8,
+    /// Bytes: see `fp::FLAG_TABLES`.
+    pub(crate) flag_tables: *const u8,
     /// Rounds of hash functions.
     pub(crate) sha: super::sha::Sha,
     /// First byte after the glue.
@@ -202,10 +204,13 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
         a.q((value >> 64) as u64);
     }
 
+    let flag_tables = a.p as *const u8;
+    super::fp::FLAG_TABLES.iter().for_each(|&byte| a.b(byte));
+
     let syscall = syscalls(a, buffers, guest, exit, step_to_boundary);
     ENTER.store(enter as u64, Ordering::Relaxed);
 
-    Glue { enter, chain, chain_far, lookup, syscall, trap, helper, leave, pool, sha, end: a.p }
+    Glue { enter, chain, chain_far, lookup, syscall, trap, helper, leave, pool, flag_tables, sha, end: a.p }
 }
 
 /// The entry for system calls. It is called with guest registers as at an instruction boundary. The return address points at an instruction without

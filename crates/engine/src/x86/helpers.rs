@@ -1,7 +1,7 @@
 //! Operations that generated code leaves to the reference interpreter: rare ones, and those whose fast form has not enough
 //! host registers at hand. The constant argument packs the operands.
 
-use crate::fp::FOp;
+use crate::fp::{FOp, flag};
 use crate::interp::{Interp, Outcome};
 use crate::ops::*;
 use crate::state::Cpu;
@@ -139,4 +139,12 @@ pub(super) extern "C" fn int_to_fp(cpu: &mut Cpu, arg: u64) -> HelperExit {
 pub(super) extern "C" fn fp_compare(cpu: &mut Cpu, arg: u64) -> HelperExit {
     let (_, v) = unpack_vec(arg);
     play(cpu, |i| i.fp_compare(v.imm & 1 != 0, v.es, v.a, (v.imm & 2 == 0).then_some(v.b)))
+}
+
+/// Moves the sticky flags of the floating-point environment to MXCSR.
+pub(super) extern "C" fn gather_fp_flags(cpu: &mut Cpu, _: u64) -> HelperExit {
+    let flags = (cpu.fp.flags & flag::IEEE) as u32;
+    cpu.mxcsr |= flags & 1 | (flags & 0x1e) << 1;
+    cpu.fp.flags &= !flag::IEEE;
+    HelperExit::Continue
 }
