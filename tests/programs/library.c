@@ -1,5 +1,5 @@
 // The C library at large: sorting, hashing, regular expressions, time, locale-independent conversion, allocation of many sizes.
-//@ variants: static static-pie dynamic no-pie musl musl-dynamic interp
+//@ variants: static static-pie dynamic no-pie musl musl-static-pie musl-dynamic interp
 #include "../check.h"
 #include <regex.h>
 #include <search.h>

@@ -1,21 +1,15 @@
 // Faults and traps: signal number, code, address; the state in the frame is what the instructions before left, and can be changed.
 //@ guest-only: aarch64
-#include "../check.h"
-#include <setjmp.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <ucontext.h>
-#include <unistd.h>
+#include "signals.h"
 
-static volatile int got, code, resume_by;
-static void *volatile at;
+static volatile int resume_by;
 static uint64_t regs[31], sp, pc, pstate;
 static struct fpsimd_context fp;
 
 static void handler(int s, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
-	got = s, code = info->si_code, at = info->si_addr;
+	note(s, info);
 	memcpy(regs, uc->uc_mcontext.regs, sizeof regs);
 	sp = uc->uc_mcontext.sp, pc = uc->uc_mcontext.pc, pstate = uc->uc_mcontext.pstate;
 	memcpy(&fp, uc->uc_mcontext.__reserved, sizeof fp);
@@ -46,18 +40,7 @@ static void handler(int s, siginfo_t *info, void *context)
 
 int main(void)
 {
-	static char alternate[65536];
-	stack_t ss = { .ss_sp = alternate, .ss_size = sizeof alternate };
-	CHECK(sigaltstack(&ss, 0) == 0);
-	struct sigaction act = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	static const int all[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
-	for (int i = 0; i < 5; i++)
-		CHECK(sigaction(all[i], &act, 0) == 0);
-	char *none = mmap(0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *rom = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *ram = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = memfd_create("empty", 0);
-	char *beyond = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	set_up();
 	*(uint64_t *)(ram + 16) = 0x1234;
 	TRY("ldr x2, [x10]", SIGSEGV, SEGV_MAPERR, 64, CHECK(at == (void *)64));
 	TRY("ldr x2, [x10, 24]", SIGSEGV, SEGV_ACCERR, none, CHECK(at == none + 24));

@@ -1,14 +1,9 @@
 // Faults and traps on riscv64: signal number, code, address; the state in the frame is what the instructions before left, and can be changed.
 //@ guest-only: riscv64
-#include "../check.h"
-#include <signal.h>
+#include "signals.h"
 #include <stddef.h>
-#include <sys/mman.h>
-#include <ucontext.h>
-#include <unistd.h>
 
-static volatile int got, code, length;
-static void *volatile at;
+static volatile int length;
 static uint64_t regs[32], fregs[32];
 static uint32_t fcsr;
 static void *return_to;
@@ -18,7 +13,7 @@ static void handler(int s, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	struct __riscv_mc_d_ext_state *d = &uc->uc_mcontext.__fpregs.__d;
 	CHECK(((uintptr_t)info & 15) == 0 && (char *)uc == (char *)info + 128 && offsetof(ucontext_t, uc_mcontext) == 176);
-	got = s, code = info->si_code, at = info->si_addr;
+	note(s, info);
 	memcpy(regs, uc->uc_mcontext.__gregs, sizeof regs);
 	memcpy(fregs, d->__f, sizeof fregs);
 	fcsr = d->__fcsr;
@@ -57,17 +52,7 @@ static void handler(int s, siginfo_t *info, void *context)
 
 int main(void)
 {
-	static char alternate[65536];
-	stack_t ss = { .ss_sp = alternate, .ss_size = sizeof alternate };
-	CHECK(sigaltstack(&ss, 0) == 0);
-	struct sigaction act = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	static const int all[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
-	for (int i = 0; i < 5; i++)
-		CHECK(sigaction(all[i], &act, 0) == 0);
-	char *none = mmap(0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *rom = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = memfd_create("empty", 0);
-	char *beyond = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	set_up();
 	TRY("ld t3, 0(t5)", 4, SIGSEGV, SEGV_MAPERR, 64, CHECK(at == (void *)64));
 	TRY("ld t3, 24(t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none + 24));
 	TRY("lb t5, 25(t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none + 25));

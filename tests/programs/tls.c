@@ -1,5 +1,5 @@
 // Thread-local storage in all of its forms, thread-specific data with destructors, many threads.
-//@ variants: static static-pie dynamic no-pie musl musl-dynamic interp
+//@ variants: static static-pie dynamic no-pie musl musl-static-pie musl-dynamic interp
 #include "../check.h"
 #include <pthread.h>
 

@@ -1,5 +1,5 @@
 // The emulator's own memory is out of the guest's reach for calls that change mappings, however large the range asked for; the heap stops before what is in its way.
-//@ guest-only: aarch64
+//@ guest-only: any
 //@ glibc: musl refuses to move the break
 #include "../check.h"
 #include <sys/mman.h>

@@ -168,7 +168,8 @@ pub fn unpacked(
 /// # Errors
 /// See [`unpacked`].
 pub fn musl(guest: &Guest) -> Result<PathBuf> {
-    let name = format!("musl-{}", guest.debian);
+    // The number changes with what is done to the files below.
+    let name = format!("musl-2-{}", guest.debian);
     unpacked(&name, guest.debian, guest.suite, &["musl", "musl-dev"], |root| {
         let headers = root.join("kernel-headers");
         fs::create_dir_all(&headers)?;
@@ -181,7 +182,7 @@ pub fn musl(guest: &Guest) -> Result<PathBuf> {
         }
         // A cross linker that is older than the compiler which made musl fails at relocations of its debug information.
         let lib = root.join("usr/lib").join(format!("{}-linux-musl", guest.name));
-        for name in ["libc.a", "crt1.o", "Scrt1.o", "crti.o", "crtn.o"] {
+        for name in ["libc.a", "crt1.o", "Scrt1.o", "rcrt1.o", "crti.o", "crtn.o"] {
             let strip = format!("{}-strip", guest.triple);
             let status = Command::new(strip).arg("-g").arg(lib.join(name)).status()?;
             if !status.success() {

@@ -16,11 +16,16 @@ pub struct Guest {
     pub suite: &'static str,
     /// The compiler's prefix, and the folder of its libraries.
     pub triple: &'static str,
+    /// In assembler, what ends a program with status 3.
+    pub exit_3: &'static str,
     /// Compiler flags that a program for musl needs.
     pub musl_flags: &'static [&'static str],
     /// Ways of linking that Debian's cross compiler has not got the files for.
     pub not_linked: &'static [&'static str],
 }
+
+/// What links a static executable that can lie anywhere, for compilers that do not all know `-static-pie`.
+pub const STATIC_PIE: &[&str] = &["-static", "-Wl,-pie,--no-dynamic-linker"];
 
 /// All guests, the default one first.
 pub const GUESTS: &[Guest] = &[
@@ -29,6 +34,7 @@ pub const GUESTS: &[Guest] = &[
         debian: "arm64",
         suite: "bookworm",
         triple: "aarch64-linux-gnu",
+        exit_3: "mov x8, #93\n mov x0, #3\n svc #0",
         // The compiler's helpers for atomics ask glibc about the processor.
         musl_flags: &["-mno-outline-atomics"],
         not_linked: &[],
@@ -38,9 +44,10 @@ pub const GUESTS: &[Guest] = &[
         debian: "riscv64",
         suite: "trixie",
         triple: "riscv64-linux-gnu",
+        exit_3: "li a7, 93\n li a0, 3\n ecall",
         // Atomics of bytes are functions, which the compiler links by itself where its own libraries are not left out.
         musl_flags: &["-l:libatomic.a"],
-        // It has no rcrt1.o.
+        // It has no rcrt1.o of glibc; musl's is tried.
         not_linked: &["static-pie"],
     },
 ];

@@ -1,5 +1,7 @@
-//! Bad input to the emulator: one clear line on standard error, the exit codes of qemu-user and of a shell, no panic, no crash of its own.
+//! Bad input to the emulator: one clear line on standard error, the exit codes of qemu-user and of a shell, no panic, no crash of its own. What a file has
+//! to do with it is tried with files of every guest.
 
+use anyarch_harness::guests::{GUESTS, Guest, STATIC_PIE};
 use anyarch_harness::trial::{self, Trial};
 use anyarch_harness::{TempDir, emulator, run, target_dir};
 use std::path::{Path, PathBuf};
@@ -70,20 +72,25 @@ const HOSTILE: &[(&str, fn(&mut Vec<u8>))] = &[
 
 /// Random changes of a small executable's headers: (name, linker's options).
 const MUTATED: &[(&str, &[&str])] =
-    &[("static", &["-static"]), ("static_pie", &["-static-pie"]), ("with_loader", &["-pie", LOADER])];
+    &[("static", &["-static"]), ("static_pie", STATIC_PIE), ("with_loader", &["-pie", LOADER])];
 /// The loader of the last is the first, by a link beside it.
 const LOADER: &str = "-Wl,--dynamic-linker=loader";
 const MUTATIONS: usize = 120;
 
 /// A program without a C library, which ends at once from its entry and by a fault from nearly everywhere else.
-const SMALL: &str = ".globl _start\n_start: mov x8, #93\n mov x0, #3\n svc #0\n .fill 64, 4, 0\n.data\n.fill 64, 8, 0\n.bss\n.skip 9000\n";
+fn small(guest: &Guest) -> String {
+    format!(
+        ".globl _start\n_start: {}\n .fill 64, 4, 0\n.data\n.fill 64, 8, 0\n.bss\n.skip 9000\n",
+        guest.exit_3
+    )
+}
 
 /// Runs a small executable again and again, with its headers changed by chance (the same at each run of the test).
-fn mutated(options: &[&str]) -> Result<(), String> {
+fn mutated(guest: &Guest, options: &[&str]) -> Result<(), String> {
     let dir = TempDir::new();
     let link = |options: &[&str], out: &str| {
-        std::fs::write(dir.path().join("small.S"), SMALL).map_err(|e| e.to_string())?;
-        let o = Command::new("aarch64-linux-gnu-gcc")
+        std::fs::write(dir.path().join("small.S"), small(guest)).map_err(|e| e.to_string())?;
+        let o = Command::new(guest.compiler(false))
             .args(["-nostdlib", "-o", out, "small.S"])
             .args(options)
             .current_dir(dir.path())
@@ -92,7 +99,7 @@ fn mutated(options: &[&str]) -> Result<(), String> {
         let text = String::from_utf8_lossy(&o.stderr).into_owned();
         if o.status.success() { Ok(()) } else { Err(text) }
     };
-    link(&["-static-pie"], "loader")?;
+    link(STATIC_PIE, "loader")?;
     link(options, "good")?;
     let good = std::fs::read(dir.path().join("good")).map_err(|e| e.to_string())?;
     let headers = 64 + 56 * good[56] as usize;
@@ -159,7 +166,7 @@ fn decently_ended(got: &anyarch_harness::Outcome) -> Result<(), String> {
 
 /// An emulator with the set-user-ID bit, started by root: the program is told (AT_SECURE), and what the caller put into the environment for the emulator has no
 /// effect. The same way a program with that bit is started through binfmt_misc with its flag C.
-fn secure() -> Result<(), String> {
+fn secure(guest: &Guest) -> Result<(), String> {
     use std::os::unix::fs::{PermissionsExt, chown};
     let dir = TempDir::new();
     let text = |e: std::io::Error| e.to_string();
@@ -173,9 +180,10 @@ fn secure() -> Result<(), String> {
     )
     .map_err(text)?;
     let status =
-        Command::new("aarch64-linux-gnu-gcc").arg("-static").arg("-o").arg(&program).arg(&source).status();
+        Command::new(guest.compiler(false)).arg("-static").arg("-o").arg(&program).arg(&source).status();
     status.map_err(text)?;
-    std::fs::copy(emulator(), &copy).map_err(text)?;
+    // By another process: one of ours that another test starts meanwhile would hold the new file open for writing, and it could not be executed.
+    Command::new("cp").arg(emulator()).arg(&copy).status().map_err(text)?;
     chown(&copy, Some(65534), None).map_err(text)?;
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o4755)).map_err(text)?;
     for d in [dir.path(), &program] {
@@ -228,14 +236,13 @@ fn segment(f: &mut [u8], field: usize, value: u64) {
     }
 }
 
-/// A good static executable, built once.
-fn good() -> Result<Vec<u8>, String> {
-    let out: PathBuf = target_dir().join(format!("cli-good-{}", std::process::id()));
+/// A good static executable.
+fn good(guest: &Guest) -> Result<Vec<u8>, String> {
+    let out: PathBuf = target_dir().join(format!("cli-good-{}-{}", guest.name, std::process::id()));
     let dir = TempDir::new();
     let source = dir.path().join("good.c");
     std::fs::write(&source, "int main(void) { return 3; }\n").map_err(|e| e.to_string())?;
-    let status =
-        Command::new("aarch64-linux-gnu-gcc").arg("-static").arg("-o").arg(&out).arg(&source).status();
+    let status = Command::new(guest.compiler(false)).arg("-static").arg("-o").arg(&out).arg(&source).status();
     let bytes = std::fs::read(&out).map_err(|e| format!("{status:?}: {e}"))?;
     let _ = std::fs::remove_file(&out);
     Ok(bytes)
@@ -285,83 +292,79 @@ fn check(case: &Case, bytes: &[u8]) -> Result<(), String> {
     ))
 }
 
+fn missing_loader(guest: &Guest) -> Result<(), String> {
+    let dir = TempDir::new();
+    let (source, out) = (dir.path().join("a.c"), dir.path().join("file"));
+    std::fs::write(&source, "int main(void) { return 3; }\n").map_err(|e| e.to_string())?;
+    let flag = "-Wl,--dynamic-linker=/nonexistent/loader.so";
+    Command::new(guest.compiler(false))
+        .arg(flag)
+        .arg("-o")
+        .arg(&out)
+        .arg(&source)
+        .status()
+        .map_err(|e| e.to_string())?;
+    let got = run(Command::new(emulator()).arg(&out), Duration::from_secs(30)).map_err(|e| e.to_string())?;
+    let line = got.stderr.lines().count() == 1 && got.stderr.contains("/nonexistent/loader.so");
+    // As a shell says where execve gives ENOENT; qemu-user ends with 255.
+    if line && matches!(got.status, 127 | 255 | 1) { Ok(()) } else { Err(format!("{got:?}")) }
+}
+
+fn not_executable() -> Result<(), String> {
+    let dir = TempDir::new();
+    let path = dir.path().join("file");
+    std::fs::create_dir(&path).map_err(|e| e.to_string())?;
+    let got = run(Command::new(emulator()).arg(&path), Duration::from_secs(30)).map_err(|e| e.to_string())?;
+    if got.status == 126 && got.stderr.lines().count() == 1 { Ok(()) } else { Err(format!("{got:?}")) }
+}
+
 fn main() -> ExitCode {
-    let bytes: &'static [u8] = match good() {
-        Ok(bytes) => bytes.leak(),
-        Err(e) => {
-            eprintln!("aarch64-linux-gnu-gcc: {e}");
-            return ExitCode::from(101);
-        }
-    };
     let mut trials = Vec::new();
-    let mut add = |name: &str, run: Box<dyn Fn() -> Result<(), String> + Send + Sync>| {
-        trials.push(Trial { name: format!("cli::{}", name.replace(' ', "_")), run });
-    };
-    add(
-        "good",
-        Box::new(|| {
-            let got = call(&["@"], bytes)?;
-            if got.status == 3 && got.stderr.is_empty() { Ok(()) } else { Err(format!("{got:?}")) }
-        }),
-    );
-    for case in CASES {
-        add(case.name, Box::new(|| check(case, bytes)));
-    }
-    for (name, change) in HOSTILE {
+    for (n, guest) in GUESTS.iter().enumerate() {
+        let bytes: &'static [u8] = match good(guest) {
+            Ok(bytes) => bytes.leak(),
+            Err(e) => {
+                eprintln!("{}: {e}", guest.compiler(false));
+                return ExitCode::from(101);
+            }
+        };
+        let mut add = |name: &str, run: Box<dyn Fn() -> Result<(), String> + Send + Sync>| {
+            trials.push(Trial { name: format!("cli::{}::{}", guest.name, name.replace(' ', "_")), run });
+        };
         add(
-            name,
+            "good",
             Box::new(|| {
-                let mut b = bytes.to_vec();
-                change(&mut b);
-                let got = call(&["@"], &b)?;
-                decently_ended(&got)
+                let got = call(&["@"], bytes)?;
+                if got.status == 3 && got.stderr.is_empty() { Ok(()) } else { Err(format!("{got:?}")) }
             }),
         );
+        // Those without a file are the same for all guests.
+        for case in CASES.iter().filter(|case| n == 0 || case.args.contains(&"@")) {
+            add(case.name, Box::new(|| check(case, bytes)));
+        }
+        if n == 0 {
+            add("not executable", Box::new(not_executable));
+        }
+        for (name, change) in HOSTILE {
+            add(
+                name,
+                Box::new(|| {
+                    let mut b = bytes.to_vec();
+                    change(&mut b);
+                    decently_ended(&call(&["@"], &b)?)
+                }),
+            );
+        }
+        for (name, options) in MUTATED {
+            add(&format!("mutated {name}"), Box::new(|| mutated(guest, options)));
+        }
+        // Only root can give a file to somebody else.
+        // SAFETY: no memory is involved.
+        if unsafe { libc::geteuid() } == 0 {
+            add("secure", Box::new(|| secure(guest)));
+        }
+        add("log file", Box::new(|| log_file(bytes)));
+        add("missing loader", Box::new(|| missing_loader(guest)));
     }
-    for (name, options) in MUTATED {
-        add(&format!("mutated {name}"), Box::new(|| mutated(options)));
-    }
-    // Only root can give a file to somebody else.
-    // SAFETY: no memory is involved.
-    if unsafe { libc::geteuid() } == 0 {
-        add("secure", Box::new(secure));
-    }
-    add("log file", Box::new(|| log_file(bytes)));
-    add(
-        "not executable",
-        Box::new(|| {
-            let dir = TempDir::new();
-            let path = dir.path().join("file");
-            std::fs::create_dir(&path).map_err(|e| e.to_string())?;
-            let got = run(Command::new(emulator()).arg(&path), Duration::from_secs(30))
-                .map_err(|e| e.to_string())?;
-            if got.status == 126 && got.stderr.lines().count() == 1 {
-                Ok(())
-            } else {
-                Err(format!("{got:?}"))
-            }
-        }),
-    );
-    add(
-        "missing loader",
-        Box::new(|| {
-            let dir = TempDir::new();
-            let (source, out) = (dir.path().join("a.c"), dir.path().join("file"));
-            std::fs::write(&source, "int main(void) { return 3; }\n").map_err(|e| e.to_string())?;
-            let flag = "-Wl,--dynamic-linker=/nonexistent/loader.so";
-            Command::new("aarch64-linux-gnu-gcc")
-                .arg(flag)
-                .arg("-o")
-                .arg(&out)
-                .arg(&source)
-                .status()
-                .map_err(|e| e.to_string())?;
-            let got = run(Command::new(emulator()).arg(&out), Duration::from_secs(30))
-                .map_err(|e| e.to_string())?;
-            let line = got.stderr.lines().count() == 1 && got.stderr.contains("/nonexistent/loader.so");
-            // As a shell says where execve gives ENOENT; qemu-user ends with 255.
-            if line && matches!(got.status, 127 | 255 | 1) { Ok(()) } else { Err(format!("{got:?}")) }
-        }),
-    );
     trial::main(trials)
 }

@@ -1,6 +1,6 @@
 //! One test per program, guest and way of linking: see `tests/README.md` for the convention.
 
-use anyarch_harness::guests::{self, GUESTS, Guest};
+use anyarch_harness::guests::{self, GUESTS, Guest, STATIC_PIE};
 use anyarch_harness::trial::{self, Trial};
 use anyarch_harness::{Outcome, TempDir, emulator, run, tests_dir};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,8 @@ struct Program {
     timeout: u64,
     /// The one guest that it is for.
     guest_only: Option<&'static Guest>,
+    /// It is not for the host.
+    not_host: bool,
     oracle: bool,
     fails: Option<String>,
     glibc: bool,
@@ -82,7 +84,9 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
             "args" => p.args = words(value),
             "exit" => p.exit = value.parse().unwrap_or_else(|_| panic!("{}: exit: {value}", p.name)),
             "timeout" => p.timeout = value.parse().unwrap_or_else(|_| panic!("{}: timeout: {value}", p.name)),
+            "guest-only" if value == "any" => p.not_host = true,
             "guest-only" => {
+                p.not_host = true;
                 p.guest_only =
                     Some(guests::by_name(value).unwrap_or_else(|| panic!("{}: no guest {value}", p.name)));
             }
@@ -101,8 +105,8 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
     p
 }
 
-/// Turns the cross compiler, whose C library is glibc, to musl. `-l` of what musl has in one file finds empty archives.
-fn musl_flags(guest: &'static Guest, dynamic: bool) -> Result<Vec<String>, String> {
+/// Turns the cross compiler, whose C library is glibc, to musl, for one of its variants. `-l` of what musl has in one file finds empty archives.
+fn musl_flags(guest: &'static Guest, variant: &str) -> Result<Vec<String>, String> {
     let root = guest.musl()?;
     let compiler = guest.compiler(false);
     let include = Command::new(&compiler)
@@ -119,7 +123,7 @@ fn musl_flags(guest: &'static Guest, dynamic: bool) -> Result<Vec<String>, Strin
         flags.extend(["-isystem".into(), dir]);
     }
     flags.extend([format!("-L{lib}"), format!("{lib}/crti.o"), format!("{lib}/crtn.o")]);
-    flags.extend(if dynamic {
+    flags.extend(if variant == "musl-dynamic" {
         vec![
             "-pie".into(),
             "-fPIE".into(),
@@ -129,9 +133,13 @@ fn musl_flags(guest: &'static Guest, dynamic: bool) -> Result<Vec<String>, Strin
             "-lgcc".into(),
         ]
     } else {
-        let group = ["-static", "-Wl,--start-group", "-lc", "-lgcc", "-lgcc_eh", "-Wl,--end-group"];
-        let mut all = vec![format!("{lib}/crt1.o")];
-        all.extend(group.map(String::from));
+        let (how, begin): (&[&[&str]], _) = match variant {
+            "musl-static-pie" => (&[&["-fPIE"], STATIC_PIE], "rcrt1.o"),
+            _ => (&[&["-static"]], "crt1.o"),
+        };
+        let group = ["-Wl,--start-group", "-lc", "-lgcc", "-lgcc_eh", "-Wl,--end-group"];
+        let mut all = vec![format!("{lib}/{begin}")];
+        all.extend(how.iter().copied().flatten().chain(&group).map(|flag| flag.to_string()));
         all
     });
     Ok(flags)
@@ -156,8 +164,7 @@ fn build(p: &Program, target: Target<'_>, out: &Path) -> Result<(), String> {
                 "static" | "interp" => c.args(["-static", "-lm"]),
                 "static-pie" => c.args(["-static-pie", "-lm"]),
                 "no-pie" => c.args(["-no-pie", "-lm"]),
-                "musl" => c.args(musl_flags(guest, false)?),
-                "musl-dynamic" => c.args(musl_flags(guest, true)?),
+                "musl" | "musl-static-pie" | "musl-dynamic" => c.args(musl_flags(guest, variant)?),
                 other => return Err(format!("unknown variant {other}")),
             }
         }
@@ -202,7 +209,7 @@ fn must_pass(p: &Program, outcome: Outcome) -> Result<Outcome, String> {
 }
 
 fn expected(p: &Program, guest: &'static Guest) -> Result<Outcome, String> {
-    if p.guest_only.is_some() {
+    if p.not_host {
         let stdout = std::fs::read_to_string(p.source.with_extension("out")).unwrap_or_default();
         return Ok(Outcome { status: p.exit, stdout, stderr: String::new() });
     }
