@@ -791,7 +791,10 @@ impl Cache {
                 match (calls, outside) {
                     (false, _) => {}
                     (true, false) => {
-                        Thread::forget_lookups(thread);
+                        // A thread that waits in a call made from generated code learns nothing meanwhile.
+                        if (*thread).knows.swap(false, Ordering::Relaxed) {
+                            Thread::forget_lookups(thread);
+                        }
                         Thread::break_returns(thread, stale);
                     }
                     (true, true) => {

@@ -149,6 +149,8 @@ pub struct Thread {
     stepping: AtomicBool,
     /// Code that makes calls was taken out while this thread may have been in it.
     pub(crate) look_for_dead: AtomicBool,
+    /// There may be entries in `lookup`. Under the cache's lock.
+    pub(crate) knows: AtomicBool,
     /// The mode of the code that lookups and returns lead to.
     code_mode: u32,
     /// Their generation (see [`cache`]).
@@ -626,6 +628,7 @@ impl Thread {
 
     /// Puts an entry into the lookup table. The cache's lock is held, so that an invalidation by another thread comes wholly before or after.
     fn remember(&mut self, pc: u64, host: *const u8) {
+        self.knows.store(true, Ordering::Relaxed);
         let l = &self.lookup[self.guest.lookup_index(pc)];
         l.host.store(host as u64, Ordering::Relaxed);
         l.pc.store(pc, Ordering::Relaxed);
