@@ -41,7 +41,7 @@ int main(void) {
         if (next() % 8 == 0)
             start = (uint16_t *)(((uintptr_t)start + 4096) & -4096) - 2 - next() % 24;
         at = start;
-        int kind = next() % 8, d = reg(), s = reg(), e = sometimes(d);
+        int kind = next() % 10, d = reg(), s = reg(), e = sometimes(d);
         uint16_t *leaf = at;
         word(i_type(next() % 100, d, 0, d, 0x13));
         if (next() & 1)
@@ -103,6 +103,23 @@ int main(void) {
                 word(i_type(offset, 1, 0, 1, 0x67));
             } else
                 word((uint32_t)((offset >> 20 & 1) << 31 | (offset >> 1 & 1023) << 21 | (offset >> 11 & 1) << 20 | (offset >> 12 & 255) << 12 | 0xef));
+            break;
+        }
+        case 8: case 9: { // a load at a sum, of what lies in the page
+            int base = sometimes(reg()), index = reg(), shift = next() % 4;
+            word(0x50000037 | base << 7);
+            word(i_type(next() % 1024, index, 7, index, 0x13));
+            if (kind == 8 && shift) {
+                word(i_type(shift, index, 1, d, 0x13));
+                word(next() & 1 ? base << 20 | d << 15 | e << 7 | 0x33 : d << 20 | base << 15 | e << 7 | 0x33);
+            } else if (shift)
+                word(base << 20 | index << 15 | e << 7 | 0x20000033 | shift << 13);
+            else
+                word(index << 20 | base << 15 | e << 7 | 0x33);
+            // Where it went elsewhere, the address is somewhere else.
+            if (base == index || base == d)
+                word(0x50000037 | e << 7);
+            word(i_type(next() % 8, e, next() % 7, sometimes(e), 0x03));
             break;
         }
         default: { // compare and swap at a0 with status t0 or a5

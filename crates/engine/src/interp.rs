@@ -124,6 +124,9 @@ impl Interp<'_> {
         let addr = match a {
             Addr::Base(r, offset) => self.r(r).wrapping_add(offset as u64),
             Addr::Index(base, index, ext, n) => self.r(base).wrapping_add(extended(ext, self.r(index)) << n),
+            Addr::Scaled(base, index, n, offset) => {
+                self.r(base).wrapping_add(self.r(index) << n).wrapping_add(offset as i64 as u64)
+            }
             Addr::Abs(addr) => addr,
         };
         self.effective(addr)

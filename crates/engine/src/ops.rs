@@ -338,6 +338,8 @@ pub enum Addr {
     Base(R, i64),
     /// base + (extended index << shift).
     Index(R, R, Ext, u8),
+    /// base + (index << shift by 0 to 3) + constant.
+    Scaled(R, R, u8, i32),
     /// A constant guest address, near the instruction (pc-relative literal).
     Abs(u64),
 }

@@ -1,6 +1,7 @@
 //! Sequences of instructions that the translator makes one step of: an address or a constant that takes two instructions, with a call or a load
-//! through it; shifts that zero-extend, sign-extend or scale an index; the two halves of four rounds of SHA-2; comparisons of
-//! floating-point numbers that raise no flags or are followed by a branch; and the loop of a compare and swap as compilers and libraries write it.
+//! through it; an index, a sum and the load from there into its place; shifts that zero-extend, sign-extend or scale an index; the two halves of four rounds
+//! of SHA-2; comparisons of floating-point numbers that raise no flags or are followed by a branch; and the loop of a compare and swap as compilers and
+//! libraries write it.
 //!
 //! ```text
 //! auipc d    auipc d       auipc ra         lui d         slli d, a    slli d, a    1: lr old, (base)
@@ -35,6 +36,8 @@ const LR: u32 = 0x2f;
 pub(crate) fn is_candidate(word: u32) -> bool {
     match word & 0x7f {
         LUI | AUIPC => word >> 7 & 31 != 0,
+        // ADD, SH1ADD, SH2ADD, SH3ADD.
+        0x33 => is_sum(word) && word >> 7 & 31 != 0,
         // SLLI.
         0x13 => word & 0xfc00_707f == 0x1013 && word >> 7 & 31 != 0,
         // VSHA2CL.
@@ -44,6 +47,24 @@ pub(crate) fn is_candidate(word: u32) -> bool {
         0x53 => is_compare(word),
         _ => false,
     }
+}
+
+/// ADD, SH1ADD, SH2ADD or SH3ADD.
+#[inline(always)]
+fn is_sum(word: u32) -> bool {
+    word & 0xfe00_707f == 0x33 || word & 0xfe00_107f == 0x2000_0033 && word & 0x6000 != 0
+}
+
+/// The load behind an address in `d`, if it overwrites it.
+fn load_over(d: u32, next: Insn) -> bool {
+    let funct3 = next.bits(12, 3);
+    next.word & 0x7f == 0x03 && funct3 < 7 && next.s1() == d && next.d() == d
+}
+
+fn load(t: &mut Translator<'_>, i: Insn, at: Addr) {
+    let funct3 = i.bits(12, 3);
+    let ext = if funct3 < 3 { LoadExt::Sign64 } else { LoadExt::Zero };
+    t.load(Size::from_log2(funct3 & 3), ext, i.rd(), at, Order::Plain);
 }
 
 fn peek(len: u64, transfer: Transfer) -> Peek {
@@ -85,6 +106,9 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
     if next.s1() != i.d() && (next.s2() != i.d() || i.word & 0x7f != 0x13) {
         return false;
     }
+    if i.word & 0x7f == 0x33 && next.word & 0x7f != 0x03 {
+        return false;
+    }
     let same = next.d() == i.d();
     let (opcode, funct3) = (next.word & 0x7f, next.bits(12, 3));
     let begin =
@@ -103,9 +127,8 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
             t.mov_addr(d, target(i, next));
         }
         (AUIPC, 0x03, 0..=6) if same => {
-            let ext = if funct3 < 3 { LoadExt::Sign64 } else { LoadExt::Zero };
             begin(t, Transfer::Next);
-            t.load(Size::from_log2(funct3 & 3), ext, d, Addr::Abs(target(i, next)), Order::Plain);
+            load(t, next, Addr::Abs(target(i, next)));
         }
         // A call, or a jump that leaves the temporary behind.
         (AUIPC, 0x67, 0) if i.d() == 1 && same => {
@@ -137,8 +160,23 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
             if other == i.d() || other == 0 {
                 return false;
             }
+            let third = behind(next, &fetch).filter(|third| i.s1() != 0 && load_over(i.d(), *third));
+            if let Some(third) = third {
+                let len = i.len + next.len + third.len;
+                t.begin(len, peek(len, Transfer::Next));
+                load(t, third, Addr::Scaled(x(other), i.rs1(), i.shamt(), third.imm_i() as i32));
+                t.end_step(&[i.len, next.len, third.len]);
+                return true;
+            }
             begin(t, Transfer::Next);
             t.alu(Alu::Add, W::W64, d, x(other), Src::Shifted(i.rs1(), Shift::Lsl, i.shamt()));
+        }
+        // A sum, and the load from there into its place.
+        (0x33, 0x03, 0..=6) if load_over(i.d(), next) && i.s1() != 0 && i.s2() != 0 => {
+            let (index, base) = if i.word >> 25 == 0 { (i.rs2(), i.rs1()) } else { (i.rs1(), i.rs2()) };
+            let shift = if i.word >> 25 == 0 { 0 } else { i.bits(13, 2) as u8 };
+            begin(t, Transfer::Next);
+            load(t, next, Addr::Scaled(base, index, shift, next.imm_i() as i32));
         }
         _ => return false,
     }

@@ -229,7 +229,10 @@ fn addiw<O: Ops>(o: &mut O, i: Insn) {
 
 fn shift_imm_w<O: Ops>(o: &mut O, i: Insn, op: Shift) {
     o.shift(op, W::W32, i.rd(), i.rs1(), Src::Imm(i.s2() as u64));
-    sign(o, i.rd());
+    // A zero has come to the top otherwise.
+    if op != Shift::Lsr || i.s2() == 0 {
+        sign(o, i.rd());
+    }
 }
 
 fn alu<O: Ops>(o: &mut O, i: Insn, op: Alu) {

@@ -264,8 +264,9 @@ fn unary<O: Ops>(o: &mut O, i: Insn, op: Op) {
 
 fn wide<O: Ops>(o: &mut O, i: Insn, op: Op, flags: u32) {
     let signed = [flags & SIGNED_A != 0, flags & SIGNED_B != 0];
-    either(o, i, op as u32 | flags | WIDE, arith_helper, |o, f, arg| {
-        widen::int(o, i, op, flags & WIDE_A != 0, signed, f, arg)
+    either(o, i, op as u32 | flags | WIDE, arith_helper, |o, f, arg| match op {
+        Op::Sll => widen::shift(o, i, f, arg),
+        _ => widen::int(o, i, op, flags & WIDE_A != 0, signed, f, arg),
     });
 }
 

@@ -235,6 +235,11 @@ impl Translator<'_> {
                 let base = self.get(true, base, RAX);
                 Mem::index(base, index, scale, 0)
             }
+            Addr::Scaled(base, index, shift, disp) => {
+                let index = self.get(true, index, RCX);
+                let base = self.get(true, base, RAX);
+                Mem::index(base, index, shift, disp)
+            }
             Addr::Abs(target) => {
                 self.guest_addr(RAX, target);
                 Mem::base(RAX, 0)

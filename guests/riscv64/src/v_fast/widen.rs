@@ -108,6 +108,42 @@ pub(crate) fn extend<O: Ops>(o: &mut O, i: Insn, shift: u32, signed: bool, f: He
     })
 }
 
+/// VWSLL.
+pub(crate) fn shift<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
+    let kind = i.bits(12, 3);
+    let (vector, immediate) = (kind < 3, kind == 3);
+    let fits = |form: Form| form.sew < 3 && allowed(form, i, [1, 0, 0], vector, false);
+    forms(o, i, f, arg, fits, |o, form| {
+        let wide = form.with_width(form.sew + 1);
+        let (es, most) = (wide.sew, (8u64 << wide.sew) - 1);
+        let amount = i.s1() & most as u32;
+        if vector {
+            o.vconst(T[4], splat(es, most));
+        } else if !immediate {
+            o.alu(Alu::And, W::W64, R::T0, i.rs1(), Src::Imm(most));
+            o.vdup(T[4], es as u8, 16, R::T0);
+        }
+        for n in 0..wide.registers() {
+            wide.define(o, i.d(), n, |o, slot| {
+                let a = v(i.s2() + n / 2);
+                if immediate {
+                    extend_half(o, false, es, T[1], a, n);
+                    let op = if amount == 0 { VOp::Mov } else { VOp::Shl };
+                    return o.vec(op, args(es, slot, T[1], T[1], T[1], amount));
+                }
+                let mut by = T[4];
+                if vector {
+                    by = T[2];
+                    extend_half(o, false, es, by, v(i.s1() + n / 2), n);
+                    o.vec(VOp::And, args(es, by, by, T[4], by, 0));
+                }
+                extend_half(o, false, es, T[1], a, n);
+                o.vec(VOp::ShiftU, args(es, slot, T[1], by, T[1], 0));
+            });
+        }
+    })
+}
+
 /// VNSRL and VNSRA.
 pub(crate) fn narrow<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) -> bool {
     let kind = i.bits(12, 3);
