@@ -404,6 +404,23 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         MinU if es < 3 => e.binary(PMINU[es], x, a, b),
         MaxS if es < 3 => e.binary(PMAXS[es], x, a, b),
         MaxU if es < 3 => e.binary(PMAXU[es], x, a, b),
+        MinS | MinU | MaxS | MaxU => {
+            // X1 = where a is the greater.
+            if matches!(op, MinS | MaxS) {
+                let ra = e.reg(a, X0);
+                e.op(PCMPGT[3], X1, ra, e.rm(b));
+            } else {
+                e.ones(X1);
+                e.shl(3, X1, X1, 63);
+                e.op(PXOR, X0, X1, e.rm(a));
+                e.op(PXOR, X1, X1, e.rm(b));
+                e.op(PCMPGT[3], X1, X0, X1);
+            }
+            let (greater, other) = if matches!(op, MaxS | MaxU) { (a, b) } else { (b, a) };
+            e.op(PAND, X0, X1, e.rm(greater));
+            e.op(PANDN, X1, X1, e.rm(other));
+            e.op(POR, x, X0, X1);
+        }
         HalfAddRoundU if es < 2 => e.binary(PAVG[es], x, a, b),
         HalfAddRoundU if es == 2 => {
             let ra = e.reg(a, X0);
@@ -417,12 +434,12 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.abs_diff(op == AbsDiffAddS, es, X0, a, b);
             e.op(PADD[es], x, X0, e.rm(c));
         }
-        Mul if es < 3 => e.mul(es, x, a, b),
-        MulAdd if es < 3 => {
+        Mul => e.mul(es, x, a, b),
+        MulAdd => {
             e.mul(es, X0, a, b);
             e.op(PADD[es], x, X0, e.rm(c));
         }
-        MulSub if es < 3 => {
+        MulSub => {
             e.mul(es, X0, a, b);
             let c = e.reg(c, X1);
             e.op(PSUB[es], x, c, X0);
@@ -1781,6 +1798,18 @@ impl Emit<'_> {
 
     /// x = a * b, low halves. Uses X0 to X2.
     fn mul(&mut self, es: usize, x: u8, a: V, b: V) {
+        if es == 3 {
+            // The products of halves, of those that reach the upper half only what is in it.
+            let (ra, rb) = (self.reg(a, X0), self.reg(b, X1));
+            self.shr(3, X2, ra, 32);
+            self.op(PMULUDQ, X2, X2, rb);
+            self.shr(3, TMP, rb, 32);
+            self.a.v3(PMULUDQ, TMP, TMP, ra, true, NONE);
+            self.op(PADD[3], X2, X2, TMP);
+            self.shl(3, X2, X2, 32);
+            self.op(PMULUDQ, X0, ra, rb);
+            return self.op(PADD[3], x, X0, X2);
+        }
         match es {
             0 => {
                 let (ra, rb) = (self.reg(a, X0), self.reg(b, X1));

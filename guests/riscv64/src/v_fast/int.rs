@@ -4,7 +4,7 @@ use super::{Form, forms, in_line, splat, v};
 use crate::decode::Insn;
 use crate::v_int::Op;
 use anyarch_engine::ops::{Alu, Helper, Ops, R, Src, V, VArgs, W};
-use anyarch_engine::vec::VOp;
+use anyarch_engine::vec::{HIGH, VOp};
 
 /// How an operation is written in the vocabulary: `op`, with which operands.
 enum Plan {
@@ -20,6 +20,8 @@ enum Plan {
     Shift(VOp, VOp, bool),
     /// A rotation right by a constant.
     Rotate,
+    /// The high half of this product.
+    High(VOp),
 }
 
 fn plan(op: Op) -> Option<Plan> {
@@ -45,6 +47,8 @@ fn plan(op: Op) -> Option<Plan> {
         Op::Srl => Shift(VOp::ShrU, VOp::ShiftU, true),
         Op::Sra => Shift(VOp::ShrS, VOp::ShiftS, true),
         Op::Ror => Rotate,
+        Op::MulhU => High(VOp::MulLongU),
+        Op::MulhS => High(VOp::MulLongS),
         _ => return None,
     })
 }
@@ -56,7 +60,9 @@ pub(crate) fn int<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) -> bo
     if matches!(plan, Plan::Rotate) && !immediate {
         return false;
     }
-    forms(o, i, f, arg, |form| operands_fit(i, form, vector), |o, form| arithmetic(o, i, &plan, form))
+    let fits =
+        |form: Form| operands_fit(i, form, vector) && !(matches!(plan, Plan::High(_)) && form.sew == 3);
+    forms(o, i, f, arg, fits, |o, form| arithmetic(o, i, &plan, form))
 }
 
 /// Whether destination and sources of one width may be where they are.
@@ -97,6 +103,12 @@ fn arithmetic<O: Ops>(o: &mut O, i: Insn, plan: &Plan, form: Form) {
             Plan::Swapped(op) => o.vec(*op, args(t, b, a, d, 0)),
             Plan::Accumulate(op) => o.vec(*op, args(t, a, b, d, 0)),
             Plan::Multiply(op) => o.vec(*op, args(t, d, b, a, 0)),
+            Plan::High(op) => {
+                let product = |d, half| VArgs { d, a, b, c: a, es: sew as u8 + 1, bytes: 16, imm: half };
+                o.vec(*op, product(V::T1, 0));
+                o.vec(*op, product(V::T2, HIGH));
+                o.vec(VOp::Uzp2, args(t, V::T1, V::T2, d, 0));
+            }
             Plan::Rotate => o.vec(VOp::XorRor, args(t, a, b, d, amount)),
             Plan::Shift(..) if immediate && amount == 0 => o.vec(VOp::Mov, args(t, a, a, a, 0)),
             Plan::Shift(op, _, _) if immediate => o.vec(*op, args(t, a, a, a, amount)),
