@@ -78,6 +78,8 @@ fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
         Kind::Id => v_fast::int::id(o, i, helper, arg),
         Kind::SlideUp if i.bits(12, 3) == 3 => perm::slide_up(o, i, helper, arg),
         Kind::SlideDown if i.bits(12, 3) == 3 => perm::slide_down(o, i, helper, arg),
+        Kind::SlideUp => perm::slide_by_register(o, i, true, helper, arg),
+        Kind::SlideDown => perm::slide_by_register(o, i, false, helper, arg),
         Kind::Slide1Up => perm::slide1(o, i, true, Pushed::X, helper, arg),
         Kind::Slide1Down => perm::slide1(o, i, false, Pushed::X, helper, arg),
         Kind::Gather => perm::gather(o, i, false, helper, arg),

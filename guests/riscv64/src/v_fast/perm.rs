@@ -169,6 +169,38 @@ pub(crate) fn slide_down<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> boo
     })
 }
 
+/// VSLIDEUP.VX and VSLIDEDOWN.VX: by tables of bytes.
+pub(crate) fn slide_by_register<O: Ops>(o: &mut O, i: Insn, up: bool, f: Helper, arg: u64) -> bool {
+    let fits = |form: Form| allowed(form, i, !up) && all(form) <= TABLE;
+    forms(o, i, f, arg, fits, |o, form| {
+        let (max, part) = (form.elements() as u64, bytes(form));
+        // The offset in bytes, as far as it matters: all of the group at most.
+        o.mov(W::W64, R::T0, Src::Imm(max << form.sew));
+        o.shift(Shift::Lsl, W::W64, R::T1, i.rs1(), Src::Imm(form.sew as u64));
+        o.alu_flags(Alu::Sub, W::W64, R::ZERO, i.rs1(), Src::Imm(max));
+        o.select(Cond::Cc, W::W64, R::T0, R::T1, R::T0, Sel::Plain);
+        o.vdup(T[4], 0, 16, R::T0);
+        let mut table = v(i.s2());
+        if part < 16 {
+            // Behind VLMAX there are zeroes.
+            o.vec(VOp::Mov, VArgs { bytes: part as u8, ..args(0, T[2], table, table, table, 0) });
+            table = T[2];
+        }
+        for n in 0..form.registers() {
+            let old = v(i.d() + n);
+            form.define(o, i.d(), n, |o, slot| {
+                o.vconst(T[0], byte_numbers(4) + splat(0, 16 * n as u64));
+                o.vec(if up { VOp::Sub } else { VOp::Add }, args(0, T[0], T[0], T[4], T[0], 0));
+                if up && slot != old {
+                    copy(o, slot, old);
+                }
+                // Below the offset numbers are negative, and so beyond the table: there the old bytes stay.
+                o.vtbl(up, slot, table, all(form) as u8, T[0], 16);
+            });
+        }
+    })
+}
+
 /// What VSLIDE1UP and its like push in: a general register's value, or a floating-point register's (boxed).
 #[derive(Clone, Copy)]
 pub(crate) enum Pushed {

@@ -65,14 +65,14 @@ pub(crate) fn fault_first<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u
 /// Slots of four registers that follow one another, for fields whose registers do not.
 const REGISTERS: V = V(44);
 
-/// Unit-stride loads and stores of two to four fields: of each field a register at once, or its half.
+/// Unit-stride loads and stores of two or four fields: of each field a register at once, or its half.
 pub(crate) fn structures<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> bool {
     let count = i.bits(29, 3) + 1;
     let fits = |form: Form| {
         let data = form.with_width(ew);
         let whole = (0..data.registers()).all(|n| matches!(data.bytes(n), Some(8 | 16)));
         let few = data.elements() * count <= FEW;
-        whole && !few && (2..=4).contains(&count) && groups_fit(i, Places::Unit, form, data, count)
+        whole && !few && matches!(count, 2 | 4) && groups_fit(i, Places::Unit, form, data, count)
     };
     exactly(o, i, f, arg, fits, |o, form| {
         let (form, count) = (form.with_width(ew), count as u8);
@@ -102,7 +102,7 @@ pub(crate) fn structures<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u6
 const FEW: u32 = 4;
 
 /// Elements that are worth host code of their own.
-const MOST: u32 = 32;
+const MOST: u32 = 48;
 
 /// Where elements lie.
 #[derive(Clone, Copy, PartialEq, Eq)]
