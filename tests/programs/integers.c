@@ -66,8 +66,38 @@ static __attribute__((noinline)) uint64_t constants(uint64_t a, int32_t b)
 	return r;
 }
 
+// Whether the lower halves of 64-bit results are zero, which the whole results are not.
+#define HALF(name, expression) \
+	static __attribute__((noinline)) int name(uint64_t a, uint64_t b) \
+	{ \
+		return (int)(expression) == 0 ? 1 : 2; \
+	}
+HALF(half_or, a | b)
+HALF(half_and, a & b)
+HALF(half_xor, a ^ b)
+HALF(half_add, a + b)
+HALF(half_sub, a - b)
+HALF(half_neg, -a)
+HALF(half_left, a << 20)
+HALF(half_right, a >> 12)
+HALF(half_mask, a & 0xfffff00000000000)
+HALF(half_rotated, a >> 3 | a << 61)
+HALF(half_narrow, (uint32_t)a + (uint32_t)b)
+
+static void halves_of_results(void)
+{
+	static const uint64_t values[] = {0, 1, 1ull << 32, 0x7ff0000000000000, -1ull << 32, 1ull << 12, 1ull << 44, 8, 0xffffffff, 0x80000000};
+	enum { N = sizeof values / sizeof *values };
+	for (int i = 0; i < N * N; i++) {
+		uint64_t a = values[i / N], b = values[i % N];
+		mix(half_or(a, b)), mix(half_and(a, b)), mix(half_xor(a, b)), mix(half_add(a, b)), mix(half_sub(a, b)), mix(half_neg(a, b));
+		mix(half_left(a, b)), mix(half_right(a, b)), mix(half_mask(a, b)), mix(half_rotated(a, b)), mix(half_narrow(a, b));
+	}
+}
+
 int main(void)
 {
+	halves_of_results();
 	for (int i = 0; i < 40000; i++) {
 		uint64_t a = next(), b = next(), c = next();
 		bytes(a, b), halves(a, b), words(a, b), longs(a, b), wide(a, b, c);

@@ -475,20 +475,21 @@ impl Ops for Translator<'_> {
                     if n == 0 && w == W::W32 && self.host(r) == t {
                         self.a.mov(false, t, t);
                     }
-                    if !self.shift_keeps_flags(op, n) {
+                    // ROR leaves ZF as it was.
+                    if !self.shift_keeps_flags(op, n) && op != Shift::Ror {
                         self.put(d, t);
-                        return self.zero_known(d);
+                        return self.zero_known(d, w);
                     }
                 }
             }
             Src::Extended(r, Ext::S32, 0) if r == d && w == W::W64 => {
-                // A result of 32 bits and its extension are zero together.
-                let known = self.is_zero_known(d);
+                // A result of 32 bits and its extension are zero together; one of 64 bits may have a lower half of zero.
+                let known = self.is_zero_known(d) && self.fresh.zero_low;
                 self.renew(d);
                 self.extended(t, d, Ext::S32, 0);
                 self.put(d, t);
                 if known {
-                    self.zero_known(d);
+                    self.zero_known(d, W::W32);
                 }
                 return;
             }
@@ -534,7 +535,7 @@ impl Ops for Translator<'_> {
                         && !self.is_fresh(d)
                     {
                         self.a.alu_imm(Op::Add, true, Self::slot(d), i);
-                        return self.zero_known(d);
+                        return self.zero_known(d, w);
                     }
                     if a == R::ZERO {
                         self.a.mov_imm(t, trunc(w, imm));
@@ -546,7 +547,7 @@ impl Ops for Translator<'_> {
                         if ra == t && self.host_flags == HostFlags::None {
                             self.a.alu_imm(Op::Add, wide, Rm::R(t), i);
                             self.put(d, t);
-                            return self.zero_known(d);
+                            return self.zero_known(d, w);
                         } else {
                             self.a.lea(wide, t, Mem::base(ra, i));
                         }
@@ -566,7 +567,7 @@ impl Ops for Translator<'_> {
                     let rb = self.rm_now(rb, RCX);
                     self.a.alu(Op::Add, wide, t, rb);
                     self.put(d, t);
-                    return self.zero_known(d);
+                    return self.zero_known(d, w);
                 } else {
                     let rb = if ra != NONE && self.is_fresh(rb) { RAX } else { self.get(wide, rb, RCX) };
                     let ra = self.get(wide, a, RAX);
@@ -642,7 +643,7 @@ impl Ops for Translator<'_> {
             self.alu2(xop, wide, t, a, b);
         }
         self.put(d, t);
-        self.zero_known(d);
+        self.zero_known(d, w);
     }
 
     fn alu_flags(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
@@ -808,7 +809,7 @@ impl Ops for Translator<'_> {
             self.a.shift_imm(Sh::Shr, wide, Rm::R(t), bits - len);
         }
         self.put(d, t);
-        self.zero_known(d);
+        self.zero_known(d, w);
     }
 
     fn extract_shl(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8) {

@@ -38,7 +38,7 @@ pub(crate) use vec::CONSTANTS;
 pub(crate) use vector::TAILS;
 
 use crate::cache::InsnMark;
-use crate::ops::{Cond, R, V};
+use crate::ops::{Cond, R, V, W};
 use crate::run::{Guest, Peek, Thread, Transfer};
 use crate::state::{Cpu, VEC_SLOTS, mode};
 use alloc::vec::Vec;
@@ -211,6 +211,8 @@ struct Fresh {
     zero: R,
     /// Where the code ended then.
     zero_at: *mut u8,
+    /// The lower 32 bits alone tell it.
+    zero_low: bool,
 }
 
 /// Room that one guest instruction and the unit's remaining stubs may need, in bytes.
@@ -410,6 +412,7 @@ impl<'a> Translator<'a> {
                 at: core::ptr::null_mut(),
                 zero: R::ZERO,
                 zero_at: core::ptr::null_mut(),
+                zero_low: false,
             },
             zero_above: [0; 2],
             boxed: [0; 2],
@@ -668,10 +671,11 @@ impl<'a> Translator<'a> {
         self.fresh.zero_at == self.a.p && self.fresh.zero == r && self.a.label != self.a.p
     }
 
-    /// ZF, as the last instruction but for moves left it, tells whether slot `d` is zero.
+    /// ZF, as the last instruction but for moves left it, tells whether slot `d`, a result of `w`, is zero.
     #[inline(always)]
-    fn zero_known(&mut self, d: R) {
+    fn zero_known(&mut self, d: R, w: W) {
         self.fresh.zero = d;
+        self.fresh.zero_low = w == W::W32;
         self.fresh.zero_at = self.a.p;
     }
 
