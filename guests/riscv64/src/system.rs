@@ -3,7 +3,7 @@
 use crate::decode::{Insn, undefined, x};
 use crate::v;
 use anyarch_engine::fp::{Rounding, flag};
-use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, Ops, R, Src, Trap, V, W};
+use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, LoadExt, Ops, Order, R, Size, Src, Trap, V, W};
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, Fault, mode};
 
@@ -18,8 +18,8 @@ crate::rows! {
     "000000001101 00000 000 00000 1110011" WrsNto nop;
     "000000011101 00000 000 00000 1110011" WrsSto nop;
     // Zicbom, Zicboz. CBO.INVAL is not for user level.
-    "000000000001 rs1:5 010 00000 0001111" CboClean nop;
-    "000000000010 rs1:5 010 00000 0001111" CboFlush nop;
+    "000000000001 rs1:5 010 00000 0001111" CboClean cbo_manage;
+    "000000000010 rs1:5 010 00000 0001111" CboFlush cbo_manage;
     "000000000100 rs1:5 010 00000 0001111" CboZero cbo_zero;
 
     "csr:12 rs1:5 001 rd:5 1110011" Csrrw csr;
@@ -72,6 +72,11 @@ fn fence_i<O: Ops>(o: &mut O, _: Insn) {
 
 extern "C" fn invalidate_all(cpu: &mut Cpu, _: u64) -> HelperExit {
     code::invalidate_from(cpu, 0, u64::MAX)
+}
+
+/// Host caches are coherent; but the memory must be there.
+fn cbo_manage<O: Ops>(o: &mut O, i: Insn) {
+    o.load(Size::B1, LoadExt::Zero, R::T0, Addr::Base(i.rs1(), 0), Order::Plain);
 }
 
 fn cbo_zero<O: Ops>(o: &mut O, i: Insn) {
