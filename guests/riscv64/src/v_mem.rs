@@ -78,8 +78,6 @@ fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32) {
 fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
     let arg = i.word as u64 | (kind as u64) << 32;
     let done = match kind {
-        // What cannot be read behind the first element does not fault: the interpreter then makes the instruction again.
-        Kind::FaultFirst if i.bits(29, 3) == 0 => v_fast::mem::unit(o, i, width(i), helper, arg),
         Kind::Strided => segment::elements(o, i, Places::Strided, width(i), helper, arg),
         Kind::Indexed => segment::elements(o, i, Places::Indexed(width(i)), width(i), helper, arg),
         Kind::Mask => segment::mask(o, i, helper, arg),
