@@ -128,6 +128,31 @@ fn with_v0(row: &Row, word: u32) -> Vec<u32> {
         .collect()
 }
 
+/// `word` with x0 as its scalar operand, stride or result, and with one register in all places.
+fn with_same(row: &Row, word: u32) -> Vec<u32> {
+    let form = row.value >> 12 & 7;
+    let memory = matches!(row.value & 0x7f, 0x07 | 0x27);
+    let strided = memory && row.value >> 26 & 3 == 2;
+    let result = matches!(row.name, "VcpopM" | "VfirstM" | "VmvXS");
+    let fields: &[&[(u32, u32)]] = match () {
+        () if strided => &[&[(20, 0)]],
+        () if memory => &[],
+        () if result => &[&[(7, 0)]],
+        () if form == 4 || form == 6 => &[&[(15, 0)], &[(7, 8), (20, 8)]],
+        () if form < 3 => {
+            &[&[(7, 8), (15, 8), (20, 8)], &[(7, 8), (15, 8), (20, 16)], &[(7, 8), (15, 16), (20, 8)]]
+        }
+        () => &[&[(7, 8), (20, 8)]],
+    };
+    let with = |fields: &&[(u32, u32)]| {
+        fields.iter().fold(word, |word, &(lsb, number)| {
+            let field = 31 << lsb;
+            if row.mask & field == 0 { word & !field | number << lsb } else { word }
+        })
+    };
+    fields.iter().map(with).collect()
+}
+
 fn words() -> String {
     let mut random = Random(7);
     let mut out = String::new();
@@ -136,8 +161,8 @@ fn words() -> String {
             let (word, kind) = word(row, &mut random);
             let _ = writeln!(out, "{{ {word:#010x}, {kind}, {CASES} }}, // {}", row.name);
             if n == 0 && row.value & 0x707f != 0x7057 {
-                for word in with_v0(row, word) {
-                    let _ = writeln!(out, "{{ {word:#010x}, {kind}, 28 }}, // {} of v0", row.name);
+                for word in [with_v0(row, word), with_same(row, word)].concat() {
+                    let _ = writeln!(out, "{{ {word:#010x}, {kind}, 28 }}, // {}", row.name);
                 }
             }
         }
