@@ -81,8 +81,7 @@ fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
         Kind::Strided => segment::elements(o, i, Places::Strided, width(i), helper, arg),
         Kind::Indexed => segment::elements(o, i, Places::Indexed(width(i)), width(i), helper, arg),
         Kind::Mask => segment::mask(o, i, helper, arg),
-        Kind::FaultFirst => segment::fault_first(o, i, width(i), helper, arg),
-        Kind::Unit => false,
+        Kind::FaultFirst | Kind::Unit => false,
     };
     if !done {
         o.helper(helper, arg);

@@ -20,7 +20,7 @@ pub(crate) fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> 
 }
 
 /// Memory behind the last element is not written. It may be read, which nobody sees: if it cannot be read, the interpreter makes the instruction again.
-pub(super) fn get<O: Ops>(o: &mut O, i: Insn, form: Form) {
+fn get<O: Ops>(o: &mut O, i: Insn, form: Form) {
     if !form.masked && copies(o, form) {
         return o.vload_part(v(i.d()), slots(form), form.sew as u8, i.rs1(), count(form));
     }

@@ -4,10 +4,10 @@
 //! may go to its registers at once, if they are none that the instruction reads.
 
 use super::parts::{exactly, put_low};
-use super::{Form, exact, in_line, mem, v};
+use super::{Form, exact, in_line, v};
 use crate::decode::Insn;
 use crate::v::{DIRTY, KEY, VSTART};
-use anyarch_engine::ops::{Addr, Alu, Helper, LoadExt, Ops, Order, R, Shift, Size, Src, V, VArgs, W};
+use anyarch_engine::ops::{Addr, Alu, Helper, LoadExt, Ops, Order, R, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
 /// Whether the instruction is a store.
@@ -42,22 +42,6 @@ pub(crate) fn mask<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
         } else {
             o.vload(bytes, V::T0, at);
             put_low(o, v(i.d()), V::T0, bytes);
-        }
-    })
-}
-
-const PAGE: u64 = 4096;
-
-/// Fault-only-first loads of one field: those within a page do not fault, or do with their first element.
-pub(crate) fn fault_first<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> bool {
-    let fits = |form: Form| i.bits(29, 3) == 0 && form.group(i.d(), ew).is_some();
-    exactly(o, i, f, arg, fits, |o, form| {
-        let length = (form.vl.unwrap_or(0) as u64) << ew;
-        o.alu(Alu::And, W::W64, R::T0, i.rs1(), Src::Imm(PAGE - 1));
-        o.alu(Alu::Add, W::W64, R::T0, R::T0, Src::Imm(length - 1));
-        o.shift(Shift::Lsr, W::W64, R::T0, R::T0, Src::Imm(PAGE.trailing_zeros() as u64));
-        if o.guard(R::T0, 0, f, arg) {
-            mem::get(o, i, form.with_width(ew));
         }
     })
 }
