@@ -223,6 +223,19 @@ dpkg --verify; dpkg -l | grep -c ^ii' "$machine" "$arch"
 
 user() { in_tree su -s /bin/sh -c 'id -un; touch /tmp/e2e-of-nobody; ! touch /root/x 2>/dev/null' nobody; }
 
+# The host tool beside the emulator, with namespaces of its own: nothing of this is the machine's.
+anyarch=${emulator%/*}/anyarch
+inside='echo "$(uname -m) $(id -u) $(sh -c "exec dpkg --print-architecture") $(grep -c "^processor" /proc/cpuinfo)"'
+run_by_root() { expect "$machine 0 $arch $(grep -c ^processor /proc/cpuinfo)" "$anyarch" run --read-only "$tree" -- sh -c "$inside"; }
+run_by_user() {
+	chmod 755 "$work"
+	HOME=/nonexistent expect "$machine 0 $arch $(grep -c ^processor /proc/cpuinfo)" \
+		setpriv --reuid 54321 --regid 54321 --clear-groups "$anyarch" run --read-only "$tree" -- sh -c "$inside"
+}
+registered_and_verified() {
+	unshare -Urm sh -ec 'mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; "$0" register "$1"; "$0" verify "$1"; "$0" unregister "$1"' "$anyarch" "$machine"
+}
+
 # A daemon of our own, with nothing of the machine's: its socket, state and images lie in the work folder.
 docker_start() {
 	# vfs copies the whole tree for every container and every step of a build: only where the file system carries no overlay.
@@ -272,6 +285,9 @@ echo "end to end: $suite of $arch, from the configured mirror, with $emulator"
 must register register
 [ -e "$tree/debootstrap/debootstrap" ] || must "debootstrap first stage" first_stage
 must "debootstrap second stage" chroot "$tree" /debootstrap/debootstrap --second-stage
+step "anyarch run by root" run_by_root
+step "anyarch run by an ordinary user" run_by_user
+step "anyarch register and verify" registered_and_verified
 must "mounts" prepare
 step "shell" shell
 step "another user" user
