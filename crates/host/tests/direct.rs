@@ -2,21 +2,22 @@
 
 mod common;
 use anyarch_harness::debian;
+use anyarch_harness::guests::{GUESTS, Guest};
 use common::*;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-/// A root with Debian's busybox for arm64 as its shell, the test program of `verify` as /t, and a script.
-fn root(dir: &Path) {
-    let busybox =
-        debian::unpacked("busybox-arm64", "arm64", "bookworm", &["busybox-static"], |_| Ok(())).unwrap();
+/// A root with Debian's busybox of the guest as its shell, the test program of `verify` as /t, and a script.
+fn root(of: &Guest, dir: &Path) {
+    let name = format!("busybox-{}", of.debian);
+    let busybox = debian::unpacked(&name, of.debian, of.suite, &["busybox-static"], |_| Ok(())).unwrap();
     let busybox = ["bin/busybox", "usr/bin/busybox"].map(|p| busybox.join(p));
     let busybox = busybox.iter().find(|p| p.exists()).expect("the package has busybox");
     std::fs::create_dir(dir.join("bin")).unwrap();
     std::fs::copy(busybox, dir.join("bin/busybox")).unwrap();
     symlink("busybox", dir.join("bin/sh")).unwrap();
-    std::fs::copy(guest("aarch64"), dir.join("t")).unwrap();
+    std::fs::copy(guest(of.name), dir.join("t")).unwrap();
     let script = "#!/bin/sh\necho \"$0|$1|$2\"; busybox uname -m; /t exec; echo $?; cat /proc/self/comm\n";
     std::fs::write(dir.join("s"), script).unwrap();
     std::fs::set_permissions(dir.join("s"), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -25,8 +26,12 @@ fn root(dir: &Path) {
 #[test]
 fn the_emulator_starts_everything_by_itself() {
     need_namespaces();
+    GUESTS.iter().for_each(starts_everything);
+}
+
+fn starts_everything(of: &Guest) {
     let dir = tempfile::tempdir().unwrap();
-    root(dir.path());
+    root(of, dir.path());
     let run = |options: &[&str], command: &[&str]| {
         let mut anyarch = Command::new(ANYARCH);
         anyarch.env("ANYARCH_EMU", anyarch_harness::emulator()).arg("run").args(options);
@@ -40,7 +45,7 @@ fn the_emulator_starts_everything_by_itself() {
             continue;
         }
         let (code, stdout, stderr) = run(options, &["/s", "a b", "c"]);
-        assert_eq!(stdout, "/s|a b|c\naarch64\n42\nbusybox\n", "{options:?} {code:?} {stderr}");
+        assert_eq!(stdout, format!("/s|a b|c\n{}\n42\nbusybox\n", of.name), "{options:?} {code:?} {stderr}");
         assert_eq!(run(options, &["/t", "exec"]).0, Some(42), "{options:?}");
         // argv[0] is what the command was called, not its file.
         let (_, stdout, stderr) = run(options, &["busybox", "sh", "-c", "exit 3"]);
@@ -53,6 +58,7 @@ fn the_emulator_starts_everything_by_itself() {
     assert_eq!(entries, "", "{stderr}");
     let (code, _, stderr) = run(&["--no-binfmt", "--engine", "qemu"], &["/t", "start"]);
     assert_eq!(code, Some(125), "{stderr}");
-    assert!(stderr.contains("without binfmt_misc only anyarch's own emulator runs aarch64"), "{stderr}");
+    let refusal = format!("without binfmt_misc only anyarch's own emulator runs {}", of.name);
+    assert!(stderr.contains(&refusal), "{stderr}");
     assert_eq!(machine_entries(), before);
 }

@@ -5,7 +5,7 @@
 //! legal.c prints; `ANYARCH_LLVM_MC=/path/to/llvm-mc` (22 or newer) writes the file anew. Where we differ is in [`DIFFERENT`], each entry with its reason.
 //!
 //! QEMU 11 with these extensions was compared in the same way. It executes besides what `riscv64_vector.rs` lists as RESERVED, and the CSRs cycle and instret;
-//! and it does not let users have CBO.CLEAN and CBO.FLUSH. Otherwise it agrees in every word.
+//! and it does not let users have CBO.CLEAN and CBO.FLUSH. Nothing else was seen.
 
 use anyarch_harness::{TempDir, emulator, tests_dir};
 use anyarch_riscv64::features::EXTENSIONS;
