@@ -1,7 +1,7 @@
 // The signal frame of riscv64: its layout with and without vectors, and what rt_sigreturn makes of one that a handler has spoilt.
 //@ guest-only: riscv64
 //@ variants: static musl interp
-#include "../check.h"
+#include "../child.h"
 #include <alloca.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -142,13 +142,7 @@ static void check_vectors(void)
 
 static int ends_by(void (*f)(void))
 {
-	pid_t child = fork();
-	if (child == 0) {
-		f();
-		_exit(0);
-	}
-	int status;
-	CHECK(waitpid(child, &status, 0) == child);
+	int status = status_of(f);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
 }
 

@@ -1,5 +1,5 @@
 // seccomp: filters see the architecture's own numbers; what each action does; inheritance.
-#include "../check.h"
+#include "../child.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -56,18 +56,6 @@ static void *waiting(void *arg)
 	while (!go)
 		usleep(1000);
 	return thread(arg);
-}
-
-static int status_of(void (*f)(void))
-{
-	pid_t child = fork();
-	if (child == 0) {
-		f();
-		_exit(0);
-	}
-	int status;
-	CHECK(waitpid(child, &status, 0) == child);
-	return status;
 }
 
 static void calls_getsid(void)

@@ -1916,7 +1916,6 @@ impl Ops for Translator<'_> {
 
     fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
         self.fenced = false;
-        self.fenced = false;
         vector::part(self, true, first, slots, es, addr, count);
     }
 
