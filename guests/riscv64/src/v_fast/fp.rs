@@ -17,7 +17,7 @@ const OPERANDS: [V; 3] = [V::T1, V::T2, V::T3];
 const ONE: V = V(44);
 
 /// Whether the environment's direction of rounding is one that host code knows: all of these instructions are reserved while there is none.
-fn rounds<O: Ops>(o: &O) -> bool {
+pub(super) fn rounds<O: Ops>(o: &O) -> bool {
     matches!(o.fp_mode(), mode::EXACT | mode::DIRECTED)
 }
 

@@ -88,10 +88,7 @@ pub(crate) fn compare<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) -
             let (a, b) = if swaps { (b, a) } else { (a, b) };
             o.vec(vop, VArgs { d: V::T1, a, b, c: a, es: form.sew as u8, bytes: 16, imm: 0 });
         });
-        if inverts {
-            o.alu(Alu::Xor, W::W64, BITS, BITS, Src::Imm(u64::MAX));
-        }
-        put(o, form, i.d());
+        put_bits(o, form, i.d(), inverts);
     })
 }
 
@@ -114,7 +111,7 @@ pub(crate) fn collect<O: Ops>(o: &mut O, form: Form, mut f: impl FnMut(&mut O, u
     }
 }
 
-/// Writes collected bits; for other subjects' comparisons.
+/// Writes collected bits, or their opposites.
 pub(crate) fn put_bits<O: Ops>(o: &mut O, form: Form, d: u32, inverts: bool) {
     if inverts {
         o.alu(Alu::Xor, W::W64, BITS, BITS, Src::Imm(u64::MAX));

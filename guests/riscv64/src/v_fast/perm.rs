@@ -1,12 +1,12 @@
 //! Permutations, and moves between vectors and scalars.
 
+use super::fp::rounds;
 use super::parts::{T, args, copy, exactly, put_low};
 use super::widen::extend_half;
 use super::{Form, forms, splat, v};
 use crate::decode::Insn;
 use crate::v::{KEY, USED, VL, parse};
 use anyarch_engine::ops::{Alu, Cmp, Cond, Helper, Ops, R, Sel, Shift, Src, V, VArgs, W};
-use anyarch_engine::state::mode;
 use anyarch_engine::vec::VOp;
 
 /// A guard for instructions that depend on SEW alone of vtype. The SEW that is likely; `None`: there is none. Then and with `Some(None)` nothing more is to be
@@ -59,11 +59,6 @@ pub(crate) fn whole<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
         }
     }
     true
-}
-
-/// Whether the environment's direction of rounding is one that host code knows: moves of floating-point numbers are reserved while there is none.
-fn rounds<O: Ops>(o: &O) -> bool {
-    matches!(o.fp_mode(), mode::EXACT | mode::DIRECTED)
 }
 
 /// VFMV.F.S.

@@ -1,5 +1,6 @@
 //! Reductions: integers by halves, floating-point numbers one after the other as the reference does.
 
+use super::fp::rounds;
 use super::parts::{T, args, copy, exactly, put_low};
 use super::widen::{convert_half, extend_half};
 use super::{Form, forms, splat, v};
@@ -9,7 +10,6 @@ use crate::v_fp::Op as Float;
 use crate::v_int::Op;
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Cmp, Helper, Ops, R, Round, Src, V, VArgs};
-use anyarch_engine::state::mode;
 use anyarch_engine::vec::VOp;
 
 /// d = op(a, b) on lanes of `1 << es` bytes. Uses T[2].
@@ -121,7 +121,7 @@ pub(crate) fn float<O: Ops>(o: &mut O, i: Insn, op: Float, wide: bool, f: Helper
         Float::Max => FOp::MaxNumber,
         _ => return false,
     };
-    let rounds = matches!(o.fp_mode(), mode::EXACT | mode::DIRECTED);
+    let rounds = rounds(o);
     let fits = |form: Form| {
         let (a, first) = (form.group(i.s2(), form.sew), Group::of(i.s1(), form.sew + wide as u32, 0));
         let (Some(a), Some(first)) = (a, first) else { return false };

@@ -3,6 +3,7 @@
 //! Registers are done in ascending order. A destination that overlaps a source as the specification allows is then never written before the source's register
 //! at that place was read: wider elements overtake narrower ones only in the last register of both, and narrower ones stay behind.
 
+use super::fp::rounds;
 use super::parts::{T, args};
 use super::{Form, forms, guarded, likely_form, splat, v};
 use crate::decode::Insn;
@@ -10,7 +11,6 @@ use crate::v_fp::{Conversion, Op as Float};
 use crate::v_int::Op;
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Alu, Helper, Ops, R, Round, Src, V, VArgs, W};
-use anyarch_engine::state::mode;
 use anyarch_engine::vec::{HIGH, VOp};
 
 /// Flag of an operation on a half of a register: the upper one for odd `n`.
@@ -202,11 +202,6 @@ pub(crate) fn narrow<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) ->
             }
         },
     )
-}
-
-/// Whether host code has the environment's direction of rounding.
-fn rounds<O: Ops>(o: &O) -> bool {
-    matches!(o.fp_mode(), mode::EXACT | mode::DIRECTED)
 }
 
 /// d = half `n` of a, converted to the next larger floating-point format, that of `1 << es` bytes.
