@@ -31,6 +31,7 @@ pub mod program;
 pub mod seccomp;
 pub mod signal;
 pub mod strace;
+pub mod structure;
 pub mod table;
 pub mod task;
 pub mod thread;

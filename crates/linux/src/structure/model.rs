@@ -1,0 +1,68 @@
+//! How an architecture lays out C types: what sizes, offsets and conversions follow from.
+
+/// Which definitions of the kernel's structures an architecture has, where the kernel's headers have
+/// several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    /// arch/x86/include/uapi/asm, 64-bit.
+    X86_64,
+    /// include/uapi/asm-generic, 64-bit: aarch64, riscv64, loongarch64.
+    Generic,
+    /// arch/arm/include/uapi/asm (EABI).
+    Arm,
+    /// arch/s390/include/uapi/asm, 64-bit.
+    S390,
+    /// arch/powerpc/include/uapi/asm, 64-bit.
+    Powerpc,
+    /// arch/mips/include/uapi/asm, the N64 ABI.
+    Mips,
+}
+
+/// Order of the bytes of a number in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// The lowest byte first.
+    Little,
+    /// The highest byte first.
+    Big,
+}
+
+/// A data model: what C types look like in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Model {
+    /// The architecture, as `uname -m` names it.
+    pub name: &'static str,
+    /// Bytes of `long` and of a pointer: 4 or 8.
+    pub word: usize,
+    /// Byte order.
+    pub order: Order,
+    /// Alignment of a 64-bit integer in a structure, in bytes: 4 on i386 only.
+    pub align64: usize,
+    /// Which definitions apply.
+    pub family: Family,
+}
+
+const fn model(name: &'static str, word: usize, order: Order, family: Family) -> Model {
+    Model { name, word, order, align64: 8, family }
+}
+
+/// The host.
+pub const X86_64: Model = model("x86_64", 8, Order::Little, Family::X86_64);
+/// arm64.
+pub const AARCH64: Model = model("aarch64", 8, Order::Little, Family::Generic);
+/// RISC-V, 64-bit.
+pub const RISCV64: Model = model("riscv64", 8, Order::Little, Family::Generic);
+/// LoongArch, 64-bit.
+pub const LOONGARCH64: Model = model("loongarch64", 8, Order::Little, Family::Generic);
+/// 32-bit ARM with the EABI.
+pub const ARM: Model = model("arm", 4, Order::Little, Family::Arm);
+/// z/Architecture.
+pub const S390X: Model = model("s390x", 8, Order::Big, Family::S390);
+/// 64-bit Power, little-endian.
+pub const PPC64LE: Model = model("ppc64le", 8, Order::Little, Family::Powerpc);
+/// 64-bit MIPS, little-endian, N64.
+pub const MIPS64EL: Model = model("mips64el", 8, Order::Little, Family::Mips);
+
+/// Every model that has structures in the table.
+pub const MODELS: [Model; 8] =
+    [X86_64, AARCH64, RISCV64, LOONGARCH64, ARM, S390X, PPC64LE, MIPS64EL];

@@ -1,0 +1,288 @@
+//! The conversion of a structure between two architectures, as a few runs.
+
+use super::{Model, Order, Struct, Type, rows};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// What happens to neighbouring bytes. Offsets and sizes are in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Run {
+    /// These bytes are the same on both sides.
+    Copy { from: usize, to: usize, len: usize },
+    /// One number.
+    Number { from: usize, from_size: usize, to: usize, to_size: usize, signed: bool },
+}
+
+/// How a structure is converted from one architecture to another. Bytes that only the target has
+/// become zero.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// Bytes of the structure converted from.
+    pub from_size: usize,
+    /// Bytes of the structure converted to.
+    pub to_size: usize,
+    from_order: Order,
+    to_order: Order,
+    runs: Vec<Run>,
+}
+
+impl Plan {
+    /// The conversion of `of` from one architecture to another.
+    pub fn new(of: &Struct, from: &Model, to: &Model) -> Plan {
+        Plan::of(&|plan| plan.add_struct(of, 0, from, 0, to), of.size(from), of.size(to), from, to)
+    }
+
+    fn of(add: &dyn Fn(&mut Plan), from_size: usize, to_size: usize, from: &Model, to: &Model) -> Plan {
+        let (from_order, to_order) = (from.order, to.order);
+        let mut plan = Plan { from_size, to_size, from_order, to_order, runs: Vec::new() };
+        add(&mut plan);
+        plan
+    }
+
+    /// The conversions of this process: made at their first use, and kept.
+    pub fn kept(of: &'static Struct, direction: Direction, guest: &Model) -> &'static Plan {
+        static KEPT: [[AtomicPtr<Plan>; rows::COUNT]; 2] =
+            [const { [const { AtomicPtr::new(core::ptr::null_mut()) }; rows::COUNT] }; 2];
+        let place = &KEPT[direction as usize][of.index as usize];
+        let mut plan = place.load(Ordering::Acquire);
+        if plan.is_null() {
+            let host = &super::model::X86_64;
+            let new = match direction {
+                Direction::ToHost => Plan::new(of, guest, host),
+                Direction::ToGuest => Plan::new(of, host, guest),
+            };
+            plan = Box::into_raw(Box::new(new));
+            // Two threads may come at once: either's is right, and the other's few bytes stay.
+            place.store(plan, Ordering::Release);
+        }
+        // SAFETY: a box that is never freed.
+        unsafe { &*plan }
+    }
+
+    fn add_struct(&mut self, of: &Struct, from_at: usize, from: &Model, to_at: usize, to: &Model) {
+        for (name, at, to_ty) in of.members(to).filter(|member| !is_padding(member.0)) {
+            let Some((_, source, from_ty)) = of.members(from).find(|member| member.0 == name) else {
+                continue;
+            };
+            self.add(&from_ty, from_at + source, from, &to_ty, to_at + at, to);
+        }
+    }
+
+    fn add(
+        &mut self,
+        from_ty: &Type,
+        from_at: usize,
+        from: &Model,
+        to_ty: &Type,
+        to_at: usize,
+        to: &Model,
+    ) {
+        let (from_size, to_size) = (from_ty.size(from), to_ty.size(to));
+        match (from_ty, to_ty) {
+            (Type::Struct(of), Type::Struct(_)) => self.add_struct(of, from_at, from, to_at, to),
+            (Type::Array(a, n), Type::Array(b, m)) => {
+                for i in 0..*n.min(m) {
+                    self.add(a, from_at + i * a.size(from), from, b, to_at + i * b.size(to), to);
+                }
+            }
+            (Type::Raw { .. }, _) | (_, Type::Raw { .. }) => {
+                self.push(Run::Copy { from: from_at, to: to_at, len: from_size.min(to_size) });
+            }
+            _ if from_size == to_size && (from.order == to.order || from_size == 1) => {
+                self.push(Run::Copy { from: from_at, to: to_at, len: from_size });
+            }
+            _ => {
+                let signed =
+                    matches!(from_ty, Type::Int { signed: true, .. } | Type::Long { signed: true });
+                self.push(Run::Number { from: from_at, from_size, to: to_at, to_size, signed });
+            }
+        }
+    }
+
+    fn push(&mut self, run: Run) {
+        if let (Some(Run::Copy { from, to, len }), Run::Copy { from: f, to: t, len: more }) =
+            (self.runs.last_mut(), run)
+            && (*from + *len, *to + *len) == (f, t)
+        {
+            *len += more;
+            return;
+        }
+        self.runs.push(run);
+    }
+
+    /// Converts one structure. False if a number is too large for the target's member, which then
+    /// has its lower bits.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its side of the structure.
+    pub fn convert(&self, from: &[u8], to: &mut [u8]) -> bool {
+        to[..self.to_size].fill(0);
+        let mut fits = true;
+        for run in &self.runs {
+            match *run {
+                Run::Copy { from: f, to: t, len } => to[t..t + len].copy_from_slice(&from[f..f + len]),
+                Run::Number { from: f, from_size, to: t, to_size, signed } => {
+                    let value = load(&from[f..f + from_size], self.from_order, signed);
+                    store(&mut to[t..t + to_size], self.to_order, value);
+                    fits &= load(&to[t..t + to_size], self.to_order, signed) == value;
+                }
+            }
+        }
+        fits
+    }
+}
+
+/// Whether a member is room that the kernel leaves unused: it becomes zero.
+fn is_padding(name: &str) -> bool {
+    name.starts_with("_pad") || name.starts_with("_unused")
+}
+
+/// Which way a structure is converted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// What the guest wrote, for the host's kernel.
+    ToHost,
+    /// What the host's kernel wrote, for the guest.
+    ToGuest,
+}
+
+fn load(bytes: &[u8], order: Order, signed: bool) -> u64 {
+    let mut all = [0u8; 8];
+    let n = bytes.len();
+    match order {
+        Order::Little => all[..n].copy_from_slice(bytes),
+        Order::Big => all.iter_mut().zip(bytes.iter().rev()).for_each(|(to, from)| *to = *from),
+    }
+    let value = u64::from_le_bytes(all);
+    let unused = 64 - 8 * n as u32;
+    if signed { ((value << unused) as i64 >> unused) as u64 } else { value }
+}
+
+fn store(bytes: &mut [u8], order: Order, value: u64) {
+    let n = bytes.len();
+    bytes.copy_from_slice(&value.to_le_bytes()[..n]);
+    if order == Order::Big {
+        bytes.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{model::*, rows};
+    use super::*;
+
+    /// Numbers that look random, from a seed.
+    fn random(seed: &mut u64) -> u64 {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        *seed
+    }
+
+    /// What a structure's members hold, padding left out, so that two layouts can be compared.
+    fn values(of: &Struct, model: &Model, bytes: &[u8]) -> Vec<(&'static str, Vec<u64>)> {
+        fn read(ty: &Type, model: &Model, bytes: &[u8], out: &mut Vec<u64>) {
+            let size = ty.size(model);
+            match ty {
+                Type::Struct(of) => {
+                    for (_, at, ty) in of.members(model).filter(|member| !is_padding(member.0)) {
+                        read(&ty, model, &bytes[at..], out);
+                    }
+                }
+                Type::Array(ty, n) => {
+                    (0..*n).for_each(|i| read(ty, model, &bytes[i * ty.size(model)..], out));
+                }
+                Type::Raw { .. } => out.extend(bytes[..size].iter().map(|&b| b as u64)),
+                Type::Int { signed, .. } | Type::Long { signed } => {
+                    out.push(load(&bytes[..size], model.order, *signed));
+                }
+                Type::Pointer => out.push(load(&bytes[..size], model.order, false)),
+            }
+        }
+        of.members(model)
+            .filter(|member| !is_padding(member.0))
+            .map(|(name, at, ty)| {
+                let mut out = Vec::new();
+                read(&ty, model, &bytes[at..], &mut out);
+                (name, out)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_fits_comes_back_and_keeps_its_values() {
+        let mut seed = 0x1234_5678_9abc_def1;
+        for of in rows::ALL {
+            for guest in &MODELS {
+                let there = Plan::new(of, guest, &X86_64);
+                let back = Plan::new(of, &X86_64, guest);
+                for _ in 0..50 {
+                    let random: Vec<u8> = (0..there.from_size).map(|_| random(&mut seed) as u8).collect();
+                    // Members that the host lacks and padding go first, so that the rest is comparable.
+                    let (mut host, mut clean) =
+                        (alloc::vec![0; there.to_size], alloc::vec![0; there.from_size]);
+                    if !there.convert(&random, &mut host) || !back.convert(&host, &mut clean) {
+                        continue;
+                    }
+                    let mut again = alloc::vec![0; there.from_size];
+                    assert!(there.convert(&clean, &mut host), "{} of {}", of.name, guest.name);
+                    assert!(back.convert(&host, &mut again), "{} of {}", of.name, guest.name);
+                    assert_eq!(clean, again, "{} of {}", of.name, guest.name);
+                    let theirs = values(of, guest, &clean);
+                    for (name, value) in values(of, &X86_64, &host) {
+                        let same = theirs.iter().find(|v| v.0 == name);
+                        let n = same.map_or(0, |v| v.1.len().min(value.len()));
+                        assert_eq!(
+                            same.map_or(&[][..], |v| &v.1[..n]),
+                            &value[..n],
+                            "{}.{name} of {}",
+                            of.name,
+                            guest.name
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_change_width_and_order() {
+        // A timespec of a 32-bit, one of a big-endian guest.
+        let arm = Plan::new(&rows::timespec, &ARM, &X86_64);
+        let mut host = [0xff; 16];
+        assert!(arm.convert(&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], &mut host));
+        assert_eq!(host, [1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+        let big = Plan::new(&rows::timespec, &X86_64, &S390X);
+        let mut guest = [0; 16];
+        assert!(big.convert(&host, &mut guest));
+        assert_eq!(guest, [0, 0, 0, 0, 0, 0, 0, 1, 255, 255, 255, 255, 255, 255, 255, 255]);
+        // What does not fit is told.
+        let small = Plan::new(&rows::timespec, &X86_64, &ARM);
+        let mut guest = [0; 8];
+        assert!(!small.convert(&[0, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0], &mut guest));
+        assert_eq!(guest, [0, 0, 0, 0, 5, 0, 0, 0]);
+    }
+
+    #[test]
+    fn equal_layouts_are_one_copy() {
+        for of in rows::ALL {
+            for model in &MODELS {
+                let plan = Plan::new(of, model, &X86_64);
+                let copy = plan.runs.iter().all(|run| matches!(run, Run::Copy { from, to, .. } if from == to));
+                let is_same = super::super::same(&Type::Struct(of), model, &X86_64);
+                assert_eq!(
+                    is_same,
+                    copy && plan.from_size == plan.to_size && names(of, model) == names(of, &X86_64),
+                    "{} of {}",
+                    of.name,
+                    model.name
+                );
+            }
+        }
+    }
+
+    fn names(of: &Struct, model: &Model) -> Vec<&'static str> {
+        of.members(model).map(|m| m.0).collect()
+    }
+}

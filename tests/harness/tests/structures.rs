@@ -1,0 +1,110 @@
+//! The layouts of the kernel's structures against the kernel's own headers, for every architecture
+//! whose cross compiler Debian has: size, and offset and size of each member.
+//!
+//! Nothing is run: the compiler writes each number into its assembler output as an operand of an
+//! `asm` statement, and that is read.
+
+use anyarch_harness::TempDir;
+use anyarch_linux::structure::{Model, model, rows};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::Command;
+
+/// Models and their compilers. No Debian release that the tests run on has a compiler for
+/// loongarch64, whose headers are the generic ones throughout, as aarch64's are.
+const COMPILERS: [(Model, &str); 7] = [
+    (model::X86_64, "gcc"),
+    (model::AARCH64, "aarch64-linux-gnu-gcc"),
+    (model::RISCV64, "riscv64-linux-gnu-gcc"),
+    (model::ARM, "arm-linux-gnueabihf-gcc"),
+    (model::S390X, "s390x-linux-gnu-gcc"),
+    (model::PPC64LE, "powerpc64le-linux-gnu-gcc"),
+    (model::MIPS64EL, "mips64el-linux-gnuabi64-gcc"),
+];
+
+/// The C program for the rows that one header defines. A number is named by its row and member.
+fn source(header: &str, model: &Model) -> String {
+    let mut c = String::from("#include <stddef.h>\n#include <linux/types.h>\n");
+    if header == "linux/hdreg.h" || header == "linux/vt.h" || header == "linux/if.h" {
+        // Headers that name a type without including its definition.
+        c.push_str("#include <linux/socket.h>\n");
+    }
+    let _ = writeln!(c, "#include <{header}>");
+    c.push_str("#define IS(name, value) asm volatile(\"\\n=> \" name \" %0\" : : \"i\"((long)(value)))\n");
+    c.push_str("void numbers(void) {\n");
+    for row in rows::ALL.iter().filter(|row| row.header == header && !row.c_name.is_empty()) {
+        let (name, c_name) = (row.name, row.c_name);
+        let _ = writeln!(c, "IS(\"{name}\", sizeof({c_name}));");
+        for (member, _, _) in row.members(model).filter(|m| !m.0.starts_with('_')) {
+            let field = member.trim_start_matches("r#");
+            let _ = writeln!(c, "IS(\"{name}.{member}\", offsetof({c_name}, {field}));");
+            let _ = writeln!(c, "IS(\"{name}.{member}.size\", sizeof((({c_name} *)0)->{field}));");
+        }
+    }
+    c.push_str("}\n");
+    c
+}
+
+/// The numbers that a header gives on an architecture.
+fn numbers(compiler: &str, header: &str, model: &Model) -> BTreeMap<String, usize> {
+    let dir = TempDir::new();
+    let (from, to) = (dir.path().join("layout.c"), dir.path().join("layout.s"));
+    std::fs::write(&from, source(header, model)).expect("the source can be written");
+    let out = Command::new(compiler)
+        .args(["-S", "-O1", "-w", "-o"])
+        .args([&to, &from])
+        .output()
+        .unwrap_or_else(|e| panic!("{compiler}: {e}"));
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{compiler} and {header}:\n{errors}");
+    let text = std::fs::read_to_string(&to).expect("the compiler wrote its output");
+    text.lines()
+        .filter_map(|line| {
+            let (name, value) = line.trim().strip_prefix("=> ")?.split_once(' ')?;
+            let value = value.trim_start_matches(['$', '#']).parse().expect("a number");
+            Some((name.to_owned(), value))
+        })
+        .collect()
+}
+
+fn check(model: &Model, compiler: &str) {
+    let mut headers: Vec<_> = rows::ALL.iter().map(|row| row.header).collect();
+    headers.sort_unstable();
+    headers.dedup();
+    let mut wrong = Vec::new();
+    for header in headers {
+        let mut want = BTreeMap::new();
+        for row in rows::ALL.iter().filter(|row| row.header == header && !row.c_name.is_empty()) {
+            want.insert(row.name.to_owned(), row.size(model));
+            for (member, at, ty) in row.members(model).filter(|m| !m.0.starts_with('_')) {
+                want.insert(format!("{}.{member}", row.name), at);
+                want.insert(format!("{}.{member}.size", row.name), ty.size(model));
+            }
+        }
+        if want.is_empty() {
+            continue;
+        }
+        let got = numbers(compiler, header, model);
+        assert_eq!(got.len(), want.len(), "{compiler} and {header}");
+        for (name, n) in got {
+            if want[&name] != n {
+                wrong.push(format!("{header}: {name} is {n}, the row says {}", want[&name]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", model.name, wrong.join("\n"));
+}
+
+#[test]
+fn layouts_are_those_of_the_kernel_headers() {
+    for (model, compiler) in &COMPILERS {
+        check(model, compiler);
+    }
+}
+
+#[test]
+fn every_model_but_the_one_without_a_compiler_is_compared() {
+    let compared: Vec<_> = COMPILERS.iter().map(|c| c.0.name).collect();
+    let left: Vec<_> = model::MODELS.iter().map(|m| m.name).filter(|n| !compared.contains(n)).collect();
+    assert_eq!(left, ["loongarch64"]);
+}
