@@ -1,12 +1,13 @@
 //! What the Linux layer needs to know about a guest architecture. One implementation per guest folder.
 
+use crate::structure::Model;
 use crate::table::Sys;
 use crate::task::Task;
 use alloc::vec;
 use alloc::vec::Vec;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::Cpu;
-use anyarch_sys::{Errno, write};
+use anyarch_sys::Errno;
 
 /// How a guest signal is to be delivered: what the frame holds besides the CPU state.
 #[derive(Clone, Debug)]
@@ -109,6 +110,8 @@ impl FrameBuf {
 pub trait Abi: Sync {
     /// The engine's description.
     fn guest(&self) -> &'static Guest;
+    /// How it lays out the kernel's structures.
+    fn model(&self) -> &'static Model;
     /// `uname -m`.
     fn machine(&self) -> &'static str;
     /// AT_PLATFORM, if the architecture has that (ELF_PLATFORM).
@@ -161,40 +164,6 @@ pub trait Abi: Sync {
     /// open(2) flags, host to guest (fcntl F_GETFL).
     fn open_flags_from_host(&self, flags: u32) -> u32 {
         flags
-    }
-    /// Writes the guest's `struct stat` (newfstatat, fstat) from the host's.
-    ///
-    /// # Errors
-    /// `EFAULT`.
-    fn write_stat(&self, addr: u64, st: &linux_raw_sys::general::stat) -> Result<(), Errno> {
-        // uapi/asm-generic/stat.h, 64-bit.
-        let words: [u64; 16] = [
-            st.st_dev,
-            st.st_ino,
-            st.st_mode as u64 | st.st_nlink << 32,
-            st.st_uid as u64 | (st.st_gid as u64) << 32,
-            st.st_rdev,
-            0,
-            st.st_size as u64,
-            st.st_blksize as u32 as u64,
-            st.st_blocks as u64,
-            st.st_atime,
-            st.st_atime_nsec,
-            st.st_mtime,
-            st.st_mtime_nsec,
-            st.st_ctime,
-            st.st_ctime_nsec,
-            0,
-        ];
-        write(addr, &words)
-    }
-    /// Whether `struct epoll_event` is packed (12 bytes, as on x86-64) or padded to 16 bytes.
-    fn epoll_event_packed(&self) -> bool {
-        false
-    }
-    /// Whether `struct semid64_ds` has the generic layout and not x86-64's.
-    fn semid_ds_generic(&self) -> bool {
-        true
     }
     /// Builds the signal frame on the guest's stack and sets the CPU to enter the handler.
     ///

@@ -6,16 +6,16 @@
 
 use crate::dispatch::host_call;
 use crate::path::{self, AT_FDCWD, PATH_MAX};
+use crate::structure::{call::filled_by, rows};
 use crate::task::Task;
 use crate::{exec, procfs};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
     __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64,
     __NR_newfstatat, __NR_openat, __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL,
-    O_CREAT, O_TRUNC, O_WRONLY, stat as HostStat,
+    O_CREAT, O_TRUNC, O_WRONLY,
 };
 use anyarch_sys::{Errno, SysResult, args6, read_bytes, read_cstr, write_bytes};
-use core::mem::MaybeUninit;
 
 /// openat(2). The flags are the host's.
 ///
@@ -165,13 +165,9 @@ pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
     })
 }
 
-/// Lets `call` fill a host `struct stat` and writes it to guest address `addr` in the guest's layout.
+/// Lets `call` fill a `struct stat` and writes it to guest address `addr` in the guest's layout.
 fn stat_with(task: &mut Task, addr: u64, call: impl FnOnce(&mut Task, u64) -> SysResult) -> SysResult {
-    let mut host = MaybeUninit::<HostStat>::zeroed();
-    call(task, host.as_mut_ptr() as u64)?;
-    // SAFETY: all-zero bytes are a valid stat, and the kernel filled it.
-    task.abi.write_stat(addr, unsafe { host.assume_init_ref() })?;
-    Ok(0)
+    filled_by(&rows::stat, task.abi.model(), addr, |host| call(task, host))
 }
 
 /// stat(2), its path converted.

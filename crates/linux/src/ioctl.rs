@@ -2,7 +2,8 @@
 //! so the host's kernel judges all of them. The table below holds the exceptions.
 
 use crate::dispatch::host_call;
-use crate::layouts::Layout;
+use crate::structure::call::{filled_by, read_by};
+use crate::structure::rows;
 use crate::task::Task;
 use anyarch_sys::raw::general::__NR_ioctl;
 use anyarch_sys::{Errno, SysResult, args6};
@@ -43,20 +44,16 @@ pub fn ioctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     }
 }
 
-/// `struct loop_info`: the host's has 8-byte device numbers where the generic one has 4.
-static LOOP_INFO: Layout = Layout {
-    guest_size: 160,
-    host_size: 168,
-    // lo_number; lo_device; lo_inode; lo_rdevice; lo_offset to lo_encrypt_key; lo_init and reserved.
-    runs: &[(0, 0, 4), (4, 8, 4), (8, 16, 8), (16, 24, 4), (20, 32, 112), (136, 144, 24)],
-};
-
 fn loop_get_status(task: &mut Task, args: [u64; 6]) -> SysResult {
-    LOOP_INFO.filled_by(args[2], |host| host_call(task, __NR_ioctl, &args6(&[args[0], args[1], host])))
+    filled_by(&rows::loop_info, task.abi.model(), args[2], |host| {
+        host_call(task, __NR_ioctl, &args6(&[args[0], args[1], host]))
+    })
 }
 
 fn loop_set_status(task: &mut Task, args: [u64; 6]) -> SysResult {
-    LOOP_INFO.read_by(args[2], |host| host_call(task, __NR_ioctl, &args6(&[args[0], args[1], host])))
+    read_by(&rows::loop_info, task.abi.model(), args[2], |host| {
+        host_call(task, __NR_ioctl, &args6(&[args[0], args[1], host]))
+    })
 }
 
 fn tiocgptpeer(task: &mut Task, args: [u64; 6]) -> SysResult {

@@ -17,7 +17,6 @@ pub mod fs;
 pub mod ioctl;
 pub mod ipc;
 pub mod layout;
-pub mod layouts;
 pub mod loader;
 pub mod mem;
 pub mod misc;

@@ -2,14 +2,15 @@
 
 use crate::dispatch::host_call;
 use crate::signal::with_mask;
+use crate::structure::call::converted;
+use crate::table::Sys;
 use crate::task::Task;
 use crate::uring::Converted;
-use alloc::{vec, vec::Vec};
 use anyarch_sys::raw::general::{
     __NR_epoll_ctl, __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_io_pgetevents,
     __NR_io_uring_enter, __NR_ppoll, __NR_pselect6, EPOLL_CTL_ADD, EPOLL_CTL_MOD,
 };
-use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write_bytes};
+use anyarch_sys::{SysResult, args6, read};
 
 /// Size of the kernel's signal set.
 const SIGSET_SIZE: u64 = 8;
@@ -82,60 +83,26 @@ pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
     })
 }
 
-/// `struct epoll_event` as x86-64 packs it: events, data.
-const HOST_EVENT: usize = 12;
-/// And as all others lay it out: events, padding, data.
-const GUEST_EVENT: usize = 16;
-
 /// epoll_ctl(2).
 ///
 /// # Errors
 /// Any errno of epoll_ctl.
 pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
-    if task.abi.epoll_event_packed() || !matches!(args[1] as u32, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
+    if !matches!(args[1] as u32, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
+        // The event is not looked at.
         return host_call(task, __NR_epoll_ctl, &args);
     }
-    let host = host_event(args[3])?;
-    host_call(task, __NR_epoll_ctl, &args6(&[args[0], args[1], args[2], host.as_ptr() as u64]))
+    converted(Sys::epoll_ctl.row(), task.abi.model(), &args, |host| host_call(task, __NR_epoll_ctl, host))
 }
 
-/// The guest's event at `addr` as the host lays it out.
-pub(crate) fn host_event(addr: u64) -> Result<[u8; HOST_EVENT], Errno> {
-    let mut event = [0; GUEST_EVENT];
-    read_bytes(addr, &mut event)?;
-    let mut host = [0; HOST_EVENT];
-    host[..4].copy_from_slice(&event[..4]);
-    host[4..].copy_from_slice(&event[8..]);
-    Ok(host)
-}
-
-/// Lets `call(buffer, count)` fill the guest's array at `addr`, with room for `max`, with host events, and makes them the guest's.
+/// Waits for events by `call`, whose second and third argument are room for events and its size.
 fn events(
     task: &mut Task,
-    addr: u64,
-    max: u64,
-    call: impl FnOnce(&mut Task, u64, u64) -> SysResult,
+    args: &[u64; 6],
+    call: impl FnOnce(&mut Task, &[u64; 6]) -> SysResult,
 ) -> SysResult {
-    let max = max as i32;
-    if task.abi.epoll_event_packed() {
-        return call(task, addr, max as u64);
-    }
-    if max <= 0 || max > i32::MAX / GUEST_EVENT as i32 {
-        // The kernel refuses it, with the errno that comes first.
-        return call(task, addr, i32::MAX as u64);
-    }
-    // The host's events are smaller, so that the guest's array holds as many as it is to hold in the end.
-    let n = call(task, addr, max as u64)? as usize;
-    let mut host = vec![0; n * HOST_EVENT];
-    read_bytes(addr, &mut host)?;
-    let mut guest = Vec::with_capacity(n * GUEST_EVENT);
-    for event in host.chunks_exact(HOST_EVENT) {
-        guest.extend_from_slice(&event[..4]);
-        guest.extend_from_slice(&[0; 4]);
-        guest.extend_from_slice(&event[4..]);
-    }
-    write_bytes(addr, &guest)?;
-    Ok(n as u64)
+    // All rows of such calls have the events in the same place.
+    converted(Sys::epoll_wait.row(), task.abi.model(), args, |host| call(task, host))
 }
 
 /// epoll_wait(2).
@@ -143,9 +110,7 @@ fn events(
 /// # Errors
 /// Any errno of epoll_wait.
 pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
-    events(task, args[1], args[2], |task, host, room| {
-        host_call(task, __NR_epoll_wait, &args6(&[args[0], host, room, args[3]]))
-    })
+    events(task, &args, |task, host| host_call(task, __NR_epoll_wait, host))
 }
 
 /// epoll_pwait(2).
@@ -154,8 +119,8 @@ pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// Any errno of epoll_pwait.
 pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[4], args[5], |task, set| {
-        events(task, args[1], args[2], |task, host, room| {
-            host_call(task, __NR_epoll_pwait, &[args[0], host, room, args[3], set, SIGSET_SIZE])
+        events(task, &args, |task, host| {
+            host_call(task, __NR_epoll_pwait, &[host[0], host[1], host[2], host[3], set, SIGSET_SIZE])
         })
     })
 }
@@ -166,8 +131,8 @@ pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// Any errno of epoll_pwait2.
 pub fn epoll_pwait2(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[4], args[5], |task, set| {
-        events(task, args[1], args[2], |task, host, room| {
-            host_call(task, __NR_epoll_pwait2, &[args[0], host, room, args[3], set, SIGSET_SIZE])
+        events(task, &args, |task, host| {
+            host_call(task, __NR_epoll_pwait2, &[host[0], host[1], host[2], host[3], set, SIGSET_SIZE])
         })
     })
 }

@@ -3,6 +3,7 @@
 //! The call is printed before it is made and its result after, so that a call that never returns is seen. What each argument looks like follows
 //! from its type in the table's row. Nothing here may fail: a pointer that cannot be read is printed as a number.
 
+use crate::structure;
 use crate::table::{Arg, Row};
 use crate::task::Task;
 use crate::{config, errno};
@@ -69,7 +70,24 @@ fn argument(line: &mut String, task: &Task, row: &Row, args: &[u64; 6], i: usize
         Arg::Mode => write!(line, "{:#o}", value as u32),
         Arg::DirFd if value as i32 == crate::path::AT_FDCWD => write!(line, "AT_FDCWD"),
         Arg::DirFd => write!(line, "{}", value as i32),
-        Arg::Ptr | Arg::OutBuf => pointer(line, value),
+        Arg::In(of) if *of == structure::rows::timespec => match read::<[i64; 2]>(value) {
+            Ok([sec, nsec]) => write!(line, "{{tv_sec={sec},tv_nsec={nsec}}}"),
+            Err(_) => pointer(line, value),
+        },
+        Arg::Addr
+        | Arg::Opaque(_)
+        | Arg::In(_)
+        | Arg::Out(_)
+        | Arg::InOut(_)
+        | Arg::InArray(..)
+        | Arg::OutArray(..)
+        | Arg::InOutArray(..)
+        | Arg::Sized(_)
+        | Arg::InWords
+        | Arg::OutWords
+        | Arg::FdSet
+        | Arg::OutSockaddr
+        | Arg::OutBuf => pointer(line, value),
         Arg::Str | Arg::Path | Arg::LookupPath | Arg::LinkPath => string(line, value),
         Arg::InBuf => bytes(line, value, args[(i + 1) % 6]),
         Arg::Argv => strings(line, value),
@@ -103,10 +121,6 @@ fn argument(line: &mut String, task: &Task, row: &Row, args: &[u64; 6], i: usize
             Err(_) => pointer(line, value),
         },
         Arg::Clock => name(line, value & 0xffff_ffff, CLOCKS),
-        Arg::Timespec => match read::<[i64; 2]>(value) {
-            Ok([sec, nsec]) => write!(line, "{{tv_sec={sec},tv_nsec={nsec}}}"),
-            Err(_) => pointer(line, value),
-        },
         Arg::Sockaddr => sockaddr(line, value, args[(i + 1) % 6]),
         Arg::Ioctl => name(line, value & 0xffff_ffff, IOCTLS),
         Arg::Fcntl => name(line, value & 0xffff_ffff, FCNTL),

@@ -14,7 +14,8 @@
 
 use crate::abi::Abi;
 use crate::dispatch::host_call;
-use crate::poll::host_event;
+use crate::structure::model::X86_64;
+use crate::structure::{Direction, Plan, rows, same_struct};
 use crate::task::Task;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{__NR_io_uring_setup, EPOLL_CTL_ADD, EPOLL_CTL_MOD};
@@ -183,13 +184,20 @@ impl Converted {
                 bytes[..4].copy_from_slice(&abi.open_flags_to_host(flags).to_le_bytes());
                 self.point(at + OFF, how, bytes);
             }
-            EPOLL_CTL if !abi.epoll_event_packed() => {
+            EPOLL_CTL if !same_struct(&rows::epoll_event, abi.model(), &X86_64) => {
                 let event: u64 = read(at + ADDR)?;
                 if matches!(word(LEN)?, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
-                    self.point(at + ADDR, event, host_event(event)?.to_vec());
+                    let plan = Plan::kept(&rows::epoll_event, Direction::ToHost, abi.model());
+                    let mut theirs = alloc::vec![0; plan.from_size];
+                    read_bytes(event, &mut theirs)?;
+                    let mut host = alloc::vec![0; plan.to_size];
+                    plan.convert(&theirs, &mut host);
+                    self.point(at + ADDR, event, host);
                 }
             }
-            EPOLL_WAIT if !abi.epoll_event_packed() => self.change(at, 1, EPOLL_WAIT as u64, UNKNOWN),
+            EPOLL_WAIT if !same_struct(&rows::epoll_event, abi.model(), &X86_64) => {
+                self.change(at, 1, EPOLL_WAIT as u64, UNKNOWN)
+            }
             _ => {}
         }
         Ok(())

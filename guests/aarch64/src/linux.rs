@@ -10,6 +10,7 @@ use alloc::string::String;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::{Cpu, slot};
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
+use anyarch_linux::structure::{Model, model};
 use anyarch_linux::table::Sys;
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
 
@@ -87,6 +88,9 @@ impl Abi for Aarch64 {
         &crate::GUEST
     }
 
+    fn model(&self) -> &'static Model {
+        &model::AARCH64
+    }
     fn machine(&self) -> &'static str {
         "aarch64"
     }

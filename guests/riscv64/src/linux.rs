@@ -11,6 +11,7 @@ use anyarch_engine::state::Cpu;
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
 use anyarch_linux::misc::online_cpus;
 use anyarch_linux::signal::on_altstack;
+use anyarch_linux::structure::{Model, model};
 use anyarch_linux::table::Sys;
 use anyarch_linux::task::Task;
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
@@ -117,6 +118,9 @@ impl Abi for Riscv64 {
         &crate::GUEST
     }
 
+    fn model(&self) -> &'static Model {
+        &model::RISCV64
+    }
     fn machine(&self) -> &'static str {
         "riscv64"
     }

@@ -6,17 +6,18 @@
 //! members of two variants belong together when they have the same name. So an architecture adds at
 //! most its own variants, and no code.
 //!
-//! [`same`] tells at build time whether guest and host agree on a structure: such a structure is
+//! [`same_struct`] tells at build time whether guest and host agree on a structure: such a structure is
 //! never touched. For others [`Plan`] holds the conversion as a few runs, made at its first use.
 //!
 //! The layouts are compared with the kernel's own headers by `tests/harness/tests/structures.rs`.
 
+pub mod call;
 pub mod model;
 mod plan;
 pub mod rows;
 
 pub use model::{Family, Model, Order};
-pub use plan::Plan;
+pub use plan::{Direction, Plan};
 
 /// A C type as the kernel's headers use it.
 #[derive(Clone, Copy, Debug)]
@@ -84,21 +85,13 @@ pub struct Struct {
     pub index: u16,
 }
 
-impl PartialEq for Type {
-    fn eq(&self, other: &Type) -> bool {
-        match (self, other) {
-            (Type::Int { size: a, signed: b }, Type::Int { size: c, signed: d }) => (a, b) == (c, d),
-            (Type::Long { signed: a }, Type::Long { signed: b }) => a == b,
-            (Type::Pointer, Type::Pointer) => true,
-            (Type::Raw { size: a, align: b }, Type::Raw { size: c, align: d }) => (a, b) == (c, d),
-            (Type::Array(a, n), Type::Array(b, m)) => n == m && a == b,
-            (Type::Struct(a), Type::Struct(b)) => a.index == b.index,
-            _ => false,
-        }
+impl PartialEq for Struct {
+    fn eq(&self, other: &Struct) -> bool {
+        self.index == other.index
     }
 }
 
-impl Eq for Type {}
+impl Eq for Struct {}
 
 /// A power of two's multiple at or above `at`.
 const fn align_up(at: usize, align: usize) -> usize {
@@ -195,8 +188,8 @@ const fn same_text(a: &str, b: &str) -> bool {
     true
 }
 
-/// Whether two architectures agree on every byte of a type, so that neither has to convert it.
-pub const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
+/// Whether two architectures agree on every byte of a type.
+const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
     match ty {
         Type::Int { size: 1, .. } | Type::Raw { .. } => true,
         Type::Int { .. } => a.order as u8 == b.order as u8,
@@ -206,7 +199,8 @@ pub const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
     }
 }
 
-const fn same_struct(of: &Struct, a: &Model, b: &Model) -> bool {
+/// Whether two architectures agree on every byte of a structure, so that nothing is to be converted.
+pub const fn same_struct(of: &Struct, a: &Model, b: &Model) -> bool {
     let (va, vb) = (of.variant(a), of.variant(b));
     if va.fields.len() != vb.fields.len() || of.size(a) != of.size(b) {
         return false;

@@ -6,8 +6,10 @@
 pub enum Family {
     /// arch/x86/include/uapi/asm, 64-bit.
     X86_64,
-    /// include/uapi/asm-generic, 64-bit: aarch64, riscv64, loongarch64.
+    /// include/uapi/asm-generic, 64-bit, with SA_RESTORER: aarch64.
     Generic,
+    /// The same without SA_RESTORER: riscv64, loongarch64.
+    Newer,
     /// arch/arm/include/uapi/asm (EABI).
     Arm,
     /// arch/s390/include/uapi/asm, 64-bit.
@@ -40,29 +42,38 @@ pub struct Model {
     pub align64: usize,
     /// Which definitions apply.
     pub family: Family,
+    /// Index in [`MODELS`].
+    pub index: u8,
 }
 
-const fn model(name: &'static str, word: usize, order: Order, family: Family) -> Model {
-    Model { name, word, order, align64: 8, family }
+const fn model(index: u8, name: &'static str, word: usize, order: Order, family: Family) -> Model {
+    Model { name, word, order, align64: 8, family, index }
 }
 
 /// The host.
-pub const X86_64: Model = model("x86_64", 8, Order::Little, Family::X86_64);
+pub const X86_64: Model = model(0, "x86_64", 8, Order::Little, Family::X86_64);
 /// arm64.
-pub const AARCH64: Model = model("aarch64", 8, Order::Little, Family::Generic);
+pub const AARCH64: Model = model(1, "aarch64", 8, Order::Little, Family::Generic);
 /// RISC-V, 64-bit.
-pub const RISCV64: Model = model("riscv64", 8, Order::Little, Family::Generic);
+pub const RISCV64: Model = model(2, "riscv64", 8, Order::Little, Family::Newer);
 /// LoongArch, 64-bit.
-pub const LOONGARCH64: Model = model("loongarch64", 8, Order::Little, Family::Generic);
+pub const LOONGARCH64: Model = model(3, "loongarch64", 8, Order::Little, Family::Newer);
 /// 32-bit ARM with the EABI.
-pub const ARM: Model = model("arm", 4, Order::Little, Family::Arm);
+pub const ARM: Model = model(4, "arm", 4, Order::Little, Family::Arm);
 /// z/Architecture.
-pub const S390X: Model = model("s390x", 8, Order::Big, Family::S390);
+pub const S390X: Model = model(5, "s390x", 8, Order::Big, Family::S390);
 /// 64-bit Power, little-endian.
-pub const PPC64LE: Model = model("ppc64le", 8, Order::Little, Family::Powerpc);
+pub const PPC64LE: Model = model(6, "ppc64le", 8, Order::Little, Family::Powerpc);
 /// 64-bit MIPS, little-endian, N64.
-pub const MIPS64EL: Model = model("mips64el", 8, Order::Little, Family::Mips);
+pub const MIPS64EL: Model = model(7, "mips64el", 8, Order::Little, Family::Mips);
 
 /// Every model that has structures in the table.
-pub const MODELS: [Model; 8] =
-    [X86_64, AARCH64, RISCV64, LOONGARCH64, ARM, S390X, PPC64LE, MIPS64EL];
+pub const MODELS: [Model; 8] = [X86_64, AARCH64, RISCV64, LOONGARCH64, ARM, S390X, PPC64LE, MIPS64EL];
+
+const _: () = {
+    let mut i = 0;
+    while i < MODELS.len() {
+        assert!(MODELS[i].index as usize == i, "a model's index is its place");
+        i += 1;
+    }
+};

@@ -22,6 +22,8 @@ pub struct Plan {
     pub from_size: usize,
     /// Bytes of the structure converted to.
     pub to_size: usize,
+    /// Which models it is between.
+    models: (u8, u8),
     from_order: Order,
     to_order: Order,
     runs: Vec<Run>,
@@ -34,30 +36,31 @@ impl Plan {
     }
 
     fn of(add: &dyn Fn(&mut Plan), from_size: usize, to_size: usize, from: &Model, to: &Model) -> Plan {
-        let (from_order, to_order) = (from.order, to.order);
-        let mut plan = Plan { from_size, to_size, from_order, to_order, runs: Vec::new() };
+        let (from_order, to_order, models) = (from.order, to.order, (from.index, to.index));
+        let mut plan = Plan { from_size, to_size, models, from_order, to_order, runs: Vec::new() };
         add(&mut plan);
         plan
     }
 
-    /// The conversions of this process: made at their first use, and kept.
+    /// The conversions of this process, which has one guest: made at their first use, and kept.
     pub fn kept(of: &'static Struct, direction: Direction, guest: &Model) -> &'static Plan {
         static KEPT: [[AtomicPtr<Plan>; rows::COUNT]; 2] =
             [const { [const { AtomicPtr::new(core::ptr::null_mut()) }; rows::COUNT] }; 2];
         let place = &KEPT[direction as usize][of.index as usize];
-        let mut plan = place.load(Ordering::Acquire);
-        if plan.is_null() {
-            let host = &super::model::X86_64;
-            let new = match direction {
-                Direction::ToHost => Plan::new(of, guest, host),
-                Direction::ToGuest => Plan::new(of, host, guest),
-            };
-            plan = Box::into_raw(Box::new(new));
-            // Two threads may come at once: either's is right, and the other's few bytes stay.
-            place.store(plan, Ordering::Release);
+        let host = &super::model::X86_64;
+        let (from, to) = match direction {
+            Direction::ToHost => (guest, host),
+            Direction::ToGuest => (host, guest),
+        };
+        // SAFETY: null, or a box that is never freed.
+        let kept = unsafe { place.load(Ordering::Acquire).as_ref() };
+        if let Some(plan) = kept.filter(|plan| plan.models == (from.index, to.index)) {
+            return plan;
         }
-        // SAFETY: a box that is never freed.
-        unsafe { &*plan }
+        // Two threads may come at once: either's is right, and the other's few bytes stay.
+        let plan = Box::leak(Box::new(Plan::new(of, from, to)));
+        place.store(plan, Ordering::Release);
+        plan
     }
 
     fn add_struct(&mut self, of: &Struct, from_at: usize, from: &Model, to_at: usize, to: &Model) {
@@ -69,15 +72,7 @@ impl Plan {
         }
     }
 
-    fn add(
-        &mut self,
-        from_ty: &Type,
-        from_at: usize,
-        from: &Model,
-        to_ty: &Type,
-        to_at: usize,
-        to: &Model,
-    ) {
+    fn add(&mut self, from_ty: &Type, from_at: usize, from: &Model, to_ty: &Type, to_at: usize, to: &Model) {
         let (from_size, to_size) = (from_ty.size(from), to_ty.size(to));
         match (from_ty, to_ty) {
             (Type::Struct(of), Type::Struct(_)) => self.add_struct(of, from_at, from, to_at, to),
@@ -93,8 +88,7 @@ impl Plan {
                 self.push(Run::Copy { from: from_at, to: to_at, len: from_size });
             }
             _ => {
-                let signed =
-                    matches!(from_ty, Type::Int { signed: true, .. } | Type::Long { signed: true });
+                let signed = matches!(from_ty, Type::Int { signed: true, .. } | Type::Long { signed: true });
                 self.push(Run::Number { from: from_at, from_size, to: to_at, to_size, signed });
             }
         }
@@ -186,7 +180,10 @@ mod tests {
             let size = ty.size(model);
             match ty {
                 Type::Struct(of) => {
-                    for (_, at, ty) in of.members(model).filter(|member| !is_padding(member.0)) {
+                    // By name: two variants may have another order.
+                    let mut members: Vec<_> = of.members(model).filter(|m| !is_padding(m.0)).collect();
+                    members.sort_by_key(|member| member.0);
+                    for (_, at, ty) in members {
                         read(&ty, model, &bytes[at..], out);
                     }
                 }
@@ -269,8 +266,9 @@ mod tests {
         for of in rows::ALL {
             for model in &MODELS {
                 let plan = Plan::new(of, model, &X86_64);
-                let copy = plan.runs.iter().all(|run| matches!(run, Run::Copy { from, to, .. } if from == to));
-                let is_same = super::super::same(&Type::Struct(of), model, &X86_64);
+                let copy =
+                    plan.runs.iter().all(|run| matches!(run, Run::Copy { from, to, .. } if from == to));
+                let is_same = super::super::same_struct(of, model, &X86_64);
                 assert_eq!(
                     is_same,
                     copy && plan.from_size == plan.to_size && names(of, model) == names(of, &X86_64),

@@ -115,7 +115,7 @@ structs! {
     // As the kernel has it: 64 signals in the order of their bits, 128 of MIPS. (The headers' type is
     // the C library's.)
     sigset "" "asm/signal.h" {
-        [Mips] { _sig: u64, _more: u64 }
+        [Mips] { _sig: u64, _sig_high: u64 }
         [_] { _sig: u64 }
     }
 
@@ -341,7 +341,10 @@ structs! {
     robust_list_head "struct robust_list_head" "linux/futex.h" {
         _list: pointer, futex_offset: long, list_op_pending: pointer,
     }
-    futex_waitv "struct futex_waitv" "linux/futex.h" { val: u64, uaddr: u64, flags: uint, _reserved: uint }
+    futex_waitv "struct futex_waitv" "linux/futex.h" {
+        val: u64, uaddr: u64, flags: uint, _reserved: uint,
+    }
+    two_futexes "struct futex_waitv[2]" "linux/futex.h" { _f: [(futex_waitv); 2] }
     sock_filter "struct sock_filter" "linux/filter.h" { code: u16, jt: u8, jf: u8, k: uint }
     sock_fprog "struct sock_fprog" "linux/filter.h" { len: u16, filter: pointer }
     seccomp_data "struct seccomp_data" "linux/seccomp.h" {
@@ -354,6 +357,40 @@ structs! {
     }
 
     // Signals.
+    // What rt_sigaction takes, which is not what the headers show programs everywhere.
+    sigaction "" "asm/signal.h" {
+        [Mips] { sa_flags: uint, sa_handler: pointer, sa_mask: (sigset) }
+        [Newer] { sa_handler: pointer, sa_flags: ulong, sa_mask: (sigset) }
+        [Arm packed] { sa_handler: pointer, sa_flags: ulong, sa_restorer: pointer, sa_mask: (sigset) }
+        [_] { sa_handler: pointer, sa_flags: ulong, sa_restorer: pointer, sa_mask: (sigset) }
+    }
+    // `siginfo_t` by the members that the signal and its code give a meaning: `siginfo_row` chooses.
+    siginfo "siginfo_t" "asm/siginfo.h" {
+        [Mips] { si_signo: int, si_code: int, si_errno: int, _fields: [byte; 116] }
+        [_] { si_signo: int, si_errno: int, si_code: int, _fields: [byte; 116] }
+    }
+    siginfo_head "" "asm/siginfo.h" {
+        [Mips] { si_signo: int, si_code: int, si_errno: int, _pad: uint }
+        [Arm] { si_signo: int, si_errno: int, si_code: int }
+        [_] { si_signo: int, si_errno: int, si_code: int, _pad: uint }
+    }
+    siginfo_kill "" "asm/siginfo.h" { head: (siginfo_head), pid: int, uid: uint }
+    siginfo_timer "" "asm/siginfo.h" {
+        head: (siginfo_head), tid: int, overrun: int, sigval: pointer, sys_private: int,
+    }
+    siginfo_rt "" "asm/siginfo.h" { head: (siginfo_head), pid: int, uid: uint, sigval: pointer }
+    siginfo_child "" "asm/siginfo.h" {
+        head: (siginfo_head), pid: int, uid: uint, status: int, utime: long, stime: long,
+    }
+    siginfo_fault "" "asm/siginfo.h" { head: (siginfo_head), addr: pointer, lsb: i16 }
+    siginfo_bounds "" "asm/siginfo.h" {
+        head: (siginfo_head), addr: pointer, _pad: ulong, lower: pointer, upper: pointer,
+    }
+    siginfo_pkey "" "asm/siginfo.h" { head: (siginfo_head), addr: pointer, _pad: ulong, pkey: uint }
+    siginfo_poll "" "asm/siginfo.h" { head: (siginfo_head), band: long, fd: int }
+    siginfo_sys "" "asm/siginfo.h" {
+        head: (siginfo_head), call_addr: pointer, syscall: int, arch: uint,
+    }
     sigaltstack "stack_t" "asm/signal.h" {
         [Mips] { ss_sp: pointer, ss_size: ulong, ss_flags: int }
         [_] { ss_sp: pointer, ss_flags: int, ss_size: ulong }
