@@ -1,10 +1,11 @@
-//! The layouts of the kernel's structures against the kernel's own headers, for every architecture
-//! whose cross compiler Debian has: size, and offset and size of each member.
+//! The layouts of the kernel's structures and the numbers of ioctls against the kernel's own headers,
+//! for every architecture whose cross compiler Debian has: size, and offset and size of each member.
 //!
 //! Nothing is run: the compiler writes each number into its assembler output as an operand of an
 //! `asm` statement, and that is read.
 
 use anyarch_harness::TempDir;
+use anyarch_linux::ioctl;
 use anyarch_linux::structure::{Model, model, rows};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,14 +23,24 @@ const COMPILERS: [(Model, &str); 7] = [
     (model::MIPS64EL, "mips64el-linux-gnuabi64-gcc"),
 ];
 
+/// Headers that a header needs without including them.
+fn needs(header: &str) -> &'static [&'static str] {
+    match header {
+        "linux/hdreg.h" | "linux/vt.h" | "linux/if.h" | "linux/if_tun.h" => &["linux/socket.h"],
+        "linux/fs.h" => &["linux/fiemap.h"],
+        _ => &[],
+    }
+}
+
 /// The C program for the rows that one header defines. A number is named by its row and member.
 fn source(header: &str, model: &Model) -> String {
-    let mut c = String::from("#include <stddef.h>\n#include <linux/types.h>\n");
-    if header == "linux/hdreg.h" || header == "linux/vt.h" || header == "linux/if.h" {
-        // Headers that name a type without including its definition.
-        c.push_str("#include <linux/socket.h>\n");
+    let mut c = String::from("#include <stddef.h>\n#include <linux/types.h>\n#include <linux/ioctl.h>\n");
+    for first in needs(header) {
+        let _ = writeln!(c, "#include <{first}>");
     }
     let _ = writeln!(c, "#include <{header}>");
+    // Power's FIOQSIZE names a type of the C library.
+    c.push_str("#define loff_t __kernel_loff_t\n");
     c.push_str("#define IS(name, value) asm volatile(\"\\n=> \" name \" %0\" : : \"i\"((long)(value)))\n");
     c.push_str("void numbers(void) {\n");
     for row in rows::ALL.iter().filter(|row| row.header == header && !row.c_name.is_empty()) {
@@ -40,6 +51,9 @@ fn source(header: &str, model: &Model) -> String {
             let _ = writeln!(c, "IS(\"{name}.{member}\", offsetof({c_name}, {field}));");
             let _ = writeln!(c, "IS(\"{name}.{member}.size\", sizeof((({c_name} *)0)->{field}));");
         }
+    }
+    for row in ioctl::ROWS.iter().filter(|row| row.header == header) {
+        let _ = writeln!(c, "IS(\"{0}\", (unsigned){0});", row.name);
     }
     c.push_str("}\n");
     c
@@ -61,14 +75,17 @@ fn numbers(compiler: &str, header: &str, model: &Model) -> BTreeMap<String, usiz
     text.lines()
         .filter_map(|line| {
             let (name, value) = line.trim().strip_prefix("=> ")?.split_once(' ')?;
-            let value = value.trim_start_matches(['$', '#']).parse().expect("a number");
-            Some((name.to_owned(), value))
+            // ARM's compiler prints a number of 32 bits as a signed one.
+            let value = value.trim_start_matches(['$', '#']).parse::<i64>();
+            let value = value.unwrap_or_else(|e| panic!("{compiler}: {line}: {e}"));
+            Some((name.to_owned(), value as u32 as usize))
         })
         .collect()
 }
 
 fn check(model: &Model, compiler: &str) {
-    let mut headers: Vec<_> = rows::ALL.iter().map(|row| row.header).collect();
+    let requests = ioctl::ROWS.iter().map(|row| row.header);
+    let mut headers: Vec<_> = rows::ALL.iter().map(|row| row.header).chain(requests).collect();
     headers.sort_unstable();
     headers.dedup();
     let mut wrong = Vec::new();
@@ -81,6 +98,9 @@ fn check(model: &Model, compiler: &str) {
                 want.insert(format!("{}.{member}.size", row.name), ty.size(model));
             }
         }
+        for row in ioctl::ROWS.iter().filter(|row| row.header == header) {
+            want.insert(row.name.to_owned(), row.number(model) as usize);
+        }
         if want.is_empty() {
             continue;
         }
@@ -88,7 +108,7 @@ fn check(model: &Model, compiler: &str) {
         assert_eq!(got.len(), want.len(), "{compiler} and {header}");
         for (name, n) in got {
             if want[&name] != n {
-                wrong.push(format!("{header}: {name} is {n}, the row says {}", want[&name]));
+                wrong.push(format!("{header}: {name} is {n:#x}, the row says {:#x}", want[&name]));
             }
         }
     }

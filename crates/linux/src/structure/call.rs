@@ -113,21 +113,47 @@ struct Converted {
 /// More structures than any call takes: the kernel is asked without any, and finds its own errno.
 const TOO_MANY: u64 = 1 << 20;
 
-/// Makes a call whose structures differ between guest and host: `call` gets the arguments with the
-/// addresses of the host's structures.
+/// An argument and its place among a call's six.
+#[derive(Clone, Copy)]
+pub struct Argument {
+    /// Index.
+    pub index: usize,
+    /// What it is.
+    pub arg: Arg,
+}
+
+/// Makes a row's call whose structures differ between guest and host: `call` gets the arguments with
+/// the addresses of the host's structures.
 ///
 /// # Errors
-/// `EFAULT`, then those of `call`, then `EOVERFLOW` for a number that the guest's member cannot hold.
+/// As [`convert`].
 pub fn converted(
     row: &Row,
     guest: &Model,
     args: &[u64; 6],
     call: impl FnOnce(&[u64; 6]) -> SysResult,
 ) -> SysResult {
+    let mut typed = [Argument { index: 0, arg: Arg::Int }; 6];
+    for (index, arg) in row.args.iter().enumerate() {
+        typed[index] = Argument { index, arg: *arg };
+    }
+    convert(&typed, guest, args, call)
+}
+
+/// Makes a call with the structures of some of its arguments as the host lays them out.
+///
+/// # Errors
+/// `EFAULT`, then those of `call`, then `EOVERFLOW` for a number that the guest's member cannot hold.
+pub fn convert(
+    typed: &[Argument],
+    guest: &Model,
+    args: &[u64; 6],
+    call: impl FnOnce(&[u64; 6]) -> SysResult,
+) -> SysResult {
     let mut host_args = *args;
     let mut all: Vec<Converted> = Vec::new();
-    for (i, arg) in row.args.iter().enumerate() {
-        let (of, reads, out, count) = match *arg {
+    for &Argument { index: i, arg } in typed {
+        let (of, reads, out, count) = match arg {
             Arg::In(of) | Arg::Sized(of) => (of, true, false, None),
             Arg::Out(of) => (of, false, true, None),
             Arg::InOut(of) => (of, true, true, None),

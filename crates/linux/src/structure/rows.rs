@@ -107,6 +107,11 @@ structs! {
     a_long "long" "linux/types.h" { _value: long }
     a_ulong "unsigned long" "linux/types.h" { _value: ulong }
     a_u64 "__u64" "linux/types.h" { _value: u64 }
+    a_char "char" "linux/types.h" { _value: byte }
+    a_ushort "unsigned short" "linux/types.h" { _value: u16 }
+    two_u64s "__u64[2]" "linux/types.h" { _value: [u64; 2] }
+    label "char[256]" "linux/types.h" { _value: [byte; 256] }
+    bridge_name "char[16]" "linux/types.h" { _value: [byte; 16] }
     a_pointer "void *" "linux/types.h" { _value: pointer }
     a_gid "__kernel_gid32_t" "linux/types.h" { _value: uint }
     two_ints "int[2]" "linux/types.h" { _value: [int; 2] }
@@ -576,11 +581,26 @@ structs! {
         [Arm] { _name: [byte; 16], _data: pointer, _pad: [byte; 12] }
         [_] { _name: [byte; 16], _data: pointer, _pad: [byte; 16] }
     }
+    ifreq_name "" "linux/if.h" {
+        [Arm] { _name: [byte; 16], _new: [byte; 16] }
+        [_] { _name: [byte; 16], _new: [byte; 16], _pad: [byte; 8] }
+    }
     ifconf "struct ifconf" "linux/if.h" { ifc_len: int, _buf: pointer }
 
     // ioctl: terminals, files, block devices.
     winsize "struct winsize" "asm/termios.h" {
         ws_row: u16, ws_col: u16, ws_xpixel: u16, ws_ypixel: u16,
+    }
+    termio "struct termio" "asm/termios.h" {
+        [Powerpc] {
+            c_iflag: u16, c_oflag: u16, c_cflag: u16, c_lflag: u16, c_line: u8, c_cc: [byte; 10],
+        }
+        [Mips] {
+            c_iflag: u16, c_oflag: u16, c_cflag: u16, c_lflag: u16, c_line: u8, c_cc: [byte; 23],
+        }
+        [_] {
+            c_iflag: u16, c_oflag: u16, c_cflag: u16, c_lflag: u16, c_line: u8, c_cc: [byte; 8],
+        }
     }
     termios "struct termios" "asm/termbits.h" {
         [Powerpc] {
