@@ -1,6 +1,7 @@
 //! What the Linux layer needs to know about a guest architecture. One implementation per guest folder.
 
 use crate::structure::Model;
+use crate::structure::constants::OPEN_FLAGS;
 use crate::table::Sys;
 use crate::task::Task;
 use alloc::vec;
@@ -159,11 +160,11 @@ pub trait Abi: Sync {
     fn sp(&self, cpu: &Cpu) -> u64;
     /// open(2) flags, guest to host.
     fn open_flags_to_host(&self, flags: u32) -> u32 {
-        flags
+        OPEN_FLAGS.to_host(self.model(), flags).unwrap_or(flags)
     }
     /// open(2) flags, host to guest (fcntl F_GETFL).
     fn open_flags_from_host(&self, flags: u32) -> u32 {
-        flags
+        OPEN_FLAGS.to_guest(self.model(), flags).unwrap_or(flags)
     }
     /// Builds the signal frame on the guest's stack and sets the CPU to enter the handler.
     ///

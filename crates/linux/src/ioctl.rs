@@ -11,11 +11,9 @@ use crate::structure::call::Argument;
 use crate::structure::{Family, Model, Struct, call, model, rows};
 use crate::table::Arg;
 use crate::task::Task;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::__NR_ioctl;
-use anyarch_sys::{Errno, SysResult, args6};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use anyarch_sys::{Errno, Kept, SysResult, args6};
 
 /// How a request's number is made (include/uapi/asm-generic/ioctl.h).
 #[derive(Clone, Copy, Debug)]
@@ -354,15 +352,8 @@ fn differing(guest: &Model) -> Differing {
 
 /// This process's [`differing`] requests.
 fn of_process(guest: &Model) -> &'static Differing {
-    static KEPT: AtomicPtr<Differing> = AtomicPtr::new(core::ptr::null_mut());
-    // SAFETY: null, or a box that is never freed.
-    if let Some(kept) = unsafe { KEPT.load(Ordering::Acquire).as_ref() } {
-        return kept;
-    }
-    // Two threads may come at once: either's is right, and the other's few bytes stay.
-    let new = Box::leak(Box::new(differing(guest)));
-    KEPT.store(new, Ordering::Release);
-    new
+    static KEPT: Kept<Differing> = Kept::new();
+    KEPT.get_or_make(|| differing(guest))
 }
 
 /// KVM (linux/kvm.h, type 0xAE): the virtual machine would be the host's architecture, its register

@@ -10,11 +10,13 @@ extern crate alloc;
 mod guest_atomic;
 mod guest_mem;
 pub mod heap;
+mod kept;
 mod lock;
 mod syscall;
 
 pub use guest_atomic::*;
 pub use guest_mem::*;
+pub use kept::*;
 pub use linux_raw_sys as raw;
 pub use lock::*;
 pub use syscall::*;

@@ -26,19 +26,6 @@ const FP: usize = 29;
 /// Link register's slot.
 const LR: usize = 30;
 
-// open(2) flags that differ: (aarch64, x86-64).
-const OPEN_FLAGS: [(u32, u32); 4] = [
-    (0o040000, 0o200000), // O_DIRECTORY
-    (0o100000, 0o400000), // O_NOFOLLOW
-    (0o200000, 0o040000), // O_DIRECT
-    (0o400000, 0o100000), // O_LARGEFILE
-];
-
-fn map_flags(flags: u32, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> u32 {
-    let known = pairs.clone().fold(0, |m, (from, _)| m | from);
-    pairs.fold(flags & !known, |out, (from, to)| if flags & from != 0 { out | to } else { out })
-}
-
 /// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, pad, sigcontext } }.
 mod frame {
     use anyarch_linux::abi::FrameBuf;
@@ -151,14 +138,6 @@ impl Abi for Aarch64 {
 
     fn sp(&self, cpu: &Cpu) -> u64 {
         cpu.gpr[SP]
-    }
-
-    fn open_flags_to_host(&self, flags: u32) -> u32 {
-        map_flags(flags, OPEN_FLAGS.iter().copied())
-    }
-
-    fn open_flags_from_host(&self, flags: u32) -> u32 {
-        map_flags(flags, OPEN_FLAGS.iter().map(|&(guest, host)| (host, guest)))
     }
 
     fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
@@ -286,21 +265,6 @@ fn restore(cpu: &mut Cpu, f: &FrameBuf, base: u64) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn open_flags_round_trip() {
-        let check = |guest, host| {
-            assert_eq!(ABI.open_flags_to_host(guest), host, "to host {guest:o}");
-            assert_eq!(ABI.open_flags_from_host(host), guest, "from host {host:o}");
-        };
-        check(0o2, 0o2);
-        check(0o40000, 0o200000);
-        check(0o100000, 0o400000);
-        check(0o200000, 0o40000);
-        check(0o400000, 0o100000);
-        check(0o2000000 | 0o40000 | 0o400000, 0o2000000 | 0o200000 | 0o100000);
-        check(0o20040000, 0o20200000);
-    }
 
     #[test]
     fn frame_offsets_are_the_kernels() {

@@ -6,8 +6,8 @@
 
 use anyarch_harness::TempDir;
 use anyarch_linux::ioctl;
-use anyarch_linux::structure::{Model, model, rows};
-use std::collections::BTreeMap;
+use anyarch_linux::structure::{Model, constants, model, rows};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::process::Command;
 
@@ -32,8 +32,8 @@ fn needs(header: &str) -> &'static [&'static str] {
     }
 }
 
-/// The C program for the rows that one header defines. A number is named by its row and member.
-fn source(header: &str, model: &Model) -> String {
+/// The beginning of a C program that names numbers of a header.
+fn begin(header: &str) -> String {
     let mut c = String::from("#include <stddef.h>\n#include <linux/types.h>\n#include <linux/ioctl.h>\n");
     for first in needs(header) {
         let _ = writeln!(c, "#include <{first}>");
@@ -43,6 +43,12 @@ fn source(header: &str, model: &Model) -> String {
     c.push_str("#define loff_t __kernel_loff_t\n");
     c.push_str("#define IS(name, value) asm volatile(\"\\n=> \" name \" %0\" : : \"i\"((long)(value)))\n");
     c.push_str("void numbers(void) {\n");
+    c
+}
+
+/// The C program for the rows that one header defines. A number is named by its row and member.
+fn source(header: &str, model: &Model) -> String {
+    let mut c = begin(header);
     for row in rows::ALL.iter().filter(|row| row.header == header && !row.c_name.is_empty()) {
         let (name, c_name) = (row.name, row.c_name);
         let _ = writeln!(c, "IS(\"{name}\", sizeof({c_name}));");
@@ -59,11 +65,11 @@ fn source(header: &str, model: &Model) -> String {
     c
 }
 
-/// The numbers that a header gives on an architecture.
-fn numbers(compiler: &str, header: &str, model: &Model) -> BTreeMap<String, usize> {
+/// The numbers that a program names.
+fn compiled(compiler: &str, header: &str, c: &str) -> BTreeMap<String, usize> {
     let dir = TempDir::new();
     let (from, to) = (dir.path().join("layout.c"), dir.path().join("layout.s"));
-    std::fs::write(&from, source(header, model)).expect("the source can be written");
+    std::fs::write(&from, c).expect("the source can be written");
     let out = Command::new(compiler)
         .args(["-S", "-O1", "-w", "-o"])
         .args([&to, &from])
@@ -104,7 +110,7 @@ fn check(model: &Model, compiler: &str) {
         if want.is_empty() {
             continue;
         }
-        let got = numbers(compiler, header, model);
+        let got = compiled(compiler, header, &source(header, model));
         assert_eq!(got.len(), want.len(), "{compiler} and {header}");
         for (name, n) in got {
             if want[&name] != n {
@@ -127,4 +133,81 @@ fn every_model_but_the_one_without_a_compiler_is_compared() {
     let compared: Vec<_> = COMPILERS.iter().map(|c| c.0.name).collect();
     let left: Vec<_> = model::MODELS.iter().map(|m| m.name).filter(|n| !compared.contains(n)).collect();
     assert_eq!(left, ["loongarch64"]);
+}
+
+/// Names of constants that a header of an architecture defines, without second names of another.
+fn defined(compiler: &str, header: &str) -> BTreeSet<String> {
+    let dir = TempDir::new();
+    let from = dir.path().join("names.c");
+    let text = format!("#include <stddef.h>\n#include <linux/types.h>\n#include <{header}>\n");
+    std::fs::write(&from, text).expect("the source can be written");
+    let out = Command::new(compiler).args(["-E", "-dM"]).arg(&from).output();
+    let out = out.unwrap_or_else(|e| panic!("{compiler}: {e}"));
+    assert!(out.status.success(), "{compiler} and {header}: {}", String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8_lossy(&out.stdout);
+    let names = text.lines().filter_map(|line| {
+        let (name, value) = line.strip_prefix("#define ")?.split_once(' ')?;
+        let other_name = value != name && value.starts_with(|c: char| c.is_ascii_alphabetic());
+        (!name.contains('(') && !value.is_empty() && !other_name).then(|| name.to_owned())
+    });
+    names.collect()
+}
+
+/// Names with these beginnings that are no constants of the ABI, or mean one thing by two names.
+const NOT_CONSTANTS: [&str; 10] = [
+    // By the C library's `time_t`.
+    "SO_TIMESTAMP",
+    "SO_TIMESTAMPNS",
+    "SO_TIMESTAMPING",
+    "SO_RCVTIMEO",
+    "SO_SNDTIMEO",
+    // What it names is MIPS' EDEADLOCK or EDEADLK.
+    "EDEADLOCK",
+    // A size of the C library's.
+    "SIGSTKSZ",
+    // 128 signals on MIPS.
+    "SIGRTMAX",
+    // A name for bits of several.
+    "O_SYNC",
+    "O_TMPFILE",
+];
+
+#[test]
+fn constants_that_differ_have_rows() {
+    let (_, host) = COMPILERS[0];
+    let mut headers: Vec<_> = constants::ALL.iter().map(|group| group.header).collect();
+    headers.dedup();
+    for header in headers {
+        let groups: Vec<_> = constants::ALL.iter().filter(|group| group.header == header).collect();
+        let rows: Vec<_> = groups.iter().flat_map(|group| group.constants).collect();
+        let of_host = defined(host, header);
+        for (model, compiler) in &COMPILERS {
+            let names: Vec<String> = defined(compiler, header)
+                .into_iter()
+                .filter(|name| of_host.contains(name) && !NOT_CONSTANTS.contains(&name.as_str()))
+                .filter(|name| {
+                    groups.iter().any(|group| name.starts_with(group.prefix))
+                        || rows.iter().any(|row| row.name == name)
+                })
+                .collect();
+            assert!(names.len() >= groups.len(), "{compiler} and {header}: {names:?}");
+            let ours = values(compiler, header, &names);
+            let theirs = values(host, header, &names);
+            for name in &names {
+                let row = rows.iter().find(|row| row.name == name);
+                let want = row.map_or(theirs[name], |row| row.value(model) as usize);
+                assert_eq!(ours[name], want, "{name} of {}", model.name);
+            }
+        }
+    }
+}
+
+/// The values of constants of a header.
+fn values(compiler: &str, header: &str, names: &[String]) -> BTreeMap<String, usize> {
+    let mut c = begin(header);
+    for name in names {
+        let _ = writeln!(c, "IS(\"{name}\", (unsigned)({name}));");
+    }
+    c.push_str("}\n");
+    compiled(compiler, header, &c)
 }

@@ -12,6 +12,7 @@
 //! The layouts are compared with the kernel's own headers by `tests/harness/tests/structures.rs`.
 
 pub mod call;
+pub mod constants;
 pub mod model;
 mod plan;
 pub mod rows;

@@ -1,9 +1,8 @@
 //! The conversion of a structure between two architectures, as a few runs.
 
 use super::{Model, Order, Struct, Type, rows};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use anyarch_sys::Kept;
 
 /// What happens to neighbouring bytes. Offsets and sizes are in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,23 +43,17 @@ impl Plan {
 
     /// The conversions of this process, which has one guest: made at their first use, and kept.
     pub fn kept(of: &'static Struct, direction: Direction, guest: &Model) -> &'static Plan {
-        static KEPT: [[AtomicPtr<Plan>; rows::COUNT]; 2] =
-            [const { [const { AtomicPtr::new(core::ptr::null_mut()) }; rows::COUNT] }; 2];
+        static KEPT: [[Kept<Plan>; rows::COUNT]; 2] = [const { [const { Kept::new() }; rows::COUNT] }; 2];
         let place = &KEPT[direction as usize][of.index as usize];
         let host = &super::model::X86_64;
         let (from, to) = match direction {
             Direction::ToHost => (guest, host),
             Direction::ToGuest => (host, guest),
         };
-        // SAFETY: null, or a box that is never freed.
-        let kept = unsafe { place.load(Ordering::Acquire).as_ref() };
-        if let Some(plan) = kept.filter(|plan| plan.models == (from.index, to.index)) {
-            return plan;
+        match place.get() {
+            Some(plan) if plan.models == (from.index, to.index) => plan,
+            _ => place.set(Plan::new(of, from, to)),
         }
-        // Two threads may come at once: either's is right, and the other's few bytes stay.
-        let plan = Box::leak(Box::new(Plan::new(of, from, to)));
-        place.store(plan, Ordering::Release);
-        plan
     }
 
     fn add_struct(&mut self, of: &Struct, from_at: usize, from: &Model, to_at: usize, to: &Model) {
