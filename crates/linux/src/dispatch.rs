@@ -82,7 +82,9 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
                     }
                     Some((number, Fast::Local))
                 }
-                Kind::Passthrough if !row.converts && row.differs & 1 << abi.model().index == 0 => {
+                Kind::Passthrough | Kind::Agreed(_)
+                    if !row.converts && row.differs & 1 << abi.model().index == 0 =>
+                {
                     row.x86_64.map(|n| (number, Fast::Host(n)))
                 }
                 _ => None,
@@ -123,10 +125,11 @@ fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
         convert(task, row, &mut args, &mut substitutes)?;
     }
     match row.kind {
+        Kind::Agreed(handler) if row.differs & 1 << task.abi.model().index != 0 => handler(task, args),
         Kind::Passthrough if row.differs & 1 << task.abi.model().index != 0 => {
             converted(row, task.abi.model(), &args, |args| host(task, row, args))
         }
-        Kind::Passthrough => host(task, row, &args),
+        Kind::Passthrough | Kind::Agreed(_) => host(task, row, &args),
         Kind::Translated(handler) | Kind::Emulated(handler) => handler(task, args),
         Kind::Arch => task.abi.arch_syscall(task, sys, args),
         Kind::Refused(errno, _) => Err(errno),

@@ -1,8 +1,8 @@
 //! Linux for the guest: everything between a guest's system call instruction and the host kernel. It never names a
 //! guest: what differs between architectures comes through [`abi::Abi`].
 //!
-//! Guest address = host address, and guests here are little-endian 64-bit first; layouts, numbers and flags that differ from
-//! the host's are converted by the `Abi`.
+//! Guest address = host address. What the two sides lay out or number differently is converted by the
+//! rows of [`structure`], [`ioctl`] and [`sockopt`], which know every architecture by its C types.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
@@ -29,6 +29,7 @@ pub mod procfs;
 pub mod program;
 pub mod seccomp;
 pub mod signal;
+pub mod sockopt;
 pub mod strace;
 pub mod structure;
 pub mod table;

@@ -38,7 +38,7 @@ pub fn markdown() -> String {
         page,
         "{} calls: {} passthrough, {} translated, {} emulated, {} per architecture, {} refused.\n",
         ROWS.len(),
-        count(|k| matches!(k, Kind::Passthrough)),
+        count(|k| matches!(k, Kind::Passthrough | Kind::Agreed(_))),
         count(|k| matches!(k, Kind::Translated(_))),
         count(|k| matches!(k, Kind::Emulated(_))),
         count(|k| matches!(k, Kind::Arch)),
@@ -54,7 +54,7 @@ pub fn markdown() -> String {
             None => write!(page, "-"),
         };
         let _ = match row.kind {
-            Kind::Passthrough => write!(page, " | passthrough | {}", conversions(row)),
+            Kind::Passthrough | Kind::Agreed(_) => write!(page, " | passthrough | {}", conversions(row)),
             Kind::Translated(_) => write!(page, " | translated | {}", row.handler),
             Kind::Emulated(_) => write!(page, " | emulated | {}", row.handler),
             Kind::Arch => write!(page, " | per architecture | "),

@@ -87,6 +87,7 @@ fn argument(line: &mut String, task: &Task, row: &Row, args: &[u64; 6], i: usize
         | Arg::OutWords
         | Arg::FdSet
         | Arg::OutSockaddr
+        | Arg::SockOpt
         | Arg::OutBuf => pointer(line, value),
         Arg::Str | Arg::Path | Arg::LookupPath | Arg::LinkPath => string(line, value),
         Arg::InBuf => bytes(line, value, args[(i + 1) % 6]),

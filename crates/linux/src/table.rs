@@ -4,8 +4,9 @@
 //! table, tracing, conversion of flags and look-up of paths in a sysroot (by argument type), and the compatibility page.
 //! Adding a system call is one row here, and a handler if the host's kernel cannot simply be asked.
 //!
-//! A row passes through when the guest's and the host's kernel agree on every layout and flag that it carries, once the arguments
-//! have been converted by their types. Both sides are 64-bit little-endian, so that is the rule and not the exception.
+//! A row passes through when the guest's and the host's kernel agree on every layout and flag that it
+//! carries, once the arguments have been converted by their types. Structures are converted by their
+//! rows ([`crate::structure`]) where guest and host disagree on them, which is known at build time.
 
 use crate::structure::{self, Struct, call};
 use crate::task::Task;
@@ -24,6 +25,9 @@ pub type Handler = fn(&mut Task, [u64; 6]) -> SysResult;
 pub enum Kind {
     /// The host's kernel does it, with the arguments converted by their types only.
     Passthrough,
+    /// The host's kernel does it, unless guest and host disagree on what the call carries
+    /// ([`Row::differs`]): then the handler.
+    Agreed(Handler),
     /// The host's kernel does it, after the handler converted arguments or before it converts results.
     Translated(Handler),
     /// The emulator does it, since it concerns the emulated machine or process.
@@ -123,6 +127,8 @@ pub enum Arg {
     Sockaddr,
     /// Address of room for a socket address; the address of its length is in the next argument.
     OutSockaddr,
+    /// Address of a socket option's value: level and option are the arguments before.
+    SockOpt,
     /// Socket type with SOCK_* flags.
     SockType,
     /// ioctl request.
@@ -186,6 +192,9 @@ macro_rules! number {
 macro_rules! kind {
     (pass) => {
         Kind::Passthrough
+    };
+    (agreed($($handler:tt)*)) => {
+        Kind::Agreed(crate::$($handler)*)
     };
     (arch) => {
         Kind::Arch
@@ -314,8 +323,8 @@ rows! {
     getsockname               51  204 (Fd, OutSockaddr, InOut(an_int)) pass;
     getpeername               52  205 (Fd, OutSockaddr, InOut(an_int)) pass;
     socketpair                53  199 (Int, SockType, Int, Out(two_ints)) pass;
-    setsockopt                54  208 (Fd, Int, Int, Opaque("level and option say what it is"), Int) pass;
-    getsockopt                55  209 (Fd, Int, Int, Opaque("level and option say what it is"), InOut(an_int)) pass;
+    setsockopt                54  208 (Fd, Int, Int, SockOpt, Int) agreed(sockopt::setsockopt);
+    getsockopt                55  209 (Fd, Int, Int, SockOpt, InOut(an_int)) agreed(sockopt::getsockopt);
     clone                     56  220 (Hex, Addr, Out(an_int), Out(an_int), Addr) emulated(process::clone);
     fork                      57    - () emulated(process::fork);
     vfork                     58    - () emulated(process::vfork);

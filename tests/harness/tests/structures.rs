@@ -5,8 +5,8 @@
 //! `asm` statement, and that is read.
 
 use anyarch_harness::TempDir;
-use anyarch_linux::ioctl;
 use anyarch_linux::structure::{Model, constants, model, rows};
+use anyarch_linux::{ioctl, sockopt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::process::Command;
@@ -61,6 +61,9 @@ fn source(header: &str, model: &Model) -> String {
     for row in ioctl::ROWS.iter().filter(|row| row.header == header) {
         let _ = writeln!(c, "IS(\"{0}\", (unsigned){0});", row.name);
     }
+    for row in sockopt::ROWS.iter().filter(|row| row.header == header) {
+        let _ = writeln!(c, "IS(\"{0}\", (unsigned){0});", row.name);
+    }
     c.push_str("}\n");
     c
 }
@@ -90,7 +93,8 @@ fn compiled(compiler: &str, header: &str, c: &str) -> BTreeMap<String, usize> {
 }
 
 fn check(model: &Model, compiler: &str) {
-    let requests = ioctl::ROWS.iter().map(|row| row.header);
+    let options = sockopt::ROWS.iter().map(|row| row.header);
+    let requests = ioctl::ROWS.iter().map(|row| row.header).chain(options);
     let mut headers: Vec<_> = rows::ALL.iter().map(|row| row.header).chain(requests).collect();
     headers.sort_unstable();
     headers.dedup();
@@ -106,6 +110,13 @@ fn check(model: &Model, compiler: &str) {
         }
         for row in ioctl::ROWS.iter().filter(|row| row.header == header) {
             want.insert(row.name.to_owned(), row.number(model) as usize);
+        }
+        for row in sockopt::ROWS.iter().filter(|row| row.header == header) {
+            let guest = match row.level {
+                1 => constants::SOCKET_OPTIONS.to_guest(model, row.option),
+                _ => Some(row.option),
+            };
+            want.insert(row.name.to_owned(), guest.expect("the guest has it") as usize);
         }
         if want.is_empty() {
             continue;

@@ -5,6 +5,7 @@
 
 use super::plan::Direction;
 use super::{Model, Plan, Struct, model, same_struct};
+use crate::sockopt;
 use crate::table::{Arg, Row};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,6 +16,9 @@ pub const fn differs(args: &[Arg]) -> u16 {
     let mut models = 0;
     let mut i = 0;
     while i < args.len() {
+        if matches!(args[i], Arg::SockOpt) {
+            models |= sockopt::differs();
+        }
         if let Arg::In(of)
         | Arg::Out(of)
         | Arg::InOut(of)

@@ -36,19 +36,40 @@ pub struct Group {
     pub constants: &'static [Constant],
     /// They are bits of one word, and not numbers.
     pub bits: bool,
-    /// This process's pairs (guest, host) that differ.
-    pairs: &'static Kept<Vec<(u32, u32)>>,
+    /// Index in [`ALL`].
+    index: usize,
 }
+
+/// Pairs (guest, host) that differ, by guest and group.
+static PAIRS: [[Kept<Vec<(u32, u32)>>; ALL.len()]; model::MODELS.len()] =
+    [const { [const { Kept::new() }; ALL.len()] }; model::MODELS.len()];
 
 impl Group {
     fn pairs(&self, guest: &Model) -> &'static [(u32, u32)] {
-        self.pairs.get_or_make(|| self.differing(guest))
+        PAIRS[guest.index as usize][self.index].get_or_make(|| self.differing(guest))
     }
 
     /// Pairs (guest, host) of the constants that differ.
     fn differing(&self, guest: &Model) -> Vec<(u32, u32)> {
         let pair = |c: &Constant| (c.value(guest), c.value(&model::X86_64));
         self.constants.iter().map(pair).filter(|(guest, host)| guest != host).collect()
+    }
+
+    /// Whether any of them differs from the host's.
+    pub const fn differ(&self, guest: &Model) -> bool {
+        let mut i = 0;
+        while i < self.constants.len() {
+            let others = self.constants[i].others;
+            let mut k = 0;
+            while k < others.len() {
+                if others[k].0 as u8 == guest.family as u8 {
+                    return true;
+                }
+                k += 1;
+            }
+            i += 1;
+        }
+        false
     }
 
     /// The host's word or number for the guest's. Bits without a row stay as they are; a number that
@@ -89,6 +110,9 @@ macro_rules! constants {
     ($($(#[$doc:meta])* $group:ident $kind:ident $prefix:literal $header:literal {
         $($name:ident $generic:literal $([$family:ident: $value:literal])+;)*
     })*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Index { $($group),* }
+
         $($(#[$doc])* pub static $group: Group = Group {
             prefix: $prefix,
             header: $header,
@@ -98,10 +122,7 @@ macro_rules! constants {
                 others: &[$((Family::$family, $value)),+],
             }),*],
             bits: is_bits!($kind),
-            pairs: {
-                static PAIRS: Kept<Vec<(u32, u32)>> = Kept::new();
-                &PAIRS
-            },
+            index: Index::$group as usize,
         };)*
 
         /// Every group.

@@ -525,6 +525,8 @@ structs! {
     cmsghdr "" "linux/socket.h" { cmsg_len: ulong, cmsg_level: int, cmsg_type: int }
     linger "" "linux/socket.h" { l_onoff: int, l_linger: int }
     ucred "" "linux/socket.h" { pid: int, uid: uint, gid: uint }
+    sock_timeval "struct __kernel_sock_timeval" "linux/time_types.h" { tv_sec: i64, tv_usec: i64 }
+    sock_txtime "struct sock_txtime" "linux/net_tstamp.h" { clockid: int, flags: uint }
     sockaddr_in "struct sockaddr_in" "linux/in.h" {
         sin_family: u16, sin_port: raw16, sin_addr: raw32, _pad: [byte; 8],
     }
