@@ -181,6 +181,8 @@ pub enum Place {
         mark: InsnMark,
         /// It is the first of several instructions that are one step.
         fused: bool,
+        /// Its host code, as offsets: of the part in the unit's straight line; elsewhere from where the code there begins, to its end at the latest.
+        code: (u32, u32),
     },
 }
 
@@ -231,6 +233,8 @@ pub struct Cache {
     threads: Vec<*mut Thread>,
     /// Threads that have ended, for reuse. They stay registered, so that their lookup tables stay right.
     idle: Vec<*mut Thread>,
+    /// The scratch places (see `boundary`), at the end of the cache: who is in them, or null.
+    scratch: [*const Thread; SCRATCH],
     /// Counters.
     pub stats: Stats,
     /// Whether to measure time.
@@ -292,6 +296,10 @@ pub fn bounds() -> (u64, u64) {
 /// Bytes made writable at a time.
 const CHUNK: usize = 128 << 10;
 
+/// Scratch places for the rest of guest instructions, and the bytes of one.
+const SCRATCH: usize = 16;
+pub(crate) const SCRATCH_SIZE: usize = 4096;
+
 /// Regions of the cache, and the size of one at least.
 const REGIONS: usize = 8;
 const REGION_MIN: usize = 256 << 10;
@@ -320,10 +328,11 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
     let glue = glue::emit(&mut asm, &buffers, guest);
     let start = asm.p;
     let count = (size as usize / REGION_MIN).clamp(2, REGIONS);
+    let last = end.wrapping_sub(SCRATCH * SCRATCH_SIZE);
     let regions: Vec<Region> = (0..count)
         .map(|i| Region {
             start: if i == 0 { start } else { at.wrapping_add(size as usize / count * i) },
-            end: at.wrapping_add(size as usize / count * (i + 1)),
+            end: last.min(at.wrapping_add(size as usize / count * (i + 1))),
             generation: 0,
             dead: Code::default(),
         })
@@ -351,6 +360,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         exec: Vec::new(),
         threads: Vec::new(),
         idle: Vec::new(),
+        scratch: [core::ptr::null(); SCRATCH],
         stats: Stats::default(),
         timing: false,
         likely: 0,
@@ -387,7 +397,7 @@ impl Code {
         let rel = offset - u.host;
         let first = u.marks as usize;
         let marks = &self.marks[first..first + u.count as usize];
-        let insn = |i: usize, at_start: bool| {
+        let insn = |i: usize, at_start: bool, code: (u32, u32)| {
             let turns = &self.turns[..self.turns.partition_point(|t| t.0 as usize <= first + i)];
             let (from, pc) = match turns.last() {
                 Some(&(mark, pc)) if mark as usize >= first => (mark as usize - first, pc),
@@ -397,14 +407,17 @@ impl Code {
             let last = i + marks[i..].iter().take_while(|m| m.is_more()).count();
             let next = pc + marks.get(last).map_or(0, |m| m.guest_len());
             let fused = marks.get(last + 1).is_some_and(|m| m.is_covered());
-            Some(Place::Insn { pc, next, at_start, mark: marks[i], fused })
+            let code = (u.host + code.0, u.host + code.1);
+            Some(Place::Insn { pc, next, at_start, mark: marks[i], fused, code })
         };
         // Index of the instruction's first mark, and where its bytes begin.
         let (mut index, mut start) = (0, 0);
         let mut at = 0;
         for (i, m) in marks.iter().enumerate() {
             if rel < at + m.len() {
-                return insn(index, rel == start);
+                let more = marks[i..].iter().take_while(|m| m.is_more()).count();
+                let end = at + marks[i..=(i + more).min(marks.len() - 1)].iter().map(|m| m.len()).sum::<u32>();
+                return insn(index, rel == start, (start, end));
             }
             at += m.len();
             if !m.is_more() {
@@ -412,7 +425,10 @@ impl Code {
             }
         }
         let cold = &self.cold[u.cold as usize..u.cold as usize + u.cold_len as usize];
-        cold.iter().rev().find(|c| c.0 <= rel).and_then(|c| insn(c.1 as usize, false))
+        let i = cold.partition_point(|c| c.0 <= rel);
+        // What is behind the last are stubs.
+        let (cold, next) = (cold.get(i.checked_sub(1)?)?, cold.get(i)?);
+        insn(cold.1 as usize, false, (cold.0, next.0))
     }
 }
 
@@ -511,6 +527,8 @@ impl Cache {
             let entry = Entry { host: host + offset, unit: index };
             self.map.entry(key(entry_pc, mode)).or_insert(entry);
         }
+        #[cfg(debug_assertions)]
+        self.check_readable();
         self.stats.units += 1;
         self.stats.insns += self.buffers.marks.len() as u64;
         self.stats.covered += self.buffers.covered as u64;
@@ -529,6 +547,18 @@ impl Cache {
             self.stats.nanos += now() - start_time;
         }
         Ok(Entry { host, unit: index })
+    }
+
+    /// The host code of the unit just made can be read back (see `boundary`), from each instruction's first byte to its last.
+    #[cfg(debug_assertions)]
+    fn check_readable(&self) {
+        let Some(u) = self.code.units.last() else { return };
+        let mut at = u.host;
+        while let Some(Place::Insn { code: (start, end), pc, .. }) = self.code.place(at) {
+            let (from, to) = (self.host(start) as u64, self.host(end) as u64);
+            assert!(crate::boundary::is_readable(from, to), "host code of the instruction at {pc:#x}");
+            at = end;
+        }
     }
 
     /// Points the rel32 at `site` (offsets) at an entry.
@@ -568,6 +598,11 @@ impl Cache {
 
     fn unit_at(&self, host: u32) -> Option<u32> {
         self.code.unit_at(host)
+    }
+
+    /// Whether a host address lies in the glue.
+    pub(crate) fn in_glue(&self, host: u64) -> bool {
+        (self.base as u64..self.glue.end as u64).contains(&host)
     }
 
     /// Whether a host address lies in a unit that has not been taken out.
@@ -874,8 +909,22 @@ impl Cache {
         self.idle.pop()
     }
 
+    /// A scratch place for a thread, which may have one already. `None` if all are in use.
+    pub(crate) fn take_scratch(&mut self, thread: *const Thread) -> Option<*mut u8> {
+        let mine = self.scratch.iter().position(|&t| t == thread);
+        let i = mine.or_else(|| self.scratch.iter().position(|t| t.is_null()))?;
+        self.scratch[i] = thread;
+        Some(self.end.wrapping_sub((i + 1) * SCRATCH_SIZE))
+    }
+
+    /// The thread has left its scratch place.
+    pub(crate) fn free_scratch(&mut self, thread: *const Thread) {
+        self.scratch.iter_mut().filter(|t| **t == thread).for_each(|t| *t = core::ptr::null());
+    }
+
     /// After a fork: only `thread` lives on.
     pub fn only_thread(&mut self, thread: *mut Thread) {
+        self.scratch = [core::ptr::null(); SCRATCH];
         self.threads.clear();
         self.idle.clear();
         self.threads.push(thread);
@@ -898,6 +947,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::x86::COLD_END;
 
     /// One unit at host offset 100 and guest address 0x1000: a short instruction, one of 5000 host bytes, one of none, a step of three, and one that is
     /// elsewhere.
@@ -918,7 +968,7 @@ mod tests {
             host_end: 5200,
             marks: 0,
             cold: 0,
-            cold_len: 1,
+            cold_len: 2,
             count: marks.len() as u16,
             sources: 0,
             calls: 0,
@@ -932,7 +982,7 @@ mod tests {
         Code {
             units: Vec::from([unit]),
             marks,
-            cold: Vec::from([(5160 - 100, 1)]),
+            cold: Vec::from([(5160 - 100, 1), (5190 - 100, COLD_END)]),
             turns: Vec::from([(turn, 0x9000)]),
         }
     }
@@ -943,7 +993,7 @@ mod tests {
         let check = |host: u32, pc: u64, next: u64, start: bool, flags: HostFlags, is_fused: bool| match code
             .place(host)
         {
-            Some(Place::Insn { pc: p, next: n, at_start, mark, fused }) => {
+            Some(Place::Insn { pc: p, next: n, at_start, mark, fused, .. }) => {
                 assert_eq!(
                     (p, n, at_start, mark.at_start(), fused),
                     (pc, next, start, flags, is_fused),
@@ -964,6 +1014,7 @@ mod tests {
         check(5159, 0x9000, 0x9004, false, HostFlags::None, false);
         // The cold path of the long one.
         check(5170, 0x1004, 0x1008, false, HostFlags::Sub, false);
-        assert!(code.place(99).is_none() && code.place(5200).is_none());
+        // The stubs, and what is not the unit's.
+        assert!([5190, 5199, 99, 5200].iter().all(|&host| code.place(host).is_none()));
     }
 }

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+mod boundary;
 pub mod cache;
 pub mod fp;
 pub mod interp;

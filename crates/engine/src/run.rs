@@ -3,6 +3,8 @@
 //! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts on the [`Exit`]. From its
 //! host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
+pub use crate::boundary::on_host_signal;
+use crate::boundary::{self, Rest, TRAP_FLAG, in_cache};
 use crate::cache::{self, CACHE, Cache, GENERATION, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
@@ -119,7 +121,7 @@ pub struct Lookup {
 
 const LOOKUPS: usize = 4096;
 /// Bytes of a shadow stack; a pair of return addresses takes 16.
-const SHADOW: usize = 1 << 20;
+pub(crate) const SHADOW: usize = 1 << 20;
 const PAGE: usize = 4096;
 /// A guest address that no return has: it is not canonical and not aligned, and not a value that programs keep in registers as
 /// 0 or -1 are.
@@ -145,8 +147,8 @@ pub struct Thread {
     pub(crate) constants: [u128; crate::x86::CONSTANTS.len()],
     /// Ones, then zeroes, for vectors of which the first bytes count, see `x86::vector::TAILS`.
     pub(crate) tails: [u128; 16],
-    /// Single steps to the next boundary are under way, or begin after the helper that runs.
-    stepping: AtomicBool,
+    /// What is left of a guest instruction in which a signal came.
+    pub(crate) rest: Rest,
     /// Code that makes calls was taken out while this thread may have been in it.
     pub(crate) look_for_dead: AtomicBool,
     /// There may be entries in `lookup`. Under the cache's lock.
@@ -230,7 +232,8 @@ pub fn report() -> alloc::string::String {
     let per = |n: u64| (n * 10).checked_div(s.insns).unwrap_or(0);
     alloc::format!(
         "translated {} units, {} instructions, {} host bytes ({}.{} each), {} us ({} ns each)\n\
-         {} of them in steps of several; left code {} times to chain, {} for a lookup; {} flushes\n",
+         {} of them in steps of several; left code {} times to chain, {} for a lookup; {} flushes\n\
+         {} single steps for signals\n",
         s.units,
         s.insns,
         s.bytes,
@@ -241,7 +244,8 @@ pub fn report() -> alloc::string::String {
         s.covered,
         s.chains,
         s.lookups,
-        s.flushes
+        s.flushes,
+        boundary::STEPS.load(Ordering::Relaxed)
     )
 }
 
@@ -266,7 +270,7 @@ impl Thread {
             unsafe { (&raw mut thread.cpu).write_bytes(0, 1) };
             thread.guest = guest;
             thread.interrupted.store(0, Ordering::Relaxed);
-            thread.stepping.store(false, Ordering::Relaxed);
+            thread.rest = Rest::default();
             thread.seen.store(cache::NOWHERE, Ordering::Relaxed);
             thread.cpu.excl_addr = u64::MAX;
             thread.cpu.ignored_bits = guest.ignored_bits;
@@ -321,7 +325,7 @@ impl Thread {
         self.cpu.excl_addr = u64::MAX;
     }
 
-    fn shadow_top(&self) -> u64 {
+    pub(crate) fn shadow_top(&self) -> u64 {
         self as *const Thread as u64
     }
 
@@ -414,6 +418,7 @@ impl Thread {
             return self.run_interpreted();
         }
         let exit = self.run_translated();
+        Rest::end(self);
         self.seen.store(cache::NOWHERE, Ordering::Release);
         exit
     }
@@ -438,7 +443,6 @@ impl Thread {
         loop {
             if self.interrupted.load(Ordering::Relaxed) != 0 {
                 self.interrupted.store(0, Ordering::Relaxed);
-                self.stepping.store(false, Ordering::Relaxed);
                 return Exit::Interrupted;
             }
             // In this order, see `Cache::forget_in_threads`.
@@ -515,6 +519,9 @@ impl Thread {
                     let (target, _) = self.stub_target(why & 0x7f == reason::SYSCALL_FAR);
                     self.cpu.pc = target;
                     return Exit::Syscall;
+                }
+                reason::MADE | reason::MADE_FAR => {
+                    (self.cpu.pc, _) = self.stub_target(why & 0x7f == reason::MADE_FAR);
                 }
                 reason::INTERRUPTED => {}
                 reason::FAULT => {
@@ -636,6 +643,7 @@ impl Thread {
 
     /// The guest instruction that a host return address belongs to: its address and the next one's.
     fn insn_before(&self, host: u64) -> (u64, u64) {
+        let host = self.rest.original(host);
         match CACHE.lock().as_deref().map(|c| c.place(host - 1)) {
             Some(Place::Insn { pc, next, .. }) => (pc, next),
             _ => (self.cpu.pc, self.cpu.pc),
@@ -700,30 +708,29 @@ pub type HostContext = *mut u8;
 
 /// The parts of `ucontext_t` and `struct sigcontext` used here.
 #[repr(C)]
-struct Uc {
+pub(crate) struct Uc {
     flags: u64,
     link: u64,
     stack: [u64; 3],
     /// r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags, segments, err, trapno, oldmask, cr2.
-    gregs: [u64; 23],
+    pub(crate) gregs: [u64; 23],
     fpstate: *mut u8,
 }
 
 const G_RBP: usize = 10;
 const G_RCX: usize = 14;
-const G_RSP: usize = 15;
-const G_RIP: usize = 16;
-const G_EFL: usize = 17;
+pub(crate) const G_RSP: usize = 15;
+pub(crate) const G_RIP: usize = 16;
+pub(crate) const G_EFL: usize = 17;
 const G_ERR: usize = 19;
 /// Index in `gregs` by host register number.
 const GREG: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
-const TRAP_FLAG: u64 = 0x100;
 
 /// The guest state of an interrupted context goes to memory, and the context continues at the glue's exit.
 ///
 /// # Safety
 /// The context is of this thread, interrupted in generated code at an instruction boundary or a fault.
-unsafe fn leave(thread: &mut Thread, uc: &mut Uc, cache: &Cache, pc: u64, flags: HostFlags, why: u32) {
+pub(crate) unsafe fn leave(thread: &mut Thread, uc: &mut Uc, cache: &Cache, pc: u64, flags: HostFlags, why: u32) {
     let glue: &Glue = cache.glue();
     let (gpr, vec) = cache.maps();
     for (slot, &h) in gpr.iter().enumerate() {
@@ -758,7 +765,7 @@ unsafe fn leave(thread: &mut Thread, uc: &mut Uc, cache: &Cache, pc: u64, flags:
     uc.gregs[G_RIP] = glue.leave as u64;
     uc.gregs[G_RCX] = why as u64;
     uc.gregs[G_EFL] &= !TRAP_FLAG;
-    thread.stepping.store(false, Ordering::Relaxed);
+    thread.rest.stepping = false;
 }
 
 /// Called from the host's handler for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the processor. True if the fault
@@ -770,12 +777,11 @@ unsafe fn leave(thread: &mut Thread, uc: &mut Uc, cache: &Cache, pc: u64, flags:
 pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fault) -> bool {
     // SAFETY: by the caller.
     let uc = unsafe { &mut *context.cast::<Uc>() };
-    let rip = uc.gregs[G_RIP];
-    if fault.signo == SIGTRAP && thread.stepping.load(Ordering::Relaxed) {
-        // SAFETY: by the caller.
-        unsafe { step(thread, uc) };
+    // SAFETY: by the caller.
+    if fault.signo == SIGTRAP && unsafe { boundary::on_trap(thread, uc) } {
         return true;
     }
+    let rip = thread.rest.original(uc.gregs[G_RIP]);
     // The emulator's own fault may come with the lock held.
     if !in_cache(rip) {
         return false;
@@ -810,29 +816,6 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
     true
 }
 
-/// After one single-stepped host instruction while a signal waits: at a guest instruction boundary leaves generated code, inside of
-/// an instruction or the glue goes on stepping, elsewhere stops (the flag is looked at before generated code is entered again).
-///
-/// # Safety
-/// As [`on_host_fault`].
-unsafe fn step(thread: &mut Thread, uc: &mut Uc) {
-    let rip = uc.gregs[G_RIP];
-    if !in_cache(rip) {
-        uc.gregs[G_EFL] &= !TRAP_FLAG;
-        return;
-    }
-    let guard = CACHE.lock();
-    let Some(cache) = guard.as_deref() else { return };
-    match cache.place(rip) {
-        Place::Insn { pc, at_start: true, mark, .. } if thread.interrupted.load(Ordering::Relaxed) != 0 => {
-            // SAFETY: by the caller.
-            unsafe { leave(thread, uc, cache, pc, mark.at_start(), reason::INTERRUPTED) };
-        }
-        Place::Outside => uc.gregs[G_EFL] &= !TRAP_FLAG,
-        _ => uc.gregs[G_EFL] |= TRAP_FLAG,
-    }
-}
-
 impl Guest {
     fn lookup_index(&self, pc: u64) -> usize {
         (pc as u32 & self.lookup_mask) as usize * 4 / 16 % LOOKUPS
@@ -841,8 +824,6 @@ impl Guest {
 
 /// Address of the glue's `enter`, once there is a code cache.
 pub(crate) static ENTER: AtomicU64 = AtomicU64::new(0);
-/// In the glue: from the test of `interrupted` to the instruction that enters the kernel (both included), and where to go on instead.
-pub(crate) static FAST_CALL: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// System calls that need nothing of the Linux layer: generated code enters the host's kernel itself.
 pub mod fast_calls {
@@ -887,33 +868,6 @@ pub mod fast_calls {
         for entry in &TABLE {
             entry.store(0, Ordering::SeqCst);
         }
-    }
-}
-
-/// Whether a host address lies in the code cache. Takes no lock: the bounds never change once set.
-fn in_cache(host: u64) -> bool {
-    let (base, end) = cache::bounds();
-    host >= base && host < end
-}
-
-/// Called from the host's handler for asynchronous signals: makes `run` return `Exit::Interrupted` at the next boundary.
-///
-/// # Safety
-/// `thread` is the current thread's; `context` is the handler's third argument.
-pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
-    thread.interrupt();
-    // SAFETY: by the caller.
-    let uc = unsafe { &mut *context.cast::<Uc>() };
-    let (from, to, abort) = FAST_CALL.each_ref().map(|a| a.load(Ordering::Relaxed)).into();
-    if (from..=to).contains(&uc.gregs[G_RIP]) {
-        // About to enter the kernel from generated code, perhaps to block there, or to enter it again: let the Linux layer see first.
-        uc.gregs[G_RIP] = abort;
-        return;
-    }
-    thread.stepping.store(true, Ordering::Relaxed);
-    if in_cache(uc.gregs[G_RIP]) {
-        // SAFETY: by the caller; as if a step had just ended here.
-        unsafe { step(thread, uc) };
     }
 }
 

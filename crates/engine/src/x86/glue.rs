@@ -6,7 +6,7 @@ use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*, v};
 use super::{Buffers, STATE_BIAS, state};
 use crate::ops::R;
 use crate::run::fast_calls::{self, HELPER, TABLE};
-use crate::run::{ENTER, FAST_CALL, Guest, Thread};
+use crate::run::{ENTER, Guest, Thread};
 use crate::state::Cpu;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering;
@@ -33,10 +33,26 @@ pub mod reason {
     pub const HELPER: u32 = 8;
     /// A step of several instructions faulted: its first is to be interpreted.
     pub const STEP_FAULT: u32 = 9;
+    /// A system call that generated code made, and a signal is pending; `exit_rax` is the address of the stub's data (near form).
+    pub const MADE: u32 = 10;
+    /// The same, far form.
+    pub const MADE_FAR: u32 = 11;
 }
+
+/// The instruction INT3. Unlike single steps, breakpoints are nothing to hypervisors.
+pub const BREAKPOINT: u8 = 0xcc;
 
 /// Opcode of `test eax, imm32`.
 pub const NEAR_DATA: u8 = 0xa9;
+
+/// Where a signal that comes while the program counter is from `from` to `to` (both included) sends it: behind a test of `interrupted` the thread would else go
+/// on without seeing the flag.
+#[derive(Clone, Copy)]
+pub struct Detour {
+    from: u64,
+    to: u64,
+    target: u64,
+}
 
 /// Addresses of the pieces.
 pub struct Glue {
@@ -62,6 +78,14 @@ pub struct Glue {
     pub(crate) flag_tables: *const u8,
     /// Rounds of hash functions.
     pub(crate) sha: super::sha::Sha,
+    /// Their code: called from units, with nothing but the return address pushed.
+    pub(crate) rounds: (u64, u64),
+    /// See [`Detour`].
+    pub(crate) detours: [Detour; 6],
+    /// A breakpoint: a signal is pending at the end of a helper, whose return address is the last pushed.
+    pub(crate) helped: u64,
+    /// A breakpoint to return to instead of a unit.
+    pub(crate) returned: u64,
     /// First byte after the glue.
     pub end: *const u8,
 }
@@ -143,8 +167,11 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     mxcsr(a, 2);
     a.mov(true, RSP, state(offset_of!(Thread, shadow_rsp)));
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
+    let from = a.p as u64;
     let stop = a.jcc_short(Cc::Ne);
+    let to = a.p as u64;
     a.jmp_rm(RAX);
+    let entering = Detour { from, to, target: a.p as u64 };
     a.bind(stop);
     a.mov_imm(RCX, reason::INTERRUPTED as u64);
     a.jmp_to(exit);
@@ -156,7 +183,9 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
         |field: usize| Mem::index(RBP, RCX, 2, (offset_of!(Thread, lookup) + field) as i32 - STATE_BIAS);
     a.alu(Op::Cmp, true, RAX, entry(0));
     let miss = a.jcc_short(Cc::Ne);
+    let to = a.p as u64;
     a.jmp_rm(entry(8));
+    let looking = Detour { from: lookup as u64, to, target: a.p as u64 };
     a.bind(miss);
     a.mov_imm(RCX, reason::LOOKUP as u64);
     a.jmp_to(exit);
@@ -175,15 +204,17 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     move_pins(a, buffers, true);
     mxcsr(a, 2);
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
+    let from = a.p as u64;
     let pending = a.jcc_short(Cc::Ne);
+    let to = a.p as u64;
     a.ret();
-    let step_to_boundary = a.p as *const u8;
-    // A signal came while the helper ran: single-step to the next guest instruction boundary (see `run::on_host_fault`).
+    // A signal came while the helper ran, in the middle of a guest instruction (see `boundary`).
+    let helped = a.p as u64;
+    let helping = Detour { from, to, target: helped };
     a.bind(pending);
-    a.b(0x9c); // pushfq
-    a.alu_imm(Op::Or, true, Mem::base(RSP, 0), 0x100);
-    a.b(0x9d); // popfq
-    a.ret();
+    a.b(BREAKPOINT);
+    let returned = a.p as u64;
+    a.b(BREAKPOINT);
     a.bind_near(other);
     a.mov(false, RCX, RAX);
     a.shift_imm(super::asm::Sh::Shl, false, Rm::R(RCX), 8);
@@ -193,7 +224,9 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
     a.jmp_to(leave);
 
+    let from = a.p as u64;
     let sha = super::sha::emit(a, buffers);
+    let rounds = (from, a.p as u64);
 
     while a.p as usize % 16 != 0 {
         a.b(0xcc);
@@ -207,24 +240,48 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let flag_tables = a.p as *const u8;
     super::fp::FLAG_TABLES.iter().for_each(|&byte| a.b(byte));
 
-    let syscall = syscalls(a, buffers, guest, exit, step_to_boundary);
+    let (syscall, [calling, called, served]) = syscalls(a, buffers, guest, exit);
     ENTER.store(enter as u64, Ordering::Relaxed);
 
-    Glue { enter, chain, chain_far, lookup, syscall, trap, helper, leave, pool, flag_tables, sha, end: a.p }
+    Glue {
+        enter,
+        chain,
+        chain_far,
+        lookup,
+        syscall,
+        trap,
+        helper,
+        leave,
+        pool,
+        flag_tables,
+        sha,
+        rounds,
+        detours: [entering, looking, helping, calling, called, served],
+        helped,
+        returned,
+        end: a.p,
+    }
+}
+
+impl Glue {
+    /// Where a thread at `host` that has just been interrupted goes on instead.
+    pub fn detour(&self, host: u64) -> Option<u64> {
+        self.detours.iter().find(|d| (d.from..=d.to).contains(&host)).map(|d| d.target)
+    }
+
+    /// Whether the call of `host` either leaves generated code or looks for a pending signal before it returns.
+    pub fn sees_signals(&self, host: u64) -> bool {
+        [self.chain, self.chain_far, self.trap, self.helper].contains(&(host as *const u8))
+    }
 }
 
 /// The entry for system calls. It is called with guest registers as at an instruction boundary. The return address points at an instruction without
 /// effect whose immediate is the address of the next guest instruction: [`NEAR_DATA`] and its distance from its own place, or two bytes and all of it.
 ///
 /// A call that [`fast_calls`] knows is made here. The kernel preserves all registers but RAX, RCX and R11 (and the vector registers), so only those that
-/// carry arguments are saved. From the test of `interrupted` to the kernel's entry there is no gap, see [`crate::run::on_host_signal`].
-fn syscalls(
-    a: &mut Asm,
-    buffers: &Buffers,
-    guest: &Guest,
-    exit: *const u8,
-    step_to_boundary: *const u8,
-) -> *const u8 {
+/// carry arguments are saved. From the test of `interrupted` to the kernel's entry there is no gap: it is the first of the detours returned. The
+/// second and the third are those behind a call that the kernel or the helper has made.
+fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8) -> (*const u8, [Detour; 3]) {
     const ARGS: [u8; 6] = [RDI, RSI, RDX, R10, R8, R9];
     let regs = &guest.syscall;
     let (gpr, _) = buffers.maps();
@@ -271,11 +328,16 @@ fn syscalls(
     let enter = a.p as u64;
     a.b(0x0f); // syscall
     a.b(0x05);
-    reload(a);
-    match gpr[regs.result.0 as usize & 63] {
-        NONE => a.mov_store(true, slot(regs.result), RAX),
-        h => a.mov(true, h, RAX),
-    }
+    let finish = |a: &mut Asm| {
+        reload(a);
+        match gpr[regs.result.0 as usize & 63] {
+            NONE => a.mov_store(true, slot(regs.result), RAX),
+            h => a.mov(true, h, RAX),
+        }
+    };
+    let behind = a.p as u64;
+    finish(a);
+    let behind_last = a.p as u64;
     a.ret();
     // The helper of the Linux layer reads the arguments from memory, computes with integers only (MXCSR stays), keeps the registers that C functions
     // keep, and sets the result there or does nothing.
@@ -299,28 +361,39 @@ fn syscalls(
         a.mov(true, h, slot(regs.result));
     }
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
-    let step = a.jcc_near(Cc::Ne);
+    let tested = a.p as u64;
+    let stop = a.jcc_near(Cc::Ne);
+    let tested_last = a.p as u64;
     a.ret();
-    a.bind_near(step);
-    a.jmp_to(step_to_boundary);
+    let leave = |a: &mut Asm, near: u32, far: u32| {
+        a.pop(RAX);
+        a.movzx(1, RCX, Mem::base(RAX, 0));
+        a.alu_imm(Op::Cmp, false, Rm::R(RCX), NEAR_DATA as i32);
+        a.mov_imm(RCX, near as u64);
+        let is_near = a.jcc_short(Cc::E);
+        a.alu_imm(Op::Add, true, Rm::R(RAX), 1);
+        a.mov_imm(RCX, far as u64);
+        a.bind(is_near);
+        a.alu_imm(Op::Add, true, Rm::R(RAX), 1);
+        a.jmp_to(exit);
+    };
     let abort = a.p as u64;
     a.bind_near(pending);
     a.bind_near(refused);
     reload(a);
     a.bind_near(large);
     a.bind_near(none);
-    a.pop(RAX);
-    a.movzx(1, RCX, Mem::base(RAX, 0));
-    a.alu_imm(Op::Cmp, false, Rm::R(RCX), NEAR_DATA as i32);
-    a.mov_imm(RCX, reason::SYSCALL as u64);
-    let near = a.jcc_short(Cc::E);
-    a.alu_imm(Op::Add, true, Rm::R(RAX), 1);
-    a.mov_imm(RCX, reason::SYSCALL_FAR as u64);
-    a.bind(near);
-    a.alu_imm(Op::Add, true, Rm::R(RAX), 1);
-    a.jmp_to(exit);
-    for (word, value) in FAST_CALL.iter().zip([test, enter, abort]) {
-        word.store(value, Ordering::Relaxed);
-    }
-    entry
+    leave(a, reason::SYSCALL, reason::SYSCALL_FAR);
+    // What is done behind the call can be begun anew.
+    let made = a.p as u64;
+    finish(a);
+    let served = a.p as u64;
+    a.bind_near(stop);
+    leave(a, reason::MADE, reason::MADE_FAR);
+    let detours = [
+        Detour { from: test, to: enter, target: abort },
+        Detour { from: behind, to: behind_last, target: made },
+        Detour { from: tested, to: tested_last, target: served },
+    ];
+    (entry, detours)
 }

@@ -25,6 +25,7 @@
 //! code region itself, so a unit's bytes depend only on the guest's text and on the distance between the two.
 
 pub mod asm;
+pub mod decode;
 pub mod exclusive;
 mod fp;
 pub mod glue;
@@ -184,6 +185,9 @@ pub(crate) struct Cold {
     insn: u16,
 }
 
+/// In a unit's cold marks: the end of its cold code.
+pub const COLD_END: u16 = u16::MAX;
+
 /// What a cold path does.
 pub(crate) enum ColdKind {
     /// Calls a helper with the whole state in memory, then resumes.
@@ -302,7 +306,7 @@ pub struct Buffers {
     cold: Vec<Cold>,
     /// Per guest instruction: host length and flag states.
     pub marks: Vec<InsnMark>,
-    /// (host offset, instruction index) of cold code, ascending.
+    /// (host offset, instruction index) of cold code, ascending; the last is [`COLD_END`].
     pub cold_marks: Vec<(u32, u16)>,
     /// (guest pc, host offset) of each entry.
     pub entries: Vec<(u64, u32)>,
@@ -591,6 +595,9 @@ impl<'a> Translator<'a> {
                 }
             }
             self.a.jmp_to(c.resume);
+        }
+        if !cold.is_empty() {
+            self.cold_marks.push((self.a.p as u32 - self.start as u32, COLD_END));
         }
         *self.cold = cold;
         let mut exits = core::mem::take(self.exits);

@@ -1,0 +1,308 @@
+//! From where an asynchronous signal finds a thread to the next guest instruction boundary, where the guest may see it.
+//!
+//! The host's handler sets `Thread::interrupted`. Outside generated code that is all: the flag is looked at on the way in. In the glue, what lies behind
+//! such a look has a way of its own that leaves ([`Detour`](crate::x86::glue::Detour)). At a guest instruction's first byte the thread leaves at once.
+//!
+//! In the middle of a guest instruction the rest of it must run first. Single steps would do, but a signal for each host instruction is slow, and very slow
+//! under hypervisors, which intercept debug exceptions. Instead the host code of this one guest instruction is copied to a scratch place of the code
+//! cache, with a breakpoint behind it and in the place of whatever leads out of it, and the thread goes on in the copy. At a breakpoint the handler finds
+//! the boundary, or does what the replaced jump, call or return does, and looks again at the place where that leads. So a signal costs no trap or one,
+//! seldom two. What is left in the copy and leads out of it are calls of the glue, and jumps to cold code that calls a helper: both come by a look at the flag.
+//!
+//! Addresses in the copy stand for those of the original: a fault in it is a fault of the guest instruction, and the return address that a call of the glue
+//! pushes is in the copy. The thread gives the scratch place back when it is out of generated code.
+//!
+//! Where that cannot be done (all scratch places are taken, or the instruction's code is longer than one) the host single-steps; [`STEPS`] counts.
+
+use crate::cache::{self, CACHE, Cache, Place, SCRATCH_SIZE};
+use crate::run::{G_EFL, G_RIP, G_RSP, HostContext, SHADOW, Thread, Uc, leave};
+use crate::x86::decode::{self, Flow, HostInsn, decode};
+use crate::x86::glue::{BREAKPOINT, reason};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Single steps so far in this process.
+pub(crate) static STEPS: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) const TRAP_FLAG: u64 = 0x100;
+
+/// The copy of an instruction's host code that the thread runs in, and other state of a thread on its way to a boundary.
+#[derive(Default)]
+pub(crate) struct Rest {
+    /// The copy, or 0 for none.
+    copy: u64,
+    /// What it is a copy of.
+    original: u64,
+    /// Their length.
+    len: u64,
+    /// Where the rounds of a hash function are to return, which return to `Glue::returned` instead.
+    back: u64,
+    /// A single step is under way.
+    pub(crate) stepping: bool,
+}
+
+impl Rest {
+    /// The place in the original for a host address that may be in the copy or at its end.
+    pub(crate) fn original(&self, host: u64) -> u64 {
+        match host.wrapping_sub(self.copy) {
+            offset if self.copy != 0 && offset <= self.len => self.original + offset,
+            _ => host,
+        }
+    }
+
+    fn is_copy(&self, host: u64) -> bool {
+        self.original(host) != host
+    }
+
+    /// The thread is out of generated code.
+    #[inline]
+    pub(crate) fn end(thread: &mut Thread) {
+        if thread.rest.copy != 0 {
+            thread.rest.copy = 0;
+            if let Some(cache) = CACHE.lock().as_deref_mut() {
+                cache.free_scratch(thread);
+            }
+        }
+    }
+}
+
+/// Called from the host's handler for asynchronous signals: makes `run` return `Exit::Interrupted` at the next boundary.
+///
+/// # Safety
+/// `thread` is the current thread's; `context` is the handler's third argument.
+pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
+    thread.interrupt();
+    // SAFETY: by the caller.
+    unsafe {
+        let uc = &mut *context.cast::<Uc>();
+        if in_cache(uc.gregs[G_RIP]) && !thread.rest.is_copy(uc.gregs[G_RIP]) {
+            settle(thread, uc);
+        }
+    }
+}
+
+/// Whether SIGTRAP from the processor was the engine's doing: a breakpoint on the way to a boundary, or a single step. If so the context has been changed.
+///
+/// # Safety
+/// As [`on_host_signal`].
+pub(crate) unsafe fn on_trap(thread: &mut Thread, uc: &mut Uc) -> bool {
+    let rip = uc.gregs[G_RIP];
+    if core::mem::take(&mut thread.rest.stepping) {
+        uc.gregs[G_EFL] &= !TRAP_FLAG;
+    } else if !in_cache(rip) {
+        return false;
+    } else if thread.rest.is_copy(rip - 1) {
+        uc.gregs[G_RIP] = thread.rest.original(rip - 1);
+    } else {
+        let Some((helped, returned)) = CACHE.lock().as_deref().map(|c| (c.glue().helped, c.glue().returned))
+        else {
+            return false;
+        };
+        match rip - 1 {
+            at if at == helped => pop(uc),
+            at if at == returned => uc.gregs[G_RIP] = thread.rest.back,
+            _ => return false,
+        }
+    }
+    if in_cache(uc.gregs[G_RIP]) && !thread.rest.is_copy(uc.gregs[G_RIP]) {
+        // SAFETY: by the caller.
+        unsafe { settle(thread, uc) };
+    }
+    true
+}
+
+/// Whether the host code in [start, end), that of one guest instruction or a cold path, can be read back.
+#[cfg(debug_assertions)]
+pub(crate) fn is_readable(start: u64, end: u64) -> bool {
+    let mut at = start;
+    while at < end {
+        let Some(insn) = host_insn(at) else { return false };
+        at += insn.len as u64;
+    }
+    at == end
+}
+
+/// The thread is in generated code, the glue included, and the flag is set: the context is changed such that it gets to a boundary and leaves there.
+///
+/// # Safety
+/// As [`on_host_signal`].
+unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
+    // The thread is not in emulator code, so it does not hold the lock.
+    let mut guard = CACHE.lock();
+    let Some(cache) = guard.as_deref_mut() else { return };
+    // Each turn follows a jump of generated code.
+    for _ in 0..64 {
+        let rip = uc.gregs[G_RIP];
+        if let Some(to) = cache.glue().detour(rip) {
+            uc.gregs[G_RIP] = to;
+            return;
+        }
+        if is_rounds(cache, rip) {
+            // SAFETY: the last word of the shadow stack is the return address into a unit.
+            let last = unsafe { &mut *(uc.gregs[G_RSP] as *mut u64) };
+            if !thread.rest.is_copy(*last) {
+                thread.rest.back = core::mem::replace(last, cache.glue().returned);
+            }
+            return;
+        }
+        if cache.in_glue(rip) || !in_cache(rip) {
+            // On the way out, or before a look at the flag.
+            return;
+        }
+        let code = match cache.place(rip) {
+            Place::Insn { pc, at_start: true, mark, .. } => {
+                // SAFETY: by the caller; a boundary.
+                unsafe { leave(thread, uc, cache, pc, mark.at_start(), reason::INTERRUPTED) };
+                return;
+            }
+            Place::Insn { code: (start, end), .. } => (cache.host(start) as u64, cache.host(end) as u64),
+            // The jump at a unit's end that belongs to no instruction, or the call of a stub.
+            _ => (rip, jump_after(rip)),
+        };
+        let Some(insn) = host_insn(rip) else { break };
+        if insn.flow == Flow::Next {
+            if copy(thread, cache, code) {
+                uc.gregs[G_RIP] = thread.rest.copy + (rip - thread.rest.original);
+                return;
+            }
+            break;
+        }
+        if !transfer(thread, cache, uc, &insn) {
+            break;
+        }
+    }
+    STEPS.fetch_add(1, Ordering::Relaxed);
+    thread.rest.stepping = true;
+    uc.gregs[G_EFL] |= TRAP_FLAG;
+}
+
+/// Whether a host address lies in the code cache. Takes no lock: the bounds never change once set.
+pub(crate) fn in_cache(host: u64) -> bool {
+    let (base, end) = cache::bounds();
+    host >= base && host < end
+}
+
+/// Whether a host address lies in the rounds of a hash function, which a unit has called.
+fn is_rounds(cache: &Cache, host: u64) -> bool {
+    let (start, end) = cache.glue().rounds;
+    (start..end).contains(&host)
+}
+
+/// The host instruction at an address in a unit.
+fn host_insn(at: u64) -> Option<HostInsn> {
+    // SAFETY: in the code cache; behind units there are the scratch places, and a unit's last instruction is followed by stubs or room.
+    decode(unsafe { core::slice::from_raw_parts(at as *const u8, decode::MAX) }, at)
+}
+
+/// The end of the first unconditional transfer from an address in a unit on.
+fn jump_after(mut at: u64) -> u64 {
+    while let Some(insn) = host_insn(at) {
+        at += insn.len as u64;
+        if matches!(insn.flow, Flow::Jump(_) | Flow::Call(_)) {
+            break;
+        }
+    }
+    at
+}
+
+/// Does what the jump, call or return at the context's place does. False, and nothing done, where it cannot be done here.
+fn transfer(thread: &Thread, cache: &Cache, uc: &mut Uc, insn: &HostInsn) -> bool {
+    let next = uc.gregs[G_RIP] + insn.len as u64;
+    // Indirect transfers go where the lookup table says. This way they come to the run loop, which looks there too.
+    let lookup = cache.glue().detour(cache.glue().lookup as u64).unwrap_or(0);
+    match insn.flow {
+        Flow::Jump(target) => uc.gregs[G_RIP] = target,
+        Flow::Cond(condition, target) => {
+            uc.gregs[G_RIP] = if decode::holds(condition, uc.gregs[G_EFL]) { target } else { next };
+        }
+        Flow::Call(_) | Flow::CallMem => {
+            let rsp = uc.gregs[G_RSP] - 8;
+            if rsp < thread.shadow_top() - SHADOW as u64 {
+                return false;
+            }
+            // SAFETY: in the shadow stack.
+            unsafe { (rsp as *mut u64).write(next) };
+            uc.gregs[G_RSP] = rsp;
+            uc.gregs[G_RIP] = if let Flow::Call(target) = insn.flow { target } else { lookup };
+        }
+        Flow::JumpMem => uc.gregs[G_RIP] = lookup,
+        Flow::Ret => pop(uc),
+        Flow::Next | Flow::IfZero(_) => return false,
+    }
+    true
+}
+
+/// Returns.
+fn pop(uc: &mut Uc) {
+    let rsp = uc.gregs[G_RSP];
+    // SAFETY: a return address is the last word of the shadow stack.
+    uc.gregs[G_RIP] = unsafe { (rsp as *const u64).read() };
+    uc.gregs[G_RSP] = rsp + 8;
+}
+
+/// Copies the host code of a guest instruction, with breakpoints where it ends or is left. False if it cannot be copied.
+fn copy(thread: &mut Thread, cache: &mut Cache, (start, end): (u64, u64)) -> bool {
+    let Some(place) = cache.take_scratch(thread) else { return false };
+    let to = place as u64;
+    thread.rest.copy = to;
+    thread.rest.len = 0;
+    thread.rest.original = start;
+    let mut at = start;
+    while at < end {
+        let Some(insn) = host_insn(at) else { return false };
+        let offset = at - start;
+        if offset as usize + insn.len >= SCRATCH_SIZE {
+            return false;
+        }
+        let byte = place.wrapping_add(offset as usize);
+        // SAFETY: within the scratch place, which nobody runs in: this thread is in a signal handler.
+        unsafe { byte.copy_from_nonoverlapping(at as *const u8, insn.len) };
+        let inside = |target: u64| (start..=end).contains(&target);
+        let keep = match insn.flow {
+            Flow::Next => true,
+            Flow::IfZero(target) if !inside(target) => return false,
+            Flow::IfZero(_) => true,
+            Flow::Jump(target) | Flow::Cond(_, target) if inside(target) => {
+                at += insn.len as u64;
+                continue;
+            }
+            Flow::Jump(target) | Flow::Cond(_, target) => insn.rel32.is_some() && leads_to_glue(cache, target),
+            Flow::Call(target) => cache.glue().sees_signals(target) || is_rounds(cache, target),
+            _ => false,
+        };
+        match insn.rel32 {
+            _ if !keep => {
+                // SAFETY: as above.
+                unsafe { byte.write(BREAKPOINT) };
+            }
+            Some(field) => {
+                let field = byte.wrapping_add(field).cast::<i32>();
+                // SAFETY: as above; the distance is a field of the instruction.
+                let distance = unsafe { field.read_unaligned() } as i64 + at as i64 - byte as i64;
+                let Ok(distance) = i32::try_from(distance) else { return false };
+                // SAFETY: as above.
+                unsafe { field.write_unaligned(distance) };
+            }
+            None => {}
+        }
+        at += insn.len as u64;
+    }
+    thread.rest.len = at - start;
+    // SAFETY: as above.
+    unsafe { place.wrapping_add((at - start) as usize).write(BREAKPOINT) };
+    true
+}
+
+/// Whether the first call in the straight line from `host` on is one of the glue that looks at the flag or leaves generated code.
+fn leads_to_glue(cache: &Cache, mut host: u64) -> bool {
+    if cache.in_glue(host) {
+        return false;
+    }
+    for _ in 0..16 {
+        match host_insn(host) {
+            Some(HostInsn { flow: Flow::Next, len, .. }) => host += len as u64,
+            Some(HostInsn { flow: Flow::Call(target), .. }) => return cache.glue().sees_signals(target),
+            _ => return false,
+        }
+    }
+    false
+}
