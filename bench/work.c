@@ -489,10 +489,77 @@ static void jit(void)
 	}
 }
 
+// Signals: to the thread itself, to one that computes, to one that waits in a call, and of a timer of 10 kHz to one that computes.
+#include <sched.h>
+#include <signal.h>
+static _Atomic long caught, ready;
+static void count(int signal) { (void)signal, caught++; }
+static void counted(int signal)
+{
+	struct sigaction action = { .sa_handler = count, .sa_flags = SA_RESTART };
+	sigaction(signal, &action, 0);
+}
+static void signal_self(void)
+{
+	counted(SIGUSR1);
+	TIMES(150000) raise(SIGUSR1);
+	mix(caught);
+}
+static void *computing(void *p)
+{
+	volatile uint64_t *x = p;
+	for (ready = 1;;)
+		for (int i = 0; i < 1000; i++)
+			*x = *x * 6364136223846793005 + i;
+	return p;
+}
+static void *waiting(void *p)
+{
+	int ends[2];
+	char byte;
+	if (pipe(ends) == 0)
+		ready = 1, (void)!read(ends[0], &byte, 1);
+	return p;
+}
+static void signal_thread(void *(*target)(void *))
+{
+	static uint64_t number;
+	pthread_t t;
+	counted(SIGRTMIN);
+	pthread_create(&t, 0, target, &number);
+	while (!ready)
+		sched_yield();
+	// In batches, which queue, so that little of the time is the scheduler's.
+	TIMES(150) {
+		long before = caught;
+		for (int i = 0; i < 1000; i++)
+			pthread_kill(t, SIGRTMIN);
+		while (caught < before + 1000)
+			usleep(50);
+	}
+	mix(caught);
+}
+static void signal_computing(void) { signal_thread(computing); }
+static void signal_waiting(void) { signal_thread(waiting); }
+static void signal_timer(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct itimerspec often = { { 0, 100000 }, { 0, 100000 } };
+	timer_t timer;
+	uint64_t x = 1;
+	counted(SIGUSR1);
+	timer_create(CLOCK_MONOTONIC, &event, &timer);
+	timer_settime(timer, 0, &often, 0);
+	TIMES(150000000) x = x * 6364136223846793005 + (x >> 60);
+	timer_delete(timer);
+	mix(x);
+}
+
 static const struct { const char *name; void (*run)(void); } all[] = {
 	{ "integer", integer }, { "calls", calls }, { "indirect", indirect }, { "fp", fp }, { "simdfp", simdfp }, { "simdint", simdint }, { "memory", memory },
 	{ "strings", strings }, { "aes", aes }, { "pmull", pmull }, { "crc", crc }, { "sha", sha }, { "atomics", atomics }, { "mutex", mutex }, { "threads", threads },
 	{ "forks", forks }, { "getppid", getppid_ }, { "clock", clock_ }, { "readwrite", readwrite }, { "jit", jit },
+	{ "signal-self", signal_self }, { "signal-computing", signal_computing }, { "signal-waiting", signal_waiting }, { "signal-timer", signal_timer },
 };
 
 int main(int argc, char **argv)

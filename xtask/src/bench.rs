@@ -67,6 +67,10 @@ fn works() -> Vec<Work> {
         ("clock", 0.0),
         ("readwrite", 0.0),
         ("jit", 0.0),
+        ("signal-self", 0.0),
+        ("signal-computing", 0.0),
+        ("signal-waiting", 0.0),
+        ("signal-timer", 0.0),
     ] {
         all.push(w(name, target, 5, &["/work", name]));
     }

@@ -244,7 +244,7 @@ mod tests {
         check(plain, false, |a| a.shift_imm(Sh::Shl, true, Rm::R(R9), 3));
         check(plain, false, |a| a.shrd(true, RAX, RCX, 3));
         check(plain, false, |a| a.crc32(2, RAX, RCX));
-        check(plain, false, |a| a.lea_rip(R9, 0x1000));
+        check(plain, true, |a| a.lea_rip(R9, 0x1000));
         check(plain, false, |a| a.push(R9));
         check(plain, false, |a| a.setcc(Cc::Ne, RSI));
         check(plain, false, |a| a.bswap(true, R9));
