@@ -15,7 +15,7 @@
 //! Where that cannot be done (all scratch places are taken, or the instruction's code is longer than one) the host single-steps; [`STEPS`] counts.
 
 use crate::cache::{self, CACHE, Cache, Place, SCRATCH_SIZE};
-use crate::run::{G_EFL, G_RIP, G_RSP, HostContext, SHADOW, Thread, Uc, leave};
+use crate::run::{G_EFL, G_RCX, G_RIP, G_RSP, HostContext, SHADOW, Thread, Uc, leave};
 use crate::x86::decode::{self, Flow, HostInsn, decode};
 use crate::x86::glue::{BREAKPOINT, reason};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -214,6 +214,7 @@ fn transfer(thread: &Thread, cache: &Cache, uc: &mut Uc, insn: &HostInsn) -> boo
         Flow::Cond(condition, target) => {
             uc.gregs[G_RIP] = if decode::holds(condition, uc.gregs[G_EFL]) { target } else { next };
         }
+        Flow::IfZero(target) => uc.gregs[G_RIP] = if uc.gregs[G_RCX] == 0 { target } else { next },
         Flow::Call(_) | Flow::CallMem => {
             let rsp = uc.gregs[G_RSP] - 8;
             if rsp < thread.shadow_top() - SHADOW as u64 {
@@ -226,7 +227,7 @@ fn transfer(thread: &Thread, cache: &Cache, uc: &mut Uc, insn: &HostInsn) -> boo
         }
         Flow::JumpMem => uc.gregs[G_RIP] = lookup,
         Flow::Ret => pop(uc),
-        Flow::Next | Flow::IfZero(_) => return false,
+        Flow::Next => return false,
     }
     true
 }

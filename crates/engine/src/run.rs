@@ -718,7 +718,7 @@ pub(crate) struct Uc {
 }
 
 const G_RBP: usize = 10;
-const G_RCX: usize = 14;
+pub(crate) const G_RCX: usize = 14;
 pub(crate) const G_RSP: usize = 15;
 pub(crate) const G_RIP: usize = 16;
 pub(crate) const G_EFL: usize = 17;
