@@ -51,12 +51,16 @@ pub fn pie_base() -> u64 {
     PIE.load(Ordering::Relaxed)
 }
 
+/// What is not the guest's, ascending: the code cache, the emulator's image and heap, and what lies beyond user space.
+pub fn reserved() -> [(u64, u64); 3] {
+    let cache = code_cache_base();
+    [(cache, cache + CODE_CACHE_SIZE), (EMU_START, EMU_END), (anyarch_sys::GUEST_END, u64::MAX)]
+}
+
 /// Whether [start, start + len) touches a range of the emulator's own or leaves user space.
 pub fn is_reserved(start: u64, len: u64) -> bool {
-    let cache = code_cache_base();
     let Some(end) = start.checked_add(len) else { return true };
-    let touches = |from: u64, to: u64| start < to && end > from;
-    end > anyarch_sys::GUEST_END || touches(EMU_START, EMU_END) || touches(cache, cache + CODE_CACHE_SIZE)
+    reserved().iter().any(|&(from, to)| start < to && end > from)
 }
 
 #[cfg(test)]

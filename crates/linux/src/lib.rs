@@ -27,6 +27,7 @@ pub mod prctl;
 pub mod process;
 pub mod procfs;
 pub mod program;
+pub mod range;
 pub mod seccomp;
 pub mod signal;
 pub mod sockopt;

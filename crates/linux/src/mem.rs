@@ -11,6 +11,7 @@
 //! engine's (inside its reports).
 
 use crate::layout::{self, PAGE};
+use crate::range::{self, Hole};
 use crate::task::Task;
 use crate::{time, uring};
 use alloc::vec::Vec;
@@ -137,7 +138,7 @@ pub(crate) fn note_exec_stack(top: u64) {
     STATE.lock().protected(end - (8 << 20), end + (1 << 20), PROT_EXEC as u64);
 }
 
-fn page_up(n: u64) -> Option<u64> {
+pub(crate) fn page_up(n: u64) -> Option<u64> {
     Some(n.checked_add(PAGE - 1)? & !(PAGE - 1))
 }
 
@@ -273,7 +274,7 @@ pub fn brk(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// mmap(2).
 ///
 /// # Errors
-/// The host's; `ENOMEM` for a fixed place that is the emulator's.
+/// The host's; for a fixed place that is the emulator's `ENOMEM`, or `EEXIST` if nothing is to be replaced.
 pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64) -> SysResult {
     let flags = flags & !X86_MAP_FLAGS;
     if len == 0 || !offset.is_multiple_of(PAGE) {
@@ -290,7 +291,9 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
             return Err(Errno::EINVAL);
         }
         if layout::is_reserved(addr, size) {
-            return Err(Errno::ENOMEM);
+            let within = addr.checked_add(size).is_some_and(|end| end <= anyarch_sys::GUEST_END);
+            let keep = within && flags & MAP_FIXED_NOREPLACE as u64 != 0;
+            return Err(if keep { Errno::EEXIST } else { Errno::ENOMEM });
         }
         time::replaced(addr, addr + size);
     } else if layout::is_reserved(addr & !(PAGE - 1), size) {
@@ -318,27 +321,29 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
 /// munmap(2).
 ///
 /// # Errors
-/// The host's; `EINVAL` for the emulator's memory.
+/// The host's. The emulator's memory is skipped as if nothing were there.
 pub fn do_munmap(addr: u64, len: u64) -> SysResult {
     if len == 0 || !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     let size = page_up(len).ok_or(Errno::EINVAL)?;
-    if layout::is_reserved(addr, size) {
+    if addr.checked_add(size).is_none_or(|end| end > anyarch_sys::GUEST_END) {
         return Err(Errno::EINVAL);
     }
-    time::replaced(addr, addr + size);
-    let mut state = STATE.lock();
-    // SAFETY: the range is not the emulator's.
-    let result = unsafe { syscall!(__NR_munmap, addr, len) }?;
-    state.unmapped(addr, addr + size);
-    Ok(result)
+    range::each(addr, size, Hole::Skipped, |addr, size| {
+        time::replaced(addr, addr + size);
+        let mut state = STATE.lock();
+        // SAFETY: the range is not the emulator's.
+        let result = unsafe { syscall!(__NR_munmap, addr, size) }?;
+        state.unmapped(addr, addr + size);
+        Ok(result)
+    })
 }
 
 /// mprotect(2).
 ///
 /// # Errors
-/// The host's; `ENOMEM` for the emulator's memory.
+/// The host's; `ENOMEM` for the emulator's memory, once what lies before it is changed.
 pub fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
     if !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
@@ -346,16 +351,15 @@ pub fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
     if len == 0 {
         return Ok(0);
     }
-    let size = page_up(len).ok_or(Errno::ENOMEM)?;
-    if layout::is_reserved(addr, size) {
-        return Err(Errno::ENOMEM);
-    }
-    time::replaced(addr, addr + size);
-    let mut state = STATE.lock();
-    // SAFETY: the range is not the emulator's.
-    let result = unsafe { syscall!(__NR_mprotect, addr, len, host_prot(prot)) }?;
-    state.protected(addr, addr + size, prot);
-    Ok(result)
+    let size = page_up(len).filter(|size| addr.checked_add(*size).is_some()).ok_or(Errno::ENOMEM)?;
+    range::each(addr, size, Hole::End, |addr, size| {
+        time::replaced(addr, addr + size);
+        let mut state = STATE.lock();
+        // SAFETY: the range is not the emulator's.
+        let result = unsafe { syscall!(__NR_mprotect, addr, size, host_prot(prot)) }?;
+        state.protected(addr, addr + size, prot);
+        Ok(result)
+    })
 }
 
 /// pkey_mprotect(2): only without a key, since guests are offered none.
@@ -369,7 +373,7 @@ pub fn do_pkey_mprotect(addr: u64, len: u64, prot: u64, pkey: i32) -> SysResult 
 /// mremap(2).
 ///
 /// # Errors
-/// The host's; `EINVAL` for the emulator's memory.
+/// The host's; for the emulator's memory `EFAULT`, but for a part that is to be cut off; `ENOMEM` for a place there.
 pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> SysResult {
     const FIXED: u64 = MREMAP_FIXED as u64;
     const DONTUNMAP: u64 = 4;
@@ -378,8 +382,21 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
     }
     let (old_size, new_size) =
         (page_up(old_len).ok_or(Errno::EINVAL)?, page_up(new_len).ok_or(Errno::EINVAL)?);
-    if layout::is_reserved(old, old_size.max(1)) || flags & FIXED != 0 && layout::is_reserved(new, new_size) {
-        return Err(Errno::EINVAL);
+    if flags & FIXED != 0 && layout::is_reserved(new, new_size) {
+        let within = new.checked_add(new_size).is_some_and(|end| end <= anyarch_sys::GUEST_END);
+        return Err(if within { Errno::ENOMEM } else { Errno::EINVAL });
+    }
+    if layout::is_reserved(old, old_size.max(1)) {
+        if new_len == 0 || flags & FIXED != 0 && new < old.saturating_add(old_size) && new + new_size > old {
+            return Err(Errno::EINVAL);
+        }
+        if old_len <= new_len || layout::is_reserved(old, new_size) {
+            return Err(Errno::EFAULT);
+        }
+        // What is cut off is unmapped, whatever it is.
+        let got = do_mremap(old, new_len, new_len, flags, new)?;
+        do_munmap(old + new_size, old_size - new_size)?;
+        return Ok(got);
     }
     time::replaced(old, old + old_size);
     if flags & FIXED != 0 {
@@ -408,22 +425,21 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
 /// madvise(2).
 ///
 /// # Errors
-/// The host's; `ENOMEM` for the emulator's memory.
+/// The host's; `ENOMEM` for the emulator's memory, once the advice is taken for the rest.
 pub fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
     let size = page_up(len).ok_or(Errno::EINVAL)?;
-    if addr & 4095 != 0 {
+    if addr & 4095 != 0 || addr.checked_add(size).is_none() {
         return Err(Errno::EINVAL);
     }
-    if layout::is_reserved(addr, size) {
-        return Err(Errno::ENOMEM);
-    }
-    let state = STATE.lock();
-    // SAFETY: the range is not the emulator's.
-    let result = unsafe { syscall!(__NR_madvise, addr, len, advice) }?;
-    if matches!(advice as u32, MADV_DONTNEED | MADV_REMOVE | MADV_FREE) || advice == 24 {
-        state.changed(addr, addr + size);
-    }
-    Ok(result)
+    range::each(addr, size, Hole::Reported, |addr, size| {
+        let state = STATE.lock();
+        // SAFETY: the range is not the emulator's.
+        let result = unsafe { syscall!(__NR_madvise, addr, size, advice) }?;
+        if matches!(advice as u32, MADV_DONTNEED | MADV_REMOVE | MADV_FREE) || advice == 24 {
+            state.changed(addr, addr + size);
+        }
+        Ok(result)
+    })
 }
 
 /// remap_file_pages(2).
@@ -575,10 +591,10 @@ mod tests {
             (do_mmap(0, 0, 1, flags, -1, 0), Errno::EINVAL),
             (do_mmap(0, u64::MAX, 1, flags, -1, 0), Errno::ENOMEM),
             (do_mmap(layout::EMU_START, PAGE, 1, flags | MAP_FIXED as u64, -1, 0), Errno::ENOMEM),
-            (do_munmap(layout::EMU_START, PAGE), Errno::EINVAL),
+            (do_munmap(anyarch_sys::GUEST_END, PAGE), Errno::EINVAL),
             (do_munmap(1, PAGE), Errno::EINVAL),
             (do_mprotect(layout::code_cache_base(), PAGE, 1), Errno::ENOMEM),
-            (do_mremap(at, PAGE, PAGE, 3, layout::EMU_START), Errno::EINVAL),
+            (do_mremap(at, PAGE, PAGE, 3, layout::EMU_START), Errno::ENOMEM),
             (do_shmdt(layout::EMU_START), Errno::EINVAL),
         ];
         for (i, (got, want)) in rows.into_iter().enumerate() {

@@ -295,8 +295,8 @@ rows! {
     select                    23    - (Int, FdSet, FdSet, FdSet, InOut(timeval)) pass;
     sched_yield               24  124 () pass;
     mremap                    25  216 (Addr, Size, Size, Hex, Addr) translated(mem::mremap);
-    msync                     26  227 (Addr, Size, Hex) pass;
-    mincore                   27  232 (Addr, Size, Opaque("one byte for each page")) pass;
+    msync                     26  227 (Addr, Size, Hex) translated(range::msync);
+    mincore                   27  232 (Addr, Size, Opaque("one byte for each page")) translated(range::mincore);
     madvise                   28  233 (Addr, Size, Int) translated(mem::madvise);
     shmget                    29  194 (Uint, Size, Hex) pass;
     shmat                     30  196 (Int, Addr, Hex) translated(mem::shmat);
@@ -418,8 +418,8 @@ rows! {
     sched_get_priority_max   146  125 (Int) pass;
     sched_get_priority_min   147  126 (Int) pass;
     sched_rr_get_interval    148  127 (Pid, Out(timespec)) pass;
-    mlock                    149  228 (Addr, Size) pass;
-    munlock                  150  229 (Addr, Size) pass;
+    mlock                    149  228 (Addr, Size) translated(range::mlock);
+    munlock                  150  229 (Addr, Size) translated(range::munlock);
     mlockall                 151  230 (Hex) translated(misc::mlockall);
     munlockall               152  231 () pass;
     vhangup                  153   58 () pass;
@@ -506,7 +506,7 @@ rows! {
     tgkill                   234  131 (Pid, Pid, Signal) pass;
     utimes                   235    - (Path, In(two_timevals)) pass;
     vserver                  236    - () refused(ENOSYS, "never implemented by the kernel");
-    mbind                    237  235 (Addr, Size, Uint, InWords, Uint, Hex) pass;
+    mbind                    237  235 (Addr, Size, Uint, InWords, Uint, Hex) translated(range::mbind);
     set_mempolicy            238  237 (Int, InWords, Uint) pass;
     get_mempolicy            239  236 (Out(an_int), OutWords, Uint, Addr, Hex) pass;
     mq_open                  240  180 (Str, OFlags, Mode, In(mq_attr)) pass;
@@ -594,7 +594,7 @@ rows! {
     execveat                 322  281 (DirFd, Path, Argv, Argv, Hex) emulated(exec::execveat);
     userfaultfd              323  282 (OFlags) pass;
     membarrier               324  283 (Int, Hex, Int) pass;
-    mlock2                   325  284 (Addr, Size, Hex) pass;
+    mlock2                   325  284 (Addr, Size, Hex) translated(range::mlock2);
     copy_file_range          326  285 (Fd, InOut(loff), Fd, InOut(loff), Size, Hex) pass;
     preadv2                  327  286 (Fd, InArray(iovec, 2), Uint, Off, Off, Hex) pass;
     pwritev2                 328  287 (Fd, InArray(iovec, 2), Uint, Off, Off, Hex) pass;
@@ -643,7 +643,7 @@ rows! {
     lsm_get_self_attr        459  459 (Uint, Opaque("records of varying length"), InOut(a_uint), Hex) pass;
     lsm_set_self_attr        460  460 (Uint, Opaque("a record of varying length"), Size, Hex) pass;
     lsm_list_modules         461  461 (Opaque("as many u64 as the next argument says"), InOut(a_uint), Hex) pass;
-    mseal                    462  462 (Addr, Size, Hex) pass;
+    mseal                    462  462 (Addr, Size, Hex) translated(range::mseal);
     setxattrat               463  463 (DirFd, Path, Hex, Str, Sized(xattr_args), Size) pass;
     getxattrat               464  464 (DirFd, Path, Hex, Str, Sized(xattr_args), Size) pass;
     listxattrat              465  465 (DirFd, Path, Hex, OutBuf, Size) pass;
