@@ -266,7 +266,9 @@ fn copy(thread: &mut Thread, cache: &mut Cache, (start, end): (u64, u64)) -> boo
                 at += insn.len as u64;
                 continue;
             }
-            Flow::Jump(target) | Flow::Cond(_, target) => insn.rel32.is_some() && leads_to_glue(cache, target),
+            Flow::Jump(target) | Flow::Cond(_, target) => {
+                insn.rel32.is_some() && leads_to_glue(cache, target)
+            }
             Flow::Call(target) => cache.glue().sees_signals(target) || is_rounds(cache, target),
             _ => false,
         };

@@ -416,7 +416,8 @@ impl Code {
         for (i, m) in marks.iter().enumerate() {
             if rel < at + m.len() {
                 let more = marks[i..].iter().take_while(|m| m.is_more()).count();
-                let end = at + marks[i..=(i + more).min(marks.len() - 1)].iter().map(|m| m.len()).sum::<u32>();
+                let end =
+                    at + marks[i..=(i + more).min(marks.len() - 1)].iter().map(|m| m.len()).sum::<u32>();
                 return insn(index, rel == start, (start, end));
             }
             at += m.len();

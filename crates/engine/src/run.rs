@@ -730,7 +730,14 @@ const GREG: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7]
 ///
 /// # Safety
 /// The context is of this thread, interrupted in generated code at an instruction boundary or a fault.
-pub(crate) unsafe fn leave(thread: &mut Thread, uc: &mut Uc, cache: &Cache, pc: u64, flags: HostFlags, why: u32) {
+pub(crate) unsafe fn leave(
+    thread: &mut Thread,
+    uc: &mut Uc,
+    cache: &Cache,
+    pc: u64,
+    flags: HostFlags,
+    why: u32,
+) {
     let glue: &Glue = cache.glue();
     let (gpr, vec) = cache.maps();
     for (slot, &h) in gpr.iter().enumerate() {

@@ -318,7 +318,7 @@ pub(crate) fn block_all(task: &Task) -> Option<u64> {
 }
 
 /// The handler of every signal that the emulator handles on the host. Runs on the thread's alternate stack with [`HOLD_ALL`] blocked; takes no
-/// lock, allocates nothing.
+/// lock but the code cache's, and that only where it interrupted generated code, which holds none; allocates nothing.
 extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8) {
     // SAFETY: the kernel's siginfo and ucontext; the GS base is set before anything is unblocked.
     unsafe {

@@ -255,10 +255,14 @@ mod tests {
         check(|_, next| Flow::Cond(Cc::P as u8, next), true, |a| _ = a.jcc_near(Cc::P));
         check(|_, next| Flow::Cond(Cc::Le as u8, next), false, |a| _ = a.jcc_short(Cc::Le));
         check(|_, next| Flow::Jump(next), false, |a| _ = a.jmp_short());
-        check(|_, next| Flow::IfZero(next + 5), false, |a| {
-            a.b(0xe3);
-            a.b(5);
-        });
+        check(
+            |_, next| Flow::IfZero(next + 5),
+            false,
+            |a| {
+                a.b(0xe3);
+                a.b(5);
+            },
+        );
     }
 
     #[test]
