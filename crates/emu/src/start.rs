@@ -88,14 +88,19 @@ fn find(name: &[u8], env: &[&[u8]], path_first: bool) -> Vec<u8> {
     name.to_vec()
 }
 
-/// The environment after -E and -U.
-fn environment(env: &[u64], invocation: &Invocation) -> Vec<Str> {
+/// What the emulator's variables begin with.
+const OUR_PREFIXES: [&[u8]; 2] = [b"QEMU_", b"ANYARCH_"];
+
+/// The environment after -E and -U. A program that is started `secure` (AT_SECURE) does not see what its caller has put there for the emulator: the programs that it
+/// starts in turn may be without that mark, and would obey. (So glibc's loader takes LD_LIBRARY_PATH and its kin out.)
+fn environment(env: &[u64], invocation: &Invocation, secure: bool) -> Vec<Str> {
     fn name_of(var: &[u8]) -> &[u8] {
         var.split(|&b| b == b'=').next().unwrap_or(var)
     }
     let changed = |var: &[u8]| {
         let name = name_of(var);
         exec::VARIABLES.iter().any(|v| var.starts_with(v))
+            || secure && OUR_PREFIXES.iter().any(|p| var.starts_with(p))
             || invocation.unset_env.iter().any(|u| u == name)
             || invocation.set_env.iter().any(|s| name_of(s) == name)
     };
@@ -234,7 +239,7 @@ pub unsafe fn start(sp: u64) -> ! {
         path: &path,
         exec_fn: if interpreter { host.aux(at::EXECFN) } else { None },
         args: &guest_args,
-        env: &environment(&envp, &invocation),
+        env: &environment(&envp, &invocation, secure),
         host: &host,
         abi_of: guests::by_elf_machine,
         random: randomness(),
@@ -247,9 +252,7 @@ pub unsafe fn start(sp: u64) -> ! {
 
     let mut task = task::Task::first(started.abi);
     dispatch::enable_fast_calls(started.abi);
-    if !secure {
-        seccomp::inherit(&mut task, &env);
-    }
+    seccomp::inherit(&mut task);
     started.abi.start(&mut task.thread.cpu, started.entry, started.sp, started.handed);
     task::run(alloc::boxed::Box::leak(task))
 }

@@ -7,8 +7,8 @@
 //! For this the emulator holds its own executable open, since it may be out of reach by any path (in a chroot, without /proc). That
 //! descriptor is not the guest's: calls that close or replace descriptors ask [`hidden_fd`] and [`vacate_fd`].
 //!
-//! What the next program inherits and the host's kernel knows nothing of goes through the environment, in variables that the new emulator takes out again
-//! ([`VARIABLES`]): the guest's seccomp filters, and what the architecture hands on ([`Abi::hand_on`]).
+//! What the next program inherits and the host's kernel knows nothing of goes through the environment, in a variable that the new emulator takes out again
+//! ([`VARIABLES`]): what the architecture hands on ([`Abi::hand_on`]).
 //!
 //! All of this may run in a vfork child, which shares memory with its waiting parent: what is allocated here for the call belongs to the task, which
 //! the parent frees.
@@ -16,7 +16,7 @@
 use crate::abi::Abi;
 use crate::loader;
 use crate::task::Task;
-use crate::{config, layout, path, procfs, program, seccomp, signal};
+use crate::{config, layout, path, procfs, program, signal};
 use alloc::format;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
@@ -42,7 +42,7 @@ const AT_EMPTY_PATH: u64 = 0x1000;
 /// The variable that carries what an architecture hands on: its name (uname -m), a colon, a hexadecimal number.
 const HANDED: &[u8] = b"ANYARCH_HANDED=";
 /// The variables of the environment that are between emulators.
-pub const VARIABLES: [&[u8]; 2] = [seccomp::VARIABLE, HANDED];
+pub const VARIABLES: [&[u8]; 1] = [HANDED];
 
 /// What the environment has for a program of this architecture.
 pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
@@ -200,10 +200,10 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
 /// The environment with [`VARIABLES`] in front; as it is if there are none.
 fn with_variables(task: &mut Task, envp: u64) -> Result<u64, Errno> {
     let handed = task.abi.hand_on(&task.thread.cpu);
-    if task.seccomp.idle() && handed.is_none() {
+    if handed.is_none() {
         return Ok(envp);
     }
-    task.exec.variables = task.seccomp.variables();
+    task.exec.variables = Vec::new();
     if let Some(handed) = handed {
         let value = format!("{}:{handed:x}\0", task.abi.machine());
         task.exec.variables.push([HANDED, value.as_bytes()].concat());

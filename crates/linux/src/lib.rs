@@ -29,6 +29,7 @@ pub mod procfs;
 pub mod program;
 pub mod range;
 pub mod seccomp;
+mod seccomp_host;
 pub mod signal;
 pub mod sockopt;
 pub mod strace;

@@ -2,19 +2,17 @@
 //!
 //! A filter tells calls apart by its architecture's numbers, so the host's kernel cannot run it: the calls that it sees are the host's, and the emulator's
 //! own among them. Interpreting the filter gives the guest exactly what it asked for. What it is not: a wall against a guest that breaks out of
-//! the emulator.
+//! the emulator, whose memory it shares.
 //!
-//! Threads and forked children inherit filters with the task. Across execve, where the next program runs in a new emulator, they travel as variables of
-//! the environment ([`VARIABLE`]), which the new emulator takes out before its guest sees it: no descriptor to hide, and nothing to ask for at the start of
-//! programs without filters. A native program in between hands them on. A forged one only restricts whoever is started with it, as a filter would; a program
-//! that gains rights (AT_SECURE) does not read them, or an unprivileged caller could make its calls fail.
+//! Threads and forked children inherit filters with the task. Across execve, where the next program runs in a new emulator, the host's kernel keeps them, and refuses by
+//! itself what it can tell apart: see [`crate::seccomp_host`].
 //!
 //! SECCOMP_RET_TRACE and SECCOMP_RET_USER_NOTIF find no tracer and no listener and fail the call with ENOSYS, as the kernel does in that case;
 //! a listener cannot be created.
 
 use crate::dispatch::KEEP_REGISTERS;
 use crate::task::Task;
-use crate::{signal, thread};
+use crate::{seccomp_host, signal, thread};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{__NR_capget, __NR_prctl};
@@ -23,11 +21,18 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// One instruction of a classic BPF program (`struct sock_filter`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Insn {
-    code: u16,
-    jt: u8,
-    jf: u8,
-    k: u32,
+pub(crate) struct Insn {
+    pub(crate) code: u16,
+    pub(crate) jt: u8,
+    pub(crate) jf: u8,
+    pub(crate) k: u32,
+}
+
+impl Insn {
+    /// The instruction as it lies in memory.
+    pub(crate) fn word(&self) -> u64 {
+        self.code as u64 | (self.jt as u64) << 16 | (self.jf as u64) << 24 | (self.k as u64) << 32
+    }
 }
 
 /// A filter and those installed before it.
@@ -53,23 +58,21 @@ static SYNC_COUNT: AtomicU32 = AtomicU32::new(0);
 const RET_KILL_PROCESS: u32 = 0x8000_0000;
 const RET_KILL_THREAD: u32 = 0;
 const RET_TRAP: u32 = 0x0003_0000;
-const RET_ERRNO: u32 = 0x0005_0000;
-const RET_USER_NOTIF: u32 = 0x7fc0_0000;
-const RET_TRACE: u32 = 0x7ff0_0000;
-const RET_LOG: u32 = 0x7ffc_0000;
-const RET_ALLOW: u32 = 0x7fff_0000;
-const RET_ACTION_FULL: u32 = 0xffff_0000;
+pub(crate) const RET_ERRNO: u32 = 0x0005_0000;
+pub(crate) const RET_USER_NOTIF: u32 = 0x7fc0_0000;
+pub(crate) const RET_TRACE: u32 = 0x7ff0_0000;
+pub(crate) const RET_LOG: u32 = 0x7ffc_0000;
+pub(crate) const RET_ALLOW: u32 = 0x7fff_0000;
+pub(crate) const RET_ACTION_FULL: u32 = 0xffff_0000;
 const RET_DATA: u32 = 0x0000_ffff;
 /// Largest errno of RET_ERRNO.
 const MAX_ERRNO: u32 = 4095;
 
-/// Variable of the environment that carries a filter across execve: its instructions as 16 hexadecimal digits each (code, jt, jf, k).
-pub const VARIABLE: &[u8] = b"ANYARCH_SECCOMP=";
-
-/// Gives the first task the filters that the environment carries.
-pub fn inherit(task: &mut Task, env: &[&[u8]]) {
-    for value in env.iter().filter_map(|v| v.strip_prefix(VARIABLE)) {
-        task.seccomp.install_variable(value);
+/// Gives the first task the filters that the host's kernel has kept.
+pub fn inherit(task: &mut Task) {
+    while let Some(program) = seccomp_host::kept(task.seccomp.count()).filter(|program| verify(program)) {
+        let previous = task.seccomp.filters.take();
+        task.seccomp.filters = Some(Arc::new(Filter { program, previous }));
     }
     if !task.seccomp.idle() {
         anyarch_engine::run::fast_calls::clear();
@@ -146,46 +149,9 @@ impl Seccomp {
         }
     }
 
-    /// The filters as variables for the environment of an execve, with NUL, the oldest first.
-    pub(crate) fn variables(&mut self) -> Vec<Vec<u8>> {
-        self.synchronise();
-        let mut out = Vec::new();
-        let mut next = &self.filters;
-        while let Some(filter) = next {
-            let mut text = Vec::with_capacity(VARIABLE.len() + 16 * filter.program.len() + 1);
-            text.extend_from_slice(VARIABLE);
-            for insn in &filter.program {
-                let word = (insn.code as u64) << 48
-                    | (insn.jt as u64) << 40
-                    | (insn.jf as u64) << 32
-                    | insn.k as u64;
-                text.extend((0..16).map(|i| b"0123456789abcdef"[(word >> (60 - 4 * i) & 15) as usize]));
-            }
-            text.push(0);
-            out.push(text);
-            next = &filter.previous;
-        }
-        out.reverse();
-        out
-    }
-
-    /// Installs the filter of a variable's value; what is no filter is left out.
-    fn install_variable(&mut self, value: &[u8]) {
-        let word = |digits: &[u8]| u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok();
-        let program: Option<Vec<Insn>> = (value.len() % 16 == 0 && value.len() / 16 <= MAX_INSNS)
-            .then(|| {
-                let insn = |w: u64| Insn {
-                    code: (w >> 48) as u16,
-                    jt: (w >> 40) as u8,
-                    jf: (w >> 32) as u8,
-                    k: w as u32,
-                };
-                value.chunks_exact(16).map(|digits| word(digits).map(insn)).collect()
-            })
-            .flatten();
-        if let Some(program) = program.filter(|p| verify(p)) {
-            self.filters = Some(Arc::new(Filter { program, previous: self.filters.take() }));
-        }
+    /// Number of filters.
+    fn count(&self) -> u32 {
+        core::iter::successors(self.filters.as_ref(), |filter| filter.previous.as_ref()).count() as u32
     }
 
     fn mode(&self) -> u64 {
@@ -234,7 +200,7 @@ pub(crate) fn enforce(
 }
 
 /// The words of `struct seccomp_data`: nr, arch, instruction_pointer, args.
-fn seccomp_data(arch: u32, nr: u32, pc: u64, args: &[u64; 6]) -> [u32; 16] {
+pub(crate) fn seccomp_data(arch: u32, nr: u32, pc: u64, args: &[u64; 6]) -> [u32; 16] {
     let mut data = [0; 16];
     data[0] = nr;
     data[1] = arch;
@@ -279,6 +245,39 @@ const TAX: u16 = 0x00;
 const TXA: u16 = 0x80;
 const RET_A: u16 = 0x10;
 
+/// Instructions of the host filters.
+pub(crate) mod bpf {
+    use super::*;
+
+    fn insn(code: u16, jt: u8, jf: u8, k: u32) -> Insn {
+        Insn { code, jt, jf, k }
+    }
+    /// A = the word of the data at this offset.
+    pub(crate) fn load(offset: u32) -> Insn {
+        insn(LD | ABS, 0, 0, offset)
+    }
+    /// Skips `jt` instructions if A is `k`, else `jf`.
+    pub(crate) fn jeq(k: u32, jt: u8, jf: u8) -> Insn {
+        insn(JMP | JEQ, jt, jf, k)
+    }
+    /// Skips `jt` instructions if A is `k` or more, else `jf`.
+    pub(crate) fn jge(k: u32, jt: u8, jf: u8) -> Insn {
+        insn(JMP | JGE, jt, jf, k)
+    }
+    /// Skips instructions.
+    pub(crate) fn ja(skip: u32) -> Insn {
+        insn(JMP | JA, 0, 0, skip)
+    }
+    /// Returns an action.
+    pub(crate) fn ret(action: u32) -> Insn {
+        insn(RET, 0, 0, action)
+    }
+    /// Whether the instruction uses `jt` and `jf`.
+    pub(crate) fn jumps_on_condition(code: u16) -> bool {
+        code & 7 == JMP && code & 0xf0 != JA
+    }
+}
+
 /// Scratch words of a program.
 const MEMWORDS: u32 = 16;
 /// Longest program.
@@ -288,7 +287,7 @@ const DATA_SIZE: u32 = 64;
 
 /// Accepts what the kernel's seccomp_check_filter and bpf_check_classic accept: known instructions, forward jumps inside the program, words of the data, a
 /// return at the end. [`interpret`] relies on it.
-fn verify(program: &[Insn]) -> bool {
+pub(crate) fn verify(program: &[Insn]) -> bool {
     if program.is_empty() || program.len() > MAX_INSNS {
         return false;
     }
@@ -320,7 +319,21 @@ fn verify(program: &[Insn]) -> bool {
 }
 
 /// Runs a verified program on the words of a `struct seccomp_data`.
-fn interpret(program: &[Insn], data: &[u32; 16]) -> u32 {
+pub(crate) fn interpret(program: &[Insn], data: &[u32; 16]) -> u32 {
+    run(program, |word| Some(data[word])).unwrap_or(RET_KILL_PROCESS)
+}
+
+/// What a verified program returns for calls of this architecture and number (or for all its numbers), if that does not hang on anything else.
+pub(crate) fn constant(program: &[Insn], arch: u32, number: Option<u32>) -> Option<u32> {
+    run(program, |word| match word {
+        0 => number,
+        1 => Some(arch),
+        _ => None,
+    })
+}
+
+/// Runs a verified program to its return, or to the first word of data that is not known.
+fn run(program: &[Insn], data: impl Fn(usize) -> Option<u32>) -> Option<u32> {
     let (mut a, mut x) = (0u32, 0u32);
     let mut mem = [0u32; MEMWORDS as usize];
     let mut pc = 0;
@@ -330,7 +343,7 @@ fn interpret(program: &[Insn], data: &[u32; 16]) -> u32 {
         let k = insn.k;
         let operand = if insn.code & X != 0 { x } else { k };
         match insn.code {
-            c if c == LD | ABS => a = data[(k / 4) as usize & 15],
+            c if c == LD | ABS => a = data((k / 4) as usize & 15)?,
             c if c == LD | LEN => a = DATA_SIZE,
             c if c == LDX | LEN => x = DATA_SIZE,
             c if c == LD | IMM => a = k,
@@ -339,8 +352,8 @@ fn interpret(program: &[Insn], data: &[u32; 16]) -> u32 {
             c if c == LDX | MEM => x = mem[k as usize & 15],
             c if c == ST => mem[k as usize & 15] = a,
             c if c == STX => mem[k as usize & 15] = x,
-            c if c == RET => return k,
-            c if c == RET | RET_A => return a,
+            c if c == RET => return Some(k),
+            c if c == RET | RET_A => return Some(a),
             c if c == MISC | TAX => x = a,
             c if c == MISC | TXA => a = x,
             c if c & 7 == ALU => {
@@ -349,7 +362,7 @@ fn interpret(program: &[Insn], data: &[u32; 16]) -> u32 {
                     SUB => a.wrapping_sub(operand),
                     MUL => a.wrapping_mul(operand),
                     // Division by a zero X ends the program with 0: the thread is killed.
-                    DIV if operand == 0 => return RET_KILL_THREAD,
+                    DIV if operand == 0 => return Some(RET_KILL_THREAD),
                     DIV => a / operand,
                     OR => a | operand,
                     AND => a & operand,
@@ -371,7 +384,7 @@ fn interpret(program: &[Insn], data: &[u32; 16]) -> u32 {
             }
         }
     }
-    RET_KILL_PROCESS
+    Some(RET_KILL_PROCESS)
 }
 
 const SET_MODE_STRICT: u64 = 0;
@@ -443,6 +456,11 @@ fn set_filter(task: &mut Task, flags: u64, addr: u64) -> SysResult {
     let program: Vec<Insn> = bytes.chunks_exact(8).map(insn).collect();
     if !verify(&program) {
         return Err(Errno::EINVAL);
+    }
+    let (arch, index) = (audit_arch(task.abi.elf_machine()), task.seccomp.count());
+    let other = seccomp_host::install(index, &program, arch, task.abi, flags)?;
+    if other != 0 {
+        return Ok(other);
     }
     let filter = Arc::new(Filter { program, previous: task.seccomp.filters.take() });
     task.seccomp.filters = Some(filter.clone());
@@ -518,25 +536,19 @@ mod tests {
     }
 
     #[test]
-    fn across_an_execve() {
-        let allow_all = Filter { program: alloc::vec![i(RET, 0, 0, RET_ALLOW)], previous: None };
-        let filters = Filter { program: usual(), previous: Some(Arc::new(allow_all)) };
-        let mut state = Seccomp { filters: Some(Arc::new(filters)), ..Default::default() };
-        let variables = state.variables();
-        assert_eq!(variables[0], b"ANYARCH_SECCOMP=000600007fff0000\0");
-        let mut new = Seccomp::default();
-        for variable in &variables {
-            new.install_variable(&variable[VARIABLE.len()..variable.len() - 1]);
+    fn verdicts_that_hang_on_the_number_alone() {
+        const ARM: u32 = 0xc000_00b7;
+        for (arch, number, want) in [
+            (ARM, Some(63), Some(RET_ERRNO | 1)),
+            (ARM, Some(64), Some(RET_ALLOW)),
+            (0xc000_003e, None, Some(RET_KILL_PROCESS)),
+            (ARM, None, None),
+        ] {
+            assert_eq!(constant(&usual(), arch, number), want);
         }
-        let newest = new.filters.as_ref().unwrap();
-        assert_eq!(newest.program, usual());
-        assert_eq!(newest.previous.as_ref().unwrap().program.len(), 1);
-        for bad in ["", "00", "000600007fff000g", "+00600007fff0000", "0005000000000000", "0006000000000000x"]
-        {
-            let mut none = Seccomp::default();
-            none.install_variable(bad.as_bytes());
-            assert!(none.idle() || bad.starts_with('+'), "{bad}");
-        }
+        let mut by_argument = usual();
+        by_argument[3].k = 16;
+        assert_eq!(constant(&by_argument, ARM, Some(63)), None);
     }
 
     #[test]
