@@ -9,7 +9,7 @@ use crate::cli::{self, Input, Invocation};
 use crate::guests;
 use alloc::vec::Vec;
 use anyarch_linux::loader::{self, Host, Str, at};
-use anyarch_linux::{config, dispatch, errno, exec, seccomp, task, time};
+use anyarch_linux::{config, dispatch, errno, exec, own, seccomp, task, time};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, eprintln, exit_group, syscall};
 
@@ -43,18 +43,13 @@ unsafe fn vector(mut at: u64, out: &mut Vec<u64>) -> u64 {
     }
 }
 
-fn fail(path: &[u8], reason: impl core::fmt::Display, code: i32) -> ! {
+fn report(path: &[u8], reason: impl core::fmt::Display) {
     eprintln!("anyarch-emu: {}: {reason}", alloc::string::String::from_utf8_lossy(path));
-    exit_group(code)
 }
 
-/// Opens for reading; the error as execve would give it.
-fn open(path: &[u8]) -> Result<i32, Errno> {
-    let mut name = path.to_vec();
-    name.push(0);
-    let flags = O_RDONLY | O_CLOEXEC;
-    // SAFETY: a NUL-terminated path.
-    unsafe { syscall!(__NR_openat, AT_FDCWD, name.as_ptr(), flags, 0) }.map(|fd| fd as i32)
+fn fail(path: &[u8], reason: impl core::fmt::Display, code: i32) -> ! {
+    report(path, reason);
+    exit_group(code)
 }
 
 /// Whether `path` is a regular file that may be executed.
@@ -209,7 +204,7 @@ pub unsafe fn start(sp: u64) -> ! {
                 path = find(&path, &env, cli::searches_path_first(args[0]));
             }
             let code = |e| if matches!(e, Errno::ENOENT | Errno::ENOTDIR) { 127 } else { 126 };
-            let fd = open(&path).unwrap_or_else(|e| fail(&path, errno::text(e), code(e)));
+            let fd = exec::open_program(&path).unwrap_or_else(|e| fail(&path, errno::text(e), code(e)));
             let followed = exec::follow_scripts(&[&path, b"\0".as_slice()].concat(), fd);
             let (fd, front) = followed.unwrap_or_else(|e| fail(&path, errno::text(e), code(e)));
             script = front;
@@ -223,7 +218,7 @@ pub unsafe fn start(sp: u64) -> ! {
         }
     };
     if !interpreter {
-        exec::enable_direct(invocation.direct.map(|d| d.0), host.aux(at::EXECFN).unwrap_or(0));
+        own::enable_direct(invocation.direct.map(|d| d.0), host.aux(at::EXECFN).unwrap_or(0));
     }
 
     let mut guest_args: Vec<Str> = argv[invocation.program..].iter().map(|&a| Str::At(a)).collect();
@@ -246,9 +241,19 @@ pub unsafe fn start(sp: u64) -> ! {
         handed: if secure { &[] } else { &env },
         set_comm: !interpreter,
     })
-    .unwrap_or_else(|e| fail(if e.path.is_empty() { &path } else { &e.path }, e.why, e.why.exit_code()));
+    .unwrap_or_else(|e| {
+        let name = if e.path.is_empty() { &path } else { &e.path };
+        if e.why.is_late() && (interpreter || invocation.direct.is_some()) {
+            report(name, e.why);
+            loader::end_late()
+        }
+        fail(name, e.why, e.why.exit_code())
+    });
     // SAFETY: the program's descriptor is ours.
     let _ = unsafe { syscall!(__NR_close, fd) };
+    if !secure {
+        exec::close_left_open(args[invocation.program], &env);
+    }
 
     let mut task = task::Task::first(started.abi);
     dispatch::enable_fast_calls(started.abi);

@@ -8,7 +8,7 @@ use crate::strace;
 use crate::structure::call::converted;
 use crate::table::{Arg, Kind, Row, Sys};
 use crate::task::Task;
-use crate::{config, path, program, seccomp, time};
+use crate::{config, own, path, program, seccomp, time};
 use alloc::vec::Vec;
 use anyarch_engine::ops::HelperExit;
 use anyarch_engine::run::SyscallRegs;
@@ -82,6 +82,7 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
                     }
                     Some((number, Fast::Local))
                 }
+                _ if own::is_held() && own::takes_path_fd(sys, row) => None,
                 Kind::Passthrough | Kind::Agreed(_)
                     if !row.converts && row.differs & 1 << abi.model().index == 0 =>
                 {
@@ -119,6 +120,9 @@ extern "C" fn fast_call(cpu: &mut Cpu, number: u64) -> HelperExit {
 }
 
 fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
+    if own::is_given(task, sys, row, &args) {
+        return Err(Errno::EBADF);
+    }
     // Keeps substituted paths alive during the call.
     let mut substitutes = Vec::new();
     if row.converts {

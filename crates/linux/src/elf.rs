@@ -13,8 +13,8 @@ pub const EHDR_SIZE: usize = 64;
 pub const PHDR_SIZE: usize = 56;
 /// The kernel reads at most this many bytes of program headers.
 const PHDRS_MAX: usize = 65536;
-/// Longest name of a program loader.
-const PATH_MAX: u64 = 4096;
+/// Lengths of a program loader's name with its NUL.
+pub const INTERP_SIZES: core::ops::RangeInclusive<u64> = 2..=4096;
 
 const PT_LOAD: u32 = 1;
 const PT_INTERP: u32 = 3;
@@ -146,11 +146,34 @@ fn u64_at(b: &[u8], at: usize) -> u64 {
     (u32_at(b, at + 4) as u64) << 32 | u32_at(b, at) as u64
 }
 
+/// `e_machine` in a file header.
+pub fn machine(b: &[u8; EHDR_SIZE]) -> u16 {
+    u16_at(b, 18)
+}
+
+/// Where the first name of a program loader in a table of program headers lies: (offset, bytes with NUL).
+pub fn interp(table: &[u8]) -> Option<(u64, u64)> {
+    let ph = table.chunks_exact(PHDR_SIZE).find(|ph| u32_at(ph, 0) == PT_INTERP)?;
+    Some((u64_at(ph, 8), u64_at(ph, 32)))
+}
+
 /// Reads the file header from the first bytes of a file.
 ///
 /// # Errors
 /// Why it cannot be run.
 pub fn header(b: &[u8]) -> Result<Header, Bad> {
+    let header = header_of_any_type(b)?;
+    match u16_at(b, 16) {
+        2 | 3 => Ok(header),
+        kind => Err(Bad::Type(kind)),
+    }
+}
+
+/// The same, whatever `e_type` is.
+///
+/// # Errors
+/// Why it cannot be run.
+pub fn header_of_any_type(b: &[u8]) -> Result<Header, Bad> {
     if b.len() < 4 || b[..4] != *b"\x7fELF" {
         return Err(Bad::NotElf);
     }
@@ -168,9 +191,6 @@ pub fn header(b: &[u8]) -> Result<Header, Bad> {
         _ => return Err(Bad::Header("class")),
     }
     let kind = u16_at(b, 16);
-    if kind != 2 && kind != 3 {
-        return Err(Bad::Type(kind));
-    }
     let (phentsize, phnum) = (u16_at(b, 54), u16_at(b, 56));
     if phentsize as usize != PHDR_SIZE {
         return Err(Bad::Header("size of program headers"));
@@ -218,9 +238,15 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
                 let end =
                     vaddr.checked_add(memsz).filter(|&end| end <= GUEST_END).ok_or(Bad::Address(vaddr))?;
                 if filesz != 0 {
-                    in_file("a segment's offset")?;
+                    let file_end =
+                        offset.checked_add(filesz).ok_or(Bad::Header("a segment's offset"))?;
                     if offset % PAGE != vaddr % PAGE {
                         return Err(Bad::Header("a segment's address and offset are not congruent"));
+                    }
+                    // Pages behind the file's end can be mapped, and a program that touches them gets SIGBUS. The rest of the last page has to be cleared, though.
+                    let clears = memsz > filesz && flags & 2 != 0 && !file_end.is_multiple_of(PAGE);
+                    if clears && file_end & !(PAGE - 1) >= file_size {
+                        return Err(Bad::Truncated);
                     }
                 }
                 let prot = (flags as u64 & 4) >> 2 | flags as u64 & 2 | (flags as u64 & 1) << 2;
@@ -237,7 +263,7 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
                 }
             }
             PT_INTERP if plan.interp.is_none() => {
-                if !(2..=PATH_MAX).contains(&filesz) {
+                if !INTERP_SIZES.contains(&filesz) {
                     return Err(Bad::Header("length of the program loader's name"));
                 }
                 in_file("the program loader's name")?;
@@ -328,7 +354,11 @@ pub(crate) mod tests {
                 file(2, 183, 0, &load(0, 0x400000, 200, 100)),
                 Bad::Header("a segment is larger in the file than in memory"),
             ),
-            ("beyond file", file(2, 183, 0, &load(0, 0x400000, 5000, 5000)), Bad::Truncated),
+            (
+                "to be cleared beyond the file",
+                file(2, 183, 0, &[(PT_LOAD, 6, 0, 0x400000, 5000, 6000, 4096)]),
+                Bad::Truncated,
+            ),
             (
                 "offset wraps",
                 file(2, 183, 0, &load(u64::MAX - 4095, 0x400000, 8192, 8192)),

@@ -4,8 +4,8 @@
 //! the point of no return when it cannot run the file. Only its ENOEXEC is for us: in direct mode the emulator then follows `#!` lines as
 //! the kernel does, and if a guest's ELF file is at the end of them, executes itself with that file.
 //!
-//! For this the emulator holds its own executable open, since it may be out of reach by any path (in a chroot, without /proc). That
-//! descriptor is not the guest's: calls that close or replace descriptors ask [`hidden_fd`] and [`vacate_fd`].
+//! For this the emulator holds its own executable open: see [`crate::own`]. What the kernel would refuse in an ELF file of its own architecture is looked for before:
+//! see [`crate::exec_check`].
 //!
 //! What the next program inherits and the host's kernel knows nothing of goes through the environment, in a variable that the new emulator takes out again
 //! ([`VARIABLES`]): what the architecture hands on ([`Abi::hand_on`]).
@@ -14,21 +14,18 @@
 //! the parent frees.
 
 use crate::abi::Abi;
-use crate::loader;
+use crate::own::{FD_FROM, close, hidden_fd, set_cloexec, with_room};
 use crate::task::Task;
-use crate::{config, layout, path, procfs, program, signal};
+use crate::{config, exec_check, path, procfs, signal};
 use alloc::format;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr, syscall};
-use core::sync::atomic::{AtomicI32, Ordering};
 
 /// The emulator's option by which a direct exec hands over two descriptors, separated by a comma: its executable and the program. The
 /// program's path, argv[0] and the other arguments follow.
 pub const DIRECT_OPTION: &str = "anyarch-direct";
 
-/// Our descriptors get numbers from here on, out of the way of programs that count on low numbers.
-const FD_FROM: i32 = 200;
 /// The kernel reads this much of a script (BINPRM_BUF_SIZE).
 const SCRIPT_HEAD: usize = 256;
 /// And follows this many interpreters.
@@ -41,92 +38,16 @@ const AT_EMPTY_PATH: u64 = 0x1000;
 
 /// The variable that carries what an architecture hands on: its name (uname -m), a colon, a hexadecimal number.
 const HANDED: &[u8] = b"ANYARCH_HANDED=";
+/// The variable that names a descriptor which the exec should have closed, but through which the kernel finds the program ([`through_closing_fd`]).
+const CLOSE: &[u8] = b"ANYARCH_CLOSE=";
 /// The variables of the environment that are between emulators.
-pub const VARIABLES: [&[u8]; 1] = [HANDED];
+pub const VARIABLES: [&[u8]; 2] = [HANDED, CLOSE];
 
 /// What the environment has for a program of this architecture.
 pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
     let value = env.iter().find_map(|v| v.strip_prefix(HANDED))?;
     let digits = value.strip_prefix(abi.machine().as_bytes())?.strip_prefix(b":")?;
     u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-static OWN_FD: AtomicI32 = AtomicI32::new(-1);
-
-/// The descriptor that belongs to the emulator, if any: the guest must find it closed (EBADF), and close_range skips it.
-pub fn hidden_fd() -> Option<i32> {
-    let fd = OWN_FD.load(Ordering::Relaxed);
-    (fd >= 0).then_some(fd)
-}
-
-/// Called before a call that puts a descriptor at the number `fd` (dup2, dup3): moves ours out of the way.
-pub fn vacate_fd(fd: i32) {
-    if hidden_fd() == Some(fd) {
-        OWN_FD.store(move_up(fd, fd + 1), Ordering::Relaxed);
-    }
-}
-
-fn close(fd: i32) {
-    // SAFETY: a descriptor of ours.
-    let _ = unsafe { syscall!(__NR_close, fd) };
-}
-
-/// Moves a descriptor of ours to a number from `from` on, or as high as it goes; returns the new number.
-fn move_up(fd: i32, from: i32) -> i32 {
-    // SAFETY: duplicates a descriptor of ours.
-    match unsafe { syscall!(__NR_fcntl, fd, F_DUPFD_CLOEXEC, from) } {
-        Ok(new) => {
-            close(fd);
-            new as i32
-        }
-        // RLIMIT_NOFILE is lower than that: it stays where it is.
-        Err(_) => fd,
-    }
-}
-
-/// Turns direct exec on: the emulator was not started by the kernel as an interpreter. `inherited` is the descriptor of its
-/// executable if it is already known; `exec_fn` the address of AT_EXECFN's string, where it is without /proc.
-pub fn enable_direct(inherited: Option<i32>, exec_fn: u64) {
-    let fd = match inherited {
-        Some(fd) => {
-            set_cloexec(fd, true);
-            Some(fd)
-        }
-        None => open_own(exec_fn).map(|fd| move_up(fd, FD_FROM)),
-    };
-    OWN_FD.store(fd.unwrap_or(-1), Ordering::Relaxed);
-}
-
-/// Opens the emulator's own executable.
-fn open_own(exec_fn: u64) -> Option<i32> {
-    let at = AT_FDCWD;
-    // SAFETY: NUL-terminated path.
-    if let Ok(fd) = unsafe { syscall!(__NR_openat, at, c"/proc/self/exe".as_ptr(), O_PATH | O_CLOEXEC, 0) } {
-        return Some(fd as i32);
-    }
-    if exec_fn == 0 {
-        return None;
-    }
-    // SAFETY: the kernel's string.
-    let fd = unsafe { syscall!(__NR_openat, at, exec_fn, O_RDONLY | O_CLOEXEC, 0) }.ok()? as i32;
-    // The path could lead elsewhere by now: the file must begin like the image in memory, build id included.
-    let mut head = [0u8; 640];
-    // SAFETY: reads into our buffer; the image's first page is mapped at its fixed address.
-    let same = unsafe {
-        syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) == Ok(head.len() as u64)
-            && core::slice::from_raw_parts(layout::EMU_START as *const u8, head.len()) == head
-    };
-    if same {
-        return Some(fd);
-    }
-    close(fd);
-    None
-}
-
-fn set_cloexec(fd: i32, on: bool) {
-    const FD_CLOEXEC: u64 = 1;
-    // SAFETY: flags of a descriptor of ours.
-    let _ = unsafe { syscall!(__NR_fcntl, fd, F_SETFD, if on { FD_CLOEXEC } else { 0 }) };
 }
 
 /// What a call to execve needs to keep alive; part of the task.
@@ -170,9 +91,17 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     } else {
         task.exec.path.push(0);
     }
-    let envp = with_variables(task, envp)?;
-    signal::prepare_exec(task);
+    let given = envp;
+    let envp = with_variables(task, given, None)?;
     let path = task.exec.path.as_ptr() as u64;
+    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW as u64) == 0
+        && let Err(found) = exec_check::check(dir, &task.exec.path, flags)
+    {
+        let reason = exec_check::reason(found, [dir as u64, path, argv, envp, flags]);
+        task.exec = Buffers::default();
+        return Err(reason);
+    }
+    signal::prepare_exec(task);
     // SAFETY: guest pointers are checked by the kernel; the path is ours and alive.
     let mut result = unsafe { syscall!(__NR_execveat, dir, path, argv, envp, flags) };
     if result == Err(Errno::ENOSYS) && flags == 0 && dir == path::AT_FDCWD {
@@ -180,7 +109,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
         result = unsafe { syscall!(__NR_execve, path, argv, envp) };
     }
     if result == Err(Errno::ENOEXEC)
-        && let Some(own) = hidden_fd()
+        && let Some(own) = hidden_fd(task)
         && let Err(e) = direct(task, own, dir, argv, envp, flags)
     {
         result = Err(e);
@@ -188,7 +117,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     if result == Err(Errno::ENOENT)
         && dir != path::AT_FDCWD
         && task.exec.path.first() != Some(&b'/')
-        && let Err(e) = through_closing_fd(task, dir, argv, envp, flags)
+        && let Err(e) = through_closing_fd(task, dir, argv, (envp, given), flags)
     {
         result = Err(e);
     }
@@ -198,12 +127,15 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
 }
 
 /// The environment with [`VARIABLES`] in front; as it is if there are none.
-fn with_variables(task: &mut Task, envp: u64) -> Result<u64, Errno> {
+fn with_variables(task: &mut Task, envp: u64, closing: Option<i32>) -> Result<u64, Errno> {
     let handed = task.abi.hand_on(&task.thread.cpu);
-    if handed.is_none() {
+    if handed.is_none() && closing.is_none() {
         return Ok(envp);
     }
     task.exec.variables = Vec::new();
+    if let Some(fd) = closing {
+        task.exec.variables.push([CLOSE, format!("{fd}\0").as_bytes()].concat());
+    }
     if let Some(handed) = handed {
         let value = format!("{}:{handed:x}\0", task.abi.machine());
         task.exec.variables.push([HANDED, value.as_bytes()].concat());
@@ -233,25 +165,63 @@ fn with_variables(task: &mut Task, envp: u64) -> Result<u64, Errno> {
 }
 
 /// The kernel names a program found through a descriptor /dev/fd/N, and refuses to start an interpreter for it (`ENOENT`) when that descriptor is
-/// closed by the exec. It does so for scripts, and would for native programs' foreign brothers, which must start nevertheless: directly.
-fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: u64, flags: u64) -> SysResult {
-    const MAGIC: [u8; 4] = *b"\x7fELF";
+/// closed by the exec. It does so for scripts, and would for native programs' foreign brothers, which must start nevertheless: directly, or, where
+/// this emulator is a registered handler, with the descriptor left open, which the new emulator closes. `envp` is the environment with [`VARIABLES`] and as given.
+fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: (u64, u64), flags: u64) -> SysResult {
     let fd = open_file(dir, &task.exec.path, flags).map_err(|_| Errno::ENOENT)?;
-    let mut head = [0u8; 4];
-    // SAFETY: reads into our buffer.
-    let elf =
-        unsafe { syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) } == Ok(4) && head == MAGIC;
+    let known = exec_check::header(fd);
     close(fd);
-    if !elf {
+    if !matches!(known, Ok(Some(_))) {
         return Err(Errno::ENOENT);
     }
-    let own = hidden_fd();
-    let fd = own.or_else(|| open_own(0).map(|fd| move_up(fd, FD_FROM))).ok_or(Errno::ENOENT)?;
-    let result = direct(task, fd, dir, argv, envp, flags);
-    if own.is_none() {
+    if let Some(own) = hidden_fd(task) {
+        return direct(task, own, dir, argv, envp.0, flags);
+    }
+    // SAFETY: flags of a descriptor.
+    let closes = unsafe { syscall!(__NR_fcntl, dir, F_GETFD) }? != 0;
+    if !closes {
+        return Err(Errno::ENOENT);
+    }
+    let envp = with_variables(task, envp.1, Some(dir))?;
+    set_cloexec(dir, false);
+    // SAFETY: guest pointers are checked by the kernel; the path and the variables are ours and alive.
+    let result = unsafe { syscall!(__NR_execveat, dir, task.exec.path.as_ptr(), argv, envp, flags) };
+    set_cloexec(dir, true);
+    result
+}
+
+/// Opens the program that the kernel names to its interpreter. A name in /dev/fd is the kernel's own word for a program found through a descriptor, which is
+/// still open: the name need not exist.
+///
+/// # Errors
+/// The open's.
+pub fn open_program(path: &[u8]) -> Result<i32, Errno> {
+    let name = [path, b"\0"].concat();
+    open_file(path::AT_FDCWD, &name, 0).or_else(|e| {
+        let (fd, rest) = behind_descriptor(path).ok_or(e)?;
+        open_file(fd, &[rest, b"\0"].concat(), AT_EMPTY_PATH).map_err(|_| e)
+    })
+}
+
+/// Descriptor and the rest of a name that [`visible_path`] makes.
+fn behind_descriptor(path: &[u8]) -> Option<(i32, &[u8])> {
+    let path = path.strip_prefix(b"/dev/fd/")?;
+    let end = path.iter().position(|&b| b == b'/').unwrap_or(path.len());
+    let (digits, rest) = path.split_at(end);
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let fd = core::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some((fd, rest.strip_prefix(b"/").unwrap_or(rest)))
+}
+
+/// Closes the descriptor that the emulator before this one has left open for it, now that the program at `path` has been opened.
+pub fn close_left_open(path: &[u8], env: &[&[u8]]) {
+    let Some((fd, _)) = behind_descriptor(path) else { return };
+    let named = |value: &[u8]| core::str::from_utf8(value).ok()?.parse::<i32>().ok();
+    if env.iter().find_map(|v| v.strip_prefix(CLOSE)).and_then(named) == Some(fd) {
         close(fd);
     }
-    result
 }
 
 /// Interpreter and optional argument of a `#!` line (fs/binfmt_script.c). `None`: no such line, or one that the kernel rejects.
@@ -294,26 +264,28 @@ fn script_line(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 }
 
 /// Opens the file of an exec; `path` ends with NUL.
-fn open_file(dir: i32, path: &[u8], flags: u64) -> Result<i32, Errno> {
-    if path.len() == 1 && flags & AT_EMPTY_PATH != 0 {
-        // SAFETY: duplicates a descriptor.
-        let copy = unsafe { syscall!(__NR_fcntl, dir, F_DUPFD_CLOEXEC, FD_FROM) }.map(|fd| fd as i32);
-        if let Ok(fd) = copy {
-            let mut byte = 0u8;
-            // SAFETY: reads into a byte of ours.
-            if unsafe { syscall!(__NR_pread64, fd, &raw mut byte, 1, 0) }.is_ok() {
-                return copy;
-            }
-            close(fd);
-        }
-        // The descriptor is O_PATH or without the right to read.
-        let link = format!("/proc/self/fd/{dir}\0");
+pub(crate) fn open_file(dir: i32, path: &[u8], flags: u64) -> Result<i32, Errno> {
+    let open = |dir: i32, path: &[u8], more: u32| {
         // SAFETY: NUL-terminated path.
-        return unsafe { syscall!(__NR_openat, AT_FDCWD, link.as_ptr(), O_RDONLY | O_CLOEXEC, 0) }
-            .map(|fd| fd as i32);
+        with_room(|| unsafe { syscall!(__NR_openat, dir, path.as_ptr(), O_RDONLY | O_CLOEXEC | more, 0) })
+            .map(|fd| fd as i32)
+    };
+    if path.len() > 1 || flags & AT_EMPTY_PATH == 0 {
+        return open(dir, path, if flags & AT_SYMLINK_NOFOLLOW as u64 != 0 { O_NOFOLLOW } else { 0 });
     }
-    // SAFETY: NUL-terminated path.
-    unsafe { syscall!(__NR_openat, dir, path.as_ptr(), O_RDONLY | O_CLOEXEC, 0) }.map(|fd| fd as i32)
+    // SAFETY: duplicates a descriptor.
+    let copy = |from: i32| with_room(|| unsafe { syscall!(__NR_fcntl, dir, F_DUPFD_CLOEXEC, from) });
+    // Where RLIMIT_NOFILE is too low for our numbers, any will do.
+    if let Ok(fd) = copy(FD_FROM).or_else(|_| copy(0)).map(|fd| fd as i32) {
+        let mut byte = 0u8;
+        // SAFETY: reads into a byte of ours.
+        if unsafe { syscall!(__NR_pread64, fd, &raw mut byte, 1, 0) }.is_ok() {
+            return Ok(fd);
+        }
+        close(fd);
+    }
+    // The descriptor is O_PATH or without the right to read.
+    open(path::AT_FDCWD, format!("/proc/self/fd/{dir}\0").as_bytes(), 0)
 }
 
 /// The name that the kernel gives a program found through a directory descriptor (do_open_execat).
@@ -379,9 +351,7 @@ fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64)
         file = first.clone();
         rest = rest.split_off(1.min(rest.len()));
     }
-    let headers = loader::read_headers(fd, true);
-    let known = headers.is_ok_and(|h| (program::get().abi_of)(h.header.machine).is_some());
-    if !known {
+    if !matches!(exec_check::header(fd), Ok(Some(_))) {
         close(fd);
         return Err(Errno::ENOEXEC);
     }
@@ -477,6 +447,18 @@ mod tests {
             (5, "\0", "/dev/fd/5\0"),
         ] {
             assert_eq!(visible_path(dir, path.as_bytes()), want.as_bytes());
+        }
+        for (path, want) in [
+            ("/dev/fd/5", Some((5, ""))),
+            ("/dev/fd/5/a/b", Some((5, "a/b"))),
+            ("/dev/fd/", None),
+            ("/dev/fd/x", None),
+            ("/dev/fd/+5", None),
+            ("/dev/fd/99999999999", None),
+            ("/proc/self/fd/5", None),
+        ] {
+            let want = want.map(|(fd, rest): (i32, &str)| (fd, rest.as_bytes()));
+            assert_eq!(behind_descriptor(path.as_bytes()), want, "{path}");
         }
     }
 }

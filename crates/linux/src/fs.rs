@@ -2,16 +2,16 @@
 //!
 //! What differs from the host is the bits of open flags (converted by argument type where a row carries them directly), the
 //! layout of `struct stat`, and a few names in /proc that must show the guest (see [`crate::procfs`]). A descriptor that the emulator
-//! itself holds open is invisible to calls that close, replace or copy descriptors.
+//! itself holds open is spared by calls that close or replace descriptors (see [`crate::own`]).
 
 use crate::dispatch::host_call;
 use crate::path::{self, AT_FDCWD, PATH_MAX};
 use crate::structure::{call::filled_by, rows};
 use crate::task::Task;
-use crate::{exec, procfs};
+use crate::{own, procfs};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64,
+    __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64,
     __NR_newfstatat, __NR_openat, __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL,
     O_CREAT, O_TRUNC, O_WRONLY,
 };
@@ -84,20 +84,6 @@ pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
     })
 }
 
-/// close(2).
-///
-/// # Errors
-/// Any errno of close.
-pub fn close(task: &mut Task, args: [u64; 6]) -> SysResult {
-    not_hidden(args[0])?;
-    host_call(task, __NR_close, &args)
-}
-
-/// The guest must find the emulator's own descriptor closed.
-fn not_hidden(fd: u64) -> Result<(), Errno> {
-    if exec::hidden_fd() == Some(fd as i32) { Err(Errno::EBADF) } else { Ok(()) }
-}
-
 /// linux/close_range.h.
 const CLOSE_RANGE_UNSHARE: u64 = 1 << 1;
 
@@ -107,15 +93,24 @@ const CLOSE_RANGE_UNSHARE: u64 = 1 << 1;
 /// Any errno of close_range.
 pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (first, last, flags) = (args[0] as u32, args[1] as u32, args[2]);
-    let hidden = match exec::hidden_fd() {
+    let hidden = match own::hidden_fd(task) {
         Some(fd) if (first..=last).contains(&(fd as u32)) => fd as u32,
-        _ => return host_call(task, __NR_close_range, &args),
+        _ => {
+            let result = host_call(task, __NR_close_range, &args)?;
+            if flags & CLOSE_RANGE_UNSHARE != 0 {
+                task.own = task.own.copy();
+            }
+            return Ok(result);
+        }
     };
     let mut flags = flags;
     for (from, to) in [(first, hidden.checked_sub(1)), (hidden + 1, Some(last))] {
         let Some(to) = to.filter(|&to| from <= to) else { continue };
         host_call(task, __NR_close_range, &args6(&[from as u64, to as u64, flags]))?;
         // The table of descriptors is this task's own by now.
+        if flags & CLOSE_RANGE_UNSHARE != 0 {
+            task.own = task.own.copy();
+        }
         flags &= !CLOSE_RANGE_UNSHARE;
     }
     Ok(0)
@@ -126,8 +121,7 @@ pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of dup2.
 pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
-    not_hidden(args[0])?;
-    exec::vacate_fd(args[1] as i32);
+    own::vacate_fd(task, args[1] as i32);
     host_call(task, __NR_dup2, &args)
 }
 
@@ -136,8 +130,7 @@ pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of dup3.
 pub fn dup3(task: &mut Task, args: [u64; 6]) -> SysResult {
-    not_hidden(args[0])?;
-    exec::vacate_fd(args[1] as i32);
+    own::vacate_fd(task, args[1] as i32);
     host_call(task, __NR_dup3, &args)
 }
 
@@ -146,7 +139,6 @@ pub fn dup3(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of fcntl.
 pub fn fcntl(task: &mut Task, mut args: [u64; 6]) -> SysResult {
-    not_hidden(args[0])?;
     let command = args[1] as u32;
     if command == F_SETFL {
         args[2] = task.abi.open_flags_to_host(args[2] as u32) as u64;
@@ -201,7 +193,7 @@ pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
 pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
     loop {
         let len = host_call(task, __NR_getdents64, &args)?;
-        if let Some(len) = procfs::dirents_hook(args[0] as i32, args[1], len) {
+        if let Some(len) = procfs::dirents_hook(own::hidden_fd(task), args[0] as i32, args[1], len) {
             return Ok(len);
         }
     }

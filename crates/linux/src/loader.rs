@@ -8,7 +8,7 @@ use crate::abi::Abi;
 use crate::elf::{self, Bad, Plan};
 use crate::layout::{self, PAGE};
 use crate::program::{self, Program};
-use crate::{config, errno, exec, mem, path, vdso};
+use crate::{config, errno, exec, mem, own, path, signal, vdso};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
@@ -114,6 +114,8 @@ pub struct Error {
 pub enum Why {
     /// The file cannot be run.
     Bad(Bad),
+    /// Its segments cannot be loaded.
+    Segments(Bad),
     /// The program loader it names does not exist or cannot be opened.
     NoLoader(Errno),
     /// Reading failed.
@@ -131,7 +133,7 @@ pub enum Why {
 impl core::fmt::Display for Why {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Why::Bad(bad) => write!(f, "{bad}"),
+            Why::Bad(bad) | Why::Segments(bad) => write!(f, "{bad}"),
             Why::NoLoader(e) => {
                 write!(
                     f,
@@ -149,19 +151,34 @@ impl core::fmt::Display for Why {
 }
 
 impl Why {
-    /// The exit code: 126 as a shell's for what is not executable, otherwise 255 as qemu-user's.
+    /// The exit code: 127 and 126 as a shell's for what is missing and what is not executable, otherwise 255 as qemu-user's.
     pub fn exit_code(&self) -> i32 {
-        if *self == Why::NotExecutable { 126 } else { 255 }
+        match self {
+            Why::NoLoader(Errno::ENOENT | Errno::ENOTDIR) => 127,
+            Why::NoLoader(_) | Why::NotExecutable => 126,
+            _ => 255,
+        }
+    }
+
+    /// Whether Linux would find this only behind execve's point of no return: the new program ends by SIGSEGV.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Why::Segments(_) | Why::Map(..) | Why::Engine(_) | Why::Stack(_))
     }
 
     /// The errno that execve would give.
     pub fn errno(&self) -> Errno {
         match *self {
-            Why::Bad(_) => Errno::ENOEXEC,
+            Why::Bad(_) | Why::Segments(_) => Errno::ENOEXEC,
             Why::NoLoader(e) | Why::Read(e) | Why::Map(_, e) | Why::Engine(e) | Why::Stack(e) => e,
             Why::NotExecutable => Errno::EACCES,
         }
     }
+}
+
+/// Ends the process as the kernel ends one whose program turns out to be impossible to load behind the point of no return.
+pub fn end_late() -> ! {
+    const SIGSEGV: i32 = 11;
+    signal::die_by(SIGSEGV)
 }
 
 /// A file's headers.
@@ -173,7 +190,7 @@ pub struct Headers {
 }
 
 /// Reads as much as there is at `offset`.
-fn read_at(fd: i32, buf: &mut [u8], offset: u64) -> Result<usize, Why> {
+pub(crate) fn read_at(fd: i32, buf: &mut [u8], offset: u64) -> Result<usize, Why> {
     let mut done = 0;
     while done < buf.len() {
         let rest = &mut buf[done..];
@@ -218,7 +235,7 @@ pub fn read_headers(fd: i32, must_be_executable: bool) -> Result<Headers, Why> {
         }
         &long[..]
     };
-    let plan = elf::plan(&header, table, st.st_size as u64).map_err(Why::Bad)?;
+    let plan = elf::plan(&header, table, st.st_size as u64).map_err(Why::Segments)?;
     Ok(Headers { header, plan })
 }
 
@@ -287,10 +304,15 @@ fn load_interp(program_fd: i32, at: (u64, u64), machine: u16) -> Result<(u64, u6
     }
     let flags = O_RDONLY | O_CLOEXEC;
     // SAFETY: a NUL-terminated path of ours.
-    let fd = unsafe { syscall!(__NR_openat, AT_FDCWD, open_name.as_ptr(), flags, 0) }
+    let open = || unsafe { syscall!(__NR_openat, AT_FDCWD, open_name.as_ptr(), flags, 0) };
+    let fd = own::with_room(open)
         .map_err(|e| fail(&name, Why::NoLoader(e)))? as i32;
     let loaded = (|| {
-        let h = read_headers(fd, true)?;
+        let h = read_headers(fd, true).map_err(|why| match why {
+            // Linux looks at a loader's type when it maps it.
+            Why::Bad(bad @ Bad::Type(_)) => Why::Segments(bad),
+            why => why,
+        })?;
         if h.header.machine != machine {
             return Err(Why::Bad(Bad::Machine(h.header.machine)));
         }
@@ -300,7 +322,7 @@ fn load_interp(program_fd: i32, at: (u64, u64), machine: u16) -> Result<(u64, u6
             let size = h.plan.end - h.plan.start;
             let base = mem::library_place(size, h.plan.align);
             if base == 0 || layout::is_reserved(base, size) {
-                return Err(Why::Bad(Bad::Address(h.plan.end)));
+                return Err(Why::Segments(Bad::Address(h.plan.end)));
             }
             base.wrapping_sub(h.plan.start)
         };
@@ -348,7 +370,7 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
         let size = plan.end - plan.start;
         let base = layout::pie_base().next_multiple_of(plan.align);
         if layout::is_reserved(base, size) {
-            return Err(fail(Why::Bad(Bad::Address(plan.end))));
+            return Err(fail(Why::Segments(Bad::Address(plan.end))));
         }
         base.wrapping_sub(plan.start)
     };

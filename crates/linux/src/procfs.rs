@@ -195,8 +195,8 @@ const LISTING_MAX: u64 = 64 << 20;
 
 /// Called after a host getdents64(2) on `fd` wrote `len` bytes at guest address `addr`: takes the emulator's own descriptor out of a listing of
 /// /proc/self/fd; returns the bytes left. `None`: the listing held nothing else, and the next part is to be read.
-pub fn dirents_hook(fd: i32, addr: u64, len: u64) -> Option<u64> {
-    let Some(hidden) = crate::exec::hidden_fd() else { return Some(len) };
+pub fn dirents_hook(hidden: Option<i32>, fd: i32, addr: u64, len: u64) -> Option<u64> {
+    let Some(hidden) = hidden else { return Some(len) };
     let ours = || {
         path_of(fd).is_some_and(|p| matches!(base_name(&p), b"fd" | b"fdinfo") && p.starts_with(b"/proc/"))
     };

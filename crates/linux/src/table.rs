@@ -272,7 +272,7 @@ rows! {
     read                       0   63 (Fd, OutBuf, Size) pass;
     write                      1   64 (Fd, InBuf, Size) pass;
     open                       2    - (Path, OFlags, Mode) translated(fs::open);
-    close                      3   57 (Fd) translated(fs::close);
+    close                      3   57 (Fd) pass;
     stat                       4    - (LookupPath, Out(stat)) translated(fs::stat);
     fstat                      5   80 (Fd, Out(stat)) translated(fs::fstat);
     lstat                      6    - (LookupPath, Out(stat)) translated(fs::lstat);
@@ -541,7 +541,7 @@ rows! {
     faccessat                269   48 (DirFd, LookupPath, Access) pass;
     pselect6                 270   72 (Int, FdSet, FdSet, FdSet, In(timespec), In(sigset_argpack)) translated(poll::pselect6);
     ppoll                    271   73 (InOutArray(pollfd, 1), Uint, In(timespec), SigSet, Size) translated(poll::ppoll);
-    unshare                  272   97 (Hex) pass;
+    unshare                  272   97 (Hex) translated(process::unshare);
     set_robust_list          273   99 (Addr, Size) emulated(thread::set_robust_list);
     get_robust_list          274  100 (Pid, Out(a_pointer), Out(a_ulong)) emulated(thread::get_robust_list);
     splice                   275   76 (Fd, InOut(loff), Fd, InOut(loff), Size, Hex) pass;

@@ -42,6 +42,8 @@ pub struct Task {
     pub(crate) vfork_child: bool,
     /// The guest's seccomp mode and filters.
     pub(crate) seccomp: Seccomp,
+    /// The descriptor of the emulator's executable.
+    pub(crate) own: crate::own::Own,
     /// What an execve under way keeps alive.
     pub(crate) exec: crate::exec::Buffers,
     current: Current,
@@ -69,6 +71,7 @@ impl Task {
             reinstall: false,
             vfork_child: false,
             seccomp: Seccomp::default(),
+            own: crate::own::Own::first(),
             exec: crate::exec::Buffers::default(),
             current: Current::new(),
         })
