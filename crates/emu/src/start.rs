@@ -217,8 +217,11 @@ pub unsafe fn start(sp: u64) -> ! {
             fd
         }
     };
-    if !interpreter {
-        own::enable_direct(invocation.direct.map(|d| d.0), host.aux(at::EXECFN).unwrap_or(0));
+    // Where all numbers are in use, the program has the one that is for the emulator's executable until it is loaded.
+    let exec_fn = host.aux(at::EXECFN).unwrap_or(0);
+    let late = invocation.direct.is_some_and(|d| d.0 < 0);
+    if !interpreter && !late {
+        own::enable_direct(invocation.direct.map(|d| d.0), exec_fn);
     }
 
     let mut guest_args: Vec<Str> = argv[invocation.program..].iter().map(|&a| Str::At(a)).collect();
@@ -249,8 +252,9 @@ pub unsafe fn start(sp: u64) -> ! {
         }
         fail(name, e.why, e.why.exit_code())
     });
-    // SAFETY: the program's descriptor is ours.
-    let _ = unsafe { syscall!(__NR_close, fd) };
+    if late {
+        own::enable_direct(None, exec_fn);
+    }
     if !secure {
         exec::close_left_open(args[invocation.program], &env);
     }

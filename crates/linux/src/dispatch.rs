@@ -82,10 +82,8 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
                     }
                     Some((number, Fast::Local))
                 }
-                _ if own::is_held() && own::takes_path_fd(sys, row) => None,
-                Kind::Passthrough | Kind::Agreed(_)
-                    if !row.converts && row.differs & 1 << abi.model().index == 0 =>
-                {
+                _ if own::is_held() && own::is_asked(sys, row) => None,
+                Kind::Passthrough | Kind::Agreed(_) if !row.converts && !row.differs_for(abi.model()) => {
                     row.x86_64.map(|n| (number, Fast::Host(n)))
                 }
                 _ => None,
@@ -129,11 +127,17 @@ fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
         convert(task, row, &mut args, &mut substitutes)?;
     }
     match row.kind {
-        Kind::Agreed(handler) if row.differs & 1 << task.abi.model().index != 0 => handler(task, args),
-        Kind::Passthrough if row.differs & 1 << task.abi.model().index != 0 => {
-            converted(row, task.abi.model(), &args, |args| host(task, row, args))
+        Kind::Agreed(handler) if row.differs_for(task.abi.model()) => handler(task, args),
+        Kind::Passthrough | Kind::Agreed(_) => {
+            let model = task.abi.model();
+            let result = if row.differs_for(model) {
+                converted(row, model, &args, |args| host(task, row, args))
+            } else {
+                host(task, row, &args)
+            }?;
+            own::after(task, sys, &args);
+            Ok(result)
         }
-        Kind::Passthrough | Kind::Agreed(_) => host(task, row, &args),
         Kind::Translated(handler) | Kind::Emulated(handler) => handler(task, args),
         Kind::Arch => task.abi.arch_syscall(task, sys, args),
         Kind::Refused(errno, _) => Err(errno),

@@ -14,7 +14,7 @@
 //! the parent frees.
 
 use crate::abi::Abi;
-use crate::own::{FD_FROM, close, hidden_fd, set_cloexec, with_room};
+use crate::own::{self, FD_FROM, close, hidden_fd, set_cloexec, with_room};
 use crate::task::Task;
 use crate::{config, exec_check, path, procfs, signal};
 use alloc::format;
@@ -94,12 +94,21 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     let given = envp;
     let envp = with_variables(task, given, None)?;
     let path = task.exec.path.as_ptr() as u64;
-    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW as u64) == 0
-        && let Err(found) = exec_check::check(dir, &task.exec.path, flags)
-    {
-        let reason = exec_check::reason(found, [dir as u64, path, argv, envp, flags]);
-        task.exec = Buffers::default();
-        return Err(reason);
+    let mut lent = false;
+    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW as u64) == 0 {
+        let mut checked = exec_check::check(dir, &task.exec.path, flags);
+        if checked == Err(Errno::EMFILE) {
+            lent = own::lend(task);
+            checked = exec_check::check(dir, &task.exec.path, flags);
+        }
+        if let Err(found) = checked
+            && found != Errno::EMFILE
+        {
+            let reason = exec_check::reason(found, [dir as u64, path, argv, envp, flags]);
+            own::take_back(task, lent);
+            task.exec = Buffers::default();
+            return Err(reason);
+        }
     }
     signal::prepare_exec(task);
     // SAFETY: guest pointers are checked by the kernel; the path is ours and alive.
@@ -109,8 +118,8 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
         result = unsafe { syscall!(__NR_execve, path, argv, envp) };
     }
     if result == Err(Errno::ENOEXEC)
-        && let Some(own) = hidden_fd(task)
-        && let Err(e) = direct(task, own, dir, argv, envp, flags)
+        && (lent || hidden_fd(task).is_some())
+        && let Err(e) = direct(task, dir, argv, envp, flags)
     {
         result = Err(e);
     }
@@ -121,6 +130,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     {
         result = Err(e);
     }
+    own::take_back(task, lent);
     task.exec = Buffers::default();
     signal::exec_failed(task);
     result
@@ -174,8 +184,8 @@ fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: (u64, u64), fl
     if !matches!(known, Ok(Some(_))) {
         return Err(Errno::ENOENT);
     }
-    if let Some(own) = hidden_fd(task) {
-        return direct(task, own, dir, argv, envp.0, flags);
+    if hidden_fd(task).is_some() {
+        return direct(task, dir, argv, envp.0, flags);
     }
     // SAFETY: flags of a descriptor.
     let closes = unsafe { syscall!(__NR_fcntl, dir, F_GETFD) }? != 0;
@@ -334,7 +344,9 @@ pub fn follow_scripts(path: &[u8], fd: i32) -> Result<(i32, Vec<Vec<u8>>), Errno
 }
 
 /// Executes ourselves with the guest program at the end of the `#!` lines. Returns only on failure.
-fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64) -> SysResult {
+fn direct(task: &mut Task, dir: i32, argv: u64, envp: u64, flags: u64) -> SysResult {
+    // -1: the descriptor was lent, and /proc has the executable.
+    let own = hidden_fd(task).unwrap_or(-1);
     // The guest's arguments; argv[0] is replaced where a script's interpreter comes in.
     let mut rest: Vec<u64> = Vec::new();
     if argv != 0 {
@@ -400,8 +412,9 @@ fn direct(task: &mut Task, own: i32, dir: i32, argv: u64, envp: u64, flags: u64)
     argv.push(0);
     set_cloexec(own, false);
     set_cloexec(fd, false);
+    let path = if own >= 0 { c"" } else { own::PATH };
     // SAFETY: the vectors and strings are ours or checked by the kernel.
-    let result = unsafe { syscall!(__NR_execveat, own, c"".as_ptr(), argv.as_ptr(), envp, AT_EMPTY_PATH) };
+    let result = unsafe { syscall!(__NR_execveat, own, path.as_ptr(), argv.as_ptr(), envp, AT_EMPTY_PATH) };
     set_cloexec(own, true);
     close(fd);
     result

@@ -47,7 +47,8 @@ fn read_all(fd: i32, buf: &mut [u8], offset: u64) -> Result<(), Errno> {
 /// Checks the file that an execve is to start: through `#!` lines, if it is a guest's ELF file. What is wrong with anything else the kernel tells.
 ///
 /// # Errors
-/// The kernel's for that file. The kernel's reasons not to open it, which come first, are not looked for: see [`reason`].
+/// The kernel's for that file; `EMFILE` where there is no number left to open it. The kernel's reasons not to open it, which come first, are not looked for: see
+/// [`reason`].
 pub(crate) fn check(dir: i32, name: &[u8], flags: u64) -> Result<(), Errno> {
     // SAFETY: all-zero is a valid stat, which the kernel fills.
     let mut st: stat = unsafe { core::mem::zeroed() };
@@ -57,17 +58,27 @@ pub(crate) fn check(dir: i32, name: &[u8], flags: u64) -> Result<(), Errno> {
     if known.is_err() || st.st_mode & S_IFMT != S_IFREG || st.st_mode & 0o111 == 0 {
         return Ok(());
     }
-    let Ok(fd) = exec::open_file(dir, name, flags) else { return Ok(()) };
-    let Ok((fd, _)) = exec::follow_scripts(name, fd) else { return Ok(()) };
-    let result = check_open(fd);
+    let opened = exec::open_file(dir, name, flags).and_then(|fd| exec::follow_scripts(name, fd));
+    let fd = match opened {
+        Ok((fd, _)) => fd,
+        Err(Errno::EMFILE) => return Err(Errno::EMFILE),
+        Err(_) => return Ok(()),
+    };
+    let wanted = wanted_loader(fd);
+    // Not two descriptors at a time.
     close(fd);
+    let Some((name, machine)) = wanted? else { return Ok(()) };
+    let loader = open_exec(&name)?;
+    let result = check_loader(loader, machine);
+    close(loader);
     result
 }
 
-fn check_open(fd: i32) -> Result<(), Errno> {
-    let Some(header) = header(fd)? else { return Ok(()) };
+/// The name of the program loader that a guest's ELF file asks for, and the file's machine.
+fn wanted_loader(fd: i32) -> Result<Option<(Vec<u8>, u16)>, Errno> {
+    let Some(header) = header(fd)? else { return Ok(None) };
     let table = table(fd, &header).ok_or(Errno::ENOEXEC)?;
-    let Some((offset, size)) = elf::interp(&table) else { return Ok(()) };
+    let Some((offset, size)) = elf::interp(&table) else { return Ok(None) };
     if !elf::INTERP_SIZES.contains(&size) {
         return Err(Errno::ENOEXEC);
     }
@@ -77,10 +88,7 @@ fn check_open(fd: i32) -> Result<(), Errno> {
         return Err(Errno::ENOEXEC);
     }
     name.truncate(name.iter().position(|&b| b == 0).unwrap_or(0));
-    let loader = open_exec(&name)?;
-    let result = check_loader(loader, header.machine);
-    close(loader);
-    result
+    Ok(Some((name, header.machine)))
 }
 
 fn check_loader(fd: i32, machine: u16) -> Result<(), Errno> {

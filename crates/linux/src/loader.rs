@@ -66,7 +66,7 @@ impl Host {
 
 /// What to start.
 pub struct Request<'a> {
-    /// The executable, open for reading. The caller closes it.
+    /// The executable, open for reading. It is closed.
     pub fd: i32,
     /// Its path, for messages and AT_EXECFN.
     pub path: &'a [u8],
@@ -286,18 +286,23 @@ fn map_segments(fd: i32, plan: &Plan, bias: u64) -> Result<(), Why> {
     Ok(())
 }
 
-/// Opens and maps the program loader; returns (base, entry).
-fn load_interp(program_fd: i32, at: (u64, u64), machine: u16) -> Result<(u64, u64), Error> {
+/// The name of the program loader, which lies in the program's file at (offset, bytes).
+fn interp_name(program_fd: i32, at: (u64, u64)) -> Result<Vec<u8>, Why> {
     let mut name = alloc::vec![0u8; at.1 as usize];
-    let fail = |name: &[u8], why| Error { path: name.to_vec(), why };
-    let n = read_at(program_fd, &mut name, at.0).map_err(|why| fail(b"", why))?;
+    let n = read_at(program_fd, &mut name, at.0)?;
     name.truncate(n);
     if name.pop() != Some(0) {
-        return Err(fail(b"", Why::Bad(Bad::Header("the program loader's name"))));
+        return Err(Why::Bad(Bad::Header("the program loader's name")));
     }
     if let Some(nul) = name.iter().position(|&b| b == 0) {
         name.truncate(nul);
     }
+    Ok(name)
+}
+
+/// Opens and maps the program loader; returns (base, entry).
+fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
+    let fail = |name: &[u8], why| Error { path: name.to_vec(), why };
     let mut open_name = path::in_sysroot(&name).unwrap_or_else(|| name.clone());
     if open_name.last() != Some(&0) {
         open_name.push(0);
@@ -376,8 +381,11 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
     };
     map_segments(req.fd, &plan, bias).map_err(fail)?;
     let entry = bias.wrapping_add(header.entry);
-    let (interp_base, start) = match plan.interp {
-        Some(at) => load_interp(req.fd, at, header.machine)?,
+    let interp = plan.interp.map(|at| interp_name(req.fd, at)).transpose().map_err(fail)?;
+    // Before the loader is opened: there may be one number only.
+    own::close(req.fd);
+    let (interp_base, start) = match interp {
+        Some(name) => load_interp(name, header.machine)?,
         None => (0, entry),
     };
     // The heap begins some random pages behind the program, as the kernel's (arch_randomize_brk).

@@ -16,6 +16,9 @@ use core::sync::atomic::{AtomicI32, Ordering};
 /// Our descriptors get numbers from here on, out of the way of programs that count on low numbers.
 pub const FD_FROM: i32 = 200;
 
+/// The executable's name where there is /proc.
+pub(crate) const PATH: &core::ffi::CStr = c"/proc/self/exe";
+
 /// Number of the descriptor in a table of descriptors, or -1. Tasks that share the table share this.
 #[derive(Clone)]
 pub struct Own(Arc<AtomicI32>);
@@ -48,15 +51,46 @@ pub fn vacate_fd(task: &Task, fd: i32) {
     }
 }
 
+/// Closes the descriptor, so that its number is free for an execve that finds no other; whether it could be, and can be had again ([`take_back`]).
+pub(crate) fn lend(task: &Task) -> bool {
+    // SAFETY: NUL-terminated path.
+    let reachable = unsafe { syscall!(__NR_faccessat, AT_FDCWD, PATH.as_ptr(), X_OK) }.is_ok();
+    match hidden_fd(task) {
+        Some(fd) if reachable => {
+            task.own.0.store(-1, Ordering::Relaxed);
+            close(fd);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Opens the descriptor again if it was `lent`.
+pub(crate) fn take_back(task: &Task, lent: bool) {
+    if lent {
+        let fd = open_own(0).map_or(-1, |fd| move_up(fd, FD_FROM));
+        task.own.0.store(fd, Ordering::Relaxed);
+    }
+}
+
 /// Whether direct exec has been turned on.
 pub fn is_held() -> bool {
     FIRST.load(Ordering::Relaxed) >= 0
 }
 
-/// Whether a call would succeed, or fail otherwise than with EBADF, if it were given an O_PATH descriptor of a file: [`is_given`] has to be asked about it.
-pub fn takes_path_fd(sys: Sys, row: &Row) -> bool {
-    matches!(sys, Sys::close | Sys::dup | Sys::fchdir | Sys::fstatfs | Sys::sendmsg | Sys::sendmmsg)
-        || row.args.contains(&Arg::DirFd)
+/// Whether [`is_given`] or [`after`] has to look at a call: it closes descriptors, takes an O_PATH descriptor of a file, or fails then with something else than
+/// EBADF; or it gives the task a table of descriptors of its own.
+pub fn is_asked(sys: Sys, row: &Row) -> bool {
+    const CALLS: [Sys; 7] =
+        [Sys::close, Sys::dup, Sys::fchdir, Sys::fstatfs, Sys::sendmsg, Sys::sendmmsg, Sys::unshare];
+    CALLS.contains(&sys) || row.args.contains(&Arg::DirFd)
+}
+
+/// Called after a call has succeeded: from now on the task may have a table of descriptors of its own.
+pub fn after(task: &mut Task, sys: Sys, args: &[u64; 6]) {
+    if sys == Sys::unshare && args[0] & CLONE_FILES as u64 != 0 {
+        task.own = task.own.copy();
+    }
 }
 
 /// Whether a call is given the emulator's descriptor, also within a message (SCM_RIGHTS).
@@ -124,7 +158,7 @@ fn move_up(fd: i32, from: i32) -> i32 {
 }
 
 /// Makes a call that needs a free number for a descriptor. The kernel's execve needs none, so where all are in use the soft limit is raised for the moment, as
-/// everybody may up to the hard one.
+/// everybody may up to the hard one, and root beyond it.
 ///
 /// # Errors
 /// The call's.
@@ -138,9 +172,12 @@ pub fn with_room<T>(call: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
     let mut limit = [0u64; 2];
     // SAFETY: struct rlimit64 is two words; the kernel fills ours.
     let known = unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &raw mut limit) };
-    let raised = [limit[0].saturating_add(MORE).min(limit[1]), limit[1]];
-    // SAFETY: the kernel reads two words.
-    if known.is_err() || unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, raised.as_ptr(), 0) }.is_err() {
+    let more = limit[0].saturating_add(MORE);
+    let raise = |raised: [u64; 2]| {
+        // SAFETY: the kernel reads two words.
+        unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, raised.as_ptr(), 0) }.is_ok()
+    };
+    if known.is_err() || !raise([more, limit[1].max(more)]) && !raise([more.min(limit[1]), limit[1]]) {
         return result;
     }
     let result = call();
@@ -167,7 +204,7 @@ fn open_own(exec_fn: u64) -> Option<i32> {
     let at = AT_FDCWD;
     let flags = O_PATH | O_CLOEXEC;
     // SAFETY: NUL-terminated path.
-    let open = || unsafe { syscall!(__NR_openat, at, c"/proc/self/exe".as_ptr(), flags, 0) };
+    let open = || unsafe { syscall!(__NR_openat, at, PATH.as_ptr(), flags, 0) };
     if let Ok(fd) = with_room(open) {
         return Some(fd as i32);
     }

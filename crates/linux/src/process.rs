@@ -17,7 +17,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use anyarch_engine::run::Thread;
 use anyarch_sys::raw::general::{
-    __NR_clone, __NR_clone3, __NR_unshare, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK, CLONE_VM,
+    __NR_clone, __NR_clone3, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK, CLONE_VM,
 };
 use anyarch_sys::{Errno, SysResult};
 use core::sync::atomic::Ordering;
@@ -222,18 +222,6 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
         thread::free(unsafe { Box::from_raw(child) });
     }
     result
-}
-
-/// unshare(2).
-///
-/// # Errors
-/// Any errno of unshare.
-pub fn unshare(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let result = host_call(task, __NR_unshare, &args)?;
-    if args[0] & CLONE_FILES as u64 != 0 {
-        task.own = task.own.copy();
-    }
-    Ok(result)
 }
 
 /// exit(2).

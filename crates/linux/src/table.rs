@@ -8,7 +8,7 @@
 //! carries, once the arguments have been converted by their types. Structures are converted by their
 //! rows ([`crate::structure`]) where guest and host disagree on them, which is known at build time.
 
-use crate::structure::{self, Struct, call};
+use crate::structure::{self, Model, Struct, call};
 use crate::task::Task;
 use anyarch_sys::{Errno, SysResult};
 
@@ -164,6 +164,13 @@ pub struct Row {
     /// For which guests' models a structure among the arguments differs from the host's: a bit for
     /// each [`crate::structure::Model::index`].
     pub differs: u16,
+}
+
+impl Row {
+    /// Whether a structure among the arguments differs between a guest and the host.
+    pub const fn differs_for(&self, guest: &Model) -> bool {
+        self.differs & 1 << guest.index != 0
+    }
 }
 
 const fn converts(args: &[Arg]) -> bool {
@@ -541,7 +548,7 @@ rows! {
     faccessat                269   48 (DirFd, LookupPath, Access) pass;
     pselect6                 270   72 (Int, FdSet, FdSet, FdSet, In(timespec), In(sigset_argpack)) translated(poll::pselect6);
     ppoll                    271   73 (InOutArray(pollfd, 1), Uint, In(timespec), SigSet, Size) translated(poll::ppoll);
-    unshare                  272   97 (Hex) translated(process::unshare);
+    unshare                  272   97 (Hex) pass;
     set_robust_list          273   99 (Addr, Size) emulated(thread::set_robust_list);
     get_robust_list          274  100 (Pid, Out(a_pointer), Out(a_ulong)) emulated(thread::get_robust_list);
     splice                   275   76 (Fd, InOut(loff), Fd, InOut(loff), Size, Hex) pass;
