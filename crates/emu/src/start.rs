@@ -176,6 +176,10 @@ pub unsafe fn start(sp: u64) -> ! {
     let preserve = host.aux(at::FLAGS).unwrap_or(0) & AT_FLAGS_PRESERVE_ARGV0 != 0;
     let exec_fd = host.aux(at::EXECFD);
     let interpreter = (preserve || exec_fd.is_some()) && args.len() > 1;
+    // Without those flags the kernel still names the program, and not us, as what it has executed.
+    // SAFETY: the kernel's string.
+    let executed = host.aux(at::EXECFN).map(|name| unsafe { string(name) });
+    let by_kernel = interpreter || executed != args.first().copied() && executed == args.get(1).copied();
     let secure = host.aux(at::SECURE).unwrap_or(0) != 0;
     let input = Input { args: &args, env: &env, secure };
     let parsed = if interpreter { cli::parse_interpreter(&input, preserve) } else { cli::parse(&input) };
@@ -246,7 +250,7 @@ pub unsafe fn start(sp: u64) -> ! {
     })
     .unwrap_or_else(|e| {
         let name = if e.path.is_empty() { &path } else { &e.path };
-        if e.why.is_late() && (interpreter || invocation.direct.is_some()) {
+        if e.why.is_late() && (by_kernel || invocation.direct.is_some()) {
             report(name, e.why);
             loader::end_late()
         }
