@@ -19,9 +19,8 @@ table that 64-bit architectures share (aarch64, riscv64, loongarch64); a dash me
 
 What differs from a native kernel although a call succeeds:
 
-- seccomp filters run in the emulator on the guest's own numbers. Threads, forked children and programs started by execve inherit them, through the
-  environment variable ANYARCH_SECCOMP, which native programs see and hand on without being bound by the filter; a program that gains rights by its set-user-ID bit begins without
-  them. There is no user-space listener.
+- seccomp filters run in the emulator on the guest's own numbers. The host's kernel keeps them for threads, children and programs started by execve, and refuses by itself what
+  can be told by host numbers, to native programs as well ([isolation.md](isolation.md)). There is no user-space listener.
 - io_uring: open flags and `struct epoll_event` in requests are converted in io_uring_enter, but not for a ring that a kernel thread polls (IORING_SETUP_SQPOLL) or that is
   entered through a copy of its descriptor or its registered number. IORING_OP_EPOLL_WAIT fails with EINVAL.
 - RLIMIT_AS and RLIMIT_DATA bind with an allowance for the emulator's own memory on top.

@@ -26,7 +26,7 @@
 //! of the emulator (or writes its memory), and binds native programs that the guest starts. It refuses a host call ([`refused`]) if
 //!
 //! - the emulator itself never makes it ([`OWN`]),
-//! - all guest calls that it stands for are passed through, and the guest's filter refuses them whatever their arguments are.
+//! - all guest calls that it stands for are passed through (or never made), and the guest's filter refuses them whatever their arguments are.
 //!
 //! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and i386's calls as the guest's filter judges that architecture.
 
@@ -178,7 +178,8 @@ fn refused(program: &[Insn], arch: u32, abi: &dyn Abi) -> Refused {
         let Some(row) = abi.syscall(number).map(|sys| sys.row()) else { continue };
         let Some(host) = row.x86_64.map(usize::from).filter(|&n| n < NUMBERS) else { continue };
         let action = constant(program, arch, Some(number as u32)).map_or(RET_ALLOW, host_action);
-        let mine = matches!(row.kind, Kind::Passthrough) && !OWN.contains(&(host as u32));
+        let plain = matches!(row.kind, Kind::Passthrough | Kind::Refused(..));
+        let mine = plain && !OWN.contains(&(host as u32));
         x86_64[host] = match (mine, seen[host]) {
             (false, _) => RET_ALLOW,
             (true, false) => action,
