@@ -238,8 +238,7 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
                 let end =
                     vaddr.checked_add(memsz).filter(|&end| end <= GUEST_END).ok_or(Bad::Address(vaddr))?;
                 if filesz != 0 {
-                    let file_end =
-                        offset.checked_add(filesz).ok_or(Bad::Header("a segment's offset"))?;
+                    let file_end = offset.checked_add(filesz).ok_or(Bad::Header("a segment's offset"))?;
                     if offset % PAGE != vaddr % PAGE {
                         return Err(Bad::Header("a segment's address and offset are not congruent"));
                     }

@@ -11,9 +11,9 @@ use crate::task::Task;
 use crate::{own, procfs};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64,
-    __NR_newfstatat, __NR_openat, __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL,
-    O_CREAT, O_TRUNC, O_WRONLY,
+    __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat,
+    __NR_openat, __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, O_CREAT, O_TRUNC,
+    O_WRONLY,
 };
 use anyarch_sys::{Errno, SysResult, args6, read_bytes, read_cstr, write_bytes};
 

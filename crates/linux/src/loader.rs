@@ -310,8 +310,7 @@ fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
     let flags = O_RDONLY | O_CLOEXEC;
     // SAFETY: a NUL-terminated path of ours.
     let open = || unsafe { syscall!(__NR_openat, AT_FDCWD, open_name.as_ptr(), flags, 0) };
-    let fd = own::with_room(open)
-        .map_err(|e| fail(&name, Why::NoLoader(e)))? as i32;
+    let fd = own::with_room(open).map_err(|e| fail(&name, Why::NoLoader(e)))? as i32;
     let loaded = (|| {
         let h = read_headers(fd, true).map_err(|why| match why {
             // Linux looks at a loader's type when it maps it.

@@ -108,7 +108,9 @@ pub fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
             let count = (args[2] as u32 as u64).min(MESSAGES_MAX);
             args[0] as i32 == own || (0..count).any(|i| is_sent(args[1].wrapping_add(i * MMSGHDR), own))
         }
-        _ => row.args.iter().zip(args).any(|(arg, &v)| matches!(arg, Arg::Fd | Arg::DirFd) && v as i32 == own),
+        _ => {
+            row.args.iter().zip(args).any(|(arg, &v)| matches!(arg, Arg::Fd | Arg::DirFd) && v as i32 == own)
+        }
     }
 }
 

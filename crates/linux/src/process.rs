@@ -17,7 +17,8 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use anyarch_engine::run::Thread;
 use anyarch_sys::raw::general::{
-    __NR_clone, __NR_clone3, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK, CLONE_VM,
+    __NR_clone, __NR_clone3, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK,
+    CLONE_VM,
 };
 use anyarch_sys::{Errno, SysResult};
 use core::sync::atomic::Ordering;

@@ -31,7 +31,9 @@
 //! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and i386's calls as the guest's filter judges that architecture.
 
 use crate::abi::Abi;
-use crate::seccomp::{Insn, RET_ACTION_FULL, RET_ALLOW, RET_ERRNO, RET_LOG, RET_TRACE, RET_USER_NOTIF, bpf, constant};
+use crate::seccomp::{
+    Insn, RET_ACTION_FULL, RET_ALLOW, RET_ERRNO, RET_LOG, RET_TRACE, RET_USER_NOTIF, bpf, constant,
+};
 use crate::table::Kind;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
@@ -117,7 +119,8 @@ fn program(units: &[u16]) -> Option<Vec<Insn>> {
         if code == 0 && bytes.peek().is_none() {
             break;
         }
-        let (jt, jf) = if bpf::jumps_on_condition(code as u16) { (bytes.next()?, bytes.next()?) } else { (0, 0) };
+        let (jt, jf) =
+            if bpf::jumps_on_condition(code as u16) { (bytes.next()?, bytes.next()?) } else { (0, 0) };
         let mut k = 0u64;
         for shift in (0..).step_by(7) {
             let byte = bytes.next()?;
@@ -138,7 +141,8 @@ fn program(units: &[u16]) -> Option<Vec<Insn>> {
 fn tree(out: &mut Vec<Insn>, from: u32, values: &[u32]) {
     // Runs of one value are one leaf.
     let half = values.len() / 2;
-    let Some(split) = (half..values.len()).chain((1..half).rev()).find(|&i| i != 0 && values[i] != values[i - 1])
+    let Some(split) =
+        (half..values.len()).chain((1..half).rev()).find(|&i| i != 0 && values[i] != values[i - 1])
     else {
         return out.push(bpf::ret(values[0]));
     };
@@ -352,7 +356,9 @@ mod tests {
                     let want = if mine { RET_ERRNO | unit as u32 } else { RET_ALLOW };
                     assert_eq!(ask(__NR_prctl, [KEEP as u64, 3, at as u64]), want);
                 }
-                for other in [[KEEP as u64, 2, 0], [KEEP as u64 + 1, 3, 0], [KEEP as u64, 3, units.len() as u64]] {
+                for other in
+                    [[KEEP as u64, 2, 0], [KEEP as u64 + 1, 3, 0], [KEEP as u64, 3, units.len() as u64]]
+                {
                     assert_eq!(ask(__NR_prctl, other), RET_ALLOW);
                 }
                 assert_eq!(ask(__NR_read, [KEEP as u64, 3, 0]), RET_ALLOW);
@@ -382,7 +388,8 @@ mod tests {
     #[test]
     fn own_calls() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut folders: Vec<_> = ["sys", "engine", "linux", "emu"].map(|c| root.join("crates").join(c)).into();
+        let mut folders: Vec<_> =
+            ["sys", "engine", "linux", "emu"].map(|c| root.join("crates").join(c)).into();
         folders.extend(std::fs::read_dir(root.join("guests")).unwrap().map(|e| e.unwrap().path()));
         let mut files = 0;
         let this = std::path::Path::new(file!()).file_name().unwrap();
@@ -395,7 +402,8 @@ mod tests {
                     files += 1;
                     let text = std::fs::read_to_string(&path).unwrap();
                     for name in text.split("__NR_").skip(1) {
-                        let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+                        let end =
+                            name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
                         let row = crate::table::ROWS.iter().find(|row| row.name == &name[..end]);
                         if let Some(number) = row.and_then(|row| row.x86_64) {
                             assert!(OWN.contains(&(number as u32)), "{}: {}", path.display(), &name[..end]);
