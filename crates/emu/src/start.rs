@@ -259,9 +259,8 @@ pub unsafe fn start(sp: u64) -> ! {
     if late {
         own::enable_direct(None, exec_fn);
     }
-    if !secure {
-        exec::close_left_open(args[invocation.program], &env);
-    }
+    // Also for a program that gains rights: its caller could have had the descriptor closed by the exec all the same.
+    exec::close_left_open(args[invocation.program], &env);
 
     let mut task = task::Task::first(started.abi);
     dispatch::enable_fast_calls(started.abi);

@@ -103,6 +103,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
         }
         if let Err(found) = checked
             && found != Errno::EMFILE
+            && (config::get().sysroot.is_some() || !names_sysroot(given))
         {
             let reason = exec_check::reason(found, [dir as u64, path, argv, envp, flags]);
             own::take_back(task, lent);
@@ -151,6 +152,17 @@ fn with_variables(task: &mut Task, envp: u64, closing: Option<i32>) -> Result<u6
         task.exec.variables.push([HANDED, value.as_bytes()].concat());
     }
     task.exec.envp = task.exec.variables.iter().map(|v| v.as_ptr() as u64).collect();
+    for_each_variable(envp, |at| {
+        if !VARIABLES.into_iter().any(|name| begins(at, name)) {
+            task.exec.envp.push(at);
+        }
+    })?;
+    task.exec.envp.push(0);
+    Ok(task.exec.envp.as_ptr() as u64)
+}
+
+/// Calls `each` with the address of every variable of an environment.
+fn for_each_variable(envp: u64, mut each: impl FnMut(u64)) -> Result<(), Errno> {
     for i in 0.. {
         if envp == 0 {
             break;
@@ -158,20 +170,26 @@ fn with_variables(task: &mut Task, envp: u64, closing: Option<i32>) -> Result<u6
         if i > ENVIRONMENT_MAX {
             return Err(Errno::E2BIG);
         }
-        let at: u64 = read(envp.wrapping_add(8 * i))?;
-        if at == 0 {
-            break;
-        }
-        let is = |variable: &[u8]| {
-            let mut name = alloc::vec![0u8; variable.len()];
-            read_bytes(at, &mut name).is_ok() && name == variable
-        };
-        if !VARIABLES.into_iter().any(is) {
-            task.exec.envp.push(at);
+        match read(envp.wrapping_add(8 * i))? {
+            0 => break,
+            at => each(at),
         }
     }
-    task.exec.envp.push(0);
-    Ok(task.exec.envp.as_ptr() as u64)
+    Ok(())
+}
+
+/// Whether the string at a guest address begins like this.
+fn begins(at: u64, start: &[u8]) -> bool {
+    let mut bytes = alloc::vec![0u8; start.len()];
+    read_bytes(at, &mut bytes).is_ok() && bytes == start
+}
+
+/// Whether an environment names a sysroot: where the new program's loader is, only its emulator knows.
+fn names_sysroot(envp: u64) -> bool {
+    let mut named = false;
+    // What cannot be read is the kernel's to refuse.
+    let _ = for_each_variable(envp, |at| named |= begins(at, b"QEMU_LD_PREFIX="));
+    named
 }
 
 /// The kernel names a program found through a descriptor /dev/fd/N, and refuses to start an interpreter for it (`ENOENT`) when that descriptor is
