@@ -45,7 +45,7 @@ static int send_fd(int socket, int fd)
 	union {
 		struct cmsghdr head;
 		char bytes[CMSG_SPACE(2 * sizeof(int))];
-	} control = { { CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	} control = { { .cmsg_len = CMSG_LEN(2 * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
 	((int *)CMSG_DATA(&control.head))[0] = 1;
 	((int *)CMSG_DATA(&control.head))[1] = fd;
 	struct iovec io = { "x", 1 };
@@ -140,7 +140,14 @@ int main(int argc, char **argv)
 		CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 		while (dup(0) >= 0)
 			;
-		CHECK(errno == EMFILE && spawned(NULL, -2) == 0);
+		CHECK(errno == EMFILE);
+		// (musl's posix_spawn wants a pipe.)
+		pid = vfork();
+		if (pid == 0) {
+			execl(self, "name", "-2", NULL);
+			_exit(errno);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 		struct rlimit now;
 		CHECK(getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur == limit.rlim_cur && now.rlim_max == limit.rlim_max);
 		CHECK(fcntl(limit.rlim_cur - 1, F_GETFD) == 0);
