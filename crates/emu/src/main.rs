@@ -53,7 +53,7 @@ unsafe extern "C" fn main(sp: u64) -> ! {
     // SAFETY: the process has one thread, and this runs once, on the emulator's own stack.
     unsafe {
         heap::install(&HEAP);
-        anyarch_emu::start::start(sp)
+        anyarch_emu::start::start(sp, STACK + heap::FIRST)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::cli::{self, Input, Invocation};
 use crate::guests;
 use alloc::vec::Vec;
 use anyarch_linux::loader::{self, Host, Str, at};
-use anyarch_linux::{config, dispatch, errno, exec, own, seccomp, task, time};
+use anyarch_linux::{config, dispatch, errno, exec, limits, own, seccomp, task, time};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, eprintln, exit_group, syscall};
 
@@ -148,11 +148,33 @@ fn randomness() -> u64 {
     random
 }
 
-/// Starts the program; `sp` is the stack pointer that the kernel gave the emulator.
+/// Bytes that the kernel has mapped of the emulator's image: all, and writable ones.
+///
+/// # Safety
+/// The auxiliary vector is the kernel's.
+unsafe fn image_sizes(host: &Host) -> [u64; 2] {
+    const PT_LOAD: u32 = 1;
+    const PF_W: u32 = 2;
+    const PAGE: u64 = 4096;
+    let (at, n) = (host.aux(at::PHDR).unwrap_or(0), host.aux(at::PHNUM).unwrap_or(0));
+    // SAFETY: the program headers are part of the image.
+    let headers = unsafe { core::slice::from_raw_parts(at as *const [u64; 7], n as usize) };
+    let mut sizes = [0; 2];
+    for header in headers.iter().filter(|h| h[0] as u32 == PT_LOAD) {
+        // p_flags shares a word with p_type; p_vaddr and p_memsz.
+        let (flags, from, to) = ((header[0] >> 32) as u32, header[2], header[2] + header[5]);
+        let size = to.next_multiple_of(PAGE) - from / PAGE * PAGE;
+        sizes[0] += size;
+        sizes[1] += if flags & PF_W != 0 { size } else { 0 };
+    }
+    sizes
+}
+
+/// Starts the program; `sp` is the stack pointer that the kernel gave the emulator, `before` the bytes that the entry point has mapped.
 ///
 /// # Safety
 /// Called once by the entry point, on a stack that is not the kernel's.
-pub unsafe fn start(sp: u64) -> ! {
+pub unsafe fn start(sp: u64, before: u64) -> ! {
     let (mut argv, mut envp, mut auxv) =
         (Vec::with_capacity(16), Vec::with_capacity(32), Vec::with_capacity(24));
     // SAFETY: the kernel's layout of the initial stack: argc, argv, envp, auxv.
@@ -173,6 +195,11 @@ pub unsafe fn start(sp: u64) -> ! {
     let (args, env): (Vec<&[u8]>, Vec<&[u8]>) =
         unsafe { (argv.iter().map(|&a| string(a)).collect(), envp.iter().map(|&a| string(a)).collect()) };
 
+    let secure = host.aux(at::SECURE).unwrap_or(0) != 0;
+    // SAFETY: the kernel's description of the emulator's own image.
+    let image = unsafe { image_sizes(&host) };
+    limits::begin(image.map(|size| size + before), if secure { &[] } else { &env });
+
     let preserve = host.aux(at::FLAGS).unwrap_or(0) & AT_FLAGS_PRESERVE_ARGV0 != 0;
     let exec_fd = host.aux(at::EXECFD);
     let interpreter = (preserve || exec_fd.is_some()) && args.len() > 1;
@@ -180,7 +207,6 @@ pub unsafe fn start(sp: u64) -> ! {
     // SAFETY: the kernel's string.
     let executed = host.aux(at::EXECFN).map(|name| unsafe { string(name) });
     let by_kernel = interpreter || executed != args.first().copied() && executed == args.get(1).copied();
-    let secure = host.aux(at::SECURE).unwrap_or(0) != 0;
     let input = Input { args: &args, env: &env, secure };
     let parsed = if interpreter { cli::parse_interpreter(&input, preserve) } else { cli::parse(&input) };
     let invocation = match parsed {

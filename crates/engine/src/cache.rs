@@ -22,7 +22,7 @@ use crate::x86::{Buffers, HostFlags, Translator, UNIT_ROOM};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Mutex, syscall};
+use anyarch_sys::{Mutex, own, syscall};
 use core::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 
@@ -311,14 +311,11 @@ const REGION_MIN: usize = 256 << 10;
 pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_sys::Errno> {
     // SAFETY: a fresh mapping at a place reserved for it.
     let at = unsafe {
-        syscall!(
-            __NR_mmap,
+        own::map(
             base,
             size,
             PROT_READ | PROT_WRITE | PROT_EXEC,
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | if base == 0 { 0 } else { MAP_FIXED_NOREPLACE },
-            -1i64,
-            0
         )?
     } as *mut u8;
     let buffers = Buffers::new(guest.pins);

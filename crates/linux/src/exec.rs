@@ -16,7 +16,7 @@
 use crate::abi::Abi;
 use crate::own::{self, FD_FROM, close, hidden_fd, set_cloexec, with_room};
 use crate::task::Task;
-use crate::{config, exec_check, path, procfs, signal};
+use crate::{config, exec_check, limits, loader, path, procfs, program, signal};
 use alloc::format;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
@@ -41,7 +41,7 @@ const HANDED: &[u8] = b"ANYARCH_HANDED=";
 /// The variable that names a descriptor which the exec should have closed, but through which the kernel finds the program ([`through_closing_fd`]).
 const CLOSE: &[u8] = b"ANYARCH_CLOSE=";
 /// The variables of the environment that are between emulators.
-pub const VARIABLES: [&[u8]; 2] = [HANDED, CLOSE];
+pub const VARIABLES: [&[u8]; 3] = [HANDED, CLOSE, limits::VARIABLE];
 
 /// What the environment has for a program of this architecture.
 pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
@@ -111,6 +111,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
             return Err(reason);
         }
     }
+    let limits = limits::before_exec(dir, &task.exec.path, flags);
     signal::prepare_exec(task);
     // SAFETY: guest pointers are checked by the kernel; the path is ours and alive.
     let mut result = unsafe { syscall!(__NR_execveat, dir, path, argv, envp, flags) };
@@ -134,16 +135,19 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     own::take_back(task, lent);
     task.exec = Buffers::default();
     signal::exec_failed(task);
+    limits::after_exec(limits);
     result
 }
 
 /// The environment with [`VARIABLES`] in front; as it is if there are none.
 fn with_variables(task: &mut Task, envp: u64, closing: Option<i32>) -> Result<u64, Errno> {
     let handed = task.abi.hand_on(&task.thread.cpu);
-    if handed.is_none() && closing.is_none() {
+    let limits = limits::variable();
+    if handed.is_none() && closing.is_none() && limits.is_none() {
         return Ok(envp);
     }
     task.exec.variables = Vec::new();
+    task.exec.variables.extend(limits);
     if let Some(fd) = closing {
         task.exec.variables.push([CLOSE, format!("{fd}\0").as_bytes()].concat());
     }
@@ -359,6 +363,15 @@ pub fn follow_scripts(path: &[u8], fd: i32) -> Result<(i32, Vec<Vec<u8>>), Errno
         fd = open_file(path::AT_FDCWD, &open_path, 0)?;
     }
     Ok((fd, front))
+}
+
+/// Whether the file, or the program at the end of its `#!` lines, is one that the emulator does not run. `path` ends with NUL.
+pub(crate) fn is_foreign_program(dir: i32, path: &[u8], flags: u64) -> bool {
+    let file = open_file(dir, path, flags).and_then(|fd| follow_scripts(path, fd));
+    let Ok((fd, _)) = file else { return false };
+    let headers = loader::read_headers(fd, true);
+    close(fd);
+    headers.is_ok_and(|h| (program::get().abi_of)(h.header.machine).is_none())
 }
 
 /// Executes ourselves with the guest program at the end of the `#!` lines. Returns only on failure.

@@ -1,14 +1,14 @@
-//! The machine's name, and resource limits.
+//! The machine's name, its processors, and locked memory.
 
 use crate::config;
 use crate::dispatch::host_call;
 use crate::task::Task;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_close, __NR_mlockall, __NR_openat, __NR_prlimit64, __NR_read, __NR_sched_getaffinity, __NR_uname,
-    AT_FDCWD, O_CLOEXEC, O_RDONLY,
+    __NR_close, __NR_mlockall, __NR_openat, __NR_read, __NR_sched_getaffinity, __NR_uname, AT_FDCWD,
+    O_CLOEXEC, O_RDONLY,
 };
-use anyarch_sys::{Errno, SysResult, args6, read, syscall, write, write_bytes};
+use anyarch_sys::{SysResult, args6, syscall, write_bytes};
 
 /// Length of a field of `struct new_utsname`.
 const UTS_FIELD: usize = 65;
@@ -71,82 +71,6 @@ fn add_ranges(set: &mut [u8], list: &[u8]) {
     }
 }
 
-const RLIMIT_DATA: u32 = 2;
-const RLIMIT_AS: u32 = 9;
-const RLIM_INFINITY: u64 = u64::MAX;
-
-/// What the emulator itself needs of a resource, which the kernel counts with the guest's: the host's limit is the guest's plus this, so that limits
-/// bind, survive execve and read back as they were set.
-fn overhead(resource: u32) -> u64 {
-    match resource {
-        // Reserved address space: code cache, tables.
-        RLIMIT_AS => 8 << 30,
-        RLIMIT_DATA => 1 << 30,
-        _ => 0,
-    }
-}
-
-fn to_host(resource: u32, limit: u64) -> u64 {
-    if limit == RLIM_INFINITY {
-        limit
-    } else {
-        limit.saturating_add(overhead(resource)).min(RLIM_INFINITY - 1)
-    }
-}
-
-/// A host limit below the overhead was not set by a guest: it is shown as it is.
-fn from_host(resource: u32, limit: u64) -> u64 {
-    if limit == RLIM_INFINITY { limit } else { limit.checked_sub(overhead(resource)).unwrap_or(limit) }
-}
-
-/// prlimit64(2).
-///
-/// # Errors
-/// Any errno of prlimit64.
-pub fn prlimit64(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let resource = args[1] as u32;
-    if overhead(resource) == 0 {
-        return host_call(task, __NR_prlimit64, &args);
-    }
-    let new: [u64; 2];
-    let mut old: [u64; 2] = [0; 2];
-    let mut pass = args;
-    if args[2] != 0 {
-        new = read::<[u64; 2]>(args[2])?.map(|limit| to_host(resource, limit));
-        pass[2] = new.as_ptr() as u64;
-    }
-    if args[3] != 0 {
-        pass[3] = old.as_mut_ptr() as u64;
-    }
-    let result = host_call(task, __NR_prlimit64, &pass)?;
-    if args[3] != 0 {
-        write(args[3], &old.map(|limit| from_host(resource, limit)))?;
-    }
-    Ok(result)
-}
-
-/// getrlimit(2).
-///
-/// # Errors
-/// Any errno of getrlimit.
-pub fn getrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
-    if args[1] == 0 {
-        return Err(Errno::EFAULT);
-    }
-    prlimit64(task, args6(&[0, args[0], 0, args[1]]))
-}
-
-/// setrlimit(2).
-///
-/// # Errors
-/// Any errno of setrlimit.
-pub fn setrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
-    if args[1] == 0 {
-        return Err(Errno::EFAULT);
-    }
-    prlimit64(task, args6(&[0, args[0], args[1], 0]))
-}
-
 /// mlockall(2): pages are locked as they are touched, since the emulator's own memory is mostly reserved and not used.
 ///
 /// # Errors
@@ -178,15 +102,5 @@ mod tests {
         }
         let set = online_cpus();
         assert!(set.len() % 8 == 0 && set.iter().any(|b| *b != 0));
-    }
-
-    #[test]
-    fn limits_read_back_as_they_were_set() {
-        for limit in [0, 1, 1 << 20, 1 << 40, RLIM_INFINITY] {
-            for resource in [RLIMIT_AS, RLIMIT_DATA, 7] {
-                assert_eq!(from_host(resource, to_host(resource, limit)), limit);
-            }
-        }
-        assert_eq!(from_host(RLIMIT_AS, 1 << 30), 1 << 30);
     }
 }

@@ -67,13 +67,18 @@ fn read_file(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The host's readlinkat of a path without NUL.
-fn read_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn read_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     let path = with_nul(path);
     let mut out = alloc::vec![0u8; 4096];
     // SAFETY: NUL-terminated path, buffer of ours.
     let n = unsafe { syscall!(__NR_readlinkat, dir, path.as_ptr(), out.as_mut_ptr(), out.len()) }.ok()?;
     out.truncate(n as usize);
     Some(out)
+}
+
+/// The emulator's executable, as the kernel names it.
+pub(crate) fn own_executable() -> Option<Vec<u8>> {
+    read_link(AT_FDCWD, b"/proc/self/exe")
 }
 
 /// What the kernel says an open descriptor is.
@@ -136,7 +141,7 @@ fn program_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let target = read_link(dir, path)?;
-    if Some(target) != read_link(AT_FDCWD, b"/proc/self/exe") {
+    if Some(target) != own_executable() {
         return None;
     }
     let parent = &path[..path.len() - 3];
@@ -235,7 +240,7 @@ fn without_entry(entries: &mut [u8], name: &[u8]) -> usize {
 
 /// If `fd` is the emulator's executable, reached through a link in /proc: the guest program's path.
 fn opened_program(path: &[u8], flags: u32, fd: i32) -> Option<Vec<u8>> {
-    if flags & O_NOFOLLOW != 0 || path_of(fd)? != read_link(AT_FDCWD, b"/proc/self/exe")? {
+    if flags & O_NOFOLLOW != 0 || path_of(fd)? != own_executable()? {
         return None;
     }
     match whose(&path[..path.len() - 3]) {

@@ -373,7 +373,7 @@ rows! {
     lchown                    94    - (Path, Uid, Uid) pass;
     umask                     95  166 (Mode) pass;
     gettimeofday              96  169 (Out(timeval), Out(timezone)) translated(time::gettimeofday);
-    getrlimit                 97  163 (Resource, Out(rlimit)) translated(misc::getrlimit);
+    getrlimit                 97  163 (Resource, Out(rlimit)) translated(limits::getrlimit);
     getrusage                 98  165 (Int, Out(rusage)) pass;
     sysinfo                   99  179 (Out(sysinfo)) pass;
     times                    100  153 (Out(tms)) pass;
@@ -436,7 +436,7 @@ rows! {
     prctl                    157  167 (Prctl, Hex, Hex, Hex, Hex) translated(prctl::prctl);
     arch_prctl               158    - (Int, Opaque("x86's own")) arch;
     adjtimex                 159  171 (InOut(timex)) pass;
-    setrlimit                160  164 (Resource, In(rlimit)) translated(misc::setrlimit);
+    setrlimit                160  164 (Resource, In(rlimit)) translated(limits::setrlimit);
     chroot                   161   51 (Path) pass;
     sync                     162   81 () pass;
     acct                     163   89 (Path) pass;
@@ -578,7 +578,7 @@ rows! {
     recvmmsg                 299  243 (Fd, InOutArray(mmsghdr, 2), Uint, Hex, In(timespec)) pass;
     fanotify_init            300  262 (Hex, OFlags) pass;
     fanotify_mark            301  263 (Fd, Hex, Hex, DirFd, Path) pass;
-    prlimit64                302  261 (Pid, Resource, In(rlimit64), Out(rlimit64)) translated(misc::prlimit64);
+    prlimit64                302  261 (Pid, Resource, In(rlimit64), Out(rlimit64)) translated(limits::prlimit64);
     name_to_handle_at        303  264 (DirFd, LookupPath, Opaque("file_handle, and as many bytes as it says"), Out(an_int), AtFlags) pass;
     open_by_handle_at        304  265 (Fd, Opaque("file_handle, and as many bytes as it says"), OFlags) pass;
     clock_adjtime            305  266 (Clock, InOut(timex)) pass;

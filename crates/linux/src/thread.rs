@@ -10,10 +10,10 @@ use crate::task::{self, Task};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_exit, __NR_get_robust_list, __NR_mmap, __NR_munmap, __NR_set_robust_list, __NR_set_tid_address,
+    __NR_exit, __NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address,
     __NR_sigaltstack,
 };
-use anyarch_sys::{Errno, Mutex, SysResult, raw_syscall, syscall};
+use anyarch_sys::{Errno, Mutex, SysResult, own, raw_syscall, syscall};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -40,8 +40,8 @@ impl HostStack {
         if let Some(i) = pool.left() {
             return Ok(pool.idle.swap_remove(i));
         }
-        const PROT_READ_WRITE: u64 = 3;
-        const FLAGS: u64 = 0x2 | 0x20 | 0x4000 | 0x100000; // PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
+        const PROT_READ_WRITE: u32 = 3;
+        const FLAGS: u32 = 0x2 | 0x20 | 0x4000 | 0x100000; // PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
         loop {
             let at = match pool.free.pop() {
                 Some(at) => at,
@@ -53,8 +53,7 @@ impl HostStack {
             };
             // The unmapped pages come free: the pieces are mapped apart.
             // SAFETY: fresh addresses of the emulator's own range.
-            let alt =
-                unsafe { syscall!(__NR_mmap, at + ALT_START, ALT_SIZE, PROT_READ_WRITE, FLAGS, u64::MAX, 0) };
+            let alt = unsafe { own::map(at + ALT_START, ALT_SIZE, PROT_READ_WRITE, FLAGS) };
             match alt {
                 Ok(_) => {}
                 // Somebody else's, who does not give it back here.
@@ -65,11 +64,9 @@ impl HostStack {
                 }
             }
             // SAFETY: as above.
-            let stack = unsafe {
-                syscall!(__NR_mmap, at + STACK_START, SIZE - STACK_START, PROT_READ_WRITE, FLAGS, u64::MAX, 0)
-            };
+            let stack = unsafe { own::map(at + STACK_START, SIZE - STACK_START, PROT_READ_WRITE, FLAGS) };
             if stack.is_err() {
-                pool.unmap(at);
+                pool.unmap(at, ALT_SIZE);
                 return Err(Errno::EAGAIN);
             }
             return Ok(HostStack(at));
@@ -121,13 +118,14 @@ impl Pool {
             && let Some(i) = self.left()
         {
             let stack = self.idle.swap_remove(i);
-            self.unmap(stack.0);
+            self.unmap(stack.0, ALT_SIZE + SIZE - STACK_START);
         }
     }
 
-    fn unmap(&mut self, at: u64) {
+    /// `mapped`: the bytes of the place that are.
+    fn unmap(&mut self, at: u64, mapped: u64) {
         // SAFETY: a place of ours that nobody uses.
-        let _ = unsafe { syscall!(__NR_munmap, at, SIZE) };
+        unsafe { own::unmap(at, SIZE, [mapped; 2]) };
         self.free.push(at);
     }
 }

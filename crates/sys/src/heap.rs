@@ -5,8 +5,8 @@
 //! futex lock guards it all. Whoever forks holds the lock across the fork ([`lock_for_fork`]), so that the child, which has only the forking thread, never
 //! finds it held by a thread that is gone. A signal handler must not allocate.
 
-use crate::raw::general::{__NR_madvise, __NR_mmap};
-use crate::{Mutex, MutexGuard};
+use crate::raw::general::__NR_madvise;
+use crate::{Mutex, MutexGuard, own};
 use crate::{args6, raw_syscall};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
@@ -109,17 +109,17 @@ impl Inner {
         }
         if end > self.end {
             let more = (end - self.end).next_multiple_of(STEP);
-            const RW: u64 = 3;
+            const RW: u32 = 3;
             // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE
-            const FLAGS: u64 = 0x2 | 0x20 | 0x4000 | 0x10_0000;
+            const FLAGS: u32 = 0x2 | 0x20 | 0x4000 | 0x10_0000;
             // SAFETY: maps fresh memory in the emulator's own range; nothing else is mapped there.
-            let at = unsafe { raw_syscall(__NR_mmap, [self.end, more, RW, FLAGS, -1i64 as u64, 0]) };
-            if at != self.end {
+            let at = unsafe { own::map(self.end, more, RW, FLAGS) };
+            if at != Ok(self.end) {
                 return null_mut();
             }
             const MADV_NOHUGEPAGE: u64 = 15;
             // SAFETY: advice on what was just mapped.
-            unsafe { raw_syscall(__NR_madvise, args6(&[at, more, MADV_NOHUGEPAGE])) };
+            unsafe { raw_syscall(__NR_madvise, args6(&[self.end, more, MADV_NOHUGEPAGE])) };
             self.end += more;
         }
         self.next = end;
@@ -195,18 +195,23 @@ pub unsafe fn install(heap: &'static Heap) {
     unsafe { INSTALLED = Some(heap) };
 }
 
-/// Keeps the heap's lock while it lives.
-pub struct ForkGuard(#[allow(dead_code)] Option<MutexGuard<'static, Inner>>);
+/// Keeps the heap's lock while it lives, and that of what the emulator has mapped.
+pub struct ForkGuard(
+    #[allow(dead_code)] Option<MutexGuard<'static, Inner>>,
+    #[allow(dead_code)] MutexGuard<'static, own::Account>,
+);
 
 /// Held across a fork, by parent and child until after it. Not needed for children that share memory (vfork, threads).
 pub fn lock_for_fork() -> ForkGuard {
     // SAFETY: written once before there were threads.
-    ForkGuard(unsafe { INSTALLED }.map(|heap| heap.inner.lock()))
+    let heap = unsafe { INSTALLED }.map(|heap| heap.inner.lock());
+    ForkGuard(heap, own::account())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw::general::__NR_mmap;
 
     fn check(size: usize, align: usize) -> (usize, usize) {
         class_of(Layout::from_size_align(size, align).unwrap()).unwrap()

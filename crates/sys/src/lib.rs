@@ -12,6 +12,7 @@ mod guest_mem;
 pub mod heap;
 mod kept;
 mod lock;
+pub mod own;
 mod syscall;
 
 pub use guest_atomic::*;

@@ -27,6 +27,11 @@ impl<T> Mutex<T> {
         Mutex { state: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
+    /// Where the value is, for who reads it from another process.
+    pub const fn as_ptr(&self) -> *mut T {
+        self.value.get()
+    }
+
     /// Waits until free and takes it.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         if self.state.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
