@@ -8,38 +8,65 @@ use crate::dispatch::host_call;
 use crate::path::{self, AT_FDCWD, PATH_MAX};
 use crate::structure::{call::filled_by, rows};
 use crate::task::Task;
-use crate::{own, procfs};
+use crate::{own, procfile, procfs};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
     __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat,
-    __NR_openat, __NR_openat2, __NR_readlinkat, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, O_CREAT, O_TRUNC,
-    O_WRONLY,
+    __NR_openat, __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, FASYNC,
+    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME,
+    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, stat as HostStat,
 };
-use anyarch_sys::{Errno, SysResult, args6, read_bytes, read_cstr, write_bytes};
+use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, read_cstr, write_bytes};
 
 /// openat(2). The flags are the host's.
 ///
 /// # Errors
 /// Any errno of openat.
 pub fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    open_with(task, args[1], args[2] as u32, |task, addr| {
-        host_call(task, __NR_openat, &args6(&[args[0], addr, args[2], args[3]]))
+    open_with(task, [args[0], args[1]], args[2] as u32, |task, addr, resolve| {
+        if resolve == 0 {
+            return host_call(task, __NR_openat, &args6(&[args[0], addr, args[2], args[3]]));
+        }
+        // openat takes unknown flags without a word, and x86-64's allows large files by itself.
+        let how = [args[2] & VALID_OPEN_FLAGS as u64 | O_LARGEFILE as u64, 0, resolve];
+        host_call(task, __NR_openat2, &args6(&[args[0], addr, how.as_ptr() as u64, OPEN_HOW_SIZE]))
     })
 }
 
-/// Opens the path at guest address `addr` by `open`, from the sysroot or the emulated /proc if it is there.
+/// All flags that open(2) knows (include/linux/fcntl.h).
+const VALID_OPEN_FLAGS: u32 = O_ACCMODE
+    | O_CREAT
+    | O_EXCL
+    | O_NOCTTY
+    | O_TRUNC
+    | O_APPEND
+    | O_NONBLOCK
+    | O_SYNC
+    | O_DSYNC
+    | FASYNC
+    | O_DIRECT
+    | O_LARGEFILE
+    | O_DIRECTORY
+    | O_NOFOLLOW
+    | O_NOATIME
+    | O_CLOEXEC
+    | O_PATH
+    | O_TMPFILE;
+
+/// Opens (`dir`, path at a guest address) by `open`, from the sysroot or the emulated /proc if it is there. `open` gets an address, and flags for openat2's
+/// `resolve` if they are not 0.
 fn open_with(
     task: &mut Task,
-    addr: u64,
+    [dir, addr]: [u64; 2],
     flags: u32,
-    open: impl FnOnce(&mut Task, u64) -> SysResult,
+    open: impl Fn(&mut Task, u64, u64) -> SysResult,
 ) -> SysResult {
     let path = read_cstr(addr, PATH_MAX)?;
-    let fd = match path::in_sysroot(&path) {
-        Some(instead) => open(task, instead.as_ptr() as u64)?,
-        None => open(task, addr)?,
-    };
-    procfs::open_hook(&path, flags, fd as i32).map(|fd| fd as u64)
+    let instead = path::in_sysroot(&path);
+    let at = instead.as_ref().map_or(addr, |path| path.as_ptr() as u64);
+    let (fd, maybe) = procfile::open_by(dir as i32, &path, flags, |resolve| open(task, at, resolve))?;
+    let fd = if maybe { procfs::open_hook(task, dir as i32, &path, flags, fd)? } else { fd };
+    Ok(fd as u64)
 }
 
 /// open(2).
@@ -79,7 +106,9 @@ pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
     read_bytes(how_addr, unsafe { core::slice::from_raw_parts_mut(how.as_mut_ptr().cast(), size as usize) })?;
     let flags = how[0];
     how[0] = flags & !0xffff_ffff | task.abi.open_flags_to_host(flags as u32) as u64;
-    open_with(task, args[1], how[0] as u32, |task, addr| {
+    open_with(task, [args[0], args[1]], how[0] as u32, |task, addr, resolve| {
+        let mut how = how.clone();
+        how[2] |= resolve;
         host_call(task, __NR_openat2, &args6(&[args[0], addr, how.as_ptr() as u64, size]))
     })
 }
@@ -152,14 +181,55 @@ pub fn fcntl(task: &mut Task, mut args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of newfstatat.
 pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    stat_with(task, args[2], |task, host| {
+    stat_with(task, args[2], [args[0], args[1]], |task, host| {
         host_call(task, __NR_newfstatat, &args6(&[args[0], args[1], host, args[3]]))
     })
 }
 
-/// Lets `call` fill a `struct stat` and writes it to guest address `addr` in the guest's layout.
-fn stat_with(task: &mut Task, addr: u64, call: impl FnOnce(&mut Task, u64) -> SysResult) -> SysResult {
-    filled_by(&rows::stat, task.abi.model(), addr, |host| call(task, host))
+/// Lets `call` fill a `struct stat` and writes it to guest address `addr` in the guest's layout. `file`: the
+/// descriptor and the path's address that the call is about.
+fn stat_with(
+    task: &mut Task,
+    addr: u64,
+    file: [u64; 2],
+    call: impl FnOnce(&mut Task, u64) -> SysResult,
+) -> SysResult {
+    filled_by(&rows::stat, task.abi.model(), addr, |host| {
+        call(task, host)?;
+        // SAFETY: room for the host's structure, which the call filled.
+        let st = unsafe { &*(host as *const HostStat) };
+        if let Some(path) = original(st.st_mode, st.st_nlink, file) {
+            // Where the process it is about has ended, the stand-in's own stat is what is left.
+            let _ =
+                host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
+        }
+        Ok(0)
+    })
+}
+
+/// The path, with NUL, of the file in /proc whose stand-in a stat call was about.
+fn original(mode: u32, links: u64, [dir, addr]: [u64; 2]) -> Option<Vec<u8>> {
+    // The common case needs no path.
+    if !procfile::maybe_stand_in(mode, links) {
+        return None;
+    }
+    let path = if addr == 0 { Vec::new() } else { read_cstr(addr, PATH_MAX).ok()? };
+    procfile::original(dir as i32, &path).map(|path| procfs::with_nul(&path))
+}
+
+/// statx(2), its path converted.
+///
+/// # Errors
+/// Any errno of statx.
+pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let result = host_call(task, __NR_statx, &args)?;
+    // stx_nlink, stx_uid, stx_gid, stx_mode (uapi/linux/stat.h).
+    let [links, _, _, mode]: [u32; 4] = read(args[4].wrapping_add(16))?;
+    if let Some(path) = original(mode & 0xffff, links as u64, [args[0], args[1]]) {
+        let at = [AT_FDCWD as u64, path.as_ptr() as u64, 0, args[3], args[4]];
+        let _ = host_call(task, __NR_statx, &args6(&at));
+    }
+    Ok(result)
 }
 
 /// stat(2), its path converted.
@@ -183,7 +253,9 @@ pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of fstat.
 pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    stat_with(task, args[1], |task, host| host_call(task, __NR_fstat, &args6(&[args[0], host])))
+    stat_with(task, args[1], [args[0], 0], |task, host| {
+        host_call(task, __NR_fstat, &args6(&[args[0], host]))
+    })
 }
 
 /// getdents64(2).
@@ -216,7 +288,17 @@ pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
     }
     let instead: Option<Vec<u8>> = path::in_sysroot(&path);
     let addr = instead.as_ref().map_or(args[1], |path| path.as_ptr() as u64);
-    host_call(task, __NR_readlinkat, &args6(&[args[0], addr, args[2], args[3]]))
+    let n = host_call(task, __NR_readlinkat, &args6(&[args[0], addr, args[2], args[3]]))?;
+    if n >= 8
+        && procfile::maybe_ours(read(args[2])?)
+        && let Some(target) = procfs::read_link(args[0] as i32, &path)
+        && let Some(target) = procfile::visible_link(&target)
+    {
+        let n = target.len().min(size as usize);
+        write_bytes(args[2], &target[..n])?;
+        return Ok(n as u64);
+    }
+    Ok(n)
 }
 
 /// readlink(2).

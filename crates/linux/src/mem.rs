@@ -13,7 +13,7 @@
 use crate::layout::{self, PAGE};
 use crate::range::{self, Hole};
 use crate::task::Task;
-use crate::{time, uring};
+use crate::{procfile, time, uring};
 use alloc::vec::Vec;
 use anyarch_engine::run::code;
 use anyarch_sys::raw::general::*;
@@ -192,8 +192,12 @@ impl State {
 /// # Errors
 /// See [`do_mmap`].
 pub fn mmap(_: &mut Task, a: [u64; 6]) -> SysResult {
+    let file = a[3] & MAP_ANONYMOUS as u64 == 0;
+    if file {
+        procfile::refuse_mmap(a[4] as i32)?;
+    }
     let at = do_mmap(a[0], a[1], a[2], a[3], a[4] as i32, a[5])?;
-    if a[3] & MAP_ANONYMOUS as u64 == 0 {
+    if file {
         uring::mapped(a[4] as i32, a[5], at);
     }
     Ok(at)

@@ -12,7 +12,8 @@
 use crate::layout::{self, EMU_END, EMU_START, PAGE};
 use crate::mem;
 use crate::path::AT_FDCWD;
-use crate::program;
+use crate::task::Task;
+use crate::{procfile, procstatus, program};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,20 +22,20 @@ use anyarch_sys::{Errno, syscall};
 use core::fmt::Write;
 
 /// A path's last component.
-fn base_name(path: &[u8]) -> &[u8] {
+pub(crate) fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').next().unwrap_or(path)
 }
 
-fn with_nul(path: &[u8]) -> Vec<u8> {
+pub(crate) fn with_nul(path: &[u8]) -> Vec<u8> {
     [path, b"\0"].concat()
 }
 
-fn close(fd: i32) {
+pub(crate) fn close(fd: i32) {
     // SAFETY: a descriptor of ours.
     let _ = unsafe { syscall!(__NR_close, fd) };
 }
 
-fn open(path: &[u8], flags: u32) -> Result<i32, Errno> {
+pub(crate) fn open(path: &[u8], flags: u32) -> Result<i32, Errno> {
     let path = with_nul(path);
     // SAFETY: NUL-terminated path.
     unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags, 0) }.map(|fd| fd as i32)
@@ -82,11 +83,11 @@ pub(crate) fn own_executable() -> Option<Vec<u8>> {
 }
 
 /// What the kernel says an open descriptor is.
-fn path_of(fd: i32) -> Option<Vec<u8>> {
+pub(crate) fn path_of(fd: i32) -> Option<Vec<u8>> {
     read_link(AT_FDCWD, format!("/proc/self/fd/{fd}").as_bytes())
 }
 
-fn getpid() -> i32 {
+pub(crate) fn getpid() -> i32 {
     // SAFETY: getpid.
     unsafe { syscall!(__NR_getpid) }.unwrap_or(0) as i32
 }
@@ -170,29 +171,36 @@ pub fn path_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     program_link(dirfd, path)
 }
 
-/// Called with the descriptor that a host open(2) of `path` just returned, and the host open flags used. Returns the descriptor to
+/// Called with the descriptor that a host open(2) of (`dir`, `path`) just returned, and the host open flags used. Returns the descriptor to
 /// hand to the guest: the same number, which may stand for a generated file or the guest's own program now.
 ///
 /// # Errors
 /// What the open is to fail with; `fd` has been closed.
-pub fn open_hook(path: &[u8], flags: u32, fd: i32) -> Result<i32, Errno> {
-    let name = base_name(path);
-    let content = match name {
-        b"exe" => {
-            let Some(program) = opened_program(path, flags, fd) else { return Ok(fd) };
-            return replace(fd, open(&program, flags & !(O_CREAT | O_TRUNC | O_EXCL)), flags);
-        }
-        b"maps" | b"smaps" | b"numa_maps" | b"auxv" | b"cmdline" | b"environ" | b"cpuinfo"
-            if flags & (O_PATH | O_WRONLY | O_RDWR | O_DIRECTORY) == 0 =>
-        {
-            generated(name, fd)
-        }
-        _ => None,
-    };
-    match content {
-        Some(content) => replace(fd, memory_file(name, &content), flags),
-        None => Ok(fd),
+pub fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> Result<i32, Errno> {
+    if base_name(path) == b"exe" {
+        let Some(program) = opened_program(path, flags, fd) else { return Ok(fd) };
+        return replace(fd, open(&program, flags & !(O_CREAT | O_TRUNC | O_EXCL)), flags);
     }
+    if flags & (O_PATH | O_WRONLY | O_DIRECTORY) != 0 {
+        return Ok(fd);
+    }
+    let Some(st) = procfile::fstat(fd) else { return Ok(fd) };
+    if procfile::is_proc(fd, &st) {
+        let Some(path) = procfile::proc_path(fd, &st) else { return Ok(fd) };
+        return match generated(task, &path, fd) {
+            Some(content) => replace(fd, procfile::stand_in(&path, &content, flags), flags),
+            None => Ok(fd),
+        };
+    }
+    let own = || path_of(fd).is_some_and(|path| Some(path) == own_executable());
+    if st.st_mode & 0o111 != 0
+        && flags & O_NOFOLLOW == 0
+        && own()
+        && let Some(program) = procfile::link_on_the_way(dir, path, program_link)
+    {
+        return replace(fd, open(&program, flags), flags);
+    }
+    Ok(fd)
 }
 
 /// More than the descriptors of a process can fill, 32 bytes each (fs.nr_open is a million by default).
@@ -258,39 +266,25 @@ fn replace(fd: i32, new: Result<i32, Errno>, flags: u32) -> Result<i32, Errno> {
     result.map(|fd| fd as i32).inspect_err(|_| close(fd))
 }
 
-/// A sealed file in memory, at its beginning.
-fn memory_file(name: &[u8], content: &[u8]) -> Result<i32, Errno> {
-    let name = with_nul(name);
-    // SAFETY: NUL-terminated name.
-    let fd = unsafe { syscall!(__NR_memfd_create, name.as_ptr(), MFD_CLOEXEC | MFD_ALLOW_SEALING) }? as i32;
-    anyarch_sys::write_all(fd, content);
-    const F_ADD_SEALS: u32 = 1033;
-    const SEAL_ALL: u32 = 0xf;
-    // SAFETY: our descriptor.
-    unsafe {
-        let _ = syscall!(__NR_fcntl, fd, F_ADD_SEALS, SEAL_ALL);
-        let _ = syscall!(__NR_lseek, fd, 0, 0);
-    }
-    Ok(fd)
-}
-
-/// Content of the file in /proc that `fd` is, where the kernel's is not right for the guest.
-fn generated(name: &[u8], fd: i32) -> Option<Vec<u8>> {
+/// Content of the file of procfs that `fd` is, by the kernel's name for it, where the kernel's is not right for the guest.
+fn generated(task: &Task, path: &[u8], fd: i32) -> Option<Vec<u8>> {
     let program = program::try_get()?;
-    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-    let mut fs = [0u64; 16];
-    // SAFETY: struct statfs is 120 bytes; its first word is the type.
-    unsafe { syscall!(__NR_fstatfs, fd, fs.as_mut_ptr()) }.ok()?;
-    if fs[0] != PROC_SUPER_MAGIC {
+    let host = || read_all(fd).ok();
+    let (pid, tid, name) = match procfile::File::named(path)? {
+        procfile::File::Cpuinfo => {
+            let cpus = host()?.split(|&b| b == b'\n').filter(|l| l.starts_with(b"processor")).count();
+            return Some(program.abi.cpuinfo(cpus.max(1)).into_bytes());
+        }
+        procfile::File::Arch => return Some(format!("{}\n", program.abi.machine()).into_bytes()),
+        procfile::File::Fdinfo => return Some(procstatus::fdinfo(task, &host()?).into_bytes()),
+        procfile::File::Process { pid, tid, name } => (pid, tid, name),
+    };
+    if let Some(text) = procstatus::generated(task, pid, tid, name, host) {
+        return Some(text.into_bytes());
+    }
+    if pid != getpid() {
         return None;
     }
-    if name == b"cpuinfo" {
-        let host = read_all(fd).ok()?;
-        let cpus = host.split(|&b| b == b'\n').filter(|l| l.starts_with(b"processor")).count();
-        return Some(program.abi.cpuinfo(cpus.max(1)).into_bytes());
-    }
-    let path = path_of(fd)?;
-    let Whose::Own = whose(path.strip_suffix(name)?) else { return None };
     let memory = |(start, end): (u64, u64)| {
         let mut out = alloc::vec![0u8; (end - start) as usize];
         anyarch_sys::read_bytes(start, &mut out).ok().map(|()| out)

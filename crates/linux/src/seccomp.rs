@@ -154,6 +154,12 @@ impl Seccomp {
         core::iter::successors(self.filters.as_ref(), |filter| filter.previous.as_ref()).count() as u32
     }
 
+    /// Mode and number of filters, as /proc/PID/status shows them.
+    pub(crate) fn summary(&self) -> (u64, u64) {
+        let filters = core::iter::successors(self.filters.as_ref(), |filter| filter.previous.as_ref());
+        (self.mode(), filters.count() as u64)
+    }
+
     fn mode(&self) -> u64 {
         match (self.strict, &self.filters) {
             (true, _) => 1,

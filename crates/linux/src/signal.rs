@@ -80,7 +80,7 @@ const fn bit(signo: i32) -> u64 {
 
 /// The signals that faults raise.
 const FAULTS: [i32; 5] = [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV];
-const FAULT_SET: u64 = bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV);
+pub(crate) const FAULT_SET: u64 = bit(SIGILL) | bit(SIGTRAP) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV);
 const UNBLOCKABLE: u64 = bit(SIGKILL) | bit(SIGSTOP);
 
 /// What the host blocks while a recorded signal waits.
@@ -178,6 +178,44 @@ impl Inbox {
             sent: AtomicU64::new(0),
             sent_info: UnsafeCell::new([[0; 128]; FAULTS.len()]),
         }
+    }
+}
+
+/// The guest's dispositions of the signals of faults, which the host's do not show.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Faults {
+    /// The set of those that have a handler.
+    pub(crate) caught: u64,
+    /// The set of those that are ignored.
+    pub(crate) ignored: u64,
+}
+
+/// The process's, for other processes, which read it at the same address. A vfork child leaves it alone.
+static FAULTS_SEEN: Mutex<Faults> = Mutex::new(Faults { caught: 0, ignored: 0 });
+
+/// Where a process of the same executable has its [`Faults`].
+pub(crate) fn faults_address() -> u64 {
+    FAULTS_SEEN.as_ptr() as u64
+}
+
+/// The dispositions of the task's process.
+pub(crate) fn faults(task: &Task) -> Faults {
+    let mut actions = task.sighand.0.lock();
+    let mut faults = Faults::default();
+    for signo in FAULTS {
+        match actions.get(signo).handler {
+            SIG_DFL => {}
+            SIG_IGN => faults.ignored |= bit(signo),
+            _ => faults.caught |= bit(signo),
+        }
+    }
+    faults
+}
+
+fn show_faults(task: &Task) {
+    if !task.vfork_child {
+        *FAULTS_SEEN.lock() = faults(task);
     }
 }
 
@@ -298,6 +336,8 @@ pub(crate) fn reinstall(task: &mut Task) {
             actions.inherit(signo, inherited);
         }
     }
+    drop(actions);
+    show_faults(task);
 }
 
 /// A new host thread, with everything blocked, takes signals from here on.
@@ -451,6 +491,21 @@ impl Task {
     /// The signals of [`FAULT_SET`] that are pending, for [`Task::forget_pending`].
     pub(crate) fn pending_faults(&self) -> u64 {
         self.inbox.sent.load(Ordering::Relaxed)
+    }
+
+    /// The same, apart: those that were sent to the thread, and those that were sent to the process.
+    pub(crate) fn pending_faults_by_target(&self) -> (u64, u64) {
+        const SI_TKILL: i32 = -6;
+        let (mut thread, mut process) = (0, 0);
+        let sent = self.pending_faults();
+        for (i, signo) in FAULTS.into_iter().enumerate().filter(|f| sent & bit(f.1) != 0) {
+            compiler_fence(Ordering::Acquire);
+            // SAFETY: the handler does not write to a slot whose bit is set.
+            let info = unsafe { self.inbox.sent_info.get().cast::<[u8; 128]>().add(i).read() };
+            let code = i32::from_le_bytes([info[8], info[9], info[10], info[11]]);
+            *(if code == SI_TKILL { &mut thread } else { &mut process }) |= bit(signo);
+        }
+        (thread, process)
     }
 
     /// A child of fork starts with no signal pending: forgets `inherited`. Nothing else is the parent's, since a fork is only made while nothing is
@@ -689,6 +744,9 @@ pub fn rt_sigaction(task: &mut Task, [signo, new, old, size, ..]: [u64; 6]) -> S
         }
         before
     };
+    if new.is_some() && FAULT_SET & bit(signo) != 0 {
+        show_faults(task);
+    }
     if new.is_some_and(|a| a.handler == SIG_IGN) && FAULT_SET & bit(signo) != 0 {
         // Ignoring a signal discards a pending one.
         task.inbox.sent.fetch_and(!bit(signo), Ordering::Relaxed);

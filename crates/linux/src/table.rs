@@ -414,7 +414,7 @@ rows! {
     personality              135   92 (Hex) pass;
     ustat                    136    - (Uint, Out(ustat)) pass;
     statfs                   137   43 (LookupPath, Out(statfs)) pass;
-    fstatfs                  138   44 (Fd, Out(statfs)) pass;
+    fstatfs                  138   44 (Fd, Out(statfs)) translated(procfile::fstatfs);
     sysfs                    139    - (Int, Hex, Hex) pass;
     getpriority              140  141 (Int, Int) pass;
     setpriority              141  140 (Int, Int, Int) pass;
@@ -608,7 +608,7 @@ rows! {
     pkey_mprotect            329  288 (Addr, Size, Prot, Int) translated(mem::pkey_mprotect);
     pkey_alloc               330  289 (Hex, Uint) refused(ENOSPC, "guest protection keys are not advertised");
     pkey_free                331  290 (Int) refused(EINVAL, "guest protection keys are not advertised");
-    statx                    332  291 (DirFd, LookupPath, AtFlags, Hex, Out(statx)) pass;
+    statx                    332  291 (DirFd, LookupPath, AtFlags, Hex, Out(statx)) translated(fs::statx);
     io_pgetevents            333  292 (Hex, Int, Int, OutArray(io_event, 2), In(timespec), In(sigset_argpack)) translated(poll::io_pgetevents);
     rseq                     334  293 (Addr, Uint, Hex, Hex) refused(ENOSYS, "critical sections are host code addresses; the C libraries fall back");
     uretprobe                335    - () refused(ENOSYS, "only for the kernel's own trampolines");

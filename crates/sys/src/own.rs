@@ -125,6 +125,11 @@ fn plus(limit: u64, more: u64) -> u64 {
 }
 
 impl Account {
+    /// Bytes that the emulator has mapped: all, and private writable ones.
+    pub fn own(&self) -> [u64; 2] {
+        self.own
+    }
+
     fn grow(&mut self, sizes: [u64; 2]) {
         for (own, size) in self.own.iter_mut().zip(sizes) {
             *own += size;
