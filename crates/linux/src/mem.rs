@@ -5,11 +5,15 @@
 //! ([`exec_ranges`]), for /proc/self/maps and for the engine, which hears of every change before the call returns
 //! to the guest and drops its translations.
 //!
+//! Whether a file's pages may be executed at all (mounts without it, security modules) is the host's to say: a file mapping is made executable for it first, and
+//! only readable right after. Where files are mapped is kept for that, so that nothing else pays.
+//!
 //! Nothing the guest asks for may touch the emulator's own ranges ([`layout::is_reserved`]).
 //!
 //! One lock covers a host call and the change of the set, so that both tell the same story. Lock order: this lock, then the
 //! engine's (inside its reports).
 
+use crate::dispatch::host_call;
 use crate::layout::{self, PAGE};
 use crate::range::{self, Hole};
 use crate::task::Task;
@@ -17,8 +21,10 @@ use crate::{procfile, time, uring};
 use alloc::vec::Vec;
 use anyarch_engine::run::code;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, syscall};
+use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, args6, syscall};
+use core::sync::atomic::{AtomicBool, Ordering};
 
+const EXEC: u64 = PROT_EXEC as u64;
 const PROT_BITS: u64 = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
 /// MAP_32BIT and MAP_ABOVE4G exist on x86 only; other architectures ignore the bits.
 const X86_MAP_FLAGS: u64 = 0x40 | 0x80;
@@ -81,6 +87,8 @@ impl RangeSet {
 /// What is kept about the guest's memory.
 pub(crate) struct State {
     exec: RangeSet,
+    /// Mappings of files.
+    files: RangeSet,
     /// Attached shared memory that the guest may execute: (address, size).
     exec_shm: Vec<(u64, u64)>,
     brk_start: u64,
@@ -90,7 +98,7 @@ pub(crate) struct State {
 }
 
 static STATE: Mutex<State> =
-    Mutex::new(State { exec: RangeSet::new(), exec_shm: Vec::new(), brk_start: 0, brk: 0, next_library: 0 });
+    Mutex::new(State { exec: RangeSet::new(), files: RangeSet::new(), exec_shm: Vec::new(), brk_start: 0, brk: 0, next_library: 0 });
 
 /// Keeps this module's lock while it lives.
 pub struct ForkGuard(#[allow(dead_code)] MutexGuard<'static, State>);
@@ -163,6 +171,20 @@ impl State {
         if self.exec.remove(start, end) {
             code::unmapped_exec(start, end);
         }
+    }
+
+    /// [start, end) in pieces of which each is of file mappings throughout or of none: (start, end, file).
+    fn pieces(&self, start: u64, end: u64) -> Vec<(u64, u64, bool)> {
+        let mut pieces = Vec::new();
+        let mut at = start;
+        for &(from, to) in self.files.ranges().iter().filter(|r| r.0 < end && r.1 > start) {
+            let (from, to) = (from.max(start), to.min(end));
+            pieces.extend([(at, from, false), (from, to, true)]);
+            at = to;
+        }
+        pieces.push((at, end, false));
+        pieces.retain(|piece| piece.0 < piece.1);
+        pieces
     }
 
     /// The contents of [start, end) changed.
@@ -305,12 +327,20 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
     }
     let private = flags & MAP_TYPE as u64 == MAP_PRIVATE as u64;
     let anonymous = flags & MAP_ANONYMOUS as u64 != 0;
+    let implied = implied_exec(prot);
     let mut state = STATE.lock();
     if at == 0 && !fixed && private && (!anonymous || prot & PROT_BITS == 0 && size <= SMALL_RESERVATION) {
         at = state.library_hint(size);
     }
-    // SAFETY: the range asked for is not the emulator's; without a fixed address the kernel replaces nothing.
-    let got = unsafe { syscall!(__NR_mmap, at, len, host_prot(prot), flags, fd, offset) }?;
+    let map = |prot: u64| {
+        // SAFETY: the range asked for is not the emulator's; without a fixed address the kernel replaces nothing.
+        unsafe { syscall!(__NR_mmap, at, len, prot, flags, fd, offset) }
+    };
+    let (got, prot) = match anonymous || prot & EXEC == 0 && !implied {
+        true if implied => (map(host_prot(prot))?, prot | EXEC),
+        true => (map(host_prot(prot))?, prot),
+        false => map_exec(prot, implied, map)?,
+    };
     let end = got + size;
     if flags & MAP_FIXED_NOREPLACE as u64 != 0 && flags & MAP_FIXED as u64 == 0 && got != at {
         // A kernel before 4.17, which takes the address for a hint.
@@ -318,8 +348,27 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         let _ = unsafe { syscall!(__NR_munmap, got, len) };
         return Err(Errno::EEXIST);
     }
+    if !anonymous && prot & EXEC != 0 {
+        // SAFETY: what was just mapped.
+        unsafe { syscall!(__NR_mprotect, got, len, host_prot(prot)) }?;
+    }
     state.protected(got, end, prot);
+    if anonymous {
+        state.files.remove(got, end);
+    } else {
+        state.files.insert(got, end);
+    }
     Ok(got)
+}
+
+/// Maps a file by `map`, which is given a protection, so that the host says whether it may be executed; returns the address and the guest's protection. What is only `implied` by the
+/// personality goes without where it is forbidden.
+fn map_exec(prot: u64, implied: bool, map: impl Fn(u64) -> SysResult) -> Result<(u64, u64), Errno> {
+    match map(host_prot(prot) | EXEC) {
+        Ok(at) => Ok((at, prot | EXEC)),
+        Err(Errno::EPERM) if implied && prot & EXEC == 0 => Ok((map(prot)?, prot)),
+        Err(e) => Err(e),
+    }
 }
 
 /// munmap(2).
@@ -340,6 +389,7 @@ pub fn do_munmap(addr: u64, len: u64) -> SysResult {
         // SAFETY: the range is not the emulator's.
         let result = unsafe { syscall!(__NR_munmap, addr, size) }?;
         state.unmapped(addr, addr + size);
+        state.files.remove(addr, addr + size);
         Ok(result)
     })
 }
@@ -358,12 +408,60 @@ pub fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
     let size = page_up(len).filter(|size| addr.checked_add(*size).is_some()).ok_or(Errno::ENOMEM)?;
     range::each(addr, size, Hole::End, |addr, size| {
         time::replaced(addr, addr + size);
-        let mut state = STATE.lock();
-        // SAFETY: the range is not the emulator's.
-        let result = unsafe { syscall!(__NR_mprotect, addr, size, host_prot(prot)) }?;
-        state.protected(addr, addr + size, prot);
-        Ok(result)
+        protect_guest(addr, addr + size, prot)
     })
+}
+
+/// mprotect(2) of [addr, end), which is the guest's.
+fn protect_guest(addr: u64, end: u64, prot: u64) -> SysResult {
+    let mut state = STATE.lock();
+    let implied = implied_exec(prot);
+    if prot & EXEC == 0 && !implied || !state.files.overlaps(addr, end) {
+        protect(addr, end, host_prot(prot))?;
+        state.protected(addr, end, if implied { prot | EXEC } else { prot });
+        return Ok(0);
+    }
+    for (from, to, file) in state.pieces(addr, end) {
+        let mut prot = if implied { prot | EXEC } else { prot };
+        if file && let Err(e) = protect(from, to, host_prot(prot) | EXEC) {
+            if e != Errno::EACCES || !implied {
+                return Err(e);
+            }
+            prot &= !EXEC;
+        }
+        protect(from, to, host_prot(prot))?;
+        state.protected(from, to, prot);
+    }
+    Ok(0)
+}
+
+/// The host's mprotect of [from, to), which is not the emulator's.
+fn protect(from: u64, to: u64, prot: u64) -> SysResult {
+    // SAFETY: by the callers.
+    unsafe { syscall!(__NR_mprotect, from, to - from, prot) }
+}
+
+/// Whether the personality makes executable what is readable (READ_IMPLIES_EXEC). The host's has the bit never: no execve to a 64-bit program keeps it.
+static READ_IMPLIES_EXEC: AtomicBool = AtomicBool::new(false);
+
+fn implied_exec(prot: u64) -> bool {
+    prot & EXEC == 0 && prot & PROT_READ as u64 != 0 && READ_IMPLIES_EXEC.load(Ordering::Relaxed)
+}
+
+/// personality(2).
+///
+/// # Errors
+/// Any errno of personality.
+pub fn personality(task: &mut Task, args: [u64; 6]) -> SysResult {
+    const BIT: u64 = 0x040_0000;
+    const ASK: u64 = 0xffff_ffff;
+    let new = args[0] & ASK;
+    let bit = if READ_IMPLIES_EXEC.load(Ordering::Relaxed) { BIT } else { 0 };
+    let old = host_call(task, __NR_personality, &args6(&[if new == ASK { ASK } else { new & !BIT }]))?;
+    if new != ASK {
+        READ_IMPLIES_EXEC.store(new & BIT != 0, Ordering::Relaxed);
+    }
+    Ok(old | bit)
 }
 
 /// pkey_mprotect(2): only without a key, since guests are offered none.
@@ -408,6 +506,7 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
     }
     let mut state = STATE.lock();
     let was_exec = state.exec.overlaps(old, old + old_size.max(1));
+    let was_file = state.files.overlaps(old, old + old_size.max(1));
     // SAFETY: neither range is the emulator's; without a fixed address the kernel replaces nothing.
     let got = unsafe { syscall!(__NR_mremap, old, old_len, new_len, flags, new) }?;
     // old_len 0 makes a second mapping of shared pages and leaves the first alone.
@@ -422,6 +521,11 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
     }
     if got != old || new_size > old_size {
         state.protected(got, got + new_size, if was_exec { PROT_EXEC as u64 } else { 0 });
+        if was_file {
+            state.files.insert(got, got + new_size);
+        } else {
+            state.files.remove(got, got + new_size);
+        }
     }
     Ok(got)
 }
@@ -479,6 +583,7 @@ fn shm_size(id: i32) -> Result<u64, Errno> {
 pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     const SHM_EXEC: u64 = 0o100000;
     let host_flags = flags & !SHM_EXEC;
+    let flags = if implied_exec(PROT_READ as u64) { flags | SHM_EXEC } else { flags };
     if addr == 0 && flags & SHM_EXEC == 0 {
         // SAFETY: the kernel chooses a free place.
         return unsafe { syscall!(__NR_shmat, id, 0, host_flags) };
@@ -530,7 +635,11 @@ pub fn do_brk(addr: u64) -> u64 {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
         // SAFETY: maps free memory only.
         match unsafe { syscall!(__NR_mmap, old, new - old, PROT_READ | PROT_WRITE, flags, -1i64, 0) } {
-            Ok(at) if at == old => {}
+            Ok(at) if at == old => {
+                if implied_exec(PROT_READ as u64) {
+                    state.protected(old, new, EXEC);
+                }
+            }
             Ok(at) => {
                 // SAFETY: what was just mapped.
                 let _ = unsafe { syscall!(__NR_munmap, at, new - old) };

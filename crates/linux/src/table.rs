@@ -411,7 +411,7 @@ rows! {
     utime                    132    - (Path, In(utimbuf)) pass;
     mknod                    133    - (Path, Mode, Uint) pass;
     uselib                   134    - (Str) refused(ENOSYS, "removed from the kernel");
-    personality              135   92 (Hex) pass;
+    personality              135   92 (Hex) emulated(mem::personality);
     ustat                    136    - (Uint, Out(ustat)) pass;
     statfs                   137   43 (LookupPath, Out(statfs)) pass;
     fstatfs                  138   44 (Fd, Out(statfs)) translated(procfile::fstatfs);
