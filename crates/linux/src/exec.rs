@@ -78,7 +78,7 @@ pub fn execveat(task: &mut Task, [dir, path, argv, envp, flags, _]: [u64; 6]) ->
 
 fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) -> SysResult {
     task.exec.path = read_cstr(path, path::PATH_MAX)?;
-    let instead = procfs::path_hook(dir, &task.exec.path)
+    let instead = procfs::exec_hook(dir, &task.exec.path)
         .map(|mut p| {
             p.push(0);
             p

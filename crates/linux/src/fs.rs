@@ -198,7 +198,7 @@ fn stat_with(
         call(task, host)?;
         // SAFETY: room for the host's structure, which the call filled.
         let st = unsafe { &*(host as *const HostStat) };
-        if let Some(path) = original(st.st_mode, st.st_nlink, file) {
+        if let Some(path) = original(st.st_mode, st.st_nlink, (st.st_dev, st.st_ino), file) {
             // Where the process it is about has ended, the stand-in's own stat is what is left.
             let _ =
                 host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
@@ -207,14 +207,22 @@ fn stat_with(
     })
 }
 
-/// The path, with NUL, of the file in /proc whose stand-in a stat call was about.
-fn original(mode: u32, links: u64, [dir, addr]: [u64; 2]) -> Option<Vec<u8>> {
+/// The path, with NUL, of the file that a stat call was about where it found another in its place: the stand-in of a file in /proc, or the emulator's
+/// executable for the guest's. `file` is a descriptor and a path's address.
+fn original(mode: u32, links: u64, (dev, ino): (u64, u64), [dir, addr]: [u64; 2]) -> Option<Vec<u8>> {
     // The common case needs no path.
-    if !procfile::maybe_stand_in(mode, links) {
+    let (stands_in, emulator) =
+        (procfile::maybe_stand_in(mode, links), procfile::is_emulator(mode, dev, ino));
+    if !stands_in && !emulator {
         return None;
     }
     let path = if addr == 0 { Vec::new() } else { read_cstr(addr, PATH_MAX).ok()? };
-    procfile::original(dir as i32, &path).map(|path| procfs::with_nul(&path))
+    let path = if stands_in {
+        procfile::original(dir as i32, &path)
+    } else {
+        procfs::linked_program(dir as i32, &path)
+    };
+    path.map(|path| procfs::with_nul(&path))
 }
 
 /// statx(2), its path converted.
@@ -225,7 +233,11 @@ pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
     let result = host_call(task, __NR_statx, &args)?;
     // stx_nlink, stx_uid, stx_gid, stx_mode (uapi/linux/stat.h).
     let [links, _, _, mode]: [u32; 4] = read(args[4].wrapping_add(16))?;
-    if let Some(path) = original(mode & 0xffff, links as u64, [args[0], args[1]]) {
+    let ino: u64 = read(args[4].wrapping_add(32))?;
+    // stx_dev_major and stx_dev_minor, put together as in struct stat (include/linux/kdev_t.h).
+    let [major, minor]: [u32; 2] = read(args[4].wrapping_add(136))?;
+    let dev = (minor & 0xff | major << 8 | (minor & !0xff) << 12) as u64;
+    if let Some(path) = original(mode & 0xffff, links as u64, (dev, ino), [args[0], args[1]]) {
         let at = [AT_FDCWD as u64, path.as_ptr() as u64, 0, args[3], args[4]];
         let _ = host_call(task, __NR_statx, &args6(&at));
     }
@@ -289,8 +301,11 @@ pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
     let instead: Option<Vec<u8>> = path::in_sysroot(&path);
     let addr = instead.as_ref().map_or(args[1], |path| path.as_ptr() as u64);
     let n = host_call(task, __NR_readlinkat, &args6(&[args[0], addr, args[2], args[3]]))?;
-    if n >= 8
-        && procfile::maybe_ours(read(args[2])?)
+    // The buffer may be shorter than what tells for sure.
+    let mut start = [0u8; 8];
+    let start = &mut start[..(n as usize).min(8)];
+    read_bytes(args[2], start)?;
+    if procfile::maybe_ours(start)
         && let Some(target) = procfs::read_link(args[0] as i32, &path)
         && let Some(target) = procfile::visible_link(&target)
     {

@@ -15,7 +15,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, SysResult, read, syscall, write_bytes};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// What the name of a generated file's memfd begins with, as /proc/PID/fd/N shows it, and ends with.
 const MEMFD: &[u8] = b"/memfd:anyarch:";
@@ -154,13 +154,34 @@ pub(crate) fn is_proc(fd: i32, st: &stat) -> bool {
     unsafe { syscall!(__NR_fstatfs, fd, fs.as_mut_ptr()) }.is_ok() && fs[0] == PROC_SUPER_MAGIC
 }
 
-/// The host's stat of a path that ends with NUL.
 fn stat_of(path: &[u8]) -> Option<stat> {
+    stat_at(AT_FDCWD, path)
+}
+
+/// The host's stat of a path that ends with NUL.
+pub(crate) fn stat_at(dir: i32, path: &[u8]) -> Option<stat> {
     // SAFETY: all-zero is a valid stat.
     let mut st: stat = unsafe { core::mem::zeroed() };
     // SAFETY: a NUL-terminated path and a stat of ours.
-    unsafe { syscall!(__NR_newfstatat, AT_FDCWD, path.as_ptr(), &raw mut st, 0) }.ok()?;
+    unsafe { syscall!(__NR_newfstatat, dir, path.as_ptr(), &raw mut st, 0) }.ok()?;
     Some(st)
+}
+
+/// Device and inode of the emulator's executable, once they were needed.
+static OWN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// Whether a regular executable file is the emulator's.
+pub(crate) fn is_emulator(mode: u32, dev: u64, ino: u64) -> bool {
+    if mode & S_IFMT != S_IFREG || mode & 0o111 == 0 {
+        return false;
+    }
+    if OWN[1].load(Ordering::Acquire) == 0
+        && let Some(own) = stat_of(b"/proc/self/exe\0")
+    {
+        OWN[0].store(own.st_dev, Ordering::Relaxed);
+        OWN[1].store(own.st_ino, Ordering::Release);
+    }
+    OWN.each_ref().map(|own| own.load(Ordering::Relaxed)) == [dev, ino]
 }
 
 /// The host's fstat.
@@ -231,8 +252,8 @@ pub fn visible_link(target: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether the first bytes of a link's target are such that [`visible_link`] has to be asked.
-pub fn maybe_ours(target: u64) -> bool {
-    target.to_le_bytes() == MEMFD[..8]
+pub fn maybe_ours(start: &[u8]) -> bool {
+    MEMFD.starts_with(start)
 }
 
 /// The file in /proc for which the open `fd` stands.

@@ -171,6 +171,19 @@ pub fn path_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     program_link(dirfd, path)
 }
 
+/// For a path that led to the emulator's executable: the guest program, if that was through a link to it in /proc, which any symbolic link may name.
+pub(crate) fn linked_program(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
+    procfile::link_on_the_way(dir, path, program_link)
+}
+
+/// The same as [`path_hook`] for execve, which also follows symbolic links to such a path.
+pub fn exec_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
+    program_link(dirfd, path).or_else(|| {
+        let st = procfile::stat_at(dirfd, &with_nul(path))?;
+        procfile::is_emulator(st.st_mode, st.st_dev, st.st_ino).then(|| linked_program(dirfd, path))?
+    })
+}
+
 /// Called with the descriptor that a host open(2) of (`dir`, `path`) just returned, and the host open flags used. Returns the descriptor to
 /// hand to the guest: the same number, which may stand for a generated file or the guest's own program now.
 ///
@@ -192,11 +205,9 @@ pub fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> Res
             None => Ok(fd),
         };
     }
-    let own = || path_of(fd).is_some_and(|path| Some(path) == own_executable());
-    if st.st_mode & 0o111 != 0
-        && flags & O_NOFOLLOW == 0
-        && own()
-        && let Some(program) = procfile::link_on_the_way(dir, path, program_link)
+    if flags & O_NOFOLLOW == 0
+        && procfile::is_emulator(st.st_mode, st.st_dev, st.st_ino)
+        && let Some(program) = linked_program(dir, path)
     {
         return replace(fd, open(&program, flags), flags);
     }
