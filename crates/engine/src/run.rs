@@ -199,7 +199,13 @@ impl Drop for ThreadBox {
         }
         let base = self.0 as usize - SHADOW - PAGE;
         // SAFETY: the mapping made by `new`; nobody runs this thread any more.
-        unsafe { own::unmap(base as u64, THREAD_MAPPING as u64, [THREAD_MAPPING, THREAD_MAPPING - PAGE].map(|n| n as u64)) };
+        unsafe {
+            own::unmap(
+                base as u64,
+                THREAD_MAPPING as u64,
+                [THREAD_MAPPING, THREAD_MAPPING - PAGE].map(|n| n as u64),
+            )
+        };
     }
 }
 

@@ -265,9 +265,7 @@ pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of fstat.
 pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    stat_with(task, args[1], [args[0], 0], |task, host| {
-        host_call(task, __NR_fstat, &args6(&[args[0], host]))
-    })
+    stat_with(task, args[1], [args[0], 0], |task, host| host_call(task, __NR_fstat, &args6(&[args[0], host])))
 }
 
 /// getdents64(2).

@@ -22,6 +22,7 @@ pub mod limits;
 pub mod loader;
 pub mod mem;
 pub mod misc;
+mod order;
 pub mod own;
 pub mod page;
 pub mod path;

@@ -10,7 +10,7 @@ use crate::task::Task;
 use alloc::format;
 use alloc::vec::Vec;
 use anyarch_sys::own::{self, Account, Limits, RESOURCES};
-use anyarch_sys::raw::general::{__NR_getpid, __NR_prlimit64};
+use anyarch_sys::raw::general::{__NR_getpid, __NR_getrlimit, __NR_prlimit64};
 use anyarch_sys::{Errno, SysResult, args6, read, syscall, write};
 
 /// prlimit64(2).
@@ -50,10 +50,11 @@ pub fn prlimit64(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of getrlimit.
 pub fn getrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
-    if args[1] == 0 {
-        return Err(Errno::EFAULT);
-    }
-    prlimit64(task, args6(&[0, args[0], 0, args[1]]))
+    let Some(r) = RESOURCES.iter().position(|&r| r == args[0] as u32) else {
+        return host_call(task, __NR_getrlimit, &args);
+    };
+    let old = own::account().prlimit(0, r, None)?;
+    write(args[1], &old).map(|()| 0)
 }
 
 /// setrlimit(2).

@@ -17,7 +17,7 @@ use crate::dispatch::host_call;
 use crate::layout::{self, PAGE};
 use crate::range::{self, Hole};
 use crate::task::Task;
-use crate::{procfile, time, uring};
+use crate::{order, procfile, time, uring};
 use alloc::vec::Vec;
 use anyarch_engine::run::code;
 use anyarch_sys::raw::general::*;
@@ -97,8 +97,14 @@ pub(crate) struct State {
     next_library: u64,
 }
 
-static STATE: Mutex<State> =
-    Mutex::new(State { exec: RangeSet::new(), files: RangeSet::new(), exec_shm: Vec::new(), brk_start: 0, brk: 0, next_library: 0 });
+static STATE: Mutex<State> = Mutex::new(State {
+    exec: RangeSet::new(),
+    files: RangeSet::new(),
+    exec_shm: Vec::new(),
+    brk_start: 0,
+    brk: 0,
+    next_library: 0,
+});
 
 /// Keeps this module's lock while it lives.
 pub struct ForkGuard(#[allow(dead_code)] MutexGuard<'static, State>);
@@ -214,6 +220,7 @@ impl State {
 /// # Errors
 /// See [`do_mmap`].
 pub fn mmap(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::mmap(a)?;
     let file = a[3] & MAP_ANONYMOUS as u64 == 0;
     if file {
         procfile::refuse_mmap(a[4] as i32)?;
@@ -238,6 +245,7 @@ pub fn munmap(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_mprotect`].
 pub fn mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::mprotect(a[0], a[1], a[2])?;
     do_mprotect(a[0], a[1], a[2])
 }
 
@@ -254,7 +262,7 @@ pub fn pkey_mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_mremap`].
 pub fn mremap(_: &mut Task, a: [u64; 6]) -> SysResult {
-    do_mremap(a[0], a[1], a[2], a[3], a[4])
+    do_mremap(a[0], order::mremap(a)?, a[2], a[3], a[4])
 }
 
 /// madvise(2).
@@ -262,6 +270,10 @@ pub fn mremap(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_madvise`].
 pub fn madvise(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::madvise(a[0], a[1], a[2])?;
+    if a[1] == 0 {
+        return Ok(0);
+    }
     do_madvise(a[0], a[1], a[2])
 }
 
@@ -278,6 +290,7 @@ pub fn remap_file_pages(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_shmat`].
 pub fn shmat(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::shmat(a[0], a[1], a[2])?;
     do_shmat(a[0] as i32, a[1], a[2])
 }
 

@@ -23,7 +23,10 @@ What differs from a native kernel although a call succeeds:
   can be told by host numbers, to native programs as well ([isolation.md](isolation.md)). There is no user-space listener.
 - io_uring: open flags and `struct epoll_event` in requests are converted in io_uring_enter, but not for a ring that a kernel thread polls (IORING_SETUP_SQPOLL) or that is
   entered through a copy of its descriptor or its registered number. IORING_OP_EPOLL_WAIT fails with EINVAL.
-- RLIMIT_AS and RLIMIT_DATA bind with an allowance for the emulator's own memory on top.
+- RLIMIT_AS and RLIMIT_DATA bind by what the guest has mapped; the host's limits are higher by what the emulator needs, which other processes of the host see. Where a hard limit that
+  somebody else has set leaves no room for that and CAP_SYS_RESOURCE is missing, the emulator's memory counts too.
+- Files in /proc that are generated for the guest are snapshots of the moment of the open; lseek from their end succeeds. About other processes of the emulator, status and stat tell
+  the guest's signal dispositions and sizes as far as the caller may read their memory (ptrace(2)), and not their seccomp filters.
 - KVM's ioctls fail with ENOTTY.
 
 ";

@@ -12,16 +12,13 @@ use anyarch_sys::raw::general::{
 };
 use anyarch_sys::{SysResult, args6, read};
 
-/// Size of the kernel's signal set.
-const SIGSET_SIZE: u64 = 8;
-
 /// ppoll(2).
 ///
 /// # Errors
 /// Any errno of ppoll.
 pub fn ppoll(task: &mut Task, args: [u64; 6]) -> SysResult {
-    with_mask(task, args[3], args[4], |task, set| {
-        host_call(task, __NR_ppoll, &args6(&[args[0], args[1], args[2], set, SIGSET_SIZE]))
+    with_mask(task, args[3], args[4], |task, set, size| {
+        host_call(task, __NR_ppoll, &args6(&[args[0], args[1], args[2], set, size]))
     })
 }
 
@@ -31,9 +28,15 @@ pub fn ppoll(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// Any errno of pselect6.
 pub fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
     // The sixth argument holds the mask's address and size.
-    let [set, size]: [u64; 2] = if args[5] == 0 { [0, 0] } else { read(args[5])? };
-    with_mask(task, set, size, |task, set| {
-        let pair = [set, SIGSET_SIZE];
+    let [set, size]: [u64; 2] = match args[5] {
+        0 => [0, 0],
+        pair => match read(pair) {
+            Ok(pair) => pair,
+            Err(_) => return host_call(task, __NR_pselect6, &args),
+        },
+    };
+    with_mask(task, set, size, |task, set, size| {
+        let pair = [set, size];
         host_call(task, __NR_pselect6, &[args[0], args[1], args[2], args[3], args[4], pair.as_ptr() as u64])
     })
 }
@@ -43,9 +46,15 @@ pub fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of io_pgetevents.
 pub fn io_pgetevents(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let [set, size]: [u64; 2] = if args[5] == 0 { [0, 0] } else { read(args[5])? };
-    with_mask(task, set, size, |task, set| {
-        let pair = [set, SIGSET_SIZE];
+    let [set, size]: [u64; 2] = match args[5] {
+        0 => [0, 0],
+        pair => match read(pair) {
+            Ok(pair) => pair,
+            Err(_) => return host_call(task, __NR_io_pgetevents, &args),
+        },
+    };
+    with_mask(task, set, size, |task, set, size| {
+        let pair = [set, size];
         host_call(
             task,
             __NR_io_pgetevents,
@@ -70,14 +79,14 @@ pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
         host_call(task, __NR_io_uring_enter, &[args[0], args[1], args[2], flags, arg, size])
     };
     if flags & IORING_ENTER_EXT_ARG == 0 {
-        return with_mask(task, arg, size, |task, set| call(task, set, SIGSET_SIZE));
+        return with_mask(task, arg, size, call);
     }
     if flags & IORING_ENTER_EXT_ARG_REG != 0 || size != 24 {
         return call(task, arg, size);
     }
     // sigmask, sigmask_sz and min_wait_usec, ts
-    let ext: [u64; 3] = read(arg)?;
-    with_mask(task, ext[0], ext[1] & 0xffff_ffff, |task, set| {
+    let Ok(ext) = read::<[u64; 3]>(arg) else { return call(task, arg, size) };
+    with_mask(task, ext[0], ext[1] & 0xffff_ffff, |task, set, _| {
         let ext = [set, ext[1], ext[2]];
         call(task, ext.as_ptr() as u64, size)
     })
@@ -118,9 +127,9 @@ pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of epoll_pwait.
 pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
-    with_mask(task, args[4], args[5], |task, set| {
+    with_mask(task, args[4], args[5], |task, set, size| {
         events(task, &args, |task, host| {
-            host_call(task, __NR_epoll_pwait, &[host[0], host[1], host[2], host[3], set, SIGSET_SIZE])
+            host_call(task, __NR_epoll_pwait, &[host[0], host[1], host[2], host[3], set, size])
         })
     })
 }
@@ -130,9 +139,9 @@ pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of epoll_pwait2.
 pub fn epoll_pwait2(task: &mut Task, args: [u64; 6]) -> SysResult {
-    with_mask(task, args[4], args[5], |task, set| {
+    with_mask(task, args[4], args[5], |task, set, size| {
         events(task, &args, |task, host| {
-            host_call(task, __NR_epoll_pwait2, &[host[0], host[1], host[2], host[3], set, SIGSET_SIZE])
+            host_call(task, __NR_epoll_pwait2, &[host[0], host[1], host[2], host[3], set, size])
         })
     })
 }

@@ -38,8 +38,22 @@ enum Suspect {
 
 /// Last path components that files of /proc concerned have.
 const NAMES: [&[u8]; 16] = [
-    b"exe", b"maps", b"smaps", b"numa_maps", b"auxv", b"cmdline", b"environ", b"cpuinfo", b"status", b"stat",
-    b"statm", b"limits", b"arch", b"stdin", b"stdout", b"stderr",
+    b"exe",
+    b"maps",
+    b"smaps",
+    b"numa_maps",
+    b"auxv",
+    b"cmdline",
+    b"environ",
+    b"cpuinfo",
+    b"status",
+    b"stat",
+    b"statm",
+    b"limits",
+    b"arch",
+    b"stdin",
+    b"stdout",
+    b"stderr",
 ];
 
 /// Judges an open by its path's last component and its flags (the host's).
@@ -221,7 +235,8 @@ pub(crate) fn stand_in(path: &[u8], content: &[u8], flags: u32) -> Result<i32, E
     const SEAL_ALL: u32 = 0xf;
     ANY.store(true, Ordering::Relaxed);
     let prefix = &MEMFD[b"/memfd:".len()..];
-    let name = with_nul(&[prefix, &path[path.len().saturating_sub(MEMFD_NAME_MAX - prefix.len())..]].concat());
+    let name =
+        with_nul(&[prefix, &path[path.len().saturating_sub(MEMFD_NAME_MAX - prefix.len())..]].concat());
     let create = |more: u32| {
         // SAFETY: NUL-terminated name.
         unsafe { syscall!(__NR_memfd_create, name.as_ptr(), MFD_CLOEXEC | MFD_ALLOW_SEALING | more) }

@@ -158,11 +158,8 @@ fn statm(seen: &Seen, text: &str) -> Option<String> {
 }
 
 fn limits(pid: i32, text: &str) -> Option<String> {
-    let mut account: Account = if pid == getpid() {
-        *own::account()
-    } else {
-        peer::read(pid, own::account_address())?
-    };
+    let mut account: Account =
+        if pid == getpid() { *own::account() } else { peer::read(pid, own::account_address())? };
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let row = ["Max address space", "Max data size"].iter().position(|name| line.starts_with(name));
@@ -200,7 +197,13 @@ mod tests {
 
     fn example() -> Seen {
         let faults = Faults { caught: 0x400, ignored: 0x10 };
-        Seen { own: [1 << 20, 8192], faults, signals: Some((6, 0x80, 0)), seccomp: Some((2, 3)), exec: Some(9 << 10) }
+        Seen {
+            own: [1 << 20, 8192],
+            faults,
+            signals: Some((6, 0x80, 0)),
+            seccomp: Some((2, 3)),
+            exec: Some(9 << 10),
+        }
     }
 
     #[test]

@@ -825,7 +825,9 @@ pub fn rt_sigpending(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
     // SAFETY: fills our word.
     unsafe { syscall!(__NR_rt_sigpending, &raw mut pending, 8) }?;
     pending |= task.inbox.sent.load(Ordering::Relaxed) & task.sigmask();
-    anyarch_sys::write_bytes(set, &pending.to_le_bytes()[..size as usize])?;
+    if size != 0 {
+        anyarch_sys::write_bytes(set, &pending.to_le_bytes()[..size as usize])?;
+    }
     Ok(0)
 }
 
@@ -855,7 +857,9 @@ pub fn rt_sigtimedwait(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// `EINTR`, `EINVAL`, `EFAULT`.
 pub fn rt_sigsuspend(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
     check_size(size)?;
-    with_mask(task, set, size, |task, mask| host_call(task, __NR_rt_sigsuspend, &[mask, 8, 0, 0, 0, 0]))
+    with_mask(task, set, size, |task, mask, size| {
+        host_call(task, __NR_rt_sigsuspend, &[mask, size, 0, 0, 0, 0])
+    })
 }
 
 /// Makes `call` while the guest's signal mask is the one at guest address `set` (0: unchanged), as ppoll and its kin want it; `call` gets the address of the
@@ -867,19 +871,18 @@ pub fn with_mask(
     task: &mut Task,
     set: u64,
     size: u64,
-    call: impl FnOnce(&mut Task, u64) -> SysResult,
+    call: impl FnOnce(&mut Task, u64, u64) -> SysResult,
 ) -> SysResult {
-    if set == 0 {
-        return call(task, 0);
-    }
-    check_size(size)?;
-    let mask = read::<u64>(set)? & !UNBLOCKABLE;
+    // A mask that the kernel will refuse, if nothing else before it, is the kernel's to refuse.
+    let mask = if set != 0 && size == 8 { read::<u64>(set).ok() } else { None };
+    let Some(mask) = mask else { return call(task, set, size) };
+    let mask = mask & !UNBLOCKABLE;
     let host = mask & !FAULT_SET;
     // A fault's signal that was sent while blocked interrupts at once when the temporary mask admits it.
     let result = if task.inbox.sent.load(Ordering::Relaxed) & !mask != 0 {
         Err(Errno::EINTR)
     } else {
-        call(task, &raw const host as u64)
+        call(task, &raw const host as u64, size)
     };
     if result == Err(Errno::EINTR) {
         // The kernel keeps the temporary mask until the handler is entered; its frame restores the old one.

@@ -10,8 +10,7 @@ use crate::task::{self, Task};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_exit, __NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address,
-    __NR_sigaltstack,
+    __NR_exit, __NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address, __NR_sigaltstack,
 };
 use anyarch_sys::{Errno, Mutex, SysResult, own, raw_syscall, syscall};
 use core::cell::UnsafeCell;
