@@ -1,11 +1,10 @@
 //! What the guest sees of itself in /proc: its own program, command line, maps and processor, never the emulator.
 //!
 //! Most of it the kernel tells by itself, since the loader described the program to it (`PR_SET_MM_MAP`). What is left is the link to the
-//! executable, the maps and the processor.
+//! executable, the maps, the processor, and what [`crate::procstatus`] tells in numbers.
 //!
-//! The handlers of open and readlink call the hooks here; only a last path component that is one of the few names concerned costs
-//! anything. An open file is judged by what the kernel says it is, by whichever name, directory descriptor or mount it
-//! was reached. Generated files are snapshots in a memfd, which takes the number of the descriptor that was opened.
+//! The handlers of open, stat, readlink and execve call the hooks here. Which opened files are generated, and how they come to look like the kernel's own, is
+//! told in [`crate::procfile`].
 //!
 //! Without /proc every hook does nothing: there is nothing to correct then.
 

@@ -191,8 +191,8 @@ pub(crate) struct Faults {
     pub(crate) ignored: u64,
 }
 
-/// The process's, for other processes, which read it at the same address. A vfork child leaves it alone.
-static FAULTS_SEEN: Mutex<Faults> = Mutex::new(Faults { caught: 0, ignored: 0 });
+/// The process's [`Faults`], for other processes, which read them at the same address. A vfork child leaves them alone.
+static FAULTS_SEEN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 /// Where a process of the same executable has its [`Faults`].
 pub(crate) fn faults_address() -> u64 {
@@ -215,7 +215,9 @@ pub(crate) fn faults(task: &Task) -> Faults {
 
 fn show_faults(task: &Task) {
     if !task.vfork_child {
-        *FAULTS_SEEN.lock() = faults(task);
+        let faults = faults(task);
+        FAULTS_SEEN[0].store(faults.caught, Ordering::Relaxed);
+        FAULTS_SEEN[1].store(faults.ignored, Ordering::Relaxed);
     }
 }
 
