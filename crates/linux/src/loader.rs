@@ -254,7 +254,11 @@ fn map_segments(fd: i32, plan: &Plan, bias: u64) -> Result<(), Why> {
                 Some(offset) => (PRIVATE, fd, offset + (from - start)),
                 None => (ANONYMOUS, -1, 0),
             };
-            mem::do_mmap(from, to - from, prot, flags | fixed, fd, offset).map_err(|e| Why::Map(from, e))
+            mem::do_mmap(from, to - from, prot, flags | fixed, fd, offset).map_err(|e| match e {
+                // A mount without execution, for which the kernel's execve gives EACCES.
+                Errno::EPERM => Why::NotExecutable,
+                e => Why::Map(from, e),
+            })
         };
         if start < mapped {
             one(start, end.min(mapped), FIXED)?;
@@ -341,6 +345,10 @@ fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
 /// Sets the code cache up in its place; with less room where the address space is limited (RLIMIT_AS, strict overcommit).
 fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
     let mut size = crate::config::get().code_cache.unwrap_or(layout::CODE_CACHE_SIZE);
+    if let Some(limit) = anyarch_sys::own::account().tight() {
+        // Most of it is the guest's.
+        size = size.min((limit / 16).max(8 << 20) & !(PAGE - 1));
+    }
     loop {
         match anyarch_engine::run::init(abi.guest(), layout::code_cache_base(), size) {
             Err(Errno::ENOMEM) if size > 8 << 20 => size /= 4,

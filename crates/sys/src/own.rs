@@ -245,6 +245,18 @@ impl Account {
         })
     }
 
+    /// The smallest of the guest's soft limits from which the emulator's memory has to be taken, since the host's hard limit leaves no room.
+    pub fn tight(&self) -> Option<u64> {
+        if !self.finite {
+            return None;
+        }
+        let tight = |r: usize| {
+            let limits = host(0, RESOURCES[r]).ok()?;
+            (limits[0] != INFINITY && self.extra[r][0] < self.own[r]).then(|| self.guest(r, limits)[0])
+        };
+        (0..RESOURCES.len()).filter_map(tight).min()
+    }
+
     /// Whether any limit is finite, so that an execve needs [`Account::before_exec`].
     pub fn finite(&self) -> bool {
         self.finite
