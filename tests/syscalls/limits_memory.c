@@ -1,4 +1,5 @@
-// RLIMIT_AS and RLIMIT_DATA bind by what the program itself has mapped, read back as they were set, and are handed on as they are.
+// RLIMIT_AS and RLIMIT_DATA bind by what the program itself has mapped, read back as they were set,
+// and are handed on as they are.
 #include "../child.h"
 #include <pthread.h>
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
-// What may be executed: files on a mount without execution, sealed memory files, and a personality that makes executable what is readable.
+// What may be executed: files on a mount without execution, sealed memory files, and a personality
+// that makes executable what is readable.
 #include "../child.h"
 #include <fcntl.h>
 #include <sched.h>

@@ -1,9 +1,12 @@
-// Where two arguments are wrong at once, the same error comes first as on the host: every pair of arguments of every call, each wrong in several ways.
+// Where two arguments are wrong at once, the same error comes first as on the host: every pair of
+// arguments of every call, each wrong in several ways.
 //
-// Left out are calls that could reach the machine or other processes with root's rights although the namespaces are private (reboot, kexec, modules, swap, clocks,
-// host name, mounts, signals to others, priorities, keys, BPF, process accounting, the kernel's log), calls that end, replace or copy the process or change what it may do
-// from then on (exit, clone, seccomp, prctl, setrlimit, namespaces, memory policy), calls that wait for ever (sigsuspend, msgrcv), protection keys, which are the processor's, and those that take from the program the memory it runs
-// in (munmap, brk).
+// Left out are calls that could reach the machine or other processes with root's rights although
+// the namespaces are private (reboot, kexec, modules, swap, clocks, host name, mounts, signals to
+// others, priorities, keys, BPF, process accounting, the kernel's log), calls that end, replace or
+// copy the process or change what it may do from then on (exit, clone, seccomp, prctl, setrlimit,
+// namespaces, memory policy), calls that wait for ever (sigsuspend, msgrcv), protection keys, which
+// are the processor's, and those that take from the program the memory it runs in (munmap, brk).
 //@ glibc: it needs the numbers of calls newer than musl
 //@ timeout: 240
 #include "../check.h"
@@ -16,7 +19,8 @@
 #include <unistd.h>
 
 #define X(name, arguments) {#name, SYS_##name, arguments},
-// The kinds of arguments: f descriptor, d descriptor of a directory, s string, p address, z size, o offset, x anything else.
+// The kinds of arguments: f descriptor, d descriptor of a directory, s string, p address, z size, o
+// offset, x anything else.
 static const struct {
 	const char *name;
 	long number;

@@ -1,4 +1,5 @@
-// Files in /proc that show the machine or the program, opened in every way: all lead to the same file, which looks like the kernel's own.
+// Files in /proc that show the machine or the program, opened in every way: all lead to the same
+// file, which looks like the kernel's own.
 #include "../check.h"
 #include <fcntl.h>
 #include <linux/openat2.h>

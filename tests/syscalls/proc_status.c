@@ -1,4 +1,5 @@
-// /proc tells about a process what is the program's: dispositions and masks of signals, seccomp, sizes, threads, flags of descriptors.
+// /proc tells about a process what is the program's: dispositions and masks of signals, seccomp,
+// sizes, threads, flags of descriptors.
 #include "../check.h"
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -78,7 +79,8 @@ static void sizes(void)
 	const char *rows[] = { "VmSize", "VmData", "VmPeak" };
 	for (int i = 0; i < 3; i++)
 		before[i] = status_kb(rows[i]);
-	// A static program of a few pages and its libraries: what an emulator needs besides is not the program's.
+	// A static program of a few pages and its libraries: what an emulator needs besides is not
+	// the program's.
 	CHECK(before[0] > 100 && before[0] < 64 << 10 && before[1] < 32 << 10 && before[2] >= before[0] && before[2] < 64 << 10);
 	CHECK(mmap(0, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 	CHECK(mmap(0, 16 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);

@@ -170,7 +170,8 @@ unsafe fn image_sizes(host: &Host) -> [u64; 2] {
     sizes
 }
 
-/// Starts the program; `sp` is the stack pointer that the kernel gave the emulator, `before` the bytes that the entry point has mapped.
+/// Starts the program; `sp` is the stack pointer that the kernel gave the emulator, `before` the
+/// bytes that the entry point has mapped.
 ///
 /// # Safety
 /// Called once by the entry point, on a stack that is not the kernel's.

@@ -365,7 +365,8 @@ pub fn follow_scripts(path: &[u8], fd: i32) -> Result<(i32, Vec<Vec<u8>>), Errno
     Ok((fd, front))
 }
 
-/// Whether the file, or the program at the end of its `#!` lines, is one that the emulator does not run. `path` ends with NUL.
+/// Whether the file, or the program at the end of its `#!` lines, is one that the emulator does not
+/// run. `path` ends with NUL.
 pub(crate) fn is_foreign_program(dir: i32, path: &[u8], flags: u64) -> bool {
     let file = open_file(dir, path, flags).and_then(|fd| follow_scripts(path, fd));
     let Ok((fd, _)) = file else { return false };

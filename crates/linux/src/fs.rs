@@ -53,8 +53,8 @@ const VALID_OPEN_FLAGS: u32 = O_ACCMODE
     | O_PATH
     | O_TMPFILE;
 
-/// Opens (`dir`, path at a guest address) by `open`, from the sysroot or the emulated /proc if it is there. `open` gets an address, and flags for openat2's
-/// `resolve` if they are not 0.
+/// Opens (`dir`, path at a guest address) by `open`, from the sysroot or the emulated /proc if it
+/// is there. `open` gets an address, and flags for openat2's `resolve` if they are not 0.
 fn open_with(
     task: &mut Task,
     [dir, addr]: [u64; 2],
@@ -186,8 +186,8 @@ pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
     })
 }
 
-/// Lets `call` fill a `struct stat` and writes it to guest address `addr` in the guest's layout. `file`: the
-/// descriptor and the path's address that the call is about.
+/// Lets `call` fill a host `struct stat` and writes it to guest address `addr` in the guest's
+/// layout. `file`: the descriptor and the path's address that the call is about.
 fn stat_with(
     task: &mut Task,
     addr: u64,
@@ -200,15 +200,15 @@ fn stat_with(
         let st = unsafe { &*(host as *const HostStat) };
         if let Some(path) = original(st.st_mode, st.st_nlink, (st.st_dev, st.st_ino), file) {
             // Where the process it is about has ended, the stand-in's own stat is what is left.
-            let _ =
-                host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
+            let _ = host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
         }
         Ok(0)
     })
 }
 
-/// The path, with NUL, of the file that a stat call was about where it found another in its place: the stand-in of a file in /proc, or the emulator's
-/// executable for the guest's. `file` is a descriptor and a path's address.
+/// The path, with NUL, of the file that a stat call was about where it found another in its place:
+/// the stand-in of a file in /proc, or the emulator's executable for the guest's. `file` is a
+/// descriptor and a path's address.
 fn original(mode: u32, links: u64, (dev, ino): (u64, u64), [dir, addr]: [u64; 2]) -> Option<Vec<u8>> {
     // The common case needs no path.
     let (stands_in, emulator) =

@@ -1,7 +1,9 @@
-//! Resource limits. RLIMIT_AS and RLIMIT_DATA are the guest's own, without what the emulator maps ([`anyarch_sys::own`]); all others are the host's.
+//! Resource limits. RLIMIT_AS and RLIMIT_DATA are the guest's own, without what the emulator maps
+//! ([`anyarch_sys::own`]); all others are the host's.
 //!
-//! Another process of the emulator has an account of its own at the same address, which is read and changed there. That needs the rights of ptrace(2),
-//! which prlimit(2) asks for in nearly the same way; where they are missing, the host's limits are shown as they are.
+//! Another process of the emulator has an account of its own at the same address, which is read and
+//! changed there. That needs the rights of ptrace(2), which prlimit(2) asks for in nearly the same
+//! way; where they are missing, the host's limits are shown as they are.
 
 use crate::dispatch::host_call;
 use crate::exec;
@@ -68,8 +70,9 @@ pub fn setrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
     prlimit64(task, args6(&[0, args[0], args[1], 0]))
 }
 
-/// The variable that tells the next emulator what hard limits have on top of the guest's: the host's limit and what it has on top, for both resources, as
-/// hexadecimal numbers with colons in between.
+/// The variable that tells the next emulator what hard limits have on top of the guest's: the
+/// host's limit and what it has on top, for both resources, as hexadecimal numbers with colons in
+/// between.
 pub const VARIABLE: &[u8] = b"ANYARCH_LIMITS=";
 
 /// The variable for the environment of an execve, with NUL, where it is needed.
@@ -80,7 +83,8 @@ pub(crate) fn variable() -> Option<Vec<u8>> {
     (b != 0 || d != 0).then(|| [VARIABLE, format!("{a:x}:{b:x}:{c:x}:{d:x}\0").as_bytes()].concat())
 }
 
-/// Counts the emulator's own memory, `sizes` bytes of all and of private writable kind, with what the environment says about the limits.
+/// Counts the emulator's own memory, `sizes` bytes of all and of private writable kind, with what
+/// the environment says about the limits.
 pub fn begin(sizes: [u64; 2], env: &[&[u8]]) {
     let mut room = [[0; 2]; 2];
     if let Some(value) = env.iter().find_map(|v| v.strip_prefix(VARIABLE)) {
@@ -94,8 +98,8 @@ pub fn begin(sizes: [u64; 2], env: &[&[u8]]) {
     own::begin(sizes, room);
 }
 
-/// Makes the limits those of the program that an execve of this file is about to start; `None` if there are none. [`after_exec`] takes it back. `path` ends
-/// with NUL.
+/// Makes the limits those of the program that an execve of this file is about to start; `None` if
+/// there are none. [`after_exec`] takes it back. `path` ends with NUL.
 pub(crate) fn before_exec(dir: i32, path: &[u8], flags: u64) -> Option<[Limits; 2]> {
     if !own::account().finite() {
         return None;

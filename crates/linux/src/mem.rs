@@ -5,8 +5,9 @@
 //! ([`exec_ranges`]), for /proc/self/maps and for the engine, which hears of every change before the call returns
 //! to the guest and drops its translations.
 //!
-//! Whether a file's pages may be executed at all (mounts without it, security modules) is the host's to say: a file mapping is made executable for it first, and
-//! only readable right after. Where files are mapped is kept for that, so that nothing else pays.
+//! Whether a file's pages may be executed at all (mounts without it, security modules) is the
+//! host's to say: a file mapping is made executable for it first, and only readable right after.
+//! Where files are mapped is kept for that, so that nothing else pays.
 //!
 //! Nothing the guest asks for may touch the emulator's own ranges ([`layout::is_reserved`]).
 //!
@@ -179,7 +180,8 @@ impl State {
         }
     }
 
-    /// [start, end) in pieces of which each is of file mappings throughout or of none: (start, end, file).
+    /// [start, end) in pieces of which each is of file mappings throughout or of none: (start, end,
+    /// file).
     fn pieces(&self, start: u64, end: u64) -> Vec<(u64, u64, bool)> {
         let mut pieces = Vec::new();
         let mut at = start;
@@ -346,7 +348,8 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         at = state.library_hint(size);
     }
     let map = |prot: u64| {
-        // SAFETY: the range asked for is not the emulator's; without a fixed address the kernel replaces nothing.
+        // SAFETY: the range asked for is not the emulator's; without a fixed address the kernel
+        // replaces nothing.
         unsafe { syscall!(__NR_mmap, at, len, prot, flags, fd, offset) }
     };
     let (got, prot) = match anonymous || prot & EXEC == 0 && !implied {
@@ -374,7 +377,8 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
     Ok(got)
 }
 
-/// Maps a file by `map`, which is given a protection, so that the host says whether it may be executed; returns the address and the guest's protection. What is only `implied` by the
+/// Maps a file by `map`, which is given a protection, so that the host says whether it may be
+/// executed; returns the address and the guest's protection. What is only `implied` by the
 /// personality goes without where it is forbidden.
 fn map_exec(prot: u64, implied: bool, map: impl Fn(u64) -> SysResult) -> Result<(u64, u64), Errno> {
     match map(host_prot(prot) | EXEC) {
@@ -454,7 +458,8 @@ fn protect(from: u64, to: u64, prot: u64) -> SysResult {
     unsafe { syscall!(__NR_mprotect, from, to - from, prot) }
 }
 
-/// Whether the personality makes executable what is readable (READ_IMPLIES_EXEC). The host's has the bit never: no execve to a 64-bit program keeps it.
+/// Whether the personality makes executable what is readable (READ_IMPLIES_EXEC). The host's has
+/// the bit never: no execve to a 64-bit program keeps it.
 static READ_IMPLIES_EXEC: AtomicBool = AtomicBool::new(false);
 
 fn implied_exec(prot: u64) -> bool {

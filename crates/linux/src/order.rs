@@ -1,8 +1,9 @@
 //! Which error comes first where several arguments of a call on memory are wrong.
 //!
-//! The kernel looks at arguments in an order of its own, the address range rather late. A range that the guest cannot have is refused here, but the other arguments
-//! are the host's to judge before that: it is asked for the same where nothing is mapped and nothing can be, so that all that comes of it is an error.
-//! Calls with a range as it ought to be cost nothing.
+//! The kernel looks at arguments in an order of its own, the address range rather late. A range
+//! that the guest cannot have is refused here, but the other arguments are the host's to judge
+//! before that: it is asked for the same where nothing is mapped and nothing can be, so that all
+//! that comes of it is an error. Calls with a range as it ought to be cost nothing.
 
 use crate::layout::{self, PAGE};
 use crate::mem::page_up;
@@ -96,7 +97,8 @@ pub(crate) fn mremap([old, old_len, new_len, flags, new, _]: [u64; 6]) -> SysRes
     }
     const ABSURD: u64 = 1 << 62;
     let len = if size == 0 { 0 } else { old_len | ABSURD };
-    // SAFETY: an old size that no address space has makes this fail, or an old address that is not the guest's.
+    // SAFETY: an old size that no address space has makes this fail, or an old address that is not
+    // the guest's.
     unsafe { syscall!(__NR_mremap, old, len, new_len, flags, new) }.and(Err(Errno::EFAULT))
 }
 

@@ -1,6 +1,7 @@
 //! Other processes of the same executable: what they keep at the same addresses.
 //!
-//! Nothing is trusted: what is read goes back to who asked, and whoever may read another process's memory may do so without the emulator.
+//! Nothing is trusted: what is read goes back to who asked, and whoever may read another process's
+//! memory may do so without the emulator.
 
 use crate::procfs;
 use alloc::format;
@@ -32,6 +33,7 @@ pub(crate) fn read<T: Copy>(pid: i32, address: u64) -> Option<T> {
 pub(crate) fn write<T: Copy>(pid: i32, address: u64, value: &T) {
     let size = size_of::<T>() as u64;
     let (here, there) = ([value as *const T as u64, size], [address, size]);
-    // SAFETY: the kernel reads the value; the other process keeps a value of this type there. It may end meanwhile, which is no failure.
+    // SAFETY: the kernel reads the value; the other process keeps a value of this type there. It
+    // may end meanwhile, which is no failure.
     let _ = unsafe { syscall!(__NR_process_vm_writev, pid, here.as_ptr(), 1, there.as_ptr(), 1, 0) };
 }

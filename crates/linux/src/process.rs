@@ -156,8 +156,9 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
     result
 }
 
-/// Runs `call` with every lock held that a forked child may need, in the one order in which the emulator takes several:
-/// dispositions, idle stacks, mappings, code cache, rings, heap, and the account of what the emulator has mapped.
+/// Runs `call` with every lock held that a forked child may need, in the one order in which the
+/// emulator takes several: dispositions, idle stacks, mappings, code cache, rings, heap, and the
+/// account of what the emulator has mapped.
 fn hold_locks<T>(task: &mut Task, call: impl FnOnce(&mut Task) -> T) -> T {
     let sighand = task.sighand.clone();
     let actions = sighand.hold();

@@ -1,11 +1,14 @@
-//! Files in /proc that are generated for the guest: which these are, and how they look like the kernel's own.
+//! Files in /proc that are generated for the guest: which these are, and how they look like the
+//! kernel's own.
 //!
-//! What counts is the file that the kernel has opened, by its own name for it (/proc/self/fd/N), and never how the guest spelled the path: symbolic links,
-//! directory descriptors, bind mounts and descriptors opened again all lead to the same file. To ask costs two system calls, so that opens which cannot
-//! have reached /proc are not asked about ([`open_by`]).
+//! What counts is the file that the kernel has opened, by its own name for it (/proc/self/fd/N),
+//! and never how the guest spelled the path: symbolic links, directory descriptors, bind mounts and
+//! descriptors opened again all lead to the same file. To ask costs two system calls, so that opens
+//! which cannot have reached /proc are not asked about ([`open_by`]).
 //!
-//! The content is a snapshot in a memfd, which takes the number of the descriptor that was opened. Its name is the file's in /proc, by which everything that is asked
-//! about the descriptor later finds the file, also in another process that has inherited it.
+//! The content is a snapshot in a memfd, which takes the number of the descriptor that was opened.
+//! Its name is the file's in /proc, by which everything that is asked about the descriptor later
+//! finds the file, also in another process that has inherited it.
 
 use crate::dispatch::host_call;
 use crate::path::AT_FDCWD;
@@ -17,7 +20,8 @@ use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, SysResult, read, syscall, write_bytes};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// What the name of a generated file's memfd begins with, as /proc/PID/fd/N shows it, and ends with.
+/// What the name of a generated file's memfd begins with, as /proc/PID/fd/N shows it, and ends
+/// with.
 const MEMFD: &[u8] = b"/memfd:anyarch:";
 const MEMFD_END: &[u8] = b" (deleted)";
 /// The longest name of a memfd (mm/memfd.c), without the kernel's own prefix.
@@ -72,11 +76,12 @@ fn suspect(name: &[u8], flags: u32) -> Suspect {
 /// Whether openat2 with RESOLVE_NO_XDEV turned out to be of no use here.
 static UNSUPPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Directories, by hash, in whose paths a mount point was found: there the attempt is not worth its time.
+/// Directories, by hash, in whose paths a mount point was found: there the attempt is not worth its
+/// time.
 static CROSSING: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
 
-/// Opens (`dir`, `path`) by `open`, which is given flags for openat2's `resolve`, or 0 for a plain open. Returns the descriptor, and whether it may be of a file that is
-/// generated.
+/// Opens (`dir`, `path`) by `open`, which is given flags for openat2's `resolve`, or 0 for a plain
+/// open. Returns the descriptor, and whether it may be of a file that is generated.
 ///
 /// # Errors
 /// Those of `open`.
@@ -207,7 +212,8 @@ pub(crate) fn fstat(fd: i32) -> Option<stat> {
     Some(st)
 }
 
-/// The name in /proc of a file of procfs that was opened. A single file mounted somewhere else has that place's.
+/// The name in /proc of a file of procfs that was opened. A single file mounted somewhere else has
+/// that place's.
 pub(crate) fn proc_path(fd: i32, st: &stat) -> Option<Vec<u8>> {
     let path = path_of(fd)?;
     if File::named(&path).is_some() {
@@ -281,7 +287,8 @@ pub fn maybe_stand_in(mode: u32, links: u64) -> bool {
     mode == S_IFREG | MODE && links == 0
 }
 
-/// The file in /proc for which the file at (`dir`, `path`) stands; the latter is empty for the descriptor `dir` itself.
+/// The file in /proc for which the file at (`dir`, `path`) stands; the latter is empty for the
+/// descriptor `dir` itself.
 pub fn original(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     if path.is_empty() {
         return stands_for(dir);
@@ -329,7 +336,8 @@ pub fn fstatfs(task: &mut Task, args: [u64; 6]) -> SysResult {
     Ok(result)
 }
 
-/// Follows the symbolic links at a path's end to one that `is_it` knows: (`dir`, `path`) of that link.
+/// Follows the symbolic links at a path's end to one that `is_it` knows: (`dir`, `path`) of that
+/// link.
 pub(crate) fn link_on_the_way<T>(
     dir: i32,
     path: &[u8],

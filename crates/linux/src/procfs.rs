@@ -3,8 +3,8 @@
 //! Most of it the kernel tells by itself, since the loader described the program to it (`PR_SET_MM_MAP`). What is left is the link to the
 //! executable, the maps, the processor, and what [`crate::procstatus`] tells in numbers.
 //!
-//! The handlers of open, stat, readlink and execve call the hooks here. Which opened files are generated, and how they come to look like the kernel's own, is
-//! told in [`crate::procfile`].
+//! The handlers of open, stat, readlink and execve call the hooks here. Which opened files are
+//! generated, and how they come to look like the kernel's own, is told in [`crate::procfile`].
 //!
 //! Without /proc every hook does nothing: there is nothing to correct then.
 
@@ -170,7 +170,8 @@ pub fn path_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     program_link(dirfd, path)
 }
 
-/// For a path that led to the emulator's executable: the guest program, if that was through a link to it in /proc, which any symbolic link may name.
+/// For a path that led to the emulator's executable: the guest program, if that was through a link
+/// to it in /proc, which any symbolic link may name.
 pub(crate) fn linked_program(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     procfile::link_on_the_way(dir, path, program_link)
 }
@@ -183,8 +184,9 @@ pub fn exec_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Called with the descriptor that a host open(2) of (`dir`, `path`) just returned, and the host open flags used. Returns the descriptor to
-/// hand to the guest: the same number, which may stand for a generated file or the guest's own program now.
+/// Called with the descriptor that a host open(2) of (`dir`, `path`) just returned, and the host
+/// open flags used. Returns the descriptor to hand to the guest: the same number, which may stand
+/// for a generated file or the guest's own program now.
 ///
 /// # Errors
 /// What the open is to fail with; `fd` has been closed.
@@ -276,7 +278,8 @@ fn replace(fd: i32, new: Result<i32, Errno>, flags: u32) -> Result<i32, Errno> {
     result.map(|fd| fd as i32).inspect_err(|_| close(fd))
 }
 
-/// Content of the file of procfs that `fd` is, by the kernel's name for it, where the kernel's is not right for the guest.
+/// Content of the file of procfs that `fd` is, by the kernel's name for it, where the kernel's is
+/// not right for the guest.
 fn generated(task: &Task, path: &[u8], fd: i32) -> Option<Vec<u8>> {
     let program = program::try_get()?;
     let host = || read_all(fd).ok();

@@ -1,8 +1,11 @@
-//! What /proc tells about a process in numbers: status, stat, statm and limits without what is the emulator's, and flags of descriptors in the guest's bits.
+//! What /proc tells about a process in numbers: status, stat, statm and limits without what is the
+//! emulator's, and flags of descriptors in the guest's bits.
 //!
-//! The text is the kernel's; single fields are written anew. About the calling thread all of it is right. Of other threads of the process, the blocked
-//! signals are the host's, in which the signals that faults raise are never blocked, and the seccomp filters are taken to be the caller's. Of other
-//! processes of the same emulator what lies in [`Account`] and [`Faults`] is read there, if the caller has the right to; their seccomp filters are not seen.
+//! The text is the kernel's; single fields are written anew. About the calling thread all of it is
+//! right. Of other threads of the process, the blocked signals are the host's, in which the signals
+//! that faults raise are never blocked, and the seccomp filters are taken to be the caller's. Of
+//! other processes of the same emulator what lies in [`Account`] and [`Faults`] is read there, if
+//! the caller has the right to; their seccomp filters are not seen.
 
 use crate::procfs::getpid;
 use crate::signal::{self, Faults};
@@ -20,7 +23,8 @@ struct Seen {
     own: [u64; 2],
     /// Dispositions of the signals of faults.
     faults: Faults,
-    /// Of the calling thread: its mask, and signals of faults that are pending for it and for the process.
+    /// Of the calling thread: its mask, and signals of faults that are pending for it and for the
+    /// process.
     signals: Option<(u64, u64, u64)>,
     /// Seccomp mode and number of filters, if they can be known.
     seccomp: Option<(u64, u64)>,
@@ -48,7 +52,8 @@ fn seen(task: &Task, pid: i32, tid: Option<i32>) -> Option<Seen> {
     })
 }
 
-/// The guest's view of `name` of a process, from the host's text. `None`: the host's is right, or nothing is known.
+/// The guest's view of `name` of a process, from the host's text. `None`: the host's is right, or
+/// nothing is known.
 pub(crate) fn generated(
     task: &Task,
     pid: i32,
@@ -125,7 +130,8 @@ fn status(seen: &Seen, text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Changes fields of a line that is separated by blanks: `change` gets each field's index and value, and returns the new one.
+/// Changes fields of a line that is separated by blanks: `change` gets each field's index and
+/// value, and returns the new one.
 fn fields(line: &str, change: impl Fn(usize, u64) -> u64) -> String {
     let new = |(i, field): (usize, &str)| match field.parse() {
         Ok(value) => format!("{}", change(i, value)),
@@ -134,7 +140,8 @@ fn fields(line: &str, change: impl Fn(usize, u64) -> u64) -> String {
     line.trim_end_matches('\n').split(' ').enumerate().map(new).collect::<Vec<_>>().join(" ") + "\n"
 }
 
-/// The rest of stat behind the name: fields are numbered from 1 in proc_pid_stat(5), of which the first two are gone.
+/// The rest of stat behind the name: fields are numbered from 1 in proc_pid_stat(5), of which the
+/// first two are gone.
 fn stat(seen: &Seen, rest: &str) -> Option<String> {
     // The kernel prints the lower half of the sets.
     const LOW: u64 = 0x7fff_ffff;

@@ -191,7 +191,8 @@ pub(crate) struct Faults {
     pub(crate) ignored: u64,
 }
 
-/// The process's [`Faults`], for other processes, which read them at the same address. A vfork child leaves them alone.
+/// The process's [`Faults`], for other processes, which read them at the same address. A vfork
+/// child leaves them alone.
 static FAULTS_SEEN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 /// Where a process of the same executable has its [`Faults`].
@@ -495,7 +496,8 @@ impl Task {
         self.inbox.sent.load(Ordering::Relaxed)
     }
 
-    /// The same, apart: those that were sent to the thread, and those that were sent to the process.
+    /// The same, apart: those that were sent to the thread, and those that were sent to the
+    /// process.
     pub(crate) fn pending_faults_by_target(&self) -> (u64, u64) {
         const SI_TKILL: i32 = -6;
         let (mut thread, mut process) = (0, 0);

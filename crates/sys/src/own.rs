@@ -1,9 +1,11 @@
 //! What the emulator maps for itself, kept out of the guest's resource limits.
 //!
-//! The kernel counts the whole process against RLIMIT_AS and RLIMIT_DATA. So the host's soft limit is the guest's plus what the emulator has mapped, and
-//! moves with that: the kernel then refuses a mapping, a moved break or a grown stack exactly when it would refuse the guest's
-//! (may_expand_vm in mm/mmap.c). The hard limit gets some room on top, since a process without CAP_SYS_RESOURCE cannot raise it again. Where even that is impossible
-//! (a hard limit that somebody else has set), the emulator's memory counts as the guest's.
+//! The kernel counts the whole process against RLIMIT_AS and RLIMIT_DATA. So the host's soft limit
+//! is the guest's plus what the emulator has mapped, and moves with that: the kernel then refuses a
+//! mapping, a moved break or a grown stack exactly when it would refuse the guest's (may_expand_vm
+//! in mm/mmap.c). The hard limit gets some room on top, since a process without CAP_SYS_RESOURCE
+//! cannot raise it again. Where even that is impossible (a hard limit that somebody else has set),
+//! the emulator's memory counts as the guest's.
 //!
 //! Nothing is asked of the kernel beyond the two limits at the start, as long as they are infinite.
 
@@ -92,7 +94,8 @@ pub unsafe fn unmap(at: u64, size: u64, sizes: [u64; 2]) {
     }
 }
 
-/// Counts what the process begins with: `sizes` bytes of the emulator, all and private writable ones. `room` is [`Account::room`] of the program before.
+/// Counts what the process begins with: `sizes` bytes of the emulator, all and private writable
+/// ones. `room` is [`Account::room`] of the program before.
 pub fn begin(sizes: [u64; 2], room: [[u64; 2]; 2]) {
     let mut account = ACCOUNT.lock();
     for (r, [hard, extra]) in room.into_iter().enumerate() {
@@ -178,7 +181,8 @@ impl Account {
         })
     }
 
-    /// The host's soft limit for the guest's. With RLIMIT_DATA 0 the kernel lets the hard limit bind, "for valgrind".
+    /// The host's soft limit for the guest's. With RLIMIT_DATA 0 the kernel lets the hard limit
+    /// bind, "for valgrind".
     fn soft(&self, r: usize, guest: u64) -> u64 {
         if guest == 0 && RESOURCES[r] == RLIMIT_DATA { 0 } else { plus(guest, self.own[r]) }
     }
@@ -191,7 +195,8 @@ impl Account {
         Ok(())
     }
 
-    /// prlimit(2) of a process (0: this one) whose account this is: the guest's old limits, and `new` ones for a resource of [`RESOURCES`] by its index.
+    /// prlimit(2) of a process (0: this one) whose account this is: the guest's old limits, and
+    /// `new` ones for a resource of [`RESOURCES`] by its index.
     ///
     /// # Errors
     /// Those of prlimit.
@@ -211,8 +216,10 @@ impl Account {
         Ok(old)
     }
 
-    /// Makes the host's soft limits the guest's, for the program that an execve starts: the emulator's memory goes. `foreign`: the hard limits too. Returns the
-    /// host's limits before, for [`after_exec`]. The account stays as it is: it may be that of a parent that shares memory.
+    /// Makes the host's soft limits the guest's, for the program that an execve starts: the
+    /// emulator's memory goes. `foreign`: the hard limits too. Returns the host's limits before,
+    /// for [`after_exec`]. The account stays as it is: it may be that of a parent that shares
+    /// memory.
     pub fn before_exec(&self, foreign: bool) -> [Limits; 2] {
         let mut before = [[INFINITY; 2]; 2];
         for (r, resource) in RESOURCES.into_iter().enumerate() {
@@ -237,7 +244,8 @@ impl Account {
         }
     }
 
-    /// The host's hard limits that have something on top, by [`RESOURCES`], and that: for [`begin`] of the next program. Zeros: none has.
+    /// The host's hard limits that have something on top, by [`RESOURCES`], and that: for [`begin`]
+    /// of the next program. Zeros: none has.
     pub fn room(&self) -> [[u64; 2]; 2] {
         core::array::from_fn(|r| match (self.extra[r][1], host(0, RESOURCES[r])) {
             (0, _) | (_, Err(_)) => [0; 2],
@@ -245,7 +253,8 @@ impl Account {
         })
     }
 
-    /// The smallest of the guest's soft limits from which the emulator's memory has to be taken, since the host's hard limit leaves no room.
+    /// The smallest of the guest's soft limits from which the emulator's memory has to be taken,
+    /// since the host's hard limit leaves no room.
     pub fn tight(&self) -> Option<u64> {
         if !self.finite {
             return None;
