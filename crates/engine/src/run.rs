@@ -112,8 +112,8 @@ pub enum Exit {
     Interrupted,
 }
 
-/// An entry of a thread's table for indirect transfers. Other threads empty entries.
-#[repr(C)]
+/// An entry of a thread's table for indirect transfers, within one cache line. Other threads empty entries.
+#[repr(C, align(16))]
 pub struct Lookup {
     pc: AtomicU64,
     host: AtomicU64,
