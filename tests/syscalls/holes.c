@@ -47,6 +47,11 @@ static void around(char *hole, size_t size)
 	FAILS(madvise(before, all, MADV_DONTNEED), ENOMEM);
 	CHECK(before[0] == 0 && behind[0] == 0);
 	FAILS(madvise(before, all, 12345), EINVAL);
+	// Other arguments are looked at first.
+	FAILS(msync(hole + 1, size, MS_ASYNC), EINVAL);
+	FAILS(msync(hole, size, 0x100), EINVAL);
+	FAILS(mincore(hole + 1, size, resident), EINVAL);
+	FAILS(mlock2(hole, size, 0x100), EINVAL);
 	FAILS(madvise(hole, size, MADV_WILLNEED), ENOMEM);
 	// A mapping that reaches over the hole cannot be moved; what is cut off may hold anything.
 	before[0] = 5;

@@ -57,6 +57,11 @@ pub fn reserved() -> [(u64, u64); 3] {
     [(cache, cache + CODE_CACHE_SIZE), (EMU_START, EMU_END), (anyarch_sys::GUEST_END, u64::MAX)]
 }
 
+/// Whether [start, end) touches a range of the emulator's own.
+pub fn is_emulators(start: u64, end: u64) -> bool {
+    reserved()[..2].iter().any(|&(from, to)| start < to && end > from)
+}
+
 /// Whether [start, start + len) touches a range of the emulator's own or leaves user space.
 pub fn is_reserved(start: u64, len: u64) -> bool {
     let Some(end) = start.checked_add(len) else { return true };

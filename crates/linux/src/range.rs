@@ -4,7 +4,7 @@
 //! ascending order, and ends as the kernel's does where it comes upon a hole ([`Hole`]).
 
 use crate::dispatch::host_call;
-use crate::layout;
+use crate::layout::{self, PAGE};
 use crate::mem;
 use crate::task::Task;
 use anyarch_sys::raw::general::{
@@ -60,12 +60,15 @@ pub fn each(start: u64, size: u64, hole: Hole, mut call: impl FnMut(u64, u64) ->
 
 /// A call whose first arguments are the range, and whose others stay.
 fn host(task: &mut Task, number: u32, a: [u64; 6], hole: Hole) -> SysResult {
-    let Some(size) = mem::page_up(a[1]) else { return host_call(task, number, &a) };
-    // Whatever is wrong with the address the kernel says.
-    if !layout::is_reserved(a[0], size) {
+    let start = a[0] & !(PAGE - 1);
+    let end = a[0].checked_add(a[1]).and_then(mem::page_up);
+    // What wraps, or lies beyond user space, the kernel refuses in its own words.
+    let Some(end) = end.filter(|&end| layout::is_emulators(start, end)) else {
         return host_call(task, number, &a);
-    }
-    each(a[0], size, hole, |at, size| host_call(task, number, &[at, size, a[2], a[3], a[4], a[5]]))
+    };
+    // What is wrong with the other arguments comes first.
+    host_call(task, number, &[a[0], 0, a[2], a[3], a[4], a[5]])?;
+    each(start, end - start, hole, |at, size| host_call(task, number, &[at, size, a[2], a[3], a[4], a[5]]))
 }
 
 macro_rules! calls {
@@ -100,7 +103,7 @@ calls! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{CODE_CACHE_SIZE, EMU_END, EMU_START, PAGE, code_cache_base};
+    use crate::layout::{CODE_CACHE_SIZE, EMU_END, EMU_START, code_cache_base};
     use alloc::vec::Vec;
 
     /// The parts called for, and the result.
