@@ -15,6 +15,7 @@
 //! its shadow stack, which may hold returns into dead code.
 
 use crate::run::{Guest, Thread};
+use crate::shared::Views;
 use crate::state::VEC_SLOTS;
 use crate::x86::asm::Asm;
 use crate::x86::glue::{self, Glue};
@@ -101,6 +102,8 @@ struct Unit {
     cold: u32,
     cold_len: u16,
     count: u16,
+    /// Host bytes of the check that it begins with (see [`crate::shared`]).
+    check: u16,
     sources: u32,
     calls: u32,
     links: u32,
@@ -184,6 +187,11 @@ pub enum Place {
         /// Its host code, as offsets: of the part in the unit's straight line; elsewhere from where the code there begins, to its end at the latest.
         code: (u32, u32),
     },
+    /// In the check of the unit that begins at this guest address.
+    Check {
+        /// Guest address.
+        pc: u64,
+    },
 }
 
 /// Counters for the project's own measurements.
@@ -230,6 +238,8 @@ pub struct Cache {
     /// The first source in each page.
     pages: HashMap<u64, u32, PcHash>,
     exec: Vec<(u64, u64)>,
+    /// What the guest's mappings show.
+    pub(crate) views: Views,
     threads: Vec<*mut Thread>,
     /// Threads that have ended, for reuse. They stay registered, so that their lookup tables stay right.
     idle: Vec<*mut Thread>,
@@ -355,6 +365,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         sources: Vec::with_capacity(1024),
         pages: HashMap::with_hasher(PcHash),
         exec: Vec::new(),
+        views: Views::new(),
         threads: Vec::new(),
         idle: Vec::new(),
         scratch: [core::ptr::null(); SCRATCH],
@@ -407,9 +418,13 @@ impl Code {
             let code = (u.host + code.0, u.host + code.1);
             Some(Place::Insn { pc, next, at_start, mark: marks[i], fused, code })
         };
+        let check = u.check as u32;
+        if rel < check {
+            return Some(Place::Check { pc: u.pc });
+        }
         // Index of the instruction's first mark, and where its bytes begin.
-        let (mut index, mut start) = (0, 0);
-        let mut at = 0;
+        let (mut index, mut start) = (0, check);
+        let mut at = check;
         for (i, m) in marks.iter().enumerate() {
             if rel < at + m.len() {
                 let more = marks[i..].iter().take_while(|m| m.is_more()).count();
@@ -476,17 +491,22 @@ impl Cache {
         let at = self.at.wrapping_add(self.at.align_offset(64));
         let map = &self.map;
         let known = |pc: u64| map.contains_key(&key(pc, mode));
-        let exec = |pc: u64| is_within(&self.exec, pc);
+        let inlinable = |pc: u64| is_within(&self.exec, pc) && !self.views.is_shared(pc);
+        let copy = self.copy_to_check(pc);
         let (guest, glue, end) = (self.guest, &self.glue, self.limit);
-        let mut t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &exec);
+        let mut t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &inlinable);
         t.likely = self.likely;
+        t.make_from(copy.as_ref(), &[]);
         (self.guest.translate)(&mut t);
-        if t.flags_missing() {
-            t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &exec);
+        if t.flags_missing() || copy.is_some() {
+            let ranges = t.ranges();
+            t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &inlinable);
             t.keep_flags();
             t.likely = self.likely;
+            t.make_from(copy.as_ref(), &ranges);
             (self.guest.translate)(&mut t);
         }
+        let check = t.check_len();
         let (host_end, guest_end) = t.finish();
         let host = self.offset(at);
         let index = self.code.units.len() as u32;
@@ -510,6 +530,7 @@ impl Cache {
             cold: self.code.cold.len() as u32,
             cold_len: self.buffers.cold_marks.len() as u16,
             count: self.buffers.marks.len() as u16,
+            check: check as u16,
             sources,
             calls,
             links: NIL,
@@ -968,6 +989,7 @@ mod tests {
             cold: 0,
             cold_len: 2,
             count: marks.len() as u16,
+            check: 0,
             sources: 0,
             calls: 0,
             links: NIL,

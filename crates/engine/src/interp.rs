@@ -624,6 +624,8 @@ impl Ops for Interp<'_> {
         fence(Ordering::SeqCst);
     }
 
+    fn sync_fetch(&mut self) {}
+
     fn jump(&mut self, target: u64) {
         self.go(target);
     }

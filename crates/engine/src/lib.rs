@@ -14,6 +14,7 @@ pub mod interp;
 pub mod ops;
 pub mod pattern;
 pub mod run;
+pub mod shared;
 pub mod state;
 pub mod vec;
 pub mod x86;

@@ -556,6 +556,8 @@ pub trait Ops {
     fn clear_exclusive(&mut self);
     /// Memory barrier.
     fn barrier(&mut self, b: Barrier);
+    /// The instructions that follow are fetched after this one: the last operation of an instruction that makes new code visible to its own thread.
+    fn sync_fetch(&mut self);
 
     // Control flow.
 

@@ -8,6 +8,7 @@ use crate::boundary::{self, Rest, TRAP_FLAG, in_cache};
 use crate::cache::{self, CACHE, Cache, GENERATION, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
+use crate::shared;
 use crate::state::{Cpu, Fault};
 use crate::x86::glue::{Glue, reason};
 use crate::x86::{HostFlags, Pins, STATE_BIAS, Translator};
@@ -543,6 +544,7 @@ impl Thread {
                         return exit;
                     }
                 }
+                reason::STALE => shared::drop_stale(self),
                 reason::TRAP => {
                     let (pc, _) = self.insn_before(self.exit_rax);
                     self.cpu.pc = pc;
@@ -798,10 +800,20 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
     }
     let guard = CACHE.lock();
     let Some(cache) = guard.as_deref() else { return false };
-    let Place::Insn { pc, mark, fused, .. } = cache.place(rip) else { return false };
     if uc.gregs[G_RBP] != thread as *mut Thread as u64 + STATE_BIAS as u64 {
         return false;
     }
+    let (pc, mark, fused) = match cache.place(rip) {
+        Place::Insn { pc, mark, fused, .. } => (pc, mark, fused),
+        Place::Check { pc } => {
+            // Its bytes can no longer be read: the fetch from there will tell how it faults.
+            thread.exit_rax = rip + 1;
+            // SAFETY: by the caller; the check changes nothing of the guest's.
+            unsafe { leave(thread, uc, cache, pc, HostFlags::None, reason::STALE) };
+            return true;
+        }
+        Place::Glue | Place::Outside => return false,
+    };
     let low = thread.shadow_top() - SHADOW as u64;
     if fault.signo == SIGSEGV && fault.addr >= low - PAGE as u64 && fault.addr < low {
         // The shadow stack is full: start it anew. Returns beyond this point go through the lookup.
@@ -940,7 +952,18 @@ pub unsafe fn current_task() -> *mut u8 {
 pub mod code {
     use crate::cache::{CACHE, Cache};
     use crate::ops::HelperExit;
+    pub use crate::shared::View;
     use crate::state::Cpu;
+
+    /// [start, end) is mapped anew, or no longer, and shows this. To be told before what is executable there.
+    pub fn viewed(start: u64, end: u64, view: Option<View>) {
+        with(|cache| cache.views.set(start, end, view));
+    }
+
+    /// mremap(2) moved what [old, old + old_len) shows to [new, new + new_len); `stays` at the old place too. To be told as [`viewed`].
+    pub fn moved(old: u64, old_len: u64, new: u64, new_len: u64, stays: bool) {
+        with(|cache| cache.views.moved(old, old_len, new, new_len, stays));
+    }
 
     /// [start, end) is now executable guest memory.
     pub fn mapped_exec(start: u64, end: u64) {
@@ -954,14 +977,14 @@ pub mod code {
 
     /// The guest announced that it changed code in [start, end).
     pub fn invalidate(start: u64, end: u64) {
-        with(|cache| _ = cache.invalidate(start, end, core::ptr::null()));
+        with(|cache| _ = cache.announced(start, end, core::ptr::null()));
     }
 
     /// The same for a helper that generated code called: `Resync` if there were translations of it, perhaps the unit that the thread runs in.
     pub fn invalidate_from(cpu: &mut Cpu, start: u64, end: u64) -> HelperExit {
         // `cpu` is the first field of its thread, as generated code knows too; only the address counts here.
         let by = (&raw const *cpu).cast();
-        match CACHE.lock().as_deref_mut().is_some_and(|cache| cache.invalidate(start, end, by)) {
+        match CACHE.lock().as_deref_mut().is_some_and(|cache| cache.announced(start, end, by)) {
             true => HelperExit::Resync,
             false => HelperExit::Continue,
         }

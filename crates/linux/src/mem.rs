@@ -20,7 +20,7 @@ use crate::range::{self, Hole};
 use crate::task::Task;
 use crate::{order, procfile, time, uring};
 use alloc::vec::Vec;
-use anyarch_engine::run::code;
+use anyarch_engine::run::code::{self, View};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, args6, syscall};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -90,8 +90,8 @@ pub(crate) struct State {
     exec: RangeSet,
     /// Mappings of files.
     files: RangeSet,
-    /// Attached shared memory that the guest may execute: (address, size).
-    exec_shm: Vec<(u64, u64)>,
+    /// Attached System V shared memory: (address, size).
+    shm: Vec<(u64, u64)>,
     brk_start: u64,
     brk: u64,
     /// The next library ends here at the latest (0: not begun).
@@ -101,7 +101,7 @@ pub(crate) struct State {
 static STATE: Mutex<State> = Mutex::new(State {
     exec: RangeSet::new(),
     files: RangeSet::new(),
-    exec_shm: Vec::new(),
+    shm: Vec::new(),
     brk_start: 0,
     brk: 0,
     next_library: 0,
@@ -368,6 +368,10 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         // SAFETY: what was just mapped.
         unsafe { syscall!(__NR_mprotect, got, len, host_prot(prot)) }?;
     }
+    let view = (!private || !anonymous).then_some(View { offset, shared: !private });
+    if fixed || view.is_some() {
+        code::viewed(got, end, view);
+    }
     state.protected(got, end, prot);
     if anonymous {
         state.files.remove(got, end);
@@ -405,6 +409,7 @@ pub fn do_munmap(addr: u64, len: u64) -> SysResult {
         let mut state = STATE.lock();
         // SAFETY: the range is not the emulator's.
         let result = unsafe { syscall!(__NR_munmap, addr, size) }?;
+        code::viewed(addr, addr + size, None);
         state.unmapped(addr, addr + size);
         state.files.remove(addr, addr + size);
         Ok(result)
@@ -527,6 +532,7 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
     let was_file = state.files.overlaps(old, old + old_size.max(1));
     // SAFETY: neither range is the emulator's; without a fixed address the kernel replaces nothing.
     let got = unsafe { syscall!(__NR_mremap, old, old_len, new_len, flags, new) }?;
+    code::moved(old, old_size, got, new_size, old_len == 0 || flags & DONTUNMAP != 0);
     // old_len 0 makes a second mapping of shared pages and leaves the first alone.
     if old_len != 0 {
         if got != old && flags & DONTUNMAP == 0 {
@@ -580,6 +586,8 @@ pub fn do_remap_file_pages(addr: u64, len: u64, prot: u64, page_offset: u64, fla
     let state = STATE.lock();
     // SAFETY: the range is not the emulator's.
     let result = unsafe { syscall!(__NR_remap_file_pages, addr, len, prot, page_offset, flags) }?;
+    let view = View { offset: page_offset.wrapping_mul(PAGE), shared: true };
+    code::viewed(addr & !(PAGE - 1), addr + size, Some(view));
     state.changed(addr & !(PAGE - 1), addr + size);
     Ok(result)
 }
@@ -602,10 +610,6 @@ pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     const SHM_EXEC: u64 = 0o100000;
     let host_flags = flags & !SHM_EXEC;
     let flags = if implied_exec(PROT_READ as u64) { flags | SHM_EXEC } else { flags };
-    if addr == 0 && flags & SHM_EXEC == 0 {
-        // SAFETY: the kernel chooses a free place.
-        return unsafe { syscall!(__NR_shmat, id, 0, host_flags) };
-    }
     let size = page_up(shm_size(id)?).ok_or(Errno::EINVAL)?;
     if addr != 0 && layout::is_reserved(addr & !(PAGE - 1), size) {
         return Err(Errno::EINVAL);
@@ -614,10 +618,9 @@ pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     let mut state = STATE.lock();
     // SAFETY: the place is not the emulator's.
     let got = unsafe { syscall!(__NR_shmat, id, addr, host_flags) }?;
+    code::viewed(got, got + size, Some(View { offset: 0, shared: true }));
     state.protected(got, got + size, if flags & SHM_EXEC != 0 { PROT_EXEC as u64 } else { 0 });
-    if flags & SHM_EXEC != 0 {
-        state.exec_shm.push((got, size));
-    }
+    state.shm.push((got, size));
     Ok(got)
 }
 
@@ -632,8 +635,9 @@ pub fn do_shmdt(addr: u64) -> SysResult {
     let mut state = STATE.lock();
     // SAFETY: detaches a segment that is not the emulator's, which attaches none.
     let result = unsafe { syscall!(__NR_shmdt, addr) }?;
-    if let Some(i) = state.exec_shm.iter().position(|s| s.0 == addr) {
-        let (start, size) = state.exec_shm.swap_remove(i);
+    if let Some(i) = state.shm.iter().position(|s| s.0 == addr) {
+        let (start, size) = state.shm.swap_remove(i);
+        code::viewed(start, start + size, None);
         state.unmapped(start, start + size);
     }
     Ok(result)

@@ -22,7 +22,7 @@ anyarch_engine::rows! {
     "1101010100 0 00 011 0011 crm:4 010 11111" Clrex none clrex;
     "1101010100 0 00 011 0011 crm:4 100 11111" Dsb none dsb;
     "1101010100 0 00 011 0011 crm:4 101 11111" Dmb none dmb;
-    "1101010100 0 00 011 0011 crm:4 110 11111" Isb none hint;
+    "1101010100 0 00 011 0011 crm:4 110 11111" Isb none isb;
     "1101010100 0 00 011 0011 0000 111 11111" Sb none hint;
 
     // Unconditional branch (register).
@@ -91,6 +91,10 @@ fn brk<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn hint<O: Ops>(_: &mut O, _: Insn) {}
+
+fn isb<O: Ops>(o: &mut O, _: Insn) {
+    o.sync_fetch();
+}
 
 fn clrex<O: Ops>(o: &mut O, _: Insn) {
     o.clear_exclusive();

@@ -57,6 +57,8 @@ fn word(pc: u64) -> Option<u32> {
 
 /// Translates the instructions of one unit.
 pub fn translate(t: &mut Translator<'_>) {
+    let text = t.text();
+    let word = |pc| text.load(pc, 4).map(|word| word as u32);
     while t.more() {
         let pc = t.pc;
         let Some(insn) = word(pc) else { return t.stop() };

@@ -68,6 +68,7 @@ fn fence<O: Ops>(o: &mut O, i: Insn) {
 
 fn fence_i<O: Ops>(o: &mut O, _: Insn) {
     o.helper(invalidate_all, 0);
+    o.sync_fetch();
 }
 
 extern "C" fn invalidate_all(cpu: &mut Cpu, _: u64) -> HelperExit {

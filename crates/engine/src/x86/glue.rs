@@ -37,6 +37,8 @@ pub mod reason {
     pub const MADE: u32 = 10;
     /// The same, far form.
     pub const MADE_FAR: u32 = 11;
+    /// The unit's bytes have changed since it was made; `exit_rax` is a host address in it. See [`crate::shared`].
+    pub const STALE: u32 = 12;
 }
 
 /// The instruction INT3. Unlike single steps, breakpoints are nothing to hypervisors.

@@ -306,7 +306,7 @@ impl Translator<'_> {
     /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
     /// its own, which return by the lookup.
     fn inline(&mut self, link: R, target: u64) -> bool {
-        if self.inlined.is_some() || !(self.is_exec)(target) {
+        if self.inlined.is_some() || !(self.is_inlinable)(target) {
             return false;
         }
         let Some(end) = (self.guest.leaf)(target) else { return false };
@@ -1597,6 +1597,12 @@ impl Ops for Translator<'_> {
         if b == Barrier::Full && !core::mem::replace(&mut self.fenced, true) {
             self.clobber_flags();
             self.a.fence();
+        }
+    }
+
+    fn sync_fetch(&mut self) {
+        if self.copy.is_some() {
+            self.end_checked();
         }
     }
 

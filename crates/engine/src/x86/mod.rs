@@ -25,6 +25,7 @@
 //! code region itself, so a unit's bytes depend only on the guest's text and on the distance between the two.
 
 pub mod asm;
+mod check;
 pub mod decode;
 pub mod exclusive;
 mod fp;
@@ -41,6 +42,7 @@ pub(crate) use vector::TAILS;
 use crate::cache::InsnMark;
 use crate::ops::{Cond, R, V, W};
 use crate::run::{Guest, Peek, Thread, Transfer};
+use crate::shared::Copy;
 use crate::state::{Cpu, VEC_SLOTS, mode};
 use alloc::vec::Vec;
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
@@ -200,6 +202,8 @@ pub(crate) enum ColdKind {
     CallLookup,
     /// Calls a helper in place of the instruction, then leaves for the guest address after it.
     Instead(crate::ops::Helper, u64, u64),
+    /// The unit's bytes are not what they were. `true` for the last such path: all are one.
+    Stale(bool),
 }
 
 /// What RAX and ZF are known to hold where the code ends in a certain place and nothing jumps to that place.
@@ -287,7 +291,12 @@ pub struct Translator<'a> {
     /// The instruction has stored the flags to memory.
     saved_flags: bool,
     is_known: &'a dyn Fn(u64) -> bool,
-    is_exec: &'a dyn Fn(u64) -> bool,
+    /// Whether a function there may be translated in the place of a call.
+    is_inlinable: &'a dyn Fn(u64) -> bool,
+    /// The copy of guest code that the unit is made from, if it is to be checked.
+    copy: Option<&'a Copy>,
+    /// End of the check.
+    checked: *mut u8,
     /// Every NZCV counts as read: no look ahead.
     keep_all_flags: bool,
     /// Flags were dropped because the look ahead found a writer before any reader.
@@ -369,7 +378,7 @@ impl<'a> Translator<'a> {
         pc: u64,
         mode: u32,
         is_known: &'a dyn Fn(u64) -> bool,
-        is_exec: &'a dyn Fn(u64) -> bool,
+        is_inlinable: &'a dyn Fn(u64) -> bool,
     ) -> Translator<'a> {
         let Buffers {
             exits,
@@ -446,7 +455,9 @@ impl<'a> Translator<'a> {
             start_flags: HostFlags::None,
             saved_flags: false,
             is_known,
-            is_exec,
+            is_inlinable,
+            copy: None,
+            checked: at,
             keep_all_flags: false,
             dropped_flags: false,
             undefined: false,
@@ -586,6 +597,13 @@ impl<'a> Translator<'a> {
                     }
                 }
                 ColdKind::CallLookup => self.a.call_to(self.glue.lookup),
+                ColdKind::Stale(last) => {
+                    if last {
+                        self.a.mov_imm(RCX, glue::reason::STALE as u64);
+                        self.a.call_to(self.glue.trap);
+                    }
+                    continue;
+                }
                 ColdKind::Instead(f, arg, next) => {
                     self.call_helper(f, arg);
                     self.host_flags = HostFlags::None;
@@ -1032,6 +1050,9 @@ impl<'a> Translator<'a> {
     fn mark_entry(&mut self) {
         if self.inlined.is_some() {
             return;
+        }
+        if self.copy.is_some() {
+            return self.end_checked();
         }
         self.a.label = self.a.p;
         self.fenced = false;

@@ -1,0 +1,204 @@
+//! Code whose bytes change through another view of its memory.
+//!
+//! The guest announces new code by a virtual address, and its processor promises a physically tagged instruction cache (CTR_EL0.L1Ip on arm64; the other
+//! guests' processors behave so too): an announcement at one address of a page holds for all addresses that the page is mapped at, in every process. And a
+//! page that a truncated file has lost cannot be fetched from, which nobody announces. Two means give that here.
+//!
+//! **Checked units.** Memory mapped with MAP_SHARED may be written by other processes, of which nothing is heard. So a unit made from it compares at its
+//! entry the bytes that it was made from with what is there now. If they differ, or can no longer be read, it goes to the run loop, which drops the unit and
+//! translates anew or finds the fault. What makes this enough:
+//!
+//! - A checked unit has one entry, its start. Where another unit would have a second one (after a branch, a call, a system call), it ends.
+//! - It also ends after an instruction that synchronizes the fetch (ISB, FENCE.I), so that code behind it is looked at again.
+//! - Nothing but the bytes compared decides what it does: it is made from a copy of its page ([`Text`]), the check has that copy's bytes, no function is
+//!   translated in the place of a call, and no look ahead at other code tells that flags are dead.
+//!
+//! The bytes are compared as the instructions of the block would be fetched, so that its cost goes with the length of the block: compared bytes are
+//! half of an instruction of eight. A counter in shared memory that announcements raise would cost less, but processes that are not the
+//! emulator's, files opened by name and truncation raise no counter. Whether a unit is checked depends on its mapping alone, not on its bytes.
+//!
+//! **Copies of a file.** A private mapping of a file shows the file's pages until it is written to. All programs and libraries are mapped so, and are not
+//! to pay: an announcement anywhere in a mapping with an object holds for every private mapping of the same offset that has the same bytes at that moment
+//! (which the same page has; another file's page with equal bytes loses some translations for nothing). A change of such a file by another process, or
+//! its truncation, is noticed only when this process announces it or maps the file anew.
+
+use crate::cache::{CACHE, Cache, Place};
+use crate::run::Thread;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+const PAGE: u64 = 4096;
+
+/// What a mapping shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct View {
+    /// Offset in its object, a file or shared memory, in bytes.
+    pub offset: u64,
+    /// Others may write what is seen here (MAP_SHARED).
+    pub shared: bool,
+}
+
+/// The mappings that show an object. Private anonymous memory has none.
+#[derive(Default)]
+pub struct Views(BTreeMap<u64, (u64, View)>);
+
+impl Views {
+    /// None.
+    pub const fn new() -> Views {
+        Views(BTreeMap::new())
+    }
+
+    /// The parts of views that lie in [start, end), ascending: start, end, what the start shows.
+    fn within(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64, View)> {
+        let first = self.0.range(..=start).next_back().map_or(start, |(&at, _)| at);
+        self.0.range(first..end.max(first)).filter(move |(_, (to, _))| *to > start).map(
+            move |(&at, &(to, view))| {
+                let from = at.max(start);
+                (from, to.min(end), View { offset: view.offset.wrapping_add(from - at), ..view })
+            },
+        )
+    }
+
+    /// [start, end) is mapped anew, or no longer: it shows `view`.
+    pub fn set(&mut self, start: u64, end: u64, view: Option<View>) {
+        let cut: Vec<_> = self.within(start, end).collect();
+        for (from, to, _) in cut {
+            if let Some((&at, &(old_end, old))) = self.0.range(..=from).next_back() {
+                self.0.remove(&at);
+                if at < from {
+                    self.0.insert(at, (from, old));
+                }
+                if old_end > to {
+                    self.0.insert(to, (old_end, View { offset: old.offset.wrapping_add(to - at), ..old }));
+                }
+            }
+        }
+        if let Some(view) = view.filter(|_| start < end) {
+            self.0.insert(start, (end, view));
+        }
+    }
+
+    /// What [old, old + old_len) shows is at [new, new + new_len) now, as mremap(2) moves, grows and shrinks; `stays` at the old place too.
+    pub fn moved(&mut self, old: u64, old_len: u64, new: u64, new_len: u64, stays: bool) {
+        let mut parts: Vec<_> = self.within(old, old + old_len.max(PAGE)).collect();
+        if !stays {
+            self.set(old, old + old_len, None);
+        }
+        self.set(new, new + new_len, None);
+        if let Some(last) = parts.last_mut() {
+            last.1 = old.saturating_add(new_len).max(last.0);
+        }
+        for (from, to, view) in parts {
+            let at = |address: u64| new + (address - old).min(new_len);
+            self.set(at(from), at(to), Some(view));
+        }
+    }
+
+    /// Whether others may write the byte at `at`.
+    pub fn is_shared(&self, at: u64) -> bool {
+        self.0.range(..=at).next_back().is_some_and(|(_, &(end, view))| at < end && view.shared)
+    }
+
+    /// Where private mappings outside of [start, end) show what is there.
+    fn copies(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let mut found = Vec::new();
+        for (from, to, view) in self.within(start, end) {
+            for (&at, &(at_end, other)) in &self.0 {
+                let first = view.offset.max(other.offset);
+                let last = (view.offset + (to - from)).min(other.offset + (at_end - at));
+                if other.shared || first >= last || at < end && at_end > start {
+                    continue;
+                }
+                let (here, there) = (from + (first - view.offset), at + (first - other.offset));
+                found.extend(equal_parts(here, there, last - first));
+            }
+        }
+        found
+    }
+}
+
+/// The parts of [b, b + len) that equal [a, a + len).
+fn equal_parts(a: u64, b: u64, len: u64) -> impl Iterator<Item = (u64, u64)> {
+    const PART: usize = 64;
+    (0..len).step_by(PART).filter_map(move |at| {
+        let n = PART.min((len - at) as usize);
+        let [mut x, mut y] = [[0; PART]; 2];
+        let loaded = anyarch_sys::load_bytes(a + at, &mut x[..n]).is_ok()
+            && anyarch_sys::load_bytes(b + at, &mut y[..n]).is_ok();
+        (loaded && x == y).then_some((b + at, b + at + n as u64))
+    })
+}
+
+/// A page of code at one moment, with the beginning of the next one.
+pub struct Copy {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Copy {
+    /// Of the page around `pc`, as far as it can be read.
+    pub fn take(pc: u64) -> Copy {
+        let start = pc & !(PAGE - 1);
+        let mut bytes = alloc::vec![0; PAGE as usize + 4];
+        let mut readable = 0;
+        for len in [PAGE as usize, PAGE as usize + 4] {
+            match anyarch_sys::load_bytes(start + readable as u64, &mut bytes[readable..len]) {
+                Ok(()) => readable = len,
+                Err(_) => break,
+            }
+        }
+        bytes.truncate(readable);
+        Copy { start, bytes }
+    }
+
+    /// At most 8 bytes at `at`, zero-extended.
+    pub fn load(&self, at: u64, bytes: u32) -> Option<u64> {
+        let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        let part = self.bytes.get(from..from.checked_add(bytes as usize)?)?;
+        Some(part.iter().rev().fold(0, |value, &byte| value << 8 | byte as u64))
+    }
+}
+
+/// Where a unit's instructions are fetched from: guest memory, or a copy of it.
+#[derive(Clone, Copy)]
+pub struct Text<'a>(pub(crate) Option<&'a Copy>);
+
+impl Text<'_> {
+    /// Guest memory.
+    pub const MEMORY: Text<'static> = Text(None);
+
+    /// 2 or 4 bytes at `at`, zero-extended. `None` if they cannot be read.
+    #[inline(always)]
+    pub fn load(self, at: u64, bytes: u32) -> Option<u64> {
+        match self.0 {
+            None => anyarch_sys::load_once(at, bytes).ok(),
+            Some(copy) => copy.load(at, bytes),
+        }
+    }
+}
+
+impl Cache {
+    /// The page around `pc` as it is now, if units made from it are to be checked. (The last instruction may reach into the next page.)
+    pub(crate) fn copy_to_check(&self, pc: u64) -> Option<Copy> {
+        let shared = self.views.is_shared(pc) || pc & 4095 > 4092 && self.views.is_shared((pc | 4095) + 1);
+        shared.then(|| Copy::take(pc))
+    }
+
+    /// The guest announced new code in [start, end): as [`Cache::invalidate`], wherever else that memory is seen.
+    pub fn announced(&mut self, start: u64, end: u64, by: *const Thread) -> bool {
+        let mut any = self.invalidate(start, end, by);
+        for (start, end) in self.views.copies(start, end) {
+            any |= self.invalidate(start, end, by);
+        }
+        any
+    }
+}
+
+/// The unit that `thread` just left at `exit_rax` is not what its bytes are now: takes it out. The thread goes on at its start.
+pub(crate) fn drop_stale(thread: &mut Thread) {
+    let Some(cache) = &mut *CACHE.lock() else { return };
+    if let Place::Insn { pc, .. } | Place::Check { pc } = cache.place(thread.exit_rax - 1) {
+        thread.cpu.pc = pc;
+        cache.invalidate(pc, pc + 1, thread);
+    }
+}
