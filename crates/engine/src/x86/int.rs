@@ -306,7 +306,7 @@ impl Translator<'_> {
     /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
     /// its own, which return by the lookup.
     fn inline(&mut self, link: R, target: u64) -> bool {
-        if self.inlined.is_some() || !(self.is_inlinable)(target) {
+        if self.inlined.is_some() || self.copy.is_some() || !(self.is_inlinable)(target) {
             return false;
         }
         let Some(end) = (self.guest.leaf)(target) else { return false };
