@@ -687,6 +687,7 @@ impl Cache {
     /// [start, end) is executable.
     pub fn map_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
+        self.views.executable(start, end);
         self.cut_exec(start, end);
         let at = self.exec.partition_point(|r| r.0 < start);
         self.exec.insert(at, (start, end));

@@ -40,18 +40,23 @@ pub struct View {
 
 /// The mappings that show an object. Private anonymous memory has none.
 #[derive(Default)]
-pub struct Views(BTreeMap<u64, (u64, View)>);
+pub struct Views {
+    /// By start: end, what the start shows.
+    map: BTreeMap<u64, (u64, View)>,
+    /// Memory that others may write has been executable: few programs have that.
+    checks: bool,
+}
 
 impl Views {
     /// None.
     pub const fn new() -> Views {
-        Views(BTreeMap::new())
+        Views { map: BTreeMap::new(), checks: false }
     }
 
     /// The parts of views that lie in [start, end), ascending: start, end, what the start shows.
     fn within(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64, View)> {
-        let first = self.0.range(..=start).next_back().map_or(start, |(&at, _)| at);
-        self.0.range(first..end.max(first)).filter(move |(_, (to, _))| *to > start).map(
+        let first = self.map.range(..=start).next_back().map_or(start, |(&at, _)| at);
+        self.map.range(first..end.max(first)).filter(move |(_, (to, _))| *to > start).map(
             move |(&at, &(to, view))| {
                 let from = at.max(start);
                 (from, to.min(end), View { offset: view.offset.wrapping_add(from - at), ..view })
@@ -63,18 +68,18 @@ impl Views {
     pub fn set(&mut self, start: u64, end: u64, view: Option<View>) {
         let cut: Vec<_> = self.within(start, end).collect();
         for (from, to, _) in cut {
-            if let Some((&at, &(old_end, old))) = self.0.range(..=from).next_back() {
-                self.0.remove(&at);
+            if let Some((&at, &(old_end, old))) = self.map.range(..=from).next_back() {
+                self.map.remove(&at);
                 if at < from {
-                    self.0.insert(at, (from, old));
+                    self.map.insert(at, (from, old));
                 }
                 if old_end > to {
-                    self.0.insert(to, (old_end, View { offset: old.offset.wrapping_add(to - at), ..old }));
+                    self.map.insert(to, (old_end, View { offset: old.offset.wrapping_add(to - at), ..old }));
                 }
             }
         }
         if let Some(view) = view.filter(|_| start < end) {
-            self.0.insert(start, (end, view));
+            self.map.insert(start, (end, view));
         }
     }
 
@@ -94,16 +99,26 @@ impl Views {
         }
     }
 
-    /// Whether others may write the byte at `at`.
+    /// [start, end) is executable.
+    pub fn executable(&mut self, start: u64, end: u64) {
+        self.checks = self.checks || self.within(start, end).any(|(.., view)| view.shared);
+    }
+
+    /// Whether others may write the executable byte at `at`.
+    #[inline]
     pub fn is_shared(&self, at: u64) -> bool {
-        self.0.range(..=at).next_back().is_some_and(|(_, &(end, view))| at < end && view.shared)
+        self.checks && self.is_in_shared(at)
+    }
+
+    fn is_in_shared(&self, at: u64) -> bool {
+        self.map.range(..=at).next_back().is_some_and(|(_, &(end, view))| at < end && view.shared)
     }
 
     /// Where private mappings outside of [start, end) show what is there.
     fn copies(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut found = Vec::new();
         for (from, to, view) in self.within(start, end) {
-            for (&at, &(at_end, other)) in &self.0 {
+            for (&at, &(at_end, other)) in &self.map {
                 let first = view.offset.max(other.offset);
                 let last = (view.offset + (to - from)).min(other.offset + (at_end - at));
                 if other.shared || first >= last || at < end && at_end > start {
@@ -152,6 +167,7 @@ impl Copy {
     }
 
     /// At most 8 bytes at `at`, zero-extended.
+    #[cold]
     pub fn load(&self, at: u64, bytes: u32) -> Option<u64> {
         let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
         let part = self.bytes.get(from..from.checked_add(bytes as usize)?)?;
@@ -200,5 +216,105 @@ pub(crate) fn drop_stale(thread: &mut Thread) {
     if let Place::Insn { pc, .. } | Place::Check { pc } = cache.place(thread.exit_rax - 1) {
         thread.cpu.pc = pc;
         cache.invalidate(pc, pc + 1, thread);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Views against one entry for each page: offset in pages and whether it is shared.
+    #[test]
+    fn views_against_pages() {
+        let mut views = Views::new();
+        let mut pages = [None; 64];
+        let mut seed = 3u64;
+        let mut random = |n: u64| {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) % n
+        };
+        for _ in 0..20_000 {
+            let (a, b) = (random(64), random(64));
+            let (start, end) = (a.min(b), a.max(b));
+            let view = (random(3) > 0).then(|| (random(100), random(2) == 1));
+            views.set(
+                start * PAGE,
+                end * PAGE,
+                view.map(|(offset, shared)| View { offset: offset * PAGE, shared }),
+            );
+            for page in start..end {
+                pages[page as usize] = view.map(|(offset, shared)| (offset + page - start, shared));
+            }
+            views.executable(0, 64 * PAGE);
+            let mut found = [None; 64];
+            for (from, to, view) in views.within(0, 64 * PAGE) {
+                for page in from / PAGE..to / PAGE {
+                    found[page as usize] = Some((view.offset / PAGE + page - from / PAGE, view.shared));
+                }
+            }
+            assert_eq!(found, pages);
+            let at = random(64);
+            assert_eq!(
+                views.is_shared(at * PAGE + random(PAGE)),
+                pages[at as usize].is_some_and(|(_, shared)| shared)
+            );
+        }
+    }
+
+    #[test]
+    fn views_move_as_mappings_do() {
+        const OLD: u64 = 16 * PAGE;
+        const NEW: u64 = 64 * PAGE;
+        let view = |offset: u64| View { offset: offset * PAGE, shared: true };
+        // Old and new length in pages, whether it stays; then what is at the old and at the new place: offset and pages.
+        type Found<'a> = &'a [(u64, u64)];
+        let rows: [(u64, u64, bool, Found<'_>, Found<'_>); 5] = [
+            (4, 4, false, &[], &[(7, 4)]),
+            (4, 2, false, &[], &[(7, 2)]),
+            (4, 6, false, &[], &[(7, 6)]),
+            (2, 2, false, &[(9, 2)], &[(7, 2)]),
+            (0, 3, true, &[(7, 4)], &[(7, 3)]),
+        ];
+        for (i, (old, new, stays, at_old, at_new)) in rows.into_iter().enumerate() {
+            let mut views = Views::new();
+            views.set(OLD, OLD + 4 * PAGE, Some(view(7)));
+            views.set(NEW, NEW + 8 * PAGE, None);
+            views.moved(OLD, old * PAGE, NEW, new * PAGE, stays);
+            let at = |start: u64| -> Vec<(u64, u64)> {
+                let parts = views.within(start, start + 8 * PAGE);
+                parts.map(|(from, to, view)| (view.offset / PAGE, (to - from) / PAGE)).collect()
+            };
+            assert_eq!((&at(OLD)[..], &at(NEW)[..]), (at_old, at_new), "row {i}");
+        }
+    }
+
+    #[test]
+    fn announcements_reach_equal_parts_of_private_mappings() {
+        let bytes = alloc::vec![5u8; 4 * PAGE as usize];
+        let mut other = bytes.clone();
+        other[PAGE as usize + 100] = 6;
+        let (a, b) = (bytes.as_ptr() as u64, other.as_ptr() as u64);
+        let mut views = Views::new();
+        views.set(a, a + 2 * PAGE, Some(View { offset: 3 * PAGE, shared: true }));
+        // One page further on in the file.
+        views.set(b, b + 2 * PAGE, Some(View { offset: 4 * PAGE, shared: false }));
+        assert_eq!(views.copies(a, a + PAGE), []);
+        assert_eq!(views.copies(a + PAGE + 8, a + PAGE + 16), [(b + 8, b + 16)]);
+        other[10] = 6;
+        assert_eq!(views.copies(a + PAGE + 8, a + PAGE + 16), []);
+        // What is shared is checked.
+        views.set(b, b + 2 * PAGE, Some(View { offset: 4 * PAGE, shared: true }));
+        assert_eq!(views.copies(a + PAGE + 64, a + PAGE + 72), []);
+    }
+
+    #[test]
+    fn a_copy_has_its_page_and_four_bytes_more() {
+        let bytes: Vec<u8> = (0..3 * PAGE as usize).map(|i| i as u8 ^ (i >> 8) as u8).collect();
+        let start = (bytes.as_ptr() as u64).next_multiple_of(PAGE);
+        let copy = Copy::take(start + 40);
+        for at in [0, 40, PAGE - 4, PAGE - 2, PAGE] {
+            assert_eq!(copy.load(start + at, 4), anyarch_sys::load_once(start + at, 4).ok(), "{at}");
+        }
+        assert_eq!((copy.load(start - 1, 2), copy.load(start + PAGE + 1, 4)), (None, None));
     }
 }
