@@ -10,7 +10,7 @@
 //!
 //! - A checked unit has one entry, its start. Where another unit would have a second one (after a branch, a call, a system call), it ends.
 //! - It also ends after an instruction that synchronizes the fetch (ISB, FENCE.I), so that code behind it is looked at again.
-//! - Nothing but the bytes compared decides what it does: it is made from a copy of its page ([`Text`]), the check has that copy's bytes, no function is
+//! - Nothing but the bytes compared decides what it does: it is made from a copy of its page ([`Copy`]), the check has that copy's bytes, no function is
 //!   translated in the place of a call, and no look ahead at other code tells that flags are dead.
 //!
 //! The bytes are compared as the instructions of the block would be fetched, so that its cost goes with the length of the block: compared bytes are
@@ -172,24 +172,6 @@ impl Copy {
         let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
         let part = self.bytes.get(from..from.checked_add(bytes as usize)?)?;
         Some(part.iter().rev().fold(0, |value, &byte| value << 8 | byte as u64))
-    }
-}
-
-/// Where a unit's instructions are fetched from: guest memory, or a copy of it.
-#[derive(Clone, Copy)]
-pub struct Text<'a>(pub(crate) Option<&'a Copy>);
-
-impl Text<'_> {
-    /// Guest memory.
-    pub const MEMORY: Text<'static> = Text(None);
-
-    /// 2 or 4 bytes at `at`, zero-extended. `None` if they cannot be read.
-    #[inline(always)]
-    pub fn load(self, at: u64, bytes: u32) -> Option<u64> {
-        match self.0 {
-            None => anyarch_sys::load_once(at, bytes).ok(),
-            Some(copy) => copy.load(at, bytes),
-        }
     }
 }
 

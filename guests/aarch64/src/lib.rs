@@ -57,8 +57,13 @@ fn word(pc: u64) -> Option<u32> {
 
 /// Translates the instructions of one unit.
 pub fn translate(t: &mut Translator<'_>) {
-    let text = t.text();
-    let word = |pc| text.load(pc, 4).map(|word| word as u32);
+    match t.copy() {
+        None => translate_from(t, word),
+        Some(copy) => translate_from(t, |pc| copy.load(pc, 4).map(|word| word as u32)),
+    }
+}
+
+fn translate_from(t: &mut Translator<'_>, word: impl Fn(u64) -> Option<u32> + Copy) {
     while t.more() {
         let pc = t.pc;
         let Some(insn) = word(pc) else { return t.stop() };

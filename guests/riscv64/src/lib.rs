@@ -28,7 +28,6 @@ mod v_perm;
 use anyarch_engine::interp::Interp;
 use anyarch_engine::ops::R;
 use anyarch_engine::run::{Guest, Peek, SyscallRegs, Transfer};
-use anyarch_engine::shared::Text;
 use anyarch_engine::state::Fault;
 use anyarch_engine::x86::{Pins, Translator};
 use decode::Insn;
@@ -70,19 +69,19 @@ fn faults_again(pc: u64) -> bool {
     fetch(pc).is_some_and(|i| v_fast::mem::faults_again(i.word))
 }
 
-fn half(text: Text<'_>, at: u64) -> Option<u16> {
-    text.load(at, 2).map(|half| half as u16)
+fn half(at: u64) -> Option<u16> {
+    anyarch_sys::load_once(at, 2).ok().map(|half| half as u16)
 }
 
 /// The instruction at `pc`: its word, expanded if compressed, and its length. `None` if its page has vanished meanwhile.
 fn fetch(pc: u64) -> Option<Insn> {
-    fetch_from(Text::MEMORY, pc)
+    fetch_from(pc, half)
 }
 
-fn fetch_from(text: Text<'_>, pc: u64) -> Option<Insn> {
-    let low = half(text, pc)?;
+fn fetch_from(pc: u64, half: impl Fn(u64) -> Option<u16>) -> Option<Insn> {
+    let low = half(pc)?;
     Some(if low & 3 == 3 {
-        Insn { word: low as u32 | (half(text, pc + 2)? as u32) << 16, pc, len: 4 }
+        Insn { word: low as u32 | (half(pc + 2)? as u32) << 16, pc, len: 4 }
     } else {
         Insn { word: compressed::expand(low), pc, len: 2 }
     })
@@ -90,13 +89,20 @@ fn fetch_from(text: Text<'_>, pc: u64) -> Option<Insn> {
 
 /// Whether the instruction at `pc` reaches into the next page.
 fn crosses(pc: u64) -> bool {
-    pc & 4095 == 4094 && half(Text::MEMORY, pc).is_none_or(|low| low & 3 == 3)
+    pc & 4095 == 4094 && half(pc).is_none_or(|low| low & 3 == 3)
 }
 
 /// Translates the instructions of one unit.
 pub fn translate(t: &mut Translator<'_>) {
-    let text = t.text();
-    let fetch = |pc| fetch_from(text, pc);
+    match t.copy() {
+        None => translate_from(t, fetch),
+        Some(copy) => {
+            translate_from(t, |pc| fetch_from(pc, |at| copy.load(at, 2).map(|half| half as u16)));
+        }
+    }
+}
+
+fn translate_from(t: &mut Translator<'_>, fetch: impl Fn(u64) -> Option<Insn> + Copy) {
     while t.more() {
         let Some(i) = fetch(t.pc) else { return t.stop() };
         if fuse::is_candidate(i.word) && fuse::step(t, i, fetch) {

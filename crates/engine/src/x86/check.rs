@@ -2,13 +2,13 @@
 
 use super::asm::{Cc, Mem, Op, Rm, reg::*};
 use super::{Cold, ColdKind, Translator};
-use crate::shared::{Copy, Text};
+use crate::shared::Copy;
 use alloc::vec::Vec;
 
 impl<'a> Translator<'a> {
-    /// Where instructions are to be fetched from.
-    pub fn text(&self) -> Text<'a> {
-        Text(self.copy)
+    /// What instructions are to be fetched from in the place of guest memory.
+    pub fn copy(&self) -> Option<&'a Copy> {
+        self.copy
     }
 
     /// The unit is made from `copy`, if that is given, and is to be checked. It begins with the comparison of these ranges, which the translation of the same
