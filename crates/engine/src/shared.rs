@@ -13,8 +13,8 @@
 //! - Nothing but the bytes compared decides what it does: it is made from a copy of its page ([`Copy`]), the check has that copy's bytes, no function is
 //!   translated in the place of a call, and no look ahead at other code tells that flags are dead.
 //!
-//! The bytes are compared as the instructions of the block would be fetched, so that its cost goes with the length of the block: compared bytes are
-//! half of an instruction of eight. A counter in shared memory that announcements raise would cost less, but processes that are not the
+//! The cost goes with the length of what is run: a load and a comparison for two instructions of four bytes. Code of many short calls takes twice the
+//! time, loops of longer blocks a tenth more. A counter in shared memory that announcements raise would cost less, but processes that are not the
 //! emulator's, files opened by name and truncation raise no counter. Whether a unit is checked depends on its mapping alone, not on its bytes.
 //!
 //! **Copies of a file.** A private mapping of a file shows the file's pages until it is written to. All programs and libraries are mapped so, and are not
