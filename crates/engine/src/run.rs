@@ -333,9 +333,25 @@ impl Thread {
         self as *const Thread as u64
     }
 
+    /// RSP of generated code where the shadow stack has no return that matches: at a pair that no return has.
+    fn shadow_bottom(&self) -> u64 {
+        self.shadow_top() - 16
+    }
+
+    /// Whether the access to `addr`, made in generated code, is a push onto the full shadow stack.
+    ///
+    /// Pairs are aligned and so is the stack's end, so that a push reaches the guard page with the first of two words, or with the one word
+    /// of a call of the glue: RSP is at the end and the word would be the next below. Where the instruction stands does not matter: units that are
+    /// alive or dead, their cold paths and exit stubs push, each before it has changed anything else. RSP is nowhere else there, and a guest's
+    /// own access to that word faults again once RSP has moved.
+    fn is_full(&self, rsp: u64, addr: u64) -> bool {
+        let end = self.shadow_top() - SHADOW as u64;
+        rsp == end && addr == end - 8
+    }
+
     /// Empties the shadow stack: the next returns go through the lookup.
     pub(crate) fn reset_shadow(&mut self) {
-        let rsp = self.shadow_top() - 16;
+        let rsp = self.shadow_bottom();
         // SAFETY: the upper pairs of our shadow stack. The second says to `break_returns` that none below it is in use.
         unsafe { ((rsp - 16) as *mut [[u64; 2]; 2]).write([[0, 0], [0, NO_RETURN]]) };
         self.shadow_rsp = rsp;
@@ -798,6 +814,11 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
     if !in_cache(rip) {
         return false;
     }
+    if fault.signo == SIGSEGV && thread.is_full(uc.gregs[G_RSP], fault.addr) {
+        // Returns beyond this point go through the lookup.
+        uc.gregs[G_RSP] = thread.shadow_bottom();
+        return true;
+    }
     let guard = CACHE.lock();
     let Some(cache) = guard.as_deref() else { return false };
     if uc.gregs[G_RBP] != thread as *mut Thread as u64 + STATE_BIAS as u64 {
@@ -814,21 +835,6 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
         }
         Place::Glue | Place::Outside => return false,
     };
-    let low = thread.shadow_top() - SHADOW as u64;
-    if fault.signo == SIGSEGV && fault.addr >= low - PAGE as u64 && fault.addr < low {
-        // The shadow stack is full: start it anew. Returns beyond this point go through the lookup.
-        let rsp = uc.gregs[G_RSP];
-        let top = thread.shadow_top() - 16;
-        if rsp & 15 == 0 {
-            uc.gregs[G_RSP] = top;
-        } else {
-            // The guest's half of a pair is already pushed, at the last word before the guard.
-            // SAFETY: both words lie in the shadow stack.
-            unsafe { ((top - 8) as *mut u64).write((rsp as *const u64).read()) };
-            uc.gregs[G_RSP] = top - 8;
-        }
-        return true;
-    }
     let mut fault = fault;
     fault.write = fault.signo == SIGSEGV && uc.gregs[G_ERR] & 2 != 0;
     thread.cpu.fault = fault;
