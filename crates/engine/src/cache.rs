@@ -8,13 +8,17 @@
 //! every thread's lookup table is cleared, and return addresses into it on the shadow stacks are made to mismatch.
 //!
 //! **When it is full.** The cache consists of regions, one of which is being filled. When that is full its code dies as a whole (a *generation* ends) and
-//! another region becomes the current one. Nothing leads into dead code any more, so threads leave it soon, but for those that wait in a system call
+//! another region becomes the current one. The same happens when most of the code has been taken out, as programs do that generate code all the time:
+//! what is left is translated again, and memory does not grow with the number of invalidations. Nothing leads into dead code any more, so threads leave it soon, but for those that wait in a system call
 //! made from it. Each thread tells in `seen` the generation whose code it may be in ([`NOWHERE`] outside generated code): it sets that before it looks for
-//! an entry and looks again if the generation has changed meanwhile, so it is in code of no other generation. A region is filled anew only when no
-//! thread is in the generation that it held. If there is none, code is interpreted until there is. When a thread notices a new generation it empties
+//! an entry and looks again if the generation has changed meanwhile, so it is in code of no other generation. A region gives its memory back, and is
+//! filled anew, only when no thread is in the generation that it held. If all others are held, code is interpreted until one is free. When a thread notices a new generation it empties
 //! its shadow stack, which may hold returns into dead code.
 
-use crate::run::{Guest, Thread};
+mod ranges;
+mod regions;
+
+use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
 use crate::state::VEC_SLOTS;
 use crate::x86::asm::Asm;
@@ -26,6 +30,8 @@ use anyarch_sys::raw::general::*;
 use anyarch_sys::{Mutex, own, syscall};
 use core::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
+use ranges::{add_range, cut_range, is_within};
+use regions::{DEAD_MIN, FREE, Region};
 
 /// What the fault map knows of one guest instruction: its host bytes, whether it has two bytes (else four), and where NZCV are at its start and
 /// when it faults. An instruction with more host bytes than a mark can say has several marks. Several instructions translated as one *step* have the host
@@ -131,16 +137,6 @@ struct Source {
     next_in_page: u32,
 }
 
-/// A part of the cache.
-struct Region {
-    start: *mut u8,
-    end: *mut u8,
-    /// The generation that filled it last.
-    generation: u64,
-    /// What it holds, once that is dead; a thread may still be in it.
-    dead: Code,
-}
-
 /// What is known of generated code, by ascending host address.
 #[derive(Default)]
 struct Code {
@@ -230,6 +226,14 @@ pub struct Cache {
     code: Code,
     regions: Vec<Region>,
     current: usize,
+    /// There may be regions that hold a dead generation.
+    holds_dead: bool,
+    /// Bytes of units taken out of the current generation, and how many there may be before it is looked at.
+    dead_bytes: usize,
+    dead_limit: usize,
+    /// Bytes of code that a generation may have, and who is asked for the memory that bounds them once there is much code.
+    share: usize,
+    memory: Option<fn() -> u64>,
     links: Vec<Link>,
     free_links: u32,
     /// The units' direct calls: the rel32 and its stub.
@@ -314,6 +318,9 @@ pub(crate) const SCRATCH_SIZE: usize = 4096;
 const REGIONS: usize = 8;
 const REGION_MIN: usize = 256 << 10;
 
+/// Units begin at multiples of this.
+const UNIT_ALIGN: u32 = 64;
+
 /// Creates the cache for a guest, its code at [base, base + size).
 ///
 /// # Errors
@@ -340,8 +347,9 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         .map(|i| Region {
             start: if i == 0 { start } else { at.wrapping_add(size as usize / count * i) },
             end: last.min(at.wrapping_add(size as usize / count * (i + 1))),
-            generation: 0,
+            generation: FREE,
             dead: Code::default(),
+            committed: core::ptr::null_mut(),
         })
         .collect();
     BASE.store(at as u64, Ordering::Relaxed);
@@ -359,6 +367,11 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         code: Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(8192), ..Code::default() },
         regions,
         current: 0,
+        holds_dead: false,
+        dead_bytes: 0,
+        dead_limit: DEAD_MIN,
+        share: usize::MAX,
+        memory: None,
         links: Vec::with_capacity(1024),
         free_links: NIL,
         calls: Vec::new(),
@@ -478,9 +491,7 @@ impl Cache {
 
     fn translate(&mut self, pc: u64, mode: u32) -> Result<Entry, NoCode> {
         self.check_fetch(pc)?;
-        if (self.limit as usize - self.at as usize) < UNIT_ROOM * 2 && !self.next_region() {
-            return Err(NoCode::Full);
-        }
+        self.make_room()?;
         let start_time = if self.timing { now() } else { 0 };
         while (self.committed as usize) < self.at as usize + UNIT_ROOM && self.committed < self.limit {
             let len = CHUNK.min(self.limit as usize - self.committed as usize);
@@ -488,7 +499,7 @@ impl Cache {
             self.committed = self.committed.wrapping_add(len);
         }
         // At the start of a cache line: loops run evenly fast, and padding within the unit does not depend on where it lies.
-        let at = self.at.wrapping_add(self.at.align_offset(64));
+        let at = self.at.wrapping_add(self.at.align_offset(UNIT_ALIGN as usize));
         let map = &self.map;
         let known = |pc: u64| map.contains_key(&key(pc, mode));
         let inlinable = |pc: u64| is_within(&self.exec, pc) && !self.views.is_shared(pc);
@@ -688,30 +699,13 @@ impl Cache {
     pub fn map_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
         self.views.executable(start, end);
-        self.cut_exec(start, end);
-        let at = self.exec.partition_point(|r| r.0 < start);
-        self.exec.insert(at, (start, end));
+        add_range(&mut self.exec, start, end);
     }
 
     /// [start, end) is not executable.
     pub fn unmap_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
-        self.cut_exec(start, end);
-    }
-
-    fn cut_exec(&mut self, start: u64, end: u64) {
-        if !self.exec.iter().any(|r| r.0 < end && r.1 > start) {
-            return;
-        }
-        let old = core::mem::take(&mut self.exec);
-        for (a, b) in old {
-            if a < start.min(b) {
-                self.exec.push((a, start.min(b)));
-            }
-            if b > end.max(a) {
-                self.exec.push((end.max(a), b));
-            }
-        }
+        cut_range(&mut self.exec, start, end);
     }
 
     /// Takes out every unit that overlaps [start, end); whether there was one. `by` is a thread that asks for it from a helper and does not go on in its
@@ -722,12 +716,14 @@ impl Cache {
         }
         let (first, last) = (start >> 12, (end - 1) >> 12);
         let mut dead = Vec::new();
-        let visit = |this: &Cache, head: u32, dead: &mut Vec<u32>| {
+        let (sources, units) = (&self.sources, &mut self.code.units);
+        let mut visit = |head: u32| {
             let mut i = head;
             while i != NIL {
-                let s = &this.sources[i as usize];
+                let s = &sources[i as usize];
                 let overlaps = s.start < end && s.start + s.len as u64 > start;
-                if overlaps && this.code.units[s.unit as usize].alive && !dead.contains(&s.unit) {
+                // A unit with several sources counts once.
+                if overlaps && core::mem::take(&mut units[s.unit as usize].alive) {
                     dead.push(s.unit);
                 }
                 i = s.next_in_page;
@@ -738,28 +734,31 @@ impl Cache {
         if last - first < self.pages.len() as u64 {
             for page in first..=last {
                 if let Some(&head) = self.pages.get(&page) {
-                    visit(self, head, &mut dead);
+                    visit(head);
                 }
             }
         } else {
             for (&page, &head) in &self.pages {
                 if page >= first && page <= last {
-                    visit(self, head, &mut dead);
+                    visit(head);
                 }
             }
         }
         if dead.is_empty() {
             return false;
         }
+        // Drop the dead from their pages' lists, so that code that is patched for ever does not make them long.
+        let mut pages = Vec::with_capacity(dead.len());
         for &i in &dead {
             self.kill(i);
-        }
-        // Drop the dead from their pages' lists, so that code that is patched for ever does not make them long.
-        for &i in &dead {
             let u = &self.code.units[i as usize];
-            for source in u.sources..u.sources + u.source_count as u32 {
-                self.prune(self.sources[source as usize].start >> 12);
-            }
+            let sources = &self.sources[u.sources as usize..][..u.source_count as usize];
+            pages.extend(sources.iter().map(|s| s.start >> 12));
+        }
+        pages.sort_unstable();
+        pages.dedup();
+        for page in pages {
+            self.prune(page);
         }
         self.forget_in_threads(&dead, by);
         true
@@ -784,9 +783,11 @@ impl Cache {
         }
     }
 
+    /// Cuts a unit off that no longer counts as alive.
     fn kill(&mut self, index: u32) {
         let u = &mut self.code.units[index as usize];
-        u.alive = false;
+        // With the padding behind it.
+        self.dead_bytes += (u.host_end - u.host).next_multiple_of(UNIT_ALIGN) as usize;
         let (pc, len, mode) = (u.pc, u.guest_len as u64, u.mode);
         let mut link = core::mem::replace(&mut u.links, NIL);
         let map = &mut self.map;
@@ -825,23 +826,27 @@ impl Cache {
     fn forget_in_threads(&mut self, dead: &[u32], by: *const Thread) {
         let units = || dead.iter().map(|&u| &self.code.units[u as usize]);
         let calls = units().any(|u| u.calls_out);
+        // A shadow stack may be long: most returns are outside of what these units span.
+        let (from, to) = units().fold((u32::MAX, 0), |(from, to), u| (from.min(u.host), to.max(u.host_end)));
         let base = self.base as u64;
         let stale = |host: u64| {
-            let offset = host.wrapping_sub(base);
-            units().any(|u| (u.host as u64..u.host_end as u64).contains(&offset))
+            u32::try_from(host.wrapping_sub(base)).is_ok_and(|offset| {
+                let unit = (from..to).contains(&offset).then(|| self.code.unit_at(offset)).flatten();
+                unit.is_some_and(|u| !self.code.units[u as usize].alive)
+            })
         };
+        let step = self.guest.pc_align_mask as usize + 1;
+        let pcs = || units().flat_map(|u| (u.pc..u.pc + u.guest_len as u64).step_by(step));
+        let many = units().map(|u| u.guest_len as usize / step).sum::<usize>() > LOOKUPS;
         for &thread in &self.threads {
             // SAFETY: registered threads are alive; all this is done with atomic words, which other threads' generated code reads whole.
             unsafe {
                 let told = calls && (*thread).look_for_dead.swap(true, Ordering::SeqCst);
                 let outside = thread.cast_const() == by || (*thread).seen.load(Ordering::SeqCst) == NOWHERE;
-                if outside || !calls {
-                    for u in units() {
-                        let step = self.guest.pc_align_mask as usize + 1;
-                        for pc in (u.pc..u.pc + u.guest_len as u64).step_by(step) {
-                            Thread::forget_lookup(thread, self.guest, pc);
-                        }
-                    }
+                if many {
+                    Thread::forget_lookups(thread);
+                } else if outside || !calls {
+                    pcs().for_each(|pc| Thread::forget_lookup(thread, self.guest, pc));
                 }
                 match (calls, outside) {
                     (false, _) => {}
@@ -860,48 +865,6 @@ impl Cache {
                 }
             }
         }
-    }
-
-    /// Ends the current generation and makes another region the current one. False if threads are in all others. The caller is outside generated code.
-    fn next_region(&mut self) -> bool {
-        let count = self.regions.len();
-        let free = |i: &usize| {
-            let generation = self.regions[*i].generation;
-            // SAFETY: registered threads are alive.
-            !self.threads.iter().any(|&t| unsafe { (*t).seen.load(Ordering::SeqCst) } == generation)
-        };
-        let Some(next) = (1..count).map(|i| (self.current + i) % count).find(free) else { return false };
-        for i in 0..self.code.units.len() {
-            let mut link = self.code.units[i].links;
-            while link != NIL {
-                let Link { site, stub, next } = self.links[link as usize];
-                self.patch(site, stub);
-                link = next;
-            }
-        }
-        for &thread in &self.threads {
-            // SAFETY: registered threads are alive; other threads' generated code reads these words while they change, each word whole.
-            unsafe { Thread::forget_lookups(thread) };
-        }
-        let generation = GENERATION.load(Ordering::Relaxed);
-        let old = &mut self.regions[self.current];
-        old.generation = generation;
-        old.dead = core::mem::take(&mut self.code);
-        self.map.clear();
-        self.links.clear();
-        self.free_links = NIL;
-        self.calls.clear();
-        self.sources.clear();
-        self.pages.clear();
-        let region = &mut self.regions[next];
-        region.dead = Code::default();
-        self.at = region.start;
-        self.committed = region.start;
-        self.limit = region.end;
-        self.current = next;
-        self.stats.flushes += 1;
-        GENERATION.store(generation + 1, Ordering::SeqCst);
-        true
     }
 
     /// Registers a thread.
@@ -949,12 +912,6 @@ impl Cache {
         self.idle.clear();
         self.threads.push(thread);
     }
-}
-
-/// Whether an address lies in one of the ascending ranges.
-fn is_within(ranges: &[(u64, u64)], at: u64) -> bool {
-    let i = ranges.partition_point(|r| r.0 <= at);
-    i > 0 && at < ranges[i - 1].1
 }
 
 fn now() -> u64 {

@@ -120,7 +120,8 @@ pub struct Lookup {
     host: AtomicU64,
 }
 
-const LOOKUPS: usize = 4096;
+/// Entries of the table for indirect transfers.
+pub(crate) const LOOKUPS: usize = 4096;
 /// Bytes of a shadow stack; a pair of return addresses takes 16.
 pub(crate) const SHADOW: usize = 1 << 20;
 const PAGE: usize = 4096;
@@ -223,6 +224,14 @@ pub fn interpret_only(on: bool) {
 /// The host kernel's errno when the memory cannot be had.
 pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), Errno> {
     cache::init(guest, base, size)
+}
+
+/// Bounds the code cache by the memory that the process may use: `memory` tells how many bytes, and is asked at most once, when there is much code. It may make
+/// system calls and allocate.
+pub fn bound_by(memory: fn() -> u64) {
+    if let Some(cache) = CACHE.lock().as_deref_mut() {
+        cache.ask_memory(memory);
+    }
 }
 
 /// Starts measuring the time of translation, for [`report`].

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod abi;
+pub mod cgroup;
 pub mod config;
 pub mod dispatch;
 pub mod elf;

@@ -355,6 +355,7 @@ fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
             result => {
                 let config = crate::config::get();
                 anyarch_engine::run::interpret_only(config.interpret);
+                anyarch_engine::run::bound_by(crate::cgroup::memory);
                 if config.stats {
                     anyarch_engine::run::measure();
                 }

@@ -59,7 +59,8 @@ fn read_all(fd: i32) -> Result<Vec<u8>, Errno> {
     }
 }
 
-fn read_file(path: &[u8]) -> Option<Vec<u8>> {
+/// The host's file, or nothing where it cannot be read.
+pub(crate) fn read_file(path: &[u8]) -> Option<Vec<u8>> {
     let fd = open(path, O_RDONLY | O_CLOEXEC).ok()?;
     let bytes = read_all(fd);
     close(fd);
