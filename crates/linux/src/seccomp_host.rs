@@ -61,13 +61,13 @@ const INSNS_PER_PATH: usize = (1 << 18) / 8;
 #[rustfmt::skip]
 const OWN: &[u32] = &[
     __NR_arch_prctl, __NR_capget, __NR_clock_gettime, __NR_clone, __NR_clone3, __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_epoll_ctl,
-    __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_execve, __NR_execveat, __NR_exit, __NR_exit_group, __NR_faccessat, __NR_faccessat2, __NR_fcntl,
-    __NR_fstat, __NR_fstatfs, __NR_futex, __NR_get_robust_list, __NR_getcpu, __NR_getcwd, __NR_getdents64, __NR_getpid, __NR_getrandom, __NR_gettid,
+    __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_execve, __NR_execveat, __NR_exit, __NR_exit_group, __NR_faccessat, __NR_faccessat2, __NR_fchmod, __NR_fcntl,
+    __NR_fstat, __NR_fstatfs, __NR_futex, __NR_get_robust_list, __NR_getcpu, __NR_getcwd, __NR_getdents64, __NR_getpid, __NR_getrandom, __NR_getrlimit, __NR_gettid,
     __NR_gettimeofday, __NR_io_pgetevents, __NR_io_uring_enter, __NR_io_uring_setup, __NR_ioctl, __NR_lseek, __NR_madvise, __NR_memfd_create, __NR_mlockall,
     __NR_mmap, __NR_mprotect, __NR_mremap, __NR_munmap, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_personality, __NR_ppoll, __NR_prctl, __NR_pread64,
-    __NR_prlimit64, __NR_pselect6, __NR_read, __NR_readlinkat, __NR_remap_file_pages, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,
+    __NR_prlimit64, __NR_process_vm_readv, __NR_process_vm_writev, __NR_pselect6, __NR_read, __NR_readlinkat, __NR_remap_file_pages, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,
     __NR_rt_sigreturn, __NR_rt_sigsuspend, __NR_rt_sigtimedwait, __NR_sched_getaffinity, __NR_seccomp, __NR_semctl, __NR_set_robust_list, __NR_set_tid_address,
-    __NR_shmat, __NR_shmctl, __NR_shmdt, __NR_sigaltstack, __NR_tgkill, __NR_uname, __NR_write,
+    __NR_shmat, __NR_shmctl, __NR_shmdt, __NR_sigaltstack, __NR_statfs, __NR_sysinfo, __NR_tgkill, __NR_uname, __NR_write,
 ];
 
 /// Older forms of calls, which no guest has: (the old one, what it is a case of).
@@ -384,7 +384,21 @@ mod tests {
         }
     }
 
-    /// Every host call that the emulator's sources name is in [`OWN`].
+    /// Calls that the sources name, but make only as the guest's own call of that name.
+    const GUESTS: [&str; 10] = [
+        "getsockopt",
+        "mbind",
+        "mincore",
+        "mlock",
+        "mlock2",
+        "mseal",
+        "msync",
+        "munlock",
+        "setsockopt",
+        "statx",
+    ];
+
+    /// Every host call that the emulator's sources name is in [`OWN`], unless it is one of [`GUESTS`].
     #[test]
     fn own_calls() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -405,7 +419,9 @@ mod tests {
                         let end =
                             name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
                         let row = crate::table::ROWS.iter().find(|row| row.name == &name[..end]);
-                        if let Some(number) = row.and_then(|row| row.x86_64) {
+                        if let Some(row) = row.filter(|row| !GUESTS.contains(&row.name))
+                            && let Some(number) = row.x86_64
+                        {
                             assert!(OWN.contains(&(number as u32)), "{}: {}", path.display(), &name[..end]);
                         }
                     }
