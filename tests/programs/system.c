@@ -28,7 +28,9 @@ static void registers(void)
 	CHECK(READ("ctr_el0") == 0x9444c004 && READ("dczid_el0") == 4);
 	CHECK(READ("midr_el1") == 0x413fd0c1 && READ("mpidr_el1") == 1ull << 31 && READ("revidr_el1") == 0);
 	// ID registers without fields for user level read as Linux gives them: zero, or the least value.
-	CHECK(READ("id_aa64dfr0_el1") == 6 && READ("id_aa64mmfr0_el1") == 0xff000000 && (READ("id_aa64mmfr1_el1") | READ("id_aa64mmfr2_el1") | READ("id_aa64pfr1_el1") | READ("id_aa64dfr1_el1") | READ("s3_0_c0_c4_4") | READ("s3_0_c0_c7_7")) == 0);
+	CHECK(READ("id_aa64dfr0_el1") == 6 && READ("id_aa64mmfr0_el1") == 0x111ff000000 && (READ("id_aa64mmfr1_el1") | READ("id_aa64mmfr2_el1") | READ("id_aa64pfr1_el1") | READ("id_aa64dfr1_el1") | READ("s3_0_c0_c4_4") | READ("s3_0_c0_c7_7")) == 0);
+	// Those of AArch32, which the processor does not have.
+	CHECK((READ("mvfr0_el1") | READ("mvfr1_el1") | READ("mvfr2_el1") | READ("id_isar0_el1") | READ("id_isar5_el1") | READ("s3_0_c0_c3_4")) == 0);
 	UNDEFINED_READ("s3_0_c0_c0_1");
 	UNDEFINED_READ("s3_0_c0_c1_0");
 	UNDEFINED_READ("s3_0_c0_c8_0");
@@ -38,7 +40,21 @@ static void registers(void)
 	UNDEFINED_READ("currentel");
 	UNDEFINED_READ("cntkctl_el1");
 	UNDEFINED_READ("pmccntr_el0");
+	UNDEFINED_READ("pmcr_el0");
+	UNDEFINED_READ("cntpct_el0");
+	UNDEFINED_READ("cntv_ctl_el0");
+	UNDEFINED_READ("s3_3_c14_c0_5"); // CNTPCTSS_EL0
+	UNDEFINED_READ("s3_3_c14_c0_6"); // CNTVCTSS_EL0
+	UNDEFINED_READ("s3_3_c2_c4_0");  // RNDR
+	UNDEFINED_READ("s3_3_c2_c4_1");  // RNDRRS
+	UNDEFINED_READ("s3_3_c4_c2_5");  // DIT
+	UNDEFINED_READ("s3_3_c4_c2_6");  // SSBS
+	UNDEFINED_READ("s3_3_c13_c0_5"); // TPIDR2_EL0
+	UNDEFINED_READ("s3_3_c13_c0_7"); // SCXTNUM_EL0
 	UNDEFINED_WRITE("midr_el1");
+	UNDEFINED_WRITE("id_aa64isar0_el1");
+	UNDEFINED_WRITE("dczid_el0");
+	UNDEFINED_WRITE("cntfrq_el0");
 	UNDEFINED_WRITE("ctr_el0");
 	UNDEFINED_WRITE("tpidrro_el0");
 	UNDEFINED_WRITE("cntvct_el0");
@@ -60,6 +76,36 @@ static void registers(void)
 	uint64_t after = READ("cntvct_el0");
 	unsigned __int128 ns = (unsigned __int128)last * 1000000000 / hz, clock = t.tv_sec * 1000000000ull + t.tv_nsec;
 	CHECK(ns <= clock && clock <= (unsigned __int128)after * 1000000000 / hz + 1);
+}
+
+// The whole space of identification registers (op0 = 3, CRn = 0): what Linux emulates (arch/arm64/kernel/cpufeature.c, is_emulated and emulate_id_reg) and what
+// EL0 reads by itself reads as something, all else is undefined.
+static void identification(void)
+{
+	uint32_t *code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(code != MAP_FAILED);
+	code[1] = 0xd65f03c0; // ret
+	for (uint32_t op1 = 0; op1 < 8; op1++)
+		for (uint32_t crm = 0; crm < 16; crm++)
+			for (uint32_t op2 = 0; op2 < 8; op2++) {
+				code[0] = 0xd5380000 | op1 << 16 | crm << 8 | op2 << 5; // mrs x0, s3_op1_c0_crm_op2
+				__builtin___clear_cache((char *)code, (char *)(code + 2));
+				int emulated = op1 == 0 && (crm == 0 ? op2 == 0 || op2 == 5 || op2 == 6 : crm >= 2 && crm <= 7);
+				int readable = op1 == 3 && crm == 0 && (op2 == 1 || op2 == 7);
+				volatile uint64_t value = -1;
+				int signo = SIGNAL_OF(value = ((uint64_t (*)(void))code)());
+				if (signo != (emulated || readable ? 0 : SIGILL))
+					printf("s3_%u_c0_c%u_%u: signal %d\n", op1, crm, op2, signo);
+				int known = readable || (crm == 0 && op2 != 6) || (crm == 4 && op2 == 0) || (crm == 5 && op2 == 0) || (crm == 6 && op2 < 2) || (crm == 7 && op2 == 0);
+				if (signo == 0 && (value != 0) != known)
+					printf("s3_%u_c0_c%u_%u: %lx\n", op1, crm, op2, (long)value);
+				// None can be written.
+				code[0] &= ~(1u << 21);
+				__builtin___clear_cache((char *)code, (char *)(code + 2));
+				if (SIGNAL_OF(((uint64_t (*)(void))code)()) != SIGILL)
+					printf("s3_%u_c0_c%u_%u can be written\n", op1, crm, op2);
+			}
+	CHECK(munmap(code, 4096) == 0);
 }
 
 static void flags(void)
@@ -182,6 +228,7 @@ int main(void)
 	for (int s[] = { SIGILL, SIGSEGV, SIGTRAP, SIGBUS }, *p = s; p < s + 4; p++)
 		CHECK(sigaction(*p, &a, NULL) == 0);
 	registers();
+	identification();
 	flags();
 	zero_blocks();
 	changed_code();
