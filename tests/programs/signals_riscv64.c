@@ -64,6 +64,25 @@ int main(void)
 	TRY("amoswap.w t5, t0, (t5)", 4, SIGSEGV, SEGV_ACCERR, none, CHECK(at == none));
 	TRY("ld t3, 8(t5)", 4, SIGBUS, BUS_ADRERR, beyond, CHECK(at == beyond + 8));
 	TRY("sb t0, 5(t5)", 4, SIGBUS, BUS_ADRERR, beyond, CHECK(at == beyond + 5));
+	// Exclusives and atomic operations that are not aligned: Linux tells the instruction's address.
+	static _Alignas(16) uint64_t words[4];
+	char *odd = (char *)words;
+#define MISALIGNED(text, offset) TRY(text, 4, SIGBUS, BUS_ADRALN, odd + offset, CHECK((uint64_t)at == regs[0]))
+	MISALIGNED("lr.w t3, (t5)", 2);
+	MISALIGNED("lr.d t3, (t5)", 4);
+	MISALIGNED("sc.w t3, t0, (t5)", 1);
+	MISALIGNED("sc.d t3, t0, (t5)", 4);
+	MISALIGNED("amoadd.w t5, t0, (t5)", 3);
+	MISALIGNED("amoadd.d x0, t0, (t5)", 12);
+	MISALIGNED("amoswap.d.aqrl t3, t0, (t5)", 4);
+	MISALIGNED("amomaxu.d t3, t0, (t5)", 2);
+	MISALIGNED("amoand.w t3, t0, (t5)", 6);
+	MISALIGNED(".insn r 0x2f, 1, 0, t3, t5, t0", 1);     // amoadd.h
+	MISALIGNED(".insn r 0x2f, 2, 0x14, t3, t5, t0", 2);  // amocas.w
+	MISALIGNED(".insn r 0x2f, 3, 0x14, t3, t5, t0", 4);  // amocas.d
+	MISALIGNED(".insn r 0x2f, 4, 0x14, t3, t5, s0", 8);  // amocas.q
+	TRY(".option push\n.option norvc\n9: lr.w t3, (t5)\n bne t3, x0, 8f\n sc.w t3, t0, (t5)\n bne t3, x0, 9b\n8: .option pop", 16, SIGBUS, BUS_ADRALN, odd + 2, CHECK((uint64_t)at == regs[0]));
+	CHECK(words[0] == 0 && words[1] == 0 && words[2] == 0);
 	TRY(".2byte 0", 2, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
 	TRY(".4byte 0x0000007f", 4, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
 	TRY("csrrw x0, 0x300, t0", 4, SIGILL, ILL_ILLOPC, 0, CHECK((uint64_t)at == regs[0]));
@@ -76,6 +95,30 @@ int main(void)
 	__asm__ volatile("la t4, 1f\n sd t4, %0\n jalr ra, %1\n 1:\n" : "=m"(return_to) : "r"(none + 16) : "t2", "t4", "ra", "ft3", "memory");
 	CHECK(got == SIGSEGV && code == SEGV_ACCERR && at == none + 16 && regs[0] == (uint64_t)none + 16 && regs[1] == (uint64_t)return_to);
 	puts("jump");
+	// An instruction that reaches into a page that cannot be executed: the address is the page's.
+	uint16_t *text = mmap(0, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *last = text + 2047;
+	CHECK(text != MAP_FAILED);
+	last[0] = 0x0513, last[1] = 0x0015, last[2] = 0x8082; // addi a0, a0, 1; ret
+	__asm__ volatile("fence.i" : : : "memory");
+	long (*across)(long) = (long (*)(long))last;
+	CHECK(across(4) == 5);
+	for (int what = 0; what < 4; what++) {
+		char *bad = what == 3 ? (char *)last : (char *)(text + 2048);
+		CHECK(mprotect(what == 3 ? text : text + 2048, 4096, what == 1 ? PROT_NONE : PROT_READ) == 0);
+		if (what == 2)
+			CHECK(munmap(text + 2048, 4096) == 0);
+		got = 0;
+		__asm__ volatile("la t4, 1f\n sd t4, %0\n jalr ra, %1\n 1:\n" : "=m"(return_to) : "r"(last) : "t2", "t4", "a0", "ra", "ft3", "memory");
+		CHECK(got == SIGSEGV && code == (what == 2 ? SEGV_MAPERR : SEGV_ACCERR) && at == bad && regs[0] == (uint64_t)last);
+		// One of two bytes ends before it.
+		if (what < 3) {
+			last[0] = 0x8082;
+			__asm__ volatile("fence.i" : : : "memory");
+			CHECK(across(4) == 4);
+			last[0] = 0x0513;
+			__asm__ volatile("fence.i" : : : "memory");
+		}
+	}
 	// The lowest bit of the target does not count.
 	__asm__ volatile("la t4, 1f\n jalr ra, 1(t4)\n 1:\n" ::: "t4", "ra", "memory");
 	// Division by zero does not trap, misaligned accesses work, also over the end of a page.

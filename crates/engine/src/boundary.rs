@@ -34,7 +34,7 @@ pub(crate) struct Rest {
     original: u64,
     /// Their length.
     len: u64,
-    /// Where the rounds of a hash function are to return, which return to `Glue::returned` instead.
+    /// Where a piece of the glue is to return that returns to `Glue::returned` instead.
     back: u64,
     /// A single step is under way.
     pub(crate) stepping: bool,
@@ -136,7 +136,7 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
             uc.gregs[G_RIP] = to;
             return;
         }
-        if is_rounds(cache, rip) {
+        if is_piece(cache, rip) {
             // SAFETY: the last word of the shadow stack is the return address into a unit.
             let last = unsafe { &mut *(uc.gregs[G_RSP] as *mut u64) };
             if !thread.rest.is_copy(*last) {
@@ -181,9 +181,10 @@ pub(crate) fn in_cache(host: u64) -> bool {
     host >= base && host < end
 }
 
-/// Whether a host address lies in the rounds of a hash function, which a unit has called.
-fn is_rounds(cache: &Cache, host: u64) -> bool {
-    let (start, end) = cache.glue().rounds;
+/// Whether a host address lies in a piece of the glue that a unit has called and that looks at no flag: hash
+/// rounds, or what the monitor of exclusives does.
+fn is_piece(cache: &Cache, host: u64) -> bool {
+    let (start, end) = cache.glue().pieces;
     (start..end).contains(&host)
 }
 
@@ -269,7 +270,7 @@ fn copy(thread: &mut Thread, cache: &mut Cache, (start, end): (u64, u64)) -> boo
             Flow::Jump(target) | Flow::Cond(_, target) => {
                 insn.rel32.is_some() && leads_to_glue(cache, target)
             }
-            Flow::Call(target) => cache.glue().sees_signals(target) || is_rounds(cache, target),
+            Flow::Call(target) => cache.glue().sees_signals(target) || is_piece(cache, target),
             _ => false,
         };
         match insn.rel32 {

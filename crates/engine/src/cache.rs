@@ -18,10 +18,11 @@
 mod ranges;
 mod regions;
 
+use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
 use crate::state::VEC_SLOTS;
-use crate::x86::asm::Asm;
+use crate::x86::asm::{Asm, JUMP};
 use crate::x86::glue::{self, Glue};
 use crate::x86::{Buffers, HostFlags, Translator, UNIT_ROOM};
 use alloc::boxed::Box;
@@ -145,6 +146,8 @@ struct Code {
     cold: Vec<(u32, u16)>,
     /// Where a unit does not go on at the next address: index of a mark, its address.
     turns: Vec<(u32, u64)>,
+    /// Where what follows a locked instruction becomes a jump: see [`Cache::watch_reservations`].
+    locked: Vec<u32>,
 }
 
 /// [`Thread::seen`] of a thread that is not in generated code.
@@ -399,8 +402,8 @@ fn populate(at: *mut u8, len: usize) {
 /// Why there is no code for a guest address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoCode {
-    /// Fetching it faults: signal, si_code.
-    Fetch(i32, i32),
+    /// Fetching it faults: signal, si_code, address.
+    Fetch(i32, i32, u64),
     /// The cache is full and cannot be emptied now: interpret.
     Full,
 }
@@ -553,6 +556,11 @@ impl Cache {
         });
         self.code.marks.extend_from_slice(&self.buffers.marks);
         self.code.cold.extend_from_slice(&self.buffers.cold_marks);
+        let base = self.base as usize;
+        self.code.locked.extend(self.buffers.locked().map(|at| (at as usize - base) as u32));
+        if self.buffers.reserves && !reservations::watching() {
+            self.watch_reservations();
+        }
         for &(entry_pc, offset) in &self.buffers.entries {
             let entry = Entry { host: host + offset, unit: index };
             self.map.entry(key(entry_pc, mode)).or_insert(entry);
@@ -666,7 +674,7 @@ impl Cache {
         const SIGBUS: i32 = 7;
         const BUS_ADRALN: i32 = 1;
         if pc & self.guest.pc_align_mask != 0 {
-            return Err(NoCode::Fetch(SIGBUS, BUS_ADRALN));
+            return Err(NoCode::Fetch(SIGBUS, BUS_ADRALN, pc));
         }
         self.check_page(pc)?;
         // An instruction of four bytes may reach into the next page.
@@ -687,11 +695,11 @@ impl Cache {
                 Err(f) if f.code == SEGV_ACCERR => SEGV_ACCERR,
                 Err(_) => SEGV_MAPERR,
             };
-            return Err(NoCode::Fetch(SIGSEGV, code));
+            return Err(NoCode::Fetch(SIGSEGV, code, pc));
         }
         match anyarch_sys::load_once(pc, 1) {
             Ok(_) => Ok(()),
-            Err(f) => Err(NoCode::Fetch(f.signo, f.code)),
+            Err(f) => Err(NoCode::Fetch(f.signo, f.code, pc)),
         }
     }
 
@@ -872,6 +880,18 @@ impl Cache {
         self.threads.push(thread);
     }
 
+    /// From now on all locked instructions look at the table of [`reservations`].
+    pub(crate) fn watch_reservations(&mut self) {
+        reservations::watch();
+        for code in core::iter::once(&self.code).chain(self.regions.iter().map(|r| &r.dead)) {
+            for &site in &code.locked {
+                // SAFETY: the opcode of an emitted instruction that is to be a jump to its immediate. Other threads may execute it meanwhile: they see
+                // the old byte or the new.
+                unsafe { self.base.add(site as usize).write_volatile(JUMP) };
+            }
+        }
+    }
+
     /// Unregisters a thread.
     pub fn remove_thread(&mut self, thread: *mut Thread) {
         self.threads.retain(|&t| t != thread);
@@ -962,6 +982,7 @@ mod tests {
             marks,
             cold: Vec::from([(5160 - 100, 1), (5190 - 100, COLD_END)]),
             turns: Vec::from([(turn, 0x9000)]),
+            locked: Vec::new(),
         }
     }
 

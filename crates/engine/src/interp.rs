@@ -6,6 +6,7 @@
 
 use crate::fp::{FOp, flag};
 use crate::ops::*;
+use crate::reservations;
 use crate::state::{Cpu, Fault, mode};
 use crate::vec::{VOp, crypto};
 use crate::{fp, vec};
@@ -169,6 +170,7 @@ impl Interp<'_> {
             return None;
         }
         let real = self.effective(addr);
+        reservations::reserve(self.cpu, addr);
         let value = if bytes == 16 {
             let mut out = [0; 16];
             self.mem(anyarch_sys::load_bytes(real, &mut out), false)?;
@@ -189,11 +191,13 @@ impl Interp<'_> {
             return;
         }
         let mut failed = 1;
-        if addr == self.cpu.excl_addr {
+        if addr == self.cpu.excl_addr && reservations::hold(self.cpu, addr) {
             let mask = u128::MAX >> (128 - 8 * bytes);
             let [low, high] = self.cpu.excl_value;
             let expected = (low as u128 | (high as u128) << 64) & mask;
-            let Some(old) = self.exchange(addr, bytes, expected, new) else { return };
+            let old = self.exchange(addr, bytes, expected, new);
+            reservations::release(self.cpu, old.is_none());
+            let Some(old) = old else { return };
             failed = (old != expected) as u64;
         }
         self.cpu.excl_addr = u64::MAX;
@@ -486,6 +490,14 @@ impl Ops for Interp<'_> {
         self.set_flags((value >> 28 & 15) as u8);
     }
 
+    fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, write: bool, tells: FaultAddr) {
+        let access = self.r(base).wrapping_add(offset as u64);
+        if !access.is_multiple_of(bytes as u64) {
+            let addr = if tells == FaultAddr::Access { access } else { self.cpu.pc };
+            self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write });
+        }
+    }
+
     fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order) {
         if self.ended() {
             return;
@@ -513,6 +525,9 @@ impl Ops for Interp<'_> {
         self.mem(result, true);
         if order != Order::Plain {
             fence(Ordering::SeqCst);
+        }
+        if order == Order::SeqCst {
+            reservations::written(addr);
         }
     }
 
@@ -570,6 +585,7 @@ impl Ops for Interp<'_> {
             };
             let Some(seen) = self.exchange(addr, bytes, old as u128, new as u128) else { return };
             if seen as u64 == old {
+                reservations::written(addr);
                 return self.set(W::W64, d, old);
             }
             old = seen as u64;
@@ -581,6 +597,7 @@ impl Ops for Interp<'_> {
         if !self.ended()
             && let Some(old) = self.exchange(addr, size.bytes(), old as u128, new as u128)
         {
+            reservations::written(addr);
             self.set(W::W64, expected, old as u64);
         }
     }
@@ -590,6 +607,7 @@ impl Ops for Interp<'_> {
         if !self.ended()
             && let Some(old) = self.exchange(addr, size.bytes() * 2, old, new)
         {
+            reservations::written(addr);
             self.set_pair(size, expected, old);
         }
     }

@@ -13,6 +13,7 @@ pub mod fp;
 pub mod interp;
 pub mod ops;
 pub mod pattern;
+mod reservations;
 pub mod run;
 pub mod shared;
 pub mod state;

@@ -382,6 +382,15 @@ pub enum Rmw {
     Swap,
 }
 
+/// What address a signal tells of an access that is not aligned as it must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultAddr {
+    /// The access's.
+    Access,
+    /// The instruction's.
+    Insn,
+}
+
 /// Memory barriers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Barrier {
@@ -530,6 +539,9 @@ pub trait Ops {
 
     // Memory.
 
+    /// Faults (SIGBUS, BUS_ADRALN) unless base + offset, where the instruction is about to access memory, is a multiple of `bytes`, a power of 2. `offset` is
+    /// at most 12 bits long. Comes before anything else in the instruction or, in a step, before anything is changed.
+    fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, write: bool, tells: FaultAddr);
     /// d = memory.
     fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order);
     /// memory = s.
@@ -544,11 +556,11 @@ pub trait Ops {
     fn cas(&mut self, size: Size, expected: R, new: R, addr: R);
     /// Compare and swap of two registers of `size` (B4: an 8-byte access, B8: 16 bytes, aligned to it); first register at the lower address.
     fn cas_pair(&mut self, size: Size, expected: [R; 2], new: [R; 2], addr: R);
-    /// Load exclusive: d = memory (zero-extended), and remember address and value.
+    /// Load exclusive: d = memory (zero-extended), and remember address and value, and reserve the memory (see [`crate::reservations`]).
     fn load_exclusive(&mut self, size: Size, d: R, addr: R);
     /// Load exclusive of a pair of registers of `size` (B4 or B8).
     fn load_exclusive_pair(&mut self, size: Size, d: [R; 2], addr: R);
-    /// Store exclusive: status = 0 if the memory still holds the remembered value at the remembered address and now holds s, else 1.
+    /// Store exclusive: status = 0 if the memory at the remembered address is still reserved, held the remembered value and now holds s, else 1.
     fn store_exclusive(&mut self, size: Size, status: R, s: R, addr: R);
     /// Store exclusive of a pair.
     fn store_exclusive_pair(&mut self, size: Size, status: R, s: [R; 2], addr: R);

@@ -443,12 +443,16 @@ impl Thread {
 
     /// Runs guest code from `cpu.pc` until something is to be done.
     pub fn run(&mut self) -> Exit {
-        if INTERPRET.load(Ordering::Relaxed) {
-            return self.run_interpreted();
-        }
-        let exit = self.run_translated();
-        Rest::end(self);
-        self.seen.store(cache::NOWHERE, Ordering::Release);
+        let exit = if INTERPRET.load(Ordering::Relaxed) {
+            self.run_interpreted()
+        } else {
+            let exit = self.run_translated();
+            Rest::end(self);
+            self.seen.store(cache::NOWHERE, Ordering::Release);
+            exit
+        };
+        // A return from an exception clears the monitor.
+        self.cpu.excl_addr = u64::MAX;
         exit
     }
 
@@ -516,13 +520,13 @@ impl Thread {
                         self.remember(self.cpu.pc, host);
                         host
                     }
-                    Err(NoCode::Fetch(signo, code)) => {
+                    Err(NoCode::Fetch(signo, code, addr)) => {
                         let real = effective(self.cpu.pc, self.cpu.ignored_bits);
                         if real != self.cpu.pc {
                             self.cpu.pc = real;
                             continue;
                         }
-                        let fault = Fault { signo, code, addr: self.cpu.pc, write: false };
+                        let fault = Fault { signo, code, addr, write: false };
                         self.cpu.fault = fault;
                         return Exit::Fault(fault);
                     }
@@ -564,7 +568,10 @@ impl Thread {
                     }
                     return Exit::Fault(self.cpu.fault);
                 }
-                reason::STEP_FAULT => {
+                reason::STEP_FAULT | reason::REPLAY => {
+                    if why & 0x7f == reason::REPLAY {
+                        (self.cpu.pc, _) = self.insn_before(self.exit_rax);
+                    }
                     if let Some(exit) = self.interpret_one() {
                         return exit;
                     }
@@ -712,10 +719,11 @@ impl Thread {
     /// Whether the instruction at `cpu.pc` may be executed: what the translator asks once for a unit, the interpreter asks each time.
     fn check_fetch(&mut self) -> Option<Exit> {
         self.cpu.pc = effective(self.cpu.pc, self.cpu.ignored_bits);
-        let Err(NoCode::Fetch(signo, code)) = CACHE.lock().as_deref_mut()?.check_fetch(self.cpu.pc) else {
+        let Err(NoCode::Fetch(signo, code, addr)) = CACHE.lock().as_deref_mut()?.check_fetch(self.cpu.pc)
+        else {
             return None;
         };
-        self.cpu.fault = Fault { signo, code, addr: self.cpu.pc, write: false };
+        self.cpu.fault = Fault { signo, code, addr, write: false };
         Some(Exit::Fault(self.cpu.fault))
     }
 
@@ -727,6 +735,7 @@ impl Thread {
 
     /// After a fork, in the child: the other threads are gone.
     pub fn after_fork(&mut self) {
+        crate::reservations::after_fork();
         if let Some(cache) = CACHE.lock().as_deref_mut() {
             cache.only_thread(self);
         }
@@ -798,6 +807,7 @@ pub(crate) unsafe fn leave(
         }),
     }
     thread.cpu.pc = pc;
+    crate::reservations::release(&mut thread.cpu, true);
     thread.shadow_rsp = uc.gregs[G_RSP];
     uc.gregs[G_RIP] = glue.leave as u64;
     uc.gregs[G_RCX] = why as u64;

@@ -70,6 +70,10 @@ pub struct Cpu {
     pub excl_addr: u64,
     /// Exclusive monitor: remembered value(s).
     pub excl_value: [u64; 2],
+    /// Exclusive monitor: the reservation's word as it was armed (see `reservations`).
+    pub(crate) excl_word: u64,
+    /// The address of the word that a store-exclusive of this thread holds, or 0.
+    pub(crate) excl_held: u64,
     /// The high bits of an address that the guest's processor ignores ([`crate::run::Guest::ignored_bits`]).
     pub ignored_bits: u64,
     /// Those bits of the interpreter's last access, for the address that a fault reports.

@@ -2,9 +2,12 @@
 //!
 //! The acquire and release bits of read-modify-write operations are not looked at: the operations are sequentially
 //! consistent. The same holds for exclusives, whose store is.
+//!
+//! All of them fault unless the address is a multiple of what they access, as without FEAT_LSE2 (Arm ARM B2.8.2), which would also promise that LDP and STP
+//! of 16 bytes are atomic. The store-exclusive's address is checked before its monitor.
 
 use crate::decode::{Insn, undefined, zr};
-use anyarch_engine::ops::{Addr, LoadExt, Ops, Order, Rmw, Size};
+use anyarch_engine::ops::{Addr, FaultAddr, LoadExt, Ops, Order, Rmw, Size};
 
 anyarch_engine::rows! {
     // Compare and swap pair.
@@ -40,52 +43,68 @@ fn pair_size(i: Insn) -> Size {
     if i.bit(30) { Size::B8 } else { Size::B4 }
 }
 
+/// Faults unless the address of the access is a multiple of its `bytes`.
+pub(crate) fn aligned<O: Ops>(o: &mut O, i: Insn, bytes: u32, offset: i64, write: bool) {
+    o.check_aligned(bytes, i.rn_sp(), offset, write, FaultAddr::Access);
+}
+
 fn casp<O: Ops>(o: &mut O, i: Insn) {
     let (s, t) = (i.m(), i.d());
     if s & 1 != 0 || t & 1 != 0 {
         return undefined(o);
     }
+    aligned(o, i, 2 * pair_size(i).bytes(), 0, false);
     o.cas_pair(pair_size(i), [zr(s), zr(s + 1)], [zr(t), zr(t + 1)], i.rn_sp());
 }
 
 fn stxp<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, 2 * pair_size(i).bytes(), 0, true);
     o.store_exclusive_pair(pair_size(i), i.rm(), [i.rd(), i.ra()], i.rn_sp());
 }
 
 fn ldxp<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, 2 * pair_size(i).bytes(), 0, false);
     o.load_exclusive_pair(pair_size(i), [i.rd(), i.ra()], i.rn_sp());
 }
 
 fn stxr<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, size(i).bytes(), 0, true);
     o.store_exclusive(size(i), i.rm(), i.rd(), i.rn_sp());
 }
 
 fn ldxr<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, size(i).bytes(), 0, false);
     o.load_exclusive(size(i), i.rd(), i.rn_sp());
 }
 
 fn stlr<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, size(i).bytes(), 0, true);
     o.store(size(i), i.rd(), Addr::Base(i.rn_sp(), 0), Order::SeqCst);
 }
 
 fn ldar<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, size(i).bytes(), 0, false);
     o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), Order::SeqCst);
 }
 
 fn ldapr<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, size(i).bytes(), 0, false);
     o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), Order::Acquire);
 }
 
 fn cas<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, size(i).bytes(), 0, false);
     o.cas(size(i), i.rm(), i.rd(), i.rn_sp());
 }
 
 fn ldop<O: Ops>(o: &mut O, i: Insn) {
     use Rmw::*;
     let op = [Add, AndNot, Xor, Or, MaxS, MinS, MaxU, MinU][i.bits(12, 3) as usize];
+    aligned(o, i, size(i).bytes(), 0, false);
     o.rmw(op, size(i), i.rd(), i.rm(), i.rn_sp());
 }
 
 fn swp<O: Ops>(o: &mut O, i: Insn) {
+    aligned(o, i, size(i).bytes(), 0, false);
     o.rmw(Rmw::Swap, size(i), i.rd(), i.rm(), i.rn_sp());
 }

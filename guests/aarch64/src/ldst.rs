@@ -175,7 +175,9 @@ fn ldapur<O: Ops>(o: &mut O, i: Insn) {
     match integer_access(i) {
         None | Some((_, Access::Prefetch)) => undefined(o),
         Some((size, kind)) => {
-            let order = if kind == Access::Store { Order::Release } else { Order::Acquire };
+            let store = kind == Access::Store;
+            let order = if store { Order::Release } else { Order::Acquire };
+            crate::atomic::aligned(o, i, size.bytes(), i.sbits(12, 9), store);
             access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), i.sbits(12, 9)), order);
         }
     }

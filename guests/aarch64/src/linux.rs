@@ -61,11 +61,12 @@ static VDSO: Vdso = Vdso {
 /// ESR_EL1 for a data abort or an undefined instruction taken from EL0.
 fn esr(d: &SignalDelivery) -> u64 {
     const SEGV_MAPERR: i32 = 1;
+    const BUS_ADRALN: i32 = 1;
     let code = i32::from_le_bytes([d.info[8], d.info[9], d.info[10], d.info[11]]);
     match d.signo {
-        // Data abort from a lower level; fault status: translation or permission fault, level 3; external abort for SIGBUS.
+        // Data abort from a lower level; fault status: translation or permission fault, level 3; alignment fault or external abort for SIGBUS.
         11 => 0x9200_0000 | (d.fault_write as u64) << 6 | if code == SEGV_MAPERR { 0x07 } else { 0x0f },
-        7 => 0x9200_0000 | (d.fault_write as u64) << 6 | 0x10,
+        7 => 0x9200_0000 | (d.fault_write as u64) << 6 | if code == BUS_ADRALN { 0x21 } else { 0x10 },
         _ => 0,
     }
 }

@@ -1,8 +1,11 @@
 //! Atomics: A, Zacas, Zabha. The ordering bits are not looked at: all are sequentially consistent, except that a load-reserved is what x86 makes of
 //! any load.
+//!
+//! All of them fault unless the address is a multiple of what they access, as without Zama16b (which Linux has no way to tell of). Linux makes that
+//! SIGBUS with the address of the instruction (do_trap_load_misaligned and do_trap_store_misaligned of arch/riscv/kernel/traps.c).
 
 use crate::decode::{Insn, undefined, x};
-use anyarch_engine::ops::{Ext, Ops, R, Rmw, Size, Src, W};
+use anyarch_engine::ops::{Ext, FaultAddr, Ops, R, Rmw, Size, Src, W};
 
 crate::rows! {
     "00010 a r 00000 rs1:5 010 rd:5 0101111" LrW load_reserved[Size::B4];
@@ -32,23 +35,32 @@ fn sign<O: Ops>(o: &mut O, size: Size, d: R) {
     o.mov(W::W64, d, Src::Extended(d, ext, 0));
 }
 
+/// Faults unless the address of the access is a multiple of its `bytes`.
+fn aligned<O: Ops>(o: &mut O, i: Insn, bytes: u32, write: bool) {
+    o.check_aligned(bytes, i.rs1(), 0, write, FaultAddr::Insn);
+}
+
 fn load_reserved<O: Ops>(o: &mut O, i: Insn, size: Size) {
+    aligned(o, i, size.bytes(), false);
     o.load_exclusive(size, i.rd(), i.rs1());
     sign(o, size, i.rd());
 }
 
 fn store_conditional<O: Ops>(o: &mut O, i: Insn, size: Size) {
+    aligned(o, i, size.bytes(), true);
     o.store_exclusive(size, i.rd(), i.rs2(), i.rs1());
 }
 
 fn amo<O: Ops>(o: &mut O, i: Insn, op: Rmw) {
     let size = Size::from_log2(i.bits(12, 2));
+    aligned(o, i, size.bytes(), true);
     o.rmw(op, size, i.rd(), i.rs2(), i.rs1());
     sign(o, size, i.rd());
 }
 
 fn amocas<O: Ops>(o: &mut O, i: Insn) {
     let size = Size::from_log2(i.bits(12, 2));
+    aligned(o, i, size.bytes(), true);
     o.cas(size, i.rd(), i.rs2(), i.rs1());
     sign(o, size, i.rd());
 }
@@ -60,5 +72,6 @@ fn amocas_q<O: Ops>(o: &mut O, i: Insn) {
     }
     // The pair x0, x1 is zero altogether.
     let pair = |n: u32| if n == 0 { [R::ZERO; 2] } else { [x(n), x(n + 1)] };
+    aligned(o, i, 16, true);
     o.cas_pair(Size::B8, pair(d), pair(s), i.rs1());
 }

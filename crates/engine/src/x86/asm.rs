@@ -182,6 +182,9 @@ pub struct Short(*mut u8);
 #[derive(Clone, Copy)]
 pub struct Near(pub *mut u8);
 
+/// Opcode of jmp rel32.
+pub const JUMP: u8 = 0xe9;
+
 impl Asm {
     /// Bytes left in the buffer.
     #[inline(always)]
@@ -495,6 +498,13 @@ impl Asm {
     #[inline(always)]
     pub fn cmp8_imm(&mut self, m: Mem, imm: u8) {
         self.op1(false, 0x80, 7, Rm::M(m));
+        self.b(imm);
+    }
+
+    /// test byte rm, imm
+    #[inline(always)]
+    pub fn test8_imm(&mut self, rm: impl Into<Rm>, imm: u8) {
+        self.op1_byte(0xf6, 0, rm.into());
         self.b(imm);
     }
 
@@ -816,7 +826,15 @@ impl Asm {
     /// jmp rel32, to be bound.
     #[inline(always)]
     pub fn jmp_near(&mut self) -> Near {
-        self.b(0xe9);
+        self.b(JUMP);
+        self.d(0);
+        Near(self.p.wrapping_sub(4))
+    }
+
+    /// As `jmp_near`, or something that does nothing until its first byte becomes [`JUMP`]: mov ecx, imm32
+    #[inline(always)]
+    pub fn jmp_later(&mut self, now: bool) -> Near {
+        self.b(if now { JUMP } else { 0xb9 });
         self.d(0);
         Near(self.p.wrapping_sub(4))
     }

@@ -1,16 +1,21 @@
 //! Loops around a load exclusive and a store exclusive, each as one step with one locked instruction of the host.
 //!
-//! Alone, the two halves remember address and value in the thread's state and compare and swap by value (`load_exclusive`, `store_exclusive`). A
+//! Alone, the two halves remember address and value in the thread's state, and compare and swap by value while a reservation stands (`load_exclusive`,
+//! `store_exclusive`, and [`Monitor`], which does in generated code what [`crate::reservations`] explains). A
 //! guest that finds a whole loop says what it does with [`RmwLoop`] or [`CasLoop`] instead, and the step leaves every register as the loop would:
 //! the old value, the new one, a status of 0, the flags of the comparison, the monitor clear.
 //!
 //! Registers change after the last access that may fault. If one faults the run loop plays the first instruction, the load exclusive, by the
 //! interpreter and goes on behind it in code without the step, so that the fault is that of the load or of the store, with the registers that belong to it.
 
-use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
+use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, reg::*};
 use super::int::host_op;
-use super::{HostFlags, Translator};
+use super::{Cold, ColdKind, HostFlags, Translator, state};
 use crate::ops::*;
+use crate::reservations::{self, ARMED, COUNT, GRANULE, HELD, WORDS};
+use crate::run::Thread;
+use crate::state::Cpu;
+use core::mem::offset_of;
 
 /// `old = [base]; new = old op src; [base] = new`, or without `op` a swap: `old = [base]; [base] = new`.
 pub struct RmwLoop {
@@ -65,7 +70,150 @@ pub struct CasLoop {
     pub different: u64,
 }
 
+/// Pieces of the glue. Each is called and changes RAX, RCX and EFLAGS.
+pub(crate) struct Monitor {
+    /// Reserves the granule of `Cpu::excl_addr`.
+    reserve: *const u8,
+    /// Begins a store-exclusive to `Cpu::excl_addr`: ZF if the reservation stands.
+    hold: *const u8,
+    /// RCX = an address that was written: ends the reservations of its granule.
+    written: *const u8,
+}
+
+extern "C" fn reserve(cpu: &mut Cpu, _: u64) -> HelperExit {
+    reservations::reserve(cpu, cpu.excl_addr);
+    HelperExit::Continue
+}
+
+extern "C" fn written(_: &mut Cpu, word: u64) -> HelperExit {
+    reservations::end(word);
+    HelperExit::Continue
+}
+
+/// Emits [`Monitor`]. What is rare is left to functions of the same names.
+pub(crate) fn emit(a: &mut Asm, helper: *const u8) -> Monitor {
+    // RCX = the word of the address in RCX. Changes RAX.
+    let word = |a: &mut Asm| {
+        a.shift_imm(Sh::Shr, false, Rm::R(RCX), GRANULE.trailing_zeros() as u8 - 3);
+        a.alu_imm(Op::And, false, Rm::R(RCX), (WORDS as i32 - 1) * 8);
+        a.mov_imm(RAX, reservations::table());
+        a.alu(Op::Add, true, RCX, Rm::R(RAX));
+    };
+
+    let at_reserve = a.p as *const u8;
+    a.mov(true, RCX, state(offset_of!(Cpu, excl_addr)));
+    word(a);
+    a.mov(true, RAX, Mem::base(RCX, 0));
+    a.test8_imm(Rm::R(RAX), HELD as u8);
+    let busy = a.jcc_near(Cc::Ne);
+    a.test8_imm(Rm::R(RAX), ARMED as u8);
+    let armed = a.jcc_short(Cc::Ne);
+    a.mov_store(true, state(offset_of!(Thread, spill)), RDX);
+    a.lea(true, RDX, Mem::base(RAX, (COUNT | ARMED) as i32));
+    a.lock_cmpxchg(8, Mem::base(RCX, 0), RDX);
+    a.mov(true, RAX, RDX);
+    a.mov(true, RDX, state(offset_of!(Thread, spill)));
+    let raced = a.jcc_near(Cc::Ne);
+    a.bind(armed);
+    a.mov_store(true, state(offset_of!(Cpu, excl_word)), RAX);
+    a.ret();
+    a.bind_near(busy);
+    a.bind_near(raced);
+    a.mov_imm(RAX, reserve as *const () as u64);
+    a.jmp_to(helper);
+
+    let hold = a.p as *const u8;
+    a.mov(true, RCX, state(offset_of!(Cpu, excl_addr)));
+    word(a);
+    a.mov_store(true, state(offset_of!(Thread, spill)), RDX);
+    a.mov(true, RAX, state(offset_of!(Cpu, excl_word)));
+    a.lea(true, RDX, Mem::base(RAX, HELD as i32 - ARMED as i32));
+    a.lock_cmpxchg(8, Mem::base(RCX, 0), RDX);
+    a.mov(true, RDX, state(offset_of!(Thread, spill)));
+    let lost = a.jcc_short(Cc::Ne);
+    a.mov_store(true, state(offset_of!(Cpu, excl_held)), RCX);
+    a.bind(lost);
+    a.ret();
+
+    let at_written = a.p as *const u8;
+    word(a);
+    a.test8_imm(Mem::base(RCX, 0), (ARMED | HELD) as u8);
+    let some = a.jcc_short(Cc::Ne);
+    a.ret();
+    a.bind(some);
+    a.mov_imm(RAX, written as *const () as u64);
+    a.jmp_to(helper);
+
+    Monitor { reserve: at_reserve, hold, written: at_written }
+}
+
 impl Translator<'_> {
+    /// Emits what follows a locked instruction that wrote at `m`, which has a base alone. Changes RCX, and EFLAGS stay or become those of a comparison of
+    /// equals.
+    pub(super) fn written(&mut self, m: Mem) {
+        let site = self.a.jmp_later(reservations::watching());
+        let resume = self.a.p;
+        self.a.label = resume;
+        let insn = self.marks.len() as u16;
+        self.cold.push(Cold { site, resume, kind: ColdKind::Written(m.base), insn });
+    }
+
+    /// The cold path of [`Translator::written`].
+    pub(super) fn written_cold(&mut self, base: u8) {
+        self.a.mov_store(true, state(offset_of!(Thread, spill)), RAX);
+        if base != RCX {
+            self.a.mov(true, RCX, base);
+        }
+        self.a.call_to(self.glue.monitor.written);
+        self.a.mov(true, RAX, state(offset_of!(Thread, spill)));
+        self.a.alu(Op::Cmp, false, RAX, Rm::R(RAX));
+    }
+
+    /// See [`Ops::load_exclusive`].
+    pub(super) fn reserve_and_load(&mut self, size: Size, d: R, addr: R) {
+        *self.reserves = true;
+        self.settle_flags();
+        let base = self.get(true, addr, RCX);
+        self.a.mov_store(true, state(offset_of!(Cpu, excl_addr)), base);
+        self.a.call_to(self.glue.monitor.reserve);
+        if base == RCX {
+            self.a.mov(true, RCX, state(offset_of!(Cpu, excl_addr)));
+        }
+        self.load_to(size.bytes(), LoadExt::Zero, RAX, Mem::base(base, 0));
+        self.a.mov_store(true, state(offset_of!(Cpu, excl_value)), RAX);
+        self.put(d, RAX);
+    }
+
+    /// See [`Ops::store_exclusive`]. One of `s` and `addr` at least is pinned, or zero.
+    pub(super) fn store_if_reserved(&mut self, size: Size, status: R, s: R, addr: R) {
+        self.settle_flags();
+        let base = self.get(true, addr, RCX);
+        self.a.alu(Op::Cmp, true, base, state(offset_of!(Cpu, excl_addr)));
+        let other = self.a.jcc_short(Cc::Ne);
+        self.a.call_to(self.glue.monitor.hold);
+        let lost = self.a.jcc_short(Cc::Ne);
+        if base == RCX {
+            self.a.mov(true, RCX, state(offset_of!(Cpu, excl_addr)));
+        }
+        let rs = self.get(true, s, RCX);
+        self.a.mov(true, RAX, state(offset_of!(Cpu, excl_value)));
+        self.a.lock_cmpxchg(size.bytes() as u8, Mem::base(base, 0), rs);
+        self.a.setcc(Cc::Ne, RAX);
+        self.a.mov(true, RCX, state(offset_of!(Cpu, excl_held)));
+        // As `reservations::release` does.
+        self.a.alu_imm(Op::Add, true, Mem::base(RCX, 0), (COUNT + ARMED - HELD) as i32);
+        self.a.mov_store_imm(true, state(offset_of!(Cpu, excl_held)), 0);
+        let done = self.a.jmp_short();
+        self.a.bind(other);
+        self.a.bind(lost);
+        self.a.mov_imm(RAX, 1);
+        self.a.bind(done);
+        self.a.movzx(1, RAX, RAX);
+        self.a.mov_store_imm(true, state(offset_of!(Cpu, excl_addr)), -1);
+        self.fenced = false;
+        self.put(status, RAX);
+    }
+
     /// Translates the loop if it can; else emits nothing.
     pub fn rmw_loop(&mut self, l: &RmwLoop) -> bool {
         let &RmwLoop { size, old, base, op, new, status } = l;
@@ -84,16 +232,16 @@ impl Translator<'_> {
                 if !read(new) {
                     return false;
                 }
-                let m = self.exclusive_base(base);
+                let m = self.exclusive_base(size, base);
                 self.get_into(true, new, RAX);
                 self.a.xchg(bytes, m, RAX);
+                self.written(m);
                 self.put_old(size, old);
             }
             Some((.., Src::Reg(r))) if !read(r) => return false,
             Some(_) if old == R::ZERO || new == R::ZERO => return false,
             Some((op @ (Alu::Add | Alu::Sub), w, src)) => {
-                self.clobber_flags();
-                let m = self.exclusive_base(base);
+                let m = self.exclusive_base(size, base);
                 match src {
                     Src::Imm(imm) => {
                         self.a.mov_imm(RAX, if op == Alu::Sub { imm.wrapping_neg() } else { imm })
@@ -107,19 +255,18 @@ impl Translator<'_> {
                     _ => {}
                 }
                 self.a.lock_xadd(bytes, m, RAX);
+                self.written(m);
                 self.put_old(size, old);
                 self.alu(op, w, new, old, src);
             }
             Some((op, w, src)) => {
                 // RAX = old, RCX = new: the address must be in a register of its own.
-                let base = self.host(base);
-                if base == NONE {
+                if self.host(base) == NONE {
                     return false;
                 }
-                self.clobber_flags();
                 let wide = w == W::W64;
                 let (xop, inverted) = host_op(op);
-                let m = Mem::base(base, 0);
+                let m = self.exclusive_base(size, base);
                 let again = self.a.p;
                 self.load_to(bytes as u32, LoadExt::Zero, RAX, m);
                 match src {
@@ -135,8 +282,11 @@ impl Translator<'_> {
                 self.a.alu(xop, wide, RCX, Rm::R(RAX));
                 self.a.lock_cmpxchg(bytes, m, RCX);
                 self.a.jcc_to(Cc::Ne, again);
-                self.put(old, RAX);
                 self.put(new, RCX);
+                self.written(m);
+                if old != new {
+                    self.put(old, RAX);
+                }
             }
         }
         self.fenced = true;
@@ -173,8 +323,7 @@ impl Translator<'_> {
         if (hb == NONE) as u8 + (hn == NONE) as u8 + extended as u8 > 1 {
             return false;
         }
-        self.clobber_flags();
-        let m = self.exclusive_base(base);
+        let m = self.exclusive_base(size, base);
         if extended && let Expect::Compare { src: Src::Extended(r, ext, _), .. } = *expect {
             self.extended(RCX, r, ext, 0);
         }
@@ -203,7 +352,8 @@ impl Translator<'_> {
         let value = if hn == NONE { self.get(true, new, RCX) } else { hn };
         self.a.lock_cmpxchg(size.bytes() as u8, m, value);
         self.a.jcc_to(Cc::Ne, again);
-        // EFLAGS are those of comparing equal values, whichever instruction left them. From here on nothing changes them.
+        self.written(m);
+        // EFLAGS are those of comparing equal values. From here on nothing changes them.
         if signed && size != Size::B8 {
             // The instruction may have cleared the upper half.
             self.a.movsx(true, size.bytes() as u8, RAX, Rm::R(RAX));
@@ -232,8 +382,10 @@ impl Translator<'_> {
         true
     }
 
-    /// The address of an exclusive access, in RCX unless its slot has a register.
-    fn exclusive_base(&mut self, base: R) -> Mem {
+    /// The address of an exclusive access, in RCX unless its slot has a register. Nothing has been emitted in the step.
+    fn exclusive_base(&mut self, size: Size, base: R) -> Mem {
+        self.leave_unless_aligned(size.bytes(), base, 0);
+        self.clobber_flags();
         Mem::base(self.get(true, base, RCX), 0)
     }
 

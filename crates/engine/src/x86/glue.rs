@@ -39,6 +39,8 @@ pub mod reason {
     pub const MADE_FAR: u32 = 11;
     /// The unit's bytes have changed since it was made; `exit_rax` is a host address in it. See [`crate::shared`].
     pub const STALE: u32 = 12;
+    /// The instruction is to be interpreted; `exit_rax` is a host address in it.
+    pub const REPLAY: u32 = 13;
 }
 
 /// The instruction INT3. Unlike single steps, breakpoints are nothing to hypervisors.
@@ -72,6 +74,8 @@ pub struct Glue {
     pub trap: *const u8,
     /// Called with RAX = function, RCX = argument.
     pub helper: *const u8,
+    /// What exclusives and other locked instructions do with reservations.
+    pub(crate) monitor: super::exclusive::Monitor,
     /// Continuation for the signal handler: the state is in memory, ECX = reason.
     pub leave: *const u8,
     /// The constants of floating-point code: see `fp::POOL`.
@@ -81,7 +85,7 @@ pub struct Glue {
     /// Rounds of hash functions.
     pub(crate) sha: super::sha::Sha,
     /// Their code: called from units, with nothing but the return address pushed.
-    pub(crate) rounds: (u64, u64),
+    pub(crate) pieces: (u64, u64),
     /// See [`Detour`].
     pub(crate) detours: [Detour; 6],
     /// A breakpoint: a signal is pending at the end of a helper, whose return address is the last pushed.
@@ -227,8 +231,9 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     a.jmp_to(leave);
 
     let from = a.p as u64;
+    let monitor = super::exclusive::emit(a, helper);
     let sha = super::sha::emit(a, buffers);
-    let rounds = (from, a.p as u64);
+    let pieces = (from, a.p as u64);
 
     while a.p as usize % 16 != 0 {
         a.b(0xcc);
@@ -253,11 +258,12 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
         syscall,
         trap,
         helper,
+        monitor,
         leave,
         pool,
         flag_tables,
         sha,
-        rounds,
+        pieces,
         detours: [entering, looking, helping, calling, called, served],
         helped,
         returned,
@@ -305,6 +311,8 @@ fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8) -> (
     };
 
     let entry = a.p as *const u8;
+    // As a return from an exception does.
+    a.mov_store_imm(true, state(offset_of!(Cpu, excl_addr)), -1);
     match gpr[regs.number.0 as usize & 63] {
         NONE => a.mov(false, RAX, slot(regs.number)),
         h => a.mov(false, RAX, h),

@@ -425,6 +425,28 @@ impl Translator<'_> {
         self.mem_flags = true;
     }
 
+    /// Leaves for the interpreter, which raises the signal, unless base + offset is a multiple of `bytes`.
+    pub(super) fn leave_unless_aligned(&mut self, bytes: u32, base: R, offset: i64) {
+        if bytes == 1 || base == R::ZERO && offset == 0 {
+            return;
+        }
+        self.settle_flags();
+        let low = bytes as u8 - 1;
+        if offset as u8 & low != 0 || base == R::ZERO {
+            let r = self.get(true, base, RAX);
+            self.a.lea(false, RAX, Mem::base(r, offset as i32));
+            self.a.test8_imm(Rm::R(RAX), low);
+        } else {
+            match self.host(base) {
+                NONE => self.a.test8_imm(Self::slot(base), low),
+                r => self.a.test8_imm(Rm::R(r), low),
+            }
+        }
+        let site = self.a.jcc_near(Cc::Ne);
+        let insn = self.marks.len() as u16;
+        self.cold.push(Cold { site, resume: self.a.p, kind: ColdKind::Replay, insn });
+    }
+
     /// The base register of an atomic access: in a host register other than RAX if `not_rax`.
     fn atomic_addr(&mut self, addr: R) -> Mem {
         let base = self.get(true, addr, RCX);
@@ -1392,6 +1414,10 @@ impl Ops for Translator<'_> {
 
     // Memory.
 
+    fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, _: bool, _: FaultAddr) {
+        self.leave_unless_aligned(bytes, base, offset);
+    }
+
     fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, _order: Order) {
         // Every x86 load is an acquire.
         let m = self.addr(a);
@@ -1404,22 +1430,15 @@ impl Ops for Translator<'_> {
         self.fenced = order == Order::SeqCst;
         if order == Order::SeqCst {
             // XCHG is the store and the fence after it in one.
-            let m = self.addr(a);
-            let m = if m.base == RAX && m.index == RCX {
+            self.settle_flags();
+            let mut m = self.addr(a);
+            if m.index != NONE || m.disp != 0 {
                 self.a.lea(true, RAX, m);
-                Mem::base(RAX, 0)
-            } else {
-                m
-            };
-            if m.base != RCX && m.index != RCX {
-                self.get_into(true, s, RCX);
-                self.a.xchg(size.bytes() as u8, m, RCX);
-            } else {
-                self.a.lea(true, RCX, m);
-                self.get_into(true, s, RAX);
-                self.a.xchg(size.bytes() as u8, Mem::base(RCX, 0), RAX);
+                m = Mem::base(RAX, 0);
             }
-            return;
+            self.get_into(true, s, RCX);
+            self.a.xchg(size.bytes() as u8, m, RCX);
+            return self.written(m);
         }
         if s == R::ZERO {
             let m = self.addr(a);
@@ -1488,6 +1507,7 @@ impl Ops for Translator<'_> {
                     rs = RAX;
                 }
                 self.a.lock_alu(xop, bytes, m, rs);
+                self.written(m);
                 self.fenced = true;
                 return;
             }
@@ -1498,8 +1518,8 @@ impl Ops for Translator<'_> {
                 } else {
                     self.a.xchg(bytes, m, RAX);
                 }
+                self.written(m);
             }
-
             _ => {
                 // RAX = old, RCX = new; loop until it sticks. The address must be in a pinned register.
                 if m.base == RCX {
@@ -1511,6 +1531,7 @@ impl Ops for Translator<'_> {
                 self.rmw_new(op, bytes, s);
                 self.a.lock_cmpxchg(bytes, m, RCX);
                 self.a.jcc_to(Cc::Ne, again);
+                self.written(m);
             }
         }
         self.fenced = true;
@@ -1535,6 +1556,7 @@ impl Ops for Translator<'_> {
             let arg = pack(&[expected, new, addr]) | (size as u64) << 40;
             return self.inline_helper(helpers::cas, arg);
         }
+        self.written(m);
         self.fenced = true;
         if expected != R::ZERO {
             let t = self.def(expected);
@@ -1549,39 +1571,21 @@ impl Ops for Translator<'_> {
     }
 
     fn load_exclusive(&mut self, size: Size, d: R, addr: R) {
-        // Address and value are remembered; the value for the compare of the store.
-        let base = self.get(true, addr, RCX);
-        self.load_to(size.bytes(), LoadExt::Zero, RAX, Mem::base(base, 0));
-        self.a.mov_store(true, state(offset_of!(Cpu, excl_addr)), base);
-        self.a.mov_store(true, state(offset_of!(Cpu, excl_value)), RAX);
-        self.put(d, RAX);
+        self.reserve_and_load(size, d, addr);
     }
 
     fn load_exclusive_pair(&mut self, size: Size, d: [R; 2], addr: R) {
+        *self.reserves = true;
         let arg = pack(&[d[0], d[1], addr]) | (size as u64) << 40;
         self.inline_helper(helpers::load_exclusive_pair, arg);
     }
 
     fn store_exclusive(&mut self, size: Size, status: R, s: R, addr: R) {
-        self.clobber_flags();
-        let hs = self.host(s);
-        let ha = self.host(addr);
-        if hs == NONE && ha == NONE {
+        if self.host(s) == NONE && self.host(addr) == NONE {
             let arg = pack(&[status, s, addr]) | (size as u64) << 40;
             return self.inline_helper(helpers::store_exclusive, arg);
         }
-        let base = self.get(true, addr, RCX);
-        self.a.mov_imm(RAX, 1);
-        self.a.alu(Op::Cmp, true, base, state(offset_of!(Cpu, excl_addr)));
-        let fail = self.a.jcc_short(Cc::Ne);
-        self.a.mov(true, RAX, state(offset_of!(Cpu, excl_value)));
-        let rs = self.get(true, s, RCX);
-        self.a.lock_cmpxchg(size.bytes() as u8, Mem::base(base, 0), rs);
-        self.a.setcc(Cc::Ne, RAX);
-        self.a.movzx(1, RAX, RAX);
-        self.a.bind(fail);
-        self.a.mov_store_imm(true, state(offset_of!(Cpu, excl_addr)), -1);
-        self.put(status, RAX);
+        self.store_if_reserved(size, status, s, addr);
     }
 
     fn store_exclusive_pair(&mut self, size: Size, status: R, s: [R; 2], addr: R) {

@@ -204,6 +204,10 @@ pub(crate) enum ColdKind {
     Instead(crate::ops::Helper, u64, u64),
     /// The unit's bytes are not what they were. `true` for the last such path: all are one.
     Stale(bool),
+    /// A locked instruction wrote at the address in this host register: see [`crate::reservations`].
+    Written(u8),
+    /// Leaves before the instruction has changed anything: the interpreter plays it.
+    Replay,
 }
 
 /// What RAX and ZF are known to hold where the code ends in a certain place and nothing jumps to that place.
@@ -277,6 +281,7 @@ pub struct Translator<'a> {
     #[allow(dead_code)]
     turns: &'a mut Vec<(u32, u64)>,
     calls_out: &'a mut bool,
+    reserves: &'a mut bool,
     covered: &'a mut u32,
     start: *mut u8,
     start_pc: u64,
@@ -325,6 +330,8 @@ pub struct Buffers {
     pub(crate) turns: Vec<(u32, u64)>,
     /// The unit makes calls.
     pub(crate) calls_out: bool,
+    /// The unit has load-exclusives that take reservations.
+    pub(crate) reserves: bool,
     /// Instructions that are part of the step of one before them.
     pub(crate) covered: u32,
     gpr_host: [u8; 64],
@@ -353,11 +360,18 @@ impl Buffers {
             sources: Vec::new(),
             turns: Vec::new(),
             calls_out: false,
+            reserves: false,
             covered: 0,
             gpr_host,
             vec_host,
             features: Features::of_host(),
         }
+    }
+
+    /// Where locked instructions look at the table of reservations, or will: see [`exclusive`].
+    pub(crate) fn locked(&self) -> impl Iterator<Item = *const u8> {
+        let written = self.cold.iter().filter(|c| matches!(c.kind, ColdKind::Written(_)));
+        written.map(|c| c.site.0.wrapping_sub(1).cast_const())
     }
 
     /// Host registers by integer and by vector slot.
@@ -389,6 +403,7 @@ impl<'a> Translator<'a> {
             sources,
             turns,
             calls_out,
+            reserves,
             covered,
             gpr_host,
             vec_host,
@@ -397,6 +412,7 @@ impl<'a> Translator<'a> {
         sources.clear();
         turns.clear();
         *calls_out = false;
+        *reserves = false;
         *covered = 0;
         exits.clear();
         cold.clear();
@@ -445,6 +461,7 @@ impl<'a> Translator<'a> {
             sources,
             turns,
             calls_out,
+            reserves,
             covered,
             start: at,
             start_pc: pc,
@@ -602,6 +619,12 @@ impl<'a> Translator<'a> {
                         self.a.mov_imm(RCX, glue::reason::STALE as u64);
                         self.a.call_to(self.glue.trap);
                     }
+                    continue;
+                }
+                ColdKind::Written(base) => self.written_cold(base),
+                ColdKind::Replay => {
+                    self.a.mov_imm(RCX, glue::reason::REPLAY as u64);
+                    self.a.call_to(self.glue.trap);
                     continue;
                 }
                 ColdKind::Instead(f, arg, next) => {
@@ -893,6 +916,14 @@ impl<'a> Translator<'a> {
             self.save_flags();
         }
         self.drop_flags();
+    }
+
+    /// NZCV go to memory, even if they are dead: for what changes EFLAGS before an access that may fault. Uses RAX, RCX.
+    fn settle_flags(&mut self) {
+        if !self.mem_flags {
+            self.save_flags();
+        }
+        self.host_flags = HostFlags::None;
     }
 
     /// EFLAGS no longer hold NZCV, which are in memory or dead.

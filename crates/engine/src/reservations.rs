@@ -1,0 +1,199 @@
+//! Reservations: what lets a store-exclusive fail although memory holds the old value again (A-B-A).
+//!
+//! A load-exclusive that is not part of a step (see `x86::exclusive`) takes a reservation of the granule of 16 bytes around its address, and the
+//! store-exclusive compares and swaps by value only while that reservation stands. Every locked instruction that a guest instruction becomes ends the
+//! reservations of its granule: exclusives, compare and swap, atomic operations, and stores with release that are sequentially consistent.
+//!
+//! **Words.** A word of [`TABLE`] stands for the granules that hash to it. Its lowest byte has the bits [`ARMED`] and [`HELD`], the others count. To
+//! reserve is to make the word armed, with a new count, unless it is armed already, and to remember it. So any number of threads have reservations of the
+//! same granule, of which the first store ends all. To end them is to clear `ARMED`. A store-exclusive exchanges the word it remembers for the same one
+//! with `HELD` in place of `ARMED`, compares and swaps, and makes the word armed again with a new count, for the next load-exclusive to find; it fails where the
+//! word is another. That two granules share a word makes a
+//! store-exclusive fail now and then, which it may always do.
+//!
+//! **Why a writer looks only after its write.** The write is a locked instruction, and so is what arms a word: each is in memory before its thread reads on. Thus
+//! either the load-exclusive reads what was written, or the writer sees the word armed and clears it before it plays its next instruction. It also waits while the
+//! word is `HELD`. So a thread that writes B over A and then does anything more, such as to free what A points at or to tell another thread of it, has ended the
+//! reservation before, and no store-exclusive of the time before succeeds afterwards. What still succeeds: two threads write B and A, each with one
+//! instruction that it has not finished, while a third is between its load and its store. Since neither knows of the other's write, and
+//! nobody has learnt of either, nothing tells that from both writes before the load.
+//!
+//! **What is not noticed.** Plain stores, stores of the kernel, and other processes' writes to shared memory end no reservation: they are noticed by the value, that
+//! is unless they leave the old one. (To notice plain stores would cost each of them a look at the table.)
+//!
+//! **What it costs.** In generated code a locked instruction is followed by one instruction that does nothing. When such a load-exclusive is translated for the
+//! first time, all of these become jumps to code that looks at the table ([`Cache::watch_reservations`](crate::cache::Cache)). A processor may still
+//! execute what it has fetched before, but for much less time than it takes from there to the load.
+
+use crate::cache::CACHE;
+use crate::state::Cpu;
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Words of the table.
+pub(crate) const WORDS: usize = 512;
+/// Bytes of a granule: an aligned pair of doublewords lies in one.
+pub(crate) const GRANULE: u64 = 16;
+/// There may be reservations.
+pub(crate) const ARMED: u64 = 1;
+/// A store-exclusive is between its look at the reservation and the end of its store.
+pub(crate) const HELD: u64 = 2;
+/// What the count begins at.
+pub(crate) const COUNT: u64 = 1 << 8;
+
+static TABLE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
+/// A load-exclusive that takes a reservation has been translated or interpreted.
+static WATCHING: AtomicBool = AtomicBool::new(false);
+
+/// Whether locked instructions look at the table.
+pub(crate) fn watching() -> bool {
+    WATCHING.load(Ordering::SeqCst)
+}
+
+/// From now on they do.
+pub(crate) fn watch() {
+    WATCHING.store(true, Ordering::SeqCst);
+}
+
+/// The table's address.
+pub(crate) fn table() -> u64 {
+    TABLE.as_ptr() as u64
+}
+
+/// The word of an address.
+fn word(addr: u64) -> &'static AtomicU64 {
+    &TABLE[(addr / GRANULE) as usize % WORDS]
+}
+
+/// Waits a little for another thread to end its store.
+fn pause(round: &mut u32) {
+    *round += 1;
+    if *round < 100 {
+        return spin_loop();
+    }
+    // SAFETY: no pointers.
+    let _ = unsafe { anyarch_sys::syscall!(anyarch_sys::raw::general::__NR_sched_yield) };
+}
+
+/// Reserves the granule of `addr`. What is read from now on is what the reservation is about.
+pub(crate) fn reserve(cpu: &mut Cpu, addr: u64) {
+    if !watching() {
+        match CACHE.lock().as_deref_mut() {
+            Some(cache) => cache.watch_reservations(),
+            None => watch(),
+        }
+    }
+    let (word, mut round) = (word(addr), 0);
+    loop {
+        let old = word.load(Ordering::SeqCst);
+        let new = if old & ARMED != 0 { old } else { (old + COUNT) | ARMED };
+        if old & HELD != 0 {
+            pause(&mut round);
+        } else if new == old || word.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            cpu.excl_word = new;
+            return;
+        }
+    }
+}
+
+/// The granule of `addr` was written, by a locked instruction: ends its reservations.
+pub(crate) fn written(addr: u64) {
+    if watching() {
+        end(word(addr).as_ptr() as u64);
+    }
+}
+
+/// Ends the reservations that the word at this address stands for.
+pub(crate) fn end(word: u64) {
+    // SAFETY: a word of the table, by our callers.
+    let word = unsafe { &*(word as *const AtomicU64) };
+    let mut round = 0;
+    while word.load(Ordering::SeqCst) & (ARMED | HELD) != 0 {
+        word.fetch_and(!ARMED, Ordering::SeqCst);
+        pause(&mut round);
+    }
+}
+
+/// Begins a store-exclusive to `addr`: whether the thread's reservation stands. If so [`release`] must follow soon.
+pub(crate) fn hold(cpu: &mut Cpu, addr: u64) -> bool {
+    let (word, own) = (word(addr), cpu.excl_word);
+    let held = own ^ (ARMED | HELD);
+    let stands = word.compare_exchange(own, held, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    if stands {
+        cpu.excl_held = word.as_ptr() as u64;
+    }
+    stands
+}
+
+/// Ends a store-exclusive, if one was begun. Where it did not store because it faulted, the reservations stand. Called from signal handlers too.
+pub(crate) fn release(cpu: &mut Cpu, faulted: bool) {
+    let held = core::mem::take(&mut cpu.excl_held) as *const AtomicU64;
+    // SAFETY: null, or what `hold` or its like in generated code stored: a word of the table.
+    if let Some(word) = unsafe { held.as_ref() } {
+        // Nobody else changes a word that is held.
+        let count = if faulted { 0 } else { COUNT };
+        word.store((word.load(Ordering::Relaxed) ^ (ARMED | HELD)) + count, Ordering::Release);
+    }
+}
+
+/// After a fork, in the child: the threads that may have held words are gone.
+pub(crate) fn after_fork() {
+    if watching() {
+        TABLE.iter().for_each(|word| _ = word.fetch_and(!(ARMED | HELD), Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cpu() -> Cpu {
+        // SAFETY: all-zero bytes are a valid Cpu.
+        unsafe { core::mem::zeroed() }
+    }
+
+    #[test]
+    fn one_of_several_stores() {
+        let (mut a, mut b) = (cpu(), cpu());
+        // Words that no other test has.
+        let (x, y) = (16 * 7, 16 * 9);
+        reserve(&mut a, x);
+        reserve(&mut b, x);
+        assert_eq!(a.excl_word, b.excl_word);
+        assert!(hold(&mut a, x) && !hold(&mut b, x));
+        release(&mut a, false);
+        assert!(!hold(&mut b, x) && !hold(&mut a, x) && a.excl_held == 0);
+        // A new one is not the old one.
+        reserve(&mut b, x);
+        assert!(!hold(&mut a, x));
+        // A store that faulted leaves it; a write elsewhere too; a write here ends it.
+        assert!(hold(&mut b, x));
+        release(&mut b, true);
+        written(y);
+        assert!(hold(&mut b, x));
+        release(&mut b, true);
+        written(x + 15);
+        assert!(!hold(&mut b, x));
+    }
+
+    #[test]
+    fn a_writer_waits() {
+        let mut a = cpu();
+        let x = 16 * 11;
+        reserve(&mut a, x);
+        assert!(hold(&mut a, x));
+        let done = AtomicBool::new(false);
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                written(x);
+                done.store(true, Ordering::SeqCst);
+            });
+            for _ in 0..1000 {
+                assert!(!done.load(Ordering::SeqCst));
+                std::thread::yield_now();
+            }
+            release(&mut a, true);
+        });
+        assert!(!hold(&mut a, x));
+    }
+}
