@@ -84,7 +84,7 @@ pub struct Glue {
     pub(crate) flag_tables: *const u8,
     /// Rounds of hash functions.
     pub(crate) sha: super::sha::Sha,
-    /// Their code: called from units, with nothing but the return address pushed.
+    /// Their code and that of [`Glue::monitor`]: called from units, with nothing but the return address pushed.
     pub(crate) pieces: (u64, u64),
     /// See [`Detour`].
     pub(crate) detours: [Detour; 6],
