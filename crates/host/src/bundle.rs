@@ -114,9 +114,8 @@ pub fn config(command: &Command, settings: &Settings<'_>) -> Value {
         linux = json!({ "uidMappings": id(uid), "gidMappings": id(gid) });
     }
     linux["namespaces"] = namespaces.iter().map(|n| json!({ "type": n })).collect();
-    linux["maskedPaths"] = json!(["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"]);
-    linux["readonlyPaths"] =
-        json!(["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]);
+    linux["maskedPaths"] = json!(crate::mounts::MASKED);
+    linux["readonlyPaths"] = json!(crate::mounts::READ_ONLY);
     let mut value = json!({
         "ociVersion": "1.0.2",
         "process": {

@@ -265,7 +265,7 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>) -> Res
         );
     }
     fs::create_dir_all(&root).or_fail(Code::Failed, || format!("cannot make {}", root.display()))?;
-    unpack::unpack(&layout, &image, &root)?;
+    unpack::unpack(&layout, &image, &root, None)?;
     let config = runtime_config(&image, &root)?;
     let file = bundle.join("config.json");
     fs::write(&file, serde_json::to_string_pretty(&config).unwrap_or_default())

@@ -17,6 +17,7 @@ pub mod failure;
 pub mod idmap;
 pub mod image;
 pub mod manual;
+pub mod mounts;
 pub mod oci;
 pub mod persist;
 pub mod register;

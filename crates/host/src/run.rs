@@ -4,6 +4,8 @@ use crate::bundle;
 use crate::elf::{Elf, host_machine};
 use crate::engine::{Kind, NATIVE_GUESTS};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
+use crate::idmap::Range;
+use crate::mounts::range_for;
 use crate::oci::{Image, Layout};
 use crate::register::{self, Options, Planned};
 use crate::sandbox::{self, Command, Sandbox, Volume};
@@ -81,7 +83,7 @@ fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8>
             .platform
             .or(Some(image.platform().to_string()))
             .filter(|p| !anyarch_binfmt::family::lookup(p).is_empty());
-        start(&options, &unpacked.root, &inside, command)
+        start(&options, &unpacked.place(), &inside, command)
     });
     drop(inside);
     unpacked.remove();
@@ -117,10 +119,21 @@ pub fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Resul
     Ok(Command { args, env, cwd, uid: user.uid, gid: user.gid, groups: user.groups })
 }
 
+/// A root's folder, and whose its files are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    path: PathBuf,
+    /// The machine's ids that exist inside, if not the usual ones.
+    range: Option<Range>,
+    /// Whether the files have these ids on disk.
+    shifted: bool,
+}
+
 /// A root that is removed when it was used.
 struct Unpacked {
     parent: tempfile::TempDir,
     root: PathBuf,
+    range: Option<Range>,
 }
 
 impl Unpacked {
@@ -131,10 +144,11 @@ impl Unpacked {
         let parent =
             tempfile::Builder::new().prefix("run-").tempdir_in(&place).or_fail(Code::NotStarted, what)?;
         let root = parent.path().join("root");
-        let unpacked = Unpacked { parent, root };
+        let range = range_for(parent.path(), true);
+        let unpacked = Unpacked { parent, root, range };
         let result = sandbox::with_mapped_ids(|| {
             std::fs::create_dir(&unpacked.root).or_fail(Code::NotStarted, what)?;
-            crate::oci::unpack::unpack(layout, image, &unpacked.root)
+            crate::oci::unpack::unpack(layout, image, &unpacked.root, range)
         });
         match result {
             Ok(()) => Ok(unpacked),
@@ -143,6 +157,10 @@ impl Unpacked {
                 Err(failure)
             }
         }
+    }
+
+    fn place(&self) -> Place {
+        Place { path: self.root.clone(), range: self.range, shifted: true }
     }
 
     /// With the ids it was unpacked with; what nobody else may remove goes as well.
@@ -186,11 +204,12 @@ pub fn run_root(options: &RunOptions) -> Result<u8> {
         gid: user.gid,
         groups: user.groups,
     };
-    start(options, &root, &inside, command)
+    let range = range_for(&root, false);
+    start(options, &Place { path: root, range, shifted: false }, &inside, command)
 }
 
 /// The common end of `run`: handlers, volumes, namespaces.
-pub fn start(options: &RunOptions, root: &Path, inside: &Inside, command: Command) -> Result<u8> {
+fn start(options: &RunOptions, root: &Place, inside: &Inside, command: Command) -> Result<u8> {
     let path = command.env.iter().find(|(k, _)| k == "PATH").map(|(_, v)| v.clone()).unwrap_or_default();
     let guests = guests(options, inside, &command.args[0], &path)?;
     let planned = handlers(&guests, options)?;
@@ -201,7 +220,9 @@ pub fn start(options: &RunOptions, root: &Path, inside: &Inside, command: Comman
     }
     let emulator = own_emulator(&guests, options)?;
     let sandbox = Sandbox {
-        root: Some(root.to_path_buf()),
+        root: Some(root.path.clone()),
+        range: root.range,
+        shifted: root.shifted,
         emulator,
         no_binfmt: options.no_binfmt,
         rules,
@@ -219,7 +240,7 @@ pub fn start(options: &RunOptions, root: &Path, inside: &Inside, command: Comman
 /// The same through runc, crun or another OCI runtime, which sees the handlers because it runs in the sandbox itself.
 fn start_runtime(
     options: &RunOptions,
-    root: &Path,
+    root: &Place,
     command: &Command,
     volumes: &[Volume],
     rules: Vec<anyarch_binfmt::Rule>,
@@ -232,18 +253,46 @@ fn start_runtime(
     let what = || "cannot make a bundle for the container runtime".to_string();
     let folder =
         tempfile::Builder::new().prefix("anyarch-bundle-").tempdir().or_fail(Code::NotStarted, what)?;
+    // The runtime is root of the sandbox: where that is not the machine's, it finds its bundle's parts in the bundle, as they
+    // are to be seen.
+    let mut shown = Vec::new();
+    let mut show = |volume: &Volume, name: String, is_dir: bool| -> Result<Volume> {
+        let target = folder.path().join(name);
+        let made = if is_dir { std::fs::create_dir(&target) } else { std::fs::write(&target, "") };
+        made.or_fail(Code::NotStarted, what)?;
+        shown.push(Volume { target: target.clone(), ..volume.clone() });
+        Ok(Volume { source: target, ..volume.clone() })
+    };
+    let mut root_path = root.path.clone();
+    let mut inner = volumes.to_vec();
+    if root.range.is_some() {
+        let whole = Volume {
+            source: root_path,
+            target: "/".into(),
+            read_only: options.read_only,
+            shifted: root.shifted,
+        };
+        root_path = show(&whole, "rootfs".into(), true)?.source;
+        for (i, volume) in inner.iter_mut().enumerate() {
+            *volume = show(volume, format!("volume-{i}"), volume.source.is_dir())?;
+        }
+    }
     let settings = bundle::Settings {
-        root: root.to_path_buf(),
+        root: root_path,
         read_only: options.read_only,
         terminal: options.terminal,
         host_network: options.host_network,
         hostname: options.hostname.as_deref(),
         capabilities: if options.privileged { None } else { bundle::default_capabilities() },
-        volumes,
+        volumes: &inner,
         user_namespace: None,
     };
     std::fs::write(folder.path().join("config.json"), bundle::config(command, &settings).to_string())
         .or_fail(Code::NotStarted, what)?;
+    if let Some(range) = root.range {
+        std::os::unix::fs::chown(folder.path(), Some(range.uid), Some(range.gid))
+            .or_fail(Code::NotStarted, what)?;
+    }
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut args = vec![text(&program), "--root".into(), text(&folder.path().join("state"))];
     if program.file_name().is_some_and(|n| n.to_string_lossy().starts_with("crun")) {
@@ -261,6 +310,8 @@ fn start_runtime(
         host_network: true,
         terminal: options.terminal,
         runtime: true,
+        volumes: shown,
+        range: root.range,
         ..Sandbox::default()
     };
     detail!("{}", args.join(" "));
@@ -412,7 +463,7 @@ fn parse_volume(text: &str) -> Result<Volume> {
     if !source.exists() {
         fail!(Code::NotStarted, "the volume's source {} does not exist", source.display());
     }
-    Ok(Volume { source, target: target.into(), read_only: mode == Some("ro") })
+    Ok(Volume { source, target: target.into(), read_only: mode == Some("ro"), shifted: false })
 }
 
 /// Sets a variable, in its place if it is there.
@@ -566,7 +617,8 @@ mod tests {
     #[test]
     fn volumes_and_variables_are_read() {
         let volume = parse_volume("/usr:/mnt:ro").unwrap();
-        assert_eq!(volume, Volume { source: "/usr".into(), target: "/mnt".into(), read_only: true });
+        let want = Volume { source: "/usr".into(), target: "/mnt".into(), read_only: true, shifted: false };
+        assert_eq!(volume, want);
         for bad in ["/usr", "/usr:mnt", ":/x", "/usr:/x:rx", "/nonexistent:/x", "/usr:/x:ro:z"] {
             assert!(parse_volume(bad).is_err(), "{bad}");
         }

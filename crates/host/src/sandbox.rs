@@ -6,7 +6,7 @@
 //! Four processes take part:
 //!
 //! ```text
-//! anyarch     waits, writes the id maps, passes signals on, hands the exit status up
+//! anyarch     opens what only it can, waits, passes signals on, hands the exit status up
 //!  └ middle   enters the new namespaces; exists because a new pid namespace begins with the next child
 //!     └ init  pid 1: mounts, registers handlers, leaves the old root, starts the command, reaps
 //!        └ command
@@ -15,31 +15,25 @@
 //! What must stay true:
 //! - No threads before `fork`: the children run ordinary Rust code.
 //! - Each process dies with its parent, so that killing anyarch ends everything.
-//! - Paths inside a root file system are never resolved from outside: a root with `proc -> /etc` must not make us mount
-//!   or write on the host. All sources are opened as descriptors first; then the root is entered; only then are targets
-//!   looked up, so that symbolic links lead nowhere but inside.
-//! - Handlers are registered with F while the host's files are still visible, so that the root needs none of them.
+//! - What [`crate::mounts`] says about mounts.
 //!
 //! Where the kernel gives no instance of binfmt_misc (before Linux 6.7), anyarch's own emulator is opened in its place and
 //! executed with the command; it then executes itself with every foreign program that the command starts.
 
 use crate::failure::{Code, Failure, OrFail, Result, fail};
+use crate::idmap::{self, Range};
+use crate::mounts::{self, Host};
 use crate::ui::detail;
-use anyarch_binfmt::{Instance, Kernel, Rule};
-use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change,
-    move_mount, open_tree, unmount,
-};
-use rustix::thread::UnshareFlags;
+use anyarch_binfmt::Rule;
+use rustix::fs::{Gid, Uid};
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use serde_json::json;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// What the command sees.
@@ -67,6 +61,18 @@ pub struct Sandbox {
     pub terminal: bool,
     /// With the machine's own root: whether the command is a container runtime, which gets pids and a /dev of its own.
     pub runtime: bool,
+    /// The machine's ids that exist inside, if not those that are usual for who we are ([`mounts::range_for`]).
+    pub range: Option<Range>,
+    /// Whether the root's files have these ids, and not those that they are to have inside.
+    pub shifted: bool,
+}
+
+impl Sandbox {
+    /// Whether the command could take covers away and would then be the machine's root.
+    fn needs_lock(&self) -> bool {
+        let all = self.root.is_some() && self.capabilities.is_none();
+        all && self.range.is_none() && rustix::process::geteuid().is_root()
+    }
 }
 
 /// A folder or file of the host, seen at a place of the root.
@@ -78,6 +84,8 @@ pub struct Volume {
     pub target: PathBuf,
     /// Whether it can only be read.
     pub read_only: bool,
+    /// As [`Sandbox::shifted`].
+    pub shifted: bool,
 }
 
 /// The command.
@@ -116,52 +124,40 @@ pub fn run(sandbox: &Sandbox, command: &Command) -> Result<u8> {
     }
     // Signals that are to reach the command are blocked in all of our processes and read where they are handled.
     let original = block_signals();
-    let nodes = if sandbox.root.is_some() || sandbox.runtime { own_nodes() } else { None };
+    let host = Host::open(sandbox)?;
     let (report_read, report_write) = pipe()?;
     let (ready_read, ready_write) = pipe()?;
-    let (mapped_read, mapped_write) = pipe()?;
     let terminal = if sandbox.terminal { Some(crate::terminal::channel()?) } else { None };
     match fork()? {
         0 => {
-            drop((report_read, ready_read, mapped_write));
+            drop((report_read, ready_read));
             let (_, theirs) = terminal.unzip();
-            let ends = Ends {
-                report: report_write,
-                ready: ready_write,
-                mapped: mapped_read,
-                terminal: theirs,
-                nodes,
-            };
+            let ends = Ends { report: report_write, ready: ready_write, terminal: theirs, host };
             let outcome = middle(sandbox, command, &ends, &original);
             leave(&ends.report, outcome)
         }
         middle_pid => {
-            drop((report_write, ready_write, mapped_read, nodes));
+            drop((report_write, ready_write, host));
             let (ours, _) = terminal.unzip();
-            let result = watch(
-                middle_pid,
-                Watch { report: report_read, ready: ready_read, mapped: mapped_write, terminal: ours },
-            );
+            let result = watch(middle_pid, Watch { report: report_read, ready: ready_read, terminal: ours });
             set_signals(&original);
             result
         }
     }
 }
 
-/// The child's ends of the pipes.
+/// The child's ends of the pipes, and what was opened for it.
 struct Ends {
     report: OwnedFd,
     ready: OwnedFd,
-    mapped: OwnedFd,
     terminal: Option<OwnedFd>,
-    nodes: Option<OwnedFd>,
+    host: Host,
 }
 
 /// The parent's.
 struct Watch {
     report: OwnedFd,
     ready: OwnedFd,
-    mapped: OwnedFd,
     terminal: Option<OwnedFd>,
 }
 
@@ -171,21 +167,15 @@ pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return work();
     }
+    let namespace = idmap::namespace(None)?;
     let (report_read, report_write) = pipe()?;
-    let (ready_read, ready_write) = pipe()?;
-    let (mapped_read, mapped_write) = pipe()?;
     match fork()? {
         0 => {
-            drop((report_read, ready_read, mapped_write));
+            drop(report_read);
             let attempt = || -> Result<()> {
                 die_with_parent();
-                unshare(UnshareFlags::NEWUSER).map_err(no_user_namespace)?;
-                let _ = rustix::io::write(&ready_write, b"user");
-                if !read_exact(&mapped_read, &mut [0]) {
-                    std::process::exit(125);
-                }
-                set_ids(0, 0, None)?;
-                die_with_parent();
+                enter(&namespace)?;
+                become_root()?;
                 work()
             };
             match attempt() {
@@ -195,16 +185,7 @@ pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
             }
         }
         pid => {
-            drop((report_write, ready_write, mapped_read));
-            if read_exact(&ready_read, &mut [0; 4]) {
-                if let Err(failure) = crate::idmap::write(pid) {
-                    kill(pid, libc::SIGKILL);
-                    reap(pid);
-                    return Err(failure);
-                }
-                let _ = rustix::io::write(&mapped_write, b"m");
-            }
-            drop(mapped_write);
+            drop(report_write);
             let mut text = String::new();
             let _ = File::from(report_read).read_to_string(&mut text);
             let mut status = 0;
@@ -224,20 +205,10 @@ pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 // ---- parent ---------------------------------------------------------------------------------------------------------
 
-/// Maps ids, passes signals on, waits.
+/// Passes signals on, waits.
 fn watch(middle: i32, ends: Watch) -> Result<u8> {
     let mut word = [0; 4];
     // End of file instead of a word: the child failed and its report says why.
-    let entered = read_exact(&ends.ready, &mut word);
-    if entered {
-        if let Err(failure) = crate::idmap::write(middle) {
-            kill(middle, libc::SIGKILL);
-            reap(middle);
-            return Err(failure);
-        }
-        let _ = rustix::io::write(&ends.mapped, b"m");
-    }
-    drop(ends.mapped);
     let init = if read_exact(&ends.ready, &mut word) { i32::from_ne_bytes(word) } else { 0 };
     let relay = ends.terminal.and_then(crate::terminal::Relay::receive);
     loop {
@@ -291,7 +262,14 @@ fn read_report(text: &str) -> Result<u8> {
 fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigset_t) -> Failure {
     let attempt = || -> Result<()> {
         die_with_parent();
-        let mut namespaces = UnshareFlags::NEWUSER | UnshareFlags::NEWNS;
+        if rustix::process::geteuid().is_root() {
+            let left = unshare(UnshareFlags::NEWNS).and_then(|()| mounts::leave_machines_instance());
+            if let Err(error) = left {
+                detail!("the machine's binfmt_misc cannot be taken out of sight: {error}");
+            }
+        }
+        enter(&ends.host.namespace)?;
+        let mut namespaces = UnshareFlags::NEWNS;
         if sandbox.root.is_some() {
             namespaces |= UnshareFlags::NEWPID | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC;
         }
@@ -301,16 +279,7 @@ fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::si
         if !sandbox.host_network {
             namespaces |= UnshareFlags::NEWNET;
         }
-        unshare(namespaces).map_err(no_user_namespace)?;
-        let _ = rustix::io::write(&ends.ready, b"user");
-        let mut byte = [0];
-        if !read_exact(&ends.mapped, &mut byte) {
-            // The parent prints its own failure.
-            std::process::exit(125);
-        }
-        // Ids of the new namespace from here on; the change of ids cleared the death signal.
-        set_ids(0, 0, None)?;
-        die_with_parent();
+        unshare(namespaces).or_fail(Code::NotStarted, || "cannot make namespaces".into())?;
         match fork()? {
             0 => {
                 die_with_parent();
@@ -330,7 +299,21 @@ fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::si
     attempt().err().unwrap_or_else(|| Failure::new(Code::NotStarted, "the sandbox was not entered"))
 }
 
-fn no_user_namespace(error: rustix::io::Errno) -> Failure {
+/// Enters a user namespace; its ids are taken by [`become_root`].
+fn enter(namespace: &OwnedFd) -> Result<()> {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User)).map_err(no_user_namespace)
+}
+
+/// Takes the ids of root inside.
+pub(crate) fn become_root() -> Result<()> {
+    set_ids(0, 0, None)?;
+    // The change of ids cleared the death signal.
+    die_with_parent();
+    Ok(())
+}
+
+/// Why there is no user namespace, and what helps.
+pub(crate) fn no_user_namespace(error: rustix::io::Errno) -> Failure {
     use rustix::io::Errno;
     let failure = Failure::new(Code::NotStarted, format!("cannot make a user namespace: {error}"));
     match error {
@@ -353,24 +336,19 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .or_fail(Code::NotStarted, || "cannot make mounts private".into())?;
     let emulator = match &sandbox.root {
-        Some(root) => enter_root(sandbox, root, ends.nodes.as_ref())?,
+        Some(root) => mounts::enter_root(sandbox, root, &ends.host)?,
         None => {
             if sandbox.runtime {
                 // Its pids; the machine's proc below stays, so that the kernel lets containers mount theirs.
-                mount_proc(Path::new("/"))?;
-                // Cgroups of version 2 alone: crun refuses a machine that has both. Where that cannot be, so it stays.
-                let _ = mount(
-                    "cgroup2",
-                    "/sys/fs/cgroup",
-                    "cgroup2",
-                    MountFlags::NOSUID | MountFlags::NODEV,
-                    None,
-                );
-                if let Some(nodes) = &ends.nodes {
-                    mount_dev(Some(nodes))?;
-                }
+                mounts::mount_proc(Path::new("/"))?;
             }
-            make_handlers(sandbox)?
+            mounts::cover()?;
+            let emulator = mounts::make_handlers(sandbox)?;
+            become_root()?;
+            if sandbox.runtime {
+                mounts::prepare_runtime(&ends.host)?;
+            }
+            emulator
         }
     };
     if !sandbox.host_network {
@@ -384,12 +362,14 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
         Some(channel) => Some(crate::terminal::open_inside(channel)?),
         None => None,
     };
+    let lock = if sandbox.needs_lock() { Some(idmap::namespace(None)?) } else { None };
     let (failed_read, failed_write) = pipe()?;
     match fork()? {
         0 => {
             drop(failed_read);
             set_signals(original);
-            let failure = start(sandbox, command, terminal, emulator).err();
+            let locked = lock.as_ref().map_or(Ok(()), lock_mounts);
+            let failure = locked.and_then(|()| start(sandbox, command, terminal, emulator)).err();
             leave(
                 &failed_write,
                 failure.unwrap_or_else(|| Failure::new(Code::NotStarted, "the command was not started")),
@@ -409,285 +389,10 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
     }
 }
 
-/// Mounts an instance of this user namespace over the usual place and registers the rules; or opens the emulator that
-/// does without, while the host's files can be seen.
-///
-/// The mount stays: the last one to go takes all entries along.
-fn make_handlers(sandbox: &Sandbox) -> Result<Option<OwnedFd>> {
-    let dir = anyarch_binfmt::instance::DEFAULT_DIR;
-    if !sandbox.no_binfmt {
-        let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        match mount("binfmt_misc", dir, "binfmt_misc", hardened, None) {
-            Ok(()) => return register_rules(&sandbox.rules, dir).map(|()| None),
-            Err(error) if sandbox.emulator.is_none() => return Err(no_instance(error)),
-            Err(error) => detail!("no binfmt_misc of its own ({error}): the emulator starts what runs"),
-        }
-    }
-    let Some(path) = &sandbox.emulator else { return Ok(None) };
-    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .or_fail(Code::NotStarted, || format!("cannot open {}", path.display()))
-        .map(Some)
-}
-
-fn no_instance(error: rustix::io::Errno) -> Failure {
-    let failure = Failure::new(Code::NotStarted, format!("cannot mount a binfmt_misc of its own: {error}"));
-    match error {
-        rustix::io::Errno::PERM => {
-            failure.mend("use Linux 6.7 or later (see uname -r), or as root: anyarch register, then chroot")
-        }
-        rustix::io::Errno::NODEV => failure.mend("sudo modprobe binfmt_misc"),
-        rustix::io::Errno::NOENT => failure.mend("mount proc on /proc"),
-        _ => failure,
-    }
-}
-
-fn register_rules(rules: &[Rule], dir: &str) -> Result<()> {
-    let mut instance =
-        Instance::open(dir).map_err(|e| started(crate::register::explain(e, Path::new(dir))))?;
-    for rule in rules {
-        detail!("registering {} {} {}", rule.name, rule.interpreter, rule.flags);
-        instance.register(rule).map_err(|e| started(crate::register::explain(e, Path::new(dir))))?;
-    }
-    Ok(())
-}
-
-fn started(failure: Failure) -> Failure {
-    Failure { code: Code::NotStarted, ..failure }
-}
-
-/// A mount detached from every tree, to be put at its place once the root is entered.
-struct Detached {
-    tree: OwnedFd,
-    target: PathBuf,
-    is_dir: bool,
-    read_only: bool,
-    recursive: bool,
-}
-
-fn detach(source: &Path, target: impl Into<PathBuf>, read_only: bool, recursive: bool) -> Result<Detached> {
-    let what = || format!("cannot mount {}", source.display());
-    let meta = std::fs::metadata(source).or_fail(Code::NotStarted, what)?;
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    let tree = open_tree(CWD, source, flags).or_fail(Code::NotStarted, what)?;
-    Ok(Detached { tree, target: target.into(), is_dir: meta.is_dir(), read_only, recursive })
-}
-
-/// The devices that every program may expect, with their numbers; those that runc makes.
-const DEVICES: [(&str, u32, u32); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-
-/// A /dev with nodes of its own, not mounted anywhere yet. The kernel lets only the machine's root make some, so this is done
-/// before the user namespace is entered; `None` where we are not that root. Then the machine's nodes must be shown, whose
-/// owner is not the user, read-only all the same: somebody who is root here and there could change their modes.
-fn own_nodes() -> Option<OwnedFd> {
-    if !rustix::process::geteuid().is_root() {
-        return None;
-    }
-    let attempt = || -> rustix::io::Result<OwnedFd> {
-        let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_string(&context, "mode", "755")?;
-        fsconfig_set_string(&context, "size", "65536k")?;
-        fsconfig_create(&context)?;
-        let dev = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NOSUID)?;
-        for (name, major, minor) in DEVICES {
-            let mode = Mode::from_raw_mode(0o666);
-            let number = rustix::fs::makedev(major, minor);
-            rustix::fs::mknodat(&dev, name, rustix::fs::FileType::CharacterDevice, mode, number)?;
-            // What the umask took.
-            rustix::fs::chmodat(&dev, name, mode, rustix::fs::AtFlags::empty())?;
-        }
-        Ok(dev)
-    };
-    attempt().inspect_err(|e| detail!("no device nodes can be made here ({e}): the machine's are shown")).ok()
-}
-
-/// Makes `root` the root, with /proc, /sys, /dev, the network's files and the volumes in place. The emulator is returned
-/// where it must start the command.
-fn enter_root(sandbox: &Sandbox, root: &Path, nodes: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
-    let what = || format!("cannot use {} as root", root.display());
-    // The root must be a mount of its own.
-    mount(root, root, c"", MountFlags::BIND | MountFlags::REC, None).or_fail(Code::NotStarted, what)?;
-    let root_fd = open_dir(root).or_fail(Code::NotStarted, what)?;
-    // Registered while the emulators' files can be seen.
-    let emulator = make_handlers(sandbox)?;
-    let mut later = Vec::new();
-    if nodes.is_none() {
-        for (device, ..) in DEVICES {
-            // A node on a read-only mount can be written to, but its mode and owner cannot be changed.
-            let path = Path::new("/dev").join(device);
-            later.push(detach(&path, &path, true, false)?);
-        }
-    }
-    if sandbox.host_network {
-        later.push(detach(Path::new("/sys"), "/sys", true, true)?);
-        for file in ["/etc/resolv.conf", "/etc/hosts"] {
-            if Path::new(file).exists() {
-                later.push(detach(Path::new(file), file, true, false)?);
-            }
-        }
-    }
-    for volume in &sandbox.volumes {
-        later.push(detach(&volume.source, &volume.target, volume.read_only, true)?);
-    }
-    // The old root stays mounted over the new one until the end: the kernel lets a user namespace mount proc only
-    // where another, unobstructed proc can be seen.
-    rustix::process::fchdir(&root_fd).or_fail(Code::NotStarted, what)?;
-    rustix::process::pivot_root(".", ".").or_fail(Code::NotStarted, what)?;
-    mount_proc(root)?;
-    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    // The same instance as before, since it belongs to the user namespace.
-    if emulator.is_none() {
-        mount("binfmt_misc", "/proc/sys/fs/binfmt_misc", "binfmt_misc", hardened, None)
-            .or_fail(Code::NotStarted, || "cannot mount binfmt_misc inside".into())?;
-    }
-    if !sandbox.host_network {
-        make_dir("/sys")?;
-        // Not worth a failure: few programs look at it.
-        let _ = mount("sysfs", "/sys", "sysfs", hardened | MountFlags::RDONLY, None);
-    }
-    mount_dev(nodes)?;
-    for item in later {
-        attach(&item)?;
-    }
-    // The working directory is still the old root.
-    unmount(".", UnmountFlags::DETACH).or_fail(Code::NotStarted, || "cannot leave the old root".into())?;
-    rustix::process::chdir("/").or_fail(Code::NotStarted, what)?;
-    if sandbox.read_only {
-        set_read_only(&open_dir(Path::new("/")).or_fail(Code::NotStarted, what)?, false)
-            .or_fail(Code::NotStarted, || "cannot make the root read-only".into())?;
-    }
-    Ok(emulator)
-}
-
-/// The proc of this pid namespace on /proc; `root` is what /proc is in, for the message.
-fn mount_proc(root: &Path) -> Result<()> {
-    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    make_dir("/proc")?;
-    mount("proc", "/proc", "proc", hardened, None).map_err(|error| {
-        Failure::new(Code::NotStarted, format!("cannot mount proc in {}: {error}", root.display()))
-            .mend("in a container, start it with --security-opt systempaths=unconfined: parts of its /proc are covered")
-    })
-}
-
-/// Everything of /dev but the nodes where `nodes` has none.
-fn mount_dev(nodes: Option<&OwnedFd>) -> Result<()> {
-    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let what = || "cannot mount /dev".to_string();
-    make_dir("/dev")?;
-    match nodes {
-        Some(nodes) => {
-            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-            move_mount(nodes, c"", CWD, "/dev", flags).or_fail(Code::NotStarted, what)?;
-        }
-        None => mount("tmpfs", "/dev", "tmpfs", MountFlags::NOSUID, c"mode=755,size=65536k")
-            .or_fail(Code::NotStarted, what)?,
-    }
-    for (dir, kind, data) in [
-        ("/dev/pts", "devpts", c"newinstance,ptmxmode=0666,mode=0620"),
-        ("/dev/shm", "tmpfs", c"mode=1777,size=65536k"),
-    ] {
-        make_dir(dir)?;
-        let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755));
-        mount(kind, dir, kind, MountFlags::NOSUID | MountFlags::NOEXEC, data)
-            .or_fail(Code::NotStarted, || format!("cannot mount {dir}"))?;
-    }
-    make_dir("/dev/mqueue")?;
-    let _ = mount("mqueue", "/dev/mqueue", "mqueue", hardened, None);
-    for (link, to) in [
-        ("ptmx", "pts/ptmx"),
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-    ] {
-        symlink(to, Path::new("/dev").join(link))
-            .or_fail(Code::NotStarted, || format!("cannot make /dev/{link}"))?;
-    }
-    Ok(())
-}
-
-fn open_dir(path: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// Inside the root: creates a folder unless it is there. A link to itself, which debootstrap leaves as /proc, leads
-/// nowhere for anybody and is replaced.
-fn make_dir(path: &str) -> Result<()> {
-    let target = Path::new(path);
-    if std::fs::read_link(target).is_ok_and(|to| to == target) {
-        detail!("{path} is a link to itself: replaced by a folder");
-        let _ = std::fs::remove_file(target);
-    }
-    match std::fs::create_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(_) if target.is_dir() => Ok(()),
-        Err(error) => Err(Failure::new(
-            Code::NotStarted,
-            format!("the root has no folder {path} and it cannot be made: {error}"),
-        )),
-    }
-}
-
-/// Puts a detached mount at its place inside the root, which is made where it is missing.
-fn attach(item: &Detached) -> Result<()> {
-    let target = &item.target;
-    let optional = target.starts_with("/etc");
-    if std::fs::metadata(target).is_err() {
-        let made = if item.is_dir {
-            std::fs::create_dir_all(target)
-        } else {
-            target
-                .parent()
-                .map_or(Ok(()), std::fs::create_dir_all)
-                .and_then(|()| File::create(target).map(drop))
-        };
-        match made {
-            Err(_) if optional => return Ok(()),
-            other => other.or_fail(Code::NotStarted, || {
-                format!("cannot make the place {} inside the root", target.display())
-            })?,
-        }
-    }
-    let what = || format!("cannot mount on {}", target.display());
-    // move_mount does not follow a final symbolic link by itself; resolv.conf often is one.
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-    move_mount(&item.tree, c"", CWD, target.as_path(), flags).or_fail(Code::NotStarted, what)?;
-    if item.read_only {
-        let placed = rustix::fs::open(target.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-            .or_fail(Code::NotStarted, what)?;
-        set_read_only(&placed, item.recursive).or_fail(Code::NotStarted, what)?;
-    }
-    Ok(())
-}
-
-/// mount_setattr(2): read-only, with everything below where asked for. Linux 5.12.
-fn set_read_only(mount_point: impl AsFd, recursive: bool) -> std::io::Result<()> {
-    #[repr(C)]
-    struct MountAttr {
-        attr_set: u64,
-        attr_clr: u64,
-        propagation: u64,
-        userns_fd: u64,
-    }
-    const MOUNT_ATTR_RDONLY: u64 = 1;
-    let attr = MountAttr { attr_set: MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    let fd = std::os::fd::AsRawFd::as_raw_fd(&mount_point.as_fd());
-    // SAFETY: the path is an empty C string, the structure is the kernel's first version and outlives the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            fd,
-            c"".as_ptr(),
-            flags,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+/// Enters a namespace of less rights: what is mounted by now cannot be taken away there (mount_namespaces(7)).
+fn lock_mounts(namespace: &OwnedFd) -> Result<()> {
+    enter(namespace)?;
+    unshare(UnshareFlags::NEWNS).or_fail(Code::NotStarted, || "cannot lock mounts".into())
 }
 
 /// Brings the loopback interface of a new network namespace up; without it not even localhost answers.
@@ -908,13 +613,13 @@ fn leave(report: &OwnedFd, failure: Failure) -> ! {
     unsafe { libc::_exit(125) }
 }
 
-fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .or_fail(Code::NotStarted, || "cannot make a pipe".into())
 }
 
 /// Reads until the buffer is full; false at end of file.
-fn read_exact(fd: &OwnedFd, buffer: &mut [u8]) -> bool {
+pub(crate) fn read_exact(fd: &OwnedFd, buffer: &mut [u8]) -> bool {
     let mut have = 0;
     while have < buffer.len() {
         match rustix::io::read(fd, &mut buffer[have..]) {
@@ -927,7 +632,7 @@ fn read_exact(fd: &OwnedFd, buffer: &mut [u8]) -> bool {
     true
 }
 
-fn fork() -> Result<i32> {
+pub(crate) fn fork() -> Result<i32> {
     let _ = std::io::stdout().flush();
     // SAFETY: the process has one thread, so the child may go on with ordinary code.
     match unsafe { libc::fork() } {
@@ -939,7 +644,7 @@ fn fork() -> Result<i32> {
     }
 }
 
-fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     // SAFETY: the file table is not unshared, so no descriptor changes its meaning.
     unsafe { rustix::thread::unshare_unsafe(flags) }
 }
@@ -966,12 +671,12 @@ fn set_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
     rustix::thread::set_thread_res_uid(uid, uid, uid).or_fail(Code::NotStarted, what(uid.as_raw()))
 }
 
-fn kill(pid: i32, signal: i32) {
+pub(crate) fn kill(pid: i32, signal: i32) {
     // SAFETY: a plain system call.
     unsafe { libc::kill(pid, signal) };
 }
 
-fn reap(pid: i32) {
+pub(crate) fn reap(pid: i32) {
     // SAFETY: a plain system call; interrupted ones are repeated.
     unsafe {
         while libc::waitpid(pid, std::ptr::null_mut(), 0) < 0 && *libc::__errno_location() == libc::EINTR {}

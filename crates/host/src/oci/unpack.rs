@@ -8,6 +8,7 @@
 
 use super::{Image, Layout, copy_hashing, decompress};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
+use crate::idmap::Range;
 use crate::ui::detail;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
@@ -20,10 +21,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Unpacks an image onto an empty folder.
-pub fn unpack(layout: &Layout, image: &Image, root: &Path) -> Result<()> {
+/// Unpacks an image onto an empty folder, whose files get the range's ids where one is given.
+pub fn unpack(layout: &Layout, image: &Image, root: &Path, range: Option<Range>) -> Result<()> {
     let open = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let root = Root { fd: open.or_fail(Code::Failed, || format!("cannot open {}", root.display()))? };
+    let root = Root { fd: open.or_fail(Code::Failed, || format!("cannot open {}", root.display()))?, range };
+    root.own(&root.fd, Path::new("."), 0, 0);
     let diff_ids = image.diff_ids();
     for (i, layer) in image.layers.iter().enumerate() {
         layout.verify(layer)?;
@@ -67,6 +69,7 @@ impl<R> Hashing<R> {
 
 struct Root {
     fd: OwnedFd,
+    range: Option<Range>,
 }
 
 impl Root {
@@ -79,6 +82,20 @@ impl Root {
             Mode::empty(),
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
         )
+    }
+
+    /// Gives a file to a user and a group of the image.
+    fn own(&self, parent: &OwnedFd, file: &Path, uid: u32, gid: u32) {
+        let ids = match self.range {
+            None => Some((uid, gid)),
+            Some(range) => range.outside(uid, gid).or_else(|| {
+                detail!("{} is of {uid}:{gid}, which do not exist inside: root's", file.display());
+                range.outside(0, 0)
+            }),
+        };
+        let Some((uid, gid)) = ids.map(|(u, g)| (Uid::from_raw(u), Gid::from_raw(g))) else { return };
+        // Refused where only one id exists; then everything is that one's.
+        let _ = rustix::fs::chownat(parent, file, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
     }
 
     /// A folder, made with its parents where it is missing.
@@ -96,7 +113,10 @@ impl Root {
         let name = path.file_name().ok_or(Errno::NOENT)?;
         let parent = self.folder_within(parent_path, links)?;
         match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) => self.open(path, OFlags::PATH | OFlags::DIRECTORY),
+            Ok(()) => {
+                self.own(&parent, Path::new(name), 0, 0);
+                self.open(path, OFlags::PATH | OFlags::DIRECTORY)
+            }
             // A link to a folder that is not there yet: made where the link leads, which is inside whatever it says.
             Err(Errno::EXIST) if links > 0 => match rustix::fs::readlinkat(&parent, name, Vec::new()) {
                 Ok(target) => {
@@ -218,9 +238,7 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
             _ => continue,
         }
         let owner = |id: std::result::Result<u64, _>| id.unwrap_or(0) as u32;
-        let (uid, gid) = (Uid::from_raw(owner(header.uid())), Gid::from_raw(owner(header.gid())));
-        // Refused where only one id exists; then everything is that one's.
-        let _ = rustix::fs::chownat(&parent, file, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        root.own(&parent, Path::new(file), owner(header.uid()), owner(header.gid()));
         if kind != tar::EntryType::Symlink {
             rustix::fs::chmodat(&parent, file, mode, AtFlags::empty()).or_fail(Code::Failed, what)?;
             set_xattrs(&parent, file, &xattrs);
@@ -362,8 +380,10 @@ mod tests {
         let dir = outer.path().join("root");
         std::fs::create_dir(&dir).unwrap();
         std::fs::write(outer.path().join("secret"), "untouched").unwrap();
-        let root =
-            Root { fd: rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap() };
+        let root = Root {
+            fd: rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap(),
+            range: None,
+        };
         let result = apply(&root, &mut &bytes[..], "L");
         assert_eq!(std::fs::read_to_string(outer.path().join("secret")).unwrap(), "untouched");
         let names: Vec<_> =

@@ -217,14 +217,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let image = layout.image(None, None).unwrap();
         assert_eq!(image.list("Entrypoint"), ["/bin/x"]);
-        super::super::unpack::unpack(&layout, &image, root.path()).unwrap();
+        super::super::unpack::unpack(&layout, &image, root.path(), None).unwrap();
         assert_eq!(std::fs::read(root.path().join("bin/x")).unwrap(), b"program");
         // A corrupted layer is found.
         let blob = layout.path(&image.layers[0].digest);
         let mut bytes = std::fs::read(&blob).unwrap();
         bytes[20] ^= 1;
         std::fs::write(&blob, bytes).unwrap();
-        let failure = super::super::unpack::unpack(&layout, &image, root.path()).unwrap_err();
+        let failure = super::super::unpack::unpack(&layout, &image, root.path(), None).unwrap_err();
         assert!(failure.what.contains("is corrupted"), "{}", failure.what);
         drop(dir);
     }
