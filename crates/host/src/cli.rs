@@ -1,7 +1,7 @@
 //! The command line: one definition from which parsing, help, completions, man pages and the reference page come.
 
 use crate::engine::Choice;
-use crate::failure::{Code, Failure, Result};
+use crate::failure::{Code, Failure, Result, fail};
 use crate::persist;
 use crate::register::Options;
 use crate::run::RunOptions;
@@ -233,7 +233,13 @@ pub fn command() -> Command {
                         .about("Unpacks an image into a bundle that runc and crun run")
                         .arg(Arg::new("source").value_name("SOURCE").required(true).help("A name, layout or archive"))
                         .arg(Arg::new("bundle").value_name("BUNDLE").required(true).value_parser(value_parser!(PathBuf)).help("A new folder"))
-                        .arg(option("platform", "PLATFORM", "Which platform [default: the only one, or this machine's]")),
+                        .arg(option("platform", "PLATFORM", "Which platform [default: the only one, or this machine's]"))
+                        .arg(limit()),
+                )
+                .subcommand(
+                    Command::new("prune")
+                        .about("Removes from the cache what killed runs have left, which the next run does as well")
+                        .arg(switch("all", "Also the images that were pulled")),
                 ),
         )
         .subcommand(
@@ -268,6 +274,15 @@ pub fn command() -> Command {
                 .about("Prints the manual page, or writes all of them to a folder")
                 .arg(Arg::new("dir").value_name("DIR").value_parser(value_parser!(PathBuf)).help("The folder")),
         )
+}
+
+fn limit() -> Arg {
+    option(
+        "layer-limit",
+        "SIZE",
+        "Refuse a layer that unpacks to more bytes, holes of files not counted; 0: none is refused",
+    )
+    .default_value("64G")
 }
 
 fn run_options(command: Command) -> Command {
@@ -310,7 +325,12 @@ fn run_options(command: Command) -> Command {
         .arg(option("entrypoint", "PROGRAM", "Instead of the image's"))
         .arg(switch("rm", "Remove the unpacked image afterwards; always done, accepted for docker's sake").hide(true))
         .arg(switch("read-only", "The root cannot be written"))
-        .arg(switch("privileged", "Keep every capability of the user namespace"))
+        .arg(limit())
+        .arg(switch("privileged", "Keep every capability of the user namespace").long_help(
+            "Keep every capability of the user namespace. The command can then mount and unmount, set up the network that it \
+             has alone, trace, and uncover what is read-only or hidden in /proc and /sys. It gets no right over the machine \
+             that the ids behind its own do not have; root's own where the root's file system knows no id-mapped mounts",
+        ))
         .arg(switch("credentials", "Flag C: setuid programs inside get their owner's rights"))
         .arg(switch(
             "no-binfmt",
@@ -393,6 +413,7 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
         credentials: matches.get_flag("credentials"),
         no_binfmt: matches.get_flag("no-binfmt"),
         runtime: text("runtime"),
+        layer_limit: layer_limit(matches)?,
     })
 }
 
@@ -475,9 +496,26 @@ fn image(matches: &ArgMatches) -> Result<u8> {
         "copy" => crate::image::copy(&text("source"), &text("destination"), platform()),
         "unpack" => {
             let bundle = sub.get_one::<PathBuf>("bundle").cloned().unwrap_or_default();
-            crate::image::unpack_bundle(&text("source"), &bundle, platform())
+            crate::image::unpack_bundle(&text("source"), &bundle, platform(), layer_limit(sub)?)
         }
+        "prune" => crate::image::prune(sub.get_flag("all")),
         other => Err(Failure::new(Code::Usage, format!("{other} is not a command"))),
+    }
+}
+
+/// `--layer-limit`: bytes, or with one of the letters K, M, G, T; 0 for no limit.
+fn layer_limit(matches: &ArgMatches) -> Result<u64> {
+    let text = matches.get_one::<String>("layer-limit").map_or("", String::as_str);
+    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
+    let shift = match &text[digits.len()..] {
+        "" => Some(0),
+        letter => ["K", "M", "G", "T"].iter().position(|l| *l == letter).map(|i| 10 * (i as u32 + 1)),
+    };
+    let size = digits.parse::<u64>().ok().zip(shift).and_then(|(n, shift)| n.checked_mul(1 << shift));
+    match size {
+        Some(0) => Ok(u64::MAX),
+        Some(size) => Ok(size),
+        None => fail!(Code::Usage, "--layer-limit {text}: not a number of bytes, as 500M or 64G"),
     }
 }
 

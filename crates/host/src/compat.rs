@@ -197,7 +197,7 @@ impl Script {
             's' => {
                 self.output = Output::Systemd;
                 if value != "ALL" && family::by_name(&value).is_none() {
-                    println!("{}", usage());
+                    print!("{}\n", usage());
                     fail!(Code::Failed, "ERROR: unknown CPU \"{value}\"");
                 }
                 self.cpu = (value != "ALL").then_some(value);
@@ -242,7 +242,7 @@ impl Script {
 
     fn run(&self, dir: &Path, reset: bool) -> Result<u8> {
         if self.help {
-            println!("{}", usage());
+            print!("{}\n", usage());
             return Ok(0);
         }
         match self.output {
@@ -446,7 +446,7 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
         let complaint = match name {
             "" => break,
             "h" | "help" => {
-                eprintln!("{TONISTIIGI_USAGE}");
+                eprint!("{TONISTIIGI_USAGE}\n");
                 return Ok(0);
             }
             "version" => {
@@ -467,7 +467,8 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
             },
             _ => format!("flag provided but not defined: -{name}"),
         };
-        eprintln!("{complaint}\n{TONISTIIGI_USAGE}");
+        eprintln!("{complaint}");
+        eprint!("{TONISTIIGI_USAGE}\n");
         return Ok(Code::Usage as u8);
     }
     if version {
@@ -571,7 +572,7 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     let others = BUILDKIT_PLATFORMS.iter().map(|p| p.to_string());
     let others = others.filter(|p| runs.iter().position(|r| r == p).is_some_and(|at| at > 0));
     let value = json!({ "supported": own.chain(others).collect::<Vec<_>>(), "emulators": emulators });
-    println!("{}", serde_json::to_string_pretty(&value).unwrap_or_default());
+    print!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default());
     Ok(code)
 }
 

@@ -130,9 +130,10 @@ pub fn doctor(fix: bool, as_json: bool, dir: &Path) -> Result<u8> {
     }
     if as_json {
         let value = json!({ "schema": 1, "ok": problems == 0, "problems": problems, "fixed": fixed, "findings": reports });
-        println!("{}", serde_json::to_string_pretty(&value).unwrap_or_default());
+        print!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default());
     } else if problems > 0 {
-        println!("\n{problems} problem{} left.", if problems == 1 { "" } else { "s" });
+        println!("");
+        println!("{problems} problem{} left.", if problems == 1 { "" } else { "s" });
     }
     Ok(if problems == 0 { 0 } else { Code::Findings as u8 })
 }
@@ -152,7 +153,10 @@ fn show(name: &str, finding: &Finding, outcome: &Option<std::result::Result<Stri
         println!("         {why}");
         match outcome {
             Some(Ok(did)) => println!("         fixed: {did}"),
-            Some(Err(error)) => println!("         could not be fixed: {error}\n         mend: {mend}"),
+            Some(Err(error)) => {
+                println!("         could not be fixed: {error}");
+                println!("         mend: {mend}");
+            }
             None => println!("         mend: {mend}"),
         }
     }

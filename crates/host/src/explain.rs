@@ -46,9 +46,9 @@ pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) 
     }
     let facts = Facts::of(path, dir)?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&facts.json()).unwrap_or_default());
+        print!("{}\n", serde_json::to_string_pretty(&facts.json()).unwrap_or_default());
     } else {
-        print!("{}", facts.text());
+        facts.show();
     }
     Ok(if facts.runs.is_ok() { 0 } else { Code::Failed as u8 })
 }
@@ -142,28 +142,27 @@ impl Facts {
         }
     }
 
-    fn text(&self) -> String {
-        let mut text = format!("{}: {}\n", self.path, self.kind);
+    fn show(&self) {
+        println!("{}: {}", self.path, self.kind);
         if let Some(platform) = &self.platform {
-            text += &format!("  platform:  {platform}\n");
+            println!("  platform:  {platform}");
         }
         match &self.loader {
             Some((loader, exists)) => {
-                text += &format!("  loader:    {loader}{}\n", if *exists { "" } else { " (not here)" })
+                println!("  loader:    {loader}{}", if *exists { "" } else { " (not here)" })
             }
-            None if self.platform.is_some() => text += "  loader:    none (static)\n",
+            None if self.platform.is_some() => println!("  loader:    none (static)"),
             None => {}
         }
         match &self.runs {
-            Ok(by) => text += &format!("  runs here: yes, by {by}\n"),
+            Ok(by) => println!("  runs here: yes, by {by}"),
             Err((why, mend)) => {
-                text += &format!("  runs here: no: {why}\n");
+                println!("  runs here: no: {why}");
                 if let Some(mend) = mend {
-                    text += &format!("  mend:      {mend}\n");
+                    println!("  mend:      {mend}");
                 }
             }
         }
-        text
     }
 
     fn json(&self) -> serde_json::Value {

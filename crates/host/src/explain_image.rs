@@ -67,7 +67,7 @@ pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) 
             "why_not": verdict.as_ref().err().map(|e| &e.0),
             "mend": verdict.as_ref().err().and_then(|e| e.1.as_ref()),
         });
-        println!("{}", serde_json::to_string_pretty(&value).unwrap_or_default());
+        print!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default());
     } else {
         let kind = if saved.is_some() { "image of docker's" } else { "image" };
         println!("{target}: {kind} for {chosen}");

@@ -1,6 +1,7 @@
 //! How a command fails: one sentence that names the thing and the reason, the command that mends it, and an exit code
 //! that scripts can rely on.
 
+use crate::ui::{ours, plain};
 use std::fmt;
 
 /// Exit codes. They are listed in the manual and never change their meaning.
@@ -81,9 +82,13 @@ impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        // One line each, whatever the names in it hold.
+        f.write_str(&plain(&self.what))?;
         match &self.mend {
-            Some(mend) => write!(f, "\n  mend: {mend}"),
+            Some(mend) => {
+                ours(f, "\n  mend: ")?;
+                f.write_str(&plain(mend))
+            }
             None => Ok(()),
         }
     }

@@ -1,18 +1,19 @@
 //! Which ids exist in a new user namespace.
 //!
-//! What the machine's root runs in a root file system gets a range of ids of its own: nothing of the machine belongs to them,
-//! so what the machine lets its root write (the settings below /proc/sys) is closed to whoever is root inside. The files keep
-//! their owners through an id-mapped mount ([`crate::mounts`]), or have the range's ids on disk, as an unpacked image.
+//! What the machine's root runs in a root file system gets a range of ids of its own: nothing of
+//! the machine belongs to them, so what the machine lets its root write (the settings below
+//! /proc/sys) is closed to whoever is root inside. The files keep their owners through an id-mapped
+//! mount ([`crate::mounts`]), or have the range's ids on disk, as an unpacked image.
 //!
-//! Where there is no such range, and in `anyarch with`, whose command works on the machine's files, root maps every id it has
-//! onto itself, in two pieces: container engines take a map of one piece from 0 to the end for the machine's first namespace,
-//! and then try what only its root may do (device nodes, the devices cgroup). Others become root inside: their own id as 0
-//! and, where /etc/subuid gives them ranges and `newuidmap` is installed, those as 1 and up, so that a package manager can
-//! change owners. Without it the one id must do.
+//! Where there is no such range, and in `anyarch with`, whose command works on the machine's files,
+//! root maps every id it has onto itself, in two pieces: container engines take a map of one piece
+//! from 0 to the end for the machine's first namespace, and then try what only its root may do
+//! (device nodes, the devices cgroup). Others become root inside: their own id as 0 and, where
+//! /etc/subuid gives them ranges and `newuidmap` is installed, those as 1 and up, so that a package
+//! manager can change owners. Without it the one id must do.
 
 use crate::failure::{Code, Failure, OrFail, Result};
 use crate::sandbox::{fork, kill, no_user_namespace, pipe, read_exact, reap, unshare};
-use crate::ui::detail;
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::UnshareFlags;
 use std::fs;
@@ -39,12 +40,13 @@ impl Range {
 
 /// How many ids a range has: those that distributions and images use.
 const COUNT: u32 = 65536;
-/// The last of the ids that systemd has for containers, which are given to no user (uapi-group.org, "Users, Groups, UIDs
-/// and GIDs on systemd Systems").
+/// The last of the ids that systemd has for containers, which are given to no user (uapi-group.org,
+/// "Users, Groups, UIDs and GIDs on systemd Systems").
 const OWN_RANGE: u32 = 0x6fff_0000;
 
-/// The range for what the machine's root runs: root's own of /etc/subuid and /etc/subgid, else one that belongs to nobody.
-/// `None` for ordinary users, and where these ids do not exist, as in most user namespaces.
+/// The range for what the machine's root runs: root's own of /etc/subuid and /etc/subgid, else one
+/// that belongs to nobody. `None` for ordinary users, and where these ids do not exist, as in most
+/// user namespaces.
 pub fn range() -> Option<Range> {
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -59,7 +61,8 @@ pub fn range() -> Option<Range> {
     Some(Range { uid: first("uid")?, gid: first("gid")?, count: COUNT })
 }
 
-/// Whether a map of this namespace has all ids of the range that begins there; 0 is not to be among them.
+/// Whether a map of this namespace has all ids of the range that begins there; 0 is not to be among
+/// them.
 fn contains(map: &str, start: u32) -> bool {
     let line = |line: &str| {
         let mut fields = line.split_whitespace().map(str::parse::<u64>);
@@ -69,7 +72,8 @@ fn contains(map: &str, start: u32) -> bool {
     start > 0 && map.lines().filter_map(line).any(|fits| fits)
 }
 
-/// A user namespace with these ids, else with those that are usual for who we are; to be entered with setns(2).
+/// A user namespace with these ids, else with those that are usual for who we are; to be entered
+/// with setns(2).
 pub fn namespace(range: Option<Range>) -> Result<OwnedFd> {
     let (entered_read, entered_write) = pipe()?;
     let (done_read, done_write) = pipe()?;
@@ -91,7 +95,10 @@ pub fn namespace(range: Option<Range>) -> Result<OwnedFd> {
                 match i32::from_ne_bytes(word) {
                     0 if entered => {}
                     0 => {
-                        return Err(Failure::new(Code::NotStarted, "the user namespace's process was killed"));
+                        return Err(Failure::new(
+                            Code::NotStarted,
+                            "the user namespace's process was killed",
+                        ));
                     }
                     errno => return Err(no_user_namespace(rustix::io::Errno::from_raw_os_error(errno))),
                 }

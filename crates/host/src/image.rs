@@ -5,9 +5,10 @@ use crate::bundle;
 use crate::engine::Choice;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::registry::{Client, Reference};
+use crate::oci::unpack::{self, How};
 use crate::oci::write::{Content, Item, Settings, epoch, rfc3339};
-use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, media, unpack, write};
-use crate::ui::{self, say};
+use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, layout, media, write};
+use crate::ui::{self, plain};
 use anyarch_binfmt::{FAMILIES, Family, entry::EMULATOR};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -108,11 +109,9 @@ fn split_tag(bare: &str) -> (&str, Option<&str>) {
 /// Into the cache, one pull at a time.
 fn pull(reference: &Reference, wanted: Option<&Platform>) -> Result<(Layout, Descriptor)> {
     let dir = cache_dir()?.join("images");
+    fs::create_dir_all(&dir).or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
+    let _lock = lock_cache(&dir)?;
     let layout = Layout::create(&dir)?;
-    let lock = File::create(dir.join("lock"))
-        .or_fail(Code::Failed, || format!("cannot write in {}", dir.display()))?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
-        .or_fail(Code::Failed, || format!("cannot lock {}", dir.display()))?;
     let manifest = Client::pull(reference)?.pull_image(&layout, wanted)?;
     Ok((layout, manifest))
 }
@@ -145,7 +144,7 @@ pub fn inspect(target: &str, raw: bool) -> Result<u8> {
     };
     if raw {
         // Byte by byte, so that its digest can be taken.
-        print!("{}", String::from_utf8_lossy(&bytes));
+        ui::out_bytes(&bytes).or_fail(Code::Failed, || "cannot write".into())?;
         return Ok(0);
     }
     let value = document(&bytes, "the manifest")?;
@@ -154,14 +153,21 @@ pub fn inspect(target: &str, raw: bool) -> Result<u8> {
 }
 
 fn describe(name: &str, top: &Descriptor, value: &Value) -> Result<String> {
-    let mut text = format!("Name:      {name}\nMediaType: {}\nDigest:    {}\n", top.media_type, top.digest);
+    let mut text = format!(
+        "Name:      {}\nMediaType: {}\nDigest:    {}\n",
+        plain(name),
+        plain(&top.media_type),
+        top.digest
+    );
     let Some(list) = value["manifests"].as_array() else { return Ok(text) };
     text += "           \nManifests: \n";
-    let bare = name.split('@').next().unwrap_or(name);
+    let bare = plain(name.split('@').next().unwrap_or(name));
     let list: Vec<Descriptor> = list.iter().map(Descriptor::parse).collect::<Result<_>>()?;
     let annotations = |d: &Descriptor| -> Vec<(String, String)> {
         let pairs = d.annotations.as_object().into_iter().flatten();
-        pairs.map(|(k, v)| (format!("{k}:"), v.as_str().unwrap_or_default().to_string())).collect()
+        pairs
+            .map(|(k, v)| (format!("{}:", plain(k)), plain(v.as_str().unwrap_or_default()).into_owned()))
+            .collect()
     };
     for (i, d) in list.iter().enumerate() {
         // A column, as wide as its longest word, ends with annotations, which have one for each manifest.
@@ -172,10 +178,13 @@ fn describe(name: &str, top: &Descriptor, value: &Value) -> Result<String> {
         }
         text += &format!(
             "  {:width$} {bare}@{}\n  {:width$} {}\n",
-            "Name:", d.digest, "MediaType:", d.media_type
+            "Name:",
+            d.digest,
+            "MediaType:",
+            plain(&d.media_type)
         );
         if let Some(platform) = &d.platform {
-            text += &format!("  {:width$} {platform}\n", "Platform:");
+            text += &format!("  {:width$} {}\n", "Platform:", plain(&platform.to_string()));
         }
         let pairs = annotations(d);
         if !pairs.is_empty() {
@@ -195,66 +204,156 @@ fn layout_of(target: &str) -> Result<Layout> {
     })
 }
 
-/// `image copy SOURCE DESTINATION`: to a folder (a layout), an archive (`*.tar`) or a registry.
+/// Where `image copy` writes.
+enum Destination<'a> {
+    Archive(&'a Path),
+    Folder(&'a Path, Option<&'a str>),
+    Registry(Reference),
+}
+
+impl Destination<'_> {
+    /// A name of a registry is never guessed: what is pushed is public.
+    fn parse(text: &str) -> Result<Destination<'_>> {
+        if let Some(name) = text.strip_prefix("docker://") {
+            return Ok(Destination::Registry(Reference::parse(name)?));
+        }
+        if let Some(path) = text.strip_prefix("oci-archive:").or(Some(text).filter(|t| t.ends_with(".tar"))) {
+            return Ok(Destination::Archive(Path::new(path)));
+        }
+        let other = ["docker-archive:", "docker-daemon:", "dir:", "containers-storage:", "http:", "https:"];
+        if let Some(other) = other.iter().find(|o| text.starts_with(**o)) {
+            fail!(Code::Usage, "{other} is no place that anyarch copies to");
+        }
+        let bare = text.strip_prefix("oci:").unwrap_or(text);
+        let (path, tag) = match bare.rsplit_once(':') {
+            Some((path, tag)) if !tag.contains('/') => (path, Some(tag)),
+            _ => (bare, None),
+        };
+        let first = path.split_once('/').map_or("", |(first, _)| first);
+        let is_host = first == "localhost" || first.trim_start_matches('.').contains(['.', ':']);
+        if bare == text && is_host && !Path::new(first).exists() {
+            return Err(Failure::new(Code::Usage, format!("{text} could be a folder or a registry's name"))
+                .mend(format!("docker://{text}, or ./{text} for a folder")));
+        }
+        Ok(Destination::Folder(Path::new(path), tag))
+    }
+}
+
+/// `image copy SOURCE DESTINATION`: to a folder (a layout), an archive (`*.tar`) or a registry
+/// (`docker://NAME`).
 pub fn copy(source: &str, destination: &str, platform: Option<&str>) -> Result<u8> {
+    let to = Destination::parse(destination)?;
     let Found::Image(from, image) = find(source, platform)? else {
         fail!(Code::Usage, "{source} is a root file system, not an image");
     };
-    let temporary = tempfile::tempdir().or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
-    let bare =
-        ["oci:", "oci-archive:"].iter().find_map(|p| destination.strip_prefix(p)).unwrap_or(destination);
-    let is_archive = destination.starts_with("oci-archive:") || bare.ends_with(".tar");
-    let to_registry = destination.starts_with("docker://")
-        || (bare == destination
-            && !is_archive
-            && !bare.starts_with(['/', '.'])
-            && bare.contains('/')
-            && !Path::new(bare).exists());
-    let (place, tag) = match bare.rsplit_once(':') {
-        Some((path, tag)) if !to_registry && !tag.contains('/') => (path, Some(tag)),
-        _ => (bare, None),
+    let staging = match &to {
+        Destination::Folder(dir, _) => Staging::beside(dir)?,
+        _ => Staging::temporary()?,
     };
-    let dir = if is_archive || to_registry { temporary.path().to_path_buf() } else { PathBuf::from(place) };
-    let before = if dir.join("index.json").is_file() {
-        layout_of(&dir.display().to_string())?.index()?
-    } else {
-        vec![]
-    };
-    let layout = Layout::create(&dir)?;
+    let layout = Layout::create(&staging.path.join("layout"))?;
     let manifest = from.bytes(&image.manifest)?;
     let config = Descriptor::parse(&document(&manifest, "the manifest")?["config"])?;
     for blob in image.layers.iter().chain([&config, &image.manifest]) {
         from.verify(blob)?;
-        fs::copy(from.path(&blob.digest), layout.path(&blob.digest))
-            .or_fail(Code::Failed, || format!("cannot copy the blob {}", blob.digest))?;
+        let there = match &to {
+            Destination::Folder(dir, _) => Layout::open(dir).ok().flatten(),
+            _ => None,
+        };
+        if there.is_none_or(|t| t.verify(blob).is_err()) {
+            layout.take(&from, blob)?;
+        }
     }
     let mut entry =
         Descriptor { platform: Some(image.platform()), annotations: Value::Null, ..image.manifest.clone() };
-    if let Some(tag) = tag {
-        entry.annotations = json!({ "org.opencontainers.image.ref.name": tag });
-    }
-    if to_registry {
-        let reference = Reference::parse(bare.strip_prefix("docker://").unwrap_or(bare))?;
-        Client::push(&reference)?.push_manifest(&layout, &entry, reference.tag.as_deref())?;
-        say!("pushed {reference} ({}, {})", image.platform(), entry.digest);
-        return Ok(0);
-    }
-    let mut index = before;
-    index.retain(|d| {
-        d.digest != entry.digest
-            && (tag.is_none() || d.annotations["org.opencontainers.image.ref.name"].as_str() != tag)
-    });
-    index.push(entry.clone());
-    layout.write_index(&index)?;
-    if is_archive {
-        save_archive(&layout, Path::new(place))?;
-    }
-    say!("wrote {place} ({}, {})", image.platform(), entry.digest);
+    let written = match to {
+        Destination::Registry(reference) => {
+            Client::push(&reference)?.push_manifest(&layout, &entry, reference.tag.as_deref())?;
+            say!("pushed {reference} ({}, {})", image.platform(), entry.digest);
+            return Ok(0);
+        }
+        Destination::Archive(file) => {
+            layout.write_index(std::slice::from_ref(&entry))?;
+            save_archive(&layout, file)?;
+            file
+        }
+        Destination::Folder(dir, tag) => {
+            let name = |d: &Descriptor| d.annotations[REF_NAME].as_str().map(str::to_string);
+            let mut index = Layout::open(dir).ok().flatten().map_or(Ok(vec![]), |l| l.index())?;
+            // A tag has one image; an image may have several.
+            index.retain(|d| name(d).as_deref() != tag || (tag.is_none() && d.digest != entry.digest));
+            if let Some(tag) = tag {
+                index.retain(|d| d.digest != entry.digest || name(d).is_some());
+                entry.annotations = json!({ REF_NAME: tag });
+            }
+            index.push(entry.clone());
+            layout.publish(dir, &index)?;
+            dir
+        }
+    };
+    staging.done();
+    say!("wrote {} ({}, {})", written.display(), image.platform(), entry.digest);
     Ok(0)
 }
 
+/// The annotation with a manifest's tag.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A folder for what is being made, of the file system that it shall be in. However that ends,
+/// nothing half-made stays; but for a process that is killed, whose folder `.anyarch-*` does.
+struct Staging {
+    path: PathBuf,
+    /// Folders that were made for it, the outermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Staging {
+    fn temporary() -> Result<Staging> {
+        Staging::within(&std::env::temp_dir())
+    }
+
+    /// In the folder that the target is in; in the target itself if that is there already.
+    fn beside(target: &Path) -> Result<Staging> {
+        Staging::within(if target.is_dir() { target } else { layout::parent(target) })
+    }
+
+    fn within(folder: &Path) -> Result<Staging> {
+        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
+        let mut made: Vec<_> = missing.map(Path::to_path_buf).collect();
+        made.reverse();
+        let mut staging = Staging { path: PathBuf::new(), made };
+        let what = || format!("cannot write in {}", folder.display());
+        fs::create_dir_all(folder).or_fail(Code::Failed, what)?;
+        let temporary = tempfile::Builder::new().prefix(".anyarch-").tempdir_in(folder);
+        staging.path = temporary.or_fail(Code::Failed, what)?.keep();
+        Ok(staging)
+    }
+
+    /// What was made is at its place.
+    fn done(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Some(name) = self.path.file_name() {
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+            let removed = rustix::fs::open(layout::parent(&self.path), flags, rustix::fs::Mode::empty())
+                .and_then(|folder| unpack::remove(&folder, Path::new(name)));
+            if let Err(error) = removed {
+                caution!("{} stays: {error}", self.path.display());
+            }
+        }
+        for folder in self.made.iter().rev() {
+            if let Err(error) = fs::remove_dir(folder) {
+                detail!("{} stays: {error}", folder.display());
+            }
+        }
+    }
+}
+
 /// `image unpack SOURCE BUNDLE`: a bundle that runc runs.
-pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>) -> Result<u8> {
+pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>, limit: u64) -> Result<u8> {
     let Found::Image(layout, image) = find(source, platform)? else {
         fail!(Code::Usage, "{source} is a root file system already");
     };
@@ -264,12 +363,19 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>) -> Res
             Failure::new(Code::Failed, format!("{} exists", root.display())).mend("choose a new folder")
         );
     }
-    fs::create_dir_all(&root).or_fail(Code::Failed, || format!("cannot make {}", root.display()))?;
-    unpack::unpack(&layout, &image, &root, None)?;
-    let config = runtime_config(&image, &root)?;
-    let file = bundle.join("config.json");
-    fs::write(&file, serde_json::to_string_pretty(&config).unwrap_or_default())
-        .or_fail(Code::Failed, || format!("cannot write {}", file.display()))?;
+    let staging = Staging::within(bundle)?;
+    let new = staging.path.join("rootfs");
+    fs::create_dir(&new).or_fail(Code::Failed, || format!("cannot make {}", new.display()))?;
+    unpack::unpack(&layout, &image, &new, &How { range: None, limit })?;
+    let config = runtime_config(&image, &new)?;
+    let text = serde_json::to_string_pretty(&config).unwrap_or_default();
+    layout::replace(&bundle.join("config.json"), text.as_bytes())?;
+    // Last: where it is, all is.
+    if let Err(error) = fs::rename(&new, &root) {
+        let _ = fs::remove_file(bundle.join("config.json"));
+        fail!(Code::Failed, "cannot make {}: {error}", root.display());
+    }
+    staging.done();
     say!(
         "unpacked {} ({}) to {}; to run it: runc run -b {} NAME",
         source,
@@ -278,6 +384,41 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>) -> Res
         bundle.display()
     );
     Ok(0)
+}
+
+/// `image prune`: removes the roots that killed runs have left; with `all` the images that were
+/// pulled as well.
+pub fn prune(all: bool) -> Result<u8> {
+    let cache = cache_dir()?;
+    let count = crate::run::remove_leftovers(&cache)?;
+    say!("removed {count} unpacked root{}", if count == 1 { "" } else { "s" });
+    let images = cache.join("images");
+    if all && images.exists() {
+        let _lock = lock_cache(&images)?;
+        // Not the lock itself, which others may be waiting for.
+        for name in ["blobs", "index.json", "oci-layout"] {
+            let what = || format!("cannot remove {}", images.join(name).display());
+            let path = images.join(name);
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).or_fail(Code::Failed, what);
+                }
+                _ => {}
+            }
+        }
+        say!("removed the pulled images");
+    }
+    Ok(0)
+}
+
+/// Holds others off a folder of the cache until the file is closed.
+pub fn lock_cache(dir: &Path) -> Result<File> {
+    let lock = File::create(dir.join("lock"))
+        .or_fail(Code::Failed, || format!("cannot write in {}", dir.display()))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+        .or_fail(Code::Failed, || format!("cannot lock {}", dir.display()))?;
+    Ok(lock)
 }
 
 /// The runtime specification's configuration for an image.
@@ -332,19 +473,18 @@ pub fn build(options: &BuildOptions) -> Result<u8> {
         return Err(Failure::new(Code::Usage, "say where the images go")
             .mend("one of -o DIR, -o FILE.tar, --load, --push REPOSITORY"));
     }
-    let temporary = tempfile::tempdir().or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
     let folder = options.output.as_ref().filter(|o| o.extension().is_none_or(|e| e != "tar"));
-    let layout = Layout::create(folder.map_or(temporary.path(), PathBuf::as_path))?;
+    let staging = folder.map_or_else(Staging::temporary, |f| Staging::beside(f))?;
+    let layout = Layout::create(&staging.path.join("layout"))?;
     let images = compose(&layout, options)?;
     let mut index = Vec::new();
     for image in &images {
         for tag in &image.tags {
             let mut d = image.index.clone();
-            d.annotations = json!({ "org.opencontainers.image.ref.name": tag });
+            d.annotations = json!({ REF_NAME: tag });
             index.push(d);
         }
     }
-    layout.write_index(&index)?;
     let tags: usize = images.iter().map(|i| i.tags.len()).sum();
     if let Some(repository) = &options.push {
         let reference = Reference::parse(repository)?;
@@ -358,9 +498,12 @@ pub fn build(options: &BuildOptions) -> Result<u8> {
         return Ok(0);
     }
     if let Some(folder) = folder {
+        layout.publish(folder, &index)?;
+        staging.done();
         say!("wrote {} images with {tags} tags to {}", images.len(), folder.display());
         return Ok(0);
     }
+    layout.write_index(&index)?;
     docker_manifest(&layout, &images, &options.name)?;
     if options.load {
         load(&layout)?;
@@ -522,14 +665,9 @@ fn docker_manifest(layout: &Layout, images: &[Tagged], name: &str) -> Result<()>
 
 /// Beside its place, then renamed: a full disk leaves the old one.
 fn save_archive(layout: &Layout, file: &Path) -> Result<()> {
-    let what = || format!("cannot write {}", file.display());
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    let mut new =
-        tempfile::Builder::new().permissions(permissions).tempfile_in(folder).or_fail(Code::Failed, what)?;
+    let mut new = layout::beside(file)?;
     write::archive(layout, &mut new)?;
-    new.persist(file).or_fail(Code::Failed, what)?;
-    Ok(())
+    layout::put(new, file)
 }
 
 /// Pipes the archive into whichever engine is there.

@@ -4,6 +4,10 @@
 //! Each command is a module that returns an exit code or a [`failure::Failure`]; words are printed where they arise,
 //! failures once, here.
 
+// First, because every module prints by its macros.
+#[macro_use]
+pub mod ui;
+
 pub mod bundle;
 pub mod cli;
 pub mod compat;
@@ -24,7 +28,6 @@ pub mod register;
 pub mod run;
 pub mod sandbox;
 pub mod terminal;
-pub mod ui;
 pub mod verify;
 
 use std::process::ExitCode;

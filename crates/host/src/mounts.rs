@@ -1,19 +1,23 @@
-//! What the command sees: its root with /proc, /sys, /dev and volumes, or the machine's files with a few places covered.
+//! What the command sees: its root with /proc, /sys, /dev and volumes, or the machine's files with
+//! a few places covered.
 //!
 //! What must stay true:
-//! - Paths inside a root file system are never resolved from outside: a root with `proc -> /etc` must not make us mount
-//!   or write on the host. All sources are opened as descriptors first; then the root is entered; only then are targets
-//!   looked up, so that symbolic links lead nowhere but inside.
-//! - Handlers are registered with F while the host's files are still visible, so that the root needs none of them.
-//! - Nothing inside writes the machine's settings. /proc/sys and its like are read-only, as under OCI runtimes, and closed to
-//!   the ids inside, which are not the machine's root ([`idmap`]). Where they are, covers that could be taken away are locked
-//!   by a further namespace ([`crate::sandbox`]).
-//! - Nothing inside reaches the machine's binfmt_misc: root's mount namespace has it no more when the command's begins.
+//! - Paths inside a root file system are never resolved from outside: a root with `proc -> /etc`
+//!   must not make us mount or write on the host. All sources are opened as descriptors first; then
+//!   the root is entered; only then are targets looked up, so that symbolic links lead nowhere but
+//!   inside.
+//! - Handlers are registered with F while the host's files are still visible, so that the root
+//!   needs none of them.
+//! - Nothing inside writes the machine's settings. /proc/sys and its like are read-only, as under
+//!   OCI runtimes, and closed to the ids inside, which are not the machine's root ([`idmap`]).
+//!   Where they are, covers that could be taken away are locked by a further namespace
+//!   ([`crate::sandbox`]).
+//! - Nothing inside reaches the machine's binfmt_misc: root's mount namespace has it no more when
+//!   the command's begins.
 
 use crate::failure::{Code, Failure, OrFail, Result};
 use crate::idmap::{self, Range};
 use crate::sandbox::{Sandbox, become_root};
-use crate::ui::{caution, detail};
 use anyarch_binfmt::{Instance, Kernel as _, Rule};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::mount::{
@@ -44,8 +48,8 @@ pub const MASKED: [&str; 11] = [
     "/sys/firmware",
 ];
 
-/// What is opened before the namespaces are entered: the machine's root may do more than root inside, and goes where root
-/// inside is kept out.
+/// What is opened before the namespaces are entered: the machine's root may do more than root
+/// inside, and goes where root inside is kept out.
 pub struct Host {
     /// The user namespace.
     pub namespace: OwnedFd,
@@ -92,8 +96,9 @@ impl Host {
     }
 }
 
-/// The ids for what runs on these files: `None` for those that are usual for who we are. With `shifted` the files will have
-/// the range's own ids; else their file system must be able to map them.
+/// The ids for what runs on these files: `None` for those that are usual for who we are. With
+/// `shifted` the files will have the range's own ids; else their file system must be able to map
+/// them.
 pub fn range_for(files: &Path, shifted: bool) -> Option<Range> {
     let range = idmap::range()?;
     let attempt = || -> std::io::Result<()> {
@@ -128,8 +133,8 @@ fn hand_over_pipes(range: Range) {
     }
 }
 
-/// Takes the machine's binfmt_misc out of a mount namespace of ours, and what would mount it again. Called by the machine's
-/// root; others could not write there.
+/// Takes the machine's binfmt_misc out of a mount namespace of ours, and what would mount it again.
+/// Called by the machine's root; others could not write there.
 pub fn leave_machines_instance() -> rustix::io::Result<()> {
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     let dir = anyarch_binfmt::instance::DEFAULT_DIR;
@@ -142,7 +147,8 @@ pub fn leave_machines_instance() -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Where a table of mounts (proc_pid_mountinfo(5)) has an instance of binfmt_misc, the last mounted first.
+/// Where a table of mounts (proc_pid_mountinfo(5)) has an instance of binfmt_misc, the last mounted
+/// first.
 fn instances(table: &str) -> Vec<PathBuf> {
     let place = |line: &str| {
         let (mount, kind) = line.split_once(" - ")?;
@@ -153,14 +159,59 @@ fn instances(table: &str) -> Vec<PathBuf> {
     table.lines().rev().filter_map(place).collect()
 }
 
+/// The machine's /sys without what is mounted below. Only the machine's root may take it so, before
+/// it enters a user namespace.
+pub fn bare_sys() -> rustix::io::Result<OwnedFd> {
+    clone_tree(Path::new("/sys"), false)
+}
+
+/// Keeps a /proc that nothing covers, and the /sys where there is one, out of sight. The kernel lets
+/// a user namespace mount its own where its mount namespace has one with no locked mount over
+/// anything but folders that are always empty (mount_too_revealing in fs/namespace.c), and in a
+/// namespace made inside every mount of ours is locked.
+pub fn keep_uncovered(sys: Option<&OwnedFd>) -> Result<()> {
+    // Such a folder.
+    let dir = Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
+    if !dir.exists() {
+        return Ok(());
+    }
+    let what = || format!("cannot mount on {}", dir.display());
+    let proc = clone_tree(Path::new("/proc"), true).or_fail(Code::NotStarted, what)?;
+    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("tmpfs", dir, "tmpfs", hardened, c"size=64k,mode=700").or_fail(Code::NotStarted, what)?;
+    for (name, tree) in [("proc", Some(&proc)), ("sys", sys)] {
+        let Some(tree) = tree else { continue };
+        let target = dir.join(name);
+        std::fs::create_dir(&target).or_fail(Code::NotStarted, what)?;
+        place(tree, &target).or_fail(Code::NotStarted, what)?;
+    }
+    mount("tmpfs", dir, "tmpfs", hardened | MountFlags::RDONLY, c"size=0,mode=555")
+        .or_fail(Code::NotStarted, what)
+}
+
+/// What [`cover`] leaves as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Open {
+    /// The network's settings stay writable: container engines set up there what networks they make.
+    pub network: bool,
+    /// /sys stays whole: there is no other one for [`keep_uncovered`].
+    pub sys: bool,
+}
+
+/// The settings of a network, each network namespace's own.
+const NETWORK: &str = "/proc/sys/net";
+
 /// What stands for the machine's settings in /proc and /sys: read-only or not seen.
-pub fn cover() -> Result<()> {
+pub fn cover(open: Open) -> Result<()> {
+    let network = Some(NETWORK).filter(|path| open.network && Path::new(path).exists());
+    let network = network.map(|path| detach(Path::new(path), path, false, true)).transpose()?;
     for path in READ_ONLY {
         if Path::new(path).exists() {
             attach(&detach(Path::new(path), path, true, true)?)?;
         }
     }
-    for path in MASKED {
+    network.iter().try_for_each(attach)?;
+    for path in MASKED.into_iter().filter(|path| !(open.sys && path.starts_with("/sys/"))) {
         let what = || format!("cannot cover {path}");
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => {
@@ -174,8 +225,8 @@ pub fn cover() -> Result<()> {
     Ok(())
 }
 
-/// Mounts an instance of this user namespace over the usual place and registers the rules; or opens the emulator that
-/// does without, while the host's files can be seen.
+/// Mounts an instance of this user namespace over the usual place and registers the rules; or opens
+/// the emulator that does without, while the host's files can be seen.
 ///
 /// The mount stays: the last one to go takes all entries along.
 pub fn make_handlers(sandbox: &Sandbox) -> Result<Option<OwnedFd>> {
@@ -248,9 +299,10 @@ fn clone_tree(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
 const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
-/// A /dev with nodes of its own, not mounted anywhere yet. The kernel lets only the machine's root make some, so this is done
-/// before the user namespace is entered; `None` where we are not that root. Then the machine's nodes must be shown, whose
-/// owner is not the user, read-only all the same: somebody who is root here and there could change their modes.
+/// A /dev with nodes of its own, not mounted anywhere yet. The kernel lets only the machine's root
+/// make some, so this is done before the user namespace is entered; `None` where we are not that
+/// root. Then the machine's nodes must be shown, whose owner is not the user, read-only all the
+/// same: somebody who is root here and there could change their modes.
 fn own_nodes(range: Option<Range>) -> Option<OwnedFd> {
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -279,8 +331,8 @@ fn own_nodes(range: Option<Range>) -> Option<OwnedFd> {
     attempt().inspect_err(|e| detail!("no device nodes can be made here ({e}): the machine's are shown")).ok()
 }
 
-/// Makes `root` the root, with /proc, /sys, /dev, the network's files and the volumes in place. The emulator is returned
-/// where it must start the command.
+/// Makes `root` the root, with /proc, /sys, /dev, the network's files and the volumes in place. The
+/// emulator is returned where it must start the command.
 pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<OwnedFd>> {
     let what = || format!("cannot use {} as root", root.display());
     // The root must be a mount of its own.
@@ -302,7 +354,8 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
     let mut later = Vec::new();
     if host.nodes.is_none() {
         for (device, ..) in DEVICES {
-            // A node on a read-only mount can be written to, but its mode and owner cannot be changed.
+            // A node on a read-only mount can be written to, but its mode and owner cannot be
+            // changed.
             let path = Path::new("/dev").join(device);
             later.push(detach(&path, &path, true, false)?);
         }
@@ -322,8 +375,8 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
     }
     // Until here the machine's files were seen as by the user who asked for it.
     become_root()?;
-    // The old root stays mounted over the new one until the end: the kernel lets a user namespace mount proc only
-    // where another, unobstructed proc can be seen.
+    // The old root stays mounted over the new one until the end: the kernel lets a user namespace
+    // mount proc only where another, unobstructed proc can be seen.
     rustix::process::fchdir(root_fd).or_fail(Code::NotStarted, what)?;
     rustix::process::pivot_root(".", ".").or_fail(Code::NotStarted, what)?;
     mount_proc(root)?;
@@ -335,7 +388,10 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
     }
     mount_dev(host)?;
     later.iter().chain(host.volumes.iter().flatten()).try_for_each(attach)?;
-    cover()?;
+    if sandbox.capabilities.is_none() && !sandbox.needs_lock() {
+        keep_uncovered(None)?;
+    }
+    cover(Open::default())?;
     // The same instance as before, since it belongs to the user namespace; above what is read-only.
     if emulator.is_none() {
         mount("binfmt_misc", anyarch_binfmt::instance::DEFAULT_DIR, "binfmt_misc", hardened, None)
@@ -353,7 +409,8 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
 
 /// What a container runtime gets beside its pids: cgroups, a /dev and the volumes.
 pub fn prepare_runtime(host: &Host) -> Result<()> {
-    // Cgroups of version 2 alone: crun refuses a machine that has both. Where that cannot be, so it stays.
+    // Cgroups of version 2 alone: crun refuses a machine that has both. Where that cannot be, so it
+    // stays.
     let _ = mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MountFlags::NOSUID | MountFlags::NODEV, None);
     if host.nodes.is_some() {
         mount_dev(host)?;
@@ -409,8 +466,8 @@ fn open_dir(path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Inside the root: creates a folder unless it is there. A link to itself, which debootstrap leaves as /proc, leads
-/// nowhere for anybody and is replaced.
+/// Inside the root: creates a folder unless it is there. A link to itself, which debootstrap leaves
+/// as /proc, leads nowhere for anybody and is replaced.
 fn make_dir(path: &str) -> Result<()> {
     let target = Path::new(path);
     if std::fs::read_link(target).is_ok_and(|to| to == target) {
@@ -457,7 +514,8 @@ fn attach(item: &Detached) -> Result<()> {
     Ok(())
 }
 
-/// Mounts what is detached. move_mount(2) does not follow a final symbolic link by itself; resolv.conf often is one.
+/// Mounts what is detached. move_mount(2) does not follow a final symbolic link by itself;
+/// resolv.conf often is one.
 fn place(tree: &OwnedFd, target: &Path) -> rustix::io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
     move_mount(tree, c"", CWD, target, flags)
@@ -469,9 +527,9 @@ fn set_read_only(mount_point: impl AsFd, recursive: bool) -> std::io::Result<()>
     set_attributes(mount_point, recursive, MountAttr { attr_set: MOUNT_ATTR_RDONLY, ..MountAttr::default() })
 }
 
-/// Makes a detached mount show its files to a user namespace with the owners they have on disk, as its own ids; and keeps what
-/// is mounted there later to itself. Without a namespace the owners stay. What is mounted below is left as it is where it
-/// cannot be mapped.
+/// Makes a detached mount show its files to a user namespace with the owners they have on disk, as
+/// its own ids; and keeps what is mounted there later to itself. Without a namespace the owners
+/// stay. What is mounted below is left as it is where it cannot be mapped.
 fn show_owners(tree: &OwnedFd, namespace: Option<&OwnedFd>) -> std::io::Result<()> {
     const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
     let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
@@ -499,7 +557,8 @@ struct MountAttr {
 fn set_attributes(mount_point: impl AsFd, recursive: bool, attr: MountAttr) -> std::io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     let fd = mount_point.as_fd().as_raw_fd();
-    // SAFETY: the path is an empty C string, the structure is the kernel's first version and outlives the call.
+    // SAFETY: the path is an empty C string, the structure is the kernel's first version and
+    // outlives the call.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,

@@ -5,7 +5,6 @@
 
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::register::{Options, Planned};
-use crate::ui::say;
 use anyarch_binfmt::formats;
 use std::fs;
 use std::io::Write;

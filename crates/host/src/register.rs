@@ -8,7 +8,7 @@ use crate::elf::host_machine;
 use crate::engine::{Choice, Engine};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::persist;
-use crate::ui::{self, Complaints, say};
+use crate::ui::{self, Complaints};
 use anyarch_binfmt::plan::{Kind, apply};
 use anyarch_binfmt::{
     Change, Entry, FAMILIES, Family, Flags, Instance, InstanceError, Kernel, Matcher, Outcome, Policy, Rule,
@@ -578,7 +578,7 @@ pub fn status(as_json: bool, all: bool, dir: &Path) -> Result<u8> {
             "emulators": emulators,
             "entries": rows.iter().map(Row::json).collect::<Vec<_>>(),
         });
-        println!("{}", serde_json::to_string_pretty(&value).unwrap_or_default());
+        print!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default());
         return Ok(0);
     }
     if !enabled {

@@ -6,15 +6,16 @@ use crate::engine::{Kind, NATIVE_GUESTS};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::idmap::Range;
 use crate::mounts::range_for;
+use crate::oci::unpack::How;
 use crate::oci::{Image, Layout};
 use crate::register::{self, Options, Planned};
 use crate::sandbox::{self, Command, Sandbox, Volume};
-use crate::ui::detail;
 use anyarch_binfmt::Family;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What `run` was asked for.
@@ -54,6 +55,8 @@ pub struct RunOptions {
     pub no_binfmt: bool,
     /// An OCI runtime by name or path, instead of our own.
     pub runtime: Option<String>,
+    /// How many bytes a layer may unpack to.
+    pub layer_limit: u64,
 }
 
 /// The environment that every command starts with.
@@ -70,7 +73,7 @@ pub fn run(options: &RunOptions) -> Result<u8> {
 
 /// Unpacks an image, runs its command, removes what was unpacked.
 fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8> {
-    let unpacked = Unpacked::of(layout, image)?;
+    let unpacked = Unpacked::of(layout, image, options.layer_limit)?;
     let inside = Inside::open(&unpacked.root)?;
     let result = command_of(options, image, &inside).and_then(|command| {
         if command.args.is_empty() {
@@ -131,24 +134,38 @@ pub struct Place {
 
 /// A root that is removed when it was used.
 struct Unpacked {
-    parent: tempfile::TempDir,
+    /// Holds it: who does not get the lock leaves the folder alone. Children have it as well, until
+    /// they are gone.
+    lock: File,
+    parent: PathBuf,
     root: PathBuf,
     range: Option<Range>,
 }
 
 impl Unpacked {
-    fn of(layout: &Layout, image: &Image) -> Result<Unpacked> {
-        let place = crate::image::cache_dir()?.join("roots");
+    fn of(layout: &Layout, image: &Image, limit: u64) -> Result<Unpacked> {
+        let cache = crate::image::cache_dir()?;
+        let place = cache.join("roots");
         let what = || format!("cannot make a folder in {}", place.display());
         std::fs::create_dir_all(&place).or_fail(Code::NotStarted, what)?;
-        let parent =
-            tempfile::Builder::new().prefix("run-").tempdir_in(&place).or_fail(Code::NotStarted, what)?;
-        let root = parent.path().join("root");
-        let range = range_for(parent.path(), true);
-        let unpacked = Unpacked { parent, root, range };
+        match remove_leftovers(&cache) {
+            Ok(0) => {}
+            Ok(count) => detail!("removed {count} roots of runs that were killed"),
+            Err(failure) => detail!("{failure}"),
+        }
+        let (parent, lock) = {
+            let _all = crate::image::lock_cache(&place)?;
+            let new = tempfile::Builder::new().prefix("run-").tempdir_in(&place);
+            let new = new.or_fail(Code::NotStarted, what)?.keep();
+            let lock = lock_root(&new).or_fail(Code::NotStarted, what)?;
+            (new, lock)
+        };
+        let root = parent.join("root");
+        let range = range_for(&parent, true);
+        let unpacked = Unpacked { lock, parent, root, range };
         let result = sandbox::with_mapped_ids(|| {
             std::fs::create_dir(&unpacked.root).or_fail(Code::NotStarted, what)?;
-            crate::oci::unpack::unpack(layout, image, &unpacked.root, range)
+            crate::oci::unpack::unpack(layout, image, &unpacked.root, &How { range, limit })
         });
         match result {
             Ok(()) => Ok(unpacked),
@@ -163,20 +180,52 @@ impl Unpacked {
         Place { path: self.root.clone(), range: self.range, shifted: true }
     }
 
-    /// With the ids it was unpacked with; what nobody else may remove goes as well.
     fn remove(self) {
-        let path = self.parent.path().to_path_buf();
-        let result = sandbox::with_mapped_ids(|| {
-            let open =
-                rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-            let folder = open.or_fail(Code::Failed, || format!("cannot open {}", path.display()))?;
-            crate::oci::unpack::remove(&folder, Path::new("root"))
-                .or_fail(Code::Failed, || format!("cannot remove {}", path.display()))
-        });
-        if let Err(failure) = result {
-            crate::ui::caution!("{failure}");
+        if let Err(failure) = remove_root(&self.parent) {
+            caution!("{failure}");
         }
+        drop(self.lock);
     }
+}
+
+/// The lock of a folder below `roots`; an error where another process has it.
+fn lock_root(folder: &Path) -> rustix::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let lock = rustix::fs::open(folder, flags, Mode::empty())?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    Ok(File::from(lock))
+}
+
+/// With the ids it was unpacked with; what nobody else may remove goes as well.
+fn remove_root(folder: &Path) -> Result<()> {
+    let what = || format!("cannot remove {}", folder.display());
+    sandbox::with_mapped_ids(|| {
+        let open =
+            rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        crate::oci::unpack::remove(&open.or_fail(Code::Failed, what)?, Path::new("root"))
+            .or_fail(Code::Failed, what)
+    })?;
+    std::fs::remove_dir(folder).or_fail(Code::Failed, what)
+}
+
+/// Removes what runs that were killed have left in the cache; their number.
+pub fn remove_leftovers(cache: &Path) -> Result<usize> {
+    let place = cache.join("roots");
+    if !place.exists() {
+        return Ok(0);
+    }
+    // A folder of this moment has its lock before this one is released.
+    let left: Vec<(PathBuf, File)> = {
+        let _all = crate::image::lock_cache(&place)?;
+        let list =
+            std::fs::read_dir(&place).or_fail(Code::Failed, || format!("cannot read {}", place.display()))?;
+        let folders = list.flatten().filter(|e| e.file_name().as_bytes().starts_with(b"run-"));
+        folders.filter_map(|e| Some((e.path(), lock_root(&e.path()).ok()?))).collect()
+    };
+    for (folder, _lock) in &left {
+        remove_root(folder)?;
+    }
+    Ok(left.len())
 }
 
 /// `anyarch run ROOTFS -- CMD...`
@@ -253,8 +302,8 @@ fn start_runtime(
     let what = || "cannot make a bundle for the container runtime".to_string();
     let folder =
         tempfile::Builder::new().prefix("anyarch-bundle-").tempdir().or_fail(Code::NotStarted, what)?;
-    // The runtime is root of the sandbox: where that is not the machine's, it finds its bundle's parts in the bundle, as they
-    // are to be seen.
+    // The runtime is root of the sandbox: where that is not the machine's, it finds its bundle's
+    // parts in the bundle, as they are to be seen.
     let mut shown = Vec::new();
     let mut show = |volume: &Volume, name: String, is_dir: bool| -> Result<Volume> {
         let target = folder.path().join(name);

@@ -23,7 +23,6 @@
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::idmap::{self, Range};
 use crate::mounts::{self, Host};
-use crate::ui::detail;
 use anyarch_binfmt::Rule;
 use rustix::fs::{Gid, Uid};
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -61,7 +60,8 @@ pub struct Sandbox {
     pub terminal: bool,
     /// With the machine's own root: whether the command is a container runtime, which gets pids and a /dev of its own.
     pub runtime: bool,
-    /// The machine's ids that exist inside, if not those that are usual for who we are ([`mounts::range_for`]).
+    /// The machine's ids that exist inside, if not those that are usual for who we are
+    /// ([`mounts::range_for`]).
     pub range: Option<Range>,
     /// Whether the root's files have these ids, and not those that they are to have inside.
     pub shifted: bool,
@@ -69,7 +69,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Whether the command could take covers away and would then be the machine's root.
-    fn needs_lock(&self) -> bool {
+    pub(crate) fn needs_lock(&self) -> bool {
         let all = self.root.is_some() && self.capabilities.is_none();
         all && self.range.is_none() && rustix::process::geteuid().is_root()
     }
@@ -262,10 +262,12 @@ fn read_report(text: &str) -> Result<u8> {
 fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigset_t) -> Failure {
     let attempt = || -> Result<()> {
         die_with_parent();
+        let mut sys = None;
         if rustix::process::geteuid().is_root() {
             let left = unshare(UnshareFlags::NEWNS).and_then(|()| mounts::leave_machines_instance());
-            if let Err(error) = left {
-                detail!("the machine's binfmt_misc cannot be taken out of sight: {error}");
+            match left.and_then(|()| mounts::bare_sys()) {
+                Ok(tree) => sys = Some(tree),
+                Err(error) => detail!("the machine's binfmt_misc cannot be taken out of sight: {error}"),
             }
         }
         enter(&ends.host.namespace)?;
@@ -283,7 +285,7 @@ fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::si
         match fork()? {
             0 => {
                 die_with_parent();
-                let failure = init(sandbox, command, ends, original).err();
+                let failure = init(sandbox, command, ends, sys, original).err();
                 leave(
                     &ends.report,
                     failure.unwrap_or_else(|| Failure::new(Code::NotStarted, "the command was not started")),
@@ -331,7 +333,13 @@ pub(crate) fn no_user_namespace(error: rustix::io::Errno) -> Failure {
 // ---- init -----------------------------------------------------------------------------------------------------------
 
 /// Builds what the command sees, starts it and reaps. Does not return except with a failure.
-fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigset_t) -> Result<()> {
+fn init(
+    sandbox: &Sandbox,
+    command: &Command,
+    ends: &Ends,
+    sys: Option<OwnedFd>,
+    original: &libc::sigset_t,
+) -> Result<()> {
     // Nothing mounted here reaches the host.
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .or_fail(Code::NotStarted, || "cannot make mounts private".into())?;
@@ -341,8 +349,11 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
             if sandbox.runtime {
                 // Its pids; the machine's proc below stays, so that the kernel lets containers mount theirs.
                 mounts::mount_proc(Path::new("/"))?;
+            } else {
+                mounts::keep_uncovered(sys.as_ref())?;
             }
-            mounts::cover()?;
+            let with = !sandbox.runtime;
+            mounts::cover(mounts::Open { network: with, sys: with && sys.is_none() })?;
             let emulator = mounts::make_handlers(sandbox)?;
             become_root()?;
             if sandbox.runtime {
@@ -389,7 +400,8 @@ fn init(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigs
     }
 }
 
-/// Enters a namespace of less rights: what is mounted by now cannot be taken away there (mount_namespaces(7)).
+/// Enters a namespace of less rights: what is mounted by now cannot be taken away there
+/// (mount_namespaces(7)).
 fn lock_mounts(namespace: &OwnedFd) -> Result<()> {
     enter(namespace)?;
     unshare(UnshareFlags::NEWNS).or_fail(Code::NotStarted, || "cannot lock mounts".into())

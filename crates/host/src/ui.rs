@@ -2,8 +2,18 @@
 //!
 //! Results go to stdout, everything about them to stderr. Colours appear only on a terminal and never when NO_COLOR
 //! is set (no-color.org).
+//!
+//! Names, labels and messages come from images, archives, registries and file systems, and a
+//! terminal obeys what is hidden in them. So everything that is printed goes through [`out`] and
+//! [`err`], which write control characters as escapes; the crate's `println!` and its kin are
+//! these. A line is one line: `println!` and `eprintln!` escape line breaks as well, and a text of
+//! several goes through `print!`, with [`plain`] around what is not ours. Only what is written by
+//! [`ours`], colours above all, stays as it is.
 
-use std::io::IsTerminal;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt::{self, Write as _};
+use std::io::{IsTerminal, Write as _};
 use std::sync::atomic::{AtomicI8, Ordering};
 
 static LOUDNESS: AtomicI8 = AtomicI8::new(0);
@@ -21,6 +31,111 @@ pub fn verbose() -> bool {
 /// Whether `--quiet` was given.
 pub fn quiet() -> bool {
     LOUDNESS.load(Ordering::Relaxed) < 0
+}
+
+thread_local! {
+    /// Whether what is being written is [`Painted`]'s own.
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a terminal could take the character for a command, or show the text around it in another
+/// order: Unicode's categories Cc, and the controls of its bidirectional algorithm (UAX #9, table
+/// 4).
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A value for a line of text: every control character as an escape.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if text.contains(is_control) { Cow::Owned(escape(text, |_| false)) } else { Cow::Borrowed(text) }
+}
+
+fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_control(c) && !keep(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Collects a text for the terminal.
+struct Escaping {
+    text: String,
+    /// Whether line breaks are let through.
+    lines: bool,
+}
+
+impl fmt::Write for Escaping {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if OURS.get() {
+            self.text.push_str(text);
+        } else {
+            self.text.push_str(&escape(text, |c| self.lines && matches!(c, '\n' | '\t')));
+        }
+        Ok(())
+    }
+}
+
+fn escaped(text: fmt::Arguments<'_>, lines: bool) -> String {
+    let mut out = Escaping { text: String::new(), lines };
+    let _ = out.write_fmt(text);
+    if !lines {
+        out.text.push('\n');
+    }
+    out.text
+}
+
+/// Writes a text of ours as it is, where what surrounds it is escaped.
+pub fn ours(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    OURS.set(true);
+    let result = f.write_str(text);
+    OURS.set(false);
+    result
+}
+
+/// Prints to stdout: with `lines` a text, else a line.
+///
+/// # Panics
+/// Where stdout cannot be written, as `print!` of the standard library.
+pub fn out(text: fmt::Arguments<'_>, lines: bool) {
+    std::print!("{}", escaped(text, lines));
+}
+
+/// Prints to stderr, if that can be written.
+pub fn err(text: fmt::Arguments<'_>, lines: bool) {
+    let _ = std::io::stderr().write_all(escaped(text, lines).as_bytes());
+}
+
+/// Prints bytes as they are where no terminal reads them: a document whose digest is taken.
+pub fn out_bytes(bytes: &[u8]) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout();
+    if stdout.is_terminal() {
+        out(format_args!("{}", String::from_utf8_lossy(bytes)), true);
+        return Ok(());
+    }
+    stdout.write_all(bytes)
+}
+
+/// A text of several lines, to stdout.
+macro_rules! print {
+    ($($text:tt)*) => { $crate::ui::out(format_args!($($text)*), true) };
+}
+/// A line to stdout.
+macro_rules! println {
+    ($($text:tt)*) => { $crate::ui::out(format_args!($($text)*), false) };
+}
+/// A text of several lines, to stderr.
+macro_rules! eprint {
+    ($($text:tt)*) => { $crate::ui::err(format_args!($($text)*), true) };
+}
+/// A line to stderr.
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::ui::err(format_args!($($text)*), false) };
 }
 
 /// A line about what was done; not with `--quiet`.
@@ -73,30 +188,44 @@ pub enum Paint {
 
 impl Paint {
     /// The text in this colour where stdout is a terminal.
-    pub fn on_stdout(self, text: &str) -> String {
-        self.apply(text, std::io::stdout().is_terminal())
+    pub fn on_stdout(self, text: &str) -> Painted<'_> {
+        Painted { text, code: self.code().filter(|_| std::io::stdout().is_terminal()) }
     }
 
     /// The text in this colour where stderr is a terminal.
-    pub fn on_stderr(self, text: &str) -> String {
-        self.apply(text, std::io::stderr().is_terminal())
+    pub fn on_stderr(self, text: &str) -> Painted<'_> {
+        Painted { text, code: self.code().filter(|_| std::io::stderr().is_terminal()) }
     }
 
-    fn apply(self, text: &str, terminal: bool) -> String {
+    fn code(self) -> Option<&'static str> {
         let code = match self {
             Paint::Green => "32",
             Paint::Yellow => "33",
             Paint::Red => "31",
             Paint::Dim => "2",
         };
-        let wanted = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        if wanted { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+        std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()).then_some(code)
+    }
+}
+
+/// A text with a colour, to be printed directly: a `String` made of it is a text like any other.
+pub struct Painted<'a> {
+    text: &'a str,
+    code: Option<&'static str>,
+}
+
+impl fmt::Display for Painted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(code) = self.code else { return f.write_str(self.text) };
+        ours(f, &format!("\x1b[{code}m{}\x1b[0m", plain(self.text)))
     }
 }
 
 /// Columns as wide as their widest cell; the last column is not padded. The first row is the heading.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
@@ -106,4 +235,30 @@ pub fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_colours_are_not() {
+        assert_eq!(
+            plain("a\x1b[2Jb\r\n\u{9b}31m\u{202e}\x7f"),
+            "a\\u{1b}[2Jb\\r\\n\\u{9b}31m\\u{202e}\\u{7f}"
+        );
+        assert_eq!(plain("Grüße, 世界"), "Grüße, 世界");
+        let red = Painted { text: "no\x1b", code: Some("31") };
+        assert_eq!(
+            escaped(format_args!("{red}: {}\n\t.", "\x1b]0;x\x07"), true),
+            "\x1b[31mno\\u{1b}\x1b[0m: \\u{1b}]0;x\\u{7}\n\t."
+        );
+        assert_eq!(escaped(format_args!("{red}: {}", "a\nb"), false), "\x1b[31mno\\u{1b}\x1b[0m: a\\nb\n");
+        let failure = crate::failure::Failure::new(crate::failure::Code::Failed, "a\nb").mend("c\r");
+        assert_eq!(escaped(format_args!("{failure}"), false), "a\\nb\n  mend: c\\r\n");
+        // A string made of a painted text is no longer ours.
+        let text = red.to_string();
+        assert_eq!(escaped(format_args!("{text}"), true), "\\u{1b}[31mno\\u{1b}\\u{1b}[0m");
+        assert_eq!(table(&[vec!["a\nb".into(), "c".into()]]), "a\\nb  c\n");
+    }
 }

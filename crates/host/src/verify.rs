@@ -133,10 +133,12 @@ pub fn verify(words: &[String], as_json: bool, dir: &Path) -> Result<u8> {
     }
     if as_json {
         let value = json!({ "schema": 1, "ok": reasons.is_empty(), "architectures": reports, "untested": untested, "failures": reasons });
-        println!("{}", serde_json::to_string_pretty(&value).unwrap_or_default());
+        print!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default());
     } else {
         if table.len() > 1 {
-            ui::say!("{}", ui::table(&table).trim_end());
+            if !ui::quiet() {
+                print!("{}", ui::table(&table));
+            }
         }
         if !untested.is_empty() {
             ui::say!("registered, but without a test program: {}", untested.join(", "));

@@ -1,27 +1,9 @@
 //! `run --no-binfmt`: what kernels before 6.7 get. anyarch's own emulator starts the command and everything below it.
 
 mod common;
-use anyarch_harness::debian;
 use anyarch_harness::guests::{GUESTS, Guest};
 use common::*;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
 use std::process::Command;
-
-/// A root with Debian's busybox of the guest as its shell, the test program of `verify` as /t, and a script.
-fn root(of: &Guest, dir: &Path) {
-    let name = format!("busybox-{}", of.debian);
-    let busybox = debian::unpacked(&name, of.debian, of.suite, &["busybox-static"], |_| Ok(())).unwrap();
-    let busybox = ["bin/busybox", "usr/bin/busybox"].map(|p| busybox.join(p));
-    let busybox = busybox.iter().find(|p| p.exists()).expect("the package has busybox");
-    std::fs::create_dir(dir.join("bin")).unwrap();
-    std::fs::copy(busybox, dir.join("bin/busybox")).unwrap();
-    symlink("busybox", dir.join("bin/sh")).unwrap();
-    std::fs::copy(guest(of.name), dir.join("t")).unwrap();
-    let script = "#!/bin/sh\necho \"$0|$1|$2\"; busybox uname -m; /t exec; echo $?; cat /proc/self/comm\n";
-    std::fs::write(dir.join("s"), script).unwrap();
-    std::fs::set_permissions(dir.join("s"), std::fs::Permissions::from_mode(0o755)).unwrap();
-}
 
 #[test]
 fn the_emulator_starts_everything_by_itself() {
@@ -31,7 +13,7 @@ fn the_emulator_starts_everything_by_itself() {
 
 fn starts_everything(of: &Guest) {
     let dir = tempfile::tempdir().unwrap();
-    root(of, dir.path());
+    busybox_root(of, dir.path());
     let run = |options: &[&str], command: &[&str]| {
         let mut anyarch = Command::new(ANYARCH);
         anyarch.env("ANYARCH_EMU", anyarch_harness::emulator()).arg("run").args(options);

@@ -10,10 +10,6 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-fn anyarch(args: &[&str]) -> Output {
-    Command::new(slim()).args(args).env_remove("ANYARCH_EMU").output().unwrap()
-}
-
 /// A root with nothing but the guest program (`/t`) and anyarch itself, which is static.
 fn root() -> tempfile::TempDir {
     need_namespaces();
@@ -188,27 +184,6 @@ fn with_runs_a_command_here() {
 
 // ---- images ---------------------------------------------------------------------------------------------------------
 
-/// An OCI layout with the s390x guest program as an image; its config and manifest come from `image build`.
-fn layout(dir: &Path) -> std::path::PathBuf {
-    need_qemu("s390x");
-    let to = dir.join("layout");
-    let out = anyarch(&[
-        "-q",
-        "image",
-        "build",
-        "--to",
-        "s390x",
-        "--engine",
-        &format!("qemu:{}", guest("s390x").display()),
-        "--version",
-        "9",
-        "-o",
-        to.to_str().unwrap(),
-    ]);
-    assert!(out.status.success(), "{}", text(&out.stderr));
-    to
-}
-
 #[test]
 fn images_are_reproducible_and_have_multiarchs_tags() {
     let dir = tempfile::tempdir().unwrap();
@@ -259,39 +234,6 @@ fn a_corrupted_blob_is_named_and_nothing_is_left() {
     assert!(text(&out.stderr).contains("is corrupted"), "{} {:?}", text(&out.stderr), biggest.path());
 }
 
-/// A layout of one image with this tar as its only layer.
-fn crafted(dir: &Path, tar: &[u8]) -> std::path::PathBuf {
-    use anyarch_host::oci::{Digest, Layout, media};
-    let layout = Layout::create(&dir.join("crafted")).unwrap();
-    let layer = layout.add(tar, "application/vnd.oci.image.layer.v1.tar").unwrap();
-    let config = serde_json::json!({
-        "architecture": "s390x", "os": "linux", "config": { "Cmd": ["/t", "start"] },
-        "rootfs": { "type": "layers", "diff_ids": [Digest::of(tar).to_string()] },
-    });
-    let config = layout.add(config.to_string().as_bytes(), media::CONFIG).unwrap();
-    let manifest =
-        serde_json::json!({ "schemaVersion": 2, "config": config.json(), "layers": [layer.json()] });
-    let manifest = layout.add(manifest.to_string().as_bytes(), media::MANIFEST).unwrap();
-    layout.write_index(&[manifest]).unwrap();
-    layout.dir().to_path_buf()
-}
-
-/// A tar of one entry, whose name and link may be what no sound program writes.
-fn one_entry(kind: tar::EntryType, name: &str, link: &str, content: &[u8]) -> Vec<u8> {
-    let mut header = tar::Header::new_ustar();
-    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
-    header.as_mut_bytes()[157..157 + link.len()].copy_from_slice(link.as_bytes());
-    header.set_entry_type(kind);
-    header.set_mode(0o755);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(content.len() as u64);
-    header.set_cksum();
-    let mut tar = tar::Builder::new(Vec::new());
-    tar.append(&header, content).unwrap();
-    tar.into_inner().unwrap()
-}
-
 #[test]
 fn hostile_layers_are_refused_or_harmless_and_said_clearly() {
     use tar::EntryType;
@@ -306,7 +248,7 @@ fn hostile_layers_are_refused_or_harmless_and_said_clearly() {
         assert!(!dir.path().join("deep/evil").exists() && !Path::new("/evil").exists());
         look(&to.join("rootfs"));
     };
-    let nothing = |root: &Path| assert!(std::fs::read_dir(root).is_ok_and(|mut d| d.next().is_none()));
+    let nothing = |root: &Path| assert!(!root.parent().unwrap().parent().unwrap().exists());
     let out_of_it = "has the name ../../evil, which leads out of the root: refused";
     check(one_entry(EntryType::Regular, "../../evil", "", b"x"), 9, out_of_it, &nothing);
     check(one_entry(EntryType::Link, "a", "../../evil", b""), 9, "leads out of the root: refused", &nothing);

@@ -4,9 +4,9 @@ use super::{Descriptor, Digest, Image, MAX_DOCUMENT, Platform, choose, copy_hash
 use crate::failure::{Code, OrFail, Result, fail};
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// An OCI image layout.
 pub struct Layout {
@@ -26,15 +26,14 @@ impl Layout {
         Layout::of_archive(path).map(Some)
     }
 
-    /// A new, empty one.
+    /// A new, empty one, or the one that is there.
     pub fn create(dir: &Path) -> Result<Layout> {
         fs::create_dir_all(dir.join("blobs/sha256"))
             .or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
-        let put = |name: &str, text: &str| {
-            fs::write(dir.join(name), text)
-                .or_fail(Code::Failed, || format!("cannot write {name} in {}", dir.display()))
-        };
-        put("oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}")?;
+        let mark = dir.join("oci-layout");
+        if !mark.is_file() {
+            replace(&mark, b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
+        }
         Ok(Layout { dir: dir.to_path_buf(), _temporary: None })
     }
 
@@ -158,8 +157,7 @@ impl Layout {
     /// Adds a blob.
     pub fn add(&self, bytes: &[u8], media_type: &str) -> Result<Descriptor> {
         let digest = Digest::of(bytes);
-        fs::write(self.path(&digest), bytes)
-            .or_fail(Code::Failed, || format!("cannot write the blob {digest}"))?;
+        replace(&self.path(&digest), bytes)?;
         Ok(Descriptor {
             media_type: media_type.into(),
             digest,
@@ -177,6 +175,7 @@ impl Layout {
         let mut new =
             tempfile::NamedTempFile::new_in(self.dir.join("blobs/sha256")).or_fail(Code::Failed, what)?;
         let (digest, size) = copy_hashing(&mut file, &mut new, |_| {}).or_fail(Code::Failed, what)?;
+        // Not for long: it need not be on the disk.
         new.persist(self.path(&digest)).or_fail(Code::Failed, what)?;
         Ok(Descriptor {
             media_type: media_type.into(),
@@ -200,15 +199,39 @@ impl Layout {
     /// Whether a blob is there and sound.
     pub fn verify(&self, d: &Descriptor) -> Result<()> {
         let mut file = self.blob(&d.digest)?;
-        let (have, size) = copy_hashing(&mut file, &mut std::io::sink(), |_| {})
-            .or_fail(Code::Image, || format!("cannot read the blob {}", d.digest))?;
-        if have != d.digest {
-            fail!(Code::Image, "the blob {} is corrupted: its content has the digest {have}", d.digest);
+        copy_verified(&mut file, &mut std::io::sink(), d)
+    }
+
+    /// Takes a blob of another layout, unless a sound one is there. The other one may be the same
+    /// folder.
+    pub fn take(&self, from: &Layout, d: &Descriptor) -> Result<()> {
+        if self.path(&d.digest).exists() && self.verify(d).is_ok() {
+            return Ok(());
         }
-        if d.size != 0 && d.size != size {
-            fail!(Code::Image, "the blob {} has {size} bytes where its descriptor says {}", d.digest, d.size);
+        let path = self.path(&d.digest);
+        let mut new = beside(&path)?;
+        copy_verified(&mut from.blob(&d.digest)?, &mut new, d)?;
+        put(new, &path)
+    }
+
+    /// Moves what this layout has to `dir`, as a new folder or into the layout that is there, whose
+    /// index is then this one. Both must be of one file system; until the last step, `dir` is as it
+    /// was but for blobs that nothing names.
+    pub fn publish(self, dir: &Path, manifests: &[Descriptor]) -> Result<()> {
+        let what = || format!("cannot write {}", dir.display());
+        if !dir.exists() {
+            self.write_index(manifests)?;
+            fs::rename(&self.dir, dir).or_fail(Code::Failed, what)?;
+            return sync(parent(dir)).or_fail(Code::Failed, what);
         }
-        Ok(())
+        let to = Layout::create(dir)?;
+        let blobs = to.dir.join("blobs/sha256");
+        for blob in fs::read_dir(self.dir.join("blobs/sha256")).or_fail(Code::Failed, what)? {
+            let blob = blob.or_fail(Code::Failed, what)?;
+            fs::rename(blob.path(), blobs.join(blob.file_name())).or_fail(Code::Failed, what)?;
+        }
+        sync(&blobs).or_fail(Code::Failed, what)?;
+        to.write_index(manifests)
     }
 
     /// A document's bytes, verified.
@@ -231,9 +254,7 @@ impl Layout {
     pub fn write_index(&self, manifests: &[Descriptor]) -> Result<()> {
         let list: Vec<_> = manifests.iter().map(Descriptor::json).collect();
         let value = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": list });
-        let file = self.dir.join("index.json");
-        fs::write(&file, value.to_string())
-            .or_fail(Code::Failed, || format!("cannot write {}", file.display()))
+        replace(&self.dir.join("index.json"), value.to_string().as_bytes())
     }
 
     /// All manifests, indexes within the index followed.
@@ -294,6 +315,57 @@ impl Layout {
             layers,
         })
     }
+}
+
+/// Copies a blob; a failure where it is not what its descriptor says.
+fn copy_verified(from: &mut File, to: &mut dyn std::io::Write, d: &Descriptor) -> Result<()> {
+    let (have, size) = copy_hashing(from, to, |_| {})
+        .or_fail(Code::Image, || format!("cannot copy the blob {}", d.digest))?;
+    if have != d.digest {
+        fail!(Code::Image, "the blob {} is corrupted: its content has the digest {have}", d.digest);
+    }
+    if d.size != 0 && d.size != size {
+        fail!(Code::Image, "the blob {} has {size} bytes where its descriptor says {}", d.digest, d.size);
+    }
+    Ok(())
+}
+
+/// The folder that a path is in.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Has a folder's names on the disk.
+fn sync(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// A file without a name of its own beside its place.
+pub fn beside(file: &Path) -> Result<NamedTempFile> {
+    let folder = parent(file);
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    // The umask takes from these, as from every file's.
+    tempfile::Builder::new()
+        .prefix(".anyarch-")
+        .permissions(permissions)
+        .tempfile_in(folder)
+        .or_fail(Code::Failed, || format!("cannot write in {}", folder.display()))
+}
+
+/// Puts it at its place: who reads there sees the old file or the new one, whole, also after a
+/// crash.
+pub fn put(new: NamedTempFile, file: &Path) -> Result<()> {
+    let what = || format!("cannot write {}", file.display());
+    new.as_file().sync_all().or_fail(Code::Failed, what)?;
+    new.persist(file).or_fail(Code::Failed, what)?;
+    sync(parent(file)).or_fail(Code::Failed, what)
+}
+
+/// Writes a file whole or not at all.
+pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
+    let mut new = beside(file)?;
+    new.write_all(bytes).or_fail(Code::Failed, || format!("cannot write {}", file.display()))?;
+    put(new, file)
 }
 
 fn read_limited(path: &Path) -> Result<Vec<u8>> {

@@ -7,6 +7,7 @@ pub mod dns;
 pub mod layout;
 pub mod peek;
 pub mod registry;
+pub mod sparse;
 pub mod unpack;
 pub mod write;
 

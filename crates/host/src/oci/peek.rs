@@ -2,6 +2,7 @@
 //!
 //! Nothing is written but a temporary file, so names and links may say what they like: they only choose among the image's own.
 
+use super::sparse::Sparse;
 use super::{Image, Layout, decompress};
 use crate::failure::{Code, OrFail, Result};
 use std::collections::{HashMap, VecDeque};
@@ -14,7 +15,8 @@ use std::path::{Component, Path, PathBuf};
 pub struct Tree<'a> {
     layout: &'a Layout,
     image: &'a Image,
-    nodes: HashMap<PathBuf, Node>,
+    /// With the layer that has it.
+    nodes: HashMap<PathBuf, (usize, Node)>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,8 +39,12 @@ impl<'a> Tree<'a> {
             let damaged = || format!("the layer {} is damaged", layer.digest);
             let mut archive = tar::Archive::new(decompress(layout.blob(&layer.digest)?)?);
             for (j, entry) in archive.entries().or_fail(Code::Image, damaged)?.enumerate() {
-                let entry = entry.or_fail(Code::Image, damaged)?;
-                let name = entry.path().or_fail(Code::Image, damaged)?.into_owned();
+                let mut entry = entry.or_fail(Code::Image, damaged)?;
+                let sparse = Sparse::of(&mut entry).or_fail(Code::Image, damaged)?;
+                let name = match sparse.and_then(|s| s.name) {
+                    Some(name) => name,
+                    None => entry.path().or_fail(Code::Image, damaged)?.into_owned(),
+                };
                 let link = entry.link_name().or_fail(Code::Image, damaged)?.map(|l| l.into_owned());
                 tree.apply(&name, entry.header().entry_type(), link, i, j);
             }
@@ -58,12 +64,12 @@ impl<'a> Tree<'a> {
         let parent = self.resolve(name.parent().unwrap_or(Path::new("")));
         let text = file.to_string_lossy();
         if text == ".wh..wh..opq" {
-            self.nodes.retain(|path, _| !path.starts_with(&parent) || *path == parent);
+            self.nodes.retain(|path, (of, _)| *of == layer || !path.starts_with(&parent) || *path == parent);
             return;
         }
         if let Some(hidden) = text.strip_prefix(".wh.") {
             let hidden = parent.join(hidden);
-            self.nodes.retain(|path, _| !path.starts_with(&hidden));
+            self.nodes.retain(|path, (of, _)| *of == layer || !path.starts_with(&hidden));
             return;
         }
         let node = match kind {
@@ -73,11 +79,11 @@ impl<'a> Tree<'a> {
             tar::EntryType::Symlink => Node::Link(link.unwrap_or_default()),
             tar::EntryType::Link => {
                 let target = self.resolve(&link.unwrap_or_default());
-                self.nodes.get(&target).cloned().unwrap_or(Node::Other)
+                self.nodes.get(&target).map_or(Node::Other, |(_, node)| node.clone())
             }
             _ => Node::Other,
         };
-        self.nodes.insert(parent.join(file), node);
+        self.nodes.insert(parent.join(file), (layer, node));
     }
 
     /// Where a path leads, links followed as they would be inside; without a leading slash.
@@ -93,7 +99,7 @@ impl<'a> Tree<'a> {
                 Some(Component::Normal(name)) => {
                     let next = out.join(name);
                     match self.nodes.get(&next) {
-                        Some(Node::Link(target)) if links < 40 => {
+                        Some((_, Node::Link(target))) if links < 40 => {
                             links += 1;
                             let mut front = parts(target);
                             front.append(&mut rest);
@@ -110,18 +116,25 @@ impl<'a> Tree<'a> {
 
     /// Whether there is a file of this name.
     pub fn has(&self, path: &Path) -> bool {
-        matches!(self.nodes.get(&self.resolve(path)), Some(Node::File { .. }))
+        matches!(self.nodes.get(&self.resolve(path)), Some((_, Node::File { .. })))
     }
 
     /// A file's content.
     pub fn open(&self, path: &Path) -> Result<Option<File>> {
-        let Some(Node::File { layer, entry }) = self.nodes.get(&self.resolve(path)) else { return Ok(None) };
+        let Some((_, Node::File { layer, entry })) = self.nodes.get(&self.resolve(path)) else {
+            return Ok(None);
+        };
         let layer = &self.image.layers[*layer];
         let what = || format!("cannot read {} in the layer {}", path.display(), layer.digest);
         let mut archive = tar::Archive::new(decompress(self.layout.blob(&layer.digest)?)?);
         let Some(found) = archive.entries().or_fail(Code::Image, what)?.nth(*entry) else { return Ok(None) };
         let mut file = tempfile::tempfile().or_fail(Code::Failed, what)?;
-        std::io::copy(&mut found.or_fail(Code::Image, what)?, &mut file).or_fail(Code::Image, what)?;
+        let mut found = found.or_fail(Code::Image, what)?;
+        let written = match Sparse::of(&mut found).or_fail(Code::Image, what)? {
+            Some(sparse) => sparse.write(&mut found, &mut file),
+            None => std::io::copy(&mut found, &mut file).map(drop),
+        };
+        written.or_fail(Code::Image, what)?;
         file.rewind().or_fail(Code::Failed, what)?;
         Ok(Some(file))
     }
@@ -174,7 +187,13 @@ mod tests {
                     ("d/x", "1"),
                     ("up", "-> ../../usr/bin/a"),
                 ],
-                &[("bin/b", "2"), ("usr/bin/c", "= bin/b"), (".wh.gone", ""), ("d/.wh..wh..opq", "")],
+                &[
+                    ("bin/b", "2"),
+                    ("usr/bin/c", "= bin/b"),
+                    (".wh.gone", ""),
+                    ("d/y", "2"),
+                    ("d/.wh..wh..opq", ""),
+                ],
                 &[("usr/bin/a", "3"), ("loop", "-> loop")],
             ],
         );
@@ -192,6 +211,7 @@ mod tests {
         check("/up", Some("3"));
         check("/gone", None);
         check("/d/x", None);
+        check("/d/y", Some("2"));
         check("/loop", None);
         check("/usr/bin", None);
         check("/etc/passwd", None);

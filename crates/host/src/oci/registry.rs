@@ -6,7 +6,7 @@
 
 use super::{Descriptor, Digest, Layout, MAX_DOCUMENT, Platform, choose, copy_hashing, document, media};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
-use crate::ui::{self, detail};
+use crate::ui;
 use base64::Engine as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
@@ -402,6 +402,7 @@ impl Client {
                     d.digest
                 );
             }
+            file.sync_all().or_fail(Code::Failed, what)?;
             return fs::rename(&part, &place).or_fail(Code::Failed, what);
         }
         Err(Failure::new(Code::Image, format!("the blob {} did not arrive: {reason}", d.digest))
@@ -534,7 +535,7 @@ fn progress(name: &str, total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style);
-    bar.set_message(name.to_string());
+    bar.set_message(ui::plain(name).into_owned());
     bar
 }
 

@@ -6,14 +6,15 @@
 //! `..` are refused; absolute ones are taken from the root, as containerd does. Device nodes are left out: the sandbox has
 //! a /dev of its own. The digest of each layer, compressed and not, is checked before the image counts as unpacked.
 
+use super::sparse::Sparse;
 use super::{Image, Layout, copy_hashing, decompress};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::idmap::Range;
-use crate::ui::detail;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
@@ -21,20 +22,45 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Unpacks an image onto an empty folder, whose files get the range's ids where one is given.
-pub fn unpack(layout: &Layout, image: &Image, root: &Path, range: Option<Range>) -> Result<()> {
+/// How an image is unpacked.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// The ids that the files get, where they are not those of the layers.
+    pub range: Option<Range>,
+    /// How many bytes a layer may unpack to; holes of files do not count.
+    pub limit: u64,
+}
+
+impl Default for How {
+    fn default() -> How {
+        How { range: None, limit: u64::MAX }
+    }
+}
+
+/// Unpacks an image onto an empty folder.
+pub fn unpack(layout: &Layout, image: &Image, root: &Path, how: &How) -> Result<()> {
     let open = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let root = Root { fd: open.or_fail(Code::Failed, || format!("cannot open {}", root.display()))?, range };
+    let fd = open.or_fail(Code::Failed, || format!("cannot open {}", root.display()))?;
+    let root = Root { fd, range: how.range };
     root.own(&root.fd, Path::new("."), 0, 0);
     let diff_ids = image.diff_ids();
     for (i, layer) in image.layers.iter().enumerate() {
         layout.verify(layer)?;
-        let mut stream =
-            Hashing { inner: decompress(layout.blob(&layer.digest)?)?, hash: Default::default() };
-        apply(&root, &mut stream, &layer.digest.to_string())?;
+        let inner = decompress(layout.blob(&layer.digest)?)?;
+        let mut stream = Hashing { inner, hash: Default::default(), left: how.limit.saturating_add(1) };
         // The rest behind the end mark counts for the digest.
-        std::io::copy(&mut stream, &mut std::io::sink())
-            .or_fail(Code::Image, || format!("the layer {}", layer.digest))?;
+        let applied = apply(&root, &mut stream, &layer.digest.to_string()).and_then(|()| {
+            std::io::copy(&mut stream, &mut std::io::sink())
+                .or_fail(Code::Image, || format!("the layer {}", layer.digest))
+        });
+        if stream.left == 0 {
+            return Err(Failure::new(
+                Code::Image,
+                format!("the layer {} unpacks to more than {} bytes: refused", layer.digest, how.limit),
+            )
+            .mend("--layer-limit SIZE, if that is as it should be"));
+        }
+        applied?;
         let have = stream.digest();
         if diff_ids.get(i).is_some_and(|want| *want != have) {
             fail!(
@@ -51,11 +77,17 @@ pub fn unpack(layout: &Layout, image: &Image, root: &Path, range: Option<Range>)
 struct Hashing<R> {
     inner: R,
     hash: sha2::Sha256,
+    /// How many bytes may still come; at 0 there were too many.
+    left: u64,
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.inner.read(buffer)?;
+        self.left = self.left.saturating_sub(n as u64);
+        if self.left == 0 && n > 0 {
+            return Err(std::io::Error::other("the layer is too large"));
+        }
         sha2::Digest::update(&mut self.hash, &buffer[..n]);
         Ok(n)
     }
@@ -82,6 +114,13 @@ impl Root {
             Mode::empty(),
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
         )
+    }
+
+    /// Where a folder below the root lies, without links.
+    fn real(&self, folder: &OwnedFd) -> std::io::Result<PathBuf> {
+        let path = |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        let (root, path) = (path(&self.fd)?, path(folder)?);
+        path.strip_prefix(&root).map(Path::to_path_buf).map_err(std::io::Error::other)
     }
 
     /// Gives a file to a user and a group of the image.
@@ -162,29 +201,41 @@ fn inside(name: &Path, layer: &str) -> Result<PathBuf> {
     Ok(out)
 }
 
+/// Applies a layer.
+///
+/// Whiteouts hide what lower layers have; what the layer itself has stays, whatever the order
+/// (image-spec, layer.md, "Whiteouts"). umoci does the same, docker and containerd for opaque
+/// whiteouts: those two, and podman, remove a file of the same layer by a `.wh.` entry behind it.
 fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
     let mut archive = tar::Archive::new(stream);
     let mut folders = Vec::new();
+    let mut own = Own::default();
     let damaged = || format!("the layer {layer} is damaged");
     for entry in archive.entries().or_fail(Code::Image, damaged)? {
         let mut entry = entry.or_fail(Code::Image, damaged)?;
-        let name = inside(&entry.path().or_fail(Code::Image, damaged)?, layer)?;
+        let mut sparse = Sparse::of(&mut entry).or_fail(Code::Image, damaged)?;
+        let name = match sparse.as_mut().and_then(|s| s.name.take()) {
+            Some(name) => inside(&name, layer)?,
+            None => inside(&entry.path().or_fail(Code::Image, damaged)?, layer)?,
+        };
         let (Some(file), parent_path) = (name.file_name(), name.parent().unwrap_or(Path::new(""))) else {
             continue;
         };
         let what = || format!("cannot unpack {} of the layer {layer}", name.display());
         let parent = root.folder(parent_path).or_fail(Code::Image, what)?;
-        let text = file.to_string_lossy();
-        if text == ".wh..wh..opq" {
-            empty(&parent).or_fail(Code::Failed, what)?;
+        let real = root.real(&parent).or_fail(Code::Failed, what)?;
+        if file == ".wh..wh..opq" {
+            own.hide_others(&parent, &real).or_fail(Code::Failed, what)?;
             continue;
         }
-        if let Some(hidden) = text.strip_prefix(".wh.") {
-            if !hidden.is_empty() && hidden != "." && hidden != ".." {
-                remove(&parent, Path::new(hidden)).or_fail(Code::Failed, what)?;
+        if let Some(hidden) = file.as_bytes().strip_prefix(b".wh.") {
+            if !matches!(hidden, b"" | b"." | b"..") {
+                let hidden = std::ffi::OsStr::from_bytes(hidden);
+                own.hide(&parent, &real, hidden).or_fail(Code::Failed, what)?;
             }
             continue;
         }
+        own.add(real.join(file));
         let header = entry.header().clone();
         let mode = Mode::from_raw_mode(header.mode().unwrap_or(0o755) & 0o7777);
         let kind = header.entry_type();
@@ -202,13 +253,22 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(Failure::new(Code::Failed, format!("{}: {error}", what()))),
             },
-            tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
+            // The crate makes the holes, in a new file.
+            tar::EntryType::GNUSparse => {
+                let path = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(file);
+                entry.unpack(path).or_fail(Code::Failed, what)?;
+            }
+            tar::EntryType::Regular | tar::EntryType::Continuous => {
                 let flags =
                     OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let fd = rustix::fs::openat(&parent, file, flags, Mode::from_raw_mode(0o600))
                     .or_fail(Code::Failed, what)?;
                 let mut out = File::from(fd);
-                std::io::copy(&mut entry, &mut out).or_fail(Code::Failed, what)?;
+                let written = match sparse {
+                    Some(sparse) => sparse.write(&mut entry, &mut out),
+                    None => std::io::copy(&mut entry, &mut out).map(drop),
+                };
+                written.or_fail(Code::Failed, what)?;
             }
             tar::EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
@@ -260,6 +320,43 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a layer has itself: real paths below the root, with all folders on the way.
+#[derive(Default)]
+struct Own {
+    paths: HashSet<PathBuf>,
+}
+
+impl Own {
+    fn add(&mut self, path: PathBuf) {
+        let mut next = Some(path);
+        while let Some(path) = next {
+            next = path.parent().map(Path::to_path_buf);
+            if !self.paths.insert(path) {
+                break;
+            }
+        }
+    }
+
+    /// Removes a file of lower layers; of a folder that the layer has as well, what it does not
+    /// have.
+    fn hide(&self, parent: &OwnedFd, path: &Path, name: &std::ffi::OsStr) -> rustix::io::Result<()> {
+        let path = path.join(name);
+        if !self.paths.contains(&path) {
+            return remove(parent, Path::new(name));
+        }
+        match open_folder(parent, Path::new(name)) {
+            Ok(folder) => self.hide_others(&folder, &path),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same for everything in a folder.
+    fn hide_others(&self, folder: &OwnedFd, path: &Path) -> rustix::io::Result<()> {
+        names(folder)?.iter().try_for_each(|name| self.hide(folder, path, name))
+    }
 }
 
 fn set_time(parent: &OwnedFd, file: &Path, seconds: i64) {
@@ -316,6 +413,11 @@ fn empty(folder: &OwnedFd) -> rustix::io::Result<()> {
     names(folder)?.iter().try_for_each(|name| remove(folder, Path::new(name)))
 }
 
+fn open_folder(parent: &OwnedFd, name: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty())
+}
+
 /// Removes a file or a whole folder, following no link.
 pub fn remove(parent: &OwnedFd, name: &Path) -> rustix::io::Result<()> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
@@ -323,12 +425,11 @@ pub fn remove(parent: &OwnedFd, name: &Path) -> rustix::io::Result<()> {
         Err(Errno::ISDIR) => {}
         Err(error) => return Err(error),
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+    let folder = match open_folder(parent, name) {
         Err(Errno::ACCESS) => {
             // An image's folder may be closed even to its owner.
             rustix::fs::chmodat(parent, name, Mode::from_raw_mode(0o700), AtFlags::empty())?;
-            rustix::fs::openat(parent, name, flags, Mode::empty())?
+            open_folder(parent, name)?
         }
         other => other?,
     };
@@ -431,23 +532,77 @@ mod tests {
         });
     }
 
+    /// The names that two layers leave, the second on top of the first; a name with / at its end is
+    /// a folder.
+    fn left(lower: &[&str], upper: &[&str]) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let root = Root { fd, range: None };
+        for layer in [lower, upper] {
+            let mut tar = tar::Builder::new(Vec::new());
+            for name in layer {
+                let mut header = tar::Header::new_gnu();
+                header.set_mode(0o755);
+                header.set_size(0);
+                let mut words = name.split(" -> ");
+                let (name, link) = (words.next().unwrap(), words.next());
+                if let Some(link) = link {
+                    header.set_entry_type(tar::EntryType::Symlink);
+                    tar.append_link(&mut header, name, link).unwrap();
+                    continue;
+                }
+                if name.ends_with('/') {
+                    header.set_entry_type(tar::EntryType::Directory);
+                }
+                tar.append_data(&mut header, name, std::io::empty()).unwrap();
+            }
+            apply(&root, &mut &tar.into_inner().unwrap()[..], "L").unwrap();
+        }
+        let mut list = Vec::new();
+        let mut folders = vec![dir.path().to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                if entry.symlink_metadata().unwrap().is_dir() {
+                    folders.push(entry);
+                } else {
+                    list.push(entry.strip_prefix(dir.path()).unwrap().display().to_string());
+                }
+            }
+        }
+        list.sort();
+        list
+    }
+
     #[test]
-    fn whiteouts_remove() {
+    fn whiteouts_hide_lower_layers_and_nothing_else() {
+        let check = |lower: &[&str], upper: &[&str], want: &[&str]| {
+            assert_eq!(left(lower, upper), want, "{upper:?}");
+            // The order within a layer does not matter.
+            let folders = upper.iter().filter(|n| n.ends_with('/'));
+            let others = upper.iter().rev().filter(|n| !n.ends_with('/'));
+            let turned: Vec<&str> = folders.chain(others).copied().collect();
+            assert_eq!(left(lower, &turned), want, "{turned:?}");
+        };
+        check(&["a/x", "b"], &[".wh.b"], &["a/x"]);
+        check(&["a/x", "a/d/z", "b"], &["a/", "a/.wh..wh..opq", "a/y"], &["a/y", "b"]);
+        // The example of the specification: bin/my-app-tools is new in the layer that is opaque.
         check(
-            &[
-                ('d', "a", ""),
-                ('f', "a/x", "1"),
-                ('f', "b", "1"),
-                ('f', ".wh.b", ""),
-                ('f', "a/.wh..wh..opq", ""),
-                ('f', "a/y", "2"),
-            ],
-            |dir, result| {
-                result.unwrap();
-                assert!(!dir.join("b").exists() && !dir.join("a/x").exists() && dir.join("a/y").exists());
-            },
+            &["bin/my-app-binary", "bin/tools/my-app-tool"],
+            &["bin/", "bin/.wh..wh..opq", "bin/tools/", "bin/tools/new"],
+            &["bin/tools/new"],
         );
-        check(&[('f', ".wh...", ""), ('f', ".wh..", "")], |_, result| result.unwrap());
+        // What the layer replaces it has itself.
+        check(&["a/x"], &["a/x", "a/.wh..wh..opq"], &["a/x"]);
+        check(&["x", "d/x"], &["x", ".wh.x", "d/y", ".wh.d"], &["d/y", "x"]);
+        check(&["a/b/x"], &["a/b/y", ".wh..wh..opq"], &["a/b/y"]);
+        // Real places count, not what they are called.
+        check(&["usr/bin/x", "bin -> usr/bin"], &["bin/y", "usr/bin/.wh..wh..opq"], &["bin", "usr/bin/y"]);
+        // Nothing is hidden by these.
+        check(&["x"], &[".wh...", ".wh.."], &["x"]);
+    }
+
+    #[test]
+    fn what_is_there_makes_way() {
         check(&[('f', "a", "1"), ('l', "b", "a"), ('d', "a", "")], |dir, result| {
             result.unwrap();
             assert!(dir.join("a").is_dir() && dir.join("b").is_file());

@@ -57,12 +57,8 @@ pub fn layer(layout: &Layout, items: &[Item]) -> Result<(Descriptor, Digest)> {
         }
         match &item.content {
             Content::Executable(bytes) => {
-                tar.append_data(
-                    &mut header(tar::EntryType::Regular, 0o755, bytes.len() as u64),
-                    &item.path,
-                    &bytes[..],
-                )
-                .or_fail(Code::Failed, what)?;
+                let header = header(tar::EntryType::Regular, 0o755, bytes.len() as u64);
+                super::sparse::append(&mut tar, header, &item.path, bytes).or_fail(Code::Failed, what)?;
             }
             Content::Text(text) => {
                 tar.append_data(
@@ -183,6 +179,7 @@ fn collect(dir: &std::path::Path, prefix: &str, list: &mut Vec<String>) -> std::
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::unpack::How;
 
     #[test]
     fn dates_are_right() {
@@ -217,14 +214,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let image = layout.image(None, None).unwrap();
         assert_eq!(image.list("Entrypoint"), ["/bin/x"]);
-        super::super::unpack::unpack(&layout, &image, root.path(), None).unwrap();
+        super::super::unpack::unpack(&layout, &image, root.path(), &How::default()).unwrap();
         assert_eq!(std::fs::read(root.path().join("bin/x")).unwrap(), b"program");
         // A corrupted layer is found.
         let blob = layout.path(&image.layers[0].digest);
         let mut bytes = std::fs::read(&blob).unwrap();
         bytes[20] ^= 1;
         std::fs::write(&blob, bytes).unwrap();
-        let failure = super::super::unpack::unpack(&layout, &image, root.path(), None).unwrap_err();
+        let failure =
+            super::super::unpack::unpack(&layout, &image, root.path(), &How::default()).unwrap_err();
         assert!(failure.what.contains("is corrupted"), "{}", failure.what);
         drop(dir);
     }
