@@ -1,9 +1,10 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
 mod bench;
+mod debian;
 mod registration;
+mod soak;
 
-use anyarch_harness::debian::{cache_dir, mirror};
 use anyarch_harness::guests::{self, GUESTS, Guest};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -23,8 +24,10 @@ usage: cargo xtask COMMAND
                  qemu-binfmt-conf.sh of Debian's QEMU and anyarch side by side: what they write, and how long they take
   e2e [--guest NAME]... [--suite NAME] [--keep DIR] [--only-base] [--no-docker] [--emulator PATH]
                  makes and uses a Debian of every guest through binfmt_misc and docker, all at once (needs root)
+  soak [--guest NAME]... [--minutes N] [--no-debian] [--emulator PATH] [--list] [LOAD...]
+                 an hour of mixed load under the emulator: answers as native ones, nothing that grows (a Debian needs root)
 
-Guests are named as the kernel or Debian names them. The default is the first of tests/harness/src/guests.rs, and for e2e all of them.
+Guests are named as the kernel or Debian names them. The default is the first of tests/harness/src/guests.rs, and for e2e and soak all of them.
 ";
 
 fn main() -> ExitCode {
@@ -41,8 +44,9 @@ fn main() -> ExitCode {
         Some("bench-stage") => bench::stage_worker(&rest),
         Some("registration") => registration::main(&rest),
         Some("registration-worker") => registration::worker(&rest),
-        Some("debian") => told(debian(rest)),
+        Some("debian") => told(run_in_debian(rest)),
         Some("e2e") => told(e2e(rest)),
+        Some("soak") => told(soak::main(rest)),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -76,10 +80,13 @@ fn build(profile: &str, packages: &[&str]) -> Result<PathBuf, String> {
         command.args(["-p", package]);
     }
     run(&mut command).map_err(|e| format!("{e}: {} do not build", packages.join(", ")))?;
-    // This executable lies in target/PROFILE.
+    Ok(target()?.join(profile))
+}
+
+/// Cargo's target folder: this executable lies in target/PROFILE.
+fn target() -> Result<PathBuf, String> {
     let me = std::env::current_exe().map_err(|e| e.to_string())?;
-    let target = me.ancestors().nth(2).ok_or("xtask lies in target/PROFILE")?;
-    Ok(target.join(profile))
+    Ok(me.ancestors().nth(2).ok_or("xtask lies in target/PROFILE")?.to_path_buf())
 }
 
 /// Takes every `NAME VALUE` out of the arguments.
@@ -161,7 +168,7 @@ fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
 
 /// Runs a command in a Debian of a guest, which is made from the mirror at the first call: its packages are unpacked by debootstrap and then
 /// configured by their own programs, under our emulator.
-fn debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
+fn run_in_debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
     let guest = match command.first() {
         // Behind the command's name everything is the command's.
         Some(first) if first == "--guest" => {
@@ -171,32 +178,14 @@ fn debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
         _ => &GUESTS[0],
     };
     let built = build("release", &["anyarch", "anyarch-emu"])?;
-    let anyarch = built.join("anyarch");
-    let tree = cache_dir()?.join(format!("debian-{}", guest.debian));
-    let in_tree = |tree: &Path| {
-        let mut c = Command::new(&anyarch);
-        c.arg("run").arg(tree).arg("--");
-        c
-    };
-    if !tree.join("etc/debian_version").exists() {
-        let new = tree.with_extension("new");
-        if new.exists() {
-            std::fs::remove_dir_all(&new).map_err(|e| format!("{}: {e}", new.display()))?;
-        }
-        let mut first = Command::new("debootstrap");
-        first.arg(format!("--arch={}", guest.debian));
-        first.args(["--foreign", "--variant=minbase", guest.suite]).arg(&new).arg(mirror()?);
-        run(&mut first).map_err(|e| format!("{e} (package debootstrap; it needs root)"))?;
-        // debootstrap makes device nodes, which a user namespace forbids: a plain chroot, and the emulator started by name, which then
-        // starts every program of the tree itself.
-        let copy = new.join("anyarch-emu");
-        std::fs::copy(built.join("anyarch-emu"), &copy).map_err(|e| format!("{}: {e}", copy.display()))?;
-        let script = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" /anyarch-emu /bin/sh /debootstrap/debootstrap --second-stage";
-        run(Command::new("unshare").args(["--mount", "sh", "-c", script]).arg(&new))?;
-        std::fs::remove_file(&copy).map_err(|e| format!("{}: {e}", copy.display()))?;
-        std::fs::rename(&new, &tree).map_err(|e| format!("{}: {e}", tree.display()))?;
-    }
-    let mut c = in_tree(&tree);
+    let tree = debian::Tree::new(
+        &format!("debian-{}", guest.debian),
+        guest.debian,
+        guest.suite,
+        Some(&built.join("anyarch-emu")),
+    )?;
+    let mut c = Command::new(built.join("anyarch"));
+    c.arg("run").arg(tree.root()).arg("--");
     if command.is_empty() {
         c.args([
             "/bin/sh",

@@ -139,7 +139,7 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
 }
 
 /// Ends what is left of a child's process group. (Not with kill(1): some versions take `-1234` for -1, everything.)
-fn kill_group(id: u32) {
+pub fn kill_group(id: u32) {
     if let Ok(id @ 2..) = i32::try_from(id) {
         // SAFETY: no memory is involved.
         unsafe { libc::kill(-id, libc::SIGKILL) };
