@@ -94,10 +94,10 @@ step() {
 }
 must() { step "$@" || exit 1; }
 
-# The mirror that this machine itself uses; the host's suite need not be ours.
+# The mirror that this machine itself uses (Ubuntu uses none of Debian's); the host's suite need not be ours.
 mirrors() { apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' | sort -u; }
 mirror=$(mirrors | awk '$3 == "main" && $2 !~ /-/ && $1 ~ /debian\/?$/ { print $1; exit }')
-[ -n "$mirror" ] || { echo "e2e: apt is configured with no Debian mirror" >&2; failed=1; exit 1; }
+mirror=${mirror:-http://deb.debian.org/debian}
 
 register() {
 	[ -e $binfmt/register ] || mount -t binfmt_misc binfmt_misc $binfmt || return 1

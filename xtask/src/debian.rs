@@ -19,6 +19,11 @@ pub(crate) struct Tree {
     emulator: Option<PathBuf>,
 }
 
+/// Whether there is a Debian in the folder, which appears when it is complete.
+pub(crate) fn is_made(root: &Path) -> bool {
+    root.join("etc/debian_version").exists()
+}
+
 impl Tree {
     /// The base system of an architecture, made when it is not there. The name is that of its folder in the cache.
     ///
@@ -27,7 +32,7 @@ impl Tree {
     pub(crate) fn new(name: &str, arch: &str, suite: &str, emulator: Option<&Path>) -> Result<Tree, String> {
         let root = cache_dir()?.join(name);
         let emulator = emulator.map(Path::to_path_buf);
-        if root.join("etc/debian_version").exists() {
+        if is_made(&root) {
             return Ok(Tree { root, emulator });
         }
         let tree = Tree { root: root.with_extension("new"), emulator };
@@ -38,7 +43,7 @@ impl Tree {
         let mut first = Command::new("debootstrap");
         first.arg(format!("--arch={arch}")).args(tree.emulator.as_ref().map(|_| "--foreign"));
         first.args(["--variant=minbase", suite]).arg(new).arg(mirror()?);
-        crate::run(&mut first).map_err(|e| format!("{e} (package debootstrap; it needs root)"))?;
+        crate::run(&mut first).map_err(|e| format!("{e} (it needs root)"))?;
         if tree.emulator.is_some() {
             let mut second = tree.command()?;
             crate::run(second.args(["/bin/sh", "/debootstrap/debootstrap", "--second-stage"]))?;

@@ -2,9 +2,11 @@
 
 mod bench;
 mod debian;
+mod packages;
 mod registration;
 mod soak;
 
+use anyarch_harness::debian::cache_dir;
 use anyarch_harness::guests::{self, GUESTS, Guest};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -14,6 +16,8 @@ use std::process::{Command, ExitCode, Stdio};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  test [ARGUMENT...]
+                 cargo test --workspace ARGUMENT...
   debian [--guest NAME] [COMMAND...]
                  builds anyarch, makes a Debian of the guest once, and runs COMMAND in it (default: tells what it is)
   fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--loops N] [--through interp|translator|both] [--list]
@@ -26,9 +30,21 @@ usage: cargo xtask COMMAND
                  makes and uses a Debian of every guest through binfmt_misc and docker, all at once (needs root)
   soak [--guest NAME]... [--minutes N] [--no-debian] [--emulator PATH] [--list] [LOAD...]
                  an hour of mixed load under the emulator: answers as native ones, nothing that grows (a Debian needs root)
+  setup          only installs what the commands need
 
+Every command installs the Debian packages that it needs: as root, or by sudo if you say yes on the terminal.
 Guests are named as the kernel or Debian names them. The default is the first of tests/harness/src/guests.rs, and for e2e and soak all of them.
 ";
+
+/// What the commands need, benchmarks included.
+const EVERYTHING: &[packages::Purpose] = &[
+    packages::BUILD,
+    packages::DEBIAN,
+    packages::PROGRAMS,
+    packages::ORACLE,
+    packages::HOST_TOOL,
+    packages::CONTAINERS,
+];
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -39,12 +55,15 @@ fn main() -> ExitCode {
             &["run", "--quiet", "-p", "anyarch-oracle", "--bin", "fuzz", "--profile", "fast", "--"],
             &rest,
         ),
+        Some("test") => told(test(&rest)),
+        Some("setup") => told(packages::need(EVERYTHING).map(|()| ExitCode::SUCCESS)),
         Some("bench") => bench::main(&rest),
         Some("bench-worker") => bench::worker(&rest),
         Some("bench-stage") => bench::stage_worker(&rest),
         Some("registration") => registration::main(&rest),
         Some("registration-worker") => registration::worker(&rest),
         Some("debian") => told(run_in_debian(rest)),
+        Some("debian-tree") => told(make_debian(&rest)),
         Some("e2e") => told(e2e(rest)),
         Some("soak") => told(soak::main(rest)),
         Some("help" | "-h" | "--help") => {
@@ -121,6 +140,12 @@ fn binfmt_match(guest: &Guest) -> Result<String, String> {
     Ok(format!("{}:{}", digits(family.magic()), digits(family.mask())))
 }
 
+/// All tests of the workspace.
+fn test(rest: &[OsString]) -> Result<ExitCode, String> {
+    packages::need(packages::TESTS)?;
+    Ok(cargo(&["test", "--workspace"], rest))
+}
+
 /// The end-to-end test of all guests at once: much of its time goes to the network and to single threads. Lines begin with the guest.
 fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     let mut chosen = take_guests(&mut rest)?;
@@ -131,6 +156,7 @@ fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     if chosen.len() > 1 && (suite.is_some() || rest.iter().any(|a| a == "--keep")) {
         return Err("--suite and --keep are for one --guest".into());
     }
+    packages::need(&[packages::DEBIAN, packages::CONTAINERS])?;
     let emulator = match take_option(&mut rest, "--emulator")?.pop() {
         Some(path) => path.into(),
         None => build("release", &["anyarch-emu", "anyarch"])?.join("anyarch-emu"),
@@ -177,15 +203,22 @@ fn run_in_debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
         }
         _ => &GUESTS[0],
     };
+    packages::need(&[packages::BUILD, packages::DEBIAN])?;
     let built = build("release", &["anyarch", "anyarch-emu"])?;
-    let tree = debian::Tree::new(
-        &format!("debian-{}", guest.debian),
-        guest.debian,
-        guest.suite,
-        Some(&built.join("anyarch-emu")),
-    )?;
+    let tree = cache_dir()?.join(debian_name(guest));
+    if !debian::is_made(&tree) {
+        const WHY: &str = "a Debian is made by root";
+        if !packages::is_root() && !packages::asked(&format!("{WHY}. Make it with sudo?")) {
+            return Err(format!("{WHY}: run this command as root once, or on a terminal, with sudo"));
+        }
+        let mut cache = OsString::from("XDG_CACHE_HOME=");
+        cache.push(cache_dir()?.parent().unwrap_or(Path::new("/")));
+        let me = std::env::current_exe().map_err(|e| e.to_string())?;
+        let mut make = packages::as_root("env");
+        run(make.arg(cache).arg(me).args(["debian-tree", guest.name]).arg(built.join("anyarch-emu")))?;
+    }
     let mut c = Command::new(built.join("anyarch"));
-    c.arg("run").arg(tree.root()).arg("--");
+    c.arg("run").arg(tree).arg("--");
     if command.is_empty() {
         c.args([
             "/bin/sh",
@@ -196,6 +229,19 @@ fn run_in_debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
         c.args(command);
     }
     Ok(status(&mut c))
+}
+
+/// The folder of a guest's Debian.
+fn debian_name(guest: &Guest) -> String {
+    format!("debian-{}", guest.debian)
+}
+
+/// Root's part of [`run_in_debian`]: GUEST EMULATOR.
+fn make_debian(args: &[OsString]) -> Result<ExitCode, String> {
+    let [guest, emulator] = args else { return Err("debian-tree takes two words".into()) };
+    let guest = guests::by_name(&guest.to_string_lossy()).ok_or("no such guest")?;
+    debian::Tree::new(&debian_name(guest), guest.debian, guest.suite, Some(Path::new(emulator)))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a command that must succeed.

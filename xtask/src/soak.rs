@@ -9,6 +9,7 @@
 
 use crate::bench::Result;
 use crate::debian::Tree;
+use crate::packages;
 use anyarch_harness::guests::{GUESTS, Guest};
 use anyarch_harness::kill_group;
 use std::ffi::OsString;
@@ -108,6 +109,10 @@ pub(crate) fn main(args: Vec<OsString>) -> Result<ExitCode> {
             _ if LOADS.iter().any(|l| l.name == arg) => names.push(arg.into_owned()),
             _ => return Err(format!("no load {arg}; see --list")),
         }
+    }
+    packages::need(&[packages::PROGRAMS])?;
+    if debian {
+        packages::need(&[packages::DEBIAN])?;
     }
     let emulator = match emulator {
         Some(path) => fs::canonicalize(&path).map_err(|e| format!("{}: {e}", path.display()))?,

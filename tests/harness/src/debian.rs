@@ -28,16 +28,21 @@ pub fn cache_dir() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// The Debian mirror that this machine's apt uses.
+/// The mirror where no other is known.
+const USUAL_MIRROR: &str = "http://deb.debian.org/debian";
+/// Debian's keys: Ubuntu's apt does not trust them by itself.
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// The Debian mirror that this machine's apt uses, or the usual one: Ubuntu's apt uses none.
 ///
 /// # Errors
-/// If it uses none.
+/// If there is no apt.
 pub fn mirror() -> Result<String> {
     let output = Command::new("apt-get")
         .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
         .output()
         .map_err(|e| format!("apt-get: {e}"))?;
-    String::from_utf8_lossy(&output.stdout)
+    Ok(String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|l| {
             let mut words = l.split(' ');
@@ -46,7 +51,7 @@ pub fn mirror() -> Result<String> {
             (component == "main" && !release.contains('-') && debian).then(|| uri.to_owned())
         })
         .next()
-        .ok_or_else(|| "apt is configured with no Debian mirror".into())
+        .unwrap_or_else(|| USUAL_MIRROR.into()))
 }
 
 /// An apt for another suite or architecture than the machine's.
@@ -65,9 +70,10 @@ impl Apt {
             fs::create_dir_all(dir.join(d)).map_err(|e| format!("{}: {e}", dir.join(d).display()))?;
         }
         let mirror = mirror()?;
+        let signed = if Path::new(KEYS).exists() { format!("[signed-by={KEYS}] ") } else { String::new() };
         let mut list = String::new();
         for t in types.split(' ') {
-            let _ = writeln!(list, "{t} {mirror} {suite} main");
+            let _ = writeln!(list, "{t} {signed}{mirror} {suite} main");
         }
         fs::write(dir.join("etc/sources.list"), list).map_err(|e| e.to_string())?;
         fs::write(dir.join("status"), "").map_err(|e| e.to_string())?;
