@@ -25,6 +25,17 @@ pub(crate) const PROGRAMS: Purpose = &[
     "gcc-riscv64-linux-gnu",
     "g++-riscv64-linux-gnu",
 ];
+/// Compilers and kernel headers of the architectures whose structures are compared with the table.
+pub(crate) const STRUCTURES: Purpose = &[
+    "gcc-arm-linux-gnueabihf",
+    "libc6-dev-armhf-cross",
+    "gcc-s390x-linux-gnu",
+    "libc6-dev-s390x-cross",
+    "gcc-powerpc64le-linux-gnu",
+    "libc6-dev-ppc64el-cross",
+    "gcc-mips64el-linux-gnuabi64",
+    "libc6-dev-mips64el-cross",
+];
 /// QEMU as the other opinion, and Debian's keys for the guests' musl.
 pub(crate) const ORACLE: Purpose = &["qemu-user-static", "debian-archive-keyring"];
 /// What the host tool's completions, manual and units are tried with, and its users' ids.
@@ -36,7 +47,7 @@ pub(crate) const CONTAINERS: Purpose = &[
     "bc", "perl", "python3", "uidmap", "docker.io", "podman", "buildah", "skopeo", "umoci", "runc", "crun", "docker-registry",
 ];
 /// What `cargo xtask test` needs.
-pub(crate) const TESTS: &[Purpose] = &[PROGRAMS, ORACLE, HOST_TOOL];
+pub(crate) const TESTS: &[Purpose] = &[PROGRAMS, STRUCTURES, ORACLE, HOST_TOOL];
 
 /// Whether this process has root's rights.
 pub(crate) fn is_root() -> bool {

@@ -540,7 +540,7 @@ fn progress(name: &str, total: u64) -> ProgressBar {
 }
 
 /// `key="value",key=value`.
-fn parameters_of(text: &str) -> Vec<(String, String)> {
+pub fn parameters_of(text: &str) -> Vec<(String, String)> {
     let mut list = Vec::new();
     let mut rest = text.trim();
     while let Some((key, tail)) = rest.split_once('=') {

@@ -175,6 +175,11 @@ pub fn convert(
             continue;
         }
         let plan = Plan::kept(of, Direction::ToHost, guest);
+        // An address outside of user space is the kernel's to refuse, in the order of its checks.
+        let end = args[i].checked_add(n * plan.from_size as u64);
+        if end.is_none_or(|end| end > anyarch_sys::GUEST_END) {
+            continue;
+        }
         let words = (n as usize * plan.to_size).div_ceil(8).max(1);
         let mut host = Vec::with_capacity(words);
         let counted = count.is_some() && !reads;
