@@ -219,8 +219,28 @@ fn image(config: Value) -> Image {
 /// An archive whose entries' kinds, names and links are chosen by three bytes each.
 fn archive(data: &[u8]) -> Vec<u8> {
     const NAMES: &[&str] = &[
-        "a", "b", "a/b", "a/b/c", "..", "../secret", "/", "/a", "/etc/x", ".", "./a/../b", "a/../../secret", ".wh.a",
-        "a/.wh.b", ".wh..wh..opq", "a/.wh..wh..opq", ".wh..", ".wh...", "", "//a//b/", "../../secret", "b/secret",
+        "a",
+        "b",
+        "a/b",
+        "a/b/c",
+        "..",
+        "../secret",
+        "/",
+        "/a",
+        "/etc/x",
+        ".",
+        "./a/../b",
+        "a/../../secret",
+        ".wh.a",
+        "a/.wh.b",
+        ".wh..wh..opq",
+        "a/.wh..wh..opq",
+        ".wh..",
+        ".wh...",
+        "",
+        "//a//b/",
+        "../../secret",
+        "b/secret",
     ];
     const KINDS: &[tar::EntryType] = &[
         tar::EntryType::Regular,
@@ -271,13 +291,20 @@ pub fn registry(data: &[u8]) {
     let _ = Digest::parse(&text).map(|d| assert_eq!(d.hex().len(), 64));
     let Ok(value) = document(data, "the answer") else { return };
     Platform::parse(&value);
-    let listed: Vec<Descriptor> =
-        value["manifests"].as_array().into_iter().flatten().filter_map(|d| Descriptor::parse(d).ok()).collect();
+    let listed: Vec<Descriptor> = value["manifests"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|d| Descriptor::parse(d).ok())
+        .collect();
     for wanted in [None, Some(Platform::host())] {
         let _ = choose(&listed, wanted.as_ref());
     }
     for descriptor in &listed {
-        assert_eq!(Descriptor::parse(&descriptor.json()).map(|d| d.digest).ok().as_ref(), Some(&descriptor.digest));
+        assert_eq!(
+            Descriptor::parse(&descriptor.json()).map(|d| d.digest).ok().as_ref(),
+            Some(&descriptor.digest)
+        );
     }
     let config = image(value);
     let _ = (config.platform(), config.diff_ids(), config.list("Env"), config.text("WorkingDir"));
@@ -293,7 +320,9 @@ pub fn registry(data: &[u8]) {
 
 fn registry_seeds() -> Vec<Vec<u8>> {
     let digest = "sha256:".to_owned() + &"0123456789abcdef".repeat(4);
-    let one = format!(r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":7,"platform":{{"architecture":"arm64","os":"linux","variant":"v8"}}}}"#);
+    let one = format!(
+        r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":7,"platform":{{"architecture":"arm64","os":"linux","variant":"v8"}}}}"#
+    );
     [
         format!(r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{one},{one}]}}"#),
         format!(r#"{{"schemaVersion":2,"config":{one},"layers":[{one}],"rootfs":{{"type":"layers","diff_ids":["{digest}"]}}}}"#),

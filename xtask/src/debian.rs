@@ -94,12 +94,14 @@ impl Tree {
         }
         // Names and the way to the mirror are this machine's. Services are not started.
         let etc = self.root.join("etc");
-        let put =
-            |path: PathBuf, text: &[u8]| fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()));
+        let put = |path: PathBuf, text: &[u8]| {
+            fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))
+        };
         for name in ["resolv.conf", "hosts"] {
             put(etc.join(name), &fs::read(Path::new("/etc").join(name)).unwrap_or_default())?;
         }
-        let config = Command::new("apt-config").arg("dump").output().map_err(|e| format!("apt-config: {e}"))?;
+        let config =
+            Command::new("apt-config").arg("dump").output().map_err(|e| format!("apt-config: {e}"))?;
         let proxies: String = String::from_utf8_lossy(&config.stdout)
             .lines()
             .filter(|l| l.starts_with("Acquire::") && l.contains("Proxy"))

@@ -44,7 +44,18 @@ pub(crate) const HOST_TOOL: Purpose =
 /// The end-to-end test beside [`DEBIAN`]: its own tools, and everything that runs containers. (docker.io starts no daemon where there is no
 /// init; the test starts its own.)
 pub(crate) const CONTAINERS: Purpose = &[
-    "bc", "perl", "python3", "uidmap", "docker.io", "podman", "buildah", "skopeo", "umoci", "runc", "crun", "docker-registry",
+    "bc",
+    "perl",
+    "python3",
+    "uidmap",
+    "docker.io",
+    "podman",
+    "buildah",
+    "skopeo",
+    "umoci",
+    "runc",
+    "crun",
+    "docker-registry",
 ];
 /// What `cargo xtask test` needs.
 pub(crate) const TESTS: &[Purpose] = &[PROGRAMS, STRUCTURES, ORACLE, HOST_TOOL];
@@ -105,7 +116,12 @@ fn missing(purposes: &[Purpose]) -> Result<Vec<&'static str>, String> {
         .args(["-W", "-f", "${Package} ${db:Status-Status}\n"])
         .args(&wanted)
         .output()
-        .map_err(|e| format!("dpkg-query: {e}; not a Debian? These packages, by Debian's names, are needed: {}", wanted.join(" ")))?;
+        .map_err(|e| {
+            format!(
+                "dpkg-query: {e}; not a Debian? These packages, by Debian's names, are needed: {}",
+                wanted.join(" ")
+            )
+        })?;
     let text = String::from_utf8_lossy(&output.stdout);
     let installed: Vec<&str> = text.lines().filter_map(|l| l.strip_suffix(" installed")).collect();
     wanted.retain(|name| !installed.contains(name));

@@ -49,7 +49,10 @@ const fn load(name: &'static str, source: Source, what: &'static str) -> Load {
 
 const LOADS: &[Load] = &[
     // A code cache that one round fills: its renewal is tried, and growth shows early.
-    Load { options: &["-tb-size", "2"], ..load("jit", Source::Static, "code that is written and thrown away") },
+    Load {
+        options: &["-tb-size", "2"],
+        ..load("jit", Source::Static, "code that is written and thrown away")
+    },
     load("dlopen", Source::Shared, "shared libraries that come and go, in threads"),
     load("threads", Source::Static, "short, cancelled and waiting threads, threads of timers"),
     // siglongjmp leaves a thread's shadow stack higher than it was, up to its size, which is a megabyte.
@@ -58,11 +61,19 @@ const LOADS: &[Load] = &[
     load("forks", Source::Static, "forks of forks from several threads"),
     load("memory", Source::Static, "mappings and descriptors of all kinds"),
     load("gcc", Source::Debian(&["/bin/sh", "/soak/gcc.sh"]), "gcc compiles; what it made runs"),
-    load("python", Source::Debian(&["/usr/bin/python3", "/soak/python.py"]), "computation, threads, processes"),
+    load(
+        "python",
+        Source::Debian(&["/usr/bin/python3", "/soak/python.py"]),
+        "computation, threads, processes",
+    ),
     load("python-tests", Source::Debian(&["/bin/sh", "/soak/python_tests.sh"]), "Python's own tests"),
     load("php", Source::Debian(PHP), "PHP with its JIT, in processes that it forks"),
     load("ghc", Source::Debian(&["/bin/sh", "/soak/ghc.sh"]), "GHC compiles; what it made runs"),
-    load("haskell", Source::Debian(&["/bin/sh", "/soak/haskell.sh"]), "GHC's run-time: timer, threads, collection"),
+    load(
+        "haskell",
+        Source::Debian(&["/bin/sh", "/soak/haskell.sh"]),
+        "GHC's run-time: timer, threads, collection",
+    ),
 ];
 
 const SIGNALS: &str = "timers, alternate stacks, siglongjmp, SIGSTOP, faults";
@@ -401,9 +412,11 @@ impl Program {
 
     fn reading(&self) -> Result<Reading> {
         let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let read = |name: &str| fs::read_to_string(proc.join(name)).map_err(|e| format!("/proc: {name}: {e}"));
+        let read =
+            |name: &str| fs::read_to_string(proc.join(name)).map_err(|e| format!("/proc: {name}: {e}"));
         let status = read("status")?;
-        let kilobytes = status.lines().find_map(|l| l.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+        let kilobytes =
+            status.lines().find_map(|l| l.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
         let descriptors = fs::read_dir(proc.join("fd")).map_err(|e| format!("/proc: fd: {e}"))?;
         Ok(Reading([
             kilobytes.ok_or("/proc: no VmRSS")?,

@@ -86,8 +86,6 @@ macro_rules! calls {
 calls! {
     /// msync(2).
     msync = __NR_msync, Hole::Reported;
-    /// mincore(2).
-    mincore = __NR_mincore, Hole::End;
     /// mlock(2).
     mlock = __NR_mlock, Hole::End;
     /// mlock2(2).
@@ -98,6 +96,19 @@ calls! {
     mbind = __NR_mbind, Hole::Refused(Errno::EFAULT);
     /// mseal(2).
     mseal = __NR_mseal, Hole::Refused(Errno::ENOMEM);
+}
+
+/// mincore(2).
+///
+/// # Errors
+/// The host's, and those of [`Hole::End`].
+pub fn mincore(task: &mut Task, a: [u64; 6]) -> SysResult {
+    // A range that leaves user space the kernel refuses before it looks at the other arguments.
+    let end = mem::page_up(a[1]).and_then(|size| a[0].checked_add(size));
+    if end.is_none_or(|end| end > anyarch_sys::GUEST_END) {
+        return host_call(task, __NR_mincore, &a);
+    }
+    host(task, __NR_mincore, a, Hole::End)
 }
 
 #[cfg(test)]
