@@ -96,8 +96,8 @@ pub fn riscv64(data: &[u8]) {
     translate(&anyarch_riscv64::GUEST, data);
 }
 
-/// Translates data as a guest's code, from each of its words.
-fn translate(guest: &'static Guest, data: &[u8]) {
+/// Translates data as a guest's code, from each of its words; from how many there is host code.
+fn translate(guest: &'static Guest, data: &[u8]) -> usize {
     const ROOM: usize = 4096;
     /// The guest whose code cache is the process's, and where its code is put.
     static STATE: Mutex<Option<(usize, usize)>> = Mutex::new(None);
@@ -131,13 +131,10 @@ fn translate(guest: &'static Guest, data: &[u8]) {
         std::ptr::copy_nonoverlapping(data.as_ptr(), at as *mut u8, data.len());
     }
     code::mapped_exec(start, end);
-    for pc in (start..end).step_by(4) {
-        if let Some(cache) = CACHE.lock().as_deref_mut() {
-            // A cache that is full is as good an answer as an entry.
-            let _ = cache.entry(pc, 0);
-        }
-    }
+    let entry = |pc| CACHE.lock().as_deref_mut().is_some_and(|cache| cache.entry(pc, 0).is_ok());
+    let translated = (start..end).step_by(4).filter(|pc| entry(*pc)).count();
     code::unmapped_exec(start, end);
+    translated
 }
 
 fn words(all: &[u32]) -> Vec<u8> {
@@ -169,8 +166,10 @@ pub fn binfmt(data: &[u8]) {
     if let Ok(rule) = Rule::parse(&text)
         && let Ok(line) = rule.line()
     {
-        assert_eq!(Rule::parse(&line).as_ref(), Ok(&rule), "{line}");
-        rule.matches(data, &text);
+        // A flag that another one implies may be written too.
+        let effective = |r: Rule| Rule { flags: r.flags.effective(), ..r };
+        assert_eq!(Rule::parse(&line).map(effective), Ok(effective(rule.clone())), "{line}");
+        rule.matcher.matches(data, &text);
     }
     if let Ok(entry) = Entry::parse("name", &text) {
         let _ = (entry.maker(), entry.is_ours(), entry.is_swap_leftover());
@@ -345,4 +344,20 @@ pub fn keep(target: &str, data: &[u8], dir: &Path) -> std::io::Result<std::path:
     let path = dir.join(format!("{target}-{}", Digest::of(data).hex()));
     File::create(&path)?.write_all(data)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_translated() {
+        for (guest, seeds) in
+            [(&anyarch_aarch64::GUEST, aarch64_seeds()), (&anyarch_riscv64::GUEST, riscv64_seeds())]
+        {
+            for seed in seeds {
+                assert_eq!(translate(guest, &seed), seed.len() / 4, "{seed:x?}");
+            }
+        }
+    }
 }

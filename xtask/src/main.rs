@@ -17,7 +17,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [ARGUMENT...]
-                 cargo test --workspace ARGUMENT...
+                 cargo test ARGUMENT..., of the whole workspace if no -p PACKAGE is among them
   debian [--guest NAME] [COMMAND...]
                  builds anyarch, makes a Debian of the guest once, and runs COMMAND in it (default: tells what it is)
   fuzz [--row NAME] [--cases N] [--seed N] [--sequences N] [--loops N] [--through interp|translator|both] [--list]
@@ -140,10 +140,11 @@ fn binfmt_match(guest: &Guest) -> Result<String, String> {
     Ok(format!("{}:{}", digits(family.magic()), digits(family.mask())))
 }
 
-/// All tests of the workspace.
+/// All tests of the workspace, or those of the packages that the arguments name.
 fn test(rest: &[OsString]) -> Result<ExitCode, String> {
     packages::need(packages::TESTS)?;
-    Ok(cargo(&["test", "--workspace"], rest))
+    let chosen = rest.iter().any(|a| a == "-p" || a == "--package");
+    Ok(cargo(if chosen { &["test"] } else { &["test", "--workspace"] }, rest))
 }
 
 /// The end-to-end test of all guests at once: much of its time goes to the network and to single threads. Lines begin with the guest.
