@@ -200,7 +200,12 @@ pub fn layer(data: &[u8]) {
         && let Ok(layer) = layout.add(&archive, "application/vnd.oci.image.layer.v1.tar")
     {
         let config = document(b"{}", "the configuration").expect("a document");
-        let _ = unpack::unpack(&layout, &Image { layers: vec![layer], ..image(config) }, &root);
+        let _ = unpack::unpack(
+            &layout,
+            &Image { layers: vec![layer], ..image(config) },
+            &root,
+            &unpack::How::default(),
+        );
     }
     let secret = fs::read(outer.path().join("secret")).expect("what lies beside the root stays there");
     assert_eq!(secret, b"untouched");
