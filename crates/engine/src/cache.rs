@@ -28,7 +28,7 @@ use crate::x86::{Buffers, HostFlags, Translator, UNIT_ROOM};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Mutex, own, syscall};
+use anyarch_sys::{Mutex, footprint, syscall};
 use core::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 use ranges::{add_range, cut_range, is_within};
@@ -331,7 +331,7 @@ const UNIT_ALIGN: u32 = 64;
 pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_sys::Errno> {
     // SAFETY: a fresh mapping at a place reserved for it.
     let at = unsafe {
-        own::map(
+        footprint::map(
             base,
             size,
             PROT_READ | PROT_WRITE | PROT_EXEC,

@@ -13,7 +13,7 @@ use crate::state::{Cpu, Fault};
 use crate::x86::glue::{Glue, reason};
 use crate::x86::{HostFlags, Pins, STATE_BIAS, Translator};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, own};
+use anyarch_sys::{Errno, footprint};
 use core::marker::PhantomPinned;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -202,7 +202,7 @@ impl Drop for ThreadBox {
         let base = self.0 as usize - SHADOW - PAGE;
         // SAFETY: the mapping made by `new`; nobody runs this thread any more.
         unsafe {
-            own::unmap(
+            footprint::unmap(
                 base as u64,
                 THREAD_MAPPING as u64,
                 [THREAD_MAPPING, THREAD_MAPPING - PAGE].map(|n| n as u64),
@@ -296,13 +296,13 @@ impl Thread {
         }
         // SAFETY: a fresh mapping; all-zero bytes are a valid Thread but for `guest`, which is written before use.
         let thread = unsafe {
-            let base = own::map(
+            let base = footprint::map(
                 anyarch_sys::heap::place(THREAD_MAPPING as u64),
                 THREAD_MAPPING as u64,
                 PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
             )?;
-            own::forbid(base, PAGE as u64);
+            footprint::forbid(base, PAGE as u64);
             let p = (base as usize + PAGE + SHADOW) as *mut Thread;
             (&raw mut (*p).guest).write(guest);
             (&raw mut (*p).constants).write(crate::x86::CONSTANTS);

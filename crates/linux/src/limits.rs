@@ -1,5 +1,5 @@
 //! Resource limits. RLIMIT_AS and RLIMIT_DATA are the guest's own, without what the emulator maps
-//! ([`anyarch_sys::own`]); all others are the host's.
+//! ([`anyarch_sys::footprint`]); all others are the host's.
 //!
 //! Another process of the emulator has an account of its own at the same address, which is read and
 //! changed there. That needs the rights of ptrace(2), which prlimit(2) asks for in nearly the same
@@ -11,7 +11,7 @@ use crate::peer;
 use crate::task::Task;
 use alloc::format;
 use alloc::vec::Vec;
-use anyarch_sys::own::{self, Account, Limits, RESOURCES};
+use anyarch_sys::footprint::{self, Account, Limits, RESOURCES};
 use anyarch_sys::raw::general::{__NR_getpid, __NR_getrlimit, __NR_prlimit64};
 use anyarch_sys::{Errno, SysResult, args6, read, syscall, write};
 
@@ -28,13 +28,13 @@ pub fn prlimit64(task: &mut Task, args: [u64; 6]) -> SysResult {
     let own = pid == 0 || unsafe { syscall!(__NR_getpid) } == Ok(pid as u64);
     let new = if args[2] != 0 { Some(read::<Limits>(args[2])?) } else { None };
     let old = if own {
-        own::account().prlimit(0, r, new)?
+        footprint::account().prlimit(0, r, new)?
     } else {
-        match peer::read::<Account>(pid, own::account_address()) {
+        match peer::read::<Account>(pid, footprint::account_address()) {
             Some(mut account) => {
                 let old = account.prlimit(pid, r, new)?;
                 if new.is_some() {
-                    peer::write(pid, own::account_address(), &account);
+                    peer::write(pid, footprint::account_address(), &account);
                 }
                 old
             }
@@ -55,7 +55,7 @@ pub fn getrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
     let Some(r) = RESOURCES.iter().position(|&r| r == args[0] as u32) else {
         return host_call(task, __NR_getrlimit, &args);
     };
-    let old = own::account().prlimit(0, r, None)?;
+    let old = footprint::account().prlimit(0, r, None)?;
     write(args[1], &old).map(|()| 0)
 }
 
@@ -77,7 +77,7 @@ pub const VARIABLE: &[u8] = b"ANYARCH_LIMITS=";
 
 /// The variable for the environment of an execve, with NUL, where it is needed.
 pub(crate) fn variable() -> Option<Vec<u8>> {
-    let account = own::account();
+    let account = footprint::account();
     let [[a, b], [c, d]] = if account.finite() { account.room() } else { return None };
     drop(account);
     (b != 0 || d != 0).then(|| [VARIABLE, format!("{a:x}:{b:x}:{c:x}:{d:x}\0").as_bytes()].concat())
@@ -95,23 +95,23 @@ pub fn begin(sizes: [u64; 2], env: &[&[u8]]) {
             *place = number;
         }
     }
-    own::begin(sizes, room);
+    footprint::begin(sizes, room);
 }
 
 /// Makes the limits those of the program that an execve of this file is about to start; `None` if
 /// there are none. [`after_exec`] takes it back. `path` ends with NUL.
 pub(crate) fn before_exec(dir: i32, path: &[u8], flags: u64) -> Option<[Limits; 2]> {
-    if !own::account().finite() {
+    if !footprint::account().finite() {
         return None;
     }
-    let raised = own::account().room() != [[0; 2]; 2];
+    let raised = footprint::account().room() != [[0; 2]; 2];
     let foreign = raised && exec::is_foreign_program(dir, path, flags);
-    Some(own::account().before_exec(foreign))
+    Some(footprint::account().before_exec(foreign))
 }
 
 /// After a failed execve.
 pub(crate) fn after_exec(before: Option<[Limits; 2]>) {
     if let Some(before) = before {
-        own::account().after_exec(before);
+        footprint::account().after_exec(before);
     }
 }

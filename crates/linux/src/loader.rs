@@ -345,7 +345,7 @@ fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
 /// Sets the code cache up in its place; with less room where the address space is limited (RLIMIT_AS, strict overcommit).
 fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
     let mut size = crate::config::get().code_cache.unwrap_or(layout::CODE_CACHE_SIZE);
-    if let Some(limit) = anyarch_sys::own::account().tight() {
+    if let Some(limit) = anyarch_sys::footprint::account().tight() {
         // Most of it is the guest's.
         size = size.min((limit / 16).max(8 << 20) & !(PAGE - 1));
     }

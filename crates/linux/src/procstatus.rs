@@ -14,7 +14,7 @@ use crate::{layout, mem, peer};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use anyarch_sys::own::{self, Account, Limits};
+use anyarch_sys::footprint::{self, Account, Limits};
 use core::fmt::Write;
 
 /// What differs from the host's view of a process or thread.
@@ -35,7 +35,7 @@ struct Seen {
 /// `None`: not of this emulator, or not to be read.
 fn seen(task: &Task, pid: i32, tid: Option<i32>) -> Option<Seen> {
     if pid != getpid() {
-        let account: Account = peer::read(pid, own::account_address())?;
+        let account: Account = peer::read(pid, footprint::account_address())?;
         let faults = peer::read(pid, signal::faults_address()).unwrap_or_default();
         return Some(Seen { own: account.own(), faults, signals: None, seccomp: None, exec: None });
     }
@@ -44,7 +44,7 @@ fn seen(task: &Task, pid: i32, tid: Option<i32>) -> Option<Seen> {
         (task.sigmask(), thread, process)
     });
     Some(Seen {
-        own: own::mapped(),
+        own: footprint::mapped(),
         faults: signal::faults(task),
         signals,
         seccomp: Some(task.seccomp.summary()),
@@ -166,7 +166,7 @@ fn statm(seen: &Seen, text: &str) -> Option<String> {
 
 fn limits(pid: i32, text: &str) -> Option<String> {
     let mut account: Account =
-        if pid == getpid() { *own::account() } else { peer::read(pid, own::account_address())? };
+        if pid == getpid() { *footprint::account() } else { peer::read(pid, footprint::account_address())? };
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let row = ["Max address space", "Max data size"].iter().position(|name| line.starts_with(name));
@@ -174,7 +174,7 @@ fn limits(pid: i32, text: &str) -> Option<String> {
         let _ = match new {
             Some(limits) => {
                 let [soft, hard] = limits.map(|limit| match limit {
-                    own::INFINITY => String::from("unlimited"),
+                    footprint::INFINITY => String::from("unlimited"),
                     limit => format!("{limit}"),
                 });
                 writeln!(out, "{}{soft:<20} {hard:<20} {:<10}", &line[..26], "bytes")

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
     __NR_exit, __NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address, __NR_sigaltstack,
 };
-use anyarch_sys::{Errno, Mutex, SysResult, own, raw_syscall, syscall};
+use anyarch_sys::{Errno, Mutex, SysResult, footprint, raw_syscall, syscall};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -52,7 +52,7 @@ impl HostStack {
             };
             // The unmapped pages come free: the pieces are mapped apart.
             // SAFETY: fresh addresses of the emulator's own range.
-            let alt = unsafe { own::map(at + ALT_START, ALT_SIZE, PROT_READ_WRITE, FLAGS) };
+            let alt = unsafe { footprint::map(at + ALT_START, ALT_SIZE, PROT_READ_WRITE, FLAGS) };
             match alt {
                 Ok(_) => {}
                 // Somebody else's, who does not give it back here.
@@ -63,7 +63,8 @@ impl HostStack {
                 }
             }
             // SAFETY: as above.
-            let stack = unsafe { own::map(at + STACK_START, SIZE - STACK_START, PROT_READ_WRITE, FLAGS) };
+            let stack =
+                unsafe { footprint::map(at + STACK_START, SIZE - STACK_START, PROT_READ_WRITE, FLAGS) };
             if stack.is_err() {
                 pool.unmap(at, ALT_SIZE);
                 return Err(Errno::EAGAIN);
@@ -124,7 +125,7 @@ impl Pool {
     /// `mapped`: the bytes of the place that are.
     fn unmap(&mut self, at: u64, mapped: u64) {
         // SAFETY: a place of ours that nobody uses.
-        unsafe { own::unmap(at, SIZE, [mapped; 2]) };
+        unsafe { footprint::unmap(at, SIZE, [mapped; 2]) };
         self.free.push(at);
     }
 }

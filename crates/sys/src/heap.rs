@@ -6,7 +6,7 @@
 //! finds it held by a thread that is gone. A signal handler must not allocate.
 
 use crate::raw::general::__NR_madvise;
-use crate::{Mutex, MutexGuard, own};
+use crate::{Mutex, MutexGuard, footprint};
 use crate::{args6, raw_syscall};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
@@ -113,7 +113,7 @@ impl Inner {
             // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE
             const FLAGS: u32 = 0x2 | 0x20 | 0x4000 | 0x10_0000;
             // SAFETY: maps fresh memory in the emulator's own range; nothing else is mapped there.
-            let at = unsafe { own::map(self.end, more, RW, FLAGS) };
+            let at = unsafe { footprint::map(self.end, more, RW, FLAGS) };
             if at != Ok(self.end) {
                 return null_mut();
             }
@@ -198,14 +198,14 @@ pub unsafe fn install(heap: &'static Heap) {
 /// Keeps the heap's lock while it lives, and that of what the emulator has mapped.
 pub struct ForkGuard(
     #[allow(dead_code)] Option<MutexGuard<'static, Inner>>,
-    #[allow(dead_code)] MutexGuard<'static, own::Account>,
+    #[allow(dead_code)] MutexGuard<'static, footprint::Account>,
 );
 
 /// Held across a fork, by parent and child until after it. Not needed for children that share memory (vfork, threads).
 pub fn lock_for_fork() -> ForkGuard {
     // SAFETY: written once before there were threads.
     let heap = unsafe { INSTALLED }.map(|heap| heap.inner.lock());
-    ForkGuard(heap, own::account())
+    ForkGuard(heap, footprint::account())
 }
 
 #[cfg(test)]

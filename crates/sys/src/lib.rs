@@ -7,12 +7,12 @@
 
 extern crate alloc;
 
+pub mod footprint;
 mod guest_atomic;
 mod guest_mem;
 pub mod heap;
 mod kept;
 mod lock;
-pub mod own;
 mod syscall;
 
 pub use guest_atomic::*;
