@@ -110,6 +110,43 @@ pub(crate) unsafe fn on_trap(thread: &mut Thread, uc: &mut Uc) -> bool {
     true
 }
 
+/// Called from the host's handler for a SIGTRAP that was sent, before what is called for other signals. The kernel keeps one of a standard signal: of a
+/// breakpoint that the thread met while the other was pending nothing is told but the program counter behind it. (A single step is made again.)
+///
+/// # Safety
+/// As [`on_host_signal`].
+pub unsafe fn on_sent_trap(thread: &mut Thread, context: HostContext) {
+    // SAFETY: by the caller.
+    unsafe {
+        let uc = &mut *context.cast::<Uc>();
+        if !thread.rest.stepping && is_behind_breakpoint(thread, uc.gregs[G_RIP]) {
+            on_trap(thread, uc);
+        }
+    }
+}
+
+/// Whether a thread at `host` has just met a breakpoint on the way to a boundary. Nothing else leads behind one: of what a copy replaces only a return has
+/// one byte, and behind that nothing is reached.
+fn is_behind_breakpoint(thread: &Thread, host: u64) -> bool {
+    if !in_cache(host) {
+        return false;
+    }
+    let at = host - 1;
+    let rest = &thread.rest;
+    match at.wrapping_sub(rest.copy) {
+        offset if rest.copy != 0 && offset <= rest.len => {
+            let mut insn = rest.original;
+            while insn < rest.original + offset {
+                let Some(next) = host_insn(insn) else { return false };
+                insn += next.len as u64;
+            }
+            // SAFETY: in the copy, the breakpoint at its end included.
+            insn == rest.original + offset && unsafe { (at as *const u8).read() } == BREAKPOINT
+        }
+        _ => CACHE.lock().as_deref().is_some_and(|c| [c.glue().helped, c.glue().returned].contains(&at)),
+    }
+}
+
 /// Whether the host code in [start, end), that of one guest instruction or a cold path, can be read back.
 #[cfg(debug_assertions)]
 pub(crate) fn is_readable(start: u64, end: u64) -> bool {
@@ -129,6 +166,9 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
     // The thread is not in emulator code, so it does not hold the lock.
     let mut guard = CACHE.lock();
     let Some(cache) = guard.as_deref_mut() else { return };
+    // A step that another signal asked for: what is found now takes its place.
+    thread.rest.stepping = false;
+    uc.gregs[G_EFL] &= !TRAP_FLAG;
     // Each turn follows a jump of generated code.
     for _ in 0..64 {
         let rip = uc.gregs[G_RIP];
@@ -139,7 +179,8 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
         if is_piece(cache, rip) {
             // SAFETY: the last word of the shadow stack is the return address into a unit.
             let last = unsafe { &mut *(uc.gregs[G_RSP] as *mut u64) };
-            if !thread.rest.is_copy(*last) {
+            // A second signal finds it replaced.
+            if *last != cache.glue().returned && !thread.rest.is_copy(*last) {
                 thread.rest.back = core::mem::replace(last, cache.glue().returned);
             }
             return;

@@ -3,8 +3,8 @@
 //! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts on the [`Exit`]. From its
 //! host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
-pub use crate::boundary::on_host_signal;
 use crate::boundary::{self, Rest, TRAP_FLAG, in_cache};
+pub use crate::boundary::{on_host_signal, on_sent_trap};
 use crate::cache::{self, CACHE, Cache, GENERATION, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};

@@ -18,7 +18,7 @@ use crate::abi::SignalDelivery;
 use crate::dispatch::{KEEP_REGISTERS, host_call};
 use crate::task::Task;
 use anyarch_engine::interp::effective;
-use anyarch_engine::run::{current_task, on_host_fault, on_host_signal};
+use anyarch_engine::run::{current_task, on_host_fault, on_host_signal, on_sent_trap};
 use anyarch_engine::state::Fault;
 use anyarch_sys::raw::general::{
     __NR_exit_group, __NR_getpid, __NR_gettid, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,
@@ -385,6 +385,9 @@ extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8) {
                 return;
             }
             own_fault(signo, rip.read(), addr);
+        }
+        if signo == SIGTRAP {
+            on_sent_trap(&mut (*task).thread, context);
         }
         let inbox = &raw const (*task).inbox;
         let deliverable = if let Some(i) = fault_index(signo) {
