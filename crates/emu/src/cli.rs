@@ -65,6 +65,8 @@ enum Effect {
     Strace,
     Log,
     LogFile,
+    PerfMap,
+    JitDump,
     Direct,
     /// Accepted without effect.
     Ignored,
@@ -109,6 +111,8 @@ static ROWS: &[Row] = &[
     row("r", "QEMU_UNAME", "RELEASE", Effect::Release, "kernel release that uname tells"),
     row("strace", "QEMU_STRACE", "", Effect::Strace, "print system calls"),
     row("D", "QEMU_LOG_FILENAME", "FILE", Effect::LogFile, "print to FILE and not on stderr (%d: the process's id)"),
+    row("perfmap", "QEMU_PERFMAP", "", Effect::PerfMap, "name translated code for perf report in /tmp/perf-PID.map"),
+    row("jitdump", "QEMU_JITDUMP", "", Effect::JitDump, "write translated code for perf inject --jit to jit-PID.dump"),
     row("B", "QEMU_GUEST_BASE", "ADDRESS", Effect::Ignored, "accepted: guest addresses are host addresses here"),
     row("R", "QEMU_RESERVED_VA", "SIZE", Effect::Ignored, "accepted: the whole address space is the program's"),
     row("d", "QEMU_LOG", "ITEMS", Effect::Log, "stats: translation figures at exit; interp: interpret only; others have no effect"),
@@ -120,8 +124,6 @@ static ROWS: &[Row] = &[
     row("seed", "QEMU_RAND_SEED", "SEED", Effect::Ignored, ""),
     row("trace", "QEMU_TRACE", "EVENTS", Effect::Ignored, ""),
     row("t", "QEMU_RTSIG_MAP", "MAP", Effect::Ignored, ""),
-    row("perfmap", "QEMU_PERFMAP", "", Effect::Ignored, ""),
-    row("jitdump", "QEMU_JITDUMP", "", Effect::Ignored, ""),
     row("g", "QEMU_GDB", "PORT", Effect::Refused("there is no gdb stub: debug with the guest's own gdb or strace"), ""),
     row("plugin", "QEMU_PLUGIN", "FILE", Effect::Refused("plugins are not supported"), ""),
     row(DIRECT, "", "FDS", Effect::Direct, ""),
@@ -244,6 +246,8 @@ impl Invocation {
                 }
             }
             Effect::LogFile => self.config.log = Some(value.to_vec()),
+            Effect::PerfMap => self.config.perfmap = true,
+            Effect::JitDump => self.config.jitdump = true,
             Effect::Direct => {
                 let text = core::str::from_utf8(value).unwrap_or("");
                 let fds = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
@@ -404,10 +408,18 @@ mod tests {
 
     #[test]
     fn environment_comes_first() {
-        let env = ["QEMU_LD_PREFIX=/a", "QEMU_STRACE=", "QEMU_UNAME=1", "QEMU_STACK_SIZE=8M", "XQEMU_CPU=z"];
+        let env = [
+            "QEMU_LD_PREFIX=/a",
+            "QEMU_STRACE=",
+            "QEMU_PERFMAP=",
+            "QEMU_UNAME=1",
+            "QEMU_STACK_SIZE=8M",
+            "XQEMU_CPU=z",
+        ];
         let i = run(&["x", "-L", "/b", "p"], &env).unwrap();
         assert_eq!(i.config.sysroot.as_deref(), Some(b"/b".as_slice()));
         assert!(i.config.strace && i.config.stack_size == Some(8 << 20));
+        assert!(i.config.perfmap && !i.config.jitdump);
         let env: Vec<&[u8]> = env.iter().map(|a| a.as_bytes()).collect();
         let secure = parse(&Input { args: &[b"x", b"p"], env: &env, secure: true }).unwrap();
         assert!(secure.config.sysroot.is_none() && !secure.config.strace);

@@ -9,7 +9,7 @@ use crate::cli::{self, Input, Invocation};
 use crate::guests;
 use alloc::vec::Vec;
 use anyarch_linux::loader::{self, Host, Str, at};
-use anyarch_linux::{config, dispatch, errno, exec, limits, own, seccomp, task, time};
+use anyarch_linux::{config, dispatch, errno, exec, limits, own, perf, seccomp, task, time};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, eprintln, exit_group, syscall};
 
@@ -221,8 +221,13 @@ pub unsafe fn start(sp: u64, before: u64) -> ! {
     let mut options = invocation.config.clone();
     let wanted = options.strace || options.stats;
     options.log = options.log.filter(|_| wanted).map(|file| log_file(&file, invocation.direct.is_some()));
+    // What they write is not for who started a program with more rights.
+    options.perfmap &= !secure;
+    options.jitdump &= !secure;
     config::set(options);
     time::init(host.aux(at::SYSINFO_EHDR).unwrap_or(0));
+    perf::create()
+        .unwrap_or_else(|e| fail(&e.path, format_args!("cannot be written: {}", errno::text(e.errno)), 1));
 
     let mut path = args[invocation.program].to_vec();
     // What a script's line puts in the place of its argv[0].

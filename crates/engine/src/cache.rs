@@ -193,6 +193,17 @@ pub enum Place {
     },
 }
 
+/// Generated code, as [`crate::run::tell_units`] has it told.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// Guest address that the unit begins at; `None` for the glue, which all units share.
+    pub pc: Option<u64>,
+    /// Its host code where it lies. Jumps of it may be patched later.
+    pub code: &'a [u8],
+    /// How often executable guest memory has changed: a mapping known at the same number is still there.
+    pub changes: u64,
+}
+
 /// Counters for the project's own measurements.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Stats {
@@ -245,6 +256,10 @@ pub struct Cache {
     /// The first source in each page.
     pages: HashMap<u64, u32, PcHash>,
     exec: Vec<(u64, u64)>,
+    /// How often that has changed, for [`Made`].
+    changes: u64,
+    /// Who is told of each unit.
+    told: Option<fn(&Made<'_>)>,
     /// What the guest's mappings show.
     pub(crate) views: Views,
     threads: Vec<*mut Thread>,
@@ -381,6 +396,8 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         sources: Vec::with_capacity(1024),
         pages: HashMap::with_hasher(PcHash),
         exec: Vec::new(),
+        changes: 0,
+        told: None,
         views: Views::new(),
         threads: Vec::new(),
         idle: Vec::new(),
@@ -584,7 +601,24 @@ impl Cache {
         if self.timing {
             self.stats.nanos += now() - start_time;
         }
+        if self.told.is_some() {
+            self.tell(Some(pc), at, host_end);
+        }
         Ok(Entry { host, unit: index })
+    }
+
+    /// From now on `told` is told of each unit; of the glue at once.
+    pub fn tell_units(&mut self, told: fn(&Made<'_>)) {
+        self.told = Some(told);
+        self.tell(None, self.base, self.glue.end);
+    }
+
+    #[cold]
+    fn tell(&self, pc: Option<u64>, start: *const u8, end: *const u8) {
+        let Some(told) = self.told else { return };
+        // SAFETY: code of the cache from its first byte to its last, in order. It is patched only under the cache's lock, which is held.
+        let code = unsafe { core::slice::from_raw_parts(start, end as usize - start as usize) };
+        told(&Made { pc, code, changes: self.changes });
     }
 
     /// The host code of the unit just made can be read back (see `boundary`), from each instruction's first byte to its last.
@@ -707,12 +741,14 @@ impl Cache {
     pub fn map_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
         self.views.executable(start, end);
+        self.changes += 1;
         add_range(&mut self.exec, start, end);
     }
 
     /// [start, end) is not executable.
     pub fn unmap_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
+        self.changes += 1;
         cut_range(&mut self.exec, start, end);
     }
 

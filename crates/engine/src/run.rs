@@ -5,6 +5,7 @@
 
 use crate::boundary::{self, Rest, TRAP_FLAG, in_cache};
 pub use crate::boundary::{on_host_signal, on_sent_trap};
+pub use crate::cache::Made;
 use crate::cache::{self, CACHE, Cache, GENERATION, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
@@ -231,6 +232,14 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), Errno> {
 pub fn bound_by(memory: fn() -> u64) {
     if let Some(cache) = CACHE.lock().as_deref_mut() {
         cache.ask_memory(memory);
+    }
+}
+
+/// Has `told` called with the glue and with each unit that is made from now on. That happens under the cache's lock: `told` may make system calls and allocate, and must
+/// not call the engine or wait for a lock that is held while the engine is called.
+pub fn tell_units(told: fn(&Made<'_>)) {
+    if let Some(cache) = CACHE.lock().as_deref_mut() {
+        cache.tell_units(told);
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Config {
     pub stats: bool,
     /// -d interp: run everything through the reference interpreter.
     pub interpret: bool,
+    /// -perfmap, QEMU_PERFMAP: see [`crate::perf`].
+    pub perfmap: bool,
+    /// -jitdump, QEMU_JITDUMP: see [`crate::perf`].
+    pub jitdump: bool,
     /// -L, QEMU_LD_PREFIX: where absolute paths are looked up first, without a slash at its end.
     pub sysroot: Option<Vec<u8>>,
     /// -r, QEMU_UNAME: what uname reports as release.
@@ -32,6 +36,8 @@ static DEFAULT: Config = Config {
     log: None,
     stats: false,
     interpret: false,
+    perfmap: false,
+    jitdump: false,
     sysroot: None,
     release: None,
     code_cache: None,

@@ -16,7 +16,7 @@ const PHDRS_MAX: usize = 65536;
 /// Lengths of a program loader's name with its NUL.
 pub const INTERP_SIZES: core::ops::RangeInclusive<u64> = 2..=4096;
 
-const PT_LOAD: u32 = 1;
+pub(crate) const PT_LOAD: u32 = 1;
 const PT_INTERP: u32 = 3;
 const PT_PHDR: u32 = 6;
 const PT_GNU_STACK: u32 = 0x6474_e551;
@@ -136,13 +136,13 @@ pub struct Plan {
     pub exec_stack: bool,
 }
 
-fn u16_at(b: &[u8], at: usize) -> u16 {
+pub(crate) fn u16_at(b: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([b[at], b[at + 1]])
 }
-fn u32_at(b: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(b: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
 }
-fn u64_at(b: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(b: &[u8], at: usize) -> u64 {
     (u32_at(b, at + 4) as u64) << 32 | u32_at(b, at) as u64
 }
 

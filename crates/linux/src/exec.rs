@@ -422,6 +422,12 @@ fn direct(task: &mut Task, dir: i32, argv: u64, envp: u64, flags: u64) -> SysRes
     if config.strace {
         push(b"-strace");
     }
+    if config.perfmap {
+        push(b"-perfmap");
+    }
+    if config.jitdump {
+        push(b"-jitdump");
+    }
     if let Some(log) = config.log.as_deref() {
         push(b"-D");
         push(log);

@@ -8,7 +8,7 @@ use crate::abi::Abi;
 use crate::elf::{self, Bad, Plan};
 use crate::layout::{self, PAGE};
 use crate::program::{self, Program};
-use crate::{config, errno, exec, mem, own, path, signal, vdso};
+use crate::{config, errno, exec, mem, own, path, perf, signal, vdso};
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
@@ -359,6 +359,7 @@ fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
                 if config.stats {
                     anyarch_engine::run::measure();
                 }
+                perf::start();
                 return result;
             }
         }

@@ -145,6 +145,7 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
     let result = hold_locks(task, |task| host_call(task, nr, &[a[0], a[1], a[2], a[3], a[4], 0]));
     if result == Ok(0) {
         task.thread.after_fork();
+        crate::perf::after_fork();
         task.forget_pending(inherited);
         if flags & CLONE_CLEAR_SIGHAND != 0 {
             task.sighand = Arc::new(task.sighand.copy(true));
@@ -157,8 +158,8 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
 }
 
 /// Runs `call` with every lock held that a forked child may need, in the one order in which the
-/// emulator takes several: dispositions, idle stacks, mappings, code cache, rings, heap, and the
-/// account of what the emulator has mapped.
+/// emulator takes several: dispositions, idle stacks, mappings, code cache (with what is written
+/// of it), rings, heap, and the account of what the emulator has mapped.
 fn hold_locks<T>(task: &mut Task, call: impl FnOnce(&mut Task) -> T) -> T {
     let sighand = task.sighand.clone();
     let actions = sighand.hold();

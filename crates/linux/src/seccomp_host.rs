@@ -62,7 +62,7 @@ const INSNS_PER_PATH: usize = (1 << 18) / 8;
 const OWN: &[u32] = &[
     __NR_arch_prctl, __NR_capget, __NR_clock_gettime, __NR_clone, __NR_clone3, __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_epoll_ctl,
     __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_execve, __NR_execveat, __NR_exit, __NR_exit_group, __NR_faccessat, __NR_faccessat2, __NR_fchmod, __NR_fcntl,
-    __NR_fstat, __NR_fstatfs, __NR_futex, __NR_get_robust_list, __NR_getcpu, __NR_getcwd, __NR_getdents64, __NR_getpid, __NR_getrandom, __NR_getrlimit, __NR_gettid,
+    __NR_fstat, __NR_fstatfs, __NR_futex, __NR_get_robust_list, __NR_getcpu, __NR_getcwd, __NR_getdents64, __NR_geteuid, __NR_getpid, __NR_getrandom, __NR_getrlimit, __NR_gettid,
     __NR_gettimeofday, __NR_io_pgetevents, __NR_io_uring_enter, __NR_io_uring_setup, __NR_ioctl, __NR_lseek, __NR_madvise, __NR_memfd_create, __NR_mlockall,
     __NR_mmap, __NR_mprotect, __NR_mremap, __NR_munmap, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_personality, __NR_ppoll, __NR_prctl, __NR_pread64,
     __NR_prlimit64, __NR_process_vm_readv, __NR_process_vm_writev, __NR_pselect6, __NR_read, __NR_readlinkat, __NR_remap_file_pages, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,

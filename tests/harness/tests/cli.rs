@@ -190,7 +190,8 @@ fn secure(guest: &Guest) -> Result<(), String> {
         std::fs::set_permissions(d, std::fs::Permissions::from_mode(0o755)).map_err(text)?;
     }
     let mut c = Command::new(&copy);
-    c.arg(&program).current_dir("/");
+    // It may not write where it is, so that it would say so.
+    c.args(["-perfmap", "-jitdump"]).arg(&program).current_dir("/");
     for (name, value) in [
         ("QEMU_SET_ENV", "SET=1"),
         ("QEMU_STRACE", "1"),
