@@ -62,21 +62,21 @@ impl InsnMark {
         InsnMark((short as u16) << 11 | (HostFlags::Fp as u16) << 14)
     }
 
-    fn is_covered(self) -> bool {
+    pub(crate) fn is_covered(self) -> bool {
         self.0 & !(1 << 11) == Self::covered(false).0
     }
 
-    fn is_more(self) -> bool {
+    pub(crate) fn is_more(self) -> bool {
         self.len() == Self::MORE as u32
     }
 
     /// Host bytes.
-    fn len(self) -> u32 {
+    pub(crate) fn len(self) -> u32 {
         (self.0 & 2047) as u32
     }
 
     /// Guest bytes: 2 or 4, or none if there are more marks of the instruction.
-    fn guest_len(self) -> u64 {
+    pub(crate) fn guest_len(self) -> u64 {
         match self.0 {
             _ if self.is_more() => 0,
             m if m & 2048 != 0 => 2,

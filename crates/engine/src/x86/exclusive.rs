@@ -73,11 +73,11 @@ pub struct CasLoop {
 /// Pieces of the glue. Each is called and changes RAX, RCX and EFLAGS.
 pub(crate) struct Monitor {
     /// Reserves the granule of `Cpu::excl_addr`.
-    reserve: *const u8,
+    pub(super) reserve: *const u8,
     /// Begins a store-exclusive to `Cpu::excl_addr`: ZF if the reservation stands.
-    hold: *const u8,
+    pub(super) hold: *const u8,
     /// RCX = an address that was written: ends the reservations of its granule.
-    written: *const u8,
+    pub(super) written: *const u8,
 }
 
 extern "C" fn reserve(cpu: &mut Cpu, _: u64) -> HelperExit {

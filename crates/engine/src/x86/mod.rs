@@ -32,6 +32,7 @@ mod fp;
 pub mod glue;
 mod helpers;
 mod int;
+pub mod listing;
 mod sha;
 mod vec;
 mod vector;
@@ -85,10 +86,7 @@ impl Features {
     pub fn of_host() -> Features {
         let mut bits = HOST.load(Ordering::Relaxed);
         if bits == 0 {
-            let f = Features::detect();
-            let all = [f.avx, f.avx2, f.fma, f.f16c, f.bmi1, f.bmi2, f.lzcnt, f.aes, f.pclmul, f.sha];
-            bits = all.iter().rev().fold(0, |bits, &f| bits << 1 | f as u32) | KNOWN;
-            HOST.store(bits, Ordering::Relaxed);
+            bits = Features::detect().remember();
         }
         let mut next = {
             let mut left = bits;
@@ -110,6 +108,19 @@ impl Features {
             pclmul: next(),
             sha: next(),
         }
+    }
+
+    /// Makes these [`Features::of_host`]'s answer for the process, whatever the processor offers: for tests that read code and do not run it.
+    pub fn assume(self) {
+        self.remember();
+    }
+
+    fn remember(self) -> u32 {
+        let f = self;
+        let all = [f.avx, f.avx2, f.fma, f.f16c, f.bmi1, f.bmi2, f.lzcnt, f.aes, f.pclmul, f.sha];
+        let bits = all.iter().rev().fold(0, |bits, &f| bits << 1 | f as u32) | KNOWN;
+        HOST.store(bits, Ordering::Relaxed);
+        bits
     }
 
     /// Asks the processor.
@@ -487,6 +498,11 @@ impl<'a> Translator<'a> {
     /// look ahead takes a word with reserved field values for the instruction it almost is. Translate again after [`Translator::keep_flags`].
     pub fn flags_missing(&self) -> bool {
         self.undefined && self.dropped_flags && !self.keep_all_flags
+    }
+
+    /// Whether an undefined instruction ended the unit.
+    pub(crate) fn is_undefined(&self) -> bool {
+        self.undefined
     }
 
     /// Treats every NZCV as read.

@@ -1,0 +1,206 @@
+//! The code of single units, for reading: what the file tests of emitted code print. Nothing here runs it.
+//!
+//! A [`Lister`] does what the code cache does to make a unit, in memory that is written anew for each, with the features that [`Features::of_host`]
+//! answers ([`Features::assume`]). Units know nothing of each other, and no jump is chained.
+//!
+//! [`Features::of_host`]: super::Features::of_host
+//! [`Features::assume`]: super::Features::assume
+
+use super::asm::Asm;
+use super::glue::{self, Glue};
+use super::{Buffers, STATE_BIAS, Translator, UNIT_ROOM};
+use crate::run::{Guest, Thread};
+use crate::state::Cpu;
+use alloc::vec::Vec;
+use core::mem::offset_of;
+use core::ops::Range;
+
+/// One unit. Places in it are byte offsets.
+pub struct Listing {
+    /// Its host address.
+    pub at: u64,
+    /// Its host code.
+    pub bytes: Vec<u8>,
+    /// Its guest instructions, in the order of their code.
+    pub insns: Vec<Insn>,
+    /// Code behind the straight line, and the index of the instruction that it belongs to.
+    pub cold: Vec<(Range<usize>, usize)>,
+    /// The stubs of its jumps, in the order of these.
+    pub exits: Vec<Exit>,
+    /// Where locked instructions look at reservations: instructions without effect whose immediate becomes that of a jump.
+    pub locked: Vec<usize>,
+    /// An undefined instruction ends it.
+    pub is_undefined: bool,
+}
+
+/// A guest instruction of a unit.
+pub struct Insn {
+    /// Its guest address.
+    pub pc: u64,
+    /// Its code in the straight line.
+    pub code: Range<usize>,
+    /// It is part of the step of the one before, which has the code.
+    pub is_covered: bool,
+}
+
+/// A way out of a unit.
+pub struct Exit {
+    /// Its stub.
+    pub stub: usize,
+    /// The guest address where it goes.
+    pub target: u64,
+    /// A call.
+    pub is_call: bool,
+}
+
+/// Makes listings.
+pub struct Lister<'a> {
+    guest: &'static Guest,
+    buffers: Buffers,
+    glue: Glue,
+    /// Room for a unit, and the memory that it belongs to.
+    room: *mut u8,
+    memory: &'a mut [u8],
+}
+
+impl<'a> Lister<'a> {
+    /// Bytes of memory that are enough.
+    pub const ROOM: usize = 4 * UNIT_ROOM;
+
+    /// Emits the glue to `memory`, which begins at a page, and units behind it.
+    pub fn new(guest: &'static Guest, memory: &'a mut [u8]) -> Lister<'a> {
+        assert!(memory.len() >= Self::ROOM && memory.as_ptr().addr().is_multiple_of(4096));
+        let buffers = Buffers::new(guest.pins);
+        let Range { start, end } = memory.as_mut_ptr_range();
+        let mut asm = Asm { p: start, end, avx: buffers.features.avx, label: core::ptr::null_mut() };
+        let glue = glue::emit(&mut asm, &buffers, guest);
+        let room = asm.p.wrapping_add(asm.p.align_offset(4096));
+        Lister { guest, buffers, glue, room, memory }
+    }
+
+    /// Translates the unit at `pc`. The guest's code there is readable to the end of its page. `likely` is what the guest's slot of this name holds;
+    /// `is_inlinable` tells of functions whether they may be translated in the place of a call.
+    pub fn unit(&mut self, pc: u64, mode: u32, likely: u64, is_inlinable: &dyn Fn(u64) -> bool) -> Listing {
+        let (guest, glue, at, end) = (self.guest, &self.glue, self.room, self.memory.as_mut_ptr_range().end);
+        let mut keep_flags = false;
+        let (host_end, is_undefined) = loop {
+            let known = |_| false;
+            let mut t =
+                Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, is_inlinable);
+            t.likely = likely;
+            if keep_flags {
+                t.keep_flags();
+            }
+            (guest.translate)(&mut t);
+            if t.flags_missing() {
+                keep_flags = true;
+                continue;
+            }
+            break (t.finish().0, t.is_undefined());
+        };
+        let from = at as usize - self.memory.as_ptr() as usize;
+        let len = host_end as usize - at as usize;
+        let (insns, numbers) = self.insns(pc);
+        let cold = self.buffers.cold_marks.windows(2);
+        Listing {
+            at: at as u64,
+            bytes: self.memory[from..from + len].to_vec(),
+            cold: cold.map(|w| (w[0].0 as usize..w[1].0 as usize, numbers[w[0].1 as usize])).collect(),
+            exits: (self.buffers.exits.iter())
+                .map(|e| Exit { stub: e.stub as usize - at as usize, target: e.target, is_call: e.is_call })
+                .collect(),
+            locked: self.buffers.locked().map(|site| site as usize - at as usize).collect(),
+            insns,
+            is_undefined,
+        }
+    }
+
+    /// The unit's instructions, and the instruction's number for each mark.
+    fn insns(&self, pc: u64) -> (Vec<Insn>, Vec<usize>) {
+        let (mut insns, mut numbers) = (Vec::<Insn>::new(), Vec::new());
+        let (mut pc, mut at, mut goes_on) = (pc, 0, false);
+        for (i, mark) in self.buffers.marks.iter().enumerate() {
+            if let Some(turn) = self.buffers.turns.iter().find(|t| t.0 as usize == i) {
+                pc = turn.1;
+            }
+            let len = if mark.is_covered() { 0 } else { mark.len() as usize };
+            match insns.last_mut() {
+                Some(last) if goes_on => last.code.end += len,
+                _ => insns.push(Insn { pc, code: at..at + len, is_covered: mark.is_covered() }),
+            }
+            numbers.push(insns.len() - 1);
+            at += len;
+            pc += mark.guest_len();
+            goes_on = mark.is_more();
+        }
+        (insns, numbers)
+    }
+
+    /// The piece of the glue that a host address is in, and how far.
+    pub fn piece(&self, host: u64) -> Option<(&'static str, u64)> {
+        let g = &self.glue;
+        let pieces = [
+            ("enter", g.enter),
+            ("chain", g.chain),
+            ("chain_far", g.chain_far),
+            ("lookup", g.lookup),
+            ("syscall", g.syscall),
+            ("trap", g.trap),
+            ("helper", g.helper),
+            ("reserve", g.monitor.reserve),
+            ("hold", g.monitor.hold),
+            ("written", g.monitor.written),
+            ("leave", g.leave),
+            ("pool", g.pool),
+            ("flag_tables", g.flag_tables),
+            ("sha1_choose", g.sha.sha1[0]),
+            ("sha1_parity", g.sha.sha1[1]),
+            ("sha1_majority", g.sha.sha1[2]),
+            ("sha256_hash1", g.sha.sha256[0]),
+            ("sha256_hash2", g.sha.sha256[1]),
+            ("sha512_hash1", g.sha.sha512[0]),
+            ("sha512_hash2", g.sha.sha512[1]),
+            ("sha256_rounds", g.sha.sha2[0]),
+            ("sha512_rounds", g.sha.sha2[1]),
+        ];
+        let within = (self.memory.as_ptr() as u64..g.end as u64).contains(&host);
+        let start = pieces.iter().filter(|p| within && p.1 as u64 <= host).max_by_key(|p| p.1)?;
+        Some((start.0, host - start.1 as u64))
+    }
+}
+
+/// The part of a thread's state at a distance from RBP, and how many bytes into it.
+pub fn field(from_rbp: i32) -> Option<(&'static str, usize)> {
+    let offset = usize::try_from(from_rbp + STATE_BIAS).ok()?;
+    let fields = [
+        ("gpr", offset_of!(Cpu, gpr)),
+        ("vec", offset_of!(Cpu, vec)),
+        ("pc", offset_of!(Cpu, pc)),
+        ("flags", offset_of!(Cpu, host_flags)),
+        ("mode", offset_of!(Cpu, mode)),
+        ("fp", offset_of!(Cpu, fp)),
+        ("mxcsr", offset_of!(Cpu, mxcsr)),
+        ("fpcr", offset_of!(Cpu, fpcr)),
+        ("excl_addr", offset_of!(Cpu, excl_addr)),
+        ("excl_value", offset_of!(Cpu, excl_value)),
+        ("excl_word", offset_of!(Cpu, excl_word)),
+        ("excl_held", offset_of!(Cpu, excl_held)),
+        ("ignored_bits", offset_of!(Cpu, ignored_bits)),
+        ("tag", offset_of!(Cpu, tag)),
+        ("fault", offset_of!(Cpu, fault)),
+        ("task", offset_of!(Cpu, task)),
+        ("host_rsp", offset_of!(Thread, host_rsp)),
+        ("shadow_rsp", offset_of!(Thread, shadow_rsp)),
+        ("exit_rax", offset_of!(Thread, exit_rax)),
+        ("spill", offset_of!(Thread, spill)),
+        ("interrupted", offset_of!(Thread, interrupted)),
+        ("sha", offset_of!(Thread, sha)),
+        ("constants", offset_of!(Thread, constants)),
+        ("tails", offset_of!(Thread, tails)),
+        ("rest", offset_of!(Thread, rest)),
+        ("lookup", offset_of!(Thread, lookup)),
+        ("", size_of::<Thread>()),
+    ];
+    let field = fields.iter().filter(|f| f.1 <= offset).max_by_key(|f| f.1)?;
+    (field.1 < size_of::<Thread>()).then(|| (field.0, offset - field.1))
+}
