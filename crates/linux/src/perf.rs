@@ -190,7 +190,7 @@ fn mark(fd: i32) -> Result<(), Errno> {
     let size = layout::PAGE;
     let place = anyarch_sys::heap::place(size);
     // SAFETY: fresh memory.
-    let at = unsafe { anyarch_sys::own::map(place, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS) }?;
+    let at = unsafe { anyarch_sys::footprint::map(place, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS) }?;
     let prot = PROT_READ | PROT_EXEC;
     // SAFETY: replaces what has just been mapped, which nobody uses.
     unsafe { syscall!(__NR_mmap, at, size, prot, MAP_PRIVATE | MAP_FIXED, fd, 0) }.map(|_| ())

@@ -66,7 +66,7 @@ const OWN: &[u32] = &[
     __NR_gettimeofday, __NR_io_pgetevents, __NR_io_uring_enter, __NR_io_uring_setup, __NR_ioctl, __NR_lseek, __NR_madvise, __NR_memfd_create, __NR_mlockall,
     __NR_mmap, __NR_mprotect, __NR_mremap, __NR_munmap, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_personality, __NR_ppoll, __NR_prctl, __NR_pread64,
     __NR_prlimit64, __NR_process_vm_readv, __NR_process_vm_writev, __NR_pselect6, __NR_read, __NR_readlinkat, __NR_remap_file_pages, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,
-    __NR_rt_sigreturn, __NR_rt_sigsuspend, __NR_rt_sigtimedwait, __NR_sched_getaffinity, __NR_seccomp, __NR_semctl, __NR_set_robust_list, __NR_set_tid_address,
+    __NR_rt_sigreturn, __NR_rt_sigsuspend, __NR_rt_sigtimedwait, __NR_sched_getaffinity, __NR_sched_yield, __NR_seccomp, __NR_semctl, __NR_set_robust_list, __NR_set_tid_address,
     __NR_shmat, __NR_shmctl, __NR_shmdt, __NR_sigaltstack, __NR_statfs, __NR_sysinfo, __NR_tgkill, __NR_uname, __NR_write,
 ];
 
