@@ -121,6 +121,12 @@ const CLOSE_RANGE_UNSHARE: u64 = 1 << 1;
 /// # Errors
 /// Any errno of close_range.
 pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let ours = own::hidden_fd(task).map_or(u64::MAX, |fd| fd as u64);
+    let mut args = args;
+    if [args[0], args[1]].map(|n| n as u32 as u64) == [ours; 2] {
+        // Nothing is closed, but the flags count: a number that no descriptor has.
+        args[..2].fill(u32::MAX as u64);
+    }
     let (first, last, flags) = (args[0] as u32, args[1] as u32, args[2]);
     let hidden = match own::hidden_fd(task) {
         Some(fd) if (first..=last).contains(&(fd as u32)) => fd as u32,

@@ -101,15 +101,24 @@ pub fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
     const MESSAGES_MAX: u64 = 1024;
     let Some(own) = hidden_fd(task) else { return false };
     match sys {
-        // The number to replace may be ours.
-        Sys::dup2 | Sys::dup3 => args[0] as i32 == own,
+        // The number to replace may be ours. Twice the same is wrong for dup3 before it is closed.
+        Sys::dup2 => args[0] as i32 == own,
+        Sys::dup3 => args[0] as i32 == own && args[1] as i32 != own,
+        // A range begins where nothing need be open.
+        Sys::close_range => false,
         Sys::sendmsg => args[0] as i32 == own || is_sent(args[1], own),
         Sys::sendmmsg => {
             let count = (args[2] as u32 as u64).min(MESSAGES_MAX);
             args[0] as i32 == own || (0..count).any(|i| is_sent(args[1].wrapping_add(i * MMSGHDR), own))
         }
         _ => {
-            row.args.iter().zip(args).any(|(arg, &v)| matches!(arg, Arg::Fd | Arg::DirFd) && v as i32 == own)
+            let path =
+                |i: usize| matches!(row.args.get(i), Some(Arg::Path | Arg::LookupPath | Arg::LinkPath));
+            // An absolute path does without the directory, unless openat2 is to take that for the root.
+            let absolute = |i: usize| path(i) && sys != Sys::openat2 && read::<u8>(args[i]) == Ok(b'/');
+            row.args.iter().zip(args).enumerate().any(|(i, (arg, &v))| {
+                v as i32 == own && (*arg == Arg::Fd || *arg == Arg::DirFd && !absolute(i + 1))
+            })
         }
     }
 }
