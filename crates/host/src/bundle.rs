@@ -115,7 +115,13 @@ pub fn config(command: &Command, settings: &Settings<'_>) -> Value {
     }
     linux["namespaces"] = namespaces.iter().map(|n| json!({ "type": n })).collect();
     linux["maskedPaths"] = json!(crate::mounts::MASKED);
-    linux["readonlyPaths"] = json!(crate::mounts::READ_ONLY);
+    let mut read_only = crate::mounts::READ_ONLY.to_vec();
+    if settings.capabilities.is_some() {
+        // The runtime has it writable, for its own container. Where ids cannot be mapped, all groups of the machine's
+        // below ours would be open to root inside.
+        read_only.push("/sys/fs/cgroup");
+    }
+    linux["readonlyPaths"] = json!(read_only);
     let mut value = json!({
         "ociVersion": "1.0.2",
         "process": {

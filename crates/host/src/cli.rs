@@ -173,7 +173,7 @@ pub fn command() -> Command {
                     "  anyarch run ./debian-arm64 -- uname -m\n",
                     "  anyarch run -t --platform linux/arm64 debian:stable -- bash\n",
                     "  anyarch run ./image.tar\n",
-                    "  anyarch run -v $PWD:/src -w /src ./debian-arm64 -- make\n",
+                    "  anyarch run -V $PWD:/src -w /src ./debian-arm64 -- make\n",
                 )),
         )
         .subcommand(

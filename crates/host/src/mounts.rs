@@ -4,8 +4,9 @@
 //! What must stay true:
 //! - Paths inside a root file system are never resolved from outside: a root with `proc -> /etc`
 //!   must not make us mount or write on the host. All sources are opened as descriptors first; then
-//!   the root is entered; only then are targets looked up, so that symbolic links lead nowhere but
-//!   inside.
+//!   the root is entered and the old one is left; only then are targets looked up ([`place_of`]), so
+//!   that symbolic links lead nowhere but inside. While the old root still covers the new one, `/..`
+//!   is the old one; and a link of /proc to one of our descriptors leads wherever that does.
 //! - Handlers are registered with F while the host's files are still visible, so that the root
 //!   needs none of them.
 //! - Nothing inside writes the machine's settings. /proc/sys and its like are read-only, as under
@@ -19,13 +20,13 @@ use crate::failure::{Code, Failure, OrFail, Result};
 use crate::idmap::{self, Range};
 use crate::sandbox::{Sandbox, become_root};
 use anyarch_binfmt::{Instance, Kernel as _, Rule};
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change,
     move_mount, open_tree, unmount,
 };
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -183,7 +184,7 @@ pub fn keep_uncovered(sys: Option<&OwnedFd>) -> Result<()> {
         let Some(tree) = tree else { continue };
         let target = dir.join(name);
         std::fs::create_dir(&target).or_fail(Code::NotStarted, what)?;
-        place(tree, &target).or_fail(Code::NotStarted, what)?;
+        open_dir(&target).and_then(|dir| move_onto(tree, &dir)).or_fail(Code::NotStarted, what)?;
     }
     mount("tmpfs", dir, "tmpfs", hardened | MountFlags::RDONLY, c"size=0,mode=555")
         .or_fail(Code::NotStarted, what)
@@ -339,7 +340,7 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
     let own;
     let root_fd = match &host.root {
         Some(tree) => {
-            place(tree, Path::new("/")).or_fail(Code::NotStarted, what)?;
+            open_dir(Path::new("/")).and_then(|old| move_onto(tree, &old)).or_fail(Code::NotStarted, what)?;
             tree
         }
         None => {
@@ -375,17 +376,32 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
     }
     // Until here the machine's files were seen as by the user who asked for it.
     become_root()?;
-    // The old root stays mounted over the new one until the end: the kernel lets a user namespace
-    // mount proc only where another, unobstructed proc can be seen.
+    // Made while the old root is there: the kernel lets a user namespace mount proc and sysfs only
+    // where others, unobstructed, can be seen.
+    let proc = new_mount("proc").map_err(|error| no_proc(root, error))?;
+    // Not worth a failure: few programs look at it.
+    let sys = if sandbox.host_network { None } else { new_mount("sysfs").ok() };
+    // An instance lives as long as somebody has it.
+    let instance = if emulator.is_none() {
+        let dir = Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
+        Some(open_dir(dir).or_fail(Code::NotStarted, || format!("cannot open {}", dir.display()))?)
+    } else {
+        None
+    };
     rustix::process::fchdir(root_fd).or_fail(Code::NotStarted, what)?;
     rustix::process::pivot_root(".", ".").or_fail(Code::NotStarted, what)?;
-    mount_proc(root)?;
-    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    // The old root lies over the new one.
+    unmount(".", UnmountFlags::DETACH).or_fail(Code::NotStarted, || "cannot leave the old root".into())?;
+    rustix::process::chdir("/").or_fail(Code::NotStarted, what)?;
+    put(&proc, "/proc")?;
     if !sandbox.host_network {
         make_dir("/sys")?;
-        // Not worth a failure: few programs look at it.
-        let _ = mount("sysfs", "/sys", "sysfs", hardened | MountFlags::RDONLY, None);
+        if let Some(sys) = sys {
+            put(&sys, "/sys")?;
+            set_read_only(&sys, false).or_fail(Code::NotStarted, || "cannot make /sys read-only".into())?;
+        }
     }
+    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount_dev(host)?;
     later.iter().chain(host.volumes.iter().flatten()).try_for_each(attach)?;
     if sandbox.capabilities.is_none() && !sandbox.needs_lock() {
@@ -397,9 +413,7 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
         mount("binfmt_misc", anyarch_binfmt::instance::DEFAULT_DIR, "binfmt_misc", hardened, None)
             .or_fail(Code::NotStarted, || "cannot mount binfmt_misc inside".into())?;
     }
-    // The working directory is still the old root.
-    unmount(".", UnmountFlags::DETACH).or_fail(Code::NotStarted, || "cannot leave the old root".into())?;
-    rustix::process::chdir("/").or_fail(Code::NotStarted, what)?;
+    drop(instance);
     if sandbox.read_only {
         set_read_only(&open_dir(Path::new("/")).or_fail(Code::NotStarted, what)?, false)
             .or_fail(Code::NotStarted, || "cannot make the root read-only".into())?;
@@ -418,25 +432,41 @@ pub fn prepare_runtime(host: &Host) -> Result<()> {
     host.volumes.iter().flatten().try_for_each(attach)
 }
 
-/// The proc of this pid namespace on /proc; `root` is what /proc is in, for the message.
-pub fn mount_proc(root: &Path) -> Result<()> {
-    let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    make_dir("/proc")?;
-    mount("proc", "/proc", "proc", hardened, None).map_err(|error| {
-        Failure::new(Code::NotStarted, format!("cannot mount proc in {}: {error}", root.display()))
-            .mend("in a container, start it with --security-opt systempaths=unconfined: parts of its /proc are covered")
-    })
+/// The proc of this pid namespace on /proc of the machine's own root.
+pub fn mount_proc() -> Result<()> {
+    let root = Path::new("/");
+    let proc = new_mount("proc").map_err(|error| no_proc(root, error))?;
+    put(&proc, "/proc")
+}
+
+/// `root` is what /proc is in.
+fn no_proc(root: &Path, error: Errno) -> Failure {
+    Failure::new(Code::NotStarted, format!("cannot mount proc in {}: {error}", root.display())).mend(
+        "in a container, start it with --security-opt systempaths=unconfined: parts of its /proc are covered",
+    )
+}
+
+/// A mount of this kind that is nowhere yet.
+fn new_mount(kind: &str) -> rustix::io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    let hardened = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, hardened)
 }
 
 /// Everything of /dev; without the nodes where there are none of our own.
 pub fn mount_dev(host: &Host) -> Result<()> {
     let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let what = || "cannot mount /dev".to_string();
-    make_dir("/dev")?;
     match &host.nodes {
-        Some(nodes) => place(nodes, Path::new("/dev")).or_fail(Code::NotStarted, what)?,
-        None => mount("tmpfs", "/dev", "tmpfs", MountFlags::NOSUID, c"mode=755,size=65536k")
-            .or_fail(Code::NotStarted, what)?,
+        Some(nodes) => put(nodes, "/dev")?,
+        None => {
+            make_dir("/dev")?;
+            mount("tmpfs", "/dev", "tmpfs", MountFlags::NOSUID, c"mode=755,size=65536k")
+                .or_fail(Code::NotStarted, what)?;
+        }
     }
     for (dir, kind, data) in [
         ("/dev/pts", "devpts", c"newinstance,ptmxmode=0666,mode=0620"),
@@ -468,57 +498,66 @@ fn open_dir(path: &Path) -> rustix::io::Result<OwnedFd> {
 
 /// Inside the root: creates a folder unless it is there. A link to itself, which debootstrap leaves
 /// as /proc, leads nowhere for anybody and is replaced.
-fn make_dir(path: &str) -> Result<()> {
+fn make_dir(path: &str) -> Result<OwnedFd> {
     let target = Path::new(path);
     if std::fs::read_link(target).is_ok_and(|to| to == target) {
         detail!("{path} is a link to itself: replaced by a folder");
         let _ = std::fs::remove_file(target);
     }
-    match std::fs::create_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(_) if target.is_dir() => Ok(()),
-        Err(error) => Err(Failure::new(
-            Code::NotStarted,
-            format!("the root has no folder {path} and it cannot be made: {error}"),
-        )),
+    place_of(target, true)
+        .or_fail(Code::NotStarted, || format!("the root has no folder {path} and it cannot be made"))
+}
+
+/// A folder or file inside the root, made with its folders where it is missing. No link on the way
+/// may be one of /proc's to a descriptor of ours: it would lead out of the root.
+pub fn place_of(path: &Path, is_dir: bool) -> rustix::io::Result<OwnedFd> {
+    let open = |flags: OFlags| {
+        let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
+        rustix::fs::openat2(CWD, path, flags | OFlags::CLOEXEC, mode, ResolveFlags::NO_MAGICLINKS)
+    };
+    match open(OFlags::PATH) {
+        Err(Errno::NOENT) => {}
+        other => return other,
     }
+    let parent = path.parent().ok_or(Errno::NOENT)?;
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let parent = place_of(parent, true)?;
+    match path.file_name() {
+        // `..` of a folder that was missing.
+        None => {}
+        Some(name) if is_dir => rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?,
+        // By its path: where a link leads it is made there.
+        Some(_) => drop(open(OFlags::CREATE | OFlags::WRONLY | OFlags::NOCTTY)?),
+    }
+    open(OFlags::PATH)
 }
 
 /// Puts a detached mount at its place inside the root, which is made where it is missing.
 fn attach(item: &Detached) -> Result<()> {
     let target = &item.target;
-    let optional = target.starts_with("/etc");
-    if std::fs::metadata(target).is_err() {
-        let made = if item.is_dir {
-            std::fs::create_dir_all(target)
-        } else {
-            target
-                .parent()
-                .map_or(Ok(()), std::fs::create_dir_all)
-                .and_then(|()| File::create(target).map(drop))
-        };
-        match made {
-            Err(_) if optional => return Ok(()),
-            other => other.or_fail(Code::NotStarted, || {
-                format!("cannot make the place {} inside the root", target.display())
-            })?,
-        }
-    }
+    let place = match place_of(target, item.is_dir) {
+        Err(_) if target.starts_with("/etc") => return Ok(()),
+        other => other.or_fail(Code::NotStarted, || {
+            format!("cannot make the place {} inside the root", target.display())
+        })?,
+    };
     let what = || format!("cannot mount on {}", target.display());
-    place(&item.tree, target).or_fail(Code::NotStarted, what)?;
+    move_onto(&item.tree, &place).or_fail(Code::NotStarted, what)?;
     if item.read_only {
-        let placed = rustix::fs::open(target.as_path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-            .or_fail(Code::NotStarted, what)?;
-        set_read_only(&placed, item.recursive).or_fail(Code::NotStarted, what)?;
+        set_read_only(&item.tree, item.recursive).or_fail(Code::NotStarted, what)?;
     }
     Ok(())
 }
 
-/// Mounts what is detached. move_mount(2) does not follow a final symbolic link by itself;
-/// resolv.conf often is one.
-fn place(tree: &OwnedFd, target: &Path) -> rustix::io::Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-    move_mount(tree, c"", CWD, target, flags)
+/// Mounts what is detached, on a folder that is made where it is missing.
+fn put(tree: &OwnedFd, target: &str) -> Result<()> {
+    move_onto(tree, &make_dir(target)?).or_fail(Code::NotStarted, || format!("cannot mount {target}"))
+}
+
+/// Mounts what is detached.
+fn move_onto(tree: &OwnedFd, place: &OwnedFd) -> rustix::io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, c"", place, c"", flags)
 }
 
 /// Makes a mount read-only, with everything below where asked for.

@@ -31,7 +31,7 @@ use serde_json::json;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -348,7 +348,7 @@ fn init(
         None => {
             if sandbox.runtime {
                 // Its pids; the machine's proc below stays, so that the kernel lets containers mount theirs.
-                mounts::mount_proc(Path::new("/"))?;
+                mounts::mount_proc()?;
             } else {
                 mounts::keep_uncovered(sys.as_ref())?;
             }
@@ -380,7 +380,8 @@ fn init(
             drop(failed_read);
             set_signals(original);
             let locked = lock.as_ref().map_or(Ok(()), lock_mounts);
-            let failure = locked.and_then(|()| start(sandbox, command, terminal, emulator)).err();
+            let started = locked.and_then(|()| start(sandbox, command, terminal, emulator, &failed_write));
+            let failure = started.err();
             leave(
                 &failed_write,
                 failure.unwrap_or_else(|| Failure::new(Code::NotStarted, "the command was not started")),
@@ -462,21 +463,18 @@ fn start(
     command: &Command,
     terminal: Option<OwnedFd>,
     emulator: Option<OwnedFd>,
+    report: &OwnedFd,
 ) -> Result<()> {
     if let Some(terminal) = terminal {
         crate::terminal::take(&terminal)?;
     }
     if sandbox.root.is_some() {
-        // Descriptors of the caller's are no business of what runs inside.
-        // SAFETY: they are only marked to be closed by execve.
-        unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
+        close_others(&[Some(report), emulator.as_ref()]);
     }
-    if let Some(cwd) = &command.cwd
-        && rustix::process::chdir(cwd.as_path()).is_err()
-    {
+    if let Some(cwd) = &command.cwd {
         // As docker does: a working directory of an image is made.
-        let made = std::fs::create_dir_all(cwd);
-        made.and_then(|()| std::env::set_current_dir(cwd))
+        mounts::place_of(cwd, true)
+            .and_then(rustix::process::fchdir)
             .or_fail(Code::NotStarted, || format!("cannot start in {}", cwd.display()))?;
     }
     if let Some(keep) = sandbox.capabilities {
@@ -491,6 +489,22 @@ fn start(
     // SAFETY: restores the default action; Rust's runtime ignores SIGPIPE, which programs do not expect.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     Err(exec(command, emulator.as_ref()))
+}
+
+/// Closes all descriptors but standard input and output and these. Descriptors of ours and the
+/// caller's are no business of what runs inside, and through a folder of the machine's among them
+/// (/proc/self/fd/3/..) a program's name would lead out of the root, execve's closing coming too late.
+fn close_others(keep: &[Option<&OwnedFd>]) {
+    let mut keep: Vec<u32> = keep.iter().flatten().map(|fd| fd.as_raw_fd() as u32).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep.into_iter().chain([u32::MAX]) {
+        if first < fd {
+            // SAFETY: their owners belong to functions that this process does not return to.
+            unsafe { libc::close_range(first, fd.saturating_sub(1), 0) };
+        }
+        first = fd.saturating_add(1);
+    }
 }
 
 /// execve, with the search of PATH that a shell would make. Returns why none could be executed.
@@ -678,6 +692,10 @@ fn set_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
             format!("cannot become {id}: it is not mapped into the sandbox (see /etc/subuid and newuidmap)")
         }
     };
+    // The kernel takes this number for "as it is", which is root.
+    if [uid, gid].contains(&u32::MAX) {
+        return Err(Failure::new(Code::NotStarted, what(u32::MAX)()));
+    }
     let (gid, uid) = (Gid::from_raw(gid), Uid::from_raw(uid));
     rustix::thread::set_thread_res_gid(gid, gid, gid).or_fail(Code::NotStarted, what(gid.as_raw()))?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).or_fail(Code::NotStarted, what(uid.as_raw()))

@@ -166,6 +166,51 @@ fn links_in_a_root_lead_nowhere_else() {
     let out = run(root.path(), &["/t", "start"]);
     // Whether it runs or is refused, nothing may appear outside.
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0, "{}", text(&out.stderr));
+
+    // Up from the top one stays at the top, while the root is set up as well.
+    std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let up = |name: &str| format!("{}{}/{name}", "../".repeat(12), outside.path().display());
+    for name in ["proc", "dev", "sys", "etc"] {
+        std::fs::remove_file(root.path().join(name)).unwrap();
+    }
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    for name in ["resolv.conf", "hosts"] {
+        std::os::unix::fs::symlink(up(name), root.path().join("etc").join(name)).unwrap();
+    }
+    let out = run(root.path(), &["/t", "start"]);
+    assert_eq!(out.status.code(), Some(42), "{}", text(&out.stderr));
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+/// A working directory, a program and links that go through the descriptors of who starts the
+/// command: folders of the machine's are among them.
+#[test]
+fn descriptors_of_ours_lead_nowhere_else() {
+    let root = root();
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    std::fs::copy(guest("aarch64"), outside.path().join("t2")).unwrap();
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    let target = root.path().to_str().unwrap();
+    for fd in 3..16 {
+        let fd = format!("/proc/self/fd/{fd}");
+        let out = format!("{fd}/{}{}", "../".repeat(12), outside.path().display());
+        let made = format!("{out}/made");
+        for folder in [&fd, &out, &made] {
+            let output = anyarch(&["run", "--engine", "qemu", "-w", folder, target, "--", "/t", "start"]);
+            assert_eq!(output.status.code(), Some(125), "{folder}: {}", text(&output.stderr));
+        }
+        let output = run(root.path(), &[&format!("{out}/t2"), "start"]);
+        assert_eq!(output.status.code(), Some(127), "{out}: {}", text(&output.stderr));
+        let _ = std::fs::remove_file(root.path().join("etc/hosts"));
+        std::os::unix::fs::symlink(&made, root.path().join("etc/hosts")).unwrap();
+        let output = run(root.path(), &["/t", "start"]);
+        assert_eq!(output.status.code(), Some(42), "{made}: {}", text(&output.stderr));
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+    // The number that means "as it is" to the kernel is no user.
+    let output = anyarch(&["run", "--engine", "qemu", "-u", "4294967295", target, "--", "/t", "start"]);
+    assert_eq!(output.status.code(), Some(125), "{}", text(&output.stderr));
 }
 
 #[test]

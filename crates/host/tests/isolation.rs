@@ -115,12 +115,15 @@ fn they_are_not_writable_where_ids_cannot_be_mapped() {
     }
     busybox_root(&GUESTS[0], &at("lower"));
     let script = format!(
-        "busybox cat /proc/self/uid_map; {} busybox umount -l /proc/sys && echo uncovered; {} \
+        "busybox cat /proc/self/uid_map; true 2>/dev/null >>/sys/fs/cgroup/cgroup.procs && echo writable cgroups; \
+         {} busybox umount -l /proc/sys && echo uncovered; {} \
          busybox unshare -pf busybox sh -c 'busybox mount -t proc proc /proc && echo a new proc'; exit 0",
         open_settings(),
         open_settings()
     );
-    for options in ["", "--privileged", "--privileged --no-binfmt"] {
+    let runc = Command::new("runc").arg("--version").output().is_ok();
+    let runtime = runc.then_some("--runtime runc");
+    for options in ["", "--privileged", "--privileged --no-binfmt"].into_iter().chain(runtime) {
         let outer = format!(
             "cd {}; mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay root && \
              exec {ANYARCH} run {options} root -- /bin/sh -c \"$0\"",

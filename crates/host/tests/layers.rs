@@ -226,6 +226,10 @@ fn a_copy_within_a_layout_and_to_folders() {
     succeeded(&at(&["layout:two", "fresh/dir:two"]));
     succeeded(&at(&["layout:register", "fresh/dir:three"]));
     assert_eq!(tags(&dir.path().join("fresh/dir")), ["\"two\"", "\"three\""]);
+    // One image, whatever the number of its tags, needs no choice.
+    succeeded(&at(&["layout:two", "same:one"]));
+    succeeded(&at(&["same:one", "same:two"]));
+    succeeded(&at(&["same", "out-same.tar"]));
     succeeded(&at(&["layout:s390x", "fresh/dir:two"]));
     assert_eq!(tags(&dir.path().join("fresh/dir")), ["\"three\"", "\"two\""]);
     for (bad, words) in [
@@ -239,11 +243,28 @@ fn a_copy_within_a_layout_and_to_folders() {
         assert!(text(&out.stderr).contains(words), "{bad}: {}", text(&out.stderr));
     }
     // Nothing but what was asked for.
-    let names = ["fresh", "layout", "out-latest.tar", "out-register.tar", "out-s390x.tar", "out-two.tar"];
-    assert_eq!(below(dir.path()), names);
+    let tars = ["latest", "register", "s390x", "same", "two"].map(|tag| format!("out-{tag}.tar"));
+    let names = ["fresh", "layout"].map(str::to_string).into_iter().chain(tars).chain(["same".into()]);
+    assert_eq!(below(dir.path()), names.collect::<Vec<_>>());
     assert_eq!(below(&dir.path().join("fresh/dir")), ["blobs", "index.json", "oci-layout"]);
-    // A blob that is spoilt is not taken for a copy.
     let victim = before.iter().max_by_key(|b| b.1).unwrap().0.clone();
+    // Nor is what is no file waited for or read without end.
+    for special in ["/dev/zero", "pipe"] {
+        let blob = dir
+            .path()
+            .join("same/blobs/sha256")
+            .join(below(&dir.path().join("same/blobs/sha256"))[0].clone());
+        std::fs::remove_file(&blob).unwrap();
+        if special == "pipe" {
+            let made = Command::new("mkfifo").arg(&blob).status().unwrap();
+            assert!(made.success());
+        } else {
+            std::os::unix::fs::symlink(special, &blob).unwrap();
+        }
+        let out = at(&["same:one", "out-special.tar"]);
+        assert_eq!(out.status.code(), Some(9), "{special}: {}", text(&out.stderr));
+    }
+    // A blob that is spoilt is not taken for a copy.
     std::fs::write(dir.path().join("layout/blobs/sha256").join(&victim), "spoilt").unwrap();
     let out = at(&["./layout:latest", "./layout:three"]);
     assert_eq!(out.status.code(), Some(9), "{}", text(&out.stderr));

@@ -5,6 +5,7 @@ use crate::failure::{Code, OrFail, Result, fail};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -193,7 +194,7 @@ impl Layout {
 
     /// Opens a blob, unverified.
     pub fn blob(&self, digest: &Digest) -> Result<File> {
-        File::open(self.path(digest)).or_fail(Code::Image, || format!("the image lacks the blob {digest}"))
+        open_file(&self.path(digest)).or_fail(Code::Image, || format!("the image lacks the blob {digest}"))
     }
 
     /// Whether a blob is there and sound.
@@ -368,10 +369,20 @@ pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
     put(new, file)
 }
 
+/// Opens a file and nothing else: a folder from strangers may have a pipe, on which we would wait, or
+/// a link to a device without an end in its place.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    Ok(file)
+}
+
 fn read_limited(path: &Path) -> Result<Vec<u8>> {
     let what = || format!("cannot read {}", path.file_name().unwrap_or_default().to_string_lossy());
     let mut bytes = Vec::new();
-    File::open(path)
+    open_file(path)
         .or_fail(Code::Image, what)?
         .take(MAX_DOCUMENT + 1)
         .read_to_end(&mut bytes)

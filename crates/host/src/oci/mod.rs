@@ -265,7 +265,8 @@ pub fn choose<'a>(manifests: &'a [Descriptor], wanted: Option<&Platform>) -> Res
                 format!("the image has no platform {wanted}; it has {}", have()),
             )),
         },
-        None if real.len() == 1 => Ok(real[0]),
+        // One image, which may have several tags.
+        None if !real.is_empty() && real.iter().all(|d| d.digest == real[0].digest) => Ok(real[0]),
         None => match fits(&Platform::host()) {
             Some(found) => Ok(found),
             None if real.is_empty() => fail!(Code::Image, "the image's index is empty"),

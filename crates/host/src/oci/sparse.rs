@@ -28,7 +28,9 @@ impl Sparse {
         let (mut name, mut size, mut map, mut version) = (None, None, None, (None, None));
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
         for record in records {
-            let record = record?;
+            // The tar crate ends a record at its first line break, also within a value that is
+            // binary: an extended attribute's. Records about holes have no such values.
+            let Ok(record) = record else { continue };
             let Ok(Some(key)) = record.key().map(|k| k.strip_prefix("GNU.sparse.")) else { continue };
             let value = record.value_bytes();
             match key {

@@ -268,7 +268,11 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
                     Some(sparse) => sparse.write(&mut entry, &mut out),
                     None => std::io::copy(&mut entry, &mut out).map(drop),
                 };
-                written.or_fail(Code::Failed, what)?;
+                if let Err(error) = written {
+                    // What the system does not say is wrong with the layer.
+                    let code = if error.raw_os_error().is_some() { Code::Failed } else { Code::Image };
+                    return Err(Failure::new(code, format!("{}: {error}", what())));
+                }
             }
             tar::EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
@@ -599,6 +603,22 @@ mod tests {
         check(&["usr/bin/x", "bin -> usr/bin"], &["bin/y", "usr/bin/.wh..wh..opq"], &["bin", "usr/bin/y"]);
         // Nothing is hidden by these.
         check(&["x"], &[".wh...", ".wh.."], &["x"]);
+    }
+
+    #[test]
+    fn attributes_may_have_line_breaks() {
+        // CAP_DAC_OVERRIDE and CAP_FOWNER.
+        let capabilities = [1, 0, 0, 2, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_pax_extensions([("SCHILY.xattr.security.capability", &capabilities[..])]).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o755);
+        header.set_size(1);
+        tar.append_data(&mut header, "f", &b"x"[..]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let fd = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        apply(&Root { fd, range: None }, &mut &tar.into_inner().unwrap()[..], "L").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), b"x");
     }
 
     #[test]
