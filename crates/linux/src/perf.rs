@@ -128,37 +128,44 @@ fn map_path(pid: u32) -> Vec<u8> {
 /// Makes the files that the options ask for. Called once, before the code cache exists.
 ///
 /// # Errors
-/// Which file cannot be written.
+/// A file that cannot be written. There may be the other.
 pub fn create() -> Result<(), Error> {
     let config = config::get();
     if !config.perfmap && !config.jitdump {
         return Ok(());
     }
     let pid = pid();
-    let mut state = State { pid, map: None, dump: None, records: 0, symbols: Symbols::default() };
-    if config.perfmap {
-        let (file, fd) = File::create(map_path(pid))?;
-        own::close(fd);
-        state.map = Some(file);
-    }
-    if config.jitdump {
-        let mut buf = [0u8; 4096];
-        // SAFETY: the kernel fills our buffer.
-        let n = unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }.unwrap_or(0) as usize;
-        let name = format!("/jit-{pid}.dump\0");
-        let (mut file, fd) = File::create([&buf[..n.saturating_sub(1)], name.as_bytes()].concat())?;
-        let header = header(pid);
-        let begun = write(fd, &header).ok_or(Errno::EIO).and_then(|()| mark(fd));
-        own::close(fd);
-        if let Err(errno) = begun {
+    let mut error = None;
+    let mut good = |file: Result<File, Error>| file.map_err(|e| error = Some(e)).ok();
+    let map = if config.perfmap { good(begin_map(pid)) } else { None };
+    let dump = if config.jitdump { good(begin_dump(pid)) } else { None };
+    *STATE.lock() = Some(State { pid, map, dump, records: 0, symbols: Symbols::default() });
+    error.map_or(Ok(()), Err)
+}
+
+fn begin_map(pid: u32) -> Result<File, Error> {
+    let (file, fd) = File::create(map_path(pid))?;
+    own::close(fd);
+    Ok(file)
+}
+
+fn begin_dump(pid: u32) -> Result<File, Error> {
+    let mut buf = [0u8; 4096];
+    // SAFETY: the kernel fills our buffer.
+    let n = unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }.unwrap_or(0) as usize;
+    let name = format!("/jit-{pid}.dump\0");
+    let (mut file, fd) = File::create([&buf[..n.saturating_sub(1)], name.as_bytes()].concat())?;
+    let header = header(pid);
+    let begun = write(fd, &header).ok_or(Errno::EIO).and_then(|()| mark(fd));
+    own::close(fd);
+    file.len = header.len() as u64;
+    match begun {
+        Ok(()) => Ok(file),
+        Err(errno) => {
             file.path.pop();
-            return Err(Error { path: file.path, errno });
+            Err(Error { path: file.path, errno })
         }
-        file.len = header.len() as u64;
-        state.dump = Some(file);
     }
-    *STATE.lock() = Some(state);
-    Ok(())
 }
 
 /// From now on the files get what is translated, where [`create`] has made some.
