@@ -226,8 +226,13 @@ pub unsafe fn start(sp: u64, before: u64) -> ! {
     options.jitdump &= !secure;
     config::set(options);
     time::init(host.aux(at::SYSINFO_EHDR).unwrap_or(0));
-    perf::create()
-        .unwrap_or_else(|e| fail(&e.path, format_args!("cannot be written: {}", errno::text(e.errno)), 1));
+    // A program that another one starts has not been asked for it, and runs without.
+    if let Err(e) = perf::create()
+        && !by_kernel
+        && invocation.direct.is_none()
+    {
+        fail(&e.path, format_args!("cannot be written: {}", errno::text(e.errno)), 1);
+    }
 
     let mut path = args[invocation.program].to_vec();
     // What a script's line puts in the place of its argv[0].
