@@ -70,6 +70,7 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
         return;
     }
     REGS.store((&raw const abi.guest().syscall).cast_mut(), Ordering::Relaxed);
+    let (model, held) = (abi.model(), own::is_held());
     fast_calls::set(
         fast_call,
         (0..fast_calls::LEN).filter_map(|number| {
@@ -82,8 +83,9 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
                     }
                     Some((number, Fast::Local))
                 }
-                _ if own::is_held() && own::is_asked(sys, row) => None,
-                Kind::Passthrough | Kind::Agreed(_) if !row.converts && !row.differs_for(abi.model()) => {
+                Kind::Passthrough | Kind::Agreed(_)
+                    if !row.converts && !row.differs_for(model) && !(held && own::is_asked(sys, row)) =>
+                {
                     row.x86_64.map(|n| (number, Fast::Host(n)))
                 }
                 _ => None,

@@ -83,7 +83,7 @@ pub fn is_held() -> bool {
 pub fn is_asked(sys: Sys, row: &Row) -> bool {
     const CALLS: [Sys; 7] =
         [Sys::close, Sys::dup, Sys::fchdir, Sys::fstatfs, Sys::sendmsg, Sys::sendmmsg, Sys::unshare];
-    CALLS.contains(&sys) || row.args.contains(&Arg::DirFd)
+    row.args.iter().any(|arg| matches!(arg, Arg::DirFd)) || CALLS.contains(&sys)
 }
 
 /// Called after a call has succeeded: from now on the task may have a table of descriptors of its own.
