@@ -52,8 +52,8 @@ impl Number {
 pub enum Kind {
     /// The host's kernel does it; its argument is converted where layouts differ.
     Passthrough,
-    /// Has a handler.
-    Handler(fn(&mut Task, [u64; 6]) -> SysResult),
+    /// Has a handler, which gets the host's number of the request.
+    Handler(fn(&mut Task, u32, [u64; 6]) -> SysResult),
 }
 
 /// A request.
@@ -375,23 +375,20 @@ pub fn ioctl(task: &mut Task, args: [u64; 6]) -> SysResult {
         return host_call(task, __NR_ioctl, &args);
     };
     let row = all[found].1;
+    let number = row.number(&model::X86_64);
     if let Kind::Handler(handler) = row.kind {
-        return handler(task, args);
+        return handler(task, number, args);
     }
     let argument = Argument { index: 2, arg: row.arg };
     call::convert(&[argument], guest, &args, |host| {
-        host_call(task, __NR_ioctl, &args6(&[host[0], row.number(&model::X86_64) as u64, host[2]]))
+        host_call(task, __NR_ioctl, &args6(&[host[0], number as u64, host[2]]))
     })
 }
 
-fn tiocgptpeer(task: &mut Task, args: [u64; 6]) -> SysResult {
+fn tiocgptpeer(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
     let flags = task.abi.open_flags_to_host(args[2] as u32);
-    let request = TIOCGPTPEER.value(&model::X86_64) as u64;
-    host_call(task, __NR_ioctl, &args6(&[args[0], request, flags as u64]))
+    host_call(task, __NR_ioctl, &args6(&[args[0], number as u64, flags as u64]))
 }
-
-/// `TIOCGPTPEER`, which has a handler.
-const TIOCGPTPEER: Number = Number::None(b'T', 0x41);
 
 #[cfg(test)]
 mod tests {

@@ -114,7 +114,8 @@ struct Converted {
     count: usize,
 }
 
-/// More structures than any call takes: the kernel is asked without any, and finds its own errno.
+/// More structures than are converted at once: the kernel is asked without any, and finds its own
+/// errno. (For room that a call may leave empty see [`convert`].)
 const TOO_MANY: u64 = 1 << 20;
 
 /// An argument and its place among a call's six.
@@ -169,7 +170,14 @@ pub fn convert(
         if args[i] == 0 || same_struct(of, guest, &model::X86_64) {
             continue;
         }
-        let n = count.map_or(1, |n| n as u32 as u64);
+        let mut n = count.map_or(1, |n| n as u32 as u64);
+        // A call that tells how many it has filled may fill fewer than there is room for.
+        if let Arg::OutArray(of, at) = arg
+            && (TOO_MANY..=i32::MAX as u64 / of.size(guest) as u64).contains(&n)
+        {
+            n = TOO_MANY - 1;
+            host_args[at] = n;
+        }
         if n >= TOO_MANY {
             host_args[i] = u64::MAX;
             continue;
@@ -305,6 +313,21 @@ mod tests {
         assert_eq!(result, Ok(2));
         assert_eq!(events[..32], *b"\x01\0\0\0\0\0\0\0abcdefgh\x02\0\0\0\0\0\0\0ijklmnop");
         assert_eq!(events[32..], [0xff; 16]);
+    }
+
+    /// Room for more structures than are converted at once is room for fewer.
+    #[test]
+    fn room_for_very_many() {
+        let row = Sys::epoll_wait.row();
+        let mut event = [0xffu8; 16];
+        for (max, want) in [(3, 3), (1 << 21, TOO_MANY - 1), (-1i32 as u64, -1i32 as u64)] {
+            let args = [3, event.as_mut_ptr() as u64, max, 0, 0, 0];
+            let result = converted(row, &model::AARCH64, &args, |host| {
+                assert_eq!(host[2], want);
+                Err(Errno::EINTR)
+            });
+            assert_eq!(result, Err(Errno::EINTR));
+        }
     }
 
     #[test]
