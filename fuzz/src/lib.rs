@@ -6,8 +6,8 @@
 use anyarch_binfmt::{entry::Entry, rule::Rule};
 use anyarch_engine::cache::{self, CACHE};
 use anyarch_engine::run::{Guest, code};
-use anyarch_host::oci::{Descriptor, Digest, Image, Layout, Platform, choose, document, registry, unpack};
 use anyarch_linux::elf as guest_elf;
+use anyarch_tool::oci::{Descriptor, Digest, Image, Layout, Platform, choose, document, registry, unpack};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write;
@@ -47,7 +47,7 @@ pub fn elf(data: &[u8]) {
     }
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(data).expect("a temporary file can be written");
-    let _ = anyarch_host::elf::Elf::read(&file);
+    let _ = anyarch_tool::elf::Elf::read(&file);
 }
 
 fn elf_seeds() -> Vec<Vec<u8>> {

@@ -5,7 +5,7 @@
 # a dockerd of the test's own may register and reset there what it likes, and the machine's entries stay as they are.
 
 anyarch=${emulator%/*}/anyarch
-guest_programs=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../crates/host/verify/bin" && pwd)
+guest_programs=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../crates/anyarch/verify/bin" && pwd)
 export anyarch guest_programs
 
 containers() {

@@ -1,4 +1,4 @@
-//! The implementations of the guests that the registry (`anyarch_guests`) names.
+//! The implementations of the guests that the registry (`anyarch_registry`) names.
 
 use anyarch_linux::abi::Abi;
 
@@ -9,7 +9,7 @@ macro_rules! table {
     };
 }
 
-anyarch_guests::with_guests!(table);
+anyarch_registry::with_guests!(table);
 
 /// The guest for an ELF `e_machine`.
 pub fn by_elf_machine(machine: u16) -> Option<&'static dyn Abi> {
@@ -23,6 +23,6 @@ mod tests {
     #[test]
     fn the_registry_has_the_names_of_the_implementations() {
         let names: alloc::vec::Vec<&str> = GUESTS.iter().map(|g| g.machine()).collect();
-        assert_eq!(names, anyarch_guests::NAMES);
+        assert_eq!(names, anyarch_registry::NAMES);
     }
 }

@@ -108,6 +108,6 @@ mod tests {
     #[test]
     fn every_guest_of_the_emulator_has_a_row() {
         let rows: Vec<&str> = GUESTS.iter().map(|g| g.name).collect();
-        assert_eq!(rows, anyarch_guests::NAMES);
+        assert_eq!(rows, anyarch_registry::NAMES);
     }
 }

@@ -1,0 +1,228 @@
+//! Which emulator runs which architecture, and where it is.
+//!
+//! Ours lies beside this executable. QEMU's is looked for where distributions and other tools put static builds; one
+//! that needs a loader is refused, because it cannot start in a container or chroot that lacks its libraries.
+
+use crate::elf::Elf;
+use crate::failure::{Code, Failure, Result, fail};
+use anyarch_binfmt::{Family, entry::EMULATOR};
+use std::path::{Path, PathBuf};
+
+/// Guests that our own emulator runs.
+pub use anyarch_registry::NAMES as NATIVE_GUESTS;
+
+/// Which engine is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Ours where it supports the guest, else QEMU.
+    #[default]
+    Auto,
+    /// Ours.
+    Native,
+    /// QEMU, from a given file or folder or wherever it is found.
+    Qemu(Option<PathBuf>),
+}
+
+/// An emulator that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// `anyarch` or `qemu`.
+    pub kind: Kind,
+    /// Absolute path of its executable.
+    pub path: PathBuf,
+}
+
+/// Whose emulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    Native,
+    /// QEMU's.
+    Qemu,
+}
+
+impl Kind {
+    /// As the status table prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Native => "anyarch",
+            Kind::Qemu => "qemu",
+        }
+    }
+}
+
+impl Choice {
+    /// `auto`, `native`, `qemu`, `qemu:PATH`.
+    pub fn parse(text: &str) -> std::result::Result<Choice, String> {
+        match text.split_once(':') {
+            None => match text {
+                "auto" => Ok(Choice::Auto),
+                "native" | "anyarch" => Ok(Choice::Native),
+                "qemu" => Ok(Choice::Qemu(None)),
+                other => Err(format!("`{other}` is none of auto, native, qemu, qemu:PATH")),
+            },
+            Some(("qemu", path)) if path.starts_with('/') => Ok(Choice::Qemu(Some(path.into()))),
+            Some(("qemu", path)) => Err(format!("`{path}` is not an absolute path")),
+            Some((other, _)) => Err(format!("`{other}` takes no path: only qemu:PATH does")),
+        }
+    }
+
+    /// Finds the emulator for an architecture.
+    pub fn find(&self, guest: &Family) -> Result<Engine> {
+        match self {
+            Choice::Native => find_native(guest),
+            Choice::Qemu(place) => find_qemu(guest, place.as_deref()),
+            Choice::Auto if NATIVE_GUESTS.contains(&guest.name) => find_native(guest).or_else(|native| {
+                // Where both are missing, the message about ours is the one that helps.
+                find_qemu(guest, None).map_err(|_| native)
+            }),
+            Choice::Auto => find_qemu(guest, None),
+        }
+    }
+}
+
+fn find_native(guest: &Family) -> Result<Engine> {
+    if !NATIVE_GUESTS.contains(&guest.name) {
+        let supported = NATIVE_GUESTS.join(", ");
+        return Err(Failure::new(
+            Code::NoEngine,
+            format!("anyarch's own emulator does not run {} (it runs {supported})", guest.name),
+        )
+        .mend(format!("take QEMU for it: --engine {}=qemu", guest.go_name())));
+    }
+    let candidates = native_candidates();
+    for path in &candidates {
+        if path.is_file() {
+            check_static(path)?;
+            return Ok(Engine { kind: Kind::Native, path: path.clone() });
+        }
+    }
+    let list: Vec<_> = candidates.iter().map(|p| p.display().to_string()).collect();
+    Err(Failure::new(
+        Code::NoEngine,
+        format!("anyarch's emulator was not found: looked for {}", list.join(", ")),
+    )
+    .mend("keep anyarch-emu beside anyarch, or name it: ANYARCH_EMU=/path/to/anyarch-emu"))
+}
+
+/// ANYARCH_EMU; beside this executable; where packages put it.
+fn native_candidates() -> Vec<PathBuf> {
+    let mut list = Vec::new();
+    list.extend(std::env::var_os("ANYARCH_EMU").map(PathBuf::from).and_then(|p| std::path::absolute(p).ok()));
+    if list.is_empty() {
+        list.extend(std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(EMULATOR))));
+        list.push(Path::new("/usr/libexec/anyarch").join(EMULATOR));
+        list.push(Path::new("/usr/lib/anyarch").join(EMULATOR));
+    }
+    list
+}
+
+/// `place` is an executable or a folder of them.
+fn find_qemu(guest: &Family, place: Option<&Path>) -> Result<Engine> {
+    let arch = guest.emulator();
+    let names = [format!("qemu-{arch}-static"), format!("qemu-{arch}")];
+    let mut dynamic = None;
+    let mut take = |path: PathBuf| -> Option<Engine> {
+        if !path.is_file() {
+            return None;
+        }
+        match check_static(&path) {
+            Ok(()) => Some(Engine { kind: Kind::Qemu, path }),
+            Err(failure) => {
+                dynamic = Some(failure);
+                None
+            }
+        }
+    };
+    if let Some(place) = place.filter(|p| !p.is_dir()) {
+        if !place.exists() {
+            fail!(Code::NoEngine, "the emulator {} does not exist", place.display());
+        }
+        check_static(place)?;
+        return Ok(Engine { kind: Kind::Qemu, path: place.to_path_buf() });
+    }
+    let folders: Vec<PathBuf> = match place {
+        Some(folder) => vec![folder.to_path_buf()],
+        None => qemu_folders(),
+    };
+    for name in &names {
+        if let Some(engine) = folders.iter().find_map(|folder| take(folder.join(name))) {
+            return Ok(engine);
+        }
+    }
+    let buildkit = format!("buildkit-qemu-{arch}");
+    if let Some(engine) = folders.iter().find_map(|folder| take(folder.join(&buildkit))) {
+        return Ok(engine);
+    }
+    if let Some(failure) = dynamic {
+        return Err(failure);
+    }
+    let looked: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+    Err(Failure::new(Code::NoEngine, format!("no static QEMU for {}: {} is not in {}", guest.name, names.join(" or "), looked.join(", ")))
+        .mend("install one (Debian, Ubuntu: apt install qemu-user-static; since Debian 13: qemu-user) or name it: --engine qemu:/path"))
+}
+
+/// QEMU_BIN_DIR as multiarch's program has it, then the usual places, then PATH.
+fn qemu_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    folders.extend(std::env::var_os("QEMU_BIN_DIR").map(PathBuf::from));
+    folders.extend(
+        ["/usr/bin", "/usr/local/bin", "/usr/libexec/qemu-user", "/usr/lib/qemu-user"].map(PathBuf::from),
+    );
+    folders
+        .extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths).filter(|p| p.is_absolute()));
+    let mut seen = Vec::new();
+    folders.retain(|f| !seen.contains(f) && (seen.push(f.clone()), true).1);
+    folders
+}
+
+/// A handler that is opened at registration still loads its own loader at each start, from the container's root.
+fn check_static(path: &Path) -> Result<()> {
+    let elf = Elf::open(path).map_err(|f| Failure { code: Code::NoEngine, ..f })?;
+    match elf {
+        None => fail!(Code::NoEngine, "{} is not an executable", path.display()),
+        Some(elf) => match elf.interpreter {
+            None => Ok(()),
+            Some(loader) => Err(Failure::new(
+                Code::NoEngine,
+                format!(
+                    "{} is not static (it needs {loader}): it would not start in containers and chroots",
+                    path.display()
+                ),
+            )
+            .mend("install a static build (Debian, Ubuntu: apt install qemu-user-static)")),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyarch_binfmt::family::by_name;
+
+    #[test]
+    fn choices_are_read() {
+        let check = |text: &str, want: Option<Choice>| assert_eq!(Choice::parse(text).ok(), want, "{text}");
+        check("auto", Some(Choice::Auto));
+        check("native", Some(Choice::Native));
+        check("qemu", Some(Choice::Qemu(None)));
+        check("qemu:/opt/q", Some(Choice::Qemu(Some("/opt/q".into()))));
+        check("qemu:q", None);
+        check("native:/x", None);
+        check("kvm", None);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let nowhere = Choice::Qemu(Some("/nonexistent/qemu".into()));
+        assert_eq!(
+            nowhere.find(by_name("s390x").unwrap()).unwrap_err().what,
+            "the emulator /nonexistent/qemu does not exist"
+        );
+        let failure = Choice::Native.find(by_name("s390x").unwrap()).unwrap_err();
+        assert_eq!(failure.code, Code::NoEngine);
+        assert!(failure.mend.unwrap().contains("--engine s390x=qemu"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(check_static(file.path()).unwrap_err().what.ends_with("is not an executable"));
+    }
+}

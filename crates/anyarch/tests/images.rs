@@ -1,0 +1,571 @@
+//! `run`, `with` and images: roots made of the guest programs, and a registry that misbehaves.
+
+mod common;
+use common::*;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A root with nothing but the guest program (`/t`) and anyarch itself, which is static.
+fn root() -> tempfile::TempDir {
+    need_namespaces();
+    need_qemu("aarch64");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(guest("aarch64"), dir.path().join("t")).unwrap();
+    std::fs::copy(slim(), dir.path().join("anyarch")).unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+fn run(root: &Path, args: &[&str]) -> Output {
+    let mut all = vec!["run", "--engine", "qemu", root.to_str().unwrap(), "--"];
+    all.extend(args);
+    anyarch(&all)
+}
+
+#[test]
+fn a_foreign_root_runs_and_its_exit_code_comes_through() {
+    let root = root();
+    for test in ["start", "fork", "exec", "threads", "signals"] {
+        assert_eq!(run(root.path(), &["/t", test]).status.code(), Some(42), "{test}");
+    }
+    assert_eq!(run(root.path(), &["/t", "argv0"]).status.code(), Some(1));
+    assert_eq!(run(root.path(), &["t", "start"]).status.code(), Some(127));
+    let missing = run(root.path(), &["/nothing"]);
+    assert_eq!(missing.status.code(), Some(127));
+    assert!(
+        text(&missing.stderr).contains("/nothing: no such file in the root"),
+        "{}",
+        text(&missing.stderr)
+    );
+    std::fs::write(root.path().join("plain"), "text").unwrap();
+    assert_eq!(run(root.path(), &["/plain"]).status.code(), Some(126));
+    let bad = anyarch(&["run", "/nonexistent/root", "--", "/t"]);
+    assert_eq!(bad.status.code(), Some(9), "{}", text(&bad.stderr));
+}
+
+#[test]
+fn the_root_sees_its_own_handlers_and_the_machine_does_not() {
+    let root = root();
+    let before = machine_entries();
+    let out = run(root.path(), &["/anyarch", "status"]);
+    assert!(text(&out.stdout).contains("aarch64"), "{}{}", text(&out.stdout), text(&out.stderr));
+    assert_eq!(machine_entries(), before);
+}
+
+#[test]
+fn without_root_it_works_as_well() {
+    let root = root();
+    if !rustix::process::geteuid().is_root() {
+        return; // All the others did it.
+    }
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", ANYARCH, "run", "--engine", "qemu"])
+        .arg(root.path())
+        .args(["--", "/t", "threads"])
+        .output()
+        .unwrap();
+    // The folders that are made inside belong to root here, so they must be there.
+    assert!(matches!(output.status.code(), Some(42 | 125)), "{}", text(&output.stderr));
+    for dir in ["proc", "sys", "dev"] {
+        let _ = std::fs::create_dir(root.path().join(dir));
+    }
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", ANYARCH, "run", "--engine", "qemu"])
+        .arg(root.path())
+        .args(["--", "/t", "threads"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(42), "{}", text(&output.stderr));
+}
+
+#[test]
+fn signals_reach_the_command_and_death_reaches_everything() {
+    let root = root();
+    let hold = |qemu: &str| {
+        Command::new(ANYARCH)
+            .args(["run", "--privileged", "--engine", "qemu"])
+            .arg(root.path())
+            .args(["--", "/anyarch", "register", "s390x", "--engine", qemu, "--hold"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    // Any static executable will do as an emulator that nobody starts.
+    let mut child = hold("qemu:/t");
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("registered"), "{line}");
+    // SAFETY: a plain system call on a child of ours.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut child = hold("qemu:/t");
+    let mut output = child.stdout.take().unwrap();
+    let mut line = String::new();
+    let mut reader = BufReader::new(&mut output);
+    reader.read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // End of file comes when the last process that has the pipe is gone.
+    reader.read_to_string(&mut line).unwrap();
+}
+
+#[test]
+fn volumes_users_and_variables() {
+    let root = root();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(guest("aarch64"), dir.path().join("t2")).unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let volume = format!("{}:/v:ro", dir.path().display());
+    let out = anyarch(&[
+        "run",
+        "--engine",
+        "qemu",
+        "-b",
+        &volume,
+        "-w",
+        "/v",
+        root.path().to_str().unwrap(),
+        "--",
+        "./t2",
+        "start",
+    ]);
+    assert_eq!(out.status.code(), Some(42), "{}", text(&out.stderr));
+    let out = anyarch(&[
+        "run",
+        "--engine",
+        "qemu",
+        "-u",
+        "7:8",
+        "--net",
+        "none",
+        root.path().to_str().unwrap(),
+        "--",
+        "/t",
+        "setuid",
+    ]);
+    assert_eq!(out.status.code(), Some(1), "uid 7 is not 0: {}", text(&out.stderr));
+    let out =
+        anyarch(&["run", "--engine", "qemu", "-u", "nobody", root.path().to_str().unwrap(), "--", "/t"]);
+    assert!(text(&out.stderr).contains("there is no user nobody"), "{}", text(&out.stderr));
+}
+
+/// A root that would like to write on the host.
+#[test]
+fn links_in_a_root_lead_nowhere_else() {
+    let root = root();
+    let outside = tempfile::tempdir().unwrap();
+    for name in ["proc", "dev", "sys", "etc"] {
+        std::os::unix::fs::symlink(outside.path(), root.path().join(name)).unwrap();
+    }
+    let out = run(root.path(), &["/t", "start"]);
+    // Whether it runs or is refused, nothing may appear outside.
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0, "{}", text(&out.stderr));
+
+    // Up from the top one stays at the top, while the root is set up as well.
+    std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let up = |name: &str| format!("{}{}/{name}", "../".repeat(12), outside.path().display());
+    for name in ["proc", "dev", "sys", "etc"] {
+        std::fs::remove_file(root.path().join(name)).unwrap();
+    }
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    for name in ["resolv.conf", "hosts"] {
+        std::os::unix::fs::symlink(up(name), root.path().join("etc").join(name)).unwrap();
+    }
+    let out = run(root.path(), &["/t", "start"]);
+    assert_eq!(out.status.code(), Some(42), "{}", text(&out.stderr));
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+/// A working directory, a program and links that go through the descriptors of who starts the
+/// command: folders of the machine's are among them.
+#[test]
+fn descriptors_of_ours_lead_nowhere_else() {
+    let root = root();
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    std::fs::copy(guest("aarch64"), outside.path().join("t2")).unwrap();
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    let target = root.path().to_str().unwrap();
+    for fd in 3..16 {
+        let fd = format!("/proc/self/fd/{fd}");
+        let out = format!("{fd}/{}{}", "../".repeat(12), outside.path().display());
+        let made = format!("{out}/made");
+        for folder in [&fd, &out, &made] {
+            let output = anyarch(&["run", "--engine", "qemu", "-w", folder, target, "--", "/t", "start"]);
+            assert_eq!(output.status.code(), Some(125), "{folder}: {}", text(&output.stderr));
+        }
+        let output = run(root.path(), &[&format!("{out}/t2"), "start"]);
+        assert_eq!(output.status.code(), Some(127), "{out}: {}", text(&output.stderr));
+        let _ = std::fs::remove_file(root.path().join("etc/hosts"));
+        std::os::unix::fs::symlink(&made, root.path().join("etc/hosts")).unwrap();
+        let output = run(root.path(), &["/t", "start"]);
+        assert_eq!(output.status.code(), Some(42), "{made}: {}", text(&output.stderr));
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+    // The number that means "as it is" to the kernel is no user.
+    let output = anyarch(&["run", "--engine", "qemu", "-u", "4294967295", target, "--", "/t", "start"]);
+    assert_eq!(output.status.code(), Some(125), "{}", text(&output.stderr));
+}
+
+#[test]
+fn with_runs_a_command_here() {
+    need_namespaces();
+    need_qemu("s390x");
+    let program = guest("s390x");
+    let program = program.to_str().unwrap();
+    let out = anyarch(&["with", "s390x", "--engine", "qemu", "--", program, "threads"]);
+    assert_eq!(out.status.code(), Some(42), "{}", text(&out.stderr));
+    let out = anyarch(&["with", "s390x", "--engine", "qemu", "--", "sh", "-c", "exit 7"]);
+    assert_eq!(out.status.code(), Some(7));
+    let out = anyarch(&["with", "vax", "--", "true"]);
+    assert_eq!(out.status.code(), Some(125));
+}
+
+// ---- images ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn images_are_reproducible_and_have_multiarchs_tags() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = layout(dir.path());
+    let other = tempfile::tempdir().unwrap();
+    let second = layout(other.path());
+    let index = std::fs::read_to_string(first.join("index.json")).unwrap();
+    assert_eq!(index, std::fs::read_to_string(second.join("index.json")).unwrap());
+    let names = |layout: &Path| -> Vec<_> {
+        let list = std::fs::read_dir(layout.join("blobs/sha256")).unwrap();
+        let mut names: Vec<_> = list.flatten().map(|e| e.file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&first), names(&second));
+    for tag in ["latest", "9", "register", "s390x", "s390x-9", "x86_64-s390x", "x86_64-s390x-9"] {
+        assert!(
+            index.contains(&format!("\"org.opencontainers.image.ref.name\":\"{tag}\"")),
+            "{tag}: {index}"
+        );
+    }
+}
+
+#[test]
+fn a_corrupted_blob_is_named_and_nothing_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = layout(dir.path());
+    let source = format!("{}:register", layout.display());
+    let bundle = dir.path().join("bundle");
+    let out = anyarch(&["image", "unpack", &source, bundle.to_str().unwrap()]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let biggest = std::fs::read_dir(layout.join("blobs/sha256"))
+        .unwrap()
+        .flatten()
+        .max_by_key(|e| e.metadata().unwrap().len())
+        .unwrap();
+    for entry in std::fs::read_dir(layout.join("blobs/sha256"))
+        .unwrap()
+        .flatten()
+        .filter(|e| e.metadata().unwrap().len() > 100_000)
+    {
+        let mut bytes = std::fs::read(entry.path()).unwrap();
+        bytes[50_000] ^= 1;
+        std::fs::write(entry.path(), bytes).unwrap();
+    }
+    let out = anyarch(&["image", "unpack", &source, dir.path().join("b2").to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(9));
+    assert!(text(&out.stderr).contains("is corrupted"), "{} {:?}", text(&out.stderr), biggest.path());
+}
+
+#[test]
+fn hostile_layers_are_refused_or_harmless_and_said_clearly() {
+    use tar::EntryType;
+    let check = |tar: Vec<u8>, code: i32, words: &str, look: &dyn Fn(&Path)| {
+        let dir = tempfile::tempdir().unwrap();
+        let source = crafted(dir.path(), &tar);
+        let to = dir.path().join("deep/er/bundle");
+        let out = anyarch(&["image", "unpack", "-v", source.to_str().unwrap(), to.to_str().unwrap()]);
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "`{words}` is not in: {said}");
+        assert!(!dir.path().join("deep/evil").exists() && !Path::new("/evil").exists());
+        look(&to.join("rootfs"));
+    };
+    let nothing = |root: &Path| assert!(!root.parent().unwrap().parent().unwrap().exists());
+    let out_of_it = "has the name ../../evil, which leads out of the root: refused";
+    check(one_entry(EntryType::Regular, "../../evil", "", b"x"), 9, out_of_it, &nothing);
+    check(one_entry(EntryType::Link, "a", "../../evil", b""), 9, "leads out of the root: refused", &nothing);
+    check(one_entry(EntryType::Char, "dev/sda", "", b""), 0, "dev/sda is a device node: left out", &|root| {
+        assert!(!root.join("dev/sda").exists())
+    });
+    check(one_entry(EntryType::Regular, "/evil", "", b"x"), 0, "", &|root| {
+        assert!(root.join("evil").is_file())
+    });
+    let mut through = one_entry(EntryType::Symlink, "out", "/", b"");
+    through.truncate(512);
+    through.extend(one_entry(EntryType::Regular, "out/evil", "", b"x"));
+    check(through, 0, "", &|root| assert!(root.join("evil").is_file()));
+    // Half of a layer: its digest is right, so the layout is what somebody made so.
+    let mut half = one_entry(EntryType::Regular, "a", "", &[7; 4096]);
+    half.truncate(2000);
+    check(half, 9, "is damaged: unexpected EOF", &|_| {});
+}
+
+#[test]
+fn a_layer_that_is_not_what_the_configuration_says_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = crafted(dir.path(), &one_entry(tar::EntryType::Regular, "a", "", b"x"));
+    let index = std::fs::read_to_string(source.join("index.json")).unwrap();
+    // Another layer under a right digest, and the first one's diff_id.
+    let layout = anyarch_tool::oci::Layout::open(&source).unwrap().unwrap();
+    let image = layout.image(None, None).unwrap();
+    let other = layout.add(&one_entry(tar::EntryType::Regular, "b", "", b"x"), "").unwrap();
+    let manifest = String::from_utf8(layout.bytes(&image.manifest).unwrap()).unwrap();
+    let manifest = manifest.replace(image.layers[0].digest.hex(), other.digest.hex());
+    let manifest = layout.add(manifest.as_bytes(), &image.manifest.media_type).unwrap();
+    let index = index.replace(image.manifest.digest.hex(), manifest.digest.hex());
+    std::fs::write(source.join("index.json"), index).unwrap();
+    let out =
+        anyarch(&["image", "unpack", source.to_str().unwrap(), dir.path().join("bundle").to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(9));
+    assert!(text(&out.stderr).contains("where the configuration says"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn an_image_is_explained() {
+    need_namespaces();
+    need_qemu("s390x");
+    let dir = tempfile::tempdir().unwrap();
+    let program = std::fs::read(guest("s390x")).unwrap();
+    let source = crafted(dir.path(), &one_entry(tar::EntryType::Regular, "t", "", &program));
+    let source = source.to_str().unwrap();
+    let no = succeed(&format!("$A explain {source} && exit 1; true"));
+    for words in
+        ["image for linux/s390x", "program:   /t: 64-bit big-endian s390x", "loader:    none (static)"]
+    {
+        assert!(no.contains(words), "`{words}` is not in: {no}");
+    }
+    assert!(no.contains("no: no handler is registered for s390x"), "{no}");
+    let one_command =
+        format!("sudo anyarch register s390x; or without root: anyarch run --platform linux/s390x {source}");
+    assert!(no.contains(&one_command), "{no}");
+    let yes = succeed(&format!(
+        "$A -q register s390x --engine qemu; $A explain {source}; $A explain --json {source}"
+    ));
+    assert!(yes.contains("yes, by /usr/bin/qemu-s390x-static (qemu-s390x, flags PF)"), "{yes}");
+    assert!(yes.contains("\"runs\": true"), "{yes}");
+    // Without F the emulator is not seen from the container.
+    let not_there = succeed(&format!(
+        "$A -q register s390x --engine qemu --fix-binary=no; $A explain {source} && exit 1; true"
+    ));
+    assert!(not_there.contains("lacks flag F"), "{not_there}");
+    let out = anyarch(&["explain", source, "--platform", "arm64"]);
+    assert!(text(&out.stderr).contains("has no platform linux/arm64"), "{}", text(&out.stderr));
+}
+
+/// A registry in this process. Blobs and manifests by path; `faults` says what to do wrong, once each.
+struct Registry {
+    port: u16,
+    files: Arc<Mutex<HashMap<String, (String, Vec<u8>)>>>,
+    faults: Arc<Mutex<Vec<Fault>>>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Fault {
+    /// Ends the connection in the middle of a blob.
+    Cut,
+    /// Sends another blob than was asked for.
+    Wrong,
+    /// Too many requests.
+    Busy,
+}
+
+impl Registry {
+    fn start() -> Registry {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let registry = Registry {
+            port: listener.local_addr().unwrap().port(),
+            files: Arc::default(),
+            faults: Arc::default(),
+            log: Arc::default(),
+        };
+        let (files, faults, log, port) =
+            (registry.files.clone(), registry.faults.clone(), registry.log.clone(), registry.port);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (files, faults, log) = (files.clone(), faults.clone(), log.clone());
+                std::thread::spawn(move || serve(stream, port, &files, &faults, &log));
+            }
+        });
+        registry
+    }
+
+    fn name(&self) -> String {
+        format!("127.0.0.1:{}/team/thing", self.port)
+    }
+}
+
+type Files = Mutex<HashMap<String, (String, Vec<u8>)>>;
+
+fn serve(stream: TcpStream, port: u16, files: &Files, faults: &Mutex<Vec<Fault>>, log: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    loop {
+        let mut first = String::new();
+        if reader.read_line(&mut first).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut headers = HashMap::new();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            headers.insert(name.to_ascii_lowercase(), value.trim().to_string());
+        }
+        let mut words = first.split_whitespace();
+        let (method, path) = (words.next().unwrap().to_string(), words.next().unwrap().to_string());
+        let mut body = vec![0; headers.get("content-length").and_then(|l| l.parse().ok()).unwrap_or(0)];
+        reader.read_exact(&mut body).unwrap();
+        log.lock()
+            .unwrap()
+            .push(format!("{method} {path} {}", headers.get("range").cloned().unwrap_or_default()));
+        let mut answer = |status: &str, extra: &str, body: &[u8], cut: usize| {
+            let length = if method == "HEAD" { 0 } else { body.len() };
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{extra}\r\n").unwrap();
+            if method != "HEAD" {
+                let _ = stream.write_all(&body[..body.len().min(cut)]);
+            }
+            cut >= body.len()
+        };
+        let take = |fault: Fault| {
+            let mut list = faults.lock().unwrap();
+            let at = list.iter().position(|f| *f == fault);
+            at.map(|at| list.remove(at)).is_some()
+        };
+        let all = usize::MAX;
+        let go_on = if path.starts_with("/token") {
+            answer("200 OK", "", b"{\"token\":\"secret\"}", all)
+        } else if headers.get("authorization").map(String::as_str) != Some("Bearer secret") {
+            let challenge = format!(
+                "WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"test\"\r\n"
+            );
+            answer("401 Unauthorized", &challenge, b"", all)
+        } else if take(Fault::Busy) {
+            answer("429 Too Many Requests", "Retry-After: 60\r\n", b"", all)
+        } else if method == "POST" {
+            answer("202 Accepted", &format!("Location: {path}upload-1?state=x\r\n"), b"", all)
+        } else if method == "PUT" {
+            let key = match path.split_once("digest=") {
+                Some((upload, digest)) => format!("{}/{digest}", upload.split("/uploads").next().unwrap()),
+                None => path.clone(),
+            };
+            let kind = headers.get("content-type").cloned().unwrap_or_default();
+            if path.contains("/manifests/") {
+                let digest = anyarch_tool::oci::Digest::of(&body).to_string();
+                let by_digest = format!("{}/{digest}", path.rsplit_once('/').unwrap().0);
+                files.lock().unwrap().insert(by_digest, (kind.clone(), body.clone()));
+            }
+            files.lock().unwrap().insert(key, (kind, body));
+            answer("201 Created", "", b"", all)
+        } else {
+            match files.lock().unwrap().get(&path) {
+                None => answer("404 Not Found", "", b"", all),
+                Some(_) if path.contains("/blobs/") && method == "GET" && take(Fault::Wrong) => {
+                    answer("200 OK", "", b"something else", all)
+                }
+                Some((kind, bytes)) => {
+                    let from = headers
+                        .get("range")
+                        .and_then(|r| r.strip_prefix("bytes=")?.trim_end_matches('-').parse().ok())
+                        .unwrap_or(0);
+                    let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+                    let big = bytes.len() > 1000 && path.contains("/blobs/") && method == "GET";
+                    let cut = if big && take(Fault::Cut) { (bytes.len() - from) / 2 } else { all };
+                    answer(status, &format!("Content-Type: {kind}\r\n"), &bytes[from..], cut)
+                }
+            }
+        };
+        if !go_on {
+            return;
+        }
+    }
+}
+
+#[test]
+fn images_go_to_a_registry_and_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start();
+    let guest = format!("qemu:{}", guest("s390x").display());
+    need_qemu("s390x");
+    let out = anyarch(&[
+        "image",
+        "build",
+        "--to",
+        "s390x",
+        "--engine",
+        &guest,
+        "--version",
+        "9",
+        "--push",
+        &registry.name(),
+    ]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!(text(&out.stdout).lines().count(), 7);
+    let cache = dir.path().join("cache");
+    let pull = |to: &str| {
+        Command::new(ANYARCH)
+            .args([
+                "image",
+                "copy",
+                &format!("{}:s390x", registry.name()),
+                dir.path().join(to).to_str().unwrap(),
+            ])
+            .env("XDG_CACHE_HOME", &cache)
+            .output()
+            .unwrap()
+    };
+    // Whatever is wrong is said, and the next try goes on from there.
+    registry.faults.lock().unwrap().push(Fault::Busy);
+    let out = pull("a");
+    assert_eq!(out.status.code(), Some(9));
+    assert!(text(&out.stderr).contains("too many requests"), "{}", text(&out.stderr));
+    registry.faults.lock().unwrap().push(Fault::Wrong);
+    let out = pull("a");
+    assert_eq!(out.status.code(), Some(9));
+    assert!(text(&out.stderr).contains("sent sha256:"), "{}", text(&out.stderr));
+    registry.faults.lock().unwrap().extend([Fault::Cut, Fault::Cut]);
+    let out = pull("b");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let log = registry.log.lock().unwrap().join("\n");
+    assert!(log.contains("bytes="), "the blob was not continued: {log}");
+    let out = anyarch(&["image", "inspect", &format!("{}:latest", registry.name())]);
+    let shown = text(&out.stdout);
+    assert!(shown.starts_with("Name:      127.0.0.1") && shown.contains("Platform:  linux/amd64"), "{shown}");
+    registry.faults.lock().unwrap().extend([Fault::Cut; 40]);
+    std::fs::remove_dir_all(&cache).unwrap();
+    let out = pull("c");
+    assert_eq!(out.status.code(), Some(9));
+    assert!(
+        text(&out.stderr).contains("did not arrive")
+            && text(&out.stderr).contains("goes on where it stopped"),
+        "{}",
+        text(&out.stderr)
+    );
+}
+
+#[test]
+fn what_is_no_image_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.tar");
+    std::fs::write(&file, "not a tar").unwrap();
+    let out = anyarch(&["run", file.to_str().unwrap(), "--", "true"]);
+    assert_eq!(out.status.code(), Some(9));
+    assert!(text(&out.stderr).contains("x.tar"), "{}", text(&out.stderr));
+    let out = anyarch(&["run", "./missing.tar", "--", "true"]);
+    assert!(text(&out.stderr).contains("./missing.tar does not exist"), "{}", text(&out.stderr));
+    let out = anyarch(&["image", "inspect", "Not A Name"]);
+    assert_eq!(out.status.code(), Some(9));
+}

@@ -1,5 +1,0 @@
-//! The executable `anyarch`; everything is in the library beside it.
-
-fn main() -> std::process::ExitCode {
-    anyarch_host::main()
-}
