@@ -6,7 +6,7 @@
 use anyarch_binfmt::{entry::Entry, rule::Rule};
 use anyarch_engine::cache::{self, CACHE};
 use anyarch_engine::run::{Guest, code};
-use anyarch_linux::elf as guest_elf;
+use anyarch_linux::program::elf as guest_elf;
 use anyarch_tool::oci::{Descriptor, Digest, Image, Layout, Platform, choose, document, registry, unpack};
 use serde_json::Value;
 use std::fs::{self, File};

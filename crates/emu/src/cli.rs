@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use anyarch_linux::config::Config;
-use anyarch_linux::layout;
+use anyarch_linux::memory::space;
 
 /// What the emulator was asked to do.
 #[derive(Debug, Default)]
@@ -94,8 +94,8 @@ const fn row(
     Row { name, env, arg, effect, help }
 }
 
-/// Option of our own that a direct exec passes on; see `anyarch_linux::exec`.
-const DIRECT: &str = anyarch_linux::exec::DIRECT_OPTION;
+/// Option of our own that a direct exec passes on; see `anyarch_linux::program::exec`.
+const DIRECT: &str = anyarch_linux::program::exec::DIRECT_OPTION;
 
 #[rustfmt::skip]
 static ROWS: &[Row] = &[
@@ -208,7 +208,7 @@ impl Invocation {
                 let size = size.filter(|&s| s > 0).ok_or_else(|| {
                     usage_error(format!("invalid size of the code cache '{}'", lossy(value)))
                 })?;
-                self.config.code_cache = Some(size.min(layout::CODE_CACHE_SIZE >> 20) << 20);
+                self.config.code_cache = Some(size.min(space::CODE_CACHE_SIZE >> 20) << 20);
             }
             Effect::Cpu => {
                 let model = value.split(|&b| b == b',').next().unwrap_or(b"");

@@ -8,8 +8,17 @@
 use crate::cli::{self, Input, Invocation};
 use crate::guests;
 use alloc::vec::Vec;
-use anyarch_linux::loader::{self, Host, Str, at};
-use anyarch_linux::{config, dispatch, errno, exec, limits, own, perf, seccomp, task, time};
+use anyarch_linux::calls::dispatch;
+use anyarch_linux::calls::time;
+use anyarch_linux::config;
+use anyarch_linux::errno;
+use anyarch_linux::program::exec;
+use anyarch_linux::program::loader::{self, Host, Str, at};
+use anyarch_linux::program::own;
+use anyarch_linux::program::perf;
+use anyarch_linux::seccomp;
+use anyarch_linux::task;
+use anyarch_linux::task::limits;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, eprintln, exit_group, syscall};
 

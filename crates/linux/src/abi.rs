@@ -1,8 +1,8 @@
 //! What the Linux layer needs to know about a guest architecture. One implementation per guest folder.
 
+use crate::calls::table::Sys;
 use crate::structure::Model;
 use crate::structure::constants::OPEN_FLAGS;
-use crate::table::Sys;
 use crate::task::Task;
 use alloc::vec;
 use alloc::vec::Vec;

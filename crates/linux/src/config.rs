@@ -17,9 +17,9 @@ pub struct Config {
     pub stats: bool,
     /// -d interp: run everything through the reference interpreter.
     pub interpret: bool,
-    /// -perfmap, QEMU_PERFMAP: see [`crate::perf`].
+    /// -perfmap, QEMU_PERFMAP: see [`crate::program::perf`].
     pub perfmap: bool,
-    /// -jitdump, QEMU_JITDUMP: see [`crate::perf`].
+    /// -jitdump, QEMU_JITDUMP: see [`crate::program::perf`].
     pub jitdump: bool,
     /// -L, QEMU_LD_PREFIX: where absolute paths are looked up first, without a slash at its end.
     pub sysroot: Option<Vec<u8>>,

@@ -2,7 +2,7 @@
 //!
 //! The emulator's locks are held for short, bounded work and never while guest code runs. Asynchronous host signal handlers only
 //! record, and take none unless it was guest code that they interrupted. A fork must hold every lock that its child needs (see
-//! `anyarch_linux::process`), since the child inherits the locks' state but not their owners.
+//! `anyarch_linux::task::process`), since the child inherits the locks' state but not their owners.
 
 use crate::raw::general::{__NR_futex, FUTEX_PRIVATE_FLAG, FUTEX_WAIT, FUTEX_WAKE};
 use core::cell::UnsafeCell;

@@ -10,8 +10,8 @@ use alloc::string::String;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::{Cpu, slot};
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
+use anyarch_linux::calls::table::Sys;
 use anyarch_linux::structure::{Model, model};
-use anyarch_linux::table::Sys;
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
 
 /// The aarch64 ABI.

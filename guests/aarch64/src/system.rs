@@ -200,7 +200,7 @@ extern "C" fn write_fpsr(cpu: &mut Cpu, rt: u64) -> HelperExit {
 }
 
 extern "C" fn read_counter(cpu: &mut Cpu, rt: u64) -> HelperExit {
-    set_general(cpu, rt, anyarch_linux::time::monotonic());
+    set_general(cpu, rt, anyarch_linux::calls::time::monotonic());
     HelperExit::Continue
 }
 

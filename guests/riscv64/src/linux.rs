@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 use anyarch_engine::run::{Guest, code};
 use anyarch_engine::state::Cpu;
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
-use anyarch_linux::misc::online_cpus;
+use anyarch_linux::calls::misc::online_cpus;
+use anyarch_linux::calls::table::Sys;
 use anyarch_linux::signal::on_altstack;
 use anyarch_linux::structure::{Model, model};
-use anyarch_linux::table::Sys;
 use anyarch_linux::task::Task;
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
 

@@ -5,8 +5,9 @@
 //! `asm` statement, and that is read.
 
 use anyarch_harness::TempDir;
+use anyarch_linux::calls::ioctl;
+use anyarch_linux::calls::sockopt;
 use anyarch_linux::structure::{Model, constants, model, rows};
-use anyarch_linux::{ioctl, sockopt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::process::Command;

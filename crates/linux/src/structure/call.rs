@@ -5,8 +5,8 @@
 
 use super::plan::Direction;
 use super::{Model, Plan, Struct, model, same_struct};
-use crate::sockopt;
-use crate::table::{Arg, Row};
+use crate::calls::sockopt;
+use crate::calls::table::{Arg, Row};
 use alloc::vec;
 use alloc::vec::Vec;
 use anyarch_sys::{Errno, SysResult, read_bytes, write_bytes};
@@ -233,8 +233,8 @@ fn bytes_of(words: &mut [u64]) -> &mut [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::table::{Kind, ROWS, Sys};
     use crate::structure::rows;
-    use crate::table::{Kind, ROWS, Sys};
 
     #[test]
     fn the_guests_of_the_generic_abi_convert_little() {

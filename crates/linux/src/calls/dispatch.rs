@@ -1,0 +1,194 @@
+//! From the guest's system call instruction to the result in its registers.
+//!
+//! The row's argument types drive the conversion that many calls share (open flags, paths that are looked up in the sysroot or in the emulated /proc); the
+//! rest is the row's handler or the host's kernel. A call that may block is made with `safe_syscall`, so that no signal is lost before it.
+
+use crate::abi::Abi;
+use crate::calls::strace;
+use crate::calls::table::{Arg, Kind, Row, Sys};
+use crate::calls::time;
+use crate::config;
+use crate::files::path;
+use crate::program;
+use crate::program::own;
+use crate::seccomp;
+use crate::structure::call::converted;
+use crate::task::Task;
+use alloc::vec::Vec;
+use anyarch_engine::ops::HelperExit;
+use anyarch_engine::run::SyscallRegs;
+use anyarch_engine::run::fast_calls::{self, Fast};
+use anyarch_engine::state::Cpu;
+use anyarch_sys::{Errno, SysResult, check, safe_syscall, to_raw};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// Result of a handler that has set the CPU's state itself (rt_sigreturn, a successful execve): nothing is written to the result register.
+pub const KEEP_REGISTERS: Errno = Errno(4096);
+
+/// Carries out the system call that the task's CPU just made (`cpu.pc` is the address after the instruction) and sets its result.
+///
+/// When the call is to be made again after pending signals have been delivered (`ERESTARTSYS`), `cpu.pc` is moved back to the system call
+/// instruction and no register changes.
+pub fn dispatch(task: &mut Task) {
+    let abi = task.abi;
+    let (number, args) = abi.syscall_args(&task.thread.cpu);
+    let sys = abi.syscall(number);
+    if !task.seccomp.idle() {
+        let name = sys.map(|sys| sys.row().name);
+        if let Some(result) = seccomp::enforce(task, number, name, &args) {
+            if result != Err(KEEP_REGISTERS) {
+                abi.set_result(&mut task.thread.cpu, to_raw(result));
+            }
+            return;
+        }
+    }
+    let Some(sys) = sys else {
+        if config::get().strace {
+            strace::unknown(task, number, &args);
+        }
+        abi.set_result(&mut task.thread.cpu, to_raw(Err(Errno::ENOSYS)));
+        return;
+    };
+    let row = sys.row();
+    let result = if config::get().strace {
+        strace::enter(task, row, &args);
+        let result = run(task, sys, row, args);
+        strace::leave(result);
+        result
+    } else {
+        run(task, sys, row, args)
+    };
+    match result {
+        Err(KEEP_REGISTERS) => {}
+        Err(
+            Errno::ERESTARTSYS | Errno::ERESTARTNOINTR | Errno::ERESTARTNOHAND | Errno::ERESTART_RESTARTBLOCK,
+        ) => {
+            task.thread.cpu.pc = task.thread.cpu.pc.wrapping_sub(abi.syscall_insn_len());
+        }
+        result => abi.set_result(&mut task.thread.cpu, to_raw(result)),
+    }
+}
+
+/// Lets generated code make the calls that need nothing of this layer by itself, unless they are to be traced.
+pub fn enable_fast_calls(abi: &dyn Abi) {
+    if config::get().strace {
+        return;
+    }
+    REGS.store((&raw const abi.guest().syscall).cast_mut(), Ordering::Relaxed);
+    let (model, held) = (abi.model(), own::is_held());
+    fast_calls::set(
+        fast_call,
+        (0..fast_calls::LEN).filter_map(|number| {
+            let sys = abi.syscall(number as u64)?;
+            let row = sys.row();
+            match row.kind {
+                _ if time::is_local(sys) => {
+                    if sys == Sys::clock_gettime {
+                        CLOCK_NUMBER.store(number as u64, Ordering::Relaxed);
+                    }
+                    Some((number, Fast::Local))
+                }
+                Kind::Passthrough | Kind::Agreed(_)
+                    if !row.converts && !row.differs_for(model) && !(held && own::is_asked(sys, row)) =>
+                {
+                    row.x86_64.map(|n| (number, Fast::Host(n)))
+                }
+                _ => None,
+            }
+        }),
+    );
+}
+
+/// Where calls find their arguments.
+static REGS: AtomicPtr<SyscallRegs> = AtomicPtr::new(core::ptr::null_mut());
+/// The guest's number of clock_gettime: the call that is made most often takes the shortest way.
+static CLOCK_NUMBER: AtomicU64 = AtomicU64::new(u64::MAX);
+
+extern "C" fn fast_call(cpu: &mut Cpu, number: u64) -> HelperExit {
+    // SAFETY: set to the guest's static before this function is named anywhere.
+    let regs = unsafe { &*REGS.load(Ordering::Relaxed) };
+    if number == CLOCK_NUMBER.load(Ordering::Relaxed) {
+        let [clock, addr] = [0, 1].map(|i| cpu.gpr[regs.args[i].0 as usize & 63]);
+        let Some(result) = time::local_clock(clock, addr) else { return HelperExit::Syscall };
+        cpu.gpr[regs.result.0 as usize & 63] = to_raw(result);
+        return HelperExit::Continue;
+    }
+    let abi = program::get().abi;
+    let (_, args) = abi.syscall_args(cpu);
+    match abi.syscall(number).and_then(|sys| time::local(sys, args)) {
+        Some(result) => {
+            abi.set_result(cpu, to_raw(result));
+            HelperExit::Continue
+        }
+        None => HelperExit::Syscall,
+    }
+}
+
+fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
+    if own::is_given(task, sys, row, &args) {
+        return Err(Errno::EBADF);
+    }
+    // Keeps substituted paths alive during the call.
+    let mut substitutes = Vec::new();
+    if row.converts {
+        convert(task, row, &mut args, &mut substitutes)?;
+    }
+    match row.kind {
+        Kind::Agreed(handler) if row.differs_for(task.abi.model()) => handler(task, args),
+        Kind::Passthrough | Kind::Agreed(_) => {
+            let model = task.abi.model();
+            let result = if row.differs_for(model) {
+                converted(row, model, &args, |args| host(task, row, args))
+            } else {
+                host(task, row, &args)
+            }?;
+            own::after(task, sys, &args);
+            Ok(result)
+        }
+        Kind::Translated(handler) | Kind::Emulated(handler) => handler(task, args),
+        Kind::Arch => task.abi.arch_syscall(task, sys, args),
+        Kind::Refused(errno, _) => Err(errno),
+    }
+}
+
+/// Converts arguments by their types.
+fn convert(
+    task: &mut Task,
+    row: &Row,
+    args: &mut [u64; 6],
+    substitutes: &mut Vec<Vec<u8>>,
+) -> Result<(), Errno> {
+    for (i, arg) in row.args.iter().enumerate() {
+        match arg {
+            Arg::OFlags => args[i] = task.abi.open_flags_to_host(args[i] as u32) as u64,
+            Arg::LookupPath => {
+                let dir =
+                    if i > 0 && row.args[i - 1] == Arg::DirFd { args[i - 1] as i32 } else { path::AT_FDCWD };
+                // A link of /proc itself is the kernel's to tell about.
+                let nofollow =
+                    row.args.iter().position(|a| *a == Arg::AtFlags).is_some_and(|f| args[f] & 0x100 != 0);
+                if let Some(path) = path::substitute(dir, args[i], nofollow) {
+                    args[i] = path.as_ptr() as u64;
+                    substitutes.push(path);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Asks the host's kernel for the row's call.
+fn host(task: &Task, row: &Row, args: &[u64; 6]) -> SysResult {
+    let Some(number) = row.x86_64 else { return Err(Errno::ENOSYS) };
+    host_call(task, number as u32, args)
+}
+
+/// Makes a host call on the guest's behalf, interruptible by the guest's signals.
+///
+/// Guest pointers in `args` are checked by the kernel; pointers of the emulator must be valid for the call.
+pub fn host_call(task: &Task, number: u32, args: &[u64; 6]) -> SysResult {
+    // SAFETY: the calls that reach this touch guest memory, descriptors and process state that are the guest's own; calls that could hurt the emulator
+    // have handlers.
+    check(unsafe { safe_syscall(&task.signal_pending, number, args) })
+}

@@ -1,0 +1,416 @@
+//! ioctl: a row for each request, with its number, what its argument is, and which way it goes.
+//!
+//! A number is written as the kernel's headers write it, so that it follows for every architecture
+//! from that one's encoding and structure sizes (`asm/ioctl.h`). A request whose number and
+//! structures are the host's own goes to the host's kernel untouched, as does a request without a
+//! row: a driver that is not listed agrees between architectures of one width and byte order. What
+//! differs for this process's guest is collected at the first ioctl.
+
+use crate::calls::dispatch::host_call;
+use crate::calls::table::Arg;
+use crate::structure::call::Argument;
+use crate::structure::{Family, Model, Struct, call, model, rows};
+use crate::task::Task;
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::__NR_ioctl;
+use anyarch_sys::{Errno, Kept, SysResult, args6};
+
+/// How a request's number is made (include/uapi/asm-generic/ioctl.h).
+#[derive(Clone, Copy, Debug)]
+pub enum Number {
+    /// A number by itself.
+    Plain(u32),
+    /// `_IO(type, nr)`.
+    None(u8, u8),
+    /// `_IOR(type, nr, structure)`: the kernel writes it.
+    Read(u8, u8, &'static Struct),
+    /// `_IOW(type, nr, structure)`: the kernel reads it.
+    Write(u8, u8, &'static Struct),
+    /// `_IOWR(type, nr, structure)`.
+    Both(u8, u8, &'static Struct),
+}
+
+impl Number {
+    /// The number on an architecture.
+    pub const fn value(&self, model: &Model) -> u32 {
+        // asm/ioctl.h of MIPS and Power: three bits of direction, of which none is one.
+        let three = matches!(model.family, Family::Mips | Family::Powerpc);
+        let (none, read, write, shift) = if three { (1, 2, 4, 29) } else { (0, 2, 1, 30) };
+        let (direction, kind, nr, size) = match self {
+            Number::Plain(number) => return *number,
+            Number::None(kind, nr) => (none, *kind, *nr, 0),
+            Number::Read(kind, nr, of) => (read, *kind, *nr, of.size(model)),
+            Number::Write(kind, nr, of) => (write, *kind, *nr, of.size(model)),
+            Number::Both(kind, nr, of) => (read | write, *kind, *nr, of.size(model)),
+        };
+        direction << shift | (size as u32) << 16 | (kind as u32) << 8 | nr as u32
+    }
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// The host's kernel does it; its argument is converted where layouts differ.
+    Passthrough,
+    /// Has a handler, which gets the host's number of the request.
+    Handler(fn(&mut Task, u32, [u64; 6]) -> SysResult),
+}
+
+/// A request.
+pub struct Row {
+    /// Its name in the headers.
+    pub name: &'static str,
+    /// The header that defines it.
+    pub header: &'static str,
+    /// Its number, by family; the last, without one, is for all others.
+    pub numbers: &'static [(Option<Family>, Number)],
+    /// The argument: [`Arg::Int`] is a number or nothing.
+    pub arg: Arg,
+    /// What happens to it.
+    pub kind: Kind,
+}
+
+impl Row {
+    /// The number on an architecture.
+    pub const fn number(&self, model: &Model) -> u32 {
+        let mut i = 0;
+        while i < self.numbers.len() {
+            match self.numbers[i].0 {
+                Some(family) if family as u8 != model.family as u8 => i += 1,
+                _ => return self.numbers[i].1.value(model),
+            }
+        }
+        panic!("a request without a number for this architecture")
+    }
+}
+
+macro_rules! number {
+    ($number:literal) => {
+        Number::Plain($number)
+    };
+    (io $kind:literal $nr:literal) => {
+        Number::None($kind, $nr)
+    };
+    (ior $kind:literal $nr:literal $of:ident) => {
+        Number::Read($kind, $nr, &rows::$of)
+    };
+    (iow $kind:literal $nr:literal $of:ident) => {
+        Number::Write($kind, $nr, &rows::$of)
+    };
+    (iowr $kind:literal $nr:literal $of:ident) => {
+        Number::Both($kind, $nr, &rows::$of)
+    };
+}
+
+macro_rules! kind {
+    () => {
+        Kind::Passthrough
+    };
+    ($handler:ident) => {
+        Kind::Handler($handler)
+    };
+}
+
+macro_rules! arg {
+    (Int) => {
+        Arg::Int
+    };
+    (Opaque $reason:literal) => {
+        Arg::Opaque($reason)
+    };
+    ($way:ident $of:ident) => {
+        Arg::$way(&rows::$of)
+    };
+}
+
+macro_rules! ioctls {
+    ($($header:literal {
+        $($name:ident $([$family:ident: $($other:tt)+])* ($($all:tt)+) $way:ident $(($($of:tt)*))? $(=> $handler:ident)?;)*
+    })*) => {
+        /// The requests that are known.
+        pub static ROWS: &[Row] = &[$($(Row {
+            name: stringify!($name),
+            header: $header,
+            numbers: &[
+                $((Some(Family::$family), number!($($other)+)),)*
+                (None, number!($($all)+)),
+            ],
+            arg: arg!($way $($($of)*)?),
+            kind: kind!($($handler)?),
+        }),*),*];
+    };
+}
+
+// A row: name, numbers of families that have one of their own, the others' number, the argument.
+ioctls! {
+    "asm/termios.h" {
+        TCGETS [Mips: 0x540d] [Powerpc: ior b't' 19 termios] (0x5401) Out(termios);
+        TCSETS [Mips: 0x540e] [Powerpc: iow b't' 20 termios] (0x5402) In(termios);
+        TCSETSW [Mips: 0x540f] [Powerpc: iow b't' 21 termios] (0x5403) In(termios);
+        TCSETSF [Mips: 0x5410] [Powerpc: iow b't' 22 termios] (0x5404) In(termios);
+        TCGETA [Mips: 0x5401] [Powerpc: ior b't' 23 termio] (0x5405) Out(termio);
+        TCSETA [Mips: 0x5402] [Powerpc: iow b't' 24 termio] (0x5406) In(termio);
+        TCSETAW [Mips: 0x5403] [Powerpc: iow b't' 25 termio] (0x5407) In(termio);
+        TCSETAF [Mips: 0x5404] [Powerpc: iow b't' 28 termio] (0x5408) In(termio);
+        TCSBRK [Mips: 0x5405] [Powerpc: io b't' 29] (0x5409) Int;
+        TCXONC [Mips: 0x5406] [Powerpc: io b't' 30] (0x540a) Int;
+        TCFLSH [Mips: 0x5407] [Powerpc: io b't' 31] (0x540b) Int;
+        TIOCEXCL [Mips: 0x740d] (0x540c) Int;
+        TIOCNXCL [Mips: 0x740e] (0x540d) Int;
+        TIOCSCTTY [Mips: 0x5480] (0x540e) Int;
+        TIOCGPGRP [Mips: ior b't' 119 an_int] [Powerpc: ior b't' 119 an_int] (0x540f) Out(an_int);
+        TIOCSPGRP [Mips: iow b't' 118 an_int] [Powerpc: iow b't' 118 an_int] (0x5410) In(an_int);
+        TIOCOUTQ [Mips: 0x7472] [Powerpc: ior b't' 115 an_int] (0x5411) Out(an_int);
+        TIOCSTI [Mips: 0x5472] (0x5412) In(a_char);
+        TIOCGWINSZ [Mips: ior b't' 104 winsize] [Powerpc: ior b't' 104 winsize] (0x5413) Out(winsize);
+        TIOCSWINSZ [Mips: iow b't' 103 winsize] [Powerpc: iow b't' 103 winsize] (0x5414) In(winsize);
+        TIOCMGET [Mips: 0x741d] (0x5415) Out(an_int);
+        TIOCMBIS [Mips: 0x741b] (0x5416) In(an_int);
+        TIOCMBIC [Mips: 0x741c] (0x5417) In(an_int);
+        TIOCMSET [Mips: 0x741a] (0x5418) In(an_int);
+        TIOCGSOFTCAR [Mips: 0x5481] (0x5419) Out(an_int);
+        TIOCSSOFTCAR [Mips: 0x5482] (0x541a) In(an_int);
+        FIONREAD [Mips: 0x467f] [Powerpc: ior b'f' 127 an_int] (0x541b) Out(an_int);
+        TIOCLINUX [Mips: 0x5483] (0x541c) Opaque("its first byte says what follows, all characters");
+        TIOCCONS [Mips: iow b't' 120 an_int] (0x541d) Int;
+        TIOCPKT [Mips: 0x5470] (0x5420) In(an_int);
+        FIONBIO [Mips: 0x667e] [Powerpc: iow b'f' 126 an_int] (0x5421) In(an_int);
+        TIOCNOTTY [Mips: 0x5471] (0x5422) Int;
+        TIOCSETD [Mips: 0x7401] (0x5423) In(an_int);
+        TIOCGETD [Mips: 0x7400] (0x5424) Out(an_int);
+        TCSBRKP [Mips: 0x5486] (0x5425) Int;
+        TIOCSBRK (0x5427) Int;
+        TIOCCBRK (0x5428) Int;
+        TIOCGSID [Mips: 0x7416] (0x5429) Out(an_int);
+        TIOCGPTN (ior b'T' 0x30 a_uint) Out(a_uint);
+        TIOCSPTLCK (iow b'T' 0x31 an_int) In(an_int);
+        TIOCGDEV (ior b'T' 0x32 a_uint) Out(a_uint);
+        TIOCSIG (iow b'T' 0x36 an_int) Int;
+        TIOCVHANGUP (0x5437) Int;
+        TIOCGPKT (ior b'T' 0x38 an_int) Out(an_int);
+        TIOCGPTLCK (ior b'T' 0x39 an_int) Out(an_int);
+        TIOCGEXCL (ior b'T' 0x40 an_int) Out(an_int);
+        TIOCGPTPEER (io b'T' 0x41) Int => tiocgptpeer;
+        FIONCLEX [Mips: 0x6602] [Powerpc: io b'f' 2] (0x5450) Int;
+        FIOCLEX [Mips: 0x6601] [Powerpc: io b'f' 1] (0x5451) Int;
+        FIOASYNC [Mips: 0x667d] [Powerpc: iow b'f' 125 an_int] (0x5452) In(an_int);
+        FIOQSIZE [Mips: 0x667f] [Arm: 0x545e] [S390: 0x545e] [Powerpc: ior b'f' 128 loff] (0x5460) Out(loff);
+    }
+    "linux/fs.h" {
+        BLKROSET (io 0x12 93) In(an_int);
+        BLKROGET (io 0x12 94) Out(an_int);
+        BLKRRPART (io 0x12 95) Int;
+        BLKGETSIZE (io 0x12 96) Out(a_ulong);
+        BLKFLSBUF (io 0x12 97) Int;
+        BLKRASET (io 0x12 98) Int;
+        BLKRAGET (io 0x12 99) Out(a_long);
+        BLKFRASET (io 0x12 100) Int;
+        BLKFRAGET (io 0x12 101) Out(a_long);
+        BLKSECTGET (io 0x12 103) Out(a_ushort);
+        BLKSSZGET (io 0x12 104) Out(an_int);
+        BLKBSZGET (ior 0x12 112 a_ulong) Out(an_int);
+        BLKBSZSET (iow 0x12 113 a_ulong) In(an_int);
+        BLKGETSIZE64 (ior 0x12 114 a_ulong) Out(a_u64);
+        BLKDISCARD (io 0x12 119) In(two_u64s);
+        BLKIOMIN (io 0x12 120) Out(a_uint);
+        BLKIOOPT (io 0x12 121) Out(a_uint);
+        BLKALIGNOFF (io 0x12 122) Out(an_int);
+        BLKPBSZGET (io 0x12 123) Out(a_uint);
+        BLKDISCARDZEROES (io 0x12 124) Out(a_uint);
+        BLKSECDISCARD (io 0x12 125) In(two_u64s);
+        BLKROTATIONAL (io 0x12 126) Out(a_ushort);
+        BLKZEROOUT (io 0x12 127) In(two_u64s);
+        BLKGETDISKSEQ (ior 0x12 128 a_u64) Out(a_u64);
+        FIBMAP (io 0 1) InOut(an_int);
+        FIGETBSZ (io 0 2) Out(an_int);
+        FIFREEZE (iowr b'X' 119 an_int) Int;
+        FITHAW (iowr b'X' 120 an_int) Int;
+        FITRIM (iowr b'X' 121 fstrim_range) InOut(fstrim_range);
+        FICLONE (iow 0x94 9 an_int) Int;
+        FICLONERANGE (iow 0x94 13 file_clone_range) In(file_clone_range);
+        FIDEDUPERANGE (iowr 0x94 54 file_dedupe_range) Opaque("an array follows; all members have fixed widths");
+        FS_IOC_GETFLAGS (ior b'f' 1 a_long) Out(an_int);
+        FS_IOC_SETFLAGS (iow b'f' 2 a_long) In(an_int);
+        FS_IOC_GETVERSION (ior b'v' 1 a_long) Out(an_int);
+        FS_IOC_SETVERSION (iow b'v' 2 a_long) In(an_int);
+        FS_IOC_FIEMAP (iowr b'f' 11 fiemap) Opaque("an array follows; all members have fixed widths");
+        FS_IOC_FSGETXATTR (ior b'X' 31 fsxattr) Out(fsxattr);
+        FS_IOC_FSSETXATTR (iow b'X' 32 fsxattr) In(fsxattr);
+        FS_IOC_GETFSLABEL (ior 0x94 49 label) Out(label);
+        FS_IOC_SETFSLABEL (iow 0x94 50 label) In(label);
+    }
+    "linux/fsverity.h" {
+        FS_IOC_ENABLE_VERITY (iow b'f' 133 fsverity_enable_arg) In(fsverity_enable_arg);
+        FS_IOC_MEASURE_VERITY (iowr b'f' 134 fsverity_digest) Opaque("bytes follow, as many as it says");
+    }
+    "linux/blkpg.h" {
+        BLKPG (io 0x12 105) In(blkpg_ioctl_arg);
+    }
+    "linux/hdreg.h" {
+        HDIO_GETGEO (0x0301) Out(hd_geometry);
+    }
+    "linux/loop.h" {
+        LOOP_SET_FD (0x4c00) Int;
+        LOOP_CLR_FD (0x4c01) Int;
+        LOOP_SET_STATUS (0x4c02) In(loop_info);
+        LOOP_GET_STATUS (0x4c03) Out(loop_info);
+        LOOP_SET_STATUS64 (0x4c04) In(loop_info64);
+        LOOP_GET_STATUS64 (0x4c05) Out(loop_info64);
+        LOOP_CHANGE_FD (0x4c06) Int;
+        LOOP_SET_CAPACITY (0x4c07) Int;
+        LOOP_SET_DIRECT_IO (0x4c08) Int;
+        LOOP_SET_BLOCK_SIZE (0x4c09) Int;
+        LOOP_CONFIGURE (0x4c0a) In(loop_config);
+        LOOP_CTL_ADD (0x4c80) Int;
+        LOOP_CTL_REMOVE (0x4c81) Int;
+        LOOP_CTL_GET_FREE (0x4c82) Int;
+    }
+    "linux/random.h" {
+        RNDGETENTCNT (ior b'R' 0 an_int) Out(an_int);
+        RNDADDTOENTCNT (iow b'R' 1 an_int) In(an_int);
+        RNDADDENTROPY (iow b'R' 3 two_ints) Opaque("bytes follow, as many as it says");
+        RNDZAPENTCNT (io b'R' 4) Int;
+        RNDCLEARPOOL (io b'R' 6) Int;
+        RNDRESEEDCRNG (io b'R' 7) Int;
+    }
+    "linux/if_tun.h" {
+        TUNSETNOCSUM (iow b'T' 200 an_int) Int;
+        TUNSETDEBUG (iow b'T' 201 an_int) Int;
+        TUNSETIFF (iow b'T' 202 an_int) InOut(ifreq_flags);
+        TUNSETPERSIST (iow b'T' 203 an_int) Int;
+        TUNSETOWNER (iow b'T' 204 an_int) Int;
+        TUNSETLINK (iow b'T' 205 an_int) Int;
+        TUNSETGROUP (iow b'T' 206 an_int) Int;
+        TUNGETFEATURES (ior b'T' 207 a_uint) Out(a_uint);
+        TUNSETOFFLOAD (iow b'T' 208 a_uint) Int;
+        TUNSETTXFILTER (iow b'T' 209 a_uint) Opaque("addresses follow, as many as it says");
+        TUNGETIFF (ior b'T' 210 a_uint) Out(ifreq_flags);
+        TUNGETSNDBUF (ior b'T' 211 an_int) Out(an_int);
+        TUNSETSNDBUF (iow b'T' 212 an_int) In(an_int);
+        TUNGETVNETHDRSZ (ior b'T' 215 an_int) Out(an_int);
+        TUNSETVNETHDRSZ (iow b'T' 216 an_int) In(an_int);
+        TUNSETQUEUE (iow b'T' 217 an_int) In(ifreq_flags);
+        TUNSETIFINDEX (iow b'T' 218 a_uint) In(a_uint);
+        TUNSETVNETLE (iow b'T' 220 an_int) In(an_int);
+        TUNGETVNETLE (ior b'T' 221 an_int) Out(an_int);
+        TUNSETCARRIER (iow b'T' 226 an_int) In(an_int);
+    }
+    "linux/sockios.h" {
+        SIOCGIFNAME (0x8910) InOut(ifreq_int);
+        SIOCGIFCONF (0x8912) Opaque("a list of ifreq by address: a handler's part where layouts differ");
+        SIOCGIFFLAGS (0x8913) InOut(ifreq_flags);
+        SIOCSIFFLAGS (0x8914) In(ifreq_flags);
+        SIOCGIFADDR (0x8915) InOut(ifreq_addr);
+        SIOCSIFADDR (0x8916) In(ifreq_addr);
+        SIOCGIFDSTADDR (0x8917) InOut(ifreq_addr);
+        SIOCSIFDSTADDR (0x8918) In(ifreq_addr);
+        SIOCGIFBRDADDR (0x8919) InOut(ifreq_addr);
+        SIOCSIFBRDADDR (0x891a) In(ifreq_addr);
+        SIOCGIFNETMASK (0x891b) InOut(ifreq_addr);
+        SIOCSIFNETMASK (0x891c) In(ifreq_addr);
+        SIOCGIFMETRIC (0x891d) InOut(ifreq_int);
+        SIOCSIFMETRIC (0x891e) In(ifreq_int);
+        SIOCGIFMTU (0x8921) InOut(ifreq_int);
+        SIOCSIFMTU (0x8922) In(ifreq_int);
+        SIOCSIFNAME (0x8923) In(ifreq_name);
+        SIOCSIFHWADDR (0x8924) In(ifreq_addr);
+        SIOCGIFHWADDR (0x8927) InOut(ifreq_addr);
+        SIOCADDMULTI (0x8931) In(ifreq_addr);
+        SIOCDELMULTI (0x8932) In(ifreq_addr);
+        SIOCGIFINDEX (0x8933) InOut(ifreq_int);
+        SIOCGIFTXQLEN (0x8942) InOut(ifreq_int);
+        SIOCSIFTXQLEN (0x8943) In(ifreq_int);
+        SIOCETHTOOL (0x8946) In(ifreq_data);
+        SIOCOUTQNSD (0x894b) Out(an_int);
+        SIOCGSKNS (0x894c) Int;
+        SIOCGIFMAP (0x8970) InOut(ifreq_map);
+        SIOCSIFMAP (0x8971) In(ifreq_map);
+        SIOCBRADDBR (0x89a0) In(bridge_name);
+        SIOCBRDELBR (0x89a1) In(bridge_name);
+        SIOCBRADDIF (0x89a2) In(ifreq_int);
+        SIOCBRDELIF (0x89a3) In(ifreq_int);
+    }
+}
+
+/// Requests for which the guest's number, a structure or the meaning differs from the host's, by the
+/// guest's number.
+type Differing = Vec<(u32, &'static Row)>;
+
+fn differing(guest: &Model) -> Differing {
+    let mut all: Differing = ROWS
+        .iter()
+        .filter(|row| {
+            row.number(guest) != row.number(&model::X86_64)
+                || call::differs(&[row.arg]) & 1 << guest.index != 0
+                || matches!(row.kind, Kind::Handler(_))
+        })
+        .map(|row| (row.number(guest), row))
+        .collect();
+    all.sort_unstable_by_key(|it| it.0);
+    all
+}
+
+/// This process's [`differing`] requests.
+fn of_process(guest: &Model) -> &'static Differing {
+    static KEPT: Kept<Differing> = Kept::new();
+    KEPT.get_or_make(|| differing(guest))
+}
+
+/// KVM (linux/kvm.h, type 0xAE): the virtual machine would be the host's architecture, its register
+/// structures too.
+const KVM: u32 = 0xae00;
+
+/// ioctl(2).
+///
+/// # Errors
+/// Any errno of ioctl.
+pub fn ioctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let request = args[1] as u32;
+    if request & 0xff00 == KVM {
+        return Err(Errno::ENOTTY);
+    }
+    let guest = task.abi.model();
+    let all = of_process(guest);
+    let Ok(found) = all.binary_search_by_key(&request, |it| it.0) else {
+        return host_call(task, __NR_ioctl, &args);
+    };
+    let row = all[found].1;
+    let number = row.number(&model::X86_64);
+    if let Kind::Handler(handler) = row.kind {
+        return handler(task, number, args);
+    }
+    let argument = Argument { index: 2, arg: row.arg };
+    call::convert(&[argument], guest, &args, |host| {
+        host_call(task, __NR_ioctl, &args6(&[host[0], number as u64, host[2]]))
+    })
+}
+
+fn tiocgptpeer(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
+    let flags = task.abi.open_flags_to_host(args[2] as u32);
+    host_call(task, __NR_ioctl, &args6(&[args[0], number as u64, flags as u64]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+
+    #[test]
+    fn no_number_occurs_twice() {
+        for guest in &model::MODELS {
+            let mut seen = BTreeMap::new();
+            for row in ROWS {
+                let before = seen.insert(row.number(guest), row.name);
+                assert_eq!(before, None, "{} of {}", row.name, guest.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_guests_of_the_generic_abi_convert_little() {
+        for guest in [&model::AARCH64, &model::RISCV64] {
+            let names: Vec<_> = differing(guest).iter().map(|it| it.1.name).collect();
+            assert_eq!(names, ["LOOP_SET_STATUS", "LOOP_GET_STATUS", "TIOCGPTPEER"], "{}", guest.name);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The guest's system calls: their table, the way from number and arguments to a row, and the calls that have no
+//! subject of their own elsewhere.
+
+pub mod dispatch;
+pub mod ioctl;
+pub mod ipc;
+pub mod misc;
+pub(crate) mod order;
+pub mod page;
+pub mod poll;
+pub mod prctl;
+pub mod sockopt;
+pub mod strace;
+pub mod table;
+pub mod time;
+pub mod uring;

@@ -1,0 +1,106 @@
+//! The compatibility page, docs/syscalls.md, out of the tables. A test keeps the checked-in page current.
+
+use crate::calls::prctl::{self, Class};
+use crate::calls::table::{Arg, Kind, ROWS, Row};
+use crate::errno;
+use alloc::string::String;
+use anyarch_sys::Errno;
+use core::fmt::Write;
+
+const HEAD: &str = "\
+# System calls
+
+Generated from `crates/linux/src/table.rs` and `prctl.rs`; `ANYARCH_BLESS=1 cargo test -p anyarch-linux page` writes it anew.
+
+Every system call of Linux 6.18 has a row. *Passthrough*: the host's kernel does it; guest and host agree on all layouts, pointers are checked by the
+kernel, open flags are converted where a call carries them. *Translated*: the host's kernel does it after or before a conversion. *Emulated*: the
+emulator does it. *Per architecture*: belongs to one guest. *Refused*: fails with the errno named. A number is the call's number in the
+table that 64-bit architectures share (aarch64, riscv64, loongarch64); a dash means that these have no such call.
+
+What differs from a native kernel although a call succeeds:
+
+- seccomp filters run in the emulator on the guest's own numbers. The host's kernel keeps them for threads, children and programs started by execve, and refuses by itself what
+  can be told by host numbers, to native programs as well ([isolation.md](isolation.md)). There is no user-space listener.
+- io_uring: open flags and `struct epoll_event` in requests are converted in io_uring_enter, but not for a ring that a kernel thread polls (IORING_SETUP_SQPOLL) or that is
+  entered through a copy of its descriptor or its registered number. IORING_OP_EPOLL_WAIT fails with EINVAL.
+- RLIMIT_AS and RLIMIT_DATA bind by what the guest has mapped; the host's limits are higher by what the emulator needs, which other processes of the host see. Where a hard limit that
+  somebody else has set leaves no room for that and CAP_SYS_RESOURCE is missing, the emulator's memory counts too.
+- Files in /proc that are generated for the guest are snapshots of the moment of the open; lseek from their end succeeds. About other processes of the emulator, status and stat tell
+  the guest's signal dispositions and sizes as far as the caller may read their memory (ptrace(2)), and not their seccomp filters.
+- KVM's ioctls fail with ENOTTY.
+
+";
+
+/// The page's text.
+pub fn markdown() -> String {
+    let mut page = String::from(HEAD);
+    let count = |kind: fn(&Kind) -> bool| ROWS.iter().filter(|row| kind(&row.kind)).count();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        page,
+        "{} calls: {} passthrough, {} translated, {} emulated, {} per architecture, {} refused.\n",
+        ROWS.len(),
+        count(|k| matches!(k, Kind::Passthrough | Kind::Agreed(_))),
+        count(|k| matches!(k, Kind::Translated(_))),
+        count(|k| matches!(k, Kind::Emulated(_))),
+        count(|k| matches!(k, Kind::Arch)),
+        count(|k| matches!(k, Kind::Refused(..))),
+    );
+    page.push_str("| call | number | kind | remark |\n| --- | ---: | --- | --- |\n");
+    let mut rows: alloc::vec::Vec<&Row> = ROWS.iter().collect();
+    rows.sort_by_key(|row| row.name);
+    for row in rows {
+        let _ = write!(page, "| {} | ", row.name);
+        let _ = match row.generic {
+            Some(n) => write!(page, "{n}"),
+            None => write!(page, "-"),
+        };
+        let _ = match row.kind {
+            Kind::Passthrough | Kind::Agreed(_) => write!(page, " | passthrough | {}", conversions(row)),
+            Kind::Translated(_) => write!(page, " | translated | {}", row.handler),
+            Kind::Emulated(_) => write!(page, " | emulated | {}", row.handler),
+            Kind::Arch => write!(page, " | per architecture | "),
+            Kind::Refused(e, reason) => write!(page, " | refused | {}: {reason}", name(e)),
+        };
+        page.push_str(" |\n");
+    }
+    page.push_str("\n## Options of prctl\n\nAn option without a row fails with EINVAL.\n\n| option | kind | remark |\n| --- | --- | --- |\n");
+    for (_, option, class) in prctl::OPTIONS {
+        let _ = match class {
+            Class::Passthrough => writeln!(page, "| PR_{option} | passthrough | |"),
+            Class::Emulated(_) => writeln!(page, "| PR_{option} | emulated | |"),
+            Class::Refused(e, reason) => writeln!(page, "| PR_{option} | refused | {}: {reason} |", name(*e)),
+        };
+    }
+    page
+}
+
+fn name(e: Errno) -> &'static str {
+    errno::describe(e).map_or("?", |(name, _)| name)
+}
+
+fn conversions(row: &Row) -> &'static str {
+    let has = |arg| row.args.contains(&arg);
+    match (has(Arg::OFlags), has(Arg::LookupPath)) {
+        (true, _) => "open flags",
+        (_, true) => "path looked up in the sysroot and the emulated /proc",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn page_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/syscalls.md");
+        let page = super::markdown();
+        if std::env::var_os("ANYARCH_BLESS").is_some() {
+            std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).unwrap();
+            std::fs::write(path, &page).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(path).unwrap_or_default() == page,
+            "docs/syscalls.md is stale: ANYARCH_BLESS=1 cargo test -p anyarch-linux page"
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! Files: opening, closing, descriptors, `struct stat` and symbolic links.
+//!
+//! What differs from the host is the bits of open flags (converted by argument type where a row carries them directly), the
+//! layout of `struct stat`, and a few names in /proc that must show the guest (see [`crate::files::procfs`]). A descriptor that the emulator
+//! itself holds open is spared by calls that close or replace descriptors (see [`crate::program::own`]).
+
+pub mod path;
+pub mod procfile;
+pub mod procfs;
+mod procstatus;
+
+use crate::calls::dispatch::host_call;
+use crate::files::path::{AT_FDCWD, PATH_MAX};
+use crate::program::own;
+use crate::structure::{call::filled_by, rows};
+use crate::task::Task;
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::{
+    __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat,
+    __NR_openat, __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, FASYNC,
+    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME,
+    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, stat as HostStat,
+};
+use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, read_cstr, write_bytes};
+
+/// openat(2). The flags are the host's.
+///
+/// # Errors
+/// Any errno of openat.
+pub fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    open_with(task, [args[0], args[1]], args[2] as u32, |task, addr, resolve| {
+        if resolve == 0 {
+            return host_call(task, __NR_openat, &args6(&[args[0], addr, args[2], args[3]]));
+        }
+        // openat takes unknown flags without a word, and x86-64's allows large files by itself.
+        let how = [args[2] & VALID_OPEN_FLAGS as u64 | O_LARGEFILE as u64, 0, resolve];
+        host_call(task, __NR_openat2, &args6(&[args[0], addr, how.as_ptr() as u64, OPEN_HOW_SIZE]))
+    })
+}
+
+/// All flags that open(2) knows (include/linux/fcntl.h).
+const VALID_OPEN_FLAGS: u32 = O_ACCMODE
+    | O_CREAT
+    | O_EXCL
+    | O_NOCTTY
+    | O_TRUNC
+    | O_APPEND
+    | O_NONBLOCK
+    | O_SYNC
+    | O_DSYNC
+    | FASYNC
+    | O_DIRECT
+    | O_LARGEFILE
+    | O_DIRECTORY
+    | O_NOFOLLOW
+    | O_NOATIME
+    | O_CLOEXEC
+    | O_PATH
+    | O_TMPFILE;
+
+/// Opens (`dir`, path at a guest address) by `open`, from the sysroot or the emulated /proc if it
+/// is there. `open` gets an address, and flags for openat2's `resolve` if they are not 0.
+fn open_with(
+    task: &mut Task,
+    [dir, addr]: [u64; 2],
+    flags: u32,
+    open: impl Fn(&mut Task, u64, u64) -> SysResult,
+) -> SysResult {
+    let path = read_cstr(addr, PATH_MAX)?;
+    let instead = path::in_sysroot(&path);
+    let at = instead.as_ref().map_or(addr, |path| path.as_ptr() as u64);
+    let (fd, maybe) = procfile::open_by(dir as i32, &path, flags, |resolve| open(task, at, resolve))?;
+    let fd = if maybe { procfs::open_hook(task, dir as i32, &path, flags, fd)? } else { fd };
+    Ok(fd as u64)
+}
+
+/// open(2).
+///
+/// # Errors
+/// Any errno of openat.
+pub fn open(task: &mut Task, args: [u64; 6]) -> SysResult {
+    openat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
+}
+
+/// creat(2).
+///
+/// # Errors
+/// Any errno of openat.
+pub fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    openat(task, args6(&[AT_FDCWD as u64, args[0], (O_CREAT | O_WRONLY | O_TRUNC) as u64, args[1]]))
+}
+
+/// Size of the first version of `struct open_how`: flags, mode, resolve.
+const OPEN_HOW_SIZE: u64 = 24;
+
+/// openat2(2).
+///
+/// # Errors
+/// Any errno of openat2.
+pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let (how_addr, size) = (args[2], args[3]);
+    if size < OPEN_HOW_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG);
+    }
+    // Fields that a newer guest knows and this file does not are the host kernel's to judge.
+    let mut how = alloc::vec![0u64; size.div_ceil(8) as usize];
+    // SAFETY: the words are plain memory of at least `size` bytes.
+    read_bytes(how_addr, unsafe { core::slice::from_raw_parts_mut(how.as_mut_ptr().cast(), size as usize) })?;
+    let flags = how[0];
+    how[0] = flags & !0xffff_ffff | task.abi.open_flags_to_host(flags as u32) as u64;
+    open_with(task, [args[0], args[1]], how[0] as u32, |task, addr, resolve| {
+        let mut how = how.clone();
+        how[2] |= resolve;
+        host_call(task, __NR_openat2, &args6(&[args[0], addr, how.as_ptr() as u64, size]))
+    })
+}
+
+/// linux/close_range.h.
+const CLOSE_RANGE_UNSHARE: u64 = 1 << 1;
+
+/// close_range(2).
+///
+/// # Errors
+/// Any errno of close_range.
+pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let ours = own::hidden_fd(task).map_or(u64::MAX, |fd| fd as u64);
+    let mut args = args;
+    if [args[0], args[1]].map(|n| n as u32 as u64) == [ours; 2] {
+        // Nothing is closed, but the flags count: a number that no descriptor has.
+        args[..2].fill(u32::MAX as u64);
+    }
+    let (first, last, flags) = (args[0] as u32, args[1] as u32, args[2]);
+    let hidden = match own::hidden_fd(task) {
+        Some(fd) if (first..=last).contains(&(fd as u32)) => fd as u32,
+        _ => {
+            let result = host_call(task, __NR_close_range, &args)?;
+            if flags & CLOSE_RANGE_UNSHARE != 0 {
+                task.own = task.own.copy();
+            }
+            return Ok(result);
+        }
+    };
+    let mut flags = flags;
+    for (from, to) in [(first, hidden.checked_sub(1)), (hidden + 1, Some(last))] {
+        let Some(to) = to.filter(|&to| from <= to) else { continue };
+        host_call(task, __NR_close_range, &args6(&[from as u64, to as u64, flags]))?;
+        // The table of descriptors is this task's own by now.
+        if flags & CLOSE_RANGE_UNSHARE != 0 {
+            task.own = task.own.copy();
+        }
+        flags &= !CLOSE_RANGE_UNSHARE;
+    }
+    Ok(0)
+}
+
+/// dup2(2).
+///
+/// # Errors
+/// Any errno of dup2.
+pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
+    own::vacate_fd(task, args[1] as i32);
+    host_call(task, __NR_dup2, &args)
+}
+
+/// dup3(2).
+///
+/// # Errors
+/// Any errno of dup3.
+pub fn dup3(task: &mut Task, args: [u64; 6]) -> SysResult {
+    own::vacate_fd(task, args[1] as i32);
+    host_call(task, __NR_dup3, &args)
+}
+
+/// fcntl(2): locks and owners have the same layout on all 64-bit architectures, file status flags do not.
+///
+/// # Errors
+/// Any errno of fcntl.
+pub fn fcntl(task: &mut Task, mut args: [u64; 6]) -> SysResult {
+    let command = args[1] as u32;
+    if command == F_SETFL {
+        args[2] = task.abi.open_flags_to_host(args[2] as u32) as u64;
+    }
+    let result = host_call(task, __NR_fcntl, &args)?;
+    Ok(if command == F_GETFL { task.abi.open_flags_from_host(result as u32) as u64 } else { result })
+}
+
+/// newfstatat(2), its path converted.
+///
+/// # Errors
+/// Any errno of newfstatat.
+pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    stat_with(task, args[2], [args[0], args[1]], |task, host| {
+        host_call(task, __NR_newfstatat, &args6(&[args[0], args[1], host, args[3]]))
+    })
+}
+
+/// Lets `call` fill a host `struct stat` and writes it to guest address `addr` in the guest's
+/// layout. `file`: the descriptor and the path's address that the call is about.
+fn stat_with(
+    task: &mut Task,
+    addr: u64,
+    file: [u64; 2],
+    call: impl FnOnce(&mut Task, u64) -> SysResult,
+) -> SysResult {
+    filled_by(&rows::stat, task.abi.model(), addr, |host| {
+        call(task, host)?;
+        // SAFETY: room for the host's structure, which the call filled.
+        let st = unsafe { &*(host as *const HostStat) };
+        if let Some(path) = original(st.st_mode, st.st_nlink, (st.st_dev, st.st_ino), file) {
+            // Where the process it is about has ended, the stand-in's own stat is what is left.
+            let _ = host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
+        }
+        Ok(0)
+    })
+}
+
+/// The path, with NUL, of the file that a stat call was about where it found another in its place:
+/// the stand-in of a file in /proc, or the emulator's executable for the guest's. `file` is a
+/// descriptor and a path's address.
+fn original(mode: u32, links: u64, (dev, ino): (u64, u64), [dir, addr]: [u64; 2]) -> Option<Vec<u8>> {
+    // The common case needs no path.
+    let (stands_in, emulator) =
+        (procfile::maybe_stand_in(mode, links), procfile::is_emulator(mode, dev, ino));
+    if !stands_in && !emulator {
+        return None;
+    }
+    let path = if addr == 0 { Vec::new() } else { read_cstr(addr, PATH_MAX).ok()? };
+    let path = if stands_in {
+        procfile::original(dir as i32, &path)
+    } else {
+        procfs::linked_program(dir as i32, &path)
+    };
+    path.map(|path| procfs::with_nul(&path))
+}
+
+/// statx(2), its path converted.
+///
+/// # Errors
+/// Any errno of statx.
+pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let result = host_call(task, __NR_statx, &args)?;
+    // stx_nlink, stx_uid, stx_gid, stx_mode (uapi/linux/stat.h).
+    let [links, _, _, mode]: [u32; 4] = read(args[4].wrapping_add(16))?;
+    let ino: u64 = read(args[4].wrapping_add(32))?;
+    // stx_dev_major and stx_dev_minor, put together as in struct stat (include/linux/kdev_t.h).
+    let [major, minor]: [u32; 2] = read(args[4].wrapping_add(136))?;
+    let dev = (minor & 0xff | major << 8 | (minor & !0xff) << 12) as u64;
+    if let Some(path) = original(mode & 0xffff, links as u64, (dev, ino), [args[0], args[1]]) {
+        let at = [AT_FDCWD as u64, path.as_ptr() as u64, 0, args[3], args[4]];
+        let _ = host_call(task, __NR_statx, &args6(&at));
+    }
+    Ok(result)
+}
+
+/// stat(2), its path converted.
+///
+/// # Errors
+/// Any errno of stat.
+pub fn stat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], 0]))
+}
+
+/// lstat(2), its path converted.
+///
+/// # Errors
+/// Any errno of lstat.
+pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], AT_SYMLINK_NOFOLLOW as u64]))
+}
+
+/// fstat(2).
+///
+/// # Errors
+/// Any errno of fstat.
+pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    stat_with(task, args[1], [args[0], 0], |task, host| host_call(task, __NR_fstat, &args6(&[args[0], host])))
+}
+
+/// getdents64(2).
+///
+/// # Errors
+/// Any errno of getdents64.
+pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
+    loop {
+        let len = host_call(task, __NR_getdents64, &args)?;
+        if let Some(len) = procfs::dirents_hook(own::hidden_fd(task), args[0] as i32, args[1], len) {
+            return Ok(len);
+        }
+    }
+}
+
+/// readlinkat(2).
+///
+/// # Errors
+/// Any errno of readlinkat.
+pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let size = args[3] as i32;
+    if size <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = read_cstr(args[1], PATH_MAX)?;
+    if let Some(target) = procfs::readlink_hook(args[0] as i32, &path) {
+        let n = target.len().min(size as usize);
+        write_bytes(args[2], &target[..n])?;
+        return Ok(n as u64);
+    }
+    let instead: Option<Vec<u8>> = path::in_sysroot(&path);
+    let addr = instead.as_ref().map_or(args[1], |path| path.as_ptr() as u64);
+    let n = host_call(task, __NR_readlinkat, &args6(&[args[0], addr, args[2], args[3]]))?;
+    // The buffer may be shorter than what tells for sure.
+    let mut start = [0u8; 8];
+    let start = &mut start[..(n as usize).min(8)];
+    read_bytes(args[2], start)?;
+    if procfile::maybe_ours(start)
+        && let Some(target) = procfs::read_link(args[0] as i32, &path)
+        && let Some(target) = procfile::visible_link(&target)
+    {
+        let n = target.len().min(size as usize);
+        write_bytes(args[2], &target[..n])?;
+        return Ok(n as u64);
+    }
+    Ok(n)
+}
+
+/// readlink(2).
+///
+/// # Errors
+/// Any errno of readlinkat.
+pub fn readlink(task: &mut Task, args: [u64; 6]) -> SysResult {
+    readlinkat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
+}

@@ -1,0 +1,758 @@
+//! Guest memory: the mmap family and brk.
+//!
+//! The guest's mappings are the host's at the same addresses, with one difference: memory that the guest may execute is only
+//! readable for the host, since the host never runs it. Which ranges the guest may execute is kept here
+//! ([`exec_ranges`]), for /proc/self/maps and for the engine, which hears of every change before the call returns
+//! to the guest and drops its translations.
+//!
+//! Whether a file's pages may be executed at all (mounts without it, security modules) is the
+//! host's to say: a file mapping is made executable for it first, and only readable right after.
+//! Where files are mapped is kept for that, so that nothing else pays.
+//!
+//! Nothing the guest asks for may touch the emulator's own ranges ([`space::is_reserved`]).
+//!
+//! One lock covers a host call and the change of the set, so that both tell the same story. Lock order: this lock, then the
+//! engine's (inside its reports).
+
+pub mod range;
+pub mod space;
+
+use crate::calls::dispatch::host_call;
+use crate::calls::order;
+use crate::calls::time;
+use crate::calls::uring;
+use crate::files::procfile;
+use crate::memory::range::Hole;
+use crate::memory::space::PAGE;
+use crate::task::Task;
+use alloc::vec::Vec;
+use anyarch_engine::run::code::{self, View};
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, args6, syscall};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+const EXEC: u64 = PROT_EXEC as u64;
+const PROT_BITS: u64 = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
+/// MAP_32BIT and MAP_ABOVE4G exist on x86 only; other architectures ignore the bits.
+const X86_MAP_FLAGS: u64 = 0x40 | 0x80;
+/// Hint-less PROT_NONE reservations up to this size are taken for a program loader's that aligns a library.
+const SMALL_RESERVATION: u64 = 32 << 20;
+
+/// Sorted, disjoint, non-adjacent ranges.
+#[derive(Default)]
+pub struct RangeSet(Vec<(u64, u64)>);
+
+impl RangeSet {
+    /// An empty set.
+    pub const fn new() -> RangeSet {
+        RangeSet(Vec::new())
+    }
+
+    /// The first range that ends after `at`.
+    fn first_after(&self, at: u64) -> usize {
+        self.0.partition_point(|r| r.1 <= at)
+    }
+
+    /// Whether any address of [start, end) is in the set.
+    pub fn overlaps(&self, start: u64, end: u64) -> bool {
+        self.0.get(self.first_after(start)).is_some_and(|r| r.0 < end)
+    }
+
+    /// Adds [start, end).
+    pub fn insert(&mut self, mut start: u64, mut end: u64) {
+        if start >= end {
+            return;
+        }
+        let from = self.0.partition_point(|r| r.1 < start);
+        let to = self.0.partition_point(|r| r.0 <= end);
+        if from < to {
+            start = start.min(self.0[from].0);
+            end = end.max(self.0[to - 1].1);
+        }
+        self.0.splice(from..to, [(start, end)]);
+    }
+
+    /// Takes [start, end) out; true if any of it was in the set.
+    pub fn remove(&mut self, start: u64, end: u64) -> bool {
+        let from = self.first_after(start);
+        let to = self.0.partition_point(|r| r.0 < end);
+        if from >= to {
+            return false;
+        }
+        let (left, right) = (self.0[from].0, self.0[to - 1].1);
+        let rest = [(left, start), (end, right)];
+        self.0.splice(from..to, rest.into_iter().filter(|r| r.0 < r.1));
+        true
+    }
+
+    /// The ranges in order.
+    pub fn ranges(&self) -> &[(u64, u64)] {
+        &self.0
+    }
+}
+
+/// What is kept about the guest's memory.
+pub(crate) struct State {
+    exec: RangeSet,
+    /// Mappings of files.
+    files: RangeSet,
+    /// Attached System V shared memory: (address, size).
+    shm: Vec<(u64, u64)>,
+    brk_start: u64,
+    brk: u64,
+    /// The next library ends here at the latest (0: not begun).
+    next_library: u64,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    exec: RangeSet::new(),
+    files: RangeSet::new(),
+    shm: Vec::new(),
+    brk_start: 0,
+    brk: 0,
+    next_library: 0,
+});
+
+/// Keeps this module's lock while it lives.
+pub struct ForkGuard(#[allow(dead_code)] MutexGuard<'static, State>);
+
+/// Held across a fork, so that the child does not find the lock held by a thread it does not have.
+pub fn lock_for_fork() -> ForkGuard {
+    ForkGuard(STATE.lock())
+}
+
+/// A copy of the ranges that the guest may execute.
+pub fn exec_ranges() -> Vec<(u64, u64)> {
+    STATE.lock().exec.ranges().to_vec()
+}
+
+/// Whether the guest may execute the byte at `addr`.
+pub fn is_exec(addr: u64) -> bool {
+    STATE.lock().exec.overlaps(addr, addr.saturating_add(1))
+}
+
+/// Start and end of the heap.
+pub fn brk_range() -> (u64, u64) {
+    let state = STATE.lock();
+    (state.brk_start, state.brk)
+}
+
+/// Sets where the heap begins; by the loader.
+pub(crate) fn set_brk(start: u64) {
+    let mut state = STATE.lock();
+    (state.brk_start, state.brk) = (start, start);
+}
+
+/// A place for a library of `size` bytes aligned to `align` in the library window; by the loader.
+pub(crate) fn library_place(size: u64, align: u64) -> u64 {
+    let mut state = STATE.lock();
+    let at = state.library_hint(size.saturating_add(align)) & !(align - 1);
+    if at != 0 {
+        state.next_library = at;
+    }
+    at
+}
+
+/// The stack that ends at `top` is executable (PT_GNU_STACK): as far as it may grow by default.
+pub(crate) fn note_exec_stack(top: u64) {
+    let end = top & !(PAGE - 1);
+    STATE.lock().protected(end - (8 << 20), end + (1 << 20), PROT_EXEC as u64);
+}
+
+pub(crate) fn page_up(n: u64) -> Option<u64> {
+    Some(n.checked_add(PAGE - 1)? & !(PAGE - 1))
+}
+
+/// The host's protection for the guest's: executable becomes readable.
+fn host_prot(prot: u64) -> u64 {
+    if prot & PROT_EXEC as u64 != 0 { prot & !(PROT_EXEC as u64) | PROT_READ as u64 } else { prot }
+}
+
+impl State {
+    /// [start, end) now has protection `prot`, with contents that may be new.
+    fn protected(&mut self, start: u64, end: u64, prot: u64) {
+        if prot & PROT_EXEC as u64 != 0 {
+            self.exec.insert(start, end);
+            code::mapped_exec(start, end);
+        } else {
+            self.unmapped(start, end);
+        }
+    }
+
+    /// [start, end) is gone or no longer executable.
+    fn unmapped(&mut self, start: u64, end: u64) {
+        if self.exec.remove(start, end) {
+            code::unmapped_exec(start, end);
+        }
+    }
+
+    /// [start, end) in pieces of which each is of file mappings throughout or of none: (start, end,
+    /// file).
+    fn pieces(&self, start: u64, end: u64) -> Vec<(u64, u64, bool)> {
+        let mut pieces = Vec::new();
+        let mut at = start;
+        for &(from, to) in self.files.ranges().iter().filter(|r| r.0 < end && r.1 > start) {
+            let (from, to) = (from.max(start), to.min(end));
+            pieces.extend([(at, from, false), (from, to, true)]);
+            at = to;
+        }
+        pieces.push((at, end, false));
+        pieces.retain(|piece| piece.0 < piece.1);
+        pieces
+    }
+
+    /// The contents of [start, end) changed.
+    fn changed(&self, start: u64, end: u64) {
+        if self.exec.overlaps(start, end) {
+            code::invalidate(start, end);
+        }
+    }
+
+    /// An address to propose for `len` bytes in the library window, or 0.
+    fn library_hint(&mut self, len: u64) -> u64 {
+        let top = space::code_cache_base();
+        let bottom = top - space::LIBRARY_WINDOW;
+        if len > space::LIBRARY_WINDOW / 4 {
+            return 0;
+        }
+        if self.next_library < bottom + len || self.next_library > top {
+            self.next_library = top;
+        }
+        self.next_library -= len;
+        self.next_library
+    }
+}
+
+/// mmap(2).
+///
+/// # Errors
+/// See [`do_mmap`].
+pub fn mmap(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::mmap(a)?;
+    let file = a[3] & MAP_ANONYMOUS as u64 == 0;
+    if file {
+        procfile::refuse_mmap(a[4] as i32)?;
+    }
+    let at = do_mmap(a[0], a[1], a[2], a[3], a[4] as i32, a[5])?;
+    if file {
+        uring::mapped(a[4] as i32, a[5], at);
+    }
+    Ok(at)
+}
+
+/// munmap(2).
+///
+/// # Errors
+/// See [`do_munmap`].
+pub fn munmap(_: &mut Task, a: [u64; 6]) -> SysResult {
+    do_munmap(a[0], a[1])
+}
+
+/// mprotect(2).
+///
+/// # Errors
+/// See [`do_mprotect`].
+pub fn mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::mprotect(a[0], a[1], a[2])?;
+    do_mprotect(a[0], a[1], a[2])
+}
+
+/// pkey_mprotect(2).
+///
+/// # Errors
+/// See [`do_pkey_mprotect`].
+pub fn pkey_mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
+    do_pkey_mprotect(a[0], a[1], a[2], a[3] as i32)
+}
+
+/// mremap(2).
+///
+/// # Errors
+/// See [`do_mremap`].
+pub fn mremap(_: &mut Task, a: [u64; 6]) -> SysResult {
+    do_mremap(a[0], order::mremap(a)?, a[2], a[3], a[4])
+}
+
+/// madvise(2).
+///
+/// # Errors
+/// See [`do_madvise`].
+pub fn madvise(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::madvise(a[0], a[1], a[2])?;
+    if a[1] == 0 {
+        return Ok(0);
+    }
+    do_madvise(a[0], a[1], a[2])
+}
+
+/// remap_file_pages(2).
+///
+/// # Errors
+/// See [`do_remap_file_pages`].
+pub fn remap_file_pages(_: &mut Task, a: [u64; 6]) -> SysResult {
+    do_remap_file_pages(a[0], a[1], a[2], a[3], a[4])
+}
+
+/// shmat(2).
+///
+/// # Errors
+/// See [`do_shmat`].
+pub fn shmat(_: &mut Task, a: [u64; 6]) -> SysResult {
+    order::shmat(a[0], a[1], a[2])?;
+    do_shmat(a[0] as i32, a[1], a[2])
+}
+
+/// shmdt(2).
+///
+/// # Errors
+/// See [`do_shmdt`].
+pub fn shmdt(_: &mut Task, a: [u64; 6]) -> SysResult {
+    do_shmdt(a[0])
+}
+
+/// brk(2).
+///
+/// # Errors
+/// Never: the result tells.
+pub fn brk(_: &mut Task, a: [u64; 6]) -> SysResult {
+    Ok(do_brk(a[0]))
+}
+
+/// mmap(2).
+///
+/// # Errors
+/// The host's; for a fixed place that is the emulator's `ENOMEM`, or `EEXIST` if nothing is to be replaced.
+pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64) -> SysResult {
+    let flags = flags & !X86_MAP_FLAGS;
+    if len == 0 || !offset.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    let size = page_up(len).ok_or(Errno::ENOMEM)?;
+    if size > anyarch_sys::GUEST_END {
+        return Err(Errno::ENOMEM);
+    }
+    let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) as u64 != 0;
+    let mut at = addr;
+    if fixed {
+        if !addr.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        if space::is_reserved(addr, size) {
+            let within = addr.checked_add(size).is_some_and(|end| end <= anyarch_sys::GUEST_END);
+            let keep = within && flags & MAP_FIXED_NOREPLACE as u64 != 0;
+            return Err(if keep { Errno::EEXIST } else { Errno::ENOMEM });
+        }
+        time::replaced(addr, addr + size);
+    } else if space::is_reserved(addr & !(PAGE - 1), size) {
+        at = 0;
+    }
+    let private = flags & MAP_TYPE as u64 == MAP_PRIVATE as u64;
+    let anonymous = flags & MAP_ANONYMOUS as u64 != 0;
+    let implied = implied_exec(prot);
+    let mut state = STATE.lock();
+    if at == 0 && !fixed && private && (!anonymous || prot & PROT_BITS == 0 && size <= SMALL_RESERVATION) {
+        at = state.library_hint(size);
+    }
+    let map = |prot: u64| {
+        // SAFETY: the range asked for is not the emulator's; without a fixed address the kernel
+        // replaces nothing.
+        unsafe { syscall!(__NR_mmap, at, len, prot, flags, fd, offset) }
+    };
+    let (got, prot) = match anonymous || prot & EXEC == 0 && !implied {
+        true if implied => (map(host_prot(prot))?, prot | EXEC),
+        true => (map(host_prot(prot))?, prot),
+        false => map_exec(prot, implied, map)?,
+    };
+    let end = got + size;
+    if flags & MAP_FIXED_NOREPLACE as u64 != 0 && flags & MAP_FIXED as u64 == 0 && got != at {
+        // A kernel before 4.17, which takes the address for a hint.
+        // SAFETY: what was just mapped.
+        let _ = unsafe { syscall!(__NR_munmap, got, len) };
+        return Err(Errno::EEXIST);
+    }
+    if !anonymous && prot & EXEC != 0 {
+        // SAFETY: what was just mapped.
+        unsafe { syscall!(__NR_mprotect, got, len, host_prot(prot)) }?;
+    }
+    let view = (!private || !anonymous).then_some(View { offset, shared: !private });
+    if fixed || view.is_some() {
+        code::viewed(got, end, view);
+    }
+    state.protected(got, end, prot);
+    if anonymous {
+        state.files.remove(got, end);
+    } else {
+        state.files.insert(got, end);
+    }
+    Ok(got)
+}
+
+/// Maps a file by `map`, which is given a protection, so that the host says whether it may be
+/// executed; returns the address and the guest's protection. What is only `implied` by the
+/// personality goes without where it is forbidden.
+fn map_exec(prot: u64, implied: bool, map: impl Fn(u64) -> SysResult) -> Result<(u64, u64), Errno> {
+    match map(host_prot(prot) | EXEC) {
+        Ok(at) => Ok((at, prot | EXEC)),
+        Err(Errno::EPERM) if implied && prot & EXEC == 0 => Ok((map(prot)?, prot)),
+        Err(e) => Err(e),
+    }
+}
+
+/// munmap(2).
+///
+/// # Errors
+/// The host's. The emulator's memory is skipped as if nothing were there.
+pub fn do_munmap(addr: u64, len: u64) -> SysResult {
+    if len == 0 || !addr.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    let size = page_up(len).ok_or(Errno::EINVAL)?;
+    if addr.checked_add(size).is_none_or(|end| end > anyarch_sys::GUEST_END) {
+        return Err(Errno::EINVAL);
+    }
+    range::each(addr, size, Hole::Skipped, |addr, size| {
+        time::replaced(addr, addr + size);
+        let mut state = STATE.lock();
+        // SAFETY: the range is not the emulator's.
+        let result = unsafe { syscall!(__NR_munmap, addr, size) }?;
+        code::viewed(addr, addr + size, None);
+        state.unmapped(addr, addr + size);
+        state.files.remove(addr, addr + size);
+        Ok(result)
+    })
+}
+
+/// mprotect(2).
+///
+/// # Errors
+/// The host's; `ENOMEM` for the emulator's memory, once what lies before it is changed.
+pub fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
+    if !addr.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    if len == 0 {
+        return Ok(0);
+    }
+    let size = page_up(len).filter(|size| addr.checked_add(*size).is_some()).ok_or(Errno::ENOMEM)?;
+    range::each(addr, size, Hole::End, |addr, size| {
+        time::replaced(addr, addr + size);
+        protect_guest(addr, addr + size, prot)
+    })
+}
+
+/// mprotect(2) of [addr, end), which is the guest's.
+fn protect_guest(addr: u64, end: u64, prot: u64) -> SysResult {
+    let mut state = STATE.lock();
+    let implied = implied_exec(prot);
+    if prot & EXEC == 0 && !implied || !state.files.overlaps(addr, end) {
+        protect(addr, end, host_prot(prot))?;
+        state.protected(addr, end, if implied { prot | EXEC } else { prot });
+        return Ok(0);
+    }
+    for (from, to, file) in state.pieces(addr, end) {
+        let mut prot = if implied { prot | EXEC } else { prot };
+        if file && let Err(e) = protect(from, to, host_prot(prot) | EXEC) {
+            if e != Errno::EACCES || !implied {
+                return Err(e);
+            }
+            prot &= !EXEC;
+        }
+        protect(from, to, host_prot(prot))?;
+        state.protected(from, to, prot);
+    }
+    Ok(0)
+}
+
+/// The host's mprotect of [from, to), which is not the emulator's.
+fn protect(from: u64, to: u64, prot: u64) -> SysResult {
+    // SAFETY: by the callers.
+    unsafe { syscall!(__NR_mprotect, from, to - from, prot) }
+}
+
+/// Whether the personality makes executable what is readable (READ_IMPLIES_EXEC). The host's has
+/// the bit never: no execve to a 64-bit program keeps it.
+static READ_IMPLIES_EXEC: AtomicBool = AtomicBool::new(false);
+
+fn implied_exec(prot: u64) -> bool {
+    prot & EXEC == 0 && prot & PROT_READ as u64 != 0 && READ_IMPLIES_EXEC.load(Ordering::Relaxed)
+}
+
+/// personality(2).
+///
+/// # Errors
+/// Any errno of personality.
+pub fn personality(task: &mut Task, args: [u64; 6]) -> SysResult {
+    const BIT: u64 = 0x040_0000;
+    const ASK: u64 = 0xffff_ffff;
+    let new = args[0] & ASK;
+    let bit = if READ_IMPLIES_EXEC.load(Ordering::Relaxed) { BIT } else { 0 };
+    let old = host_call(task, __NR_personality, &args6(&[if new == ASK { ASK } else { new & !BIT }]))?;
+    if new != ASK {
+        READ_IMPLIES_EXEC.store(new & BIT != 0, Ordering::Relaxed);
+    }
+    Ok(old | bit)
+}
+
+/// pkey_mprotect(2): only without a key, since guests are offered none.
+///
+/// # Errors
+/// As [`do_mprotect`]; `EINVAL` for any key.
+pub fn do_pkey_mprotect(addr: u64, len: u64, prot: u64, pkey: i32) -> SysResult {
+    if pkey == -1 { do_mprotect(addr, len, prot) } else { Err(Errno::EINVAL) }
+}
+
+/// mremap(2).
+///
+/// # Errors
+/// The host's; for the emulator's memory `EFAULT`, but for a part that is to be cut off; `ENOMEM` for a place there.
+pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> SysResult {
+    const FIXED: u64 = MREMAP_FIXED as u64;
+    const DONTUNMAP: u64 = 4;
+    if !old.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    let (old_size, new_size) =
+        (page_up(old_len).ok_or(Errno::EINVAL)?, page_up(new_len).ok_or(Errno::EINVAL)?);
+    if flags & FIXED != 0 && space::is_reserved(new, new_size) {
+        let within = new.checked_add(new_size).is_some_and(|end| end <= anyarch_sys::GUEST_END);
+        return Err(if within { Errno::ENOMEM } else { Errno::EINVAL });
+    }
+    if space::is_reserved(old, old_size.max(1)) {
+        if new_len == 0 || flags & FIXED != 0 && new < old.saturating_add(old_size) && new + new_size > old {
+            return Err(Errno::EINVAL);
+        }
+        if old_len <= new_len || space::is_reserved(old, new_size) {
+            return Err(Errno::EFAULT);
+        }
+        // What is cut off is unmapped, whatever it is.
+        let got = do_mremap(old, new_len, new_len, flags, new)?;
+        do_munmap(old + new_size, old_size - new_size)?;
+        return Ok(got);
+    }
+    time::replaced(old, old + old_size);
+    if flags & FIXED != 0 {
+        time::replaced(new, new + new_size);
+    }
+    let mut state = STATE.lock();
+    let was_exec = state.exec.overlaps(old, old + old_size.max(1));
+    let was_file = state.files.overlaps(old, old + old_size.max(1));
+    // SAFETY: neither range is the emulator's; without a fixed address the kernel replaces nothing.
+    let got = unsafe { syscall!(__NR_mremap, old, old_len, new_len, flags, new) }?;
+    code::moved(old, old_size, got, new_size, old_len == 0 || flags & DONTUNMAP != 0);
+    // old_len 0 makes a second mapping of shared pages and leaves the first alone.
+    if old_len != 0 {
+        if got != old && flags & DONTUNMAP == 0 {
+            state.unmapped(old, old + old_size);
+        } else if got != old {
+            state.changed(old, old + old_size);
+        } else if new_size < old_size {
+            state.unmapped(old + new_size, old + old_size);
+        }
+    }
+    if got != old || new_size > old_size {
+        state.protected(got, got + new_size, if was_exec { PROT_EXEC as u64 } else { 0 });
+        if was_file {
+            state.files.insert(got, got + new_size);
+        } else {
+            state.files.remove(got, got + new_size);
+        }
+    }
+    Ok(got)
+}
+
+/// madvise(2).
+///
+/// # Errors
+/// The host's; `ENOMEM` for the emulator's memory, once the advice is taken for the rest.
+pub fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
+    let size = page_up(len).ok_or(Errno::EINVAL)?;
+    if addr & 4095 != 0 || addr.checked_add(size).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    range::each(addr, size, Hole::Reported, |addr, size| {
+        let state = STATE.lock();
+        // SAFETY: the range is not the emulator's.
+        let result = unsafe { syscall!(__NR_madvise, addr, size, advice) }?;
+        if matches!(advice as u32, MADV_DONTNEED | MADV_REMOVE | MADV_FREE) || advice == 24 {
+            state.changed(addr, addr + size);
+        }
+        Ok(result)
+    })
+}
+
+/// remap_file_pages(2).
+///
+/// # Errors
+/// The host's; `EINVAL` for the emulator's memory.
+pub fn do_remap_file_pages(addr: u64, len: u64, prot: u64, page_offset: u64, flags: u64) -> SysResult {
+    let size = page_up(len).ok_or(Errno::EINVAL)?;
+    if space::is_reserved(addr, size) {
+        return Err(Errno::EINVAL);
+    }
+    let state = STATE.lock();
+    // SAFETY: the range is not the emulator's.
+    let result = unsafe { syscall!(__NR_remap_file_pages, addr, len, prot, page_offset, flags) }?;
+    let view = View { offset: page_offset.wrapping_mul(PAGE), shared: true };
+    code::viewed(addr & !(PAGE - 1), addr + size, Some(view));
+    state.changed(addr & !(PAGE - 1), addr + size);
+    Ok(result)
+}
+
+/// Size of a System V shared memory segment.
+fn shm_size(id: i32) -> Result<u64, Errno> {
+    // struct shmid64_ds: ipc64_perm (48 bytes), then shm_segsz (include/uapi/asm-generic/shmbuf.h).
+    let mut ds = [0u64; 16];
+    const IPC_STAT: u64 = 2;
+    // SAFETY: the structure is 112 bytes.
+    unsafe { syscall!(__NR_shmctl, id, IPC_STAT, ds.as_mut_ptr()) }?;
+    Ok(ds[6])
+}
+
+/// shmat(2).
+///
+/// # Errors
+/// The host's; `EINVAL` for the emulator's memory.
+pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
+    const SHM_EXEC: u64 = 0o100000;
+    let host_flags = flags & !SHM_EXEC;
+    let flags = if implied_exec(PROT_READ as u64) { flags | SHM_EXEC } else { flags };
+    let size = page_up(shm_size(id)?).ok_or(Errno::EINVAL)?;
+    if addr != 0 && space::is_reserved(addr & !(PAGE - 1), size) {
+        return Err(Errno::EINVAL);
+    }
+    time::replaced(addr, addr.saturating_add(size));
+    let mut state = STATE.lock();
+    // SAFETY: the place is not the emulator's.
+    let got = unsafe { syscall!(__NR_shmat, id, addr, host_flags) }?;
+    code::viewed(got, got + size, Some(View { offset: 0, shared: true }));
+    state.protected(got, got + size, if flags & SHM_EXEC != 0 { PROT_EXEC as u64 } else { 0 });
+    state.shm.push((got, size));
+    Ok(got)
+}
+
+/// shmdt(2).
+///
+/// # Errors
+/// The host's; `EINVAL` for the emulator's memory.
+pub fn do_shmdt(addr: u64) -> SysResult {
+    if space::is_reserved(addr, 1) {
+        return Err(Errno::EINVAL);
+    }
+    let mut state = STATE.lock();
+    // SAFETY: detaches a segment that is not the emulator's, which attaches none.
+    let result = unsafe { syscall!(__NR_shmdt, addr) }?;
+    if let Some(i) = state.shm.iter().position(|s| s.0 == addr) {
+        let (start, size) = state.shm.swap_remove(i);
+        code::viewed(start, start + size, None);
+        state.unmapped(start, start + size);
+    }
+    Ok(result)
+}
+
+/// brk(2): the new break, or the old one if it cannot be moved there. The kernel's own break is the emulator's and never used.
+pub fn do_brk(addr: u64) -> u64 {
+    let mut state = STATE.lock();
+    if addr < state.brk_start {
+        return state.brk;
+    }
+    let (Some(old), Some(new)) = (page_up(state.brk), page_up(addr)) else { return state.brk };
+    if new > old {
+        if space::is_reserved(old, new - old) {
+            return state.brk;
+        }
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+        // SAFETY: maps free memory only.
+        match unsafe { syscall!(__NR_mmap, old, new - old, PROT_READ | PROT_WRITE, flags, -1i64, 0) } {
+            Ok(at) if at == old => {
+                if implied_exec(PROT_READ as u64) {
+                    state.protected(old, new, EXEC);
+                }
+            }
+            Ok(at) => {
+                // SAFETY: what was just mapped.
+                let _ = unsafe { syscall!(__NR_munmap, at, new - old) };
+                return state.brk;
+            }
+            Err(_) => return state.brk,
+        }
+    } else if new < old {
+        // SAFETY: the heap is the guest's.
+        if unsafe { syscall!(__NR_munmap, new, old - new) }.is_err() {
+            return state.brk;
+        }
+        state.unmapped(new, old);
+    }
+    state.brk = addr;
+    addr
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn range_set_against_a_bitmap() {
+        let mut set = RangeSet::new();
+        let mut bits = [false; 64];
+        let mut seed = 7u64;
+        for _ in 0..20_000 {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let (a, b) = ((seed >> 33) % 64, (seed >> 43) % 64);
+            let (start, end) = (a.min(b), a.max(b));
+            let any = bits[start as usize..end as usize].contains(&true);
+            assert_eq!(start < end && set.overlaps(start, end), any);
+            if seed >> 62 & 1 == 0 {
+                set.insert(start, end);
+            } else if start < end {
+                assert_eq!(set.remove(start, end), any);
+            }
+            bits[start as usize..end as usize].fill(seed >> 62 & 1 == 0);
+            let mut want = [false; 64];
+            for w in set.ranges() {
+                assert!(w.0 < w.1);
+                want[w.0 as usize..w.1 as usize].fill(true);
+            }
+            assert!(set.ranges().windows(2).all(|w| w[0].1 < w[1].0));
+            assert_eq!(bits, want);
+        }
+    }
+
+    #[test]
+    fn exec_is_not_given_to_the_host_but_remembered() {
+        let flags = (MAP_PRIVATE | MAP_ANONYMOUS) as u64;
+        let at = do_mmap(0, 3 * PAGE, 5, flags, -1, 0).unwrap();
+        assert!(is_exec(at) && is_exec(at + 3 * PAGE - 1));
+        do_mprotect(at + PAGE, PAGE, 3).unwrap();
+        assert!(is_exec(at) && !is_exec(at + PAGE) && is_exec(at + 2 * PAGE));
+        do_mmap(at, PAGE, 1, flags | MAP_FIXED as u64, -1, 0).unwrap();
+        assert!(!is_exec(at));
+        do_munmap(at, 3 * PAGE).unwrap();
+        assert!(!is_exec(at + 2 * PAGE));
+        let rows: [(SysResult, Errno); 8] = [
+            (do_mmap(0, 0, 1, flags, -1, 0), Errno::EINVAL),
+            (do_mmap(0, u64::MAX, 1, flags, -1, 0), Errno::ENOMEM),
+            (do_mmap(space::EMU_START, PAGE, 1, flags | MAP_FIXED as u64, -1, 0), Errno::ENOMEM),
+            (do_munmap(anyarch_sys::GUEST_END, PAGE), Errno::EINVAL),
+            (do_munmap(1, PAGE), Errno::EINVAL),
+            (do_mprotect(space::code_cache_base(), PAGE, 1), Errno::ENOMEM),
+            (do_mremap(at, PAGE, PAGE, 3, space::EMU_START), Errno::ENOMEM),
+            (do_shmdt(space::EMU_START), Errno::EINVAL),
+        ];
+        for (i, (got, want)) in rows.into_iter().enumerate() {
+            assert_eq!(got, Err(want), "row {i}");
+        }
+    }
+
+    #[test]
+    fn heap_moves() {
+        let start = 0x10_0000_0800;
+        set_brk(start);
+        assert_eq!(do_brk(0), start);
+        assert_eq!(do_brk(start + 0x10000), start + 0x10000);
+        // SAFETY: the heap was just mapped.
+        unsafe { ((start + 0xffff) as *mut u8).write(1) };
+        assert_eq!(do_brk(start - 1), start + 0x10000);
+        assert_eq!(do_brk(start), start);
+        assert_eq!(do_brk(space::EMU_START), start);
+    }
+}

@@ -1,0 +1,433 @@
+//! The guest's seccomp filters in the host's kernel: how they get across execve, and what of them the kernel can enforce.
+//!
+//! # Keeping
+//!
+//! The kernel gives a program that execve starts all filters of its caller, whatever else changes: set-user-ID bits, capabilities, the environment. The guest's
+//! filters must be as hard to lose and as hard to forge. AT_SECURE decides nothing: it is set where rights are gained, but also where they are not (the
+//! effective user differs from the real one; no_new_privs has kept file capabilities away). And a filter may be present whenever it is set:
+//!
+//! - A filter installed under no_new_privs is there to stay, and so is no_new_privs: no execve of this process or its children gains rights ever after.
+//! - A filter installed without it needs CAP_SYS_ADMIN. Its heirs may have dropped that, and a set-user-ID program that they start gains rights with
+//!   the filter on. Nobody else may put a filter on a program that gains rights: a program whose setuid() only pretends to succeed would work on as root.
+//!
+//! An environment, a descriptor or a file is the caller's to forge and to leave out, and the caller may run native code. So the filters are kept where only
+//! the kernel's own rule puts them: each is the content of a host filter, installed by the same task at the same moment with the same flags. That filter
+//! lets every call pass but one, prctl with the option [`KEEP`], a filter's index and a position, which fails with 12 bits of the guest's filter as its
+//! errno. A new emulator asks for all of them; without filters that is one prctl, which the kernel fails with EINVAL. Threads, children, execve through any handler with
+//! any flags, and native programs in between hand host filters on; errors (EACCES, ENOMEM, the thread that FLAG_TSYNC cannot reach) are the kernel's as
+//! well. Who answers [`KEEP`] with a filter of his own has either no_new_privs or CAP_SYS_ADMIN: he could have installed what he forges. He may replace a guest's
+//! filter for those after him only from native code, which the guest's filter does not bind anyway.
+//!
+//! Of several host filters that fail one call with an errno the newest decides, so each answers for its own index alone.
+//!
+//! # Enforcing
+//!
+//! A host filter could replace the emulated one only where calls map one to one. It need not replace it: it is a second wall, for a guest that breaks out
+//! of the emulator (or writes its memory), and binds native programs that the guest starts. It refuses a host call ([`refused`]) if
+//!
+//! - the emulator itself never makes it ([`OWN`]),
+//! - all guest calls that it stands for are passed through (or never made), and the guest's filter refuses them whatever their arguments are.
+//!
+//! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and i386's calls as the guest's filter judges that architecture.
+
+use crate::abi::Abi;
+use crate::calls::table::Kind;
+use crate::seccomp::{
+    Insn, RET_ACTION_FULL, RET_ALLOW, RET_ERRNO, RET_LOG, RET_TRACE, RET_USER_NOTIF, bpf, constant,
+};
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{Errno, SysResult, syscall};
+
+/// The option of prctl to which the host filters answer; no kernel has it.
+const KEEP: u32 = 0x616e_7963;
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+const AUDIT_ARCH_I386: u32 = 0x4000_0003;
+/// The bit of the numbers of x86-64's third ABI.
+const X32: u32 = 0x4000_0000;
+/// Host numbers end before this one.
+const NUMBERS: usize = 512;
+
+/// Bits of an answer: errnos end at 4095.
+const UNIT: u32 = 12;
+/// The first answer has this bit, which no errno of the kernel's has.
+const FIRST: u16 = 0x800;
+/// Answers in one host filter. Each takes two instructions, seldom three, and the kernel takes 4096.
+const PART: usize = 1300;
+/// No more instructions fit in all filters of a thread (MAX_INSNS_PER_PATH), so a chain that has more is forged.
+const INSNS_PER_PATH: usize = (1 << 18) / 8;
+
+/// Host calls that the emulator makes for itself. A test compares this with the sources.
+#[rustfmt::skip]
+const OWN: &[u32] = &[
+    __NR_arch_prctl, __NR_capget, __NR_clock_gettime, __NR_clone, __NR_clone3, __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_epoll_ctl,
+    __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_execve, __NR_execveat, __NR_exit, __NR_exit_group, __NR_faccessat, __NR_faccessat2, __NR_fchmod, __NR_fcntl,
+    __NR_fstat, __NR_fstatfs, __NR_futex, __NR_get_robust_list, __NR_getcpu, __NR_getcwd, __NR_getdents64, __NR_geteuid, __NR_getpid, __NR_getrandom, __NR_getrlimit, __NR_gettid,
+    __NR_gettimeofday, __NR_io_pgetevents, __NR_io_uring_enter, __NR_io_uring_setup, __NR_ioctl, __NR_lseek, __NR_madvise, __NR_memfd_create, __NR_mlockall,
+    __NR_mmap, __NR_mprotect, __NR_mremap, __NR_munmap, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_personality, __NR_ppoll, __NR_prctl, __NR_pread64,
+    __NR_prlimit64, __NR_process_vm_readv, __NR_process_vm_writev, __NR_pselect6, __NR_read, __NR_readlinkat, __NR_remap_file_pages, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,
+    __NR_rt_sigreturn, __NR_rt_sigsuspend, __NR_rt_sigtimedwait, __NR_sched_getaffinity, __NR_sched_yield, __NR_seccomp, __NR_semctl, __NR_set_robust_list, __NR_set_tid_address,
+    __NR_shmat, __NR_shmctl, __NR_shmdt, __NR_sigaltstack, __NR_statfs, __NR_sysinfo, __NR_tgkill, __NR_uname, __NR_write,
+];
+
+/// Older forms of calls, which no guest has: (the old one, what it is a case of).
+#[rustfmt::skip]
+const OLDER: &[(u32, u32)] = &[
+    (__NR_mkdir, __NR_mkdirat), (__NR_rmdir, __NR_unlinkat), (__NR_unlink, __NR_unlinkat), (__NR_rename, __NR_renameat2), (__NR_renameat, __NR_renameat2),
+    (__NR_link, __NR_linkat), (__NR_symlink, __NR_symlinkat), (__NR_mknod, __NR_mknodat), (__NR_chmod, __NR_fchmodat), (__NR_chown, __NR_fchownat),
+    (__NR_lchown, __NR_fchownat), (__NR_utime, __NR_utimensat), (__NR_utimes, __NR_utimensat), (__NR_futimesat, __NR_utimensat), (__NR_pipe, __NR_pipe2),
+    (__NR_eventfd, __NR_eventfd2), (__NR_signalfd, __NR_signalfd4), (__NR_inotify_init, __NR_inotify_init1), (__NR_epoll_create, __NR_epoll_create1),
+];
+
+/// The guest's filter as 12-bit units: their number in two of them, then the instructions, fields that an instruction does not use left out.
+fn units(program: &[Insn]) -> Vec<u16> {
+    let mut bytes = Vec::with_capacity(5 * program.len());
+    for insn in program {
+        bytes.push(insn.code as u8);
+        if bpf::jumps_on_condition(insn.code) {
+            bytes.extend([insn.jt, insn.jf]);
+        }
+        let mut k = insn.k;
+        while k >= 0x80 {
+            bytes.push(k as u8 | 0x80);
+            k >>= 7;
+        }
+        bytes.push(k as u8);
+    }
+    let count = (2 * bytes.len()).div_ceil(3);
+    let mut units = alloc::vec![FIRST | (count >> UNIT) as u16, count as u16 & 0xfff];
+    for three in bytes.chunks(3) {
+        let word = (0..3).fold(0u32, |w, i| w << 8 | three.get(i).copied().unwrap_or(0) as u32);
+        units.extend([(word >> 12) as u16, word as u16 & 0xfff]);
+    }
+    units.truncate(2 + count);
+    units
+}
+
+/// The filter that units stand for, without their number. `None`: units that are not from [`units`].
+fn program(units: &[u16]) -> Option<Vec<Insn>> {
+    let mut bytes = Vec::with_capacity(units.len() * 3 / 2 + 2);
+    for two in units.chunks(2) {
+        let word = (two[0] as u32) << 12 | two.get(1).copied().unwrap_or(0) as u32;
+        bytes.extend([(word >> 16) as u8, (word >> 8) as u8, word as u8]);
+    }
+    bytes.truncate(units.len() * 3 / 2);
+    let mut bytes = bytes.into_iter().peekable();
+    let mut out = Vec::new();
+    while let Some(code) = bytes.next() {
+        // What is left over of the last unit. No filter ends with this code, which is a load.
+        if code == 0 && bytes.peek().is_none() {
+            break;
+        }
+        let (jt, jf) =
+            if bpf::jumps_on_condition(code as u16) { (bytes.next()?, bytes.next()?) } else { (0, 0) };
+        let mut k = 0u64;
+        for shift in (0..).step_by(7) {
+            let byte = bytes.next()?;
+            k |= (byte as u64 & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+            if shift > 28 {
+                return None;
+            }
+        }
+        out.push(Insn { code: code as u16, jt, jf, k: u32::try_from(k).ok()? });
+    }
+    Some(out)
+}
+
+/// Instructions that jump to the return of `value(i)` where A is `from + i`, for all i below `len`. A is at least `from`.
+fn tree(out: &mut Vec<Insn>, from: u32, values: &[u32]) {
+    // Runs of one value are one leaf.
+    let half = values.len() / 2;
+    let Some(split) =
+        (half..values.len()).chain((1..half).rev()).find(|&i| i != 0 && values[i] != values[i - 1])
+    else {
+        return out.push(bpf::ret(values[0]));
+    };
+    let mut left = Vec::new();
+    tree(&mut left, from, &values[..split]);
+    if left.len() <= 255 {
+        out.push(bpf::jge(from + split as u32, left.len() as u8, 0));
+    } else {
+        out.extend([bpf::jge(from + split as u32, 0, 1), bpf::ja(left.len() as u32)]);
+    }
+    out.append(&mut left);
+    tree(out, from + split as u32, &values[split..]);
+}
+
+/// What a host filter refuses: actions by number, and i386's one for all.
+struct Refused {
+    x86_64: Vec<u32>,
+    i386: u32,
+}
+
+/// The action of a host filter for the guest's.
+fn host_action(action: u32) -> u32 {
+    match action & RET_ACTION_FULL {
+        RET_LOG => RET_ALLOW,
+        // Nobody traces or listens, which is ENOSYS for the guest as well.
+        RET_TRACE | RET_USER_NOTIF => RET_ERRNO | Errno::ENOSYS.0 as u32,
+        _ => action,
+    }
+}
+
+/// What of the guest's filter the host's kernel can enforce. See the module's text.
+fn refused(program: &[Insn], arch: u32, abi: &dyn Abi) -> Refused {
+    let mut x86_64 = alloc::vec![RET_ALLOW; NUMBERS];
+    // Numbers with a verdict so far; a second guest call of the same host call must agree.
+    let mut seen = [false; NUMBERS];
+    for number in 0..NUMBERS as u64 {
+        let Some(row) = abi.syscall(number).map(|sys| sys.row()) else { continue };
+        let Some(host) = row.x86_64.map(usize::from).filter(|&n| n < NUMBERS) else { continue };
+        let action = constant(program, arch, Some(number as u32)).map_or(RET_ALLOW, host_action);
+        let plain = matches!(row.kind, Kind::Passthrough | Kind::Refused(..));
+        let mine = plain && !OWN.contains(&(host as u32));
+        x86_64[host] = match (mine, seen[host]) {
+            (false, _) => RET_ALLOW,
+            (true, false) => action,
+            (true, true) if x86_64[host] == action => action,
+            (true, true) => RET_ALLOW,
+        };
+        seen[host] = true;
+    }
+    for &(old, new) in OLDER {
+        if !seen[old as usize] {
+            x86_64[old as usize] = x86_64[new as usize];
+        }
+    }
+    let i386 = constant(program, AUDIT_ARCH_I386, None).map_or(RET_ALLOW, host_action);
+    Refused { x86_64, i386 }
+}
+
+/// A host filter: answers for the units from `from` on of filter `index`, and what it refuses, if it is to refuse anything.
+fn host_filter(index: u32, from: u32, part: &[u16], refused: Option<&Refused>) -> Vec<Insn> {
+    // Offsets in struct seccomp_data: the low halves of the first three arguments.
+    const NR: u32 = 0;
+    const ARCH: u32 = 4;
+    const ARGS: [u32; 3] = [16, 24, 32];
+    let allow = bpf::ret(RET_ALLOW);
+    let other_arch = match refused {
+        Some(refused) => alloc::vec![bpf::jeq(AUDIT_ARCH_I386, 0, 1), bpf::ret(refused.i386), allow],
+        None => alloc::vec![allow],
+    };
+    let mut answers = alloc::vec![
+        bpf::load(ARGS[0]),
+        bpf::jeq(KEEP, 1, 0),
+        allow,
+        bpf::load(ARGS[1]),
+        bpf::jeq(index, 1, 0),
+        allow,
+        bpf::load(ARGS[2]),
+        bpf::jge(from, 1, 0),
+        allow,
+        bpf::jge(from + part.len() as u32, 0, 1),
+        allow,
+    ];
+    let values: Vec<u32> = part.iter().map(|&unit| RET_ERRNO | unit as u32).collect();
+    tree(&mut answers, from, &values);
+    let mut out = alloc::vec![bpf::load(ARCH), bpf::jeq(AUDIT_ARCH_X86_64, other_arch.len() as u8, 0)];
+    out.extend(other_arch);
+    out.extend([bpf::load(NR), bpf::jeq(__NR_prctl, 1, 0), bpf::ja(answers.len() as u32)]);
+    out.append(&mut answers);
+    match refused {
+        Some(refused) if refused.x86_64.iter().any(|&action| action != RET_ALLOW) => {
+            // The numbers of the third ABI would be a way around.
+            out.extend([bpf::jge(X32, 0, 1), bpf::ret(RET_ERRNO | Errno::ENOSYS.0 as u32)]);
+            let numbers: Vec<u32> = refused.x86_64.iter().copied().chain([RET_ALLOW]).collect();
+            tree(&mut out, 0, &numbers);
+        }
+        _ => out.push(allow),
+    }
+    out
+}
+
+/// Has the host's kernel keep the calling thread's filter `index` (and those of the other threads, where `flags` say so), and enforce what it can of it.
+///
+/// # Errors
+/// The kernel's for seccomp(2). `Ok` with a thread's id: FLAG_TSYNC finds that thread with other filters, and nothing is installed.
+pub(crate) fn install(index: u32, program: &[Insn], arch: u32, abi: &dyn Abi, flags: u64) -> SysResult {
+    const SET_MODE_FILTER: u64 = 1;
+    let units = units(program);
+    let refused = refused(program, arch, abi);
+    // The parts from the last to the first: only the first makes the filter known.
+    for (n, part) in units.chunks(PART).enumerate().rev() {
+        let filter = host_filter(index, (n * PART) as u32, part, (n == 0).then_some(&refused));
+        let words: Vec<u64> = filter.iter().map(|insn| insn.word()).collect();
+        // struct sock_fprog
+        let fprog = [words.len() as u64, words.as_ptr() as u64];
+        // SAFETY: the structure and what it points to live across the call, which changes no memory.
+        let thread = unsafe { syscall!(__NR_seccomp, SET_MODE_FILTER, flags, fprog.as_ptr()) }?;
+        if thread != 0 {
+            return Ok(thread);
+        }
+    }
+    Ok(0)
+}
+
+/// A unit of filter `index`.
+fn unit(index: u32, at: usize) -> Option<u16> {
+    // SAFETY: an option that the kernel does not know: only a filter of ours answers.
+    match unsafe { syscall!(__NR_prctl, KEEP, index, at, 0, 0) } {
+        Ok(0) => Some(0),
+        Err(Errno(e)) => u16::try_from(e).ok(),
+        Ok(_) => None,
+    }
+}
+
+/// The filter `index` of the calling thread, as an emulator before this one installed it. It has not been verified.
+pub(crate) fn kept(index: u32) -> Option<Vec<Insn>> {
+    let first = unit(index, 0).filter(|unit| unit & FIRST != 0)?;
+    let count = ((first & !FIRST) as usize) << UNIT | unit(index, 1)? as usize;
+    // An instruction is eight bytes at most.
+    if index as usize > INSNS_PER_PATH || count > INSNS_PER_PATH {
+        return None;
+    }
+    let units: Option<Vec<u16>> = (2..2 + count).map(|at| unit(index, at)).collect();
+    program(&units?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seccomp::{interpret, seccomp_data, verify};
+
+    fn filters() -> Vec<Vec<Insn>> {
+        let mut long = Vec::new();
+        for n in 0..2000 {
+            long.extend([bpf::jeq(n * n, 0, 1), bpf::ret(RET_ERRNO | n)]);
+        }
+        long.push(bpf::ret(RET_ALLOW));
+        let every_length = (1..9).map(|n| {
+            let mut filter = alloc::vec![bpf::load(4); n];
+            filter.push(bpf::ret(0));
+            filter
+        });
+        every_length
+            .chain([
+                alloc::vec![bpf::ret(RET_ALLOW)],
+                alloc::vec![bpf::load(0), bpf::jeq(0xffff_ffff, 1, 0), bpf::ret(0), bpf::ret(0x8000_0000)],
+                alloc::vec![Insn { code: 0x87, jt: 0, jf: 0, k: 0 }, Insn { code: 0x16, jt: 0, jf: 0, k: 0 }],
+                long,
+            ])
+            .collect()
+    }
+
+    #[test]
+    fn units_become_the_filter_again() {
+        for filter in filters() {
+            let units = units(&filter);
+            assert!(units.iter().all(|&unit| unit < 1 << UNIT));
+            let count = ((units[0] & !FIRST) as usize) << UNIT | units[1] as usize;
+            assert_eq!(count, units.len() - 2);
+            assert_eq!(program(&units[2..]).as_ref(), Some(&filter));
+        }
+    }
+
+    #[test]
+    fn any_units_are_survived() {
+        let mut seed = 7u64;
+        for _ in 0..100_000 {
+            let mut next = || {
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (seed >> 33) as u16
+            };
+            let units: Vec<u16> = (0..next() % 30).map(|_| next() & 0xfff).collect();
+            let _ = program(&units).is_some_and(|p| verify(&p));
+        }
+    }
+
+    /// A host filter lets everything pass but the one prctl, which it answers.
+    #[test]
+    fn host_filters_answer() {
+        let refused = Refused { x86_64: alloc::vec![RET_ALLOW; NUMBERS], i386: RET_ALLOW };
+        for filter in filters() {
+            let units = units(&filter);
+            for (n, part) in units.chunks(PART).enumerate() {
+                let host = host_filter(3, (n * PART) as u32, part, (n == 0).then_some(&refused));
+                assert!(verify(&host) && host.len() <= 4096, "{}", host.len());
+                let ask = |nr, args: [u64; 3]| {
+                    let args = [args[0], args[1], args[2], 0, 0, 0];
+                    interpret(&host, &seccomp_data(AUDIT_ARCH_X86_64, nr, 0, &args))
+                };
+                for (at, &unit) in units.iter().enumerate() {
+                    let mine = (n * PART..n * PART + part.len()).contains(&at);
+                    let want = if mine { RET_ERRNO | unit as u32 } else { RET_ALLOW };
+                    assert_eq!(ask(__NR_prctl, [KEEP as u64, 3, at as u64]), want);
+                }
+                for other in
+                    [[KEEP as u64, 2, 0], [KEEP as u64 + 1, 3, 0], [KEEP as u64, 3, units.len() as u64]]
+                {
+                    assert_eq!(ask(__NR_prctl, other), RET_ALLOW);
+                }
+                assert_eq!(ask(__NR_read, [KEEP as u64, 3, 0]), RET_ALLOW);
+            }
+        }
+    }
+
+    #[test]
+    fn trees() {
+        for values in [
+            alloc::vec![5u32],
+            alloc::vec![1, 1, 1, 2, 2, 3, 1, 1],
+            (0..PART as u32).collect(),
+            (0..3000).map(|n| n / 70).collect(),
+        ] {
+            let mut program = alloc::vec![bpf::load(0)];
+            tree(&mut program, 10, &values);
+            assert!(verify(&program), "{}", program.len());
+            for (i, &value) in values.iter().enumerate() {
+                let data = seccomp_data(0, 10 + i as u32, 0, &[0; 6]);
+                assert_eq!(interpret(&program, &data), value);
+            }
+        }
+    }
+
+    /// Calls that the sources name, but make only as the guest's own call of that name.
+    const GUESTS: [&str; 10] = [
+        "getsockopt",
+        "mbind",
+        "mincore",
+        "mlock",
+        "mlock2",
+        "mseal",
+        "msync",
+        "munlock",
+        "setsockopt",
+        "statx",
+    ];
+
+    /// Every host call that the emulator's sources name is in [`OWN`], unless it is one of [`GUESTS`].
+    #[test]
+    fn own_calls() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut folders: Vec<_> =
+            ["sys", "engine", "linux", "emu"].map(|c| root.join("crates").join(c)).into();
+        folders.extend(std::fs::read_dir(root.join("guests")).unwrap().map(|e| e.unwrap().path()));
+        let mut files = 0;
+        let this = std::path::Path::new(file!()).file_name().unwrap();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == "rs") && path.file_name() != Some(this) {
+                    files += 1;
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    for name in text.split("__NR_").skip(1) {
+                        let end =
+                            name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+                        let row = crate::calls::table::ROWS.iter().find(|row| row.name == &name[..end]);
+                        if let Some(row) = row.filter(|row| !GUESTS.contains(&row.name))
+                            && let Some(number) = row.x86_64
+                        {
+                            assert!(OWN.contains(&(number as u32)), "{}: {}", path.display(), &name[..end]);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(files > 50, "{files}");
+    }
+}

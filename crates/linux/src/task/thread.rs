@@ -1,0 +1,273 @@
+//! Host threads for guest threads: their stacks, how they begin and end.
+//!
+//! A thread's host stack is the emulator's own mapping and is reused after the thread's end: creating a thread in a program that does so
+//! often costs no mapping. A thread gives its stack back with its very last instructions before the kernel's exit, which use no stack ([`leave`]), with all
+//! signals blocked. The guest's thread-exit protocol (robust list, cleared thread id) is the kernel's own: it has the guest's addresses.
+
+use crate::calls::dispatch::host_call;
+use crate::memory::space::{EMU_END, PAGE};
+use crate::task::{self, Task};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use anyarch_sys::raw::general::{
+    __NR_exit, __NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address, __NR_sigaltstack,
+};
+use anyarch_sys::{Errno, Mutex, SysResult, footprint, raw_syscall, syscall};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// Bytes of a host stack's mapping: a page that stays unmapped, the alternate signal stack, and the stack with another unmapped page below it.
+const SIZE: u64 = 1 << 20;
+/// Bytes of the alternate signal stack: the host's frame with AVX-512 and AMX state, and the handler.
+const ALT_SIZE: u64 = 32 << 10;
+/// Offset of the alternate stack.
+const ALT_START: u64 = PAGE;
+/// Offset of the stack's lowest byte.
+const STACK_START: u64 = ALT_START + ALT_SIZE + PAGE;
+/// Stacks lie from here up to the end of the emulator's range.
+const AREA: u64 = 0x7080_0000_0000;
+/// This many idle stacks are kept; those beyond are unmapped.
+const KEEP: usize = 64;
+
+/// A host stack with its alternate stack. The first word of the alternate stack tells whether a thread is still on it.
+pub(crate) struct HostStack(u64);
+
+impl HostStack {
+    /// An idle stack, or a new one.
+    pub(crate) fn get() -> Result<HostStack, Errno> {
+        let mut pool = POOL.lock();
+        if let Some(i) = pool.left() {
+            return Ok(pool.idle.swap_remove(i));
+        }
+        const PROT_READ_WRITE: u32 = 3;
+        const FLAGS: u32 = 0x2 | 0x20 | 0x4000 | 0x100000; // PRIVATE | ANONYMOUS | NORESERVE | FIXED_NOREPLACE
+        loop {
+            let at = match pool.free.pop() {
+                Some(at) => at,
+                None if pool.next + SIZE > EMU_END => return Err(Errno::EAGAIN),
+                None => {
+                    pool.next += SIZE;
+                    pool.next - SIZE
+                }
+            };
+            // The unmapped pages come free: the pieces are mapped apart.
+            // SAFETY: fresh addresses of the emulator's own range.
+            let alt = unsafe { footprint::map(at + ALT_START, ALT_SIZE, PROT_READ_WRITE, FLAGS) };
+            match alt {
+                Ok(_) => {}
+                // Somebody else's, who does not give it back here.
+                Err(Errno::EEXIST) => continue,
+                Err(_) => {
+                    pool.free.push(at);
+                    return Err(Errno::EAGAIN);
+                }
+            }
+            // SAFETY: as above.
+            let stack =
+                unsafe { footprint::map(at + STACK_START, SIZE - STACK_START, PROT_READ_WRITE, FLAGS) };
+            if stack.is_err() {
+                pool.unmap(at, ALT_SIZE);
+                return Err(Errno::EAGAIN);
+            }
+            return Ok(HostStack(at));
+        }
+    }
+
+    /// Nonzero while the thread that gave the stack back has not left it.
+    fn busy(&self) -> &AtomicU32 {
+        // SAFETY: the word is mapped as long as the stack is, and only used atomically.
+        unsafe { AtomicU32::from_ptr((self.0 + ALT_START) as *mut u32) }
+    }
+
+    /// Makes the stack available to others. Whoever is still on it sets `busy` first.
+    pub(crate) fn put(self) {
+        let mut pool = POOL.lock();
+        pool.idle.push(self);
+        pool.trim();
+    }
+
+    /// Address of the stack's lowest byte.
+    pub(crate) fn bottom(&self) -> u64 {
+        self.0 + STACK_START
+    }
+
+    fn use_altstack(&self) {
+        // The first word is `busy`, which a frame never reaches: it would have overflowed.
+        host_altstack(self.0 + ALT_START, ALT_SIZE);
+    }
+}
+
+/// The stacks that no thread has.
+struct Pool {
+    idle: Vec<HostStack>,
+    /// Places of stacks that were unmapped.
+    free: Vec<u64>,
+    /// Where no stack has been yet.
+    next: u64,
+}
+
+impl Pool {
+    /// An idle stack whose thread has left it.
+    fn left(&self) -> Option<usize> {
+        self.idle.iter().rposition(|stack| stack.busy().load(Ordering::Acquire) == 0)
+    }
+
+    /// Unmaps what is too much, but for stacks whose threads have not left them.
+    fn trim(&mut self) {
+        while self.idle.len() > KEEP
+            && let Some(i) = self.left()
+        {
+            let stack = self.idle.swap_remove(i);
+            self.unmap(stack.0, ALT_SIZE + SIZE - STACK_START);
+        }
+    }
+
+    /// `mapped`: the bytes of the place that are.
+    fn unmap(&mut self, at: u64, mapped: u64) {
+        // SAFETY: a place of ours that nobody uses.
+        unsafe { footprint::unmap(at, SIZE, [mapped; 2]) };
+        self.free.push(at);
+    }
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), free: Vec::new(), next: AREA });
+
+/// Takes the lock for a fork; the guard is given back in parent and child.
+pub(crate) fn hold() -> impl Drop {
+    POOL.lock()
+}
+
+fn host_altstack(start: u64, size: u64) {
+    // SAFETY: the memory is the emulator's and stays.
+    let _ = unsafe { syscall!(__NR_sigaltstack, &[start, 0, size] as *const u64, 0) };
+}
+
+#[repr(align(16))]
+struct FirstAlt(UnsafeCell<[u8; ALT_SIZE as usize]>);
+// SAFETY: only the kernel writes there, for one thread.
+unsafe impl Sync for FirstAlt {}
+
+/// The alternate stack of the process's first thread.
+pub(crate) fn set_first_altstack() {
+    static ALT: FirstAlt = FirstAlt(UnsafeCell::new([0; ALT_SIZE as usize]));
+    host_altstack(ALT.0.get() as u64, ALT_SIZE);
+}
+
+core::arch::global_asm!(
+    ".globl anyarch_spawn, anyarch_leave",
+    // (number, five arguments): a clone whose child has a stack of its own, on which two words lie: argument and function.
+    "anyarch_spawn:",
+    "mov eax, edi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov r10, r8",
+    "mov r8, r9",
+    "syscall",
+    "test rax, rax",
+    "jz 2f",
+    "ret",
+    "2:",
+    "xor ebp, ebp",
+    "pop rdi",
+    "pop rax",
+    "call rax",
+    "ud2",
+    // (busy word, exit code): from the store on the stack may be another thread's.
+    "anyarch_leave:",
+    "mov ecx, edi",
+    "mov rdx, rdi",
+    "mov edi, esi",
+    "mov eax, {exit}",
+    "mov dword ptr [rdx], 0",
+    "syscall",
+    "ud2",
+    exit = const __NR_exit,
+);
+
+unsafe extern "C" {
+    fn anyarch_spawn(nr: u64, a0: u64, a1: u64, a2: u64, a3: u64, a4: u64) -> u64;
+    fn anyarch_leave(busy: *mut u32, code: u64) -> !;
+}
+
+/// Puts what the child pops onto its stack; returns the child's stack pointer.
+pub(crate) fn prepare_stack(task: &Task) -> u64 {
+    let Some(stack) = &task.stack else { return 0 };
+    // 16-byte aligned once both words are popped.
+    let sp = stack.0 + SIZE - 16;
+    // SAFETY: the top of a stack that nobody uses yet.
+    unsafe { (sp as *mut [u64; 2]).write([task as *const Task as u64, begin as *const () as u64]) };
+    sp
+}
+
+/// Frees a task whose thread never ran or is gone for good.
+pub(crate) fn free(mut task: Box<Task>) {
+    if let Some(stack) = task.stack.take() {
+        stack.put();
+    }
+}
+
+/// A host clone or clone3 whose child starts on a stack made by [`prepare_stack`].
+///
+/// # Safety
+/// The arguments name such a stack, the child's task is not used by the parent until the child is gone, and all signals are blocked.
+pub(crate) unsafe fn spawn(nr: u32, a: [u64; 5]) -> SysResult {
+    // SAFETY: by the caller.
+    anyarch_sys::check(unsafe { anyarch_spawn(nr as u64, a[0], a[1], a[2], a[3], a[4]) })
+}
+
+/// First code of a new host thread: all signals that are sent to it are blocked.
+extern "C" fn begin(task: *mut Task) -> ! {
+    // SAFETY: the parent made the task for this thread and forgot it.
+    let task = unsafe { &mut *task };
+    // SAFETY: the task's box lives until `exit`.
+    unsafe { task.attach() };
+    if let Some(stack) = &task.stack {
+        stack.use_altstack();
+    }
+    crate::signal::begin(task);
+    task::run(task)
+}
+
+/// Ends the calling thread. The last one's end is the process's.
+pub(crate) fn exit(task: &mut Task, code: u64) -> ! {
+    crate::signal::set_host_mask(u64::MAX);
+    let stack = if task.vfork_child { None } else { task.stack.take() };
+    if let Some(stack) = stack {
+        let busy = stack.busy().as_ptr();
+        stack.busy().store(1, Ordering::Relaxed);
+        // SAFETY: made by `Box::into_raw` for this thread; nothing uses it any more, since signals are blocked.
+        drop(unsafe { Box::from_raw(task as *mut Task) });
+        stack.put();
+        // SAFETY: the word belongs to this thread's stack.
+        unsafe { anyarch_leave(busy, code) }
+    }
+    loop {
+        // SAFETY: ends the thread.
+        unsafe { raw_syscall(__NR_exit, [code, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// set_tid_address(2).
+///
+/// # Errors
+/// None.
+pub fn set_tid_address(task: &mut Task, args: [u64; 6]) -> SysResult {
+    host_call(task, __NR_set_tid_address, &args)
+}
+
+/// set_robust_list(2).
+///
+/// # Errors
+/// `EINVAL`.
+pub fn set_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
+    host_call(task, __NR_set_robust_list, &args)
+}
+
+/// get_robust_list(2).
+///
+/// # Errors
+/// `ESRCH`, `EPERM`, `EFAULT`.
+pub fn get_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
+    host_call(task, __NR_get_robust_list, &args)
+}
