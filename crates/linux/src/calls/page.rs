@@ -10,7 +10,7 @@ use core::fmt::Write;
 const HEAD: &str = "\
 # System calls
 
-Generated from `crates/linux/src/table.rs` and `prctl.rs`; `ANYARCH_BLESS=1 cargo test -p anyarch-linux page` writes it anew.
+Generated from `crates/linux/src/calls/table.rs` and `prctl.rs`; `ANYARCH_BLESS=1 cargo test -p anyarch-linux page` writes it anew.
 
 Every system call of Linux 6.18 has a row. *Passthrough*: the host's kernel does it; guest and host agree on all layouts, pointers are checked by the
 kernel, open flags are converted where a call carries them. *Translated*: the host's kernel does it after or before a conversion. *Emulated*: the
