@@ -932,56 +932,6 @@ pub fn lock_for_fork() -> impl Sized {
     CACHE.lock()
 }
 
-/// What a host signal handler finds about its thread: the GS base points at one of these.
-#[repr(C)]
-pub struct Current {
-    /// Its own address, readable as `gs:[0]`.
-    this: *mut Current,
-    /// The Linux layer's task, readable as `gs:[8]`.
-    task: *mut u8,
-}
-
-impl Current {
-    /// No thread yet.
-    pub const fn new() -> Current {
-        Current { this: core::ptr::null_mut(), task: core::ptr::null_mut() }
-    }
-}
-
-impl Default for Current {
-    fn default() -> Current {
-        Current::new()
-    }
-}
-
-/// Makes `block` the current thread's, holding `task`.
-///
-/// # Safety
-/// `block` stays valid and in place as long as this thread may take a signal.
-pub unsafe fn set_current(block: *mut Current, task: *mut u8) {
-    const ARCH_SET_GS: u64 = 0x1001;
-    // SAFETY: by the caller; nothing else uses the GS base.
-    unsafe {
-        block.write(Current { this: block, task });
-        anyarch_sys::raw_syscall(
-            linux_raw_sys::general::__NR_arch_prctl,
-            [ARCH_SET_GS, block as u64, 0, 0, 0, 0],
-        );
-    }
-}
-
-/// The task given to [`set_current`] on this thread. Async-signal-safe.
-///
-/// # Safety
-/// `set_current` was called on this thread.
-#[inline]
-pub unsafe fn current_task() -> *mut u8 {
-    let task;
-    // SAFETY: by the caller the GS base points at a `Current`.
-    unsafe { core::arch::asm!("mov {}, gs:[8]", out(reg) task, options(nostack, readonly, preserves_flags)) };
-    task
-}
-
 /// Executable guest memory: the Linux layer reports every change, so that stale translations disappear.
 pub mod code {
     use crate::cache::{CACHE, Cache};

@@ -1,83 +1,10 @@
 //! Single accesses to guest memory that are atomic as the processor's own are: what a guest's loads, stores and atomic
 //! instructions need beyond a copy.
 //!
-//! Each routine is one access between `r8 = 1` and `r8 = 0`. The fault handler's [`fixup`](crate::fixup) sends a fault on one of
-//! them to the routine's end with rax and rdx describing the fault, where r8 is still 1.
+//! The routines are the host's ([`crate::arch`]); the fault handler's [`fixup`](crate::fixup) ends them.
 
-use crate::{GUEST_END, MemFault};
-
-core::arch::global_asm!(
-    ".macro anyarch_access name, insn:vararg",
-    ".globl anyarch_guest_\\name, anyarch_guest_\\name\\()_fault",
-    "anyarch_guest_\\name:",
-    "mov r8d, 1",
-    "anyarch_guest_\\name\\()_fault:",
-    "\\insn",
-    "mov r8d, 0",
-    "ret",
-    ".endm",
-    // rdi = address; rsi = value to store; rax = value loaded or expected.
-    "anyarch_access load1, movzx eax, byte ptr [rdi]",
-    "anyarch_access load2, movzx eax, word ptr [rdi]",
-    "anyarch_access load4, mov eax, dword ptr [rdi]",
-    "anyarch_access load8, mov rax, qword ptr [rdi]",
-    "anyarch_access store1, mov byte ptr [rdi], sil",
-    "anyarch_access store2, mov word ptr [rdi], si",
-    "anyarch_access store4, mov dword ptr [rdi], esi",
-    "anyarch_access store8, mov qword ptr [rdi], rsi",
-    "anyarch_access cas1, lock cmpxchg byte ptr [rdi], sil",
-    "anyarch_access cas2, lock cmpxchg word ptr [rdi], si",
-    "anyarch_access cas4, lock cmpxchg dword ptr [rdi], esi",
-    "anyarch_access cas8, lock cmpxchg qword ptr [rdi], rsi",
-    // The same with rdx:rax expected and rcx:rsi new.
-    ".globl anyarch_guest_cas16, anyarch_guest_cas16_fault",
-    "anyarch_guest_cas16:",
-    "mov r9, rbx",
-    "mov rbx, rsi",
-    "mov r8d, 1",
-    "anyarch_guest_cas16_fault:",
-    "lock cmpxchg16b [rdi]",
-    "mov r8d, 0",
-    "anyarch_guest_cas16_done:",
-    "mov rbx, r9",
-    "ret",
-    ".globl anyarch_guest_access_done, anyarch_guest_cas16_done",
-    "anyarch_guest_access_done:",
-    "ret",
-);
-
-macro_rules! routines {
-    ($($name:ident $fault:ident)*) => {
-        unsafe extern "C" { $(fn $name(); fn $fault();)* fn anyarch_guest_cas16(); }
-
-        /// Where an access that faulted at `pc` goes on, if it is one of these.
-        pub(crate) fn continuation(pc: u64) -> Option<u64> {
-            unsafe extern "C" {
-                fn anyarch_guest_access_done();
-                fn anyarch_guest_cas16_fault();
-                fn anyarch_guest_cas16_done();
-            }
-            if pc == anyarch_guest_cas16_fault as *const () as u64 {
-                return Some(anyarch_guest_cas16_done as *const () as u64);
-            }
-            [$($fault as *const () as u64),*].contains(&pc).then_some(anyarch_guest_access_done as *const () as u64)
-        }
-    };
-}
-routines! {
-    anyarch_guest_load1 anyarch_guest_load1_fault
-    anyarch_guest_load2 anyarch_guest_load2_fault
-    anyarch_guest_load4 anyarch_guest_load4_fault
-    anyarch_guest_load8 anyarch_guest_load8_fault
-    anyarch_guest_store1 anyarch_guest_store1_fault
-    anyarch_guest_store2 anyarch_guest_store2_fault
-    anyarch_guest_store4 anyarch_guest_store4_fault
-    anyarch_guest_store8 anyarch_guest_store8_fault
-    anyarch_guest_cas1 anyarch_guest_cas1_fault
-    anyarch_guest_cas2 anyarch_guest_cas2_fault
-    anyarch_guest_cas4 anyarch_guest_cas4_fault
-    anyarch_guest_cas8 anyarch_guest_cas8_fault
-}
+use crate::MemFault;
+use crate::arch::{self, GUEST_END, Routine};
 
 fn check_range(addr: u64, bytes: u64) -> Result<(), MemFault> {
     match addr.checked_add(bytes) {
@@ -86,29 +13,18 @@ fn check_range(addr: u64, bytes: u64) -> Result<(), MemFault> {
     }
 }
 
-/// Calls a routine: (rax, rdx) in, (rax, rdx) out.
+/// Makes an access: the value expected and the new one, each as low and high half; the value loaded.
 ///
 /// # Safety
-/// `routine` is one of the routines above; the guest's own memory may change.
+/// The guest's own memory may change.
 unsafe fn access(
-    routine: unsafe extern "C" fn(),
+    routine: Routine,
     addr: u64,
-    low: (u64, u64),
-    high: (u64, u64),
-) -> Result<(u64, u64), MemFault> {
-    let (rax, rdx, faulted): (u64, u64, u64);
-    // SAFETY: the routines touch the registers named (all caller-saved but rbx, which cas16 restores) and their return
-    // address; a fault is caught by `fixup`.
-    unsafe {
-        core::arch::asm!("call {routine}", routine = in(reg) routine as *const () as u64,
-            inout("rdi") addr => _, inout("rax") low.0 => rax, inout("rsi") low.1 => _,
-            inout("rdx") high.0 => rdx, inout("rcx") high.1 => _, out("r8") faulted, clobber_abi("sysv64"));
-    }
-    if faulted == 0 {
-        Ok((rax, rdx))
-    } else {
-        Err(MemFault { signo: (rax >> 32) as i32, code: rax as i32, addr: rdx })
-    }
+    expected: [u64; 2],
+    new: [u64; 2],
+) -> Result<[u64; 2], MemFault> {
+    // SAFETY: by the caller.
+    unsafe { arch::access(routine, addr, expected, new) }.map_err(MemFault::of)
 }
 
 /// Loads 1, 2, 4 or 8 bytes in one access, zero-extended. Any alignment.
@@ -118,13 +34,13 @@ unsafe fn access(
 pub fn load_once(addr: u64, bytes: u32) -> Result<u64, MemFault> {
     check_range(addr, bytes as u64)?;
     let routine = match bytes {
-        1 => anyarch_guest_load1,
-        2 => anyarch_guest_load2,
-        4 => anyarch_guest_load4,
-        _ => anyarch_guest_load8,
+        1 => arch::LOAD1,
+        2 => arch::LOAD2,
+        4 => arch::LOAD4,
+        _ => arch::LOAD8,
     };
     // SAFETY: a load changes nothing.
-    Ok(unsafe { access(routine, addr, (0, 0), (0, 0)) }?.0)
+    Ok(unsafe { access(routine, addr, [0; 2], [0; 2]) }?[0])
 }
 
 /// Stores 1, 2, 4 or 8 bytes in one access. Any alignment.
@@ -134,13 +50,13 @@ pub fn load_once(addr: u64, bytes: u32) -> Result<u64, MemFault> {
 pub fn store_once(addr: u64, bytes: u32, value: u64) -> Result<(), MemFault> {
     check_range(addr, bytes as u64)?;
     let routine = match bytes {
-        1 => anyarch_guest_store1,
-        2 => anyarch_guest_store2,
-        4 => anyarch_guest_store4,
-        _ => anyarch_guest_store8,
+        1 => arch::STORE1,
+        2 => arch::STORE2,
+        4 => arch::STORE4,
+        _ => arch::STORE8,
     };
     // SAFETY: the address is the guest's own.
-    unsafe { access(routine, addr, (0, value), (0, 0)) }.map(drop)
+    unsafe { access(routine, addr, [0; 2], [value, 0]) }.map(drop)
 }
 
 /// Atomic compare and swap of 1, 2, 4 or 8 bytes; returns the old value (zero-extended), which equals the low part
@@ -151,14 +67,14 @@ pub fn store_once(addr: u64, bytes: u32, value: u64) -> Result<(), MemFault> {
 pub fn compare_exchange(addr: u64, bytes: u32, expected: u64, new: u64) -> Result<u64, MemFault> {
     check_range(addr, bytes as u64)?;
     let routine = match bytes {
-        1 => anyarch_guest_cas1,
-        2 => anyarch_guest_cas2,
-        4 => anyarch_guest_cas4,
-        _ => anyarch_guest_cas8,
+        1 => arch::CAS1,
+        2 => arch::CAS2,
+        4 => arch::CAS4,
+        _ => arch::CAS8,
     };
     let mask = u64::MAX >> (64 - 8 * bytes);
     // SAFETY: the address is the guest's own.
-    Ok(unsafe { access(routine, addr, (expected & mask, new), (0, 0)) }?.0 & mask)
+    Ok(unsafe { access(routine, addr, [expected & mask, 0], [new, 0]) }?[0] & mask)
 }
 
 /// Atomic compare and swap of 16 bytes, aligned; returns the old value.
@@ -167,9 +83,9 @@ pub fn compare_exchange(addr: u64, bytes: u32, expected: u64, new: u64) -> Resul
 /// The fault.
 pub fn compare_exchange16(addr: u64, expected: u128, new: u128) -> Result<u128, MemFault> {
     check_range(addr, 16)?;
-    let (low, high) = ((expected as u64, new as u64), ((expected >> 64) as u64, (new >> 64) as u64));
+    let [expected, new] = [expected, new].map(|value| [value as u64, (value >> 64) as u64]);
     // SAFETY: the address is the guest's own.
-    let (low, high) = unsafe { access(anyarch_guest_cas16, addr, low, high) }?;
+    let [low, high] = unsafe { access(arch::CAS16, addr, expected, new) }?;
     Ok(low as u128 | (high as u128) << 64)
 }
 

@@ -1,30 +1,13 @@
 //! Guest memory, reached without trusting the guest's pointers.
 //!
-//! Guest address = host address. A copy runs in one assembly routine; the emulator's SIGSEGV/SIGBUS handler calls
+//! Guest address = host address. A copy runs in one assembly routine ([`crate::arch`]); the emulator's SIGSEGV/SIGBUS handler calls
 //! [`fixup`], and when the interrupted program counter is that routine's faulting instruction the copy ends and
 //! reports the fault.
 
 use crate::Errno;
+use crate::arch::{self, Context, GUEST_END};
 use alloc::vec::Vec;
 use core::mem::{MaybeUninit, size_of};
-
-core::arch::global_asm!(
-    ".globl anyarch_guest_copy, anyarch_guest_copy_fault, anyarch_guest_copy_done",
-    "anyarch_guest_copy:", // rdi = destination, rsi = source, rcx = bytes; leaves in rcx the bytes not copied
-    "anyarch_guest_copy_fault:",
-    "rep movsb",
-    "anyarch_guest_copy_done:",
-    "ret",
-);
-
-unsafe extern "C" {
-    fn anyarch_guest_copy();
-    fn anyarch_guest_copy_fault();
-    fn anyarch_guest_copy_done();
-}
-
-/// The lowest address that no guest mapping reaches: user space ends at 2^47 on x86-64.
-pub const GUEST_END: u64 = 0x7fff_ffff_f000;
 
 /// A fault on guest memory, as the kernel reported it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,15 +20,20 @@ pub struct MemFault {
     pub addr: u64,
 }
 
-/// Called from the handler of SIGSEGV and SIGBUS: if the fault at `pc` happened in a guest copy or another access of this crate, returns what the
-/// interrupted context must become: (rip, rdx, rax) = (continuation, fault address, signo << 32 | code).
-pub fn fixup(pc: u64, fault: MemFault) -> Option<(u64, u64, u64)> {
-    let next = if pc == anyarch_guest_copy_fault as *const () as u64 {
-        anyarch_guest_copy_done as *const () as u64
-    } else {
-        crate::guest_atomic::continuation(pc)?
-    };
-    Some((next, fault.addr, (fault.signo as u64) << 32 | fault.code as u32 as u64))
+impl MemFault {
+    /// A fault from what the routines of [`crate::arch`] tell: [`fixup`]'s word, and the address.
+    pub(crate) fn of((signal, addr): (u64, u64)) -> MemFault {
+        MemFault { signo: (signal >> 32) as i32, code: signal as i32, addr }
+    }
+}
+
+/// Called from the handler of SIGSEGV and SIGBUS: if the interrupted thread faulted in a guest copy or another access of this crate, makes that end with
+/// the fault, and returns true.
+pub fn fixup(context: &mut Context, fault: MemFault) -> bool {
+    let Some(next) = arch::continuation(context.pc()) else { return false };
+    context.set_pc(next);
+    context.set_fault((fault.signo as u64) << 32 | fault.code as u32 as u64, fault.addr);
+    true
 }
 
 /// Copies `len` bytes where either side may be guest memory.
@@ -56,14 +44,8 @@ pub fn fixup(pc: u64, fault: MemFault) -> Option<(u64, u64, u64)> {
 /// # Safety
 /// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's side.
 pub unsafe fn try_copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), MemFault> {
-    let (left, sig, addr): (usize, u64, u64);
-    // SAFETY: by the caller; a fault is caught by `fixup`. The routine touches the registers named and its return address.
-    unsafe {
-        core::arch::asm!("call {copy}", copy = sym anyarch_guest_copy,
-            inout("rdi") dst => _, inout("rsi") src => _, inout("rcx") len => left,
-            inout("rax") 0u64 => sig, inout("rdx") 0u64 => addr, clobber_abi("sysv64"));
-    }
-    if left == 0 { Ok(()) } else { Err(MemFault { signo: (sig >> 32) as i32, code: sig as i32, addr }) }
+    // SAFETY: by the caller; a fault is caught by `fixup`.
+    unsafe { arch::copy(dst, src, len) }.map_err(MemFault::of)
 }
 
 fn out_of_range(addr: u64) -> MemFault {

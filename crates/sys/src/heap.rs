@@ -5,6 +5,7 @@
 //! futex lock guards it all. Whoever forks holds the lock across the fork ([`lock_for_fork`]), so that the child, which has only the forking thread, never
 //! finds it held by a thread that is gone. A signal handler must not allocate.
 
+use crate::arch::EMU_START;
 use crate::raw::general::__NR_madvise;
 use crate::{Mutex, MutexGuard, footprint};
 use crate::{args6, raw_syscall};
@@ -13,13 +14,13 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// First address of the arena; the entry point maps the first [`FIRST`] bytes together with the emulator's stack.
-pub const ARENA: u64 = 0x7000_1000_0000;
+pub const ARENA: u64 = EMU_START + 0x1000_0000;
 /// Bytes mapped by the entry point: less than a huge page, so that the first touch does not clear 2 MiB.
 pub const FIRST: u64 = 1 << 20;
 /// The arena's end.
-const ARENA_END: u64 = 0x7040_0000_0000;
+const ARENA_END: u64 = EMU_START + 0x40_0000_0000;
 /// Other mappings of the emulator go from the arena's end up to here.
-const PLACES_END: u64 = 0x7080_0000_0000;
+const PLACES_END: u64 = EMU_START + 0x80_0000_0000;
 /// The arena grows by at least this much.
 const STEP: u64 = 4 << 20;
 /// Free blocks of at least this size give their pages back.

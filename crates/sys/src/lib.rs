@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod arch;
 pub mod footprint;
 mod guest_atomic;
 mod guest_mem;
@@ -15,6 +16,7 @@ mod kept;
 mod lock;
 mod syscall;
 
+pub use arch::GUEST_END;
 pub use guest_atomic::*;
 pub use guest_mem::*;
 pub use kept::*;

@@ -1,6 +1,7 @@
 //! Raw host system calls.
 
-use core::arch::asm;
+use crate::arch::anyarch_safe_syscall;
+pub use crate::arch::raw_syscall;
 use core::sync::atomic::AtomicU32;
 
 /// A Linux error number, positive (`ENOENT` is 2).
@@ -39,22 +40,6 @@ pub fn to_raw(result: SysResult) -> u64 {
         Ok(value) => value,
         Err(Errno(e)) => -(e as i64) as u64,
     }
-}
-
-/// Makes host system call `nr` and returns the kernel's raw value (-errno on error).
-///
-/// # Safety
-/// The call must be sound for this process: pointers valid, mappings of the emulator not disturbed.
-#[inline]
-pub unsafe fn raw_syscall(nr: u32, a: [u64; 6]) -> u64 {
-    let ret;
-    // SAFETY: the x86-64 system call convention: rcx and r11 are clobbered, all else is kept.
-    unsafe {
-        asm!("syscall", inlateout("rax") nr as u64 => ret,
-            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
-            lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    ret
 }
 
 /// Makes a host system call; arguments are converted to `u64` and missing ones are zero.
@@ -109,32 +94,8 @@ pub fn exit_group(code: i32) -> ! {
 
 // The interruptible call. A signal that arrives before the kernel has entered the call must not be lost in a call that then blocks: the
 // emulator's handler notes the signal in the pending word and moves the program counter by `safe_syscall_fixup`, so from the test of that word
-// to the `syscall` instruction there is no gap.
-core::arch::global_asm!(
-    ".globl anyarch_safe_syscall, anyarch_safe_syscall_start, anyarch_safe_syscall_insn, anyarch_safe_syscall_abort",
-    "anyarch_safe_syscall:", // rdi = pending word, esi = number, rdx = six arguments
-    "mov rcx, rdi",
-    "mov eax, esi",
-    "mov r11, rdx",
-    "mov rdi, [r11]",
-    "mov rsi, [r11 + 8]",
-    "mov rdx, [r11 + 16]",
-    "mov r10, [r11 + 24]",
-    "mov r8, [r11 + 32]",
-    "mov r9, [r11 + 40]",
-    "anyarch_safe_syscall_start:",
-    "cmp dword ptr [rcx], 0",
-    "jne anyarch_safe_syscall_abort",
-    "anyarch_safe_syscall_insn:",
-    "syscall",
-    "ret",
-    "anyarch_safe_syscall_abort:",
-    "mov rax, -512",
-    "ret",
-);
-
+// to the system call instruction there is no gap.
 unsafe extern "C" {
-    fn anyarch_safe_syscall(pending: *const AtomicU32, nr: u32, args: *const u64) -> u64;
     fn anyarch_safe_syscall_start();
     fn anyarch_safe_syscall_insn();
     fn anyarch_safe_syscall_abort();
@@ -149,7 +110,7 @@ unsafe extern "C" {
 /// # Safety
 /// See [`raw_syscall`].
 pub unsafe fn safe_syscall(pending: &AtomicU32, nr: u32, args: &[u64; 6]) -> u64 {
-    // SAFETY: by the caller; the routine follows the System V calling convention.
+    // SAFETY: by the caller; the routine follows the C calling convention.
     unsafe { anyarch_safe_syscall(pending, nr, args.as_ptr()) }
 }
 

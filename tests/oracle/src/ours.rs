@@ -10,6 +10,7 @@ use anyarch_engine::fp::Rounding;
 use anyarch_engine::interp::{Interp, Outcome};
 use anyarch_engine::run::{Exit, Thread, code, on_host_fault};
 use anyarch_engine::state::{Cpu, Fault, slot};
+use anyarch_sys::arch::Context;
 use anyarch_sys::{MemFault, fixup};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use std::io;
@@ -210,15 +211,12 @@ fn prepare() -> io::Result<()> {
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel's arguments. Not a fault of a guest access: the default action, by returning to it.
     unsafe {
-        let regs = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let fault = MemFault { signo: signal, code: (*info).si_code, addr: (*info).si_addr() as u64 };
         let thread = CURRENT.load(Ordering::Relaxed);
         let engine_fault = Fault { signo: signal, code: fault.code, addr: fault.addr, write: false };
-        if let Some((rip, rdx, rax)) = fixup(regs[libc::REG_RIP as usize] as u64, fault) {
-            regs[libc::REG_RIP as usize] = rip as i64;
-            regs[libc::REG_RDX as usize] = rdx as i64;
-            regs[libc::REG_RAX as usize] = rax as i64;
-        } else if thread.is_null() || !on_host_fault(&mut *thread, context.cast(), engine_fault) {
+        let caught = fixup(&mut Context::new(context.cast()), fault)
+            || !thread.is_null() && on_host_fault(&mut *thread, context.cast(), engine_fault);
+        if !caught {
             libc::signal(signal, libc::SIG_DFL);
         }
     }

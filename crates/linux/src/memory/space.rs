@@ -15,16 +15,16 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Pages of the guest and of the host.
 pub const PAGE: u64 = 4096;
-/// The emulator's image, stack and heap.
-pub const EMU_START: u64 = 0x7000_0000_0000;
+/// The emulator's image, stack and heap: the host's affair.
+pub use anyarch_sys::arch::EMU_START;
 /// End of the emulator's range.
-pub const EMU_END: u64 = 0x7100_0000_0000;
+pub const EMU_END: u64 = EMU_START + (1 << 40);
 /// Bytes set apart for the engine's code cache.
 pub const CODE_CACHE_SIZE: u64 = 512 << 20;
 /// Libraries are placed in this many bytes below the code cache.
 pub const LIBRARY_WINDOW: u64 = 1280 << 20;
 /// The base A lies at this address plus a random number of pages.
-const BASE_START: u64 = 0x5500_0000_0000;
+const BASE_START: u64 = anyarch_sys::arch::PROGRAMS_START;
 /// Random pages of the base (28 bits, as the kernel's mmap randomisation).
 const BASE_RANDOM_PAGES: u64 = 1 << 28;
 /// Random pages between the code cache and a position-independent program.

@@ -11,15 +11,16 @@
 //! over the next signal.
 //!
 //! **System calls.** Handlers are installed with SA_RESTART exactly when the guest asks for it. Then the kernel itself decides between EINTR and
-//! restart; a restart shows as a program counter at the `syscall` instruction, which `safe_syscall_fixup` turns into ERESTARTSYS, and
+//! restart; a restart shows as a program counter at the system call instruction, which `safe_syscall_fixup` turns into ERESTARTSYS, and
 //! dispatch backs the guest's program counter up, so that the call is made again after the handler.
 
 use crate::abi::SignalDelivery;
 use crate::calls::dispatch::{KEEP_REGISTERS, host_call};
 use crate::task::Task;
 use anyarch_engine::interp::effective;
-use anyarch_engine::run::{current_task, on_host_fault, on_host_signal, on_sent_trap};
+use anyarch_engine::run::{on_host_fault, on_host_signal, on_sent_trap};
 use anyarch_engine::state::Fault;
+use anyarch_sys::arch::{Context, current_task, restorer};
 use anyarch_sys::raw::general::{
     __NR_exit_group, __NR_getpid, __NR_gettid, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,
     __NR_rt_sigsuspend, __NR_rt_sigtimedwait, __NR_tgkill,
@@ -229,27 +230,6 @@ fn fault_index(signo: i32) -> Option<usize> {
 // ---------------------------------------------------------------------------------------------------------------------------------
 // The host side.
 
-/// Offsets in the host's ucontext (arch/x86/include/uapi/asm/sigcontext.h).
-mod uc {
-    pub(super) const RDX: usize = 136;
-    pub(super) const RAX: usize = 144;
-    pub(super) const RIP: usize = 168;
-    pub(super) const ERR: usize = 192;
-    pub(super) const SIGMASK: usize = 296;
-}
-
-core::arch::global_asm!(
-    ".globl anyarch_rt_sigreturn",
-    "anyarch_rt_sigreturn:",
-    "mov eax, 15",
-    "syscall",
-    "ud2",
-);
-
-unsafe extern "C" {
-    fn anyarch_rt_sigreturn();
-}
-
 /// Sets (or only asks) the host's disposition; returns the old one.
 fn host_action(signo: i32, new: Option<&Action>) -> Action {
     let mut old = Action::DEFAULT;
@@ -257,7 +237,7 @@ fn host_action(signo: i32, new: Option<&Action>) -> Action {
     let new_raw: [u64; 4] = if new.is_null() {
         [0; 4]
     } else {
-        // The kernel's order on x86-64: handler, flags, restorer, mask, which is Action's.
+        // The order of architectures that have SA_RESTORER, which all hosts are: handler, flags, restorer, mask, as Action's.
         // SAFETY: `new` points at an Action.
         let a = unsafe { &*(new as *const Action) };
         [a.handler, a.flags, a.restorer, a.mask]
@@ -292,16 +272,11 @@ fn install(signo: i32, action: &Action) -> Action {
         Action {
             handler: on_signal as *const () as u64,
             flags: kept | restart | SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
-            restorer: anyarch_rt_sigreturn as *const () as u64,
+            restorer: restorer(),
             mask: HOLD_ALL,
         }
     } else {
-        Action {
-            handler: action.handler,
-            flags: kept | SA_RESTORER,
-            restorer: anyarch_rt_sigreturn as *const () as u64,
-            mask: 0,
-        }
+        Action { handler: action.handler, flags: kept | SA_RESTORER, restorer: restorer(), mask: 0 }
     };
     host_action(signo, Some(&host))
 }
@@ -363,28 +338,23 @@ pub(crate) fn block_all(task: &Task) -> Option<u64> {
 /// The handler of every signal that the emulator handles on the host. Runs on the thread's alternate stack with [`HOLD_ALL`] blocked; takes no
 /// lock but the code cache's, and that only where it interrupted generated code, which holds none; allocates nothing.
 extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8) {
-    // SAFETY: the kernel's siginfo and ucontext; the GS base is set before anything is unblocked.
+    // SAFETY: the kernel's siginfo and ucontext; the thread has its task before anything is unblocked.
     unsafe {
         let code = info.add(8).cast::<i32>().read();
-        let rip = context.add(uc::RIP).cast::<u64>();
+        let mut interrupted = Context::new(context);
         let task = current_task().cast::<Task>();
         if FAULT_SET & bit(signo) != 0 && code > 0 {
             // Raised by the processor. A general-protection fault (non-canonical address) tells no address: in generated code the engine finds it out.
             let addr = info.add(16).cast::<u64>().read();
             let known = if code == SI_KERNEL && signo == SIGSEGV { SEGV_MAPERR } else { code };
-            if let Some((pc, rdx, rax)) =
-                anyarch_sys::fixup(rip.read(), MemFault { signo, code: known, addr })
-            {
-                rip.write(pc);
-                context.add(uc::RDX).cast::<u64>().write(rdx);
-                context.add(uc::RAX).cast::<u64>().write(rax);
+            if anyarch_sys::fixup(&mut interrupted, MemFault { signo, code: known, addr }) {
                 return;
             }
-            let write = context.add(uc::ERR).cast::<u64>().read() & 2 != 0;
+            let write = interrupted.is_write();
             if on_host_fault(&mut (*task).thread, context, Fault { signo, code, addr, write }) {
                 return;
             }
-            own_fault(signo, rip.read(), addr);
+            own_fault(signo, interrupted.pc(), addr);
         }
         if signo == SIGTRAP {
             on_sent_trap(&mut (*task).thread, context);
@@ -402,13 +372,13 @@ extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8) {
             (*inbox).info.get().cast::<u8>().copy_from_nonoverlapping(info, 128);
             compiler_fence(Ordering::Release);
             (*inbox).signo.store(signo as u32, Ordering::Relaxed);
-            context.add(uc::SIGMASK).cast::<u64>().write(HOLD_ALL);
+            interrupted.set_mask(HOLD_ALL);
             true
         };
         if deliverable {
             (*task).signal_pending.store(1, Ordering::Relaxed);
-            if let Some(pc) = safe_syscall_fixup(rip.read()) {
-                rip.write(pc);
+            if let Some(pc) = safe_syscall_fixup(interrupted.pc()) {
+                interrupted.set_pc(pc);
             }
             on_host_signal(&mut (*task).thread, context);
         }

@@ -1,6 +1,6 @@
 //! A guest thread (task) and its process, as the Linux layer sees them, and the loop that runs it.
 //!
-//! One guest thread is one host thread. The host's signal handler finds the task through the GS base and only ever touches what
+//! One guest thread is one host thread. The host's signal handler finds the task through [`current_task`](anyarch_sys::arch::current_task) and only ever touches what
 //! is atomic in it ([`crate::signal::Inbox`], `signal_pending`, `sigmask`).
 
 pub mod cgroup;
@@ -15,7 +15,8 @@ use crate::signal::{self, Inbox, SigHand};
 use crate::task::thread::HostStack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use anyarch_engine::run::{Current, Exit, Thread, ThreadBox, set_current};
+use anyarch_engine::run::{Exit, Thread, ThreadBox};
+use anyarch_sys::arch::{Current, set_current};
 use anyarch_sys::raw::general::__NR_gettid;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

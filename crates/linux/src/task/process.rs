@@ -16,6 +16,7 @@ use crate::task::thread::{self, HostStack};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use anyarch_engine::run::Thread;
+use anyarch_sys::arch::{clone_args, spawn};
 use anyarch_sys::raw::general::{
     __NR_clone, __NR_clone3, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK,
     CLONE_VM,
@@ -57,7 +58,7 @@ impl Call {
         let settls = CLONE_SETTLS as u64;
         match self {
             Call::Clone { flags, parent_tid, child_tid } => {
-                (__NR_clone, [*flags & !settls, bottom + size, *parent_tid, *child_tid, 0])
+                (__NR_clone, clone_args(*flags & !settls, bottom + size, *parent_tid, *child_tid))
             }
             Call::Clone3 { args, size: bytes } => {
                 args[arg::FLAGS] &= !settls;
@@ -215,7 +216,7 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
     } else {
         let (nr, a) = call.host(bottom, top - bottom);
         // SAFETY: the stack was prepared, the task belongs to the child, signals are blocked.
-        unsafe { thread::spawn(nr, a) }
+        unsafe { spawn(nr, a) }
     };
     if let Some(old) = old {
         signal::set_host_mask(old);

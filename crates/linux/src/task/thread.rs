@@ -5,10 +5,11 @@
 //! signals blocked. The guest's thread-exit protocol (robust list, cleared thread id) is the kernel's own: it has the guest's addresses.
 
 use crate::calls::dispatch::host_call;
-use crate::memory::space::{EMU_END, PAGE};
+use crate::memory::space::{EMU_END, EMU_START, PAGE};
 use crate::task::{self, Task};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use anyarch_sys::arch::leave;
 use anyarch_sys::raw::general::{
     __NR_exit, __NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address, __NR_sigaltstack,
 };
@@ -25,7 +26,7 @@ const ALT_START: u64 = PAGE;
 /// Offset of the stack's lowest byte.
 const STACK_START: u64 = ALT_START + ALT_SIZE + PAGE;
 /// Stacks lie from here up to the end of the emulator's range.
-const AREA: u64 = 0x7080_0000_0000;
+const AREA: u64 = EMU_START + 0x80_0000_0000;
 /// This many idle stacks are kept; those beyond are unmapped.
 const KEEP: usize = 64;
 
@@ -153,43 +154,6 @@ pub(crate) fn set_first_altstack() {
     host_altstack(ALT.0.get() as u64, ALT_SIZE);
 }
 
-core::arch::global_asm!(
-    ".globl anyarch_spawn, anyarch_leave",
-    // (number, five arguments): a clone whose child has a stack of its own, on which two words lie: argument and function.
-    "anyarch_spawn:",
-    "mov eax, edi",
-    "mov rdi, rsi",
-    "mov rsi, rdx",
-    "mov rdx, rcx",
-    "mov r10, r8",
-    "mov r8, r9",
-    "syscall",
-    "test rax, rax",
-    "jz 2f",
-    "ret",
-    "2:",
-    "xor ebp, ebp",
-    "pop rdi",
-    "pop rax",
-    "call rax",
-    "ud2",
-    // (busy word, exit code): from the store on the stack may be another thread's.
-    "anyarch_leave:",
-    "mov ecx, edi",
-    "mov rdx, rdi",
-    "mov edi, esi",
-    "mov eax, {exit}",
-    "mov dword ptr [rdx], 0",
-    "syscall",
-    "ud2",
-    exit = const __NR_exit,
-);
-
-unsafe extern "C" {
-    fn anyarch_spawn(nr: u64, a0: u64, a1: u64, a2: u64, a3: u64, a4: u64) -> u64;
-    fn anyarch_leave(busy: *mut u32, code: u64) -> !;
-}
-
 /// Puts what the child pops onto its stack; returns the child's stack pointer.
 pub(crate) fn prepare_stack(task: &Task) -> u64 {
     let Some(stack) = &task.stack else { return 0 };
@@ -205,15 +169,6 @@ pub(crate) fn free(mut task: Box<Task>) {
     if let Some(stack) = task.stack.take() {
         stack.put();
     }
-}
-
-/// A host clone or clone3 whose child starts on a stack made by [`prepare_stack`].
-///
-/// # Safety
-/// The arguments name such a stack, the child's task is not used by the parent until the child is gone, and all signals are blocked.
-pub(crate) unsafe fn spawn(nr: u32, a: [u64; 5]) -> SysResult {
-    // SAFETY: by the caller.
-    anyarch_sys::check(unsafe { anyarch_spawn(nr as u64, a[0], a[1], a[2], a[3], a[4]) })
 }
 
 /// First code of a new host thread: all signals that are sent to it are blocked.
@@ -240,7 +195,7 @@ pub(crate) fn exit(task: &mut Task, code: u64) -> ! {
         drop(unsafe { Box::from_raw(task as *mut Task) });
         stack.put();
         // SAFETY: the word belongs to this thread's stack.
-        unsafe { anyarch_leave(busy, code) }
+        unsafe { leave(busy, code) }
     }
     loop {
         // SAFETY: ends the thread.

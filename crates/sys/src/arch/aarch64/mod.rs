@@ -1,0 +1,13 @@
+//! arm64.
+
+mod call;
+mod context;
+mod facts;
+mod memory;
+mod thread;
+
+pub use call::*;
+pub use context::*;
+pub use facts::*;
+pub(crate) use memory::*;
+pub use thread::*;
