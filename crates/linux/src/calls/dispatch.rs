@@ -91,7 +91,7 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
                 Kind::Passthrough | Kind::Agreed(_)
                     if !row.converts && !row.differs_for(model) && !(held && own::is_asked(sys, row)) =>
                 {
-                    row.x86_64.map(|n| (number, Fast::Host(n)))
+                    row.host().map(|n| (number, Fast::Host(n)))
                 }
                 _ => None,
             }
@@ -180,7 +180,7 @@ fn convert(
 
 /// Asks the host's kernel for the row's call.
 fn host(task: &Task, row: &Row, args: &[u64; 6]) -> SysResult {
-    let Some(number) = row.x86_64 else { return Err(Errno::ENOSYS) };
+    let Some(number) = row.host() else { return Err(Errno::ENOSYS) };
     host_call(task, number as u32, args)
 }
 

@@ -340,7 +340,7 @@ fn differing(guest: &Model) -> Differing {
     let mut all: Differing = ROWS
         .iter()
         .filter(|row| {
-            row.number(guest) != row.number(&model::X86_64)
+            row.number(guest) != row.number(&model::HOST)
                 || call::differs(&[row.arg]) & 1 << guest.index != 0
                 || matches!(row.kind, Kind::Handler(_))
         })
@@ -375,7 +375,7 @@ pub fn ioctl(task: &mut Task, args: [u64; 6]) -> SysResult {
         return host_call(task, __NR_ioctl, &args);
     };
     let row = all[found].1;
-    let number = row.number(&model::X86_64);
+    let number = row.number(&model::HOST);
     if let Kind::Handler(handler) = row.kind {
         return handler(task, number, args);
     }

@@ -7,8 +7,8 @@ use crate::signal::with_mask;
 use crate::structure::call::converted;
 use crate::task::Task;
 use anyarch_sys::raw::general::{
-    __NR_epoll_ctl, __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_io_pgetevents,
-    __NR_io_uring_enter, __NR_ppoll, __NR_pselect6, EPOLL_CTL_ADD, EPOLL_CTL_MOD,
+    __NR_epoll_ctl, __NR_epoll_pwait, __NR_epoll_pwait2, __NR_io_pgetevents, __NR_io_uring_enter, __NR_ppoll,
+    __NR_pselect6, EPOLL_CTL_ADD, EPOLL_CTL_MOD,
 };
 use anyarch_sys::{SysResult, args6, read};
 
@@ -119,7 +119,9 @@ fn events(
 /// # Errors
 /// Any errno of epoll_wait.
 pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
-    events(task, &args, |task, host| host_call(task, __NR_epoll_wait, host))
+    events(task, &args, |task, host| {
+        host_call(task, __NR_epoll_pwait, &args6(&[host[0], host[1], host[2], host[3]]))
+    })
 }
 
 /// epoll_pwait(2).

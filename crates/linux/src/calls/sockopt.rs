@@ -73,7 +73,7 @@ pub const fn differs() -> u16 {
     let mut m = 0;
     while m < model::MODELS.len() {
         let guest = &model::MODELS[m];
-        let host = &model::X86_64;
+        let host = &model::HOST;
         let mut differ = guest.order as u8 != host.order as u8
             || constants::SOCKET_LEVELS.differ(guest)
             || constants::SOCKET_OPTIONS.differ(guest);

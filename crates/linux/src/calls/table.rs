@@ -16,6 +16,7 @@ use crate::structure::{self, Model, Struct, call};
 use crate::task::Task;
 use crate::task::{limits, process, thread};
 use crate::{files, memory, seccomp, signal};
+use anyarch_sys::arch::{CALL_NUMBERS, CallNumbers};
 use anyarch_sys::{Errno, SysResult};
 
 /// A system call, independent of any architecture's numbering: index into the table.
@@ -155,7 +156,7 @@ pub enum Arg {
 pub struct Row {
     /// The kernel's name of the call.
     pub name: &'static str,
-    /// Number on x86-64, which is the host's; `None` where x86-64 lacks the call.
+    /// Number on x86-64; `None` where x86-64 lacks the call.
     pub x86_64: Option<u16>,
     /// Number in the generic table of 64-bit architectures (aarch64, riscv64, loongarch64).
     pub generic: Option<u16>,
@@ -173,6 +174,15 @@ pub struct Row {
 }
 
 impl Row {
+    /// The host's number; `None` where its kernel lacks the call. A guest's call that the host lacks
+    /// needs a handler, which makes a newer one.
+    pub const fn host(&self) -> Option<u16> {
+        match CALL_NUMBERS {
+            CallNumbers::X86_64 => self.x86_64,
+            CallNumbers::Generic => self.generic,
+        }
+    }
+
     /// Whether a structure among the arguments differs between a guest and the host.
     pub const fn differs_for(&self, guest: &Model) -> bool {
         self.differs & 1 << guest.index != 0

@@ -7,6 +7,7 @@ use crate::calls::dispatch::host_call;
 use crate::calls::table::Sys;
 use crate::memory::space::PAGE;
 use crate::task::Task;
+use anyarch_sys::arch::{VDSO_CLOCK_GETTIME, VDSO_GETCPU, VDSO_GETTIMEOFDAY};
 use anyarch_sys::raw::general::{__NR_clock_gettime, __NR_getcpu, __NR_gettimeofday};
 use anyarch_sys::{Errno, SysResult, store_once, syscall, write};
 use core::ffi::CStr;
@@ -44,9 +45,9 @@ impl Function {
     }
 }
 
-static CLOCK_GETTIME: Function = Function::new(c"__vdso_clock_gettime");
-static GETTIMEOFDAY: Function = Function::new(c"__vdso_gettimeofday");
-static GETCPU: Function = Function::new(c"__vdso_getcpu");
+static CLOCK_GETTIME: Function = Function::new(VDSO_CLOCK_GETTIME);
+static GETTIMEOFDAY: Function = Function::new(VDSO_GETTIMEOFDAY);
+static GETCPU: Function = Function::new(VDSO_GETCPU);
 
 /// Tells where the host's vDSO is (the host's AT_SYSINFO_EHDR). Without it all goes through the kernel.
 pub fn init(host_vdso: u64) {

@@ -14,7 +14,7 @@
 
 use crate::abi::Abi;
 use crate::calls::dispatch::host_call;
-use crate::structure::model::X86_64;
+use crate::structure::model::HOST;
 use crate::structure::{Direction, Plan, rows, same_struct};
 use crate::task::Task;
 use alloc::vec::Vec;
@@ -184,7 +184,7 @@ impl Converted {
                 bytes[..4].copy_from_slice(&abi.open_flags_to_host(flags).to_le_bytes());
                 self.point(at + OFF, how, bytes);
             }
-            EPOLL_CTL if !same_struct(&rows::epoll_event, abi.model(), &X86_64) => {
+            EPOLL_CTL if !same_struct(&rows::epoll_event, abi.model(), &HOST) => {
                 let event: u64 = read(at + ADDR)?;
                 if matches!(word(LEN)?, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
                     let plan = Plan::kept(&rows::epoll_event, Direction::ToHost, abi.model());
@@ -195,7 +195,7 @@ impl Converted {
                     self.point(at + ADDR, event, host);
                 }
             }
-            EPOLL_WAIT if !same_struct(&rows::epoll_event, abi.model(), &X86_64) => {
+            EPOLL_WAIT if !same_struct(&rows::epoll_event, abi.model(), &HOST) => {
                 self.change(at, 1, EPOLL_WAIT as u64, UNKNOWN)
             }
             _ => {}

@@ -16,8 +16,8 @@ use crate::structure::{call::filled_by, rows};
 use crate::task::Task;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_close_range, __NR_dup2, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat,
-    __NR_openat, __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFL, F_SETFL, FASYNC,
+    __NR_close_range, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat, __NR_openat,
+    __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, FASYNC,
     O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME,
     O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, stat as HostStat,
 };
@@ -161,8 +161,12 @@ pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// Any errno of dup2.
 pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
-    own::vacate_fd(task, args[1] as i32);
-    host_call(task, __NR_dup2, &args)
+    if args[0] as u32 == args[1] as u32 {
+        // Nothing to do for a descriptor, which dup3 refuses.
+        host_call(task, __NR_fcntl, &args6(&[args[0], F_GETFD as u64]))?;
+        return Ok(args[1] as u32 as u64);
+    }
+    dup3(task, args6(&[args[0], args[1]]))
 }
 
 /// dup3(2).

@@ -183,9 +183,8 @@ fn header(pid: u32) -> Vec<u8> {
     const MAGIC: u32 = 0x4a69_5444;
     const VERSION: u32 = 1;
     const SIZE: u32 = 40;
-    const EM_X86_64: u32 = 62;
     let mut out = Vec::with_capacity(SIZE as usize);
-    for word in [MAGIC, VERSION, SIZE, EM_X86_64, 0, pid] {
+    for word in [MAGIC, VERSION, SIZE, anyarch_sys::arch::ELF_MACHINE as u32, 0, pid] {
         out.extend(word.to_le_bytes());
     }
     // The time, and flags: none, since times are those of CLOCK_MONOTONIC.

@@ -28,23 +28,23 @@
 //! - the emulator itself never makes it ([`OWN`]),
 //! - all guest calls that it stands for are passed through (or never made), and the guest's filter refuses them whatever their arguments are.
 //!
-//! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and i386's calls as the guest's filter judges that architecture.
+//! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and those of 32-bit programs as the guest's filter judges their architecture.
 
 use crate::abi::Abi;
-use crate::calls::table::Kind;
+use crate::calls::table::{Kind, Sys};
 use crate::seccomp::{
-    Insn, RET_ACTION_FULL, RET_ALLOW, RET_ERRNO, RET_LOG, RET_TRACE, RET_USER_NOTIF, bpf, constant,
+    Insn, RET_ACTION_FULL, RET_ALLOW, RET_ERRNO, RET_LOG, RET_TRACE, RET_USER_NOTIF, audit_arch, bpf,
+    constant,
 };
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::*;
+use anyarch_sys::arch::{COMPAT_AUDIT_ARCH, ELF_MACHINE, OTHER_ABI_NUMBERS};
+use anyarch_sys::raw::general::{__NR_prctl, __NR_seccomp};
 use anyarch_sys::{Errno, SysResult, syscall};
 
 /// The option of prctl to which the host filters answer; no kernel has it.
 const KEEP: u32 = 0x616e_7963;
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
-const AUDIT_ARCH_I386: u32 = 0x4000_0003;
-/// The bit of the numbers of x86-64's third ABI.
-const X32: u32 = 0x4000_0000;
+/// AUDIT_ARCH_* of the host.
+const HOST_ARCH: u32 = audit_arch(ELF_MACHINE);
 /// Host numbers end before this one.
 const NUMBERS: usize = 512;
 
@@ -59,24 +59,24 @@ const INSNS_PER_PATH: usize = (1 << 18) / 8;
 
 /// Host calls that the emulator makes for itself. A test compares this with the sources.
 #[rustfmt::skip]
-const OWN: &[u32] = &[
-    __NR_arch_prctl, __NR_capget, __NR_clock_gettime, __NR_clone, __NR_clone3, __NR_close, __NR_close_range, __NR_dup2, __NR_dup3, __NR_epoll_ctl,
-    __NR_epoll_pwait, __NR_epoll_pwait2, __NR_epoll_wait, __NR_execve, __NR_execveat, __NR_exit, __NR_exit_group, __NR_faccessat, __NR_faccessat2, __NR_fchmod, __NR_fcntl,
-    __NR_fstat, __NR_fstatfs, __NR_futex, __NR_get_robust_list, __NR_getcpu, __NR_getcwd, __NR_getdents64, __NR_geteuid, __NR_getpid, __NR_getrandom, __NR_getrlimit, __NR_gettid,
-    __NR_gettimeofday, __NR_io_pgetevents, __NR_io_uring_enter, __NR_io_uring_setup, __NR_ioctl, __NR_lseek, __NR_madvise, __NR_memfd_create, __NR_mlockall,
-    __NR_mmap, __NR_mprotect, __NR_mremap, __NR_munmap, __NR_newfstatat, __NR_openat, __NR_openat2, __NR_personality, __NR_ppoll, __NR_prctl, __NR_pread64,
-    __NR_prlimit64, __NR_process_vm_readv, __NR_process_vm_writev, __NR_pselect6, __NR_read, __NR_readlinkat, __NR_remap_file_pages, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask,
-    __NR_rt_sigreturn, __NR_rt_sigsuspend, __NR_rt_sigtimedwait, __NR_sched_getaffinity, __NR_sched_yield, __NR_seccomp, __NR_semctl, __NR_set_robust_list, __NR_set_tid_address,
-    __NR_shmat, __NR_shmctl, __NR_shmdt, __NR_sigaltstack, __NR_statfs, __NR_sysinfo, __NR_tgkill, __NR_uname, __NR_write,
+const OWN: &[Sys] = &[
+    Sys::arch_prctl, Sys::capget, Sys::clock_gettime, Sys::clone, Sys::clone3, Sys::close, Sys::close_range, Sys::dup3, Sys::epoll_ctl,
+    Sys::epoll_pwait, Sys::epoll_pwait2, Sys::execve, Sys::execveat, Sys::exit, Sys::exit_group, Sys::faccessat, Sys::faccessat2, Sys::fchmod, Sys::fcntl,
+    Sys::fstat, Sys::fstatfs, Sys::futex, Sys::get_robust_list, Sys::getcpu, Sys::getcwd, Sys::getdents64, Sys::geteuid, Sys::getpid, Sys::getrandom, Sys::getrlimit, Sys::gettid,
+    Sys::gettimeofday, Sys::io_pgetevents, Sys::io_uring_enter, Sys::io_uring_setup, Sys::ioctl, Sys::lseek, Sys::madvise, Sys::memfd_create, Sys::mlockall,
+    Sys::mmap, Sys::mprotect, Sys::mremap, Sys::munmap, Sys::newfstatat, Sys::openat, Sys::openat2, Sys::personality, Sys::ppoll, Sys::prctl, Sys::pread64,
+    Sys::prlimit64, Sys::process_vm_readv, Sys::process_vm_writev, Sys::pselect6, Sys::read, Sys::readlinkat, Sys::remap_file_pages, Sys::rt_sigaction, Sys::rt_sigpending, Sys::rt_sigprocmask,
+    Sys::rt_sigreturn, Sys::rt_sigsuspend, Sys::rt_sigtimedwait, Sys::sched_getaffinity, Sys::sched_yield, Sys::seccomp, Sys::semctl, Sys::set_robust_list, Sys::set_tid_address,
+    Sys::shmat, Sys::shmctl, Sys::shmdt, Sys::sigaltstack, Sys::statfs, Sys::sysinfo, Sys::tgkill, Sys::uname, Sys::write,
 ];
 
 /// Older forms of calls, which no guest has: (the old one, what it is a case of).
 #[rustfmt::skip]
-const OLDER: &[(u32, u32)] = &[
-    (__NR_mkdir, __NR_mkdirat), (__NR_rmdir, __NR_unlinkat), (__NR_unlink, __NR_unlinkat), (__NR_rename, __NR_renameat2), (__NR_renameat, __NR_renameat2),
-    (__NR_link, __NR_linkat), (__NR_symlink, __NR_symlinkat), (__NR_mknod, __NR_mknodat), (__NR_chmod, __NR_fchmodat), (__NR_chown, __NR_fchownat),
-    (__NR_lchown, __NR_fchownat), (__NR_utime, __NR_utimensat), (__NR_utimes, __NR_utimensat), (__NR_futimesat, __NR_utimensat), (__NR_pipe, __NR_pipe2),
-    (__NR_eventfd, __NR_eventfd2), (__NR_signalfd, __NR_signalfd4), (__NR_inotify_init, __NR_inotify_init1), (__NR_epoll_create, __NR_epoll_create1),
+const OLDER: &[(Sys, Sys)] = &[
+    (Sys::mkdir, Sys::mkdirat), (Sys::rmdir, Sys::unlinkat), (Sys::unlink, Sys::unlinkat), (Sys::rename, Sys::renameat2), (Sys::renameat, Sys::renameat2),
+    (Sys::link, Sys::linkat), (Sys::symlink, Sys::symlinkat), (Sys::mknod, Sys::mknodat), (Sys::chmod, Sys::fchmodat), (Sys::chown, Sys::fchownat),
+    (Sys::lchown, Sys::fchownat), (Sys::utime, Sys::utimensat), (Sys::utimes, Sys::utimensat), (Sys::futimesat, Sys::utimensat), (Sys::pipe, Sys::pipe2),
+    (Sys::eventfd, Sys::eventfd2), (Sys::signalfd, Sys::signalfd4), (Sys::inotify_init, Sys::inotify_init1), (Sys::epoll_create, Sys::epoll_create1),
 ];
 
 /// The guest's filter as 12-bit units: their number in two of them, then the instructions, fields that an instruction does not use left out.
@@ -157,10 +157,10 @@ fn tree(out: &mut Vec<Insn>, from: u32, values: &[u32]) {
     tree(out, from + split as u32, &values[split..]);
 }
 
-/// What a host filter refuses: actions by number, and i386's one for all.
+/// What a host filter refuses: actions by number, and one for all calls of 32-bit programs.
 struct Refused {
-    x86_64: Vec<u32>,
-    i386: u32,
+    calls: Vec<u32>,
+    compat: u32,
 }
 
 /// The action of a host filter for the guest's.
@@ -175,30 +175,33 @@ fn host_action(action: u32) -> u32 {
 
 /// What of the guest's filter the host's kernel can enforce. See the module's text.
 fn refused(program: &[Insn], arch: u32, abi: &dyn Abi) -> Refused {
-    let mut x86_64 = alloc::vec![RET_ALLOW; NUMBERS];
+    let mut calls = alloc::vec![RET_ALLOW; NUMBERS];
     // Numbers with a verdict so far; a second guest call of the same host call must agree.
     let mut seen = [false; NUMBERS];
+    let host_number = |sys: Sys| sys.row().host().map(usize::from).filter(|&n| n < NUMBERS);
     for number in 0..NUMBERS as u64 {
-        let Some(row) = abi.syscall(number).map(|sys| sys.row()) else { continue };
-        let Some(host) = row.x86_64.map(usize::from).filter(|&n| n < NUMBERS) else { continue };
+        let Some(sys) = abi.syscall(number) else { continue };
+        let Some(host) = host_number(sys) else { continue };
         let action = constant(program, arch, Some(number as u32)).map_or(RET_ALLOW, host_action);
-        let plain = matches!(row.kind, Kind::Passthrough | Kind::Refused(..));
-        let mine = plain && !OWN.contains(&(host as u32));
-        x86_64[host] = match (mine, seen[host]) {
+        let plain = matches!(sys.row().kind, Kind::Passthrough | Kind::Refused(..));
+        let mine = plain && !OWN.contains(&sys);
+        calls[host] = match (mine, seen[host]) {
             (false, _) => RET_ALLOW,
             (true, false) => action,
-            (true, true) if x86_64[host] == action => action,
+            (true, true) if calls[host] == action => action,
             (true, true) => RET_ALLOW,
         };
         seen[host] = true;
     }
     for &(old, new) in OLDER {
-        if !seen[old as usize] {
-            x86_64[old as usize] = x86_64[new as usize];
+        if let (Some(old), Some(new)) = (host_number(old), host_number(new))
+            && !seen[old]
+        {
+            calls[old] = calls[new];
         }
     }
-    let i386 = constant(program, AUDIT_ARCH_I386, None).map_or(RET_ALLOW, host_action);
-    Refused { x86_64, i386 }
+    let compat = constant(program, COMPAT_AUDIT_ARCH, None).map_or(RET_ALLOW, host_action);
+    Refused { calls, compat }
 }
 
 /// A host filter: answers for the units from `from` on of filter `index`, and what it refuses, if it is to refuse anything.
@@ -209,7 +212,7 @@ fn host_filter(index: u32, from: u32, part: &[u16], refused: Option<&Refused>) -
     const ARGS: [u32; 3] = [16, 24, 32];
     let allow = bpf::ret(RET_ALLOW);
     let other_arch = match refused {
-        Some(refused) => alloc::vec![bpf::jeq(AUDIT_ARCH_I386, 0, 1), bpf::ret(refused.i386), allow],
+        Some(refused) => alloc::vec![bpf::jeq(COMPAT_AUDIT_ARCH, 0, 1), bpf::ret(refused.compat), allow],
         None => alloc::vec![allow],
     };
     let mut answers = alloc::vec![
@@ -227,15 +230,17 @@ fn host_filter(index: u32, from: u32, part: &[u16], refused: Option<&Refused>) -
     ];
     let values: Vec<u32> = part.iter().map(|&unit| RET_ERRNO | unit as u32).collect();
     tree(&mut answers, from, &values);
-    let mut out = alloc::vec![bpf::load(ARCH), bpf::jeq(AUDIT_ARCH_X86_64, other_arch.len() as u8, 0)];
+    let mut out = alloc::vec![bpf::load(ARCH), bpf::jeq(HOST_ARCH, other_arch.len() as u8, 0)];
     out.extend(other_arch);
     out.extend([bpf::load(NR), bpf::jeq(__NR_prctl, 1, 0), bpf::ja(answers.len() as u32)]);
     out.append(&mut answers);
     match refused {
-        Some(refused) if refused.x86_64.iter().any(|&action| action != RET_ALLOW) => {
-            // The numbers of the third ABI would be a way around.
-            out.extend([bpf::jge(X32, 0, 1), bpf::ret(RET_ERRNO | Errno::ENOSYS.0 as u32)]);
-            let numbers: Vec<u32> = refused.x86_64.iter().copied().chain([RET_ALLOW]).collect();
+        Some(refused) if refused.calls.iter().any(|&action| action != RET_ALLOW) => {
+            // The numbers of another ABI would be a way around.
+            if let Some(first) = OTHER_ABI_NUMBERS {
+                out.extend([bpf::jge(first, 0, 1), bpf::ret(RET_ERRNO | Errno::ENOSYS.0 as u32)]);
+            }
+            let numbers: Vec<u32> = refused.calls.iter().copied().chain([RET_ALLOW]).collect();
             tree(&mut out, 0, &numbers);
         }
         _ => out.push(allow),
@@ -291,7 +296,9 @@ pub(crate) fn kept(index: u32) -> Option<Vec<Insn>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::table::ROWS;
     use crate::seccomp::{interpret, seccomp_data, verify};
+    use anyarch_sys::raw::general::__NR_read;
 
     fn filters() -> Vec<Vec<Insn>> {
         let mut long = Vec::new();
@@ -341,7 +348,7 @@ mod tests {
     /// A host filter lets everything pass but the one prctl, which it answers.
     #[test]
     fn host_filters_answer() {
-        let refused = Refused { x86_64: alloc::vec![RET_ALLOW; NUMBERS], i386: RET_ALLOW };
+        let refused = Refused { calls: alloc::vec![RET_ALLOW; NUMBERS], compat: RET_ALLOW };
         for filter in filters() {
             let units = units(&filter);
             for (n, part) in units.chunks(PART).enumerate() {
@@ -349,7 +356,7 @@ mod tests {
                 assert!(verify(&host) && host.len() <= 4096, "{}", host.len());
                 let ask = |nr, args: [u64; 3]| {
                     let args = [args[0], args[1], args[2], 0, 0, 0];
-                    interpret(&host, &seccomp_data(AUDIT_ARCH_X86_64, nr, 0, &args))
+                    interpret(&host, &seccomp_data(HOST_ARCH, nr, 0, &args))
                 };
                 for (at, &unit) in units.iter().enumerate() {
                     let mine = (n * PART..n * PART + part.len()).contains(&at);
@@ -418,11 +425,10 @@ mod tests {
                     for name in text.split("__NR_").skip(1) {
                         let end =
                             name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-                        let row = crate::calls::table::ROWS.iter().find(|row| row.name == &name[..end]);
-                        if let Some(row) = row.filter(|row| !GUESTS.contains(&row.name))
-                            && let Some(number) = row.x86_64
-                        {
-                            assert!(OWN.contains(&(number as u32)), "{}: {}", path.display(), &name[..end]);
+                        let name = &name[..end];
+                        if ROWS.iter().any(|row| row.name == name) && !GUESTS.contains(&name) {
+                            let own = OWN.iter().any(|sys| sys.row().name == name);
+                            assert!(own, "{}: {name}", path.display());
                         }
                     }
                 }

@@ -173,7 +173,7 @@ impl Seccomp {
 }
 
 /// AUDIT_ARCH_* of a little-endian 64-bit architecture.
-fn audit_arch(elf_machine: u16) -> u32 {
+const fn audit_arch(elf_machine: u16) -> u32 {
     const AUDIT_ARCH_64BIT: u32 = 0x8000_0000;
     const AUDIT_ARCH_LE: u32 = 0x4000_0000;
     AUDIT_ARCH_64BIT | AUDIT_ARCH_LE | elf_machine as u32

@@ -29,7 +29,7 @@ pub const fn differs(args: &[Arg]) -> u16 {
         {
             let mut m = 0;
             while m < model::MODELS.len() {
-                if !same_struct(of, &model::MODELS[m], &model::X86_64) {
+                if !same_struct(of, &model::MODELS[m], &model::HOST) {
                     models |= 1 << m;
                 }
                 m += 1;
@@ -167,7 +167,7 @@ pub fn convert(
             Arg::InOutArray(of, n) => (of, true, true, Some(args[n])),
             _ => continue,
         };
-        if args[i] == 0 || same_struct(of, guest, &model::X86_64) {
+        if args[i] == 0 || same_struct(of, guest, &model::HOST) {
             continue;
         }
         let mut n = count.map_or(1, |n| n as u32 as u64);

@@ -50,7 +50,7 @@ const fn model(index: u8, name: &'static str, word: usize, order: Order, family:
     Model { name, word, order, align64: 8, family, index }
 }
 
-/// The host.
+/// x86-64.
 pub const X86_64: Model = model(0, "x86_64", 8, Order::Little, Family::X86_64);
 /// arm64.
 pub const AARCH64: Model = model(1, "aarch64", 8, Order::Little, Family::Generic);
@@ -69,6 +69,15 @@ pub const MIPS64EL: Model = model(7, "mips64el", 8, Order::Little, Family::Mips)
 
 /// Every model that has structures in the table.
 pub const MODELS: [Model; 8] = [X86_64, AARCH64, RISCV64, LOONGARCH64, ARM, S390X, PPC64LE, MIPS64EL];
+
+/// The host.
+pub const HOST: Model = {
+    let mut i = 0;
+    while !super::same_text(MODELS[i].name, anyarch_sys::arch::MACHINE) {
+        i += 1;
+    }
+    MODELS[i]
+};
 
 const _: () = {
     let mut i = 0;

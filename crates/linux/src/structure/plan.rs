@@ -45,7 +45,7 @@ impl Plan {
     pub fn kept(of: &'static Struct, direction: Direction, guest: &Model) -> &'static Plan {
         static KEPT: [[Kept<Plan>; rows::COUNT]; 2] = [const { [const { Kept::new() }; rows::COUNT] }; 2];
         let place = &KEPT[direction as usize][of.index as usize];
-        let host = &super::model::X86_64;
+        let host = &super::model::HOST;
         let (from, to) = match direction {
             Direction::ToHost => (guest, host),
             Direction::ToGuest => (host, guest),
