@@ -7,10 +7,11 @@
 
 extern crate alloc;
 
-mod memory;
+#[cfg_attr(target_arch = "x86_64", path = "arch/x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "arch/aarch64.rs")]
+mod arch;
 
 use anyarch_sys::heap::{self, Heap};
-use core::arch::naked_asm;
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -18,42 +19,15 @@ static HEAP: Heap = Heap::new();
 /// Bytes of the main thread's host stack, just below the heap; below it nothing is mapped.
 const STACK: u64 = 1 << 20;
 
-/// The kernel enters here with the stack pointer at argc. Maps stack and heap, then goes on in Rust on that stack.
-#[unsafe(naked)]
-#[unsafe(no_mangle)]
-unsafe extern "C" fn _start() -> ! {
-    naked_asm!(
-        "xor ebp, ebp",
-        "mov rdi, {base}",
-        "mov esi, {size}",
-        "mov edx, 3",        // PROT_READ | PROT_WRITE
-        "mov r10d, 0x104022", // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE
-        "mov r8, -1",
-        "xor r9d, r9d",
-        "mov eax, 9",
-        "syscall",
-        "mov rcx, {base}",
-        "cmp rax, rcx",
-        "jne 2f",
-        "mov rdi, rsp",
-        "mov rsp, {top}",
-        "call {main}",
-        "2: mov edi, 255",
-        "mov eax, 231",
-        "syscall",
-        "ud2",
-        base = const heap::ARENA - STACK,
-        size = const STACK + heap::FIRST,
-        top = const heap::ARENA,
-        main = sym main,
-    )
-}
+/// What the entry point maps: the stack, and the first part of the heap.
+const MAPPED: u64 = STACK + heap::FIRST;
 
+/// First code in Rust, on the emulator's own stack; `sp` is the kernel's.
 unsafe extern "C" fn main(sp: u64) -> ! {
     // SAFETY: the process has one thread, and this runs once, on the emulator's own stack.
     unsafe {
         heap::install(&HEAP);
-        anyarch_emu::start::start(sp, STACK + heap::FIRST)
+        anyarch_emu::start::start(sp, MAPPED)
     }
 }
 

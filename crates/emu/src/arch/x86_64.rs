@@ -1,9 +1,42 @@
-//! The memory routines that compiled code calls by name. In assembly, so that the compiler cannot turn them into calls of themselves.
+//! x86-64: the entry point, and the memory routines that compiled code calls by name. In assembly, so that the compiler cannot turn them into calls of
+//! themselves.
 //!
 //! Short copies load everything before they store anything, which also makes them right for overlapping buffers; long ones use the processor's
 //! string instructions.
 
+use anyarch_sys::heap;
 use core::arch::naked_asm;
+
+/// The kernel enters here with the stack pointer at argc. Maps stack and heap, then goes on in Rust on that stack.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _start() -> ! {
+    naked_asm!(
+        "xor ebp, ebp",
+        "mov rdi, {base}",
+        "mov esi, {size}",
+        "mov edx, 3",        // PROT_READ | PROT_WRITE
+        "mov r10d, 0x104022", // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE
+        "mov r8, -1",
+        "xor r9d, r9d",
+        "mov eax, 9",
+        "syscall",
+        "mov rcx, {base}",
+        "cmp rax, rcx",
+        "jne 2f",
+        "mov rdi, rsp",
+        "mov rsp, {top}",
+        "call {main}",
+        "2: mov edi, 255",
+        "mov eax, 231",
+        "syscall",
+        "ud2",
+        base = const heap::ARENA - crate::STACK,
+        size = const crate::MAPPED,
+        top = const heap::ARENA,
+        main = sym crate::main,
+    )
+}
 
 /// memcpy and memmove in one.
 #[unsafe(naked)]
