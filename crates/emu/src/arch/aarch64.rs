@@ -41,6 +41,10 @@ unsafe extern "C" fn _start() -> ! {
     )
 }
 
+/// The compiler's routines for atomic accesses use the instructions of ARMv8.1 where this is not 0. What defines it elsewhere asks a libc; here it stays 0.
+#[unsafe(no_mangle)]
+static __aarch64_have_lse_atomics: u8 = 0;
+
 /// memcpy and memmove in one.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]

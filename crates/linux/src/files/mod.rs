@@ -213,7 +213,7 @@ fn stat_with(
         call(task, host)?;
         // SAFETY: room for the host's structure, which the call filled.
         let st = unsafe { &*(host as *const HostStat) };
-        if let Some(path) = original(st.st_mode, st.st_nlink, (st.st_dev, st.st_ino), file) {
+        if let Some(path) = original(st.st_mode, st.st_nlink as u64, (st.st_dev, st.st_ino), file) {
             // Where the process it is about has ended, the stand-in's own stat is what is left.
             let _ = host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
         }
