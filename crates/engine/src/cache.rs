@@ -325,8 +325,10 @@ pub fn bounds() -> (u64, u64) {
     (BASE.load(Ordering::Relaxed), END.load(Ordering::Relaxed))
 }
 
-/// Bytes made writable at a time.
-const CHUNK: usize = 128 << 10;
+/// Bytes whose pages are asked for at a time: short programs are not to pay for many that they do not fill.
+const CHUNK: usize = 32 << 10;
+/// So much at least is asked for in advance: few units are longer.
+const AHEAD: usize = 4 << 10;
 
 /// Scratch places for the rest of guest instructions, and the bytes of one.
 const SCRATCH: usize = 16;
@@ -513,7 +515,7 @@ impl Cache {
         self.check_fetch(pc)?;
         self.make_room()?;
         let start_time = if self.timing { now() } else { 0 };
-        while (self.committed as usize) < self.at as usize + UNIT_ROOM && self.committed < self.limit {
+        while (self.committed as usize) < self.at as usize + AHEAD && self.committed < self.limit {
             let len = CHUNK.min(self.limit as usize - self.committed as usize);
             populate(self.committed, len);
             self.committed = self.committed.wrapping_add(len);

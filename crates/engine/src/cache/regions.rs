@@ -109,7 +109,9 @@ impl Cache {
         let old = &mut self.regions[self.current];
         old.generation = generation;
         old.dead = core::mem::take(&mut self.code);
-        old.committed = self.committed;
+        // The last unit may reach beyond what was asked for.
+        let used = self.at.wrapping_add(self.at.align_offset(4096));
+        old.committed = self.committed.max(used);
         self.holds_dead = true;
         self.dead_bytes = 0;
         self.dead_limit = DEAD_MIN;

@@ -5,7 +5,7 @@
 
 use crate::abi::Abi;
 use crate::calls::strace;
-use crate::calls::table::{Arg, Kind, Row, Sys};
+use crate::calls::table::{Arg, Kind, ROWS, ROWS_LEN, Row, Sys};
 use crate::calls::time;
 use crate::config;
 use crate::files::path;
@@ -75,29 +75,58 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
         return;
     }
     REGS.store((&raw const abi.guest().syscall).cast_mut(), Ordering::Relaxed);
-    let (model, held) = (abi.model(), own::is_held());
+    let mut never = 1 << abi.model().index;
+    if own::is_held() {
+        never |= Untouched::ASKED;
+    }
     fast_calls::set(
         fast_call,
         (0..fast_calls::LEN).filter_map(|number| {
             let sys = abi.syscall(number as u64)?;
-            let row = sys.row();
-            match row.kind {
-                _ if time::is_local(sys) => {
-                    if sys == Sys::clock_gettime {
-                        CLOCK_NUMBER.store(number as u64, Ordering::Relaxed);
-                    }
-                    Some((number, Fast::Local))
+            if time::is_local(sys) {
+                if sys == Sys::clock_gettime {
+                    CLOCK_NUMBER.store(number as u64, Ordering::Relaxed);
                 }
-                Kind::Passthrough | Kind::Agreed(_)
-                    if !row.converts && !row.differs_for(model) && !(held && own::is_asked(sys, row)) =>
-                {
-                    row.host().map(|n| (number, Fast::Host(n)))
-                }
-                _ => None,
+                return Some((number, Fast::Local));
             }
+            let call = &UNTOUCHED[sys.0 as usize];
+            (call.unless & never == 0).then_some((number, Fast::Host(call.host)))
         }),
     );
 }
+
+/// A call that the host's kernel can have as it is: the part of a row that the start of every
+/// program looks at, made at build time.
+#[derive(Clone, Copy)]
+struct Untouched {
+    /// The host's number.
+    host: u16,
+    /// For which guests this layer has to see it: a bit for each [`crate::structure::Model::index`],
+    /// and [`Untouched::ASKED`].
+    unless: u16,
+}
+
+impl Untouched {
+    /// In `unless`: where the emulator has a descriptor of its own ([`own::is_asked`]).
+    const ASKED: u16 = 1 << 15;
+}
+
+/// By [`Sys`].
+static UNTOUCHED: [Untouched; ROWS_LEN] = {
+    let mut all = [Untouched { host: 0, unless: u16::MAX }; ROWS_LEN];
+    let mut i = 0;
+    while i < ROWS.len() {
+        let row = &ROWS[i];
+        let asked = if own::is_asked(Sys(i as u16), row) { Untouched::ASKED } else { 0 };
+        if let (Kind::Passthrough | Kind::Agreed(_), false, Some(host)) =
+            (&row.kind, row.converts, row.host())
+        {
+            all[i] = Untouched { host, unless: row.differs | asked };
+        }
+        i += 1;
+    }
+    all
+};
 
 /// Where calls find their arguments.
 static REGS: AtomicPtr<SyscallRegs> = AtomicPtr::new(core::ptr::null_mut());

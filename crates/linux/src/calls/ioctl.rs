@@ -68,9 +68,31 @@ pub struct Row {
     pub arg: Arg,
     /// What happens to it.
     pub kind: Kind,
+    /// For which guests' models its number, a structure or the meaning differs from the host's: a
+    /// bit for each [`Model::index`].
+    differs: u16,
 }
 
 impl Row {
+    const fn new(
+        name: &'static str,
+        header: &'static str,
+        numbers: &'static [(Option<Family>, Number)],
+        arg: Arg,
+        kind: Kind,
+    ) -> Row {
+        let handled = if matches!(kind, Kind::Handler(_)) { u16::MAX } else { 0 };
+        let mut row = Row { name, header, numbers, arg, kind, differs: call::differs(&[arg]) | handled };
+        let mut m = 0;
+        while m < model::MODELS.len() {
+            if row.number(&model::MODELS[m]) != row.number(&model::HOST) {
+                row.differs |= 1 << m;
+            }
+            m += 1;
+        }
+        row
+    }
+
     /// The number on an architecture.
     pub const fn number(&self, model: &Model) -> u32 {
         let mut i = 0;
@@ -128,16 +150,16 @@ macro_rules! ioctls {
         $($name:ident $([$family:ident: $($other:tt)+])* ($($all:tt)+) $way:ident $(($($of:tt)*))? $(=> $handler:ident)?;)*
     })*) => {
         /// The requests that are known.
-        pub static ROWS: &[Row] = &[$($(Row {
-            name: stringify!($name),
-            header: $header,
-            numbers: &[
+        pub static ROWS: &[Row] = &[$($(Row::new(
+            stringify!($name),
+            $header,
+            &[
                 $((Some(Family::$family), number!($($other)+)),)*
                 (None, number!($($all)+)),
             ],
-            arg: arg!($way $($($of)*)?),
-            kind: kind!($($handler)?),
-        }),*),*];
+            arg!($way $($($of)*)?),
+            kind!($($handler)?),
+        )),*),*];
     };
 }
 
@@ -337,15 +359,8 @@ ioctls! {
 type Differing = Vec<(u32, &'static Row)>;
 
 fn differing(guest: &Model) -> Differing {
-    let mut all: Differing = ROWS
-        .iter()
-        .filter(|row| {
-            row.number(guest) != row.number(&model::HOST)
-                || call::differs(&[row.arg]) & 1 << guest.index != 0
-                || matches!(row.kind, Kind::Handler(_))
-        })
-        .map(|row| (row.number(guest), row))
-        .collect();
+    let rows = ROWS.iter().filter(|row| row.differs & 1 << guest.index != 0);
+    let mut all: Differing = rows.map(|row| (row.number(guest), row)).collect();
     all.sort_unstable_by_key(|it| it.0);
     all
 }

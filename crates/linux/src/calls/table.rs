@@ -267,6 +267,9 @@ macro_rules! rows {
             $(pub const $name: Sys = Sys(Index::$name as u16);)*
         }
 
+        /// How many rows there are.
+        pub const ROWS_LEN: usize = [$(Index::$name),*].len();
+
         /// All rows, by [`Sys`].
         pub static ROWS: &[Row] = &[$(Row {
             name: stringify!($name),

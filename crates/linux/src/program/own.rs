@@ -80,10 +80,24 @@ pub fn is_held() -> bool {
 
 /// Whether [`is_given`] or [`after`] has to look at a call: it closes descriptors, takes an O_PATH descriptor of a file, or fails then with something else than
 /// EBADF; or it gives the task a table of descriptors of its own.
-pub fn is_asked(sys: Sys, row: &Row) -> bool {
+pub const fn is_asked(sys: Sys, row: &Row) -> bool {
     const CALLS: [Sys; 7] =
         [Sys::close, Sys::dup, Sys::fchdir, Sys::fstatfs, Sys::sendmsg, Sys::sendmmsg, Sys::unshare];
-    row.args.iter().any(|arg| matches!(arg, Arg::DirFd)) || CALLS.contains(&sys)
+    let mut i = 0;
+    while i < CALLS.len() {
+        if CALLS[i].0 == sys.0 {
+            return true;
+        }
+        i += 1;
+    }
+    let mut i = 0;
+    while i < row.args.len() {
+        if matches!(row.args[i], Arg::DirFd) {
+            return true;
+        }
+        i += 1;
+    }
+    false
 }
 
 /// Called after a call has succeeded: from now on the task may have a table of descriptors of its own.
