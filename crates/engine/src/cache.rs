@@ -255,6 +255,9 @@ pub struct Cache {
     sources: Vec<Source>,
     /// The first source in each page.
     pages: HashMap<u64, u32, PcHash>,
+    /// Empty, for what [`Cache::invalidate`] collects: units, and their pages.
+    dead: Vec<u32>,
+    pruned: Vec<u64>,
     exec: Vec<(u64, u64)>,
     /// How often that has changed, for [`Made`].
     changes: u64,
@@ -384,7 +387,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         glue,
         buffers,
         map: HashMap::with_capacity_and_hasher(2048, PcHash),
-        code: Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(8192), ..Code::default() },
+        code: Code::new(),
         regions,
         current: 0,
         holds_dead: false,
@@ -397,6 +400,8 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         calls: Vec::new(),
         sources: Vec::with_capacity(1024),
         pages: HashMap::with_hasher(PcHash),
+        dead: Vec::new(),
+        pruned: Vec::new(),
         exec: Vec::new(),
         changes: 0,
         told: None,
@@ -428,6 +433,11 @@ pub enum NoCode {
 }
 
 impl Code {
+    /// None, with room for a short program's.
+    fn new() -> Code {
+        Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(8192), ..Code::default() }
+    }
+
     fn unit_at(&self, host: u32) -> Option<u32> {
         let i = self.units.partition_point(|u| u.host <= host);
         let i = i.checked_sub(1)?;
@@ -761,7 +771,7 @@ impl Cache {
             return false;
         }
         let (first, last) = (start >> 12, (end - 1) >> 12);
-        let mut dead = Vec::new();
+        let mut dead = core::mem::take(&mut self.dead);
         let (sources, units) = (&self.sources, &mut self.code.units);
         let mut visit = |head: u32| {
             let mut i = head;
@@ -791,10 +801,11 @@ impl Cache {
             }
         }
         if dead.is_empty() {
+            self.dead = dead;
             return false;
         }
         // Drop the dead from their pages' lists, so that code that is patched for ever does not make them long.
-        let mut pages = Vec::with_capacity(dead.len());
+        let mut pages = core::mem::take(&mut self.pruned);
         for &i in &dead {
             self.kill(i);
             let u = &self.code.units[i as usize];
@@ -803,10 +814,13 @@ impl Cache {
         }
         pages.sort_unstable();
         pages.dedup();
-        for page in pages {
+        for page in pages.drain(..) {
             self.prune(page);
         }
+        self.pruned = pages;
         self.forget_in_threads(&dead, by);
+        dead.clear();
+        self.dead = dead;
         true
     }
 

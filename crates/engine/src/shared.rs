@@ -45,12 +45,14 @@ pub struct Views {
     map: BTreeMap<u64, (u64, View)>,
     /// Memory that others may write has been executable: few programs have that.
     checks: bool,
+    /// Where an announcement was last found to be of no object's memory, as start and end: there is no view in it.
+    gap: (u64, u64),
 }
 
 impl Views {
     /// None.
     pub const fn new() -> Views {
-        Views { map: BTreeMap::new(), checks: false }
+        Views { map: BTreeMap::new(), checks: false, gap: (0, 0) }
     }
 
     /// The parts of views that lie in [start, end), ascending: start, end, what the start shows.
@@ -79,6 +81,7 @@ impl Views {
             }
         }
         if let Some(view) = view.filter(|_| start < end) {
+            self.gap = (0, 0);
             self.map.insert(start, (end, view));
         }
     }
@@ -115,8 +118,17 @@ impl Views {
     }
 
     /// Where private mappings outside of [start, end) show what is there.
-    fn copies(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+    fn copies(&mut self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut found = Vec::new();
+        if self.gap.0 <= start && end <= self.gap.1 {
+            return found;
+        }
+        if self.within(start, end).next().is_none() {
+            let before = self.map.range(..=start).next_back().map_or(0, |(_, &(to, _))| to);
+            let after = self.map.range(end..).next().map_or(u64::MAX, |(&from, _)| from);
+            self.gap = (before, after);
+            return found;
+        }
         for (from, to, view) in self.within(start, end) {
             for (&at, &(at_end, other)) in &self.map {
                 let first = view.offset.max(other.offset);

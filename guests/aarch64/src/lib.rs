@@ -52,7 +52,7 @@ static PINS: Pins =
 
 /// The instruction word at `pc`; `None` if its page has vanished meanwhile.
 fn word(pc: u64) -> Option<u32> {
-    anyarch_sys::load_once(pc, 4).ok().map(|word| word as u32)
+    anyarch_sys::fetch4(pc)
 }
 
 /// Translates the instructions of one unit.

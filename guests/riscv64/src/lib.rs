@@ -70,7 +70,7 @@ fn faults_again(pc: u64) -> bool {
 }
 
 fn half(at: u64) -> Option<u16> {
-    anyarch_sys::load_once(at, 2).ok().map(|half| half as u16)
+    anyarch_sys::fetch2(at)
 }
 
 /// The instruction at `pc`: its word, expanded if compressed, and its length. `None` if its page has vanished meanwhile.

@@ -13,15 +13,18 @@ pub(super) struct Region {
     pub(super) generation: u64,
     /// That generation's code.
     pub(super) dead: Code,
-    /// End of its pages.
+    /// End of its pages, or null.
     pub(super) committed: *mut u8,
 }
 
 /// [`Region::generation`] of a region without dead code.
 pub(super) const FREE: u64 = 0;
 
-/// Bytes of units taken out from which a generation may end before it is full.
-pub(super) const DEAD_MIN: usize = 4 << 20;
+/// Bytes of units taken out from which a generation may end before it is full. So few that code and tables of a program that patches code for ever
+/// stay in the processor's caches, and in the same pages.
+pub(super) const DEAD_MIN: usize = 256 << 10;
+/// A free region keeps so many bytes of its pages, for the next generation.
+const KEEP: usize = 1 << 20;
 /// Bytes of code from which the machine's memory matters. Every generation may have as many.
 const MUCH: usize = 8 << 20;
 /// A generation's code may take this part of the memory. What is known of the code takes as much again, and there are two generations while
@@ -52,10 +55,10 @@ impl Cache {
         }
         if self.dead_bytes > self.dead_limit {
             self.dead_limit = self.dead_bytes + DEAD_MIN;
-            // What is alive is translated again, which is at most half of what was taken out. Threads that wait for long hold regions: enough of them stay
-            // for what fills a region.
+            // What is alive is translated again, which is at most a quarter of what was taken out. Threads that wait for long hold regions: enough of them
+            // stay for what fills a region.
             let free = self.regions.iter().filter(|r| r.generation == FREE).count();
-            if self.dead_bytes > used.saturating_sub(self.dead_bytes) * 2 && free > self.regions.len() / 2 {
+            if self.dead_bytes > used.saturating_sub(self.dead_bytes) * 4 && free > self.regions.len() / 2 {
                 self.next_region();
             }
         }
@@ -67,7 +70,7 @@ impl Cache {
         start.wrapping_add(self.share.min(end as usize - start as usize))
     }
 
-    /// Gives the memory of dead generations back that no thread is in.
+    /// Frees the regions of dead generations that no thread is in. What is more than a few pages is given back.
     fn release_dead(&mut self) {
         const MADV_DONTNEED: u32 = 4;
         self.holds_dead = false;
@@ -80,10 +83,14 @@ impl Cache {
             }
             region.generation = FREE;
             region.dead = Code::default();
-            let start = (region.start as usize).next_multiple_of(4096);
+            let start = (region.start as usize + KEEP).next_multiple_of(4096);
+            if region.committed as usize <= start {
+                continue;
+            }
             // SAFETY: our own mapping, and no thread is in this code or will be.
             let _ =
                 unsafe { syscall!(__NR_madvise, start, region.committed as usize - start, MADV_DONTNEED) };
+            region.committed = start as *mut u8;
         }
     }
 
@@ -91,8 +98,9 @@ impl Cache {
     fn next_region(&mut self) -> bool {
         self.release_dead();
         let count = self.regions.len();
-        let free = |i: &usize| self.regions[*i].generation == FREE;
-        let Some(next) = (1..count).map(|i| (self.current + i) % count).find(free) else { return false };
+        // The first ones, which may have pages.
+        let free = |i: &usize| *i != self.current && self.regions[*i].generation == FREE;
+        let Some(next) = (0..count).find(free) else { return false };
         for i in 0..self.code.units.len() {
             let mut link = self.code.units[i].links;
             while link != NIL {
@@ -108,7 +116,7 @@ impl Cache {
         let generation = GENERATION.load(Ordering::Relaxed);
         let old = &mut self.regions[self.current];
         old.generation = generation;
-        old.dead = core::mem::take(&mut self.code);
+        old.dead = core::mem::replace(&mut self.code, Code::new());
         // The last unit may reach beyond what was asked for.
         let used = self.at.wrapping_add(self.at.align_offset(4096));
         old.committed = self.committed.max(used);
@@ -122,9 +130,9 @@ impl Cache {
         self.calls = Vec::new();
         self.sources = Vec::new();
         self.pages = HashMap::with_hasher(PcHash);
-        let start = self.regions[next].start;
+        let Region { start, committed, .. } = self.regions[next];
         self.at = start;
-        self.committed = start;
+        self.committed = committed.max(start);
         self.limit = self.limit_of(next);
         self.current = next;
         self.stats.flushes += 1;
