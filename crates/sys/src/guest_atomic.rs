@@ -44,29 +44,24 @@ pub fn load_once(addr: u64, bytes: u32) -> Result<u64, MemFault> {
 }
 
 macro_rules! fetch {
-    ($(#[$doc:meta])* $name:ident $value:ident $routine:ident) => {
+    ($(#[$doc:meta])* $name:ident $value:ident) => {
         $(#[$doc])*
         #[inline(always)]
         pub fn $name(addr: u64) -> Option<$value> {
             if addr > GUEST_END - size_of::<$value>() as u64 {
                 return None;
             }
-            let (value, faulted): (u64, u64);
-            // SAFETY: a load changes nothing. The routine touches these registers and its return address; a fault is caught by `fixup`.
-            unsafe {
-                core::arch::asm!("call {routine}", routine = sym $routine, in("rdi") addr, out("rax") value, out("rdx") _, out("r8") faulted);
-            }
-            (faulted == 0).then_some(value as $value)
+            arch::$name(addr).map(|value| value as $value)
         }
     };
 }
 fetch! {
     /// [`load_once`] of two bytes, for a decoder that goes over many instructions; `None` where it faults.
-    fetch2 u16 anyarch_guest_load2
+    fetch2 u16
 }
 fetch! {
     /// The same of four bytes.
-    fetch4 u32 anyarch_guest_load4
+    fetch4 u32
 }
 
 /// Stores 1, 2, 4 or 8 bytes in one access. Any alignment.

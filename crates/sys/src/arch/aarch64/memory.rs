@@ -125,6 +125,19 @@ routines! {
     CAS16 anyarch_guest_cas16
 }
 
+macro_rules! fetch {
+    ($name:ident $routine:ident) => {
+        /// A load; `None` where it faults. The address lies below the guest's end.
+        #[inline(always)]
+        pub(crate) fn $name(addr: u64) -> Option<u64> {
+            // SAFETY: a load changes nothing.
+            unsafe { access($routine, addr, [0; 2], [0; 2]) }.ok().map(|value| value[0])
+        }
+    };
+}
+fetch!(fetch2 LOAD2);
+fetch!(fetch4 LOAD4);
+
 /// Where a copy or an access that faulted at `pc` goes on, if it is one of these.
 pub(crate) fn continuation(pc: u64) -> Option<u64> {
     unsafe extern "C" {

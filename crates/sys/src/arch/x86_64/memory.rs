@@ -95,6 +95,23 @@ routines! {
     CAS8 anyarch_guest_cas8 anyarch_guest_cas8_fault
 }
 
+macro_rules! fetch {
+    ($name:ident $routine:ident) => {
+        /// A load by a direct call; `None` where it faults. The address lies below the guest's end.
+        #[inline(always)]
+        pub(crate) fn $name(addr: u64) -> Option<u64> {
+            let (value, faulted): (u64, u64);
+            // SAFETY: a load changes nothing. The routine touches these registers and its return address; a fault is caught by `fixup`.
+            unsafe {
+                core::arch::asm!("call {routine}", routine = sym $routine, in("rdi") addr, out("rax") value, out("rdx") _, out("r8") faulted);
+            }
+            (faulted == 0).then_some(value)
+        }
+    };
+}
+fetch!(fetch2 anyarch_guest_load2);
+fetch!(fetch4 anyarch_guest_load4);
+
 /// Copies `len` bytes. After a fault: the words given to [`Context::set_fault`](super::Context).
 ///
 /// # Errors
