@@ -354,10 +354,6 @@ impl Translator<'_> {
         self.a.jcc_to(Cc::Ne, again);
         self.written(m);
         // EFLAGS are those of comparing equal values. From here on nothing changes them.
-        if signed && size != Size::B8 {
-            // The instruction may have cleared the upper half.
-            self.a.movsx(true, size.bytes() as u8, RAX, Rm::R(RAX));
-        }
         if status == old {
             self.a.mov_imm(RAX, 0);
         } else {
@@ -365,8 +361,18 @@ impl Translator<'_> {
         }
         self.next_constant = None;
         self.a.bind(differs);
-        self.put(old, RAX);
+        if signed && size != Size::B8 {
+            // The locked instruction may have cleared the upper half.
+            let t = self.def(old);
+            self.a.movsx(true, size.bytes() as u8, t, Rm::R(RAX));
+            self.put(old, t);
+        } else {
+            self.put(old, RAX);
+        }
         self.clear_exclusive();
+        if signed && size == Size::B4 {
+            self.signed_known(old);
+        }
         if matches!(expect, Expect::Compare { .. }) {
             self.flags_are(HostFlags::Sub);
         }

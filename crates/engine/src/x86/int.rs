@@ -506,14 +506,21 @@ impl Ops for Translator<'_> {
             }
             Src::Extended(r, Ext::S32, 0) if r == d && w == W::W64 => {
                 // A result of 32 bits and its extension are zero together; one of 64 bits may have a lower half of zero.
+                if self.is_signed_known(d) {
+                    return;
+                }
                 let known = self.is_zero_known(d) && self.fresh.zero_low;
-                self.renew(d);
-                self.extended(t, d, Ext::S32, 0);
-                self.put(d, t);
+                if self.take_copy_back(d) {
+                    self.a.movsx(true, 4, t, Rm::R(RAX));
+                } else {
+                    self.renew(d);
+                    self.extended(t, d, Ext::S32, 0);
+                    self.put(d, t);
+                }
                 if known {
                     self.zero_known(d, W::W32);
                 }
-                return;
+                return self.signed_known(d);
             }
             Src::Extended(r, ext, n) => {
                 self.extended(t, r, ext, n);
@@ -1536,9 +1543,12 @@ impl Ops for Translator<'_> {
         }
         self.fenced = true;
         if d != R::ZERO {
-            let t = self.def(d);
+            let (t, from) = (self.def(d), self.a.p);
             self.zero_extend(size.bytes(), t, RAX);
             self.put(d, t);
+            if size == Size::B4 && t != RAX {
+                self.fresh = super::Fresh { copied: d, copied_from: from, copied_at: self.a.p, ..self.fresh };
+            }
         }
     }
 

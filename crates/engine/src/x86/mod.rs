@@ -221,7 +221,7 @@ pub(crate) enum ColdKind {
     Replay,
 }
 
-/// What RAX and ZF are known to hold where the code ends in a certain place and nothing jumps to that place.
+/// What is known of RAX, ZF and a slot where the code ends in a certain place and nothing jumps to that place.
 #[derive(Clone, Copy)]
 struct Fresh {
     /// RAX has the value of this slot, which lives in memory.
@@ -236,6 +236,15 @@ struct Fresh {
     zero_at: *mut u8,
     /// The lower 32 bits alone tell it.
     zero_low: bool,
+    /// This slot has the sign of its lower 32 bits in the upper ones.
+    signed: R,
+    /// Where the code ended then.
+    signed_at: *mut u8,
+    /// EAX has been copied to this slot's host register.
+    copied: R,
+    /// Where that begins, and where it ends.
+    copied_from: *mut u8,
+    copied_at: *mut u8,
 }
 
 /// Room that one guest instruction and the unit's remaining stubs may need, in bytes.
@@ -453,6 +462,11 @@ impl<'a> Translator<'a> {
                 zero: R::ZERO,
                 zero_at: core::ptr::null_mut(),
                 zero_low: false,
+                signed: R::ZERO,
+                signed_at: core::ptr::null_mut(),
+                copied: R::ZERO,
+                copied_from: at,
+                copied_at: core::ptr::null_mut(),
             },
             zero_above: [0; 2],
             boxed: [0; 2],
@@ -741,6 +755,31 @@ impl<'a> Translator<'a> {
         self.fresh.zero = d;
         self.fresh.zero_low = w == W::W32;
         self.fresh.zero_at = self.a.p;
+    }
+
+    /// Slot `d` has the sign of its lower 32 bits in the upper ones.
+    #[inline(always)]
+    fn signed_known(&mut self, d: R) {
+        self.fresh.signed = d;
+        self.fresh.signed_at = self.a.p;
+    }
+
+    /// Whether [`Translator::signed_known`] holds of the slot.
+    #[inline(always)]
+    fn is_signed_known(&self, d: R) -> bool {
+        self.fresh.signed_at == self.a.p && self.fresh.signed == d && self.a.label != self.a.p
+    }
+
+    /// Slot `d` is about to be redefined as the extension of its lower 32 bits: if the same guest instruction has just copied those from EAX, takes the copy back.
+    #[inline(always)]
+    fn take_copy_back(&mut self, d: R) -> bool {
+        let Fresh { copied, copied_from, copied_at, .. } = self.fresh;
+        let here = copied_at == self.a.p && self.a.label != self.a.p;
+        let last = here && copied == d && copied_from >= self.insn_start;
+        if last {
+            self.a.p = copied_from;
+        }
+        last
     }
 
     /// The operation about to be emitted redefines slot `d` out of itself, and takes its value before anything else is emitted: if the same guest instruction has
