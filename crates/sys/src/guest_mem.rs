@@ -138,18 +138,21 @@ pub fn write<T: Plain>(addr: u64, value: &T) -> Result<(), Errno> {
 /// # Errors
 /// `EFAULT`, or `ENAMETOOLONG` when no NUL is found in `max` bytes.
 pub fn read_cstr(addr: u64, max: usize) -> Result<Vec<u8>, Errno> {
+    const PART: usize = 256;
     let mut out = Vec::new();
+    let mut part = MaybeUninit::<[u8; PART]>::uninit();
     while out.len() < max {
         // Up to the end of the page, which is readable as a whole if its first byte is.
         let at = addr + out.len() as u64;
-        let n = (4096 - (at as usize & 4095)).min(256).min(max - out.len());
-        let start = out.len();
-        out.resize(start + n, 0);
-        read_bytes(at, &mut out[start..])?;
-        if let Some(nul) = out[start..].iter().position(|&b| b == 0) {
-            out.truncate(start + nul);
+        let n = (4096 - (at as usize & 4095)).min(PART).min(max - out.len());
+        // SAFETY: so many bytes of the room, which read_bytes fills or reports.
+        let part = unsafe { core::slice::from_raw_parts_mut(part.as_mut_ptr().cast::<u8>(), n) };
+        read_bytes(at, part)?;
+        if let Some(nul) = part.iter().position(|&b| b == 0) {
+            out.extend_from_slice(&part[..nul]);
             return Ok(out);
         }
+        out.extend_from_slice(part);
     }
     Err(Errno::ENAMETOOLONG)
 }

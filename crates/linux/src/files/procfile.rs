@@ -40,29 +40,32 @@ enum Suspect {
     Yes,
 }
 
-/// Last path components that files of /proc concerned have.
-const NAMES: [&[u8]; 16] = [
-    b"exe",
-    b"maps",
-    b"smaps",
-    b"numa_maps",
-    b"auxv",
-    b"cmdline",
-    b"environ",
-    b"cpuinfo",
-    b"status",
-    b"stat",
-    b"statm",
-    b"limits",
-    b"arch",
-    b"stdin",
-    b"stdout",
-    b"stderr",
-];
+/// Whether files of /proc concerned have this as last path component.
+fn is_concerned(name: &[u8]) -> bool {
+    match name.len() {
+        3 => name == b"exe",
+        4 => matches!(name, b"maps" | b"auxv" | b"stat" | b"arch"),
+        5 => matches!(name, b"smaps" | b"statm" | b"stdin"),
+        6 => matches!(name, b"status" | b"limits" | b"stdout" | b"stderr"),
+        7 => matches!(name, b"cmdline" | b"environ" | b"cpuinfo"),
+        9 => name == b"numa_maps",
+        _ => false,
+    }
+}
+
+/// A hash that is not 0 of a directory's descriptor and a path in it.
+fn hash(dir: i32, path: &[u8]) -> u32 {
+    let (words, rest) = path.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+    let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (words.fold(dir as u32 as u64 ^ (path.len() as u64) << 32, mix) >> 32).max(1) as u32
+}
 
 /// Judges an open by its path's last component and its flags (the host's).
 fn suspect(name: &[u8], flags: u32) -> Suspect {
-    if NAMES.contains(&name) || name.iter().all(u8::is_ascii_digit) {
+    if is_concerned(name) || name.iter().all(u8::is_ascii_digit) {
         return Suspect::Yes;
     }
     const OTHERS: u32 = O_WRONLY | O_DIRECTORY | O_PATH | O_NOFOLLOW | O_EXCL;
@@ -96,11 +99,8 @@ pub fn open_by(
     if suspect != Suspect::Across || UNSUPPORTED.load(Ordering::Relaxed) {
         return Ok((open(0)? as i32, suspect != Suspect::No));
     }
-    // FNV-1a; 0 stands for an empty place.
-    let hash = path[..path.len() - name.len()]
-        .iter()
-        .fold(0x811c_9dc5 ^ dir as u32, |hash, &byte| (hash ^ byte as u32).wrapping_mul(0x0100_0193))
-        .max(1);
+    // 0 stands for an empty place.
+    let hash = hash(dir, &path[..path.len() - name.len()]);
     let place = &CROSSING[(hash >> 26) as usize];
     if place.load(Ordering::Relaxed) == hash {
         return Ok((open(0)? as i32, true));

@@ -88,6 +88,9 @@ impl Group {
     fn convert(&self, mut pairs: impl Iterator<Item = (u32, u32)> + Clone, value: u32) -> Option<u32> {
         if self.bits {
             let known = pairs.clone().fold(0, |known, (from, _)| known | from);
+            if value & known == 0 {
+                return Some(value);
+            }
             let out = value & !known;
             return Some(pairs.fold(out, |out, (from, to)| if value & from != 0 { out | to } else { out }));
         }
