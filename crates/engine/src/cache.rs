@@ -417,7 +417,7 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
 }
 
 /// Asks the kernel for the pages in one go: a fault per page would cost more.
-fn populate(at: *mut u8, len: usize) {
+pub(crate) fn populate(at: *mut u8, len: usize) {
     const MADV_POPULATE_WRITE: u32 = 23;
     // SAFETY: our own mapping. An old kernel says EINVAL, and the pages then come by faults.
     let _ = unsafe { syscall!(__NR_madvise, at, len, MADV_POPULATE_WRITE) };
@@ -925,6 +925,11 @@ impl Cache {
                 }
             }
         }
+    }
+
+    /// Whether no thread has been registered yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.threads.is_empty()
     }
 
     /// Registers a thread.
