@@ -317,7 +317,9 @@ impl core::hash::Hasher for PcHasher {
     }
 }
 
-/// The process's cache; created by [`init`].
+/// The process's cache; created by [`init`]. It lies where the other locks are that a fork takes, among what is initialized: parent and child copy each
+/// page that they write.
+#[unsafe(link_section = ".data")]
 pub static CACHE: Mutex<Option<Box<Cache>>> = Mutex::new(None);
 
 static BASE: AtomicU64 = AtomicU64::new(0);

@@ -36,6 +36,9 @@ pub struct Account {
     finite: bool,
 }
 
+/// It lies where the other locks are that a fork takes: parent and child copy each page that they
+/// write.
+#[unsafe(link_section = ".data")]
 static ACCOUNT: Mutex<Account> = Mutex::new(Account { own: [0; 2], extra: [[0; 2]; 2], finite: false });
 
 /// Bytes that the emulator has mapped: all, and private writable ones.
