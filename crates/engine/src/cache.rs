@@ -331,7 +331,7 @@ pub fn bounds() -> (u64, u64) {
 }
 
 /// Bytes whose pages are asked for at a time: short programs are not to pay for many that they do not fill.
-const CHUNK: usize = 32 << 10;
+const CHUNK: usize = 16 << 10;
 /// So much at least is asked for in advance: few units are longer.
 const AHEAD: usize = 4 << 10;
 
