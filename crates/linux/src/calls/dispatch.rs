@@ -8,7 +8,7 @@ use crate::calls::strace;
 use crate::calls::table::{Arg, Kind, ROWS, ROWS_LEN, Row, Sys};
 use crate::calls::time;
 use crate::config;
-use crate::files::path;
+use crate::files::{hidden, path};
 use crate::program;
 use crate::program::own;
 use crate::seccomp;
@@ -156,6 +156,9 @@ extern "C" fn fast_call(cpu: &mut Cpu, number: u64) -> HelperExit {
 fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
     if own::is_given(task, sys, row, &args) {
         return Err(Errno::EBADF);
+    }
+    if hidden::is_named(task, sys, row, &args) {
+        return Err(Errno::ENOENT);
     }
     // Keeps substituted paths alive during the call.
     let mut substitutes = Vec::new();

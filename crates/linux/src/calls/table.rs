@@ -152,6 +152,13 @@ pub enum Arg {
     Resource,
 }
 
+impl Arg {
+    /// Whether it is the address of a path.
+    pub const fn is_path(self) -> bool {
+        matches!(self, Arg::Path | Arg::LookupPath | Arg::LinkPath)
+    }
+}
+
 /// A row of the table.
 pub struct Row {
     /// The kernel's name of the call.

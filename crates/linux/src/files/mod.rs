@@ -4,6 +4,7 @@
 //! layout of `struct stat`, and a few names in /proc that must show the guest (see [`crate::files::procfs`]). A descriptor that the emulator
 //! itself holds open is spared by calls that close or replace descriptors (see [`crate::program::own`]).
 
+pub mod hidden;
 pub mod path;
 pub mod procfile;
 pub mod procfs;
@@ -67,10 +68,22 @@ fn open_with(
     open: impl Fn(&mut Task, u64, u64) -> SysResult,
 ) -> SysResult {
     let path = read_cstr(addr, PATH_MAX)?;
+    if hidden::is_entry(task, dir as i32, &path) {
+        return Err(Errno::ENOENT);
+    }
     let instead = path::in_sysroot(&path);
     let at = instead.as_ref().map_or(addr, |path| path.as_ptr() as u64);
-    let (fd, maybe) = procfile::open_by(dir as i32, &path, flags, |resolve| open(task, at, resolve))?;
-    let fd = if maybe { procfs::open_hook(task, dir as i32, &path, flags, fd)? } else { fd };
+    let opened = procfile::open_by(dir as i32, &path, flags, |resolve| open(task, at, resolve));
+    let (fd, maybe) = match opened {
+        // A program that runs cannot be written to; natively the link leads nowhere.
+        Err(Errno::ETXTBSY) if hidden::is_behind(task, dir as i32, &path) => return Err(Errno::ENOENT),
+        opened => opened?,
+    };
+    let fd = if maybe || flags & O_PATH != 0 && own::is_held() {
+        procfs::open_hook(task, dir as i32, &path, flags, fd)?
+    } else {
+        fd
+    };
     Ok(fd as u64)
 }
 
@@ -213,7 +226,8 @@ fn stat_with(
         call(task, host)?;
         // SAFETY: room for the host's structure, which the call filled.
         let st = unsafe { &*(host as *const HostStat) };
-        if let Some(path) = original(st.st_mode, st.st_nlink as u64, (st.st_dev, st.st_ino), file) {
+        let found = (st.st_mode, st.st_nlink as u64, st.st_size as u64, (st.st_dev, st.st_ino));
+        if let Some(path) = original(task, found, file)? {
             // Where the process it is about has ended, the stand-in's own stat is what is left.
             let _ = host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
         }
@@ -223,21 +237,35 @@ fn stat_with(
 
 /// The path, with NUL, of the file that a stat call was about where it found another in its place:
 /// the stand-in of a file in /proc, or the emulator's executable for the guest's. `file` is a
-/// descriptor and a path's address.
-fn original(mode: u32, links: u64, (dev, ino): (u64, u64), [dir, addr]: [u64; 2]) -> Option<Vec<u8>> {
+/// descriptor and a path's address; mode, number of links, size, device and inode are what the call
+/// found.
+///
+/// # Errors
+/// What the call is to fail with: a path's that led to the emulator's own descriptor.
+fn original(
+    task: &Task,
+    (mode, links, size, (dev, ino)): (u32, u64, u64, (u64, u64)),
+    [dir, addr]: [u64; 2],
+) -> Result<Option<Vec<u8>>, Errno> {
     // The common case needs no path.
     let (stands_in, emulator) =
         (procfile::maybe_stand_in(mode, links), procfile::is_emulator(mode, dev, ino));
-    if !stands_in && !emulator {
-        return None;
+    if !stands_in && !emulator && !hidden::is_suspect(mode, size) {
+        return Ok(None);
     }
-    let path = if addr == 0 { Vec::new() } else { read_cstr(addr, PATH_MAX).ok()? };
+    let path = if addr == 0 { Ok(Vec::new()) } else { read_cstr(addr, PATH_MAX) };
+    let Ok(path) = path else { return Ok(None) };
+    if hidden::is_behind(task, dir as i32, &path) {
+        return Err(Errno::ENOENT);
+    }
     let path = if stands_in {
         procfile::original(dir as i32, &path)
-    } else {
+    } else if emulator {
         procfs::linked_program(dir as i32, &path)
+    } else {
+        None
     };
-    path.map(|path| procfs::with_nul(&path))
+    Ok(path.map(|path| procfs::with_nul(&path)))
 }
 
 /// statx(2), its path converted.
@@ -248,11 +276,12 @@ pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
     let result = host_call(task, __NR_statx, &args)?;
     // stx_nlink, stx_uid, stx_gid, stx_mode (uapi/linux/stat.h).
     let [links, _, _, mode]: [u32; 4] = read(args[4].wrapping_add(16))?;
-    let ino: u64 = read(args[4].wrapping_add(32))?;
+    let [ino, size]: [u64; 2] = read(args[4].wrapping_add(32))?;
     // stx_dev_major and stx_dev_minor, put together as in struct stat (include/linux/kdev_t.h).
     let [major, minor]: [u32; 2] = read(args[4].wrapping_add(136))?;
     let dev = (minor & 0xff | major << 8 | (minor & !0xff) << 12) as u64;
-    if let Some(path) = original(mode & 0xffff, links as u64, (dev, ino), [args[0], args[1]]) {
+    let found = (mode & 0xffff, links as u64, size, (dev, ino));
+    if let Some(path) = original(task, found, [args[0], args[1]])? {
         let at = [AT_FDCWD as u64, path.as_ptr() as u64, 0, args[3], args[4]];
         let _ = host_call(task, __NR_statx, &args6(&at));
     }
@@ -290,7 +319,7 @@ pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
 pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
     loop {
         let len = host_call(task, __NR_getdents64, &args)?;
-        if let Some(len) = procfs::dirents_hook(own::hidden_fd(task), args[0] as i32, args[1], len) {
+        if let Some(len) = procfs::dirents_hook(task, args[0] as i32, args[1], len) {
             return Ok(len);
         }
     }
@@ -306,6 +335,9 @@ pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let path = read_cstr(args[1], PATH_MAX)?;
+    if hidden::is_entry(task, args[0] as i32, &path) {
+        return Err(Errno::ENOENT);
+    }
     if let Some(target) = procfs::readlink_hook(args[0] as i32, &path) {
         let n = target.len().min(size as usize);
         write_bytes(args[2], &target[..n])?;

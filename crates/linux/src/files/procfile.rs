@@ -136,7 +136,7 @@ pub(crate) enum File<'a> {
     Fdinfo,
 }
 
-fn number(part: Option<&[u8]>) -> Option<i32> {
+pub(crate) fn number(part: Option<&[u8]>) -> Option<i32> {
     core::str::from_utf8(part?).ok()?.parse().ok().filter(|&n| n >= 0)
 }
 
@@ -164,10 +164,12 @@ impl File<'_> {
 
 /// Whether `fd` is a file of procfs; `st` is its fstat.
 pub(crate) fn is_proc(fd: i32, st: &stat) -> bool {
+    st.st_mode & S_IFMT == S_IFREG && st.st_size == 0 && is_on_proc(fd)
+}
+
+/// Whether `fd` is anything of procfs.
+pub(crate) fn is_on_proc(fd: i32) -> bool {
     const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-    if st.st_mode & S_IFMT != S_IFREG || st.st_size != 0 {
-        return false;
-    }
     let mut fs = [0u64; 16];
     // SAFETY: struct statfs is 120 bytes; its first word is the type.
     unsafe { syscall!(__NR_fstatfs, fd, fs.as_mut_ptr()) }.is_ok() && fs[0] == PROC_SUPER_MAGIC

@@ -9,8 +9,7 @@
 //! Without /proc every hook does nothing: there is nothing to correct then.
 
 use crate::files::path::AT_FDCWD;
-use crate::files::procfile;
-use crate::files::procstatus;
+use crate::files::{hidden, procfile, procstatus};
 use crate::memory;
 use crate::memory::space::{self, EMU_END, EMU_START, PAGE};
 use crate::program;
@@ -42,7 +41,7 @@ pub(crate) fn open(path: &[u8], flags: u32) -> Result<i32, Errno> {
     unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags, 0) }.map(|fd| fd as i32)
 }
 
-fn read_all(fd: i32) -> Result<Vec<u8>, Errno> {
+pub(crate) fn read_all(fd: i32) -> Result<Vec<u8>, Errno> {
     let mut out = Vec::new();
     loop {
         let len = out.len();
@@ -198,10 +197,18 @@ pub fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> Res
         let Some(program) = opened_program(path, flags, fd) else { return Ok(fd) };
         return replace(fd, open(&program, flags & !(O_CREAT | O_TRUNC | O_EXCL)), flags);
     }
+    if flags & O_PATH != 0 && hidden::is_opened(task, dir, path, flags, fd) {
+        close(fd);
+        return Err(Errno::ENOENT);
+    }
     if flags & (O_PATH | O_WRONLY | O_DIRECTORY) != 0 {
         return Ok(fd);
     }
     let Some(st) = procfile::fstat(fd) else { return Ok(fd) };
+    if hidden::is_opened(task, dir, path, flags, fd) {
+        close(fd);
+        return Err(Errno::ENOENT);
+    }
     if procfile::is_proc(fd, &st) {
         let Some(path) = procfile::proc_path(fd, &st) else { return Ok(fd) };
         return match generated(task, &path, fd) {
@@ -223,42 +230,40 @@ const LISTING_MAX: u64 = 64 << 20;
 
 /// Called after a host getdents64(2) on `fd` wrote `len` bytes at guest address `addr`: takes the emulator's own descriptor out of a listing of
 /// /proc/self/fd; returns the bytes left. `None`: the listing held nothing else, and the next part is to be read.
-pub fn dirents_hook(hidden: Option<i32>, fd: i32, addr: u64, len: u64) -> Option<u64> {
-    let Some(hidden) = hidden else { return Some(len) };
-    let ours = || {
-        path_of(fd).is_some_and(|p| matches!(base_name(&p), b"fd" | b"fdinfo") && p.starts_with(b"/proc/"))
-    };
-    if len == 0 || len > LISTING_MAX || !ours() {
+pub fn dirents_hook(task: &Task, fd: i32, addr: u64, len: u64) -> Option<u64> {
+    if len == 0 || len > LISTING_MAX {
         return Some(len);
     }
+    let Some(table) = hidden::Table::listed_by(task, fd) else { return Some(len) };
     let mut entries = alloc::vec![0u8; len as usize];
     if anyarch_sys::read_bytes(addr, &mut entries).is_err() {
         return Some(len);
     }
-    let left = without_entry(&mut entries, format!("{hidden}").as_bytes());
-    if anyarch_sys::write_bytes(addr, &entries[..left]).is_err() {
+    let left = without_entries(&mut entries, |name| table.hides(name));
+    if left as u64 != len && anyarch_sys::write_bytes(addr, &entries[..left]).is_err() {
         return Some(len);
     }
     (left != 0).then_some(left as u64)
 }
 
-/// Takes the entry `name` out of a buffer of `struct linux_dirent64`; returns the bytes left.
-fn without_entry(entries: &mut [u8], name: &[u8]) -> usize {
+/// Takes the entries that `hides` knows by their names out of a buffer of `struct linux_dirent64`; returns the bytes left.
+fn without_entries(entries: &mut [u8], hides: impl Fn(&[u8]) -> bool) -> usize {
     // d_ino, d_off, d_reclen (at 16), d_type, d_name (at 19).
-    let mut at = 0;
-    while at + 19 <= entries.len() {
+    let (mut at, mut left) = (0, entries.len());
+    while at + 19 <= left {
         let size = u16::from_le_bytes([entries[at + 16], entries[at + 17]]) as usize;
-        if size < 20 || at + size > entries.len() {
+        if size < 20 || at + size > left {
             break;
         }
         let this = &entries[at + 19..at + size];
-        if this.split(|&b| b == 0).next() == Some(name) {
-            entries.copy_within(at + size.., at);
-            return entries.len() - size;
+        if this.split(|&b| b == 0).next().is_some_and(&hides) {
+            entries.copy_within(at + size..left, at);
+            left -= size;
+        } else {
+            at += size;
         }
-        at += size;
     }
-    entries.len()
+    left
 }
 
 /// If `fd` is the emulator's executable, reached through a link in /proc: the guest program's path.
@@ -528,11 +533,11 @@ mod tests {
         };
         let (a, b, c) = (entry("1"), entry("200"), entry("2000"));
         let mut list = [a.clone(), b.clone(), c.clone()].concat();
-        let left = without_entry(&mut list, b"200");
+        let left = without_entries(&mut list, |name| name == b"200");
         assert_eq!(list[..left], [a.clone(), c].concat());
-        assert_eq!(without_entry(&mut b.clone(), b"200"), 0);
-        assert_eq!(without_entry(&mut a.clone(), b"200"), a.len());
-        assert_eq!(without_entry(&mut [0; 30], b""), 30);
+        assert_eq!(without_entries(&mut [b.clone(), b.clone()].concat(), |name| name == b"200"), 0);
+        assert_eq!(without_entries(&mut a.clone(), |name| name == b"200"), a.len());
+        assert_eq!(without_entries(&mut [0; 30], |_| true), 30);
     }
 
     #[test]

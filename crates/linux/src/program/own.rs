@@ -1,11 +1,12 @@
 //! The emulator's own executable as an open file: direct exec ([`crate::program::exec`]) starts it anew, and it may be out of reach by any path (in a chroot, without /proc).
 //!
 //! The descriptor is not the guest's, which must find its number closed: calls that are given it fail with EBADF ([`is_given`]), calls that close
-//! or replace descriptors spare it ([`hidden_fd`], [`vacate_fd`]). It is an O_PATH descriptor where /proc is there, so that most calls say EBADF by themselves. Its
-//! number belongs to a table of descriptors and not to memory: a vfork child shares its parent's memory, has a table of its own, and may move it
+//! or replace descriptors spare it ([`hidden_fd`], [`vacate_fd`]), and /proc has no entry for it ([`crate::files::hidden`]). It is an O_PATH descriptor, so that
+//! most calls say EBADF by themselves. Its number belongs to a table of descriptors and not to memory: a vfork child shares its parent's memory, has a table of its own, and may move it
 //! there ([`Own`]).
 
 use crate::calls::table::{Arg, Row, Sys};
+use crate::files::{hidden, procfile};
 use crate::memory::space;
 use crate::task::Task;
 use alloc::sync::Arc;
@@ -79,10 +80,21 @@ pub fn is_held() -> bool {
 }
 
 /// Whether [`is_given`] or [`after`] has to look at a call: it closes descriptors, takes an O_PATH descriptor of a file, or fails then with something else than
-/// EBADF; or it gives the task a table of descriptors of its own.
+/// EBADF; it takes a path; or it gives the task a table of descriptors of its own.
 pub const fn is_asked(sys: Sys, row: &Row) -> bool {
-    const CALLS: [Sys; 7] =
-        [Sys::close, Sys::dup, Sys::fchdir, Sys::fstatfs, Sys::sendmsg, Sys::sendmmsg, Sys::unshare];
+    const CALLS: [Sys; 11] = [
+        Sys::close,
+        Sys::dup,
+        Sys::fchdir,
+        Sys::fstatfs,
+        Sys::kcmp,
+        Sys::landlock_add_rule,
+        Sys::pidfd_getfd,
+        Sys::select,
+        Sys::sendmsg,
+        Sys::sendmmsg,
+        Sys::unshare,
+    ];
     let mut i = 0;
     while i < CALLS.len() {
         if CALLS[i].0 == sys.0 {
@@ -92,7 +104,7 @@ pub const fn is_asked(sys: Sys, row: &Row) -> bool {
     }
     let mut i = 0;
     while i < row.args.len() {
-        if matches!(row.args[i], Arg::DirFd) {
+        if matches!(row.args[i], Arg::DirFd) || row.args[i].is_path() {
             return true;
         }
         i += 1;
@@ -113,8 +125,26 @@ pub fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
     const MMSGHDR: u64 = 64;
     /// The kernel sends so many messages at most (UIO_MAXIOV).
     const MESSAGES_MAX: u64 = 1024;
+    /// linux/kcmp.h and linux/landlock.h.
+    const KCMP_FILE: u64 = 0;
+    const LANDLOCK_RULE_PATH_BENEATH: u64 = 1;
     let Some(own) = hidden_fd(task) else { return false };
     match sys {
+        Sys::select | Sys::pselect6 => args[1..4].iter().any(|&set| is_in_set(args[0] as i32, set, own)),
+        Sys::kcmp if args[2] as i32 as u64 == KCMP_FILE => {
+            [0, 1].into_iter().any(|i| hidden::is_of(task, args[i] as i32, args[3 + i] as i32))
+        }
+        Sys::pidfd_getfd => {
+            args[0] as i32 == own
+                || hidden::process_of(args[0] as i32)
+                    .is_some_and(|pid| hidden::is_of(task, pid, args[1] as i32))
+        }
+        // struct landlock_path_beneath_attr is packed: eight bytes of rights, then the descriptor.
+        Sys::landlock_add_rule => {
+            args[0] as i32 == own
+                || args[1] as u32 as u64 == LANDLOCK_RULE_PATH_BENEATH
+                    && read::<i32>(args[2].wrapping_add(8)) == Ok(own)
+        }
         // The number to replace may be ours. Twice the same is wrong for dup3 before it is closed.
         Sys::dup2 => args[0] as i32 == own,
         Sys::dup3 => args[0] as i32 == own && args[1] as i32 != own,
@@ -126,8 +156,7 @@ pub fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
             args[0] as i32 == own || (0..count).any(|i| is_sent(args[1].wrapping_add(i * MMSGHDR), own))
         }
         _ => {
-            let path =
-                |i: usize| matches!(row.args.get(i), Some(Arg::Path | Arg::LookupPath | Arg::LinkPath));
+            let path = |i: usize| row.args.get(i).is_some_and(|arg| arg.is_path());
             // An absolute path does without the directory, unless openat2 is to take that for the root.
             let absolute = |i: usize| path(i) && sys != Sys::openat2 && read::<u8>(args[i]) == Ok(b'/');
             row.args.iter().zip(args).enumerate().any(|(i, (arg, &v))| {
@@ -135,6 +164,12 @@ pub fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
             })
         }
     }
+}
+
+/// Whether a descriptor below `count` is in the `fd_set` at a guest address.
+fn is_in_set(count: i32, set: u64, fd: i32) -> bool {
+    let word = || read::<u64>(set.wrapping_add(fd as u64 / 64 * 8));
+    set != 0 && fd < count && word().is_ok_and(|word| word >> (fd % 64) & 1 != 0)
 }
 
 /// Whether the control data of a `struct msghdr` holds the descriptor. What cannot be read is the kernel's to refuse.
@@ -246,11 +281,19 @@ fn open_own(exec_fn: u64) -> Option<i32> {
         syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) == Ok(head.len() as u64)
             && core::slice::from_raw_parts(space::EMU_START as *const u8, head.len()) == head
     };
-    if same {
-        return Some(fd);
-    }
+    // SAFETY: as above.
+    let named = || unsafe { syscall!(__NR_openat, at, exec_fn, flags, 0) };
+    let own = if same { with_room(named).ok() } else { None }.map(|fd| fd as i32);
+    let file = |fd: i32| procfile::fstat(fd).map(|st| (st.st_dev, st.st_ino));
+    let own = own.filter(|&own| {
+        let same = file(own) == file(fd);
+        if !same {
+            close(own);
+        }
+        same
+    });
     close(fd);
-    None
+    own
 }
 
 pub(crate) fn set_cloexec(fd: i32, on: bool) {
