@@ -144,6 +144,10 @@ pub trait Abi: Sync {
     fn hand_on(&self, _cpu: &Cpu) -> Option<u64> {
         None
     }
+    /// Whether execve keeps the personality READ_IMPLIES_EXEC (SET_PERSONALITY in the architecture's asm/elf.h).
+    fn exec_keeps_implied_exec(&self) -> bool {
+        false
+    }
     /// State of a new thread or process (clone): result 0, new stack if not 0, new thread pointer if given.
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>);
     /// Whether clone(2) takes the thread pointer before the child's thread id (CONFIG_CLONE_BACKWARDS).

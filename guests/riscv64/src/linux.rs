@@ -173,6 +173,11 @@ impl Abi for Riscv64 {
         (next != control::ON).then_some(next)
     }
 
+    fn exec_keeps_implied_exec(&self) -> bool {
+        // All but the lowest byte (PER_MASK) stays.
+        true
+    }
+
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>) {
         cpu.gpr[A0] = 0;
         // A new task's vectors are those of one that has not used them; whether it may is inherited.

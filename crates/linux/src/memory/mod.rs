@@ -470,11 +470,21 @@ fn protect(from: u64, to: u64, prot: u64) -> SysResult {
 }
 
 /// Whether the personality makes executable what is readable (READ_IMPLIES_EXEC). The host's has
-/// the bit never: no execve to a 64-bit program keeps it.
+/// the bit never: no execve to a 64-bit program of x86 keeps it.
 static READ_IMPLIES_EXEC: AtomicBool = AtomicBool::new(false);
 
+/// Whether the personality has READ_IMPLIES_EXEC.
+pub(crate) fn read_implies_exec() -> bool {
+    READ_IMPLIES_EXEC.load(Ordering::Relaxed)
+}
+
+/// Sets READ_IMPLIES_EXEC in a new program's personality.
+pub(crate) fn set_read_implies_exec() {
+    READ_IMPLIES_EXEC.store(true, Ordering::Relaxed);
+}
+
 fn implied_exec(prot: u64) -> bool {
-    prot & EXEC == 0 && prot & PROT_READ as u64 != 0 && READ_IMPLIES_EXEC.load(Ordering::Relaxed)
+    prot & EXEC == 0 && prot & PROT_READ as u64 != 0 && read_implies_exec()
 }
 
 /// personality(2).
@@ -485,7 +495,7 @@ pub fn personality(task: &mut Task, args: [u64; 6]) -> SysResult {
     const BIT: u64 = 0x040_0000;
     const ASK: u64 = 0xffff_ffff;
     let new = args[0] & ASK;
-    let bit = if READ_IMPLIES_EXEC.load(Ordering::Relaxed) { BIT } else { 0 };
+    let bit = if read_implies_exec() { BIT } else { 0 };
     let old = host_call(task, __NR_personality, &args6(&[if new == ASK { ASK } else { new & !BIT }]))?;
     if new != ASK {
         READ_IMPLIES_EXEC.store(new & BIT != 0, Ordering::Relaxed);

@@ -17,6 +17,7 @@ use crate::abi::Abi;
 use crate::config;
 use crate::files::path;
 use crate::files::procfs;
+use crate::memory;
 use crate::program;
 use crate::program::exec_check;
 use crate::program::loader;
@@ -47,14 +48,22 @@ const AT_EMPTY_PATH: u64 = 0x1000;
 const HANDED: &[u8] = b"ANYARCH_HANDED=";
 /// The variable that names a descriptor which the exec should have closed, but through which the kernel finds the program ([`through_closing_fd`]).
 const CLOSE: &[u8] = b"ANYARCH_CLOSE=";
+/// The variable that carries the personality READ_IMPLIES_EXEC: the name of an architecture whose execve keeps it.
+const IMPLIED_EXEC: &[u8] = b"ANYARCH_IMPLIED_EXEC=";
 /// The variables of the environment that are between emulators.
-pub const VARIABLES: [&[u8]; 3] = [HANDED, CLOSE, limits::VARIABLE];
+pub const VARIABLES: [&[u8]; 4] = [HANDED, CLOSE, IMPLIED_EXEC, limits::VARIABLE];
 
 /// What the environment has for a program of this architecture.
 pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
     let value = env.iter().find_map(|v| v.strip_prefix(HANDED))?;
     let digits = value.strip_prefix(abi.machine().as_bytes())?.strip_prefix(b":")?;
     u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Whether the personality of a program of this architecture has READ_IMPLIES_EXEC from the program before it.
+pub fn implies_exec(env: &[&[u8]], abi: &dyn Abi) -> bool {
+    let from = env.iter().find_map(|v| v.strip_prefix(IMPLIED_EXEC));
+    abi.exec_keeps_implied_exec() && from == Some(abi.machine().as_bytes())
 }
 
 /// What a call to execve needs to keep alive; part of the task.
@@ -150,13 +159,17 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
 fn with_variables(task: &mut Task, envp: u64, closing: Option<i32>) -> Result<u64, Errno> {
     let handed = task.abi.hand_on(&task.thread.cpu);
     let limits = limits::variable();
-    if handed.is_none() && closing.is_none() && limits.is_none() {
+    let implied = task.abi.exec_keeps_implied_exec() && memory::read_implies_exec();
+    if handed.is_none() && closing.is_none() && limits.is_none() && !implied {
         return Ok(envp);
     }
     task.exec.variables = Vec::new();
     task.exec.variables.extend(limits);
     if let Some(fd) = closing {
         task.exec.variables.push([CLOSE, format!("{fd}\0").as_bytes()].concat());
+    }
+    if implied {
+        task.exec.variables.push([IMPLIED_EXEC, task.abi.machine().as_bytes(), b"\0"].concat());
     }
     if let Some(handed) = handed {
         let value = format!("{}:{handed:x}\0", task.abi.machine());

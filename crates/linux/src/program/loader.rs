@@ -434,6 +434,9 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
         secure: req.host.aux(at::SECURE).unwrap_or(0) != 0,
     };
     let handed = exec::handed(req.handed, abi);
+    if exec::implies_exec(req.handed, abi) {
+        memory::set_read_implies_exec();
+    }
     let hwcaps = abi.hwcaps(handed);
     let id = |key: u64| (key, req.host.aux(key).unwrap_or(0));
     let entries = [
