@@ -21,7 +21,7 @@ mod regions;
 use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
-use crate::state::VEC_SLOTS;
+use crate::state::{Cpu, VEC_SLOTS};
 use crate::x86::asm::{Asm, JUMP};
 use crate::x86::glue::{self, Glue};
 use crate::x86::{Buffers, HostFlags, Translator, UNIT_ROOM};
@@ -951,6 +951,12 @@ impl Cache {
         }
     }
 
+    /// State and process of every registered thread.
+    pub(crate) fn thread_states(&self) -> impl Iterator<Item = (*const Cpu, i32)> {
+        // SAFETY: registered threads are alive, and this word is atomic.
+        self.threads.iter().map(|&t| unsafe { (&raw const (*t).cpu, (*t).process.load(Ordering::Relaxed)) })
+    }
+
     /// Unregisters a thread.
     pub fn remove_thread(&mut self, thread: *mut Thread) {
         self.threads.retain(|&t| t != thread);
@@ -993,7 +999,7 @@ impl Cache {
     }
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let mut ts = [0u64; 2];
     // SAFETY: writes a timespec. CLOCK_MONOTONIC.
     let _ = unsafe { syscall!(__NR_clock_gettime, 1, ts.as_mut_ptr()) };

@@ -18,6 +18,10 @@
 //! instruction that it has not finished, while a third is between its load and its store. Since neither knows of the other's write, and
 //! nobody has learnt of either, nothing tells that from both writes before the load.
 //!
+//! **Who holds a word** names it in [`Cpu::excl_held`] before it takes it, and until it has given it back. A process that shares memory (vfork, posix_spawn) may be
+//! killed in between, and its word would be held for ever. So who has waited for long looks who names the word, and gives it back where all of them are gone.
+//! The word has not changed meanwhile, so that whoever holds it has named it before the look.
+//!
 //! **What is not noticed.** Plain stores, stores of the kernel, and other processes' writes to shared memory end no reservation: they are noticed by the value, that
 //! is unless they leave the old one. (To notice plain stores would cost each of them a look at the table.)
 //!
@@ -25,8 +29,10 @@
 //! first time, all of these become jumps to code that looks at the table ([`Cache::watch_reservations`](crate::cache::Cache)). A processor may still
 //! execute what it has fetched before, but for much less time than it takes from there to the load.
 
-use crate::cache::CACHE;
+use crate::cache::{self, CACHE};
 use crate::state::Cpu;
+use anyarch_sys::raw::general::*;
+use anyarch_sys::{Errno, syscall};
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -65,14 +71,79 @@ fn word(addr: u64) -> &'static AtomicU64 {
     &TABLE[(addr / GRANULE) as usize % WORDS]
 }
 
-/// Waits a little for another thread to end its store.
-fn pause(round: &mut u32) {
-    *round += 1;
-    if *round < 100 {
-        return spin_loop();
+/// A wait for another thread to end its store.
+#[derive(Default)]
+struct Wait {
+    rounds: u32,
+    /// When it was looked whether there is such a thread; 0: not yet.
+    looked: u64,
+}
+
+impl Wait {
+    /// Waits a little. `seen`: what the word was that is held.
+    fn pause(&mut self, word: &AtomicU64, seen: u64) {
+        /// Nanoseconds. A store takes a few, and what a thread waits for its processor comes on top.
+        const LONG: u64 = 20_000_000;
+        self.rounds += 1;
+        if self.rounds < 100 {
+            return spin_loop();
+        }
+        // SAFETY: no pointers.
+        let _ = unsafe { syscall!(__NR_sched_yield) };
+        let now = cache::now();
+        if self.looked == 0 {
+            self.looked = now;
+        } else if now - self.looked > LONG {
+            self.looked = now;
+            give_back(word, seen);
+        }
     }
+}
+
+/// Gives back a word, if it is held since it was `seen` and all threads that name it are gone.
+fn give_back(word: &AtomicU64, seen: u64) {
+    // Who has the lock may be the one that waits; next time then.
+    let Some(guard) = CACHE.try_lock() else { return };
+    let Some(cache) = guard.as_deref() else { return };
+    let named_by = |(cpu, process): (*const Cpu, i32)| {
+        // SAFETY: a registered thread's state is there as long as the lock is held; its owner changes the word meanwhile.
+        let held = unsafe { (&raw const (*cpu).excl_held).read_volatile() };
+        (held == word.as_ptr() as u64).then_some(process)
+    };
+    if cache.thread_states().filter_map(named_by).all(is_gone) {
+        // As `release` does. Where it has changed, it is no longer that one's.
+        let free = (seen ^ (ARMED | HELD)) + COUNT;
+        let _ = word.compare_exchange(seen, free, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+/// Whether a process has ended, be it that nobody has waited for it. What cannot be told is not so: 0 stands for a process that is not known, and /proc may be
+/// missing.
+fn is_gone(process: i32) -> bool {
     // SAFETY: no pointers.
-    let _ = unsafe { anyarch_sys::syscall!(anyarch_sys::raw::general::__NR_sched_yield) };
+    let own = unsafe { syscall!(__NR_getpid) }.unwrap_or(0) as i32;
+    if process == 0 || process == own {
+        return false;
+    }
+    let mut text = [0u8; 256];
+    let mut state = |process: i32| {
+        let path = alloc::format!("/proc/{process}/stat\0");
+        // SAFETY: a NUL-terminated path, and a buffer of ours.
+        unsafe {
+            let fd = syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), O_RDONLY | O_CLOEXEC, 0)?;
+            let read = syscall!(__NR_read, fd, text.as_mut_ptr(), text.len());
+            let _ = syscall!(__NR_close, fd);
+            // The state stands behind the name, which is in parentheses and may hold some.
+            let text = &text[..read? as usize];
+            let name = text.iter().rposition(|&b| b == b')').unwrap_or(0);
+            Ok(text.get(name + 2).copied().unwrap_or(b'?'))
+        }
+    };
+    match state(process) {
+        Ok(state) => matches!(state, b'Z' | b'X'),
+        Err(Errno::ENOENT | Errno::ESRCH) => state(own).is_ok(),
+        Err(_) => false,
+    }
 }
 
 /// Reserves the granule of `addr`. What is read from now on is what the reservation is about.
@@ -83,12 +154,12 @@ pub(crate) fn reserve(cpu: &mut Cpu, addr: u64) {
             None => watch(),
         }
     }
-    let (word, mut round) = (word(addr), 0);
+    let (word, mut wait) = (word(addr), Wait::default());
     loop {
         let old = word.load(Ordering::SeqCst);
         let new = if old & ARMED != 0 { old } else { (old + COUNT) | ARMED };
         if old & HELD != 0 {
-            pause(&mut round);
+            wait.pause(word, old);
         } else if new == old || word.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             cpu.excl_word = new;
             return;
@@ -107,10 +178,12 @@ pub(crate) fn written(addr: u64) {
 pub(crate) fn end(word: u64) {
     // SAFETY: a word of the table, by our callers.
     let word = unsafe { &*(word as *const AtomicU64) };
-    let mut round = 0;
+    let mut wait = Wait::default();
     while word.load(Ordering::SeqCst) & (ARMED | HELD) != 0 {
-        word.fetch_and(!ARMED, Ordering::SeqCst);
-        pause(&mut round);
+        let old = word.fetch_and(!ARMED, Ordering::SeqCst);
+        if old & HELD != 0 {
+            wait.pause(word, old & !ARMED);
+        }
     }
 }
 
@@ -118,21 +191,27 @@ pub(crate) fn end(word: u64) {
 pub(crate) fn hold(cpu: &mut Cpu, addr: u64) -> bool {
     let (word, own) = (word(addr), cpu.excl_word);
     let held = own ^ (ARMED | HELD);
+    // The locked instruction below makes it visible before the word is held.
+    // SAFETY: a field of ours.
+    unsafe { (&raw mut cpu.excl_held).write_volatile(word.as_ptr() as u64) };
     let stands = word.compare_exchange(own, held, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-    if stands {
-        cpu.excl_held = word.as_ptr() as u64;
+    if !stands {
+        cpu.excl_held = 0;
     }
     stands
 }
 
 /// Ends a store-exclusive, if one was begun. Where it did not store because it faulted, the reservations stand. Called from signal handlers too.
 pub(crate) fn release(cpu: &mut Cpu, faulted: bool) {
-    let held = core::mem::take(&mut cpu.excl_held) as *const AtomicU64;
+    let held = cpu.excl_held as *const AtomicU64;
     // SAFETY: null, or what `hold` or its like in generated code stored: a word of the table.
     if let Some(word) = unsafe { held.as_ref() } {
         // Nobody else changes a word that is held.
         let count = if faulted { 0 } else { COUNT };
         word.store((word.load(Ordering::Relaxed) ^ (ARMED | HELD)) + count, Ordering::Release);
+        // Named as long as it is held.
+        // SAFETY: a field of ours.
+        unsafe { (&raw mut cpu.excl_held).write_volatile(0) };
     }
 }
 
@@ -174,6 +253,27 @@ mod tests {
         release(&mut b, true);
         written(x + 15);
         assert!(!hold(&mut b, x));
+    }
+
+    #[test]
+    fn who_is_gone() {
+        // SAFETY: plain calls; the child ends at once.
+        let child = unsafe {
+            let child = syscall!(__NR_fork).unwrap() as i32;
+            if child == 0 {
+                syscall!(__NR_exit_group, 0).unwrap();
+            }
+            child
+        };
+        // SAFETY: getppid has no pointers.
+        let parent = unsafe { syscall!(__NR_getppid) }.unwrap() as i32;
+        assert!(!is_gone(0) && !is_gone(parent) && !is_gone(std::process::id() as i32));
+        while !is_gone(child) {
+            std::thread::yield_now();
+        }
+        // SAFETY: waits for the child, which is a zombie.
+        unsafe { syscall!(__NR_wait4, child, 0, 0, 0) }.unwrap();
+        assert!(is_gone(child));
     }
 
     #[test]

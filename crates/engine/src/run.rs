@@ -14,10 +14,10 @@ use crate::state::{Cpu, Fault};
 use crate::x86::glue::{Glue, reason};
 use crate::x86::{HostFlags, Pins, STATE_BIAS, Translator};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, footprint};
+use anyarch_sys::{Errno, footprint, syscall};
 use core::marker::PhantomPinned;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// Trap reasons in RCX for the trap glue: the reason code with a kind above it.
 pub const TRAP_UNDEFINED: u32 = reason::TRAP;
@@ -163,6 +163,8 @@ pub struct Thread {
     /// The generation whose code this thread may be in, or [`cache::NOWHERE`].
     pub(crate) seen: AtomicU64,
     guest: &'static Guest,
+    /// The process that it runs in, or 0 before it does.
+    pub(crate) process: AtomicI32,
     /// See [`Lookup`].
     pub(crate) lookup: [Lookup; LOOKUPS],
     /// Its atomic words are written by other threads while this one has it as `&mut`: that must not promise the compiler that nobody does.
@@ -295,6 +297,7 @@ impl Thread {
             unsafe { (&raw mut thread.cpu).write_bytes(0, 1) };
             thread.guest = guest;
             thread.interrupted.store(0, Ordering::Relaxed);
+            thread.process.store(0, Ordering::Relaxed);
             thread.rest = Rest::default();
             thread.seen.store(cache::NOWHERE, Ordering::Relaxed);
             thread.cpu.excl_addr = u64::MAX;
@@ -746,8 +749,16 @@ impl Thread {
         self.interrupted.store(1, Ordering::Relaxed);
     }
 
+    /// The calling host thread is going to run this one.
+    pub fn begin(&self) {
+        // SAFETY: no pointers.
+        let process = unsafe { syscall!(__NR_getpid) }.unwrap_or(0);
+        self.process.store(process as i32, Ordering::Relaxed);
+    }
+
     /// After a fork, in the child: the other threads are gone.
     pub fn after_fork(&mut self) {
+        self.begin();
         crate::reservations::after_fork();
         if let Some(cache) = CACHE.lock().as_deref_mut() {
             cache.only_thread(self);

@@ -128,11 +128,14 @@ pub(crate) fn emit(a: &mut Asm, helper: *const u8) -> Monitor {
     a.mov_store(true, state(offset_of!(Thread, spill)), RDX);
     a.mov(true, RAX, state(offset_of!(Cpu, excl_word)));
     a.lea(true, RDX, Mem::base(RAX, HELD as i32 - ARMED as i32));
+    // Named before it is held.
+    a.mov_store(true, state(offset_of!(Cpu, excl_held)), RCX);
     a.lock_cmpxchg(8, Mem::base(RCX, 0), RDX);
     a.mov(true, RDX, state(offset_of!(Thread, spill)));
     let lost = a.jcc_short(Cc::Ne);
-    a.mov_store(true, state(offset_of!(Cpu, excl_held)), RCX);
+    a.ret();
     a.bind(lost);
+    a.mov_store_imm(true, state(offset_of!(Cpu, excl_held)), 0);
     a.ret();
 
     let at_written = a.p as *const u8;

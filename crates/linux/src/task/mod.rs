@@ -90,6 +90,7 @@ impl Task {
         let mut task = Task::new(Thread::new(abi.guest()), abi, Arc::new(SigHand::new()));
         // SAFETY: the box is never dropped while its thread lives, and does not move.
         unsafe { task.attach() };
+        task.thread.begin();
         signal::init(&mut task);
         task
     }

@@ -177,6 +177,7 @@ extern "C" fn begin(task: *mut Task) -> ! {
     let task = unsafe { &mut *task };
     // SAFETY: the task's box lives until `exit`.
     unsafe { task.attach() };
+    task.thread.begin();
     if let Some(stack) = &task.stack {
         stack.use_altstack();
     }
