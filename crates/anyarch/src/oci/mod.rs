@@ -3,6 +3,7 @@
 //! Everything is brought into one form, a [`Layout`] (a folder of blobs named by their digests), and read from there. A
 //! blob is verified against its digest each time it is used, so a corrupted one is found before anything of it is.
 
+pub mod archive;
 pub mod dns;
 pub mod layout;
 pub mod peek;

@@ -2,7 +2,7 @@
 //!
 //! Nothing is written but a temporary file, so names and links may say what they like: they only choose among the image's own.
 
-use super::sparse::Sparse;
+use super::archive::Archive;
 use super::{Image, Layout, decompress};
 use crate::failure::{Code, OrFail, Result};
 use std::collections::{HashMap, VecDeque};
@@ -37,29 +37,16 @@ impl<'a> Tree<'a> {
         for (i, layer) in image.layers.iter().enumerate() {
             layout.verify(layer)?;
             let damaged = || format!("the layer {} is damaged", layer.digest);
-            let mut archive = tar::Archive::new(decompress(layout.blob(&layer.digest)?)?);
-            for (j, entry) in archive.entries().or_fail(Code::Image, damaged)?.enumerate() {
-                let mut entry = entry.or_fail(Code::Image, damaged)?;
-                let sparse = Sparse::of(&mut entry).or_fail(Code::Image, damaged)?;
-                let name = match sparse.and_then(|s| s.name) {
-                    Some(name) => name,
-                    None => entry.path().or_fail(Code::Image, damaged)?.into_owned(),
-                };
-                let link = entry.link_name().or_fail(Code::Image, damaged)?.map(|l| l.into_owned());
-                tree.apply(&name, entry.header().entry_type(), link, i, j);
+            let mut archive = Archive::new(decompress(layout.blob(&layer.digest)?)?);
+            for j in 0.. {
+                let Some(entry) = archive.next_entry().or_fail(Code::Image, damaged)? else { break };
+                tree.apply(&entry.name, entry.kind, entry.link, i, j);
             }
         }
         Ok(tree)
     }
 
-    fn apply(
-        &mut self,
-        name: &Path,
-        kind: tar::EntryType,
-        link: Option<PathBuf>,
-        layer: usize,
-        entry: usize,
-    ) {
+    fn apply(&mut self, name: &Path, kind: tar::EntryType, link: PathBuf, layer: usize, entry: usize) {
         let Some(file) = name.file_name() else { return };
         let parent = self.resolve(name.parent().unwrap_or(Path::new("")));
         let text = file.to_string_lossy();
@@ -76,9 +63,9 @@ impl<'a> Tree<'a> {
             tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
                 Node::File { layer, entry }
             }
-            tar::EntryType::Symlink => Node::Link(link.unwrap_or_default()),
+            tar::EntryType::Symlink => Node::Link(link),
             tar::EntryType::Link => {
-                let target = self.resolve(&link.unwrap_or_default());
+                let target = self.resolve(&link);
                 self.nodes.get(&target).map_or(Node::Other, |(_, node)| node.clone())
             }
             _ => Node::Other,
@@ -126,13 +113,15 @@ impl<'a> Tree<'a> {
         };
         let layer = &self.image.layers[*layer];
         let what = || format!("cannot read {} in the layer {}", path.display(), layer.digest);
-        let mut archive = tar::Archive::new(decompress(self.layout.blob(&layer.digest)?)?);
-        let Some(found) = archive.entries().or_fail(Code::Image, what)?.nth(*entry) else { return Ok(None) };
+        let mut archive = Archive::new(decompress(self.layout.blob(&layer.digest)?)?);
+        for _ in 0..*entry {
+            archive.next_entry().or_fail(Code::Image, what)?;
+        }
+        let Some(found) = archive.next_entry().or_fail(Code::Image, what)? else { return Ok(None) };
         let mut file = tempfile::tempfile().or_fail(Code::Failed, what)?;
-        let mut found = found.or_fail(Code::Image, what)?;
-        let written = match Sparse::of(&mut found).or_fail(Code::Image, what)? {
-            Some(sparse) => sparse.write(&mut found, &mut file),
-            None => std::io::copy(&mut found, &mut file).map(drop),
+        let written = match found.sparse {
+            Some(sparse) => sparse.write(&mut archive, &mut file),
+            None => std::io::copy(&mut archive, &mut file).map(drop),
         };
         written.or_fail(Code::Image, what)?;
         file.rewind().or_fail(Code::Failed, what)?;

@@ -1,8 +1,7 @@
 //! Files with holes in tar archives, whose holes stay holes.
 //!
 //! GNU tar has four forms for them (its manual, "Storing Sparse Files"). The old one is an entry
-//! type of its own, which the tar crate reads; the three of PAX archives are ordinary files with
-//! records GNU.sparse.*, which are read here. Layers of ours have the last form, 1.0: the map
+//! type of its own; the three of PAX archives are ordinary files with records GNU.sparse.*. Layers of ours have the last form, 1.0: the map
 //! stands before the data, in decimal numbers, each with a line break, up to a full block.
 
 use std::fs::File;
@@ -12,7 +11,10 @@ use std::path::PathBuf;
 
 const BLOCK: usize = 512;
 
-/// What a PAX header says of a file with holes.
+/// The most pieces that a file with holes may have: more than a terabyte of ours could.
+const MAP_MAX: usize = 1 << 20;
+
+/// What an archive says of a file with holes.
 pub struct Sparse {
     /// Its name, where the entry has another for programs that do not know of holes.
     pub name: Option<PathBuf>,
@@ -22,25 +24,21 @@ pub struct Sparse {
 }
 
 impl Sparse {
-    /// Of an entry; `None` for one that is not sparse, and for the old form.
-    pub fn of(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Sparse>> {
-        let Some(records) = entry.pax_extensions()? else { return Ok(None) };
+    /// By an entry's records; `None` where they speak of no holes.
+    pub fn of(records: &[(&[u8], &[u8])]) -> Result<Option<Sparse>> {
         let (mut name, mut size, mut map, mut version) = (None, None, None, (None, None));
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
-        for record in records {
-            // The tar crate ends a record at its first line break, also within a value that is
-            // binary: an extended attribute's. Records about holes have no such values.
-            let Ok(record) = record else { continue };
-            let Ok(Some(key)) = record.key().map(|k| k.strip_prefix("GNU.sparse.")) else { continue };
-            let value = record.value_bytes();
-            match key {
-                "major" => version.0 = Some(number(value)?),
-                "minor" => version.1 = Some(number(value)?),
-                "name" => name = Some(PathBuf::from(std::ffi::OsStr::from_bytes(value))),
-                "size" | "realsize" => size = Some(number(value)?),
-                "map" => map = Some(value.split(|b| *b == b',').map(number).collect::<Result<Vec<_>>>()?),
-                "offset" => offsets.push(number(value)?),
-                "numbytes" => lengths.push(number(value)?),
+        for (key, value) in records {
+            match key.strip_prefix(b"GNU.sparse.") {
+                Some(b"major") => version.0 = Some(number(value)?),
+                Some(b"minor") => version.1 = Some(number(value)?),
+                Some(b"name") => name = Some(PathBuf::from(std::ffi::OsStr::from_bytes(value))),
+                Some(b"size" | b"realsize") => size = Some(number(value)?),
+                Some(b"map") => {
+                    map = Some(value.split(|b| *b == b',').map(number).collect::<Result<Vec<_>>>()?);
+                }
+                Some(b"offset") => offsets.push(number(value)?),
+                Some(b"numbytes") => lengths.push(number(value)?),
                 _ => {}
             }
         }
@@ -56,6 +54,31 @@ impl Sparse {
         };
         let size = size.ok_or_else(|| bad("a file with holes has no size"))?;
         Ok(Some(Sparse { name, size, map }))
+    }
+
+    /// Of an entry of the old form, whose map goes on in blocks before the data.
+    pub fn old(header: &tar::Header, stream: &mut impl Read) -> Result<Sparse> {
+        let gnu = header.as_gnu().ok_or_else(|| bad("a file with holes has no GNU header"))?;
+        let mut map = Vec::new();
+        let mut add = |pieces: &[tar::GnuSparseHeader]| -> Result<()> {
+            for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+                if map.last().is_some_and(|(_, length)| length % BLOCK as u64 != 0) {
+                    return Err(bad("a map of holes with a piece that is no whole block"));
+                }
+                map.push((piece.offset()?, piece.length()?));
+            }
+            if map.len() > MAP_MAX { Err(too_many(map.len() as u64)) } else { Ok(()) }
+        };
+        add(&gnu.sparse)?;
+        let mut more = gnu.is_extended();
+        while more {
+            let mut next = tar::GnuExtSparseHeader::new();
+            stream.read_exact(next.as_mut_bytes())?;
+            add(&next.sparse)?;
+            more = next.is_extended();
+        }
+        // The last piece may be empty, to tell where the file ends.
+        Ok(Sparse { name: None, size: gnu.real_size()?, map: Some(map) })
     }
 
     /// Writes the entry's content to an empty file.
@@ -83,9 +106,14 @@ fn bad(what: &str) -> Error {
     Error::new(ErrorKind::InvalidData, what)
 }
 
-fn number(text: &[u8]) -> Result<u64> {
+fn too_many(pieces: u64) -> Error {
+    bad(&format!("a map of holes with {pieces} pieces, {MAP_MAX} are allowed"))
+}
+
+/// A number in decimal digits.
+pub fn number(text: &[u8]) -> Result<u64> {
     let text = std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
-    text.and_then(|t| t.parse().ok()).ok_or_else(|| bad("a map of holes has no number where one must be"))
+    text.and_then(|t| t.parse().ok()).ok_or_else(|| bad("no number where one must be"))
 }
 
 /// The map that precedes the data in form 1.0, its padding included.
@@ -108,6 +136,9 @@ fn read_map(data: &mut impl Read) -> Result<Vec<(u64, u64)>> {
         }
     };
     let count = next()?;
+    if count > MAP_MAX as u64 {
+        return Err(too_many(count));
+    }
     (0..count).map(|_| Ok((next()?, next()?))).collect()
 }
 
@@ -220,6 +251,41 @@ mod tests {
         check("x\n", 100, "no number");
         check("1\n-1\n2\n", 100, "no number");
         check("111111111111111111111\n", 100, "too long");
-        check("9999999999\n", 100, "too long");
+        check("1048577\n0\n0\n", 100, "1048577 pieces");
+    }
+
+    #[test]
+    fn the_old_form_is_read() {
+        let piece = |offset: u64, length: u64| {
+            let mut piece = [0; 24];
+            piece[..11].copy_from_slice(format!("{offset:011o}").as_bytes());
+            piece[12..23].copy_from_slice(format!("{length:011o}").as_bytes());
+            piece
+        };
+        let mut header = tar::Header::new_gnu();
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.set_real_size(9000);
+        gnu.set_is_extended(true);
+        let first = [(0, 512), (1024, 512), (2048, 512), (3072, 512)];
+        for (to, (offset, length)) in gnu.sparse.iter_mut().zip(first) {
+            to.set_offset(offset);
+            to.set_length(length);
+        }
+        let mut more = [piece(4096, 512), piece(8000, 7), piece(9000, 0)].concat();
+        more.resize(BLOCK, 0);
+        let check = |more: &[u8], want: std::result::Result<usize, &str>| {
+            let got = Sparse::old(&header, &mut &more[..]).map_err(|e| e.to_string());
+            match want {
+                Ok(pieces) => assert_eq!(got.unwrap().map.unwrap().len(), pieces),
+                Err(words) => assert!(got.err().unwrap().contains(words)),
+            }
+        };
+        check(&more, Err("no whole block"));
+        more[24..48].copy_from_slice(&piece(8000, 512));
+        check(&more, Ok(7));
+        check(&more[..100], Err(""));
+        // One that never ends.
+        more[504] = 1;
+        check(&more.repeat(400_000), Err("are allowed"));
     }
 }

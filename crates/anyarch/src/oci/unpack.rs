@@ -6,7 +6,7 @@
 //! `..` are refused; absolute ones are taken from the root, as containerd does. Device nodes are left out: the sandbox has
 //! a /dev of its own. The digest of each layer, compressed and not, is checked before the image counts as unpacked.
 
-use super::sparse::Sparse;
+use super::archive::Archive;
 use super::{Image, Layout, copy_hashing, decompress};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::sandbox::idmap::Range;
@@ -207,17 +207,12 @@ fn inside(name: &Path, layer: &str) -> Result<PathBuf> {
 /// (image-spec, layer.md, "Whiteouts"). umoci does the same, docker and containerd for opaque
 /// whiteouts: those two, and podman, remove a file of the same layer by a `.wh.` entry behind it.
 fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
-    let mut archive = tar::Archive::new(stream);
+    let mut archive = Archive::new(stream);
     let mut folders = Vec::new();
     let mut own = Own::default();
     let damaged = || format!("the layer {layer} is damaged");
-    for entry in archive.entries().or_fail(Code::Image, damaged)? {
-        let mut entry = entry.or_fail(Code::Image, damaged)?;
-        let mut sparse = Sparse::of(&mut entry).or_fail(Code::Image, damaged)?;
-        let name = match sparse.as_mut().and_then(|s| s.name.take()) {
-            Some(name) => inside(&name, layer)?,
-            None => inside(&entry.path().or_fail(Code::Image, damaged)?, layer)?,
-        };
+    while let Some(entry) = archive.next_entry().or_fail(Code::Image, damaged)? {
+        let name = inside(&entry.name, layer)?;
         let (Some(file), parent_path) = (name.file_name(), name.parent().unwrap_or(Path::new(""))) else {
             continue;
         };
@@ -236,10 +231,8 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
             continue;
         }
         own.add(real.join(file));
-        let header = entry.header().clone();
+        let (header, kind) = (&entry.header, entry.kind);
         let mode = Mode::from_raw_mode(header.mode().unwrap_or(0o755) & 0o7777);
-        let kind = header.entry_type();
-        let xattrs = xattrs(&mut entry);
         // What is there makes way, except a folder for a folder.
         let there = rustix::fs::statat(&parent, file, AtFlags::SYMLINK_NOFOLLOW)
             .ok()
@@ -253,20 +246,15 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(Failure::new(Code::Failed, format!("{}: {error}", what()))),
             },
-            // The crate makes the holes, in a new file.
-            tar::EntryType::GNUSparse => {
-                let path = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(file);
-                entry.unpack(path).or_fail(Code::Failed, what)?;
-            }
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
+            tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
                 let flags =
                     OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let fd = rustix::fs::openat(&parent, file, flags, Mode::from_raw_mode(0o600))
                     .or_fail(Code::Failed, what)?;
                 let mut out = File::from(fd);
-                let written = match sparse {
-                    Some(sparse) => sparse.write(&mut entry, &mut out),
-                    None => std::io::copy(&mut entry, &mut out).map(drop),
+                let written = match entry.sparse {
+                    Some(sparse) => sparse.write(&mut archive, &mut out),
+                    None => std::io::copy(&mut archive, &mut out).map(drop),
                 };
                 if let Err(error) = written {
                     // What the system does not say is wrong with the layer.
@@ -275,13 +263,10 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
                 }
             }
             tar::EntryType::Symlink => {
-                let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                rustix::fs::symlinkat(std::ffi::OsStr::from_bytes(&target), &parent, file)
-                    .or_fail(Code::Failed, what)?;
+                rustix::fs::symlinkat(&entry.link, &parent, file).or_fail(Code::Failed, what)?;
             }
             tar::EntryType::Link => {
-                let target =
-                    inside(&entry.link_name().or_fail(Code::Image, damaged)?.unwrap_or_default(), layer)?;
+                let target = inside(&entry.link, layer)?;
                 let from = root.open(&target, OFlags::PATH | OFlags::NOFOLLOW);
                 let from = from
                     .or_fail(Code::Image, || format!("{}: its link's target {}", what(), target.display()))?;
@@ -305,7 +290,7 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
         root.own(&parent, Path::new(file), owner(header.uid()), owner(header.gid()));
         if kind != tar::EntryType::Symlink {
             rustix::fs::chmodat(&parent, file, mode, AtFlags::empty()).or_fail(Code::Failed, what)?;
-            set_xattrs(&parent, file, &xattrs);
+            set_xattrs(&parent, file, &entry.xattrs);
         }
         let time = header.mtime().unwrap_or(0) as i64;
         if kind == tar::EntryType::Directory {
@@ -373,15 +358,7 @@ fn set_time(parent: &OwnedFd, file: &Path, seconds: i64) {
     );
 }
 
-/// Extended attributes of a PAX header: file capabilities above all.
-fn xattrs(entry: &mut tar::Entry<'_, impl Read>) -> Vec<(String, Vec<u8>)> {
-    let Ok(Some(list)) = entry.pax_extensions() else { return vec![] };
-    let item = |e: tar::PaxExtension<'_>| {
-        Some((e.key().ok()?.strip_prefix("SCHILY.xattr.")?.to_string(), e.value_bytes().to_vec()))
-    };
-    list.flatten().filter_map(item).collect()
-}
-
+/// Sets extended attributes: file capabilities above all.
 fn set_xattrs(parent: &OwnedFd, file: &std::ffi::OsStr, list: &[(String, Vec<u8>)]) {
     if list.is_empty() {
         return;
@@ -610,7 +587,11 @@ mod tests {
         // CAP_DAC_OVERRIDE and CAP_FOWNER.
         let capabilities = [1, 0, 0, 2, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let mut tar = tar::Builder::new(Vec::new());
-        tar.append_pax_extensions([("SCHILY.xattr.security.capability", &capabilities[..])]).unwrap();
+        tar.append_pax_extensions([
+            ("SCHILY.xattr.security.capability", &capabilities[..]),
+            ("SCHILY.xattr.user.lines", b"a\n11 size=99\n"),
+        ])
+        .unwrap();
         let mut header = tar::Header::new_ustar();
         header.set_mode(0o755);
         header.set_size(1);
@@ -618,7 +599,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let fd = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
         apply(&Root { fd, range: None }, &mut &tar.into_inner().unwrap()[..], "L").unwrap();
-        assert_eq!(std::fs::read(dir.path().join("f")).unwrap(), b"x");
+        let file = dir.path().join("f");
+        assert_eq!(std::fs::read(&file).unwrap(), b"x");
+        let attribute = |name: &str| {
+            let mut value = vec![0; 100];
+            let size = rustix::fs::getxattr(&file, name, &mut value[..]).ok()?;
+            value.truncate(size);
+            Some(value)
+        };
+        if rustix::fs::setxattr(dir.path(), "user.lines", b"1", XattrFlags::empty()).is_ok() {
+            assert_eq!(attribute("user.lines").unwrap(), b"a\n11 size=99\n");
+        }
+        // Only root may set it.
+        if let Some(value) = attribute("security.capability") {
+            assert_eq!(value, capabilities);
+        }
     }
 
     #[test]
