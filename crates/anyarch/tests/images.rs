@@ -155,6 +155,61 @@ fn volumes_users_and_variables() {
     assert!(text(&out.stderr).contains("there is no user nobody"), "{}", text(&out.stderr));
 }
 
+/// As docker does: numbers need no entry in passwd, and a name's further groups are its user's.
+#[test]
+fn an_images_user_runs_its_command() {
+    use anyarch_harness::guests::GUESTS;
+    need_namespaces();
+    if !rustix::process::geteuid().is_root() {
+        return; // Others have one id.
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    busybox_root(&GUESTS[0], &root);
+    std::fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:1234:1235::/srv:/bin/sh\n")
+        .unwrap();
+    std::fs::write(root.join("etc/group"), "root:x:0:\nadm:x:4:app\nstaff:x:50:root\nbig:x:70000:far\n")
+        .unwrap();
+    let tar = tar_of(&root);
+    let script = "echo $(busybox id -u) $(busybox id -g) $(busybox id -G) $HOME";
+    let run = |user: &serde_json::Value| {
+        let config = serde_json::json!({ "Cmd": ["/bin/sh", "-c", script], "User": user });
+        let source = crafted_with(dir.path(), GUESTS[0].debian, &tar, &config);
+        let mut command = Command::new(ANYARCH);
+        command.args(["run", source.to_str().unwrap()]).env("ANYARCH_EMU", anyarch_harness::emulator());
+        command.env("XDG_CACHE_HOME", dir.path().join("cache")).output().unwrap()
+    };
+    for (user, want) in [
+        (serde_json::json!("1000"), "1000 0 0 /"),
+        (serde_json::json!("1000:1000"), "1000 1000 1000 /"),
+        (serde_json::json!("1000:staff"), "1000 50 50 /"),
+        (serde_json::json!("app"), "1234 1235 1235 4 /srv"),
+        (serde_json::json!("1234"), "1234 1235 1235 4 /srv"),
+        (serde_json::json!("app:staff"), "1234 50 50 /srv"),
+        (serde_json::json!("0"), "0 0 0 50 /root"),
+        (serde_json::json!("0:7"), "0 7 7 /root"),
+        // A number in place of the text.
+        (serde_json::json!(1000), "1000 0 0 /"),
+    ] {
+        let out = run(&user);
+        assert_eq!(text(&out.stdout).trim_end(), want, "{user}: {}", text(&out.stderr));
+    }
+    for (user, code, words) in [
+        (serde_json::json!("nobody"), 125, "there is no user nobody"),
+        (serde_json::json!("app:nogroup"), 125, "there is no group nogroup"),
+        (serde_json::json!("4294967296"), 125, "there is no user or group 4294967296"),
+        (serde_json::json!("0:4294967295"), 125, "there is no user or group 4294967295"),
+        (serde_json::json!("70000"), 125, "cannot become 70000: it is not mapped"),
+        (serde_json::json!("1000:big"), 125, "cannot become 70000: it is not mapped"),
+        (serde_json::json!(["1000"]), 9, "which is no text"),
+    ] {
+        let out = run(&user);
+        assert_eq!(out.status.code(), Some(code), "{user}: {}{}", text(&out.stdout), text(&out.stderr));
+        assert!(text(&out.stderr).contains(words), "{user}: {}", text(&out.stderr));
+    }
+}
+
 /// A root that would like to write on the host.
 #[test]
 fn links_in_a_root_lead_nowhere_else() {
@@ -310,7 +365,7 @@ fn hostile_layers_are_refused_or_harmless_and_said_clearly() {
     // Half of a layer: its digest is right, so the layout is what somebody made so.
     let mut half = one_entry(EntryType::Regular, "a", "", &[7; 4096]);
     half.truncate(2000);
-    check(half, 9, "is damaged: unexpected EOF", &|_| {});
+    check(half, 9, "the archive ends within or behind a", &|_| {});
 }
 
 #[test]

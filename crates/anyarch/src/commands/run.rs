@@ -100,7 +100,7 @@ pub fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Resul
     if let Some(term) = std::env::var("TERM").ok().filter(|_| options.terminal) {
         env.push(("TERM".into(), term));
     }
-    let user = User::resolve(inside, options.user.clone().or(image.text("User")).as_deref())?;
+    let user = User::resolve(inside, options.user.clone().or(image.user()?).as_deref())?;
     if let Some(home) = &user.home {
         set_env(&mut env, "HOME", home);
     }
@@ -599,46 +599,54 @@ impl User {
     }
 
     fn from_files(text: &str, passwd: &str, group: &str) -> Result<User> {
-        let (user, wanted_group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
+        let (user, wanted_group) = text.split_once(':').map_or((text, ""), |(u, g)| (u, g));
         let user = if user.is_empty() { "0" } else { user };
+        let id = id(user)?;
+        // A number is never a name.
+        let is = |f: &[&str], id: Option<u32>, name: &str| match id {
+            Some(id) => f[2].parse() == Ok(id),
+            None => f[0] == name,
+        };
         let line = passwd
             .lines()
             .map(|l| l.split(':').collect::<Vec<_>>())
-            .find(|f| f.len() >= 6 && (f[0] == user || f[2] == user));
-        let mut found = match (&line, user.parse::<u32>()) {
-            (Some(f), _) => User {
-                uid: f[2]
-                    .parse()
-                    .or_fail(Code::NotStarted, || format!("the root's passwd line of {user}"))?,
-                gid: f[3]
-                    .parse()
-                    .or_fail(Code::NotStarted, || format!("the root's passwd line of {user}"))?,
-                groups: vec![],
-                home: Some(f[5].to_string()),
-            },
-            (None, Ok(uid)) => User { uid, ..User::default() },
-            (None, Err(_)) => fail!(Code::NotStarted, "there is no user {user} in the root's /etc/passwd"),
-        };
-        let groups: Vec<Vec<&str>> = group.lines().map(|l| l.split(':').collect()).collect();
-        match wanted_group {
-            Some(name) => {
-                let known = groups
-                    .iter()
-                    .find(|f| f.len() >= 3 && (f[0] == name || f[2] == name))
-                    .and_then(|f| f[2].parse().ok());
-                match known.or_else(|| name.parse().ok()) {
-                    Some(gid) => found.gid = gid,
-                    None => fail!(Code::NotStarted, "there is no group {name} in the root's /etc/group"),
-                }
+            .find(|f| f.len() >= 6 && is(f, id, user));
+        let mut found = match (&line, id) {
+            (Some(f), _) => {
+                let number = |text: &str| {
+                    text.parse().or_fail(Code::NotStarted, || format!("the root's passwd line of {user}"))
+                };
+                User { uid: number(f[2])?, gid: number(f[3])?, groups: vec![], home: Some(f[5].to_string()) }
             }
-            None => {
-                let name = line.map_or("", |f| f[0]);
-                let member =
-                    |f: &&Vec<&str>| f.len() >= 4 && f[3].split(',').any(|m| m == name && !m.is_empty());
-                found.groups = groups.iter().filter(member).filter_map(|f| f[2].parse().ok()).collect();
+            (None, Some(0)) => User::default(),
+            (None, Some(uid)) => User { uid, home: Some("/".into()), ..User::default() },
+            (None, None) => fail!(Code::NotStarted, "there is no user {user} in the root's /etc/passwd"),
+        };
+        let groups = group.lines().map(|l| l.split(':').collect::<Vec<_>>()).filter(|f| f.len() >= 3);
+        if wanted_group.is_empty() {
+            let name = line.map_or("", |f| f[0]);
+            let member = |f: &Vec<&str>| f.len() >= 4 && f[3].split(',').any(|m| m == name && !m.is_empty());
+            found.groups = groups.filter(member).filter_map(|f| f[2].parse().ok()).collect();
+        } else {
+            let wanted = self::id(wanted_group)?;
+            let known = groups.filter(|f| is(f, wanted, wanted_group)).find_map(|f| f[2].parse().ok());
+            match known.or(wanted) {
+                Some(gid) => found.gid = gid,
+                None => fail!(Code::NotStarted, "there is no group {wanted_group} in the root's /etc/group"),
             }
         }
         Ok(found)
+    }
+}
+
+/// A user or group given as a number; `None` for a name. Docker and runc have the same bounds.
+fn id(text: &str) -> Result<Option<u32>> {
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match text.parse::<i32>() {
+        Ok(id) => Ok(Some(id as u32)),
+        Err(_) => fail!(Code::NotStarted, "there is no user or group {text}: {} is the last", i32::MAX),
     }
 }
 
@@ -658,7 +666,23 @@ mod tests {
         check("app", 1000, 1001, &[4], Some("/srv"));
         check("1000", 1000, 1001, &[4], Some("/srv"));
         check("app:staff", 1000, 50, &[], Some("/srv"));
-        check("7:8", 7, 8, &[], None);
+        check("7:8", 7, 8, &[], Some("/"));
+        check("7", 7, 0, &[], Some("/"));
+        check("7:", 7, 0, &[], Some("/"));
+        check("7:staff", 7, 50, &[], Some("/"));
+        check("01000:050", 1000, 50, &[], Some("/srv"));
+        check(":8", 0, 8, &[], Some("/root"));
+        check("0", 0, 0, &[], Some("/root"));
+        check("2147483647:2147483647", 2147483647, 2147483647, &[], Some("/"));
+        for text in ["2147483648", "4294967296", "0:2147483648", "99999999999999999999", "-1", "+7", "1.0"] {
+            assert!(User::from_files(text, passwd, group).is_err(), "{text}");
+        }
+        // A name that is a number is not found by it.
+        let odd = "7:x:1000:1000::/srv:/bin/sh\n";
+        let user = User::from_files("7", odd, "8:x:50:\n").unwrap();
+        assert_eq!((user.uid, user.gid), (7, 0));
+        assert_eq!(User::from_files("7:8", odd, "8:x:50:\n").unwrap().gid, 8);
+        assert_eq!(User::from_files("0", "", "").unwrap(), User::default());
         assert!(User::from_files("nobody", passwd, group).is_err());
         assert!(User::from_files("app:nogroup", passwd, group).is_err());
     }

@@ -234,6 +234,19 @@ impl Image {
         self.config["config"][name].as_str().filter(|t| !t.is_empty()).map(str::to_string)
     }
 
+    /// Who runs the command: `USER[:GROUP]`, or a number although the specification has a text there.
+    ///
+    /// # Errors
+    /// It is something else: nobody is to run as root for that.
+    pub fn user(&self) -> Result<Option<String>> {
+        match &self.config["config"]["User"] {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some(text.clone()).filter(|t| !t.is_empty())),
+            Value::Number(number) => Ok(Some(number.to_string())),
+            other => fail!(Code::Image, "the image's configuration has the User {other}, which is no text"),
+        }
+    }
+
     /// The digests of the uncompressed layers.
     pub fn diff_ids(&self) -> Vec<String> {
         let items = self.config["rootfs"]["diff_ids"].as_array();

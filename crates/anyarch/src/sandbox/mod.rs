@@ -687,9 +687,13 @@ fn die_with_parent() {
 /// All three ids of each kind; groups where given and permitted.
 fn set_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
     if let Some(groups) = groups {
-        // SAFETY: the pointer and length are a slice's. Refused where the id map forbids it, which leaves the groups as
-        // they are.
-        unsafe { libc::setgroups(groups.len(), groups.as_ptr()) };
+        // SAFETY: the pointer and length are a slice's.
+        let result = unsafe { libc::setgroups(groups.len(), groups.as_ptr()) };
+        // EPERM: the id map forbids it, which leaves the groups as they are.
+        let error = std::io::Error::last_os_error();
+        if result != 0 && error.raw_os_error() != Some(libc::EPERM) {
+            fail!(Code::NotStarted, "cannot join the groups {groups:?}, which are not mapped: {error}");
+        }
     }
     let what = |id: u32| {
         move || {

@@ -162,11 +162,16 @@ pub fn crafted(dir: &Path, tar: &[u8]) -> PathBuf {
 
 /// The same for another architecture, by its name in images.
 pub fn crafted_for(dir: &Path, architecture: &str, tar: &[u8]) -> PathBuf {
+    crafted_with(dir, architecture, tar, &serde_json::json!({ "Cmd": ["/t", "start"] }))
+}
+
+/// The same with the configuration's `config`.
+pub fn crafted_with(dir: &Path, architecture: &str, tar: &[u8], config: &serde_json::Value) -> PathBuf {
     use anyarch_tool::oci::{Digest, Layout, media};
     let layout = Layout::create(&dir.join("crafted")).unwrap();
     let layer = layout.add(tar, "application/vnd.oci.image.layer.v1.tar").unwrap();
     let config = serde_json::json!({
-        "architecture": architecture, "os": "linux", "config": { "Cmd": ["/t", "start"] },
+        "architecture": architecture, "os": "linux", "config": config,
         "rootfs": { "type": "layers", "diff_ids": [Digest::of(tar).to_string()] },
     });
     let config = layout.add(config.to_string().as_bytes(), media::CONFIG).unwrap();
@@ -195,8 +200,13 @@ pub fn one_entry(kind: tar::EntryType, name: &str, link: &str, content: &[u8]) -
 
 /// An image of a root, with one layer.
 pub fn image_of(of: &Guest, root: &Path, dir: &Path) -> PathBuf {
+    crafted_for(dir, of.debian, &tar_of(root))
+}
+
+/// A root as a layer.
+pub fn tar_of(root: &Path) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.follow_symlinks(false);
     tar.append_dir_all(".", root).unwrap();
-    crafted_for(dir, of.debian, &tar.into_inner().unwrap())
+    tar.into_inner().unwrap()
 }
