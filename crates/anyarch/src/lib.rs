@@ -23,7 +23,7 @@ pub fn main() -> ExitCode {
     // Rust ignores SIGPIPE, and then `anyarch status | head` would panic.
     // SAFETY: sets a default action before anything else runs; sockets are written to without the signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    let mut args = std::env::args();
+    let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     if let Some(personality) = args.next().as_deref().and_then(commands::compat::Personality::of_executable) {
         let dir = std::path::Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
         return ExitCode::from(personality.run(&args.collect::<Vec<_>>(), dir));
@@ -31,6 +31,10 @@ pub fn main() -> ExitCode {
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
+            // What is wrong is said with the arguments, which are printed as any text that is not
+            // ours: of escaped ones the same is wrong.
+            let args = std::env::args_os().map(|arg| ui::plain(&arg.to_string_lossy()).into_owned());
+            let error = cli::command().try_get_matches_from(args).err().unwrap_or(error);
             // Help and version are no failures.
             let _ = error.print();
             return ExitCode::from(error.exit_code() as u8);
