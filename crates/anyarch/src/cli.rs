@@ -448,7 +448,10 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
             let platform = sub.get_one::<String>("platform").map(String::as_str);
             crate::commands::explain::explain(&file, platform, sub.get_flag("json"), &dir(sub))
         }
-        "image" => image(sub),
+        "image" => {
+            crate::temporary::watch_signals();
+            image(sub)
+        }
         "compat" => {
             let tool = sub
                 .get_one::<String>("tool")

@@ -15,6 +15,7 @@ pub mod emulators;
 pub mod failure;
 pub mod oci;
 pub mod sandbox;
+pub mod temporary;
 
 use std::process::ExitCode;
 

@@ -118,6 +118,71 @@ fn a_layer_that_unpacks_to_too_much_is_refused() {
     }
 }
 
+/// An entry's header that claims a size.
+fn claims(kind: tar::EntryType, name: &str, size: u64) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_path(name).unwrap();
+    header.set_size(size);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// Extensions and maps of any size take memory and time.
+#[test]
+fn extensions_of_layers_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tar = one_entry(tar::EntryType::Regular, "before", "", b"x");
+    tar.truncate(1024);
+    let mut records = Vec::new();
+    for (key, value) in [("major", "1"), ("minor", "0"), ("name", "holes"), ("realsize", "1000000000")] {
+        let record = format!(" GNU.sparse.{key}={value}\n");
+        records.extend(format!("{}{record}", record.len() + 2).bytes());
+    }
+    let mut sparse = claims(tar::EntryType::XHeader, "PaxHeaders/holes", records.len() as u64);
+    sparse.extend(&records);
+    sparse.resize(1024, 0);
+    sparse.extend(claims(tar::EntryType::Regular, "GNUSparseFile.0/holes", 200_000_000));
+    sparse.extend(b"50000000\n");
+    let zeros = |size: usize| "0\n".repeat(size / 2).into_bytes();
+    for (i, (extension, words)) in [
+        (
+            claims(tar::EntryType::GNULongName, "LongLink", 200_000_000),
+            "LongLink behind before has 200000000 bytes",
+        ),
+        (
+            claims(tar::EntryType::GNULongLink, "LongLink", 200_000_000),
+            "LongLink behind before has 200000000 bytes",
+        ),
+        (
+            claims(tar::EntryType::XHeader, "PaxHeaders/x", 200_000_000),
+            "PaxHeaders/x behind before has 200000000 bytes",
+        ),
+        (sparse, "cannot unpack holes of the layer"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = dir.path().join(i.to_string());
+        std::fs::create_dir(&at).unwrap();
+        let mut tar = [tar.clone(), extension].concat();
+        tar.extend(zeros(200_000_000));
+        tar.resize(tar.len().next_multiple_of(512) + 1024, 0);
+        let source = crafted(&at, &tar);
+        // Less memory than the extension says it needs.
+        let script = format!(
+            "ulimit -v 150000; exec {} image unpack {} {}/b",
+            slim().display(),
+            source.display(),
+            at.display()
+        );
+        let out = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(out.status.code(), Some(9), "{words}: {}", text(&out.stderr));
+        assert!(text(&out.stderr).contains(words), "{words}: {}", text(&out.stderr));
+        std::fs::remove_dir_all(&at).unwrap();
+    }
+}
+
 #[test]
 fn a_full_disk_leaves_nothing_half_made() {
     need_namespaces();
@@ -143,6 +208,28 @@ fn a_full_disk_leaves_nothing_half_made() {
     assert_eq!(text(&out.stdout), ". ./there ./there/x \n".repeat(8), "{}", text(&out.stderr));
 }
 
+/// Arguments that are no UTF-8 are refused or taken as they are.
+#[test]
+fn arguments_may_be_any_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"\xff\x1b[2J\xfe");
+    for words in [&[][..], &["status"], &["run"], &["run", "/", "--"], &["image", "copy"], &["explain"]] {
+        let output = Command::new(ANYARCH).args(words).arg(odd).output().unwrap();
+        let (stderr, code) = (text(&output.stderr), output.status.code());
+        assert!(code.is_some_and(|code| code != 0 && code != 101), "{words:?}: {code:?} {stderr}");
+        assert!(!stderr.contains("panicked") && !stderr.contains('\x1b'), "{words:?}: {stderr}");
+    }
+    // As the other tools, which register.
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["register", "qemu-binfmt-conf.sh", "binfmt"] {
+        std::os::unix::fs::symlink(ANYARCH, dir.path().join(name)).unwrap();
+        let output = in_instance(&format!("{}/{name} --x \"$(printf '\\377')\"", dir.path().display()));
+        assert_ne!(output.status.code(), Some(101), "{name}: {}", text(&output.stderr));
+    }
+    let output = std::os::unix::process::CommandExt::arg0(&mut Command::new(ANYARCH), odd).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
 #[test]
 fn a_killed_run_leaves_a_root_that_is_removed() {
     need_namespaces();
@@ -154,7 +241,7 @@ fn a_killed_run_leaves_a_root_that_is_removed() {
     let with_cache = |words: &[&str]| {
         let mut command = Command::new(ANYARCH);
         command.args(words).env("ANYARCH_EMU", anyarch_harness::emulator());
-        command.env("XDG_CACHE_HOME", dir.path().join("cache"));
+        command.env("XDG_CACHE_HOME", dir.path().join("cache")).env("TMPDIR", dir.path());
         command
     };
     let roots = dir.path().join("cache/anyarch/roots");
@@ -195,6 +282,74 @@ fn a_killed_run_leaves_a_root_that_is_removed() {
     kill(running);
     assert_eq!(prune(&["image", "prune", "--all"]), "removed 1 unpacked root\n");
     assert_eq!(left(), [] as [&str; 0]);
+}
+
+/// What `image` was making when it was killed is removed by the next command beside it, and by
+/// `image prune`; a signal that asks it to end lets it do so itself.
+#[test]
+fn a_killed_image_command_leaves_what_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = crafted(dir.path(), &one_entry(tar::EntryType::Regular, "a", "", &vec![7; 64 << 20]));
+    let small = layout(dir.path());
+    let tmp = dir.path().join("tmp");
+    let out = dir.path().join("out");
+    let halves = |at: &Path| below(at).into_iter().filter(|n| n.starts_with(".anyarch-")).collect::<Vec<_>>();
+    let command = |words: &[&str]| {
+        let mut command = Command::new(ANYARCH);
+        command.args(words).current_dir(dir.path()).env("TMPDIR", &tmp);
+        command.env("XDG_CACHE_HOME", dir.path().join("cache"));
+        command
+    };
+    // Starts a copy and ends it by a signal once it has begun to write.
+    let ended_by = |signal: i32, to: &str, at: &Path| {
+        let words = ["-q", "image", "copy", source.to_str().unwrap(), to];
+        let mut child = command(&words).stderr(Stdio::piped()).spawn().unwrap();
+        while halves(at).is_empty() {
+            assert!(child.try_wait().unwrap().is_none(), "it has ended too early to be killed");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        // SAFETY: a plain system call on a child of ours.
+        unsafe { libc::kill(child.id() as i32, signal) };
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(signal));
+        assert_eq!(text(&output.stderr), "");
+    };
+    let small = format!("{}:register", small.display());
+    std::fs::create_dir(&tmp).unwrap();
+    std::fs::create_dir(&out).unwrap();
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        ended_by(signal, "out/new/er:1", &out.join("new"));
+        ended_by(signal, "out/x.tar", &tmp);
+        assert_eq!((below(&out), below(&tmp)), (vec![], vec![]), "signal {signal}");
+    }
+    // The folder that a layout is to be in, and the layout itself.
+    ended_by(libc::SIGKILL, "out/new:1", &out);
+    assert_eq!(halves(&out).len(), 1);
+    succeeded(&command(&["image", "copy", &small, "out/new:1"]).output().unwrap());
+    assert_eq!(below(&out), ["new"]);
+    ended_by(libc::SIGKILL, "out/new:2", &out.join("new"));
+    assert_eq!(halves(&out.join("new")).len(), 1);
+    succeeded(&command(&["image", "copy", &small, "out/new:2"]).output().unwrap());
+    assert_eq!(below(&out.join("new")), ["blobs", "index.json", "oci-layout"]);
+    // One that is still at work keeps its own.
+    let words = ["-q", "image", "copy", source.to_str().unwrap(), "out/x.tar"];
+    let mut working = command(&words).spawn().unwrap();
+    while halves(&tmp).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // SAFETY: plain system calls on a child of ours.
+    unsafe { libc::kill(working.id() as i32, libc::SIGSTOP) };
+    let its = halves(&tmp);
+    succeeded(&command(&["image", "copy", &small, "out/y.tar"]).output().unwrap());
+    succeeded(&command(&["image", "prune"]).output().unwrap());
+    assert_eq!(halves(&tmp), its);
+    // SAFETY: as above.
+    unsafe { libc::kill(working.id() as i32, libc::SIGKILL) };
+    working.wait().unwrap();
+    let out = command(&["image", "prune"]).output().unwrap();
+    succeeded(&out);
+    assert!(text(&out.stdout).contains("left half-made"), "{}", text(&out.stdout));
+    assert_eq!(below(&tmp), [] as [&str; 0]);
 }
 
 #[test]
@@ -320,6 +475,17 @@ fn nothing_from_outside_commands_the_terminal() {
     check(&["explain", evil.to_str().unwrap()], r"a\u{1b}[31mb\nc: script");
     check(&["explain", evil.to_str().unwrap()], r"/nowhere/\u{1b}[2J");
     check(&["run", evil.to_str().unwrap()], r"a\u{1b}[31mb\nc");
+    // Arguments of the user's own, which may come from elsewhere: what is wrong with them is said.
+    for (words, want) in [
+        (&["sta\rtus\x1b[2J"][..], r"sta\rtus\u{1b}[2J"),
+        (&["--color\u{202e}\nanyarch: fine"], r"\u{202e}\nanyarch: fine"),
+        (&["status", "--engine\x07"], r"--engine\u{7}"),
+        (&["image", "copy", "a", "b", "c\r"], r"c\r"),
+        (&["register", "--fix-binary=\x1b]0;x\x07"], r"\u{1b}]0;x\u{7}"),
+    ] {
+        check(words, want);
+        assert_eq!(anyarch(words).status.code(), Some(2), "{words:?}");
+    }
     need_namespaces();
     // An emulator of such a name, which is gone when the doctor looks.
     let program = dir.path().join("q\x1b[2J");

@@ -8,6 +8,7 @@ use crate::oci::registry::{Client, Reference};
 use crate::oci::unpack::{self, How};
 use crate::oci::write::{Content, Item, Settings, epoch, rfc3339};
 use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, layout, media, write};
+use crate::temporary::{self, Entry, Folder};
 use crate::ui::{self, plain};
 use anyarch_binfmt::{FAMILIES, Family, entry::EMULATOR};
 use serde_json::{Value, json};
@@ -250,7 +251,7 @@ pub fn copy(source: &str, destination: &str, platform: Option<&str>) -> Result<u
         Destination::Folder(dir, _) => Staging::beside(dir)?,
         _ => Staging::temporary()?,
     };
-    let layout = Layout::create(&staging.path.join("layout"))?;
+    let layout = Layout::create(&staging.path().join("layout"))?;
     let manifest = from.bytes(&image.manifest)?;
     let config = Descriptor::parse(&document(&manifest, "the manifest")?["config"])?;
     for blob in image.layers.iter().chain([&config, &image.manifest]) {
@@ -299,12 +300,15 @@ pub fn copy(source: &str, destination: &str, platform: Option<&str>) -> Result<u
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// A folder for what is being made, of the file system that it shall be in. However that ends,
-/// nothing half-made stays; but for a process that is killed, whose folder `.anyarch-*` does.
+/// nothing half-made stays ([`crate::temporary`]).
 struct Staging {
-    path: PathBuf,
+    folder: Folder,
     /// Folders that were made for it, the outermost first.
-    made: Vec<PathBuf>,
+    made: Made,
 }
+
+#[derive(Default)]
+struct Made(Vec<(PathBuf, Entry)>);
 
 impl Staging {
     fn temporary() -> Result<Staging> {
@@ -317,34 +321,29 @@ impl Staging {
     }
 
     fn within(folder: &Path) -> Result<Staging> {
-        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
-        let mut made: Vec<_> = missing.map(Path::to_path_buf).collect();
-        made.reverse();
-        let mut staging = Staging { path: PathBuf::new(), made };
         let what = || format!("cannot write in {}", folder.display());
-        fs::create_dir_all(folder).or_fail(Code::Failed, what)?;
-        let temporary = tempfile::Builder::new().prefix(".anyarch-").tempdir_in(folder);
-        staging.path = temporary.or_fail(Code::Failed, what)?.keep();
-        Ok(staging)
+        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
+        let mut made = Made::default();
+        for folder in missing.collect::<Vec<_>>().into_iter().rev() {
+            fs::create_dir(folder).or_fail(Code::Failed, what)?;
+            made.0.push((folder.to_path_buf(), Entry::new(folder)));
+        }
+        Ok(Staging { folder: Folder::within(folder).or_fail(Code::Failed, what)?, made })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What was made is at its place.
     fn done(mut self) {
-        self.made.clear();
+        self.made.0.clear();
     }
 }
 
-impl Drop for Staging {
+impl Drop for Made {
     fn drop(&mut self) {
-        if let Some(name) = self.path.file_name() {
-            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-            let removed = rustix::fs::open(layout::parent(&self.path), flags, rustix::fs::Mode::empty())
-                .and_then(|folder| unpack::remove(&folder, Path::new(name)));
-            if let Err(error) = removed {
-                caution!("{} stays: {error}", self.path.display());
-            }
-        }
-        for folder in self.made.iter().rev() {
+        for (folder, _) in self.0.iter().rev() {
             if let Err(error) = fs::remove_dir(folder) {
                 detail!("{} stays: {error}", folder.display());
             }
@@ -364,7 +363,7 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>, limit:
         );
     }
     let staging = Staging::within(bundle)?;
-    let new = staging.path.join("rootfs");
+    let new = staging.path().join("rootfs");
     fs::create_dir(&new).or_fail(Code::Failed, || format!("cannot make {}", new.display()))?;
     unpack::unpack(&layout, &image, &new, &How { range: None, limit })?;
     let config = runtime_config(&image, &new)?;
@@ -386,13 +385,20 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>, limit:
     Ok(0)
 }
 
-/// `image prune`: removes the roots that killed runs have left; with `all` the images that were
-/// pulled as well.
+/// `image prune`: removes the roots that killed runs have left, and half-made files in the cache and
+/// the folder for temporary files; with `all` the images that were pulled as well.
 pub fn prune(all: bool) -> Result<u8> {
     let cache = cache_dir()?;
     let count = crate::commands::run::remove_leftovers(&cache)?;
     say!("removed {count} unpacked root{}", if count == 1 { "" } else { "s" });
     let images = cache.join("images");
+    let blobs = images.join("blobs/sha256");
+    let places = [std::env::temp_dir(), images.clone(), blobs];
+    match places.iter().map(|folder| temporary::remove_leftovers(folder)).sum::<usize>() {
+        0 => {}
+        1 => say!("removed what a killed command has left half-made"),
+        count => say!("removed {count} files and folders that killed commands have left half-made"),
+    }
     if all && images.exists() {
         let _lock = lock_cache(&images)?;
         // Not the lock itself, which others may be waiting for.
@@ -475,7 +481,7 @@ pub fn build(options: &BuildOptions) -> Result<u8> {
     }
     let folder = options.output.as_ref().filter(|o| o.extension().is_none_or(|e| e != "tar"));
     let staging = folder.map_or_else(Staging::temporary, |f| Staging::beside(f))?;
-    let layout = Layout::create(&staging.path.join("layout"))?;
+    let layout = Layout::create(&staging.path().join("layout"))?;
     let images = compose(&layout, options)?;
     let mut index = Vec::new();
     for image in &images {
@@ -665,6 +671,7 @@ fn docker_manifest(layout: &Layout, images: &[Tagged], name: &str) -> Result<()>
 
 /// Beside its place, then renamed: a full disk leaves the old one.
 fn save_archive(layout: &Layout, file: &Path) -> Result<()> {
+    temporary::remove_leftovers(layout::parent(file));
     let mut new = layout::beside(file)?;
     write::archive(layout, &mut new)?;
     layout::put(new, file)

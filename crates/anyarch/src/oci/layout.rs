@@ -1,19 +1,20 @@
 //! A folder of blobs: the OCI image layout, and archives turned into one.
 
+use super::archive::Archive;
 use super::{Descriptor, Digest, Image, MAX_DOCUMENT, Platform, choose, copy_hashing, document, media};
 use crate::failure::{Code, OrFail, Result, fail};
+use crate::temporary::{Folder, NewFile};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
-use tempfile::{NamedTempFile, TempDir};
 
 /// An OCI image layout.
 pub struct Layout {
     dir: PathBuf,
     /// Removes an archive's unpacked form.
-    _temporary: Option<TempDir>,
+    _temporary: Option<Folder>,
 }
 
 impl Layout {
@@ -27,9 +28,9 @@ impl Layout {
         Layout::of_archive(path).map(Some)
     }
 
-    /// A new, empty one, or the one that is there.
+    /// A new, empty one in a folder that is there, or the one that is there.
     pub fn create(dir: &Path) -> Result<Layout> {
-        fs::create_dir_all(dir.join("blobs/sha256"))
+        make_below(dir, Path::new("blobs/sha256"))
             .or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
         let mark = dir.join("oci-layout");
         if !mark.is_file() {
@@ -47,16 +48,13 @@ impl Layout {
     fn of_archive(path: &Path) -> Result<Layout> {
         let what = || format!("cannot read the archive {}", path.display());
         let file = File::open(path).or_fail(Code::Image, what)?;
-        let temporary = tempfile::Builder::new()
-            .prefix("anyarch-image-")
-            .tempdir()
+        let temporary = Folder::within(&std::env::temp_dir())
             .or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
         let raw = temporary.path().join("raw");
         fs::create_dir(&raw).or_fail(Code::Failed, what)?;
-        let mut archive = tar::Archive::new(super::decompress(file)?);
-        for entry in archive.entries().or_fail(Code::Image, what)? {
-            let mut entry = entry.or_fail(Code::Image, what)?;
-            let name = entry.path().or_fail(Code::Image, what)?.into_owned();
+        let mut archive = Archive::new(super::decompress(file)?);
+        while let Some(entry) = archive.next_entry().or_fail(Code::Image, what)? {
+            let name = entry.name;
             let sound = name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
             if !sound {
                 fail!(
@@ -67,24 +65,26 @@ impl Layout {
                 );
             }
             let to = raw.join(&name);
-            match entry.header().entry_type() {
-                tar::EntryType::Regular | tar::EntryType::Continuous => {
-                    to.parent().map_or(Ok(()), fs::create_dir_all).or_fail(Code::Failed, what)?;
+            match entry.kind {
+                tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
+                    make_below(&raw, name.parent().unwrap_or(Path::new(""))).or_fail(Code::Failed, what)?;
                     let mut out = File::create(&to)
                         .or_fail(Code::Failed, || format!("cannot write {}", to.display()))?;
-                    std::io::copy(&mut entry, &mut out).or_fail(Code::Image, what)?;
+                    let written = match entry.sparse {
+                        Some(sparse) => sparse.write(&mut archive, &mut out),
+                        None => std::io::copy(&mut archive, &mut out).map(drop),
+                    };
+                    written.or_fail(Code::Image, what)?;
                 }
-                tar::EntryType::Directory => fs::create_dir_all(&to).or_fail(Code::Failed, what)?,
+                tar::EntryType::Directory => make_below(&raw, &name).or_fail(Code::Failed, what)?,
                 // docker save links equal layers to each other; always within the archive.
                 tar::EntryType::Symlink | tar::EntryType::Link => {
-                    let target =
-                        entry.link_name().or_fail(Code::Image, what)?.unwrap_or_default().into_owned();
-                    let base = if entry.header().entry_type() == tar::EntryType::Link {
+                    let base = if entry.kind == tar::EntryType::Link {
                         Path::new("")
                     } else {
                         name.parent().unwrap_or(Path::new(""))
                     };
-                    let target = normal(&base.join(target));
+                    let target = normal(&base.join(entry.link));
                     let Some(target) = target else {
                         fail!(
                             Code::Image,
@@ -173,11 +173,10 @@ impl Layout {
             format!("the archive lacks {}", path.file_name().unwrap_or_default().to_string_lossy())
         })?;
         let what = || "cannot write a blob".to_string();
-        let mut new =
-            tempfile::NamedTempFile::new_in(self.dir.join("blobs/sha256")).or_fail(Code::Failed, what)?;
+        let mut new = NewFile::within(&self.dir.join("blobs/sha256")).or_fail(Code::Failed, what)?;
         let (digest, size) = copy_hashing(&mut file, &mut new, |_| {}).or_fail(Code::Failed, what)?;
         // Not for long: it need not be on the disk.
-        new.persist(self.path(&digest)).or_fail(Code::Failed, what)?;
+        new.persist(&self.path(&digest)).or_fail(Code::Failed, what)?;
         Ok(Descriptor {
             media_type: media_type.into(),
             digest,
@@ -336,26 +335,35 @@ pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Makes a folder, if it is missing, and those of a path in it. The one that it is in is not made:
+/// what a signal has removed ([`crate::temporary`]) stays away.
+fn make_below(folder: &Path, path: &Path) -> std::io::Result<()> {
+    let mut at = folder.to_path_buf();
+    let names = path.components().filter(|c| matches!(c, Component::Normal(_))).map(Some);
+    for name in std::iter::once(None).chain(names) {
+        at.extend(name);
+        match fs::create_dir(&at) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && at.is_dir() => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
 /// Has a folder's names on the disk.
 fn sync(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// A file without a name of its own beside its place.
-pub fn beside(file: &Path) -> Result<NamedTempFile> {
+pub fn beside(file: &Path) -> Result<NewFile> {
     let folder = parent(file);
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    // The umask takes from these, as from every file's.
-    tempfile::Builder::new()
-        .prefix(".anyarch-")
-        .permissions(permissions)
-        .tempfile_in(folder)
-        .or_fail(Code::Failed, || format!("cannot write in {}", folder.display()))
+    NewFile::within(folder).or_fail(Code::Failed, || format!("cannot write in {}", folder.display()))
 }
 
 /// Puts it at its place: who reads there sees the old file or the new one, whole, also after a
 /// crash.
-pub fn put(new: NamedTempFile, file: &Path) -> Result<()> {
+pub fn put(new: NewFile, file: &Path) -> Result<()> {
     let what = || format!("cannot write {}", file.display());
     new.as_file().sync_all().or_fail(Code::Failed, what)?;
     new.persist(file).or_fail(Code::Failed, what)?;
