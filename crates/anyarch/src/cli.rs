@@ -181,7 +181,8 @@ pub fn command() -> Command {
                 .about("Runs a command here with handlers of its own")
                 .long_about(
                     "Runs any command (podman, buildah, debootstrap, make) in a user namespace with a binfmt_misc of its own, in \
-                     which handlers are registered for it and its children only. Needs Linux 6.7 and no root.",
+                     which handlers are registered for it and its children only. Needs Linux 6.7 and no root. It is no sandbox: \
+                     the command works on the machine's files with the rights of who starts it, root's for root.",
                 )
                 .after_long_help(concat!(
                     "Examples:\n",

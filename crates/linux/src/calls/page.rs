@@ -24,9 +24,16 @@ What differs from a native kernel although a call succeeds:
 - io_uring: open flags and `struct epoll_event` in requests are converted in io_uring_enter, but not for a ring that a kernel thread polls (IORING_SETUP_SQPOLL) or that is
   entered through a copy of its descriptor or its registered number. IORING_OP_EPOLL_WAIT fails with EINVAL.
 - RLIMIT_AS and RLIMIT_DATA bind by what the guest has mapped; the host's limits are higher by what the emulator needs, which other processes of the host see. Where a hard limit that
-  somebody else has set leaves no room for that and CAP_SYS_RESOURCE is missing, the emulator's memory counts too.
+  somebody else has set leaves no room for that and CAP_SYS_RESOURCE is missing, the emulator's memory counts too: about a fifteenth of the limit, and 13 MiB at least.
+- Code in a private mapping of a file that is changed by writing to the file is noticed where the guest announces it (cache maintenance, FENCE.I, riscv_flush_icache), at any address
+  that shows the same page, and where the file is mapped anew. A change by another process, or a truncation, that this process does not announce is not noticed: code
+  that was translated before runs on. In a shared mapping it is noticed at the next entry of a block.
 - Files in /proc that are generated for the guest are snapshots of the moment of the open; lseek from their end succeeds. About other processes of the emulator, status and stat tell
   the guest's signal dispositions and sizes as far as the caller may read their memory (ptrace(2)), and not their seccomp filters.
+- execve of riscv64 keeps the personality READ_IMPLIES_EXEC, but the segments of the new program's file are mapped as they say.
+- Without a registered handler the emulator holds its executable open, as a descriptor that calls and /proc do not show. What is left to see: a path that goes on behind
+  its name in /proc fails with ENOTDIR, select with that number fails with EBADF although the table of descriptors would end before it, and requests of io_uring, connect, bind
+  and calls that mount find the name in /proc.
 - KVM's ioctls fail with ENOTTY.
 
 ";
