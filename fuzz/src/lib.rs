@@ -4,6 +4,7 @@
 //! that is what CI does. cargo-fuzz feeds them with what libFuzzer and the compiler's coverage find, on a nightly toolchain (CONTRIBUTING.md tells how).
 
 use anyarch_binfmt::{entry::Entry, rule::Rule};
+use anyarch_engine::backend::Backend;
 use anyarch_engine::cache::{self, CACHE};
 use anyarch_engine::run::{Guest, code};
 use anyarch_linux::program::elf as guest_elf;
@@ -88,21 +89,26 @@ fn elf_seeds() -> Vec<Vec<u8>> {
 
 /// Instructions: decoded and translated, not executed.
 pub fn aarch64(data: &[u8]) {
-    translate(&anyarch_aarch64::GUEST, data);
+    translate(&AARCH64, data);
 }
 
 /// Instructions: decoded and translated, not executed.
 pub fn riscv64(data: &[u8]) {
-    translate(&anyarch_riscv64::GUEST, data);
+    translate(&RISCV64, data);
 }
 
+static AARCH64: (&Guest, Backend) =
+    (&anyarch_aarch64::GUEST, anyarch_host_x86_64::backend::<anyarch_aarch64::Instructions>());
+static RISCV64: (&Guest, Backend) =
+    (&anyarch_riscv64::GUEST, anyarch_host_x86_64::backend::<anyarch_riscv64::Instructions>());
+
 /// Translates data as a guest's code, from each of its words; from how many there is host code.
-fn translate(guest: &'static Guest, data: &[u8]) -> usize {
+fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize {
     const ROOM: usize = 4096;
     /// The guest whose code cache is the process's, and where its code is put.
     static STATE: Mutex<Option<(usize, usize)>> = Mutex::new(None);
     let mut state = STATE.lock().unwrap_or_else(|e| e.into_inner());
-    let id = std::ptr::from_ref(guest) as usize;
+    let id = std::ptr::from_ref(*guest) as usize;
     let at = match *state {
         Some((known, at)) if known == id => at,
         _ => {
@@ -118,7 +124,7 @@ fn translate(guest: &'static Guest, data: &[u8]) -> usize {
                 )
             };
             assert!(p != libc::MAP_FAILED, "memory for the code");
-            cache::init(guest, 0, 64 << 20).expect("memory for the code cache");
+            cache::init(guest, backend, 0, 64 << 20).expect("memory for the code cache");
             *state = Some((id, p as usize));
             p as usize
         }
@@ -357,11 +363,9 @@ mod tests {
 
     #[test]
     fn code_is_translated() {
-        for (guest, seeds) in
-            [(&anyarch_aarch64::GUEST, aarch64_seeds()), (&anyarch_riscv64::GUEST, riscv64_seeds())]
-        {
+        for (target, seeds) in [(&AARCH64, aarch64_seeds()), (&RISCV64, riscv64_seeds())] {
             for seed in seeds {
-                assert_eq!(translate(guest, &seed), seed.len() / 4, "{seed:x?}");
+                assert_eq!(translate(target, &seed), seed.len() / 4, "{seed:x?}");
             }
         }
     }

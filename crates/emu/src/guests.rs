@@ -1,11 +1,25 @@
-//! The implementations of the guests that the registry (`anyarch_registry`) names.
+//! The implementations of the guests that the registry (`anyarch_registry`) names, each put
+//! together with this host.
 
+use anyarch_engine::backend::Backend;
+use anyarch_engine::interpreter;
 use anyarch_linux::abi::Abi;
+
+#[cfg(not(target_arch = "x86_64"))]
+use anyarch_engine::interpreter as host;
+#[cfg(target_arch = "x86_64")]
+use anyarch_host_x86_64 as host;
 
 macro_rules! table {
     ($($name:ident $implementation:ident;)*) => {
         /// All guests, in the order of the registry.
         pub static GUESTS: &[&dyn Abi] = &[$($implementation::linux::ABI),*];
+
+        /// For each of them the host's backend and the interpreter.
+        static BACKENDS: &[[Backend; 2]] = &[$([
+            host::backend::<$implementation::Instructions>(),
+            interpreter::backend::<$implementation::Instructions>(),
+        ]),*];
     };
 }
 
@@ -14,6 +28,12 @@ anyarch_registry::with_guests!(table);
 /// The guest for an ELF `e_machine`.
 pub fn by_elf_machine(machine: u16) -> Option<&'static dyn Abi> {
     GUESTS.iter().find(|g| g.elf_machine() == machine).copied()
+}
+
+/// What runs a guest's instructions.
+pub fn backend(guest: &dyn Abi, interpret: bool) -> &'static Backend {
+    let row = GUESTS.iter().zip(BACKENDS).find(|(g, _)| g.machine() == guest.machine());
+    row.map_or(&interpreter::BACKEND, |(_, backends)| &backends[interpret as usize])
 }
 
 #[cfg(test)]

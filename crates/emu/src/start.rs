@@ -290,6 +290,7 @@ pub unsafe fn start(sp: u64, before: u64) -> ! {
         env: &environment(&envp, &invocation, secure),
         host: &host,
         abi_of: guests::by_elf_machine,
+        backend_of: guests::backend,
         random: randomness(),
         handed: if secure { &[] } else { &env },
         set_comm: !interpreter,

@@ -4,8 +4,9 @@
 //! lookup table each for indirect transfers.
 //!
 //! **Invalidation.** A unit is never overwritten while the cache is in use. To take it out: its entries leave the map, the jumps
-//! chained to it go back to their stubs (one 32-bit store within a cache line, which x86 makes visible as a whole),
-//! every thread's lookup table is cleared, and return addresses into it on the shadow stacks are made to mismatch.
+//! chained to it go back to their stubs ([`Generator::patch`](crate::backend::Generator), which
+//! other threads see as a whole), every thread's lookup table is cleared, and return addresses into
+//! it on the shadow stacks are made to mismatch.
 //!
 //! **When it is full.** The cache consists of regions, one of which is being filled. When that is full its code dies as a whole (a *generation* ends) and
 //! another region becomes the current one. The same happens when most of the code has been taken out, as programs do that generate code all the time:
@@ -18,13 +19,11 @@
 mod ranges;
 mod regions;
 
+use crate::backend::{self, Backend, Draft, Finished, Generator, Order, UNIT_ROOM, UnitMaker, Way};
 use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
-use crate::state::{Cpu, VEC_SLOTS};
-use crate::x86::asm::{Asm, JUMP};
-use crate::x86::glue::{self, Glue};
-use crate::x86::{Buffers, HostFlags, Translator, UNIT_ROOM};
+use crate::state::Cpu;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
@@ -33,6 +32,27 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 use ranges::{add_range, cut_range, is_within};
 use regions::{DEAD_MIN, FREE, Region};
+
+/// Where NZCV are: in memory or dead ([`FlagState::MEMORY`]), or in one of three places that are
+/// the host's to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlagState(u8);
+
+impl FlagState {
+    /// In memory, or dead.
+    pub const MEMORY: FlagState = FlagState(0);
+
+    /// By the host's number, 1 to 3; zero is [`FlagState::MEMORY`].
+    #[inline(always)]
+    pub const fn new(number: u8) -> FlagState {
+        FlagState(number & 3)
+    }
+
+    /// The number.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
 
 /// What the fault map knows of one guest instruction: its host bytes, whether it has two bytes (else four), and where NZCV are at its start and
 /// when it faults. An instruction with more host bytes than a mark can say has several marks. Several instructions translated as one *step* have the host
@@ -47,8 +67,8 @@ impl InsnMark {
 
     /// Adds the marks of an instruction: host length, two guest bytes, flag states.
     #[inline]
-    pub fn push(to: &mut Vec<InsnMark>, len: usize, short: bool, start: HostFlags, fault: HostFlags) {
-        let state = (start as u16) << 12 | (fault as u16) << 14;
+    pub fn push(to: &mut Vec<InsnMark>, len: usize, short: bool, start: FlagState, fault: FlagState) {
+        let state = (start.0 as u16) << 12 | (fault.0 as u16) << 14;
         let mut rest = len;
         while rest >= Self::MORE {
             to.push(InsnMark(Self::MORE as u16 | state));
@@ -57,26 +77,29 @@ impl InsnMark {
         to.push(InsnMark(rest as u16 | (short as u16) << 11 | state));
     }
 
-    /// The mark of an instruction that is part of the step before. (An instruction of no bytes cannot fault with flags in EFLAGS.)
+    /// The mark of an instruction that is part of the step before. (An instruction of no bytes
+    /// cannot fault with flags in a place of the host's.)
     pub fn covered(short: bool) -> InsnMark {
-        InsnMark((short as u16) << 11 | (HostFlags::Fp as u16) << 14)
+        InsnMark((short as u16) << 11 | 3 << 14)
     }
 
-    pub(crate) fn is_covered(self) -> bool {
+    /// It is one.
+    pub fn is_covered(self) -> bool {
         self.0 & !(1 << 11) == Self::covered(false).0
     }
 
-    pub(crate) fn is_more(self) -> bool {
+    /// The next mark is of the same instruction.
+    pub fn is_more(self) -> bool {
         self.len() == Self::MORE as u32
     }
 
     /// Host bytes.
-    pub(crate) fn len(self) -> u32 {
+    pub fn len(self) -> u32 {
         (self.0 & 2047) as u32
     }
 
     /// Guest bytes: 2 or 4, or none if there are more marks of the instruction.
-    pub(crate) fn guest_len(self) -> u64 {
+    pub fn guest_len(self) -> u64 {
         match self.0 {
             _ if self.is_more() => 0,
             m if m & 2048 != 0 => 2,
@@ -84,18 +107,14 @@ impl InsnMark {
         }
     }
 
-    fn flags(bits: u16) -> HostFlags {
-        [HostFlags::None, HostFlags::Add, HostFlags::Sub, HostFlags::Fp][bits as usize & 3]
-    }
-
     /// Flag state at its start.
-    pub fn at_start(self) -> HostFlags {
-        Self::flags(self.0 >> 12)
+    pub fn at_start(self) -> FlagState {
+        FlagState::new((self.0 >> 12) as u8)
     }
 
     /// Flag state where it may fault.
-    pub fn at_fault(self) -> HostFlags {
-        Self::flags(self.0 >> 14)
+    pub fn at_fault(self) -> FlagState {
+        FlagState::new((self.0 >> 14) as u8)
     }
 }
 
@@ -156,7 +175,7 @@ pub const NOWHERE: u64 = u64::MAX;
 /// The generation whose code is being made.
 pub static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// A chained jump: the rel32 at `site` goes to an entry of a unit; `stub` is where it went before.
+/// A chained jump: the one at `site` goes to an entry of a unit; `stub` is where it went before.
 struct Link {
     site: u32,
     stub: u32,
@@ -225,6 +244,12 @@ pub struct Stats {
     pub lookups: u64,
 }
 
+/// What makes code.
+struct Host {
+    generator: &'static Generator,
+    maker: Box<dyn UnitMaker>,
+}
+
 /// The cache.
 pub struct Cache {
     guest: &'static Guest,
@@ -234,8 +259,10 @@ pub struct Cache {
     limit: *mut u8,
     at: *mut u8,
     committed: *mut u8,
-    glue: Glue,
-    buffers: Buffers,
+    /// End of what all units share, which is at the cache's start.
+    glue_end: *const u8,
+    host: Option<Host>,
+    draft: Draft,
     map: HashMap<u64, Entry, PcHash>,
     code: Code,
     regions: Vec<Region>,
@@ -250,7 +277,7 @@ pub struct Cache {
     memory: Option<fn() -> u64>,
     links: Vec<Link>,
     free_links: u32,
-    /// The units' direct calls: the rel32 and its stub.
+    /// The units' direct calls: the place to patch and its stub.
     calls: Vec<(u32, u32)>,
     sources: Vec<Source>,
     /// The first source in each page.
@@ -268,7 +295,7 @@ pub struct Cache {
     threads: Vec<*mut Thread>,
     /// Threads that have ended, for reuse. They stay registered, so that their lookup tables stay right.
     idle: Vec<*mut Thread>,
-    /// The scratch places (see `boundary`), at the end of the cache: who is in them, or null.
+    /// The scratch places, at the end of the cache: who is in them, or null.
     scratch: [*const Thread; SCRATCH],
     /// Counters.
     pub stats: Stats,
@@ -330,14 +357,21 @@ pub fn bounds() -> (u64, u64) {
     (BASE.load(Ordering::Relaxed), END.load(Ordering::Relaxed))
 }
 
+/// Whether a host address lies in the code cache. Takes no lock: the bounds never change once set.
+pub fn has(host: u64) -> bool {
+    let (base, end) = bounds();
+    host >= base && host < end
+}
+
 /// Bytes whose pages are asked for at a time: short programs are not to pay for many that they do not fill.
 const CHUNK: usize = 16 << 10;
 /// So much at least is asked for in advance: few units are longer.
 const AHEAD: usize = 4 << 10;
 
-/// Scratch places for the rest of guest instructions, and the bytes of one.
+/// Scratch places.
 const SCRATCH: usize = 16;
-pub(crate) const SCRATCH_SIZE: usize = 4096;
+/// Bytes of a scratch place: see [`Cache::take_scratch`].
+pub const SCRATCH_SIZE: usize = 4096;
 
 /// Regions of the cache, and the size of one at least.
 const REGIONS: usize = 8;
@@ -346,28 +380,45 @@ const REGION_MIN: usize = 256 << 10;
 /// Units begin at multiples of this.
 const UNIT_ALIGN: u32 = 64;
 
-/// Creates the cache for a guest, its code at [base, base + size).
+/// Creates the cache for a guest, its code at [base, base + size), and makes `backend` the
+/// process's. A backend that generates no code gets none of that memory.
 ///
 /// # Errors
 /// The host kernel's errno when the memory cannot be had.
-pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_sys::Errno> {
-    // SAFETY: a fresh mapping at a place reserved for it.
-    let at = unsafe {
-        footprint::map(
-            base,
-            size,
-            PROT_READ | PROT_WRITE | PROT_EXEC,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | if base == 0 { 0 } else { MAP_FIXED_NOREPLACE },
-        )?
-    } as *mut u8;
-    let buffers = Buffers::new(guest.pins);
+pub fn init(
+    guest: &'static Guest,
+    backend: &'static Backend,
+    base: u64,
+    size: u64,
+) -> Result<(), anyarch_sys::Errno> {
+    backend::choose(backend);
+    let (generator, size) = match &backend.way {
+        Way::Generated(generator) => (Some(generator), size),
+        Way::Interpreted(_) => (None, 0),
+    };
+    let mut at = core::ptr::null_mut();
+    if generator.is_some() {
+        // SAFETY: a fresh mapping at a place reserved for it.
+        at = unsafe {
+            footprint::map(
+                base,
+                size,
+                PROT_READ | PROT_WRITE | PROT_EXEC,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | if base == 0 { 0 } else { MAP_FIXED_NOREPLACE },
+            )?
+        } as *mut u8;
+        populate(at, 2 * CHUNK);
+    }
     let end = at.wrapping_add(size as usize);
-    let mut asm = Asm { p: at, end, avx: buffers.features.avx, label: core::ptr::null_mut() };
-    populate(at, 2 * CHUNK);
-    let glue = glue::emit(&mut asm, &buffers, guest);
-    let start = asm.p;
+    let (host, start) = match generator {
+        Some(generator) => {
+            let (maker, start) = (generator.open)(at, end);
+            (Some(Host { generator, maker }), start)
+        }
+        None => (None, at),
+    };
     let count = (size as usize / REGION_MIN).clamp(2, REGIONS);
-    let last = end.wrapping_sub(SCRATCH * SCRATCH_SIZE);
+    let last = end.wrapping_sub(if generator.is_some() { SCRATCH * SCRATCH_SIZE } else { 0 });
     let regions: Vec<Region> = (0..count)
         .map(|i| Region {
             start: if i == 0 { start } else { at.wrapping_add(size as usize / count * i) },
@@ -386,8 +437,9 @@ pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), anyarch_s
         limit: regions[0].end,
         at: start,
         committed: at.wrapping_add(2 * CHUNK),
-        glue,
-        buffers,
+        glue_end: start,
+        host,
+        draft: Draft::default(),
         map: HashMap::with_capacity_and_hasher(2048, PcHash),
         code: Code::new(),
         regions,
@@ -430,7 +482,7 @@ pub(crate) fn populate(at: *mut u8, len: usize) {
 pub enum NoCode {
     /// Fetching it faults: signal, si_code, address.
     Fetch(i32, i32, u64),
-    /// The cache is full and cannot be emptied now: interpret.
+    /// The cache is full and cannot be emptied now, or the backend makes none: interpret.
     Full,
 }
 
@@ -493,16 +545,6 @@ impl Code {
 }
 
 impl Cache {
-    /// Host registers by integer and by vector slot.
-    pub fn maps(&self) -> (&[u8; 64], &[u8; VEC_SLOTS]) {
-        self.buffers.maps()
-    }
-
-    /// The glue.
-    pub fn glue(&self) -> &Glue {
-        &self.glue
-    }
-
     /// Host code at an offset.
     pub fn host(&self, offset: u32) -> *const u8 {
         self.base.wrapping_add(offset as usize)
@@ -525,6 +567,9 @@ impl Cache {
 
     fn translate(&mut self, pc: u64, mode: u32) -> Result<Entry, NoCode> {
         self.check_fetch(pc)?;
+        if self.host.is_none() {
+            return Err(NoCode::Full);
+        }
         self.make_room()?;
         let start_time = if self.timing { now() } else { 0 };
         while (self.committed as usize) < self.at as usize + AHEAD && self.committed < self.limit {
@@ -538,34 +583,32 @@ impl Cache {
         let known = |pc: u64| map.contains_key(&key(pc, mode));
         let inlinable = |pc: u64| is_within(&self.exec, pc) && !self.views.is_shared(pc);
         let copy = self.copy_to_check(pc);
-        let (guest, glue, end) = (self.guest, &self.glue, self.limit);
-        let mut t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &inlinable);
-        t.likely = self.likely;
-        t.make_from(copy.as_ref(), &[]);
-        (self.guest.translate)(&mut t);
-        if t.flags_missing() || copy.is_some() {
-            let ranges = t.ranges();
-            t = Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, &inlinable);
-            t.keep_flags();
-            t.likely = self.likely;
-            t.make_from(copy.as_ref(), &ranges);
-            (self.guest.translate)(&mut t);
-        }
-        let check = t.check_len();
-        let (host_end, guest_end) = t.finish();
+        let order = Order {
+            pc,
+            mode,
+            at,
+            end: self.limit,
+            likely: self.likely,
+            copy: copy.as_ref(),
+            is_known: &known,
+            is_inlinable: &inlinable,
+        };
+        let Some(Host { maker, .. }) = &mut self.host else { return Err(NoCode::Full) };
+        self.draft.clear();
+        let Finished { host_end, guest_end, check, .. } = maker.make(&order, &mut self.draft);
         let host = self.offset(at);
         let index = self.code.units.len() as u32;
         let first_mark = self.code.marks.len() as u32;
         let sources = self.sources.len() as u32;
-        for &(start, end) in core::iter::once(&(pc, guest_end)).chain(&self.buffers.sources) {
+        for &(start, end) in core::iter::once(&(pc, guest_end)).chain(&self.draft.sources) {
             let next_in_page = self.pages.insert(start >> 12, self.sources.len() as u32).unwrap_or(NIL);
             self.sources.push(Source { start, len: (end - start) as u32, unit: index, next_in_page });
         }
         let calls = self.calls.len() as u32;
-        for e in self.buffers.exits.iter().filter(|e| e.is_call) {
-            self.calls.push((self.offset(e.site.0), self.offset(e.stub)));
+        for e in self.draft.exits.iter().filter(|e| e.is_call) {
+            self.calls.push((self.offset(e.site), self.offset(e.stub)));
         }
-        self.code.turns.extend(self.buffers.turns.iter().map(|&(mark, pc)| (first_mark + mark, pc)));
+        self.code.turns.extend(self.draft.turns.iter().map(|&(mark, pc)| (first_mark + mark, pc)));
         self.code.units.push(Unit {
             pc,
             guest_len: (guest_end - pc) as u32,
@@ -573,8 +616,8 @@ impl Cache {
             host_end: self.offset(host_end),
             marks: first_mark,
             cold: self.code.cold.len() as u32,
-            cold_len: self.buffers.cold_marks.len() as u16,
-            count: self.buffers.marks.len() as u16,
+            cold_len: self.draft.cold_marks.len() as u16,
+            count: self.draft.marks.len() as u16,
             check: check as u16,
             sources,
             calls,
@@ -582,36 +625,36 @@ impl Cache {
             source_count: (self.sources.len() as u32 - sources) as u8,
             mode: mode as u8,
             alive: true,
-            calls_out: self.buffers.calls_out,
+            calls_out: self.draft.calls_out,
             call_count: (self.calls.len() as u32 - calls) as u16,
         });
-        self.code.marks.extend_from_slice(&self.buffers.marks);
-        self.code.cold.extend_from_slice(&self.buffers.cold_marks);
+        self.code.marks.extend_from_slice(&self.draft.marks);
+        self.code.cold.extend_from_slice(&self.draft.cold_marks);
         let base = self.base as usize;
-        self.code.locked.extend(self.buffers.locked().map(|at| (at as usize - base) as u32));
-        if self.buffers.reserves && !reservations::watching() {
+        self.code.locked.extend(self.draft.locked.iter().map(|&at| (at as usize - base) as u32));
+        if self.draft.reserves && !reservations::watching() {
             self.watch_reservations();
         }
-        for &(entry_pc, offset) in &self.buffers.entries {
+        for &(entry_pc, offset) in &self.draft.entries {
             let entry = Entry { host: host + offset, unit: index };
             self.map.entry(key(entry_pc, mode)).or_insert(entry);
         }
         #[cfg(debug_assertions)]
         self.check_readable();
         self.stats.units += 1;
-        self.stats.insns += self.buffers.marks.len() as u64;
-        self.stats.covered += self.buffers.covered as u64;
+        self.stats.insns += self.draft.marks.len() as u64;
+        self.stats.covered += self.draft.covered as u64;
         self.stats.bytes += host_end as u64 - at as u64;
         self.at = host_end;
         // Jumps whose targets are known go there at once.
-        let exits = core::mem::take(&mut self.buffers.exits);
+        let exits = core::mem::take(&mut self.draft.exits);
         for e in &exits {
             if let Some(&target) = self.map.get(&key(e.target, mode)) {
-                let (site, stub) = (self.offset(e.site.0), self.offset(e.stub));
+                let (site, stub) = (self.offset(e.site), self.offset(e.stub));
                 self.link(site, stub, target);
             }
         }
-        self.buffers.exits = exits;
+        self.draft.exits = exits;
         if self.timing {
             self.stats.nanos += now() - start_time;
         }
@@ -624,7 +667,7 @@ impl Cache {
     /// From now on `told` is told of each unit; of the glue at once.
     pub fn tell_units(&mut self, told: fn(&Made<'_>)) {
         self.told = Some(told);
-        self.tell(None, self.base, self.glue.end);
+        self.tell(None, self.base, self.glue_end);
     }
 
     #[cold]
@@ -635,19 +678,20 @@ impl Cache {
         told(&Made { pc, code, changes: self.changes });
     }
 
-    /// The host code of the unit just made can be read back (see `boundary`), from each instruction's first byte to its last.
+    /// The host code of the unit just made can be read back, from each instruction's first byte to
+    /// its last.
     #[cfg(debug_assertions)]
     fn check_readable(&self) {
-        let Some(u) = self.code.units.last() else { return };
+        let (Some(u), Some(Host { generator, .. })) = (self.code.units.last(), &self.host) else { return };
         let mut at = u.host;
         while let Some(Place::Insn { code: (start, end), pc, .. }) = self.code.place(at) {
             let (from, to) = (self.host(start) as u64, self.host(end) as u64);
-            assert!(crate::boundary::is_readable(from, to), "host code of the instruction at {pc:#x}");
+            assert!((generator.is_readable)(from, to), "host code of the instruction at {pc:#x}");
             at = end;
         }
     }
 
-    /// Points the rel32 at `site` (offsets) at an entry.
+    /// Points the jump at `site` (offsets) at an entry.
     pub fn chain(&mut self, site: u32, stub: u32, target: Entry) {
         // A jump of dead code is left as it is: its bytes may be another's by the time the target dies, and calls are to come to `Thread::chain`.
         if self.is_current(site) && self.is_alive(site) {
@@ -672,14 +716,9 @@ impl Cache {
     }
 
     fn patch(&mut self, site: u32, target: u32) {
-        let rel = target as i64 - site as i64 - 4;
-        debug_assert!(site % 64 <= 60, "the rel32 lies within a cache line (Asm::keep_rel32_whole)");
-        // SAFETY: `site` is a rel32 field of an emitted jump. Other threads may execute it meanwhile: they see the old or the new target, since it lies
-        // within a cache line and one MOV stores it. (Rust's atomics want alignment, which the field has not.)
-        unsafe {
-            let field = self.base.add(site as usize);
-            core::arch::asm!("mov dword ptr [{}], {:e}", in(reg) field, in(reg) rel as i32, options(nostack, preserves_flags));
-        }
+        let Some(Host { generator, .. }) = &self.host else { return };
+        // SAFETY: `site` is a jump of a unit that was made.
+        unsafe { (generator.patch)(self.base.add(site as usize), self.host(target)) };
     }
 
     fn unit_at(&self, host: u32) -> Option<u32> {
@@ -687,8 +726,8 @@ impl Cache {
     }
 
     /// Whether a host address lies in the glue.
-    pub(crate) fn in_glue(&self, host: u64) -> bool {
-        (self.base as u64..self.glue.end as u64).contains(&host)
+    pub fn in_glue(&self, host: u64) -> bool {
+        (self.base as u64..self.glue_end as u64).contains(&host)
     }
 
     /// Whether a host address lies in a unit that has not been taken out.
@@ -942,11 +981,11 @@ impl Cache {
     /// From now on all locked instructions look at the table of [`reservations`].
     pub(crate) fn watch_reservations(&mut self) {
         reservations::watch();
+        let Some(Host { generator, .. }) = &self.host else { return };
         for code in core::iter::once(&self.code).chain(self.regions.iter().map(|r| &r.dead)) {
             for &site in &code.locked {
-                // SAFETY: the opcode of an emitted instruction that is to be a jump to its immediate. Other threads may execute it meanwhile: they see
-                // the old byte or the new.
-                unsafe { self.base.add(site as usize).write_volatile(JUMP) };
+                // SAFETY: a place that a unit's maker told.
+                unsafe { (generator.watch)(self.base.add(site as usize)) };
             }
         }
     }
@@ -977,8 +1016,9 @@ impl Cache {
         self.idle.pop()
     }
 
-    /// A scratch place for a thread, which may have one already. `None` if all are in use.
-    pub(crate) fn take_scratch(&mut self, thread: *const Thread) -> Option<*mut u8> {
+    /// A scratch place for a thread, which may have one already: [`SCRATCH_SIZE`] bytes near the
+    /// units, to run the rest of a guest instruction in. `None` if all are in use.
+    pub fn take_scratch(&mut self, thread: *const Thread) -> Option<*mut u8> {
         let mine = self.scratch.iter().position(|&t| t == thread);
         let i = mine.or_else(|| self.scratch.iter().position(|t| t.is_null()))?;
         self.scratch[i] = thread;
@@ -986,7 +1026,7 @@ impl Cache {
     }
 
     /// The thread has left its scratch place.
-    pub(crate) fn free_scratch(&mut self, thread: *const Thread) {
+    pub fn free_scratch(&mut self, thread: *const Thread) {
         self.scratch.iter_mut().filter(|t| **t == thread).for_each(|t| *t = core::ptr::null());
     }
 
@@ -1009,20 +1049,20 @@ pub(crate) fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x86::COLD_END;
+    use crate::backend::COLD_END;
 
     /// One unit at host offset 100 and guest address 0x1000: a short instruction, one of 5000 host bytes, one of none, a step of three, and one that is
     /// elsewhere.
     fn code() -> Code {
         let mut marks = Vec::new();
         let mut push = |len, start| InsnMark::push(&mut marks, len, false, start, start);
-        push(10, HostFlags::None);
-        push(5000, HostFlags::Sub);
-        push(0, HostFlags::None);
-        push(30, HostFlags::Add);
+        push(10, FlagState::MEMORY);
+        push(5000, FlagState::new(2));
+        push(0, FlagState::MEMORY);
+        push(30, FlagState::new(1));
         marks.extend([InsnMark::covered(false); 2]);
         let turn = marks.len() as u32;
-        InsnMark::push(&mut marks, 20, false, HostFlags::None, HostFlags::None);
+        InsnMark::push(&mut marks, 20, false, FlagState::MEMORY, FlagState::MEMORY);
         let unit = Unit {
             pc: 0x1000,
             guest_len: 24,
@@ -1054,7 +1094,7 @@ mod tests {
     #[test]
     fn host_addresses_map_to_guest_instructions() {
         let code = code();
-        let check = |host: u32, pc: u64, next: u64, start: bool, flags: HostFlags, is_fused: bool| match code
+        let check = |host: u32, pc: u64, next: u64, start: bool, flags: FlagState, is_fused: bool| match code
             .place(host)
         {
             Some(Place::Insn { pc: p, next: n, at_start, mark, fused, .. }) => {
@@ -1066,18 +1106,18 @@ mod tests {
             }
             _ => panic!("{host} is in the unit"),
         };
-        check(100, 0x1000, 0x1004, true, HostFlags::None, false);
-        check(109, 0x1000, 0x1004, false, HostFlags::None, false);
-        check(110, 0x1004, 0x1008, true, HostFlags::Sub, false);
+        check(100, 0x1000, 0x1004, true, FlagState::MEMORY, false);
+        check(109, 0x1000, 0x1004, false, FlagState::MEMORY, false);
+        check(110, 0x1004, 0x1008, true, FlagState::new(2), false);
         for host in [111, 110 + 2047, 110 + 2 * 2047, 110 + 4999] {
-            check(host, 0x1004, 0x1008, false, HostFlags::Sub, false);
+            check(host, 0x1004, 0x1008, false, FlagState::new(2), false);
         }
-        check(5110, 0x100c, 0x1010, true, HostFlags::Add, true);
-        check(5139, 0x100c, 0x1010, false, HostFlags::Add, true);
-        check(5140, 0x9000, 0x9004, true, HostFlags::None, false);
-        check(5159, 0x9000, 0x9004, false, HostFlags::None, false);
+        check(5110, 0x100c, 0x1010, true, FlagState::new(1), true);
+        check(5139, 0x100c, 0x1010, false, FlagState::new(1), true);
+        check(5140, 0x9000, 0x9004, true, FlagState::MEMORY, false);
+        check(5159, 0x9000, 0x9004, false, FlagState::MEMORY, false);
         // The cold path of the long one.
-        check(5170, 0x1004, 0x1008, false, HostFlags::Sub, false);
+        check(5170, 0x1004, 0x1008, false, FlagState::new(2), false);
         // The stubs, and what is not the unit's.
         assert!([5190, 5199, 99, 5200].iter().all(|&host| code.place(host).is_none()));
     }

@@ -5,8 +5,10 @@
 //! follow in it do nothing, so that the state is as precise as the order of the semantics makes it.
 
 use crate::fp::{FOp, flag};
+use crate::lift::UnitBuilder;
 use crate::ops::*;
 use crate::reservations;
+use crate::run::Peek;
 use crate::state::{Cpu, Fault, mode};
 use crate::vec::{VOp, crypto};
 use crate::{fp, vec};
@@ -21,6 +23,20 @@ pub struct Interp<'a> {
     pub next_pc: u64,
     /// How the instruction ended.
     pub outcome: Outcome,
+    lifted: Lifted,
+}
+
+/// How far an interpreter has come with a [lift](crate::lift::Lift).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lifted {
+    /// Nothing was played.
+    Nothing,
+    /// There is nothing to play.
+    Stopped,
+    /// An instruction.
+    Insn,
+    /// A step of several.
+    Step,
 }
 
 /// How an interpreted instruction ended.
@@ -40,6 +56,27 @@ const SIGBUS: i32 = 7;
 const ILL_ILLOPC: i32 = 1;
 const TRAP_BRKPT: i32 = 1;
 const BUS_ADRALN: i32 = 1;
+
+impl<'a> Interp<'a> {
+    /// For the instruction at `cpu.pc`.
+    pub fn new(cpu: &'a mut Cpu) -> Interp<'a> {
+        Interp { next_pc: 0, outcome: Outcome::Next, lifted: Lifted::Nothing, cpu }
+    }
+
+    /// Plays what `lift` finds at `cpu.pc`. False if that is nothing, or a step that faults: its
+    /// first instruction is to be played alone.
+    pub(crate) fn play_lift(&mut self, lift: impl FnOnce(&mut Self)) -> bool {
+        lift(self);
+        match self.lifted {
+            Lifted::Nothing | Lifted::Stopped => false,
+            Lifted::Step if self.outcome == Outcome::Fault => {
+                self.outcome = Outcome::Next;
+                false
+            }
+            Lifted::Insn | Lifted::Step => true,
+        }
+    }
+}
 
 impl Interp<'_> {
     /// Ends the instruction with a fault.
@@ -1010,4 +1047,37 @@ fn compare(cmp: Cmp, a: u64, b: u64) -> bool {
         Cmp::Ltu => a < b,
         Cmp::Geu => a >= b,
     }
+}
+
+/// Plays what begins at `cpu.pc`, once.
+impl UnitBuilder for Interp<'_> {
+    fn more(&mut self) -> bool {
+        self.lifted == Lifted::Nothing
+    }
+
+    fn pc(&self) -> u64 {
+        self.cpu.pc
+    }
+
+    fn next_pc(&self) -> u64 {
+        self.next_pc
+    }
+
+    fn stop(&mut self) {
+        self.lifted = Lifted::Stopped;
+    }
+
+    fn begin(&mut self, len: u64, _: Peek) {
+        self.next_pc = self.cpu.pc.wrapping_add(len);
+    }
+
+    fn end(&mut self) {
+        self.lifted = Lifted::Insn;
+    }
+
+    fn end_step(&mut self, _: &[u64]) {
+        self.lifted = Lifted::Step;
+    }
+
+    fn depends_on(&mut self, _: u64, _: u64) {}
 }

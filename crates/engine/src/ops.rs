@@ -396,9 +396,9 @@ pub enum FaultAddr {
 pub enum Barrier {
     /// Orders everything before against everything after.
     Full,
-    /// Orders loads before against everything after (free on x86).
+    /// Orders loads before against everything after.
     Load,
-    /// Orders stores before against stores after (free on x86).
+    /// Orders stores before against stores after.
     Store,
 }
 

@@ -1,8 +1,10 @@
 //! Reservations: what lets a store-exclusive fail although memory holds the old value again (A-B-A).
 //!
-//! A load-exclusive that is not part of a step (see `x86::exclusive`) takes a reservation of the granule of 16 bytes around its address, and the
-//! store-exclusive compares and swaps by value only while that reservation stands. Every locked instruction that a guest instruction becomes ends the
-//! reservations of its granule: exclusives, compare and swap, atomic operations, and stores with release that are sequentially consistent.
+//! A load-exclusive that is not part of a step (see [`crate::lift`]) takes a reservation of the
+//! granule of 16 bytes around its address, and the store-exclusive compares and swaps by value only
+//! while that reservation stands. Every locked instruction that a guest instruction becomes ends
+//! the reservations of its granule: exclusives, compare and swap, atomic operations, and stores
+//! with release that are sequentially consistent.
 //!
 //! **Words.** A word of [`TABLE`] stands for the granules that hash to it. Its lowest byte has the bits [`ARMED`] and [`HELD`], the others count. To
 //! reserve is to make the word armed, with a new count, unless it is armed already, and to remember it. So any number of threads have reservations of the
@@ -37,22 +39,22 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Words of the table.
-pub(crate) const WORDS: usize = 512;
+pub const WORDS: usize = 512;
 /// Bytes of a granule: an aligned pair of doublewords lies in one.
-pub(crate) const GRANULE: u64 = 16;
+pub const GRANULE: u64 = 16;
 /// There may be reservations.
-pub(crate) const ARMED: u64 = 1;
+pub const ARMED: u64 = 1;
 /// A store-exclusive is between its look at the reservation and the end of its store.
-pub(crate) const HELD: u64 = 2;
+pub const HELD: u64 = 2;
 /// What the count begins at.
-pub(crate) const COUNT: u64 = 1 << 8;
+pub const COUNT: u64 = 1 << 8;
 
 static TABLE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 /// A load-exclusive that takes a reservation has been translated or interpreted.
 static WATCHING: AtomicBool = AtomicBool::new(false);
 
 /// Whether locked instructions look at the table.
-pub(crate) fn watching() -> bool {
+pub fn watching() -> bool {
     WATCHING.load(Ordering::SeqCst)
 }
 
@@ -62,7 +64,7 @@ pub(crate) fn watch() {
 }
 
 /// The table's address.
-pub(crate) fn table() -> u64 {
+pub fn table() -> u64 {
     TABLE.as_ptr() as u64
 }
 
@@ -147,7 +149,7 @@ fn is_gone(process: i32) -> bool {
 }
 
 /// Reserves the granule of `addr`. What is read from now on is what the reservation is about.
-pub(crate) fn reserve(cpu: &mut Cpu, addr: u64) {
+pub fn reserve(cpu: &mut Cpu, addr: u64) {
     if !watching() {
         match CACHE.lock().as_deref_mut() {
             Some(cache) => cache.watch_reservations(),
@@ -168,14 +170,14 @@ pub(crate) fn reserve(cpu: &mut Cpu, addr: u64) {
 }
 
 /// The granule of `addr` was written, by a locked instruction: ends its reservations.
-pub(crate) fn written(addr: u64) {
+pub fn written(addr: u64) {
     if watching() {
         end(word(addr).as_ptr() as u64);
     }
 }
 
 /// Ends the reservations that the word at this address stands for.
-pub(crate) fn end(word: u64) {
+pub fn end(word: u64) {
     // SAFETY: a word of the table, by our callers.
     let word = unsafe { &*(word as *const AtomicU64) };
     let mut wait = Wait::default();
@@ -188,7 +190,7 @@ pub(crate) fn end(word: u64) {
 }
 
 /// Begins a store-exclusive to `addr`: whether the thread's reservation stands. If so [`release`] must follow soon.
-pub(crate) fn hold(cpu: &mut Cpu, addr: u64) -> bool {
+pub fn hold(cpu: &mut Cpu, addr: u64) -> bool {
     let (word, own) = (word(addr), cpu.excl_word);
     let held = own ^ (ARMED | HELD);
     // The locked instruction below makes it visible before the word is held.
@@ -202,7 +204,7 @@ pub(crate) fn hold(cpu: &mut Cpu, addr: u64) -> bool {
 }
 
 /// Ends a store-exclusive, if one was begun. Where it did not store because it faulted, the reservations stand. Called from signal handlers too.
-pub(crate) fn release(cpu: &mut Cpu, faulted: bool) {
+pub fn release(cpu: &mut Cpu, faulted: bool) {
     let held = cpu.excl_held as *const AtomicU64;
     // SAFETY: null, or what `hold` or its like in generated code stored: a word of the table.
     if let Some(word) = unsafe { held.as_ref() } {

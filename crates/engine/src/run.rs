@@ -3,26 +3,18 @@
 //! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts on the [`Exit`]. From its
 //! host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
-use crate::boundary::{self, Rest, TRAP_FLAG, in_cache};
-pub use crate::boundary::{on_host_signal, on_sent_trap};
+use crate::backend::{Backend, Generator, Left, Way, backend};
 pub use crate::cache::Made;
-use crate::cache::{self, CACHE, Cache, GENERATION, NoCode, Place};
+use crate::cache::{self, CACHE, GENERATION, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
 use crate::shared;
 use crate::state::{Cpu, Fault};
-use crate::x86::glue::{Glue, reason};
-use crate::x86::{HostFlags, Pins, STATE_BIAS, Translator};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, footprint, syscall};
 use core::marker::PhantomPinned;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-
-/// Trap reasons in RCX for the trap glue: the reason code with a kind above it.
-pub const TRAP_UNDEFINED: u32 = reason::TRAP;
-/// A breakpoint; its number in the bits above 8.
-pub const TRAP_BREAKPOINT: u32 = reason::TRAP | 0x80;
 
 const SIGILL: i32 = 4;
 const SIGTRAP: i32 = 5;
@@ -64,15 +56,13 @@ pub struct Guest {
     /// Interprets the instruction at `interp.cpu.pc`: fetches (through `anyarch_sys::load_bytes`, a fault becomes
     /// `Outcome::Fault`), sets `next_pc`, plays the semantics.
     pub interpret: fn(&mut Interp<'_>),
-    /// Translates a unit: `while t.more() { fetch at t.pc; t.begin(len, peek); semantics; t.end() }`.
-    pub translate: fn(&mut Translator<'_>),
     /// Looks at the instruction at an address in a page known to be readable code. `None` if it reaches out of the page.
     pub peek: fn(u64) -> Option<Peek>,
     /// Whether a short function begins at an address in executable memory that calls nothing and is left in a straight line, by a return through the
     /// link register that it does not change; if so its end, in the same page.
     pub leaf: fn(u64) -> Option<u64>,
-    /// Which slots live in host registers.
-    pub pins: &'static Pins,
+    /// Its slots by frequency of use.
+    pub slots: &'static Slots,
     /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask is applied to the address and the result
     /// scaled by 4.
     pub lookup_mask: u32,
@@ -90,6 +80,19 @@ pub struct Guest {
     /// Whether the instruction at an address, whose access faulted in generated code, may have changed part of what it changes: the interpreter
     /// then makes it again, for the exact state.
     pub faults_again: fn(u64) -> bool,
+}
+
+/// A guest's slots in the order of their use in real code, those used most first. How many live in
+/// host registers, and in which, is the host's business; those that are not listed live in memory.
+#[derive(Debug)]
+pub struct Slots {
+    /// Integer slots. (Of two that are used much, one that is used with operands of 32 bits comes
+    /// first.)
+    pub gpr: &'static [u8],
+    /// Those of them that hardly ever are the base of an address.
+    pub no_bases: &'static [u8],
+    /// Vector slots.
+    pub vec: &'static [u8],
 }
 
 /// Where a system call finds its number (as 32 bits) and arguments and leaves its result.
@@ -124,34 +127,36 @@ pub struct Lookup {
 /// Entries of the table for indirect transfers.
 pub(crate) const LOOKUPS: usize = 4096;
 /// Bytes of a shadow stack; a pair of return addresses takes 16.
-pub(crate) const SHADOW: usize = 1 << 20;
+pub const SHADOW: usize = 1 << 20;
 const PAGE: usize = 4096;
 /// A guest address that no return has: it is not canonical and not aligned, and not a value that programs keep in registers as
 /// 0 or -1 are.
 const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
+
+/// Room for what a host keeps for a thread: it alone knows what that is ([`Generator::prepare`]).
+#[repr(C, align(16))]
+pub struct Scratch([u8; SCRATCH]);
+
+/// Bytes of a [`Scratch`].
+pub const SCRATCH: usize = 1536;
 
 /// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow stack and a guard page.
 #[repr(C)]
 pub struct Thread {
     /// Guest CPU state.
     pub cpu: Cpu,
-    /// RSP of the emulator while generated code runs.
-    pub(crate) host_rsp: u64,
-    /// RSP of generated code while it does not.
-    pub(crate) shadow_rsp: u64,
-    /// What the exit glue brought.
-    pub(crate) exit_rax: u64,
+    /// Stack pointer of the emulator while generated code runs.
+    pub host_sp: u64,
+    /// Stack pointer of generated code while it does not.
+    pub shadow_sp: u64,
+    /// What generated code brought when it left: for the host.
+    pub exit_value: u64,
     /// Scratch of generated code within one operation.
-    pub(crate) spill: u64,
-    pub(crate) interrupted: AtomicU32,
-    /// Operands and result of the last hash rounds, see `x86::sha`.
-    pub(crate) sha: [u128; 7],
-    /// Constants of vector code, see `x86::vec::CONSTANTS`.
-    pub(crate) constants: [u128; crate::x86::CONSTANTS.len()],
-    /// Ones, then zeroes, for vectors of which the first bytes count, see `x86::vector::TAILS`.
-    pub(crate) tails: [u128; 16],
-    /// What is left of a guest instruction in which a signal came.
-    pub(crate) rest: Rest,
+    pub spill: u64,
+    /// Set by [`Thread::interrupt`]; generated code looks at it where it enters and after calls.
+    pub interrupted: AtomicU32,
+    /// What else the host keeps for a thread.
+    pub scratch: Scratch,
     /// Code that makes calls was taken out while this thread may have been in it.
     pub(crate) look_for_dead: AtomicBool,
     /// There may be entries in `lookup`. Under the cache's lock.
@@ -166,7 +171,7 @@ pub struct Thread {
     /// The process that it runs in, or 0 before it does.
     pub(crate) process: AtomicI32,
     /// See [`Lookup`].
-    pub(crate) lookup: [Lookup; LOOKUPS],
+    pub lookup: [Lookup; LOOKUPS],
     /// Its atomic words are written by other threads while this one has it as `&mut`: that must not promise the compiler that nobody does.
     shared: PhantomPinned,
 }
@@ -214,20 +219,17 @@ impl Drop for ThreadBox {
     }
 }
 
-static INTERPRET: AtomicBool = AtomicBool::new(false);
-
-/// Runs everything through the reference interpreter instead of translating (for debugging and tests).
-pub fn interpret_only(on: bool) {
-    INTERPRET.store(on, Ordering::Relaxed);
-}
-
-/// Creates the code cache at [base, base + size) (anywhere if base is 0). Without this call it is created at the first thread.
+/// Sets the engine up for a guest and the backend for it, whose code goes to [base, base + size)
+/// (anywhere if base is 0). Without this call the first thread does so, with the interpreter.
 ///
 /// # Errors
 /// The host kernel's errno when the memory cannot be had.
-pub fn init(guest: &'static Guest, base: u64, size: u64) -> Result<(), Errno> {
-    cache::init(guest, base, size)
+pub fn init(guest: &'static Guest, backend: &'static Backend, base: u64, size: u64) -> Result<(), Errno> {
+    cache::init(guest, backend, base, size)
 }
+
+/// Single steps for signals so far in this process, where a host takes any.
+pub static STEPS: AtomicU64 = AtomicU64::new(0);
 
 /// Bounds the code cache by the memory that the process may use: `memory` tells how many bytes, and is asked at most once, when there is much code. It may make
 /// system calls and allocate.
@@ -272,7 +274,7 @@ pub fn report() -> alloc::string::String {
         s.chains,
         s.lookups,
         s.flushes,
-        boundary::STEPS.load(Ordering::Relaxed)
+        STEPS.load(Ordering::Relaxed)
     )
 }
 
@@ -298,12 +300,7 @@ impl Thread {
             thread.guest = guest;
             thread.interrupted.store(0, Ordering::Relaxed);
             thread.process.store(0, Ordering::Relaxed);
-            thread.rest = Rest::default();
-            thread.seen.store(cache::NOWHERE, Ordering::Relaxed);
-            thread.cpu.excl_addr = u64::MAX;
-            thread.cpu.ignored_bits = guest.ignored_bits;
-            thread.cpu.mxcsr = 0x1f80;
-            thread.reset_shadow();
+            thread.reset();
             return Ok(thread);
         }
         // SAFETY: a fresh mapping; all-zero bytes are a valid Thread but for `guest`, which is written before use.
@@ -317,15 +314,12 @@ impl Thread {
             footprint::forbid(base, PAGE as u64);
             let p = (base as usize + PAGE + SHADOW) as *mut Thread;
             (&raw mut (*p).guest).write(guest);
-            (&raw mut (*p).constants).write(crate::x86::CONSTANTS);
-            (&raw mut (*p).tails).write(crate::x86::TAILS);
-            (*p).seen.store(cache::NOWHERE, Ordering::Relaxed);
             ThreadBox(p)
         };
         let mut cache = CACHE.lock();
         if cache.is_none() {
             drop(cache);
-            cache::init(guest, 0, 512 << 20)?;
+            cache::init(guest, backend(), 0, 512 << 20)?;
             cache = CACHE.lock();
         }
         let mut thread = thread;
@@ -338,13 +332,22 @@ impl Thread {
             cache.add_thread(p);
         }
         drop(cache);
-        thread.cpu.excl_addr = u64::MAX;
-        thread.cpu.ignored_bits = guest.ignored_bits;
-        thread.cpu.mxcsr = 0x1f80;
         // Index 0 would else claim to know guest address 0.
         thread.lookup[0].pc.store(u64::MAX, Ordering::Relaxed);
-        thread.reset_shadow();
+        thread.reset();
         Ok(thread)
+    }
+
+    /// What is not zero at a thread's beginning.
+    fn reset(&mut self) {
+        self.seen.store(cache::NOWHERE, Ordering::Relaxed);
+        self.cpu.excl_addr = u64::MAX;
+        self.cpu.ignored_bits = self.guest.ignored_bits;
+        self.cpu.reset_host_fp();
+        if let Way::Generated(generator) = &backend().way {
+            (generator.prepare)(self);
+        }
+        self.reset_shadow();
     }
 
     /// Takes over the guest-visible state of another thread (clone, fork).
@@ -354,32 +357,35 @@ impl Thread {
         self.cpu.excl_addr = u64::MAX;
     }
 
-    pub(crate) fn shadow_top(&self) -> u64 {
+    /// End of the shadow stack.
+    pub fn shadow_top(&self) -> u64 {
         self as *const Thread as u64
     }
 
-    /// RSP of generated code where the shadow stack has no return that matches: at a pair that no return has.
-    fn shadow_bottom(&self) -> u64 {
+    /// Stack pointer of generated code where the shadow stack has no return that matches: at a pair
+    /// that no return has.
+    pub fn shadow_bottom(&self) -> u64 {
         self.shadow_top() - 16
     }
 
     /// Whether the access to `addr`, made in generated code, is a push onto the full shadow stack.
     ///
     /// Pairs are aligned and so is the stack's end, so that a push reaches the guard page with the first of two words, or with the one word
-    /// of a call of the glue: RSP is at the end and the word would be the next below. Where the instruction stands does not matter: units that are
-    /// alive or dead, their cold paths and exit stubs push, each before it has changed anything else. RSP is nowhere else there, and a guest's
-    /// own access to that word faults again once RSP has moved.
-    fn is_full(&self, rsp: u64, addr: u64) -> bool {
+    /// of a call of the glue: the stack pointer is at the end and the word would be the next below.
+    /// Where the instruction stands does not matter: units that are alive or dead, their cold paths
+    /// and exit stubs push, each before it has changed anything else. The stack pointer is nowhere
+    /// else there, and a guest's own access to that word faults again once it has moved.
+    pub fn is_full(&self, sp: u64, addr: u64) -> bool {
         let end = self.shadow_top() - SHADOW as u64;
-        rsp == end && addr == end - 8
+        sp == end && addr == end - 8
     }
 
     /// Empties the shadow stack: the next returns go through the lookup.
     pub(crate) fn reset_shadow(&mut self) {
-        let rsp = self.shadow_bottom();
+        let sp = self.shadow_bottom();
         // SAFETY: the upper pairs of our shadow stack. The second says to `break_returns` that none below it is in use.
-        unsafe { ((rsp - 16) as *mut [[u64; 2]; 2]).write([[0, 0], [0, NO_RETURN]]) };
-        self.shadow_rsp = rsp;
+        unsafe { ((sp - 16) as *mut [[u64; 2]; 2]).write([[0, 0], [0, NO_RETURN]]) };
+        self.shadow_sp = sp;
     }
 
     /// Empties the table of indirect transfers.
@@ -423,7 +429,7 @@ impl Thread {
                     break;
                 }
                 // A call of the glue (a helper, a system call) leaves a host address alone where a pair has the guest's, above words of a pair long popped.
-                if stale(host) && !in_cache(guest) {
+                if stale(host) && !cache::has(guest) {
                     let word = AtomicU64::from_ptr(&raw mut (*p)[1]);
                     let _ = word.compare_exchange(guest, NO_RETURN, Ordering::Relaxed, Ordering::Relaxed);
                 }
@@ -442,7 +448,7 @@ impl Thread {
         // SAFETY: by the caller.
         unsafe {
             // In a helper there is its return address below the last pair.
-            let mut p = ((*thread).shadow_rsp as usize + 8 & !15) as *mut [u64; 2];
+            let mut p = ((*thread).shadow_sp as usize + 8 & !15) as *mut [u64; 2];
             let top = thread.cast::<[u64; 2]>().sub(1);
             if (top as usize).saturating_sub(p as usize) > MANY * 16 {
                 return false;
@@ -459,13 +465,13 @@ impl Thread {
 
     /// Runs guest code from `cpu.pc` until something is to be done.
     pub fn run(&mut self) -> Exit {
-        let exit = if INTERPRET.load(Ordering::Relaxed) {
-            self.run_interpreted()
-        } else {
-            let exit = self.run_translated();
-            Rest::end(self);
-            self.seen.store(cache::NOWHERE, Ordering::Release);
-            exit
+        let exit = match &backend().way {
+            Way::Generated(generator) => {
+                let exit = self.run_generated(generator);
+                self.seen.store(cache::NOWHERE, Ordering::Release);
+                exit
+            }
+            Way::Interpreted(play) => self.run_interpreted(*play),
         };
         // A return from an exception clears the monitor.
         self.cpu.excl_addr = u64::MAX;
@@ -487,7 +493,7 @@ impl Thread {
         }
     }
 
-    fn run_translated(&mut self) -> Exit {
+    fn run_generated(&mut self, generator: &Generator) -> Exit {
         let mut next: Option<*const u8> = None;
         loop {
             if self.interrupted.load(Ordering::Relaxed) != 0 {
@@ -517,15 +523,14 @@ impl Thread {
                 next = None;
             }
             let known = &self.lookup[self.guest.lookup_index(self.cpu.pc)];
-            let enter = ENTER.load(Ordering::Relaxed);
             let host = if let Some(host) = next.take() {
                 host
-            } else if known.pc.load(Ordering::Relaxed) == self.cpu.pc && enter != 0 {
+            } else if known.pc.load(Ordering::Relaxed) == self.cpu.pc {
                 // As generated code does: without the lock.
                 known.host.load(Ordering::Relaxed) as *const u8
             } else {
                 let mut guard = CACHE.lock();
-                let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted() };
+                let Some(cache) = guard.as_deref_mut() else { return self.run_interpreted(|_| false) };
                 cache.likely = self.likely();
                 match cache.entry(self.cpu.pc, self.cpu.mode) {
                     Ok(entry) => {
@@ -555,25 +560,17 @@ impl Thread {
                     }
                 }
             };
-            let state = self as *mut Thread as u64 + STATE_BIAS as u64;
-            // SAFETY: the glue follows the C calling convention; generated code keeps to this thread's state and guest memory.
-            let why = unsafe {
-                let enter: extern "C" fn(u64, *const u8) -> u32 = core::mem::transmute(enter as usize);
-                enter(state, host)
-            };
-            match why & 0x7f {
-                reason::CHAIN | reason::CHAIN_FAR => next = self.chain(why & 0x7f == reason::CHAIN_FAR),
-                reason::LOOKUP => next = self.look_up(),
-                reason::SYSCALL | reason::SYSCALL_FAR => {
-                    let (target, _) = self.stub_target(why & 0x7f == reason::SYSCALL_FAR);
-                    self.cpu.pc = target;
+            // SAFETY: an entry of a unit for the thread's `pc` and mode.
+            match unsafe { (generator.enter)(self, host) } {
+                Left::Jump { target, site, stub } => next = self.chain(target, site, stub),
+                Left::Lookup(pc) => next = self.look_up(pc),
+                Left::Syscall(after) => {
+                    self.cpu.pc = after;
                     return Exit::Syscall;
                 }
-                reason::MADE | reason::MADE_FAR => {
-                    (self.cpu.pc, _) = self.stub_target(why & 0x7f == reason::MADE_FAR);
-                }
-                reason::INTERRUPTED => {}
-                reason::FAULT => {
+                Left::Made(after) => self.cpu.pc = after,
+                Left::Interrupted => {}
+                Left::Fault => {
                     let unknown = self.cpu.fault.signo == SIGSEGV && self.cpu.fault.code == SI_KERNEL;
                     if unknown || (self.guest.faults_again)(self.cpu.pc) {
                         // The processor does not tell a non-canonical address: the interpreter computes it.
@@ -584,19 +581,22 @@ impl Thread {
                     }
                     return Exit::Fault(self.cpu.fault);
                 }
-                reason::STEP_FAULT | reason::REPLAY => {
-                    if why & 0x7f == reason::REPLAY {
-                        (self.cpu.pc, _) = self.insn_before(self.exit_rax);
-                    }
+                Left::StepFault => {
                     if let Some(exit) = self.interpret_one() {
                         return exit;
                     }
                 }
-                reason::STALE => shared::drop_stale(self),
-                reason::TRAP => {
-                    let (pc, _) = self.insn_before(self.exit_rax);
+                Left::Replay { host } => {
+                    (self.cpu.pc, _) = self.insn_before(host);
+                    if let Some(exit) = self.interpret_one() {
+                        return exit;
+                    }
+                }
+                Left::Stale { host } => shared::drop_stale(self, host),
+                Left::Trap { host, is_breakpoint } => {
+                    let (pc, _) = self.insn_before(host);
                     self.cpu.pc = pc;
-                    let fault = if why & 0x80 != 0 {
+                    let fault = if is_breakpoint {
                         Fault { signo: SIGTRAP, code: 1, addr: pc, write: false }
                     } else {
                         Fault { signo: SIGILL, code: 1, addr: pc, write: false }
@@ -604,54 +604,38 @@ impl Thread {
                     self.cpu.fault = fault;
                     return Exit::Fault(fault);
                 }
-                reason::HELPER => {
-                    let (pc, after) = self.insn_before(self.exit_rax);
-                    let code = why >> 8;
-                    if code == HelperExit::Fault as u32 {
-                        self.cpu.pc = pc;
-                        // It may have been one for part of the instruction.
-                        if self.cpu.fault.signo != SIGILL && (self.guest.faults_again)(pc) {
-                            if let Some(exit) = self.interpret_one() {
-                                return exit;
+                Left::Helper { host, exit } => {
+                    let (pc, after) = self.insn_before(host);
+                    match exit {
+                        HelperExit::Continue | HelperExit::Jump => {}
+                        HelperExit::Resync => self.cpu.pc = after,
+                        HelperExit::Syscall => {
+                            self.cpu.pc = after;
+                            return Exit::Syscall;
+                        }
+                        HelperExit::Fault => {
+                            self.cpu.pc = pc;
+                            // It may have been one for part of the instruction.
+                            if self.cpu.fault.signo != SIGILL && (self.guest.faults_again)(pc) {
+                                if let Some(exit) = self.interpret_one() {
+                                    return exit;
+                                }
+                                continue;
                             }
-                            continue;
+                            // The helper did not know where it was.
+                            if self.cpu.fault.signo == SIGILL {
+                                self.cpu.fault.addr = pc;
+                            }
+                            return Exit::Fault(self.cpu.fault);
                         }
-                        // The helper did not know where it was.
-                        if self.cpu.fault.signo == SIGILL {
-                            self.cpu.fault.addr = pc;
-                        }
-                        return Exit::Fault(self.cpu.fault);
-                    }
-                    if code == HelperExit::Resync as u32 || code == HelperExit::Syscall as u32 {
-                        self.cpu.pc = after;
-                    }
-                    if code == HelperExit::Syscall as u32 {
-                        return Exit::Syscall;
                     }
                 }
-                _ => {}
             }
         }
     }
 
-    /// The guest address in a stub's data, and the address after it.
-    fn stub_target(&self, far: bool) -> (u64, u64) {
-        let data = self.exit_rax;
-        // SAFETY: the data that the translator put behind the stub's call.
-        unsafe {
-            if far {
-                ((data as *const u64).read_unaligned(), data + 8)
-            } else {
-                (data.wrapping_add((data as *const i32).read_unaligned() as i64 as u64), data + 4)
-            }
-        }
-    }
-
-    /// Handles the stub of a jump not yet chained: finds its target, chains it.
-    fn chain(&mut self, far: bool) -> Option<*const u8> {
-        let (target, after) = self.stub_target(far);
-        // SAFETY: the stub's last field: distance back to the jump.
-        let back = unsafe { (after as *const u32).read_unaligned() };
+    /// Handles a jump that is not chained yet: finds its target, chains it.
+    fn chain(&mut self, target: u64, site: *const u8, stub: *const u8) -> Option<*const u8> {
         self.cpu.pc = target;
         let mut guard = CACHE.lock();
         let cache = guard.as_deref_mut()?;
@@ -660,10 +644,8 @@ impl Thread {
         cache.likely = self.likely();
         let entry = cache.entry(target, self.cpu.mode).ok()?;
         if cache.stats.flushes == epoch {
-            let base = cache.host(0) as u64;
-            let site = after - back as u64 - base;
-            let stub = self.exit_rax - 5 - base;
-            cache.chain(site as u32, stub as u32, entry);
+            let base = cache.host(0) as usize;
+            cache.chain((site as usize - base) as u32, (stub as usize - base) as u32, entry);
         }
         Some(cache.host(entry.host))
     }
@@ -673,8 +655,8 @@ impl Thread {
     }
 
     /// Handles a miss of the lookup table.
-    fn look_up(&mut self) -> Option<*const u8> {
-        let pc = self.exit_rax & !self.guest.jump_clears;
+    fn look_up(&mut self, pc: u64) -> Option<*const u8> {
+        let pc = pc & !self.guest.jump_clears;
         self.cpu.pc = pc;
         let mut guard = CACHE.lock();
         let cache = guard.as_deref_mut()?;
@@ -696,7 +678,6 @@ impl Thread {
 
     /// The guest instruction that a host return address belongs to: its address and the next one's.
     fn insn_before(&self, host: u64) -> (u64, u64) {
-        let host = self.rest.original(host);
         match CACHE.lock().as_deref().map(|c| c.place(host - 1)) {
             Some(Place::Insn { pc, next, .. }) => (pc, next),
             _ => (self.cpu.pc, self.cpu.pc),
@@ -705,8 +686,17 @@ impl Thread {
 
     /// Interprets the instruction at `cpu.pc`.
     fn interpret_one(&mut self) -> Option<Exit> {
-        let mut interp = Interp { next_pc: 0, outcome: Outcome::Next, cpu: &mut self.cpu };
-        (self.guest.interpret)(&mut interp);
+        self.play(|_| false)
+    }
+
+    /// Plays the instruction at `cpu.pc`, or with `step` what begins there.
+    fn play(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Option<Exit> {
+        let mut interp = Interp::new(&mut self.cpu);
+        if step(&mut interp) {
+            interp.next_pc &= !self.guest.jump_clears;
+        } else {
+            (self.guest.interpret)(&mut interp);
+        }
         let (next, outcome) = (interp.next_pc, interp.outcome);
         match outcome {
             Outcome::Next => {
@@ -721,12 +711,12 @@ impl Thread {
         }
     }
 
-    fn run_interpreted(&mut self) -> Exit {
+    fn run_interpreted(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Exit {
         loop {
             if self.interrupted.swap(0, Ordering::Relaxed) != 0 {
                 return Exit::Interrupted;
             }
-            if let Some(exit) = self.check_fetch().or_else(|| self.interpret_one()) {
+            if let Some(exit) = self.check_fetch().or_else(|| self.play(step)) {
                 return exit;
             }
         }
@@ -766,77 +756,15 @@ impl Thread {
     }
 }
 
-/// The host's `ucontext_t` as the engine needs it is passed through as a raw pointer (arch/x86/include/uapi/asm/ucontext.h).
+/// The context that the host's kernel gives a signal handler (`ucontext_t`): a host knows what is
+/// in it.
 pub type HostContext = *mut u8;
 
-/// The parts of `ucontext_t` and `struct sigcontext` used here.
-#[repr(C)]
-pub(crate) struct Uc {
-    flags: u64,
-    link: u64,
-    stack: [u64; 3],
-    /// r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags, segments, err, trapno, oldmask, cr2.
-    pub(crate) gregs: [u64; 23],
-    fpstate: *mut u8,
-}
-
-const G_RBP: usize = 10;
-pub(crate) const G_RCX: usize = 14;
-pub(crate) const G_RSP: usize = 15;
-pub(crate) const G_RIP: usize = 16;
-pub(crate) const G_EFL: usize = 17;
-const G_ERR: usize = 19;
-/// Index in `gregs` by host register number.
-const GREG: [usize; 16] = [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7];
-
-/// The guest state of an interrupted context goes to memory, and the context continues at the glue's exit.
-///
-/// # Safety
-/// The context is of this thread, interrupted in generated code at an instruction boundary or a fault.
-pub(crate) unsafe fn leave(
-    thread: &mut Thread,
-    uc: &mut Uc,
-    cache: &Cache,
-    pc: u64,
-    flags: HostFlags,
-    why: u32,
-) {
-    let glue: &Glue = cache.glue();
-    let (gpr, vec) = cache.maps();
-    for (slot, &h) in gpr.iter().enumerate() {
-        if let Some(&g) = GREG.get(h as usize) {
-            thread.cpu.gpr[slot] = uc.gregs[g];
-        }
+fn generator() -> Option<&'static Generator> {
+    match &backend().way {
+        Way::Generated(generator) => Some(generator),
+        Way::Interpreted(_) => None,
     }
-    // SAFETY: the kernel gives an FXSAVE image: MXCSR at 24, XMM registers from 160.
-    unsafe {
-        for (slot, &h) in vec.iter().enumerate() {
-            if h < 16 {
-                thread.cpu.vec[slot] = uc.fpstate.add(160 + 16 * h as usize).cast::<u128>().read_unaligned();
-            }
-        }
-        thread.cpu.mxcsr = uc.fpstate.add(24).cast::<u32>().read_unaligned();
-    }
-    let efl = uc.gregs[G_EFL];
-    let (sf, zf, cf, of, pf) = (efl >> 7 & 1, efl >> 6 & 1, efl & 1, efl >> 11 & 1, efl >> 2 & 1);
-    match flags {
-        HostFlags::None => {}
-        HostFlags::Add => thread.cpu.set_nzcv((sf << 3 | zf << 2 | cf << 1 | of) as u8),
-        HostFlags::Sub => thread.cpu.set_nzcv((sf << 3 | zf << 2 | (cf ^ 1) << 1 | of) as u8),
-        HostFlags::Fp => thread.cpu.set_nzcv(match (pf, zf, cf) {
-            (1, ..) => 0b0011,
-            (_, 1, _) => 0b0110,
-            (_, _, 1) => 0b1000,
-            _ => 0b0010,
-        }),
-    }
-    thread.cpu.pc = pc;
-    crate::reservations::release(&mut thread.cpu, true);
-    thread.shadow_rsp = uc.gregs[G_RSP];
-    uc.gregs[G_RIP] = glue.leave as u64;
-    uc.gregs[G_RCX] = why as u64;
-    uc.gregs[G_EFL] &= !TRAP_FLAG;
-    thread.rest.stepping = false;
 }
 
 /// Called from the host's handler for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the processor. True if the fault
@@ -847,44 +775,33 @@ pub(crate) unsafe fn leave(
 /// `thread` is the current thread's; `context` is the handler's third argument.
 pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fault) -> bool {
     // SAFETY: by the caller.
-    let uc = unsafe { &mut *context.cast::<Uc>() };
-    // SAFETY: by the caller.
-    if fault.signo == SIGTRAP && unsafe { boundary::on_trap(thread, uc) } {
-        return true;
+    generator().is_some_and(|generator| unsafe { (generator.on_fault)(thread, context, fault) })
+}
+
+/// Called from the host's handler for asynchronous signals: makes `run` return `Exit::Interrupted`
+/// at the next boundary.
+///
+/// # Safety
+/// As [`on_host_fault`].
+pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
+    thread.interrupt();
+    if let Some(generator) = generator() {
+        // SAFETY: by the caller.
+        unsafe { (generator.on_signal)(thread, context) };
     }
-    let rip = thread.rest.original(uc.gregs[G_RIP]);
-    // The emulator's own fault may come with the lock held.
-    if !in_cache(rip) {
-        return false;
+}
+
+/// Called from the host's handler for a SIGTRAP that was sent, before what is called for other
+/// signals: a host whose generated code traps for its own purposes may find that it was one of
+/// those.
+///
+/// # Safety
+/// As [`on_host_fault`].
+pub unsafe fn on_sent_trap(thread: &mut Thread, context: HostContext) {
+    if let Some(generator) = generator() {
+        // SAFETY: by the caller.
+        unsafe { (generator.on_sent_trap)(thread, context) };
     }
-    if fault.signo == SIGSEGV && thread.is_full(uc.gregs[G_RSP], fault.addr) {
-        // Returns beyond this point go through the lookup.
-        uc.gregs[G_RSP] = thread.shadow_bottom();
-        return true;
-    }
-    let guard = CACHE.lock();
-    let Some(cache) = guard.as_deref() else { return false };
-    if uc.gregs[G_RBP] != thread as *mut Thread as u64 + STATE_BIAS as u64 {
-        return false;
-    }
-    let (pc, mark, fused) = match cache.place(rip) {
-        Place::Insn { pc, mark, fused, .. } => (pc, mark, fused),
-        Place::Check { pc } => {
-            // Its bytes can no longer be read: the fetch from there will tell how it faults.
-            thread.exit_rax = rip + 1;
-            // SAFETY: by the caller; the check changes nothing of the guest's.
-            unsafe { leave(thread, uc, cache, pc, HostFlags::None, reason::STALE) };
-            return true;
-        }
-        Place::Glue | Place::Outside => return false,
-    };
-    let mut fault = fault;
-    fault.write = fault.signo == SIGSEGV && uc.gregs[G_ERR] & 2 != 0;
-    thread.cpu.fault = fault;
-    let why = if fused { reason::STEP_FAULT } else { reason::FAULT };
-    // SAFETY: by the caller; the place is in a unit.
-    unsafe { leave(thread, uc, cache, pc, mark.at_fault(), why) };
-    true
 }
 
 impl Guest {
@@ -892,9 +809,6 @@ impl Guest {
         (pc as u32 & self.lookup_mask) as usize * 4 / 16 % LOOKUPS
     }
 }
-
-/// Address of the glue's `enter`, once there is a code cache.
-pub(crate) static ENTER: AtomicU64 = AtomicU64::new(0);
 
 /// System calls that need nothing of the Linux layer: generated code enters the host's kernel itself.
 pub mod fast_calls {
@@ -904,11 +818,12 @@ pub mod fast_calls {
     /// Guest numbers from here on are never fast.
     pub const LEN: usize = 512;
     /// In a table entry: call the helper given to [`set`].
-    pub(crate) const LOCAL: u16 = 0x8000;
+    pub const LOCAL: u16 = 0x8000;
 
     /// By guest number: 0 = leave generated code; else the host's number plus one, or [`LOCAL`].
-    pub(crate) static TABLE: [AtomicU16; LEN] = [const { AtomicU16::new(0) }; LEN];
-    pub(crate) static HELPER: AtomicUsize = AtomicUsize::new(0);
+    pub static TABLE: [AtomicU16; LEN] = [const { AtomicU16::new(0) }; LEN];
+    /// The helper's address.
+    pub static HELPER: AtomicUsize = AtomicUsize::new(0);
 
     /// What generated code does by itself.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -204,10 +204,11 @@ impl Cache {
     }
 }
 
-/// The unit that `thread` just left at `exit_rax` is not what its bytes are now: takes it out. The thread goes on at its start.
-pub(crate) fn drop_stale(thread: &mut Thread) {
+/// The unit that `thread` just left at a host address is not what its bytes are now: takes it out.
+/// The thread goes on at its start.
+pub(crate) fn drop_stale(thread: &mut Thread, host: u64) {
     let Some(cache) = &mut *CACHE.lock() else { return };
-    if let Place::Insn { pc, .. } | Place::Check { pc } = cache.place(thread.exit_rax - 1) {
+    if let Place::Insn { pc, .. } | Place::Check { pc } = cache.place(host - 1) {
         thread.cpu.pc = pc;
         cache.invalidate(pc, pc + 1, thread);
     }

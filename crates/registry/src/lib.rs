@@ -3,7 +3,8 @@
 #![no_std]
 
 /// Gives the registry to a macro: `name crate;` for each guest. The name is the kernel's (`uname -m`), QEMU's and that of `anyarch_binfmt::FAMILIES`; the
-/// crate has the implementation of `anyarch_linux::abi::Abi` in `linux::ABI`.
+/// crate has the implementation of `anyarch_linux::abi::Abi` in `linux::ABI` and that of
+/// `anyarch_engine::lift::Lift` in `Instructions`.
 #[macro_export]
 macro_rules! with_guests {
     ($callback:ident) => {

@@ -219,7 +219,7 @@ mod tests {
         // SAFETY: all-zero bytes are a valid state.
         let mut cpu: Box<Cpu> = unsafe { Box::new(core::mem::zeroed()) };
         (cpu.vec[0], cpu.vec[1], cpu.vec[2], cpu.vec[3], cpu.gpr[1]) = (c, a, b, c, a as u64);
-        let mut interp = Interp { cpu: &mut cpu, next_pc: 4, outcome: Outcome::Next };
+        let mut interp = Interp::new(&mut cpu);
         lift(&mut interp, word, 0);
         let outcome = interp.outcome;
         (cpu.vec[0], cpu.gpr[0], outcome)

@@ -18,10 +18,9 @@
 
 use crate::decode::{Insn, zr};
 use crate::int::bit_mask;
-use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Ops, Order, R, Size, Src, W};
+use anyarch_engine::lift::{CasLoop, Expect, RmwLoop, UnitBuilder};
+use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Order, R, Size, Src, W};
 use anyarch_engine::run::{Peek, Transfer};
-use anyarch_engine::x86::Translator;
-use anyarch_engine::x86::exclusive::{CasLoop, Expect, RmwLoop};
 
 /// Whether a word may begin a sequence: LDXR or LDAXR of any size, or ADRP.
 #[inline(always)]
@@ -34,12 +33,12 @@ fn is_load_exclusive(word: u32) -> bool {
 }
 
 /// Translates the sequence that begins with the instruction, if it is one of ours. `word` fetches.
-pub(crate) fn step(t: &mut Translator<'_>, first: Insn, word: impl Fn(u64) -> Option<u32>) -> bool {
+pub(crate) fn step<T: UnitBuilder>(t: &mut T, first: Insn, word: impl Fn(u64) -> Option<u32>) -> bool {
     if is_load_exclusive(first.word) { exclusive(t, first, word) } else { address(t, first, word) }
 }
 
 /// ADRP and the instruction that completes the address in the same register, or loads from it into that.
-fn address(t: &mut Translator<'_>, adrp: Insn, word: impl Fn(u64) -> Option<u32>) -> bool {
+fn address<T: UnitBuilder>(t: &mut T, adrp: Insn, word: impl Fn(u64) -> Option<u32>) -> bool {
     let (pc, d) = (adrp.pc, adrp.d());
     if pc & 4095 == 4092 || d == 31 {
         return false;
@@ -102,7 +101,7 @@ pub(crate) fn leaf(target: u64, word: impl Fn(u64) -> Option<u32>) -> Option<u64
 }
 
 /// A loop that begins with a load exclusive.
-fn exclusive(t: &mut Translator<'_>, load: Insn, word: impl Fn(u64) -> Option<u32>) -> bool {
+fn exclusive<T: UnitBuilder>(t: &mut T, load: Insn, word: impl Fn(u64) -> Option<u32>) -> bool {
     let pc = load.pc;
     let at = |offset: i64| {
         let at = pc.wrapping_add(offset as u64);
@@ -208,7 +207,7 @@ fn exclusive(t: &mut Translator<'_>, load: Insn, word: impl Fn(u64) -> Option<u3
     done
 }
 
-fn finish(t: &mut Translator<'_>, words: usize, step: impl FnOnce(&mut Translator<'_>) -> bool) -> bool {
+fn finish<T: UnitBuilder>(t: &mut T, words: usize, step: impl FnOnce(&mut T) -> bool) -> bool {
     let done = step(t);
     if done {
         t.end_step(&[4; 5][..words]);

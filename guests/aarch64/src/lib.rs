@@ -23,19 +23,19 @@ mod simd_shift;
 pub mod system;
 
 use anyarch_engine::interp::Interp;
+use anyarch_engine::lift::{Lift, UnitBuilder};
 use anyarch_engine::ops::R;
-use anyarch_engine::run::{Guest, Peek, SyscallRegs};
+use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs};
+use anyarch_engine::shared::Copy;
 use anyarch_engine::state::Fault;
-use anyarch_engine::x86::{Pins, Translator};
 
 /// The guest as the engine sees it.
 pub static GUEST: Guest = Guest {
     name: "aarch64",
     interpret,
-    translate,
     peek,
     leaf: |target| fuse::leaf(target, word),
-    pins: &PINS,
+    slots: &SLOTS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 3,
     // Linux sets TCR_EL1.TBI0, and TBID0 only with pointer authentication.
@@ -47,25 +47,35 @@ pub static GUEST: Guest = Guest {
 };
 
 /// The registers most used by compiled code: arguments and temporaries, the first callee-saved ones, and the stack pointer.
-static PINS: Pins =
-    Pins { gpr: &[0, 1, 2, 31, 19, 3, 20, 4, 21, 5, 22, 29], vec: &[0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19] };
+static SLOTS: Slots = Slots {
+    gpr: &[0, 1, 2, 31, 19, 3, 20, 4, 21, 5, 22, 29],
+    no_bases: &[],
+    vec: &[0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19],
+};
 
 /// The instruction word at `pc`; `None` if its page has vanished meanwhile.
 fn word(pc: u64) -> Option<u32> {
     anyarch_sys::fetch4(pc)
 }
 
-/// Translates the instructions of one unit.
-pub fn translate(t: &mut Translator<'_>) {
-    match t.copy() {
-        None => translate_from(t, word),
-        Some(copy) => translate_from(t, |pc| copy.load(pc, 4).map(|word| word as u32)),
+/// The guest's instructions.
+pub struct Instructions;
+
+impl Lift for Instructions {
+    const GUEST: &'static Guest = &GUEST;
+
+    fn lift<T: UnitBuilder>(t: &mut T, copy: Option<&Copy>) {
+        match copy {
+            None => lift_from(t, word),
+            Some(copy) => lift_from(t, |pc| copy.load(pc, 4).map(|word| word as u32)),
+        }
     }
 }
 
-fn translate_from(t: &mut Translator<'_>, word: impl Fn(u64) -> Option<u32> + Copy) {
+#[inline]
+fn lift_from<T: UnitBuilder>(t: &mut T, word: impl Fn(u64) -> Option<u32> + core::marker::Copy) {
     while t.more() {
-        let pc = t.pc;
+        let pc = t.pc();
         let Some(insn) = word(pc) else { return t.stop() };
         if fuse::is_candidate(insn) && fuse::step(t, decode::Insn { word: insn, pc }, word) {
             continue;

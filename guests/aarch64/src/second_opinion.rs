@@ -14,7 +14,7 @@ fn defined(thread: &mut Thread, word: u32) -> bool {
     const NOWHERE: u64 = 0x00f0_0000_0000_0000;
     thread.cpu.gpr = [NOWHERE; 64];
     thread.cpu.pc = NOWHERE;
-    let mut i = Interp { cpu: &mut thread.cpu, next_pc: 0, outcome: Outcome::Next };
+    let mut i = Interp::new(&mut thread.cpu);
     decode::lift(&mut i, word, NOWHERE);
     !(i.outcome == Outcome::Fault && i.cpu.fault.signo == SIGILL)
 }

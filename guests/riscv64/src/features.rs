@@ -1,11 +1,11 @@
 //! The one list of implemented extensions. AT_HWCAP, riscv_hwprobe and /proc/cpuinfo derive from it, and so does which instructions of vector cryptography
-//! there are: those whose host instructions are missing are not told, and raise SIGILL.
+//! there are: those that the host does not do fast are not told, and raise SIGILL.
 //!
-//! What is told promises Zkt's and Zvkt's times that depend on no operand: of the host code, and of the reference functions where there is none. (The
-//! reference's AES is made of host instructions, see `v_crypto.rs`.)
+//! What is told promises Zkt's and Zvkt's times that depend on no operand: of the host code, and of
+//! the reference functions where there is none. (AES is the host's there too, see `v_crypto.rs`.)
 
 use alloc::string::String;
-use anyarch_engine::x86::Features;
+use anyarch_engine::backend::{Abilities, backend};
 use core::fmt::Write;
 
 /// A multi-letter extension: its word in the ISA string, its bit in RISCV_HWPROBE_KEY_IMA_EXT_0 (uapi/asm/hwprobe.h) if it has one, and what the host must
@@ -16,7 +16,7 @@ pub struct Extension {
     /// Bit.
     pub probe: Option<u8>,
     /// Whether this host can do it fast, and in a time that does not depend on data where that is promised.
-    pub possible: fn(&Features) -> bool,
+    pub possible: fn(&Abilities) -> bool,
 }
 
 macro_rules! extensions {
@@ -70,7 +70,7 @@ extensions! {
     "zvfh" Some(30);
     "zvfhmin" Some(31);
     "zvkb" Some(19);
-    "zvkg" Some(20), needs pclmul;
+    "zvkg" Some(20), needs carryless_mul;
     "zvkned" Some(21), needs aes;
     "zvknha" Some(22);
     "zvknhb" Some(23);
@@ -78,13 +78,13 @@ extensions! {
 }
 
 /// The extensions that a host makes possible.
-fn told(host: &Features) -> impl Iterator<Item = &'static Extension> {
+fn told(host: &Abilities) -> impl Iterator<Item = &'static Extension> {
     EXTENSIONS.iter().filter(|e| (e.possible)(host))
 }
 
 /// Whether an extension is told on this host.
 pub fn has(name: &str) -> bool {
-    told(&Features::of_host()).any(|e| e.name == name)
+    told(&(backend().abilities)()).any(|e| e.name == name)
 }
 
 /// AT_HWCAP: the letters I, M, A, F, D, C, and V unless the program may not use vectors.
@@ -94,7 +94,7 @@ pub fn hwcap(vectors: bool) -> u64 {
 }
 
 /// RISCV_HWPROBE_KEY_IMA_EXT_0: FD, C, V, and the extensions.
-fn ima_ext_0(host: &Features) -> u64 {
+fn ima_ext_0(host: &Abilities) -> u64 {
     told(host).filter_map(|e| e.probe).fold(0b111, |bits, bit| bits | 1 << bit)
 }
 
@@ -117,7 +117,7 @@ pub fn probe(key: i64) -> Option<Probe> {
         0..=2 => (0, false),
         // BASE_BEHAVIOR: IMA.
         3 => (1, true),
-        4 => (ima_ext_0(&Features::of_host()), true),
+        4 => (ima_ext_0(&(backend().abilities)()), true),
         // CPUPERF_0, which means the same as MISALIGNED_SCALAR_PERF.
         5 => (FAST, true),
         // ZICBOZ_BLOCK_SIZE, ZICBOM_BLOCK_SIZE, ZICBOP_BLOCK_SIZE.
@@ -138,7 +138,7 @@ pub fn probe(key: i64) -> Option<Probe> {
 /// /proc/cpuinfo for `cpus` processors, as the kernel's c_show writes it (arch/riscv/kernel/cpu.c).
 pub fn cpuinfo(cpus: usize) -> String {
     let mut isa = String::from("rv64imafdcv");
-    for e in told(&Features::of_host()) {
+    for e in told(&(backend().abilities)()) {
         let _ = write!(isa, "_{}", e.name);
     }
     let mut out = String::new();
@@ -157,14 +157,14 @@ mod tests {
 
     #[test]
     fn the_host_decides_about_cryptography() {
-        let none = Features::default();
-        let all = Features { aes: true, pclmul: true, ..none };
-        let names = |host: &Features| told(host).map(|e| e.name).collect::<Vec<_>>();
+        let none = Abilities::default();
+        let all = Abilities { aes: true, carryless_mul: true };
+        let names = |host: &Abilities| told(host).map(|e| e.name).collect::<Vec<_>>();
         assert_eq!(names(&all).len(), EXTENSIONS.len());
         let missing: Vec<_> = names(&all).into_iter().filter(|n| !names(&none).contains(n)).collect();
         assert_eq!(missing, ["zvkg", "zvkned"]);
         assert_eq!(ima_ext_0(&all) & !ima_ext_0(&none), 1 << 20 | 1 << 21);
-        assert_eq!(ima_ext_0(&Features { aes: true, ..none }) & (1 << 20 | 1 << 21), 1 << 21);
+        assert_eq!(ima_ext_0(&Abilities { aes: true, ..none }) & (1 << 20 | 1 << 21), 1 << 21);
     }
 
     #[test]

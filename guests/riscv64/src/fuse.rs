@@ -19,13 +19,10 @@
 
 use crate::decode::{Insn, decode, x};
 use crate::v_crypto::{is_sha2_low, sha2_rounds};
-use anyarch_engine::fp::flag;
-use anyarch_engine::ops::{Addr, Alu, Cond, HelperExit, LoadExt, Ops, Order, R, Sel, Shift, Size, Src, W};
+use anyarch_engine::lift::{CasLoop, Expect, UnitBuilder};
+use anyarch_engine::ops::{Addr, Alu, Cond, LoadExt, Ops, Order, R, Sel, Shift, Size, Src, V, W};
 use anyarch_engine::run::{Peek, Transfer};
-use anyarch_engine::state::{Cpu, mode};
-use anyarch_engine::x86::Translator;
-use anyarch_engine::x86::asm::Cc;
-use anyarch_engine::x86::exclusive::{CasLoop, Expect};
+use anyarch_engine::state::mode;
 
 const LUI: u32 = 0x37;
 const AUIPC: u32 = 0x17;
@@ -61,7 +58,7 @@ fn load_over(d: u32, next: Insn) -> bool {
     next.word & 0x7f == 0x03 && funct3 < 7 && next.s1() == d && next.d() == d
 }
 
-fn load(t: &mut Translator<'_>, i: Insn, at: Addr) {
+fn load<O: Ops>(t: &mut O, i: Insn, at: Addr) {
     let funct3 = i.bits(12, 3);
     let ext = if funct3 < 3 { LoadExt::Sign64 } else { LoadExt::Zero };
     t.load(Size::from_log2(funct3 & 3), ext, i.rd(), at, Order::Plain);
@@ -83,7 +80,7 @@ fn behind(i: Insn, fetch: &impl Fn(u64) -> Option<Insn>) -> Option<Insn> {
 }
 
 /// Translates the sequence that begins with the instruction, if it is one of ours. `fetch` knows what lies in one page.
-pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+pub(crate) fn step<T: UnitBuilder>(t: &mut T, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
     match i.word & 0x7f {
         LR => return compare_and_swap(t, i, fetch),
         0x73 => return quiet_compare(t, i, fetch),
@@ -95,7 +92,7 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
         if t.restricted() {
             return false;
         }
-        let begin = |t: &mut Translator<'_>| t.begin(8, peek(8, Transfer::Next));
+        let begin = |t: &mut T| t.begin(8, peek(8, Transfer::Next));
         let done = sha2_rounds(t, i, next, begin);
         if done {
             t.end_step(&[4, 4]);
@@ -111,8 +108,7 @@ pub(crate) fn step(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Optio
     }
     let same = next.d() == i.d();
     let (opcode, funct3) = (next.word & 0x7f, next.bits(12, 3));
-    let begin =
-        |t: &mut Translator<'_>, transfer| t.begin(i.len + next.len, peek(i.len + next.len, transfer));
+    let begin = |t: &mut T, transfer| t.begin(i.len + next.len, peek(i.len + next.len, transfer));
     match (i.word & 0x7f, opcode, funct3) {
         (LUI, 0x13 | 0x1b, 0) if same => {
             let mut value = i.imm_u().wrapping_add(next.imm_i());
@@ -199,21 +195,22 @@ fn is_compare(word: u32) -> bool {
     word & 0xfc00_407f == 0xa000_0053 && word >> 12 & 3 != 3 && word & 0xf80 != 0
 }
 
-/// Plays a comparison and returns the condition under which it holds, if generated code can do so by itself. `after` is the address of the next instruction.
-fn float_compare(t: &mut Translator<'_>, i: Insn, signaling: bool, after: u64) -> Cond {
+/// A comparison: log2 of the operands' bytes, the operands, and the condition under which it holds
+/// after [`Ops::fp_compare`] of them.
+fn operands(i: Insn) -> (u8, [V; 2], Cond) {
     let es = 2 + (i.word >> 25 & 1) as u8;
-    // Operands that are not boxed end the step: the instructions after the comparison are then played alone.
-    let next = core::mem::replace(&mut t.next_pc, after);
-    if es == 2 {
-        t.check_boxes(es, &[i.fs1(), i.fs2()], crate::fp::compute, i.word as u64);
-    }
-    t.next_pc = next;
-    t.fp_compare(signaling, es, i.fs2(), Some(i.fs1()));
-    [Cond::Ge, Cond::Gt, Cond::Eq, Cond::Eq][i.bits(12, 2) as usize]
+    (es, [i.fs2(), i.fs1()], [Cond::Ge, Cond::Gt, Cond::Eq, Cond::Eq][i.bits(12, 2) as usize])
+}
+
+/// Whether the operands of a comparison in a step are boxed. If not the step ends behind it: the
+/// instructions after the comparison are then played alone.
+fn are_boxed<T: UnitBuilder>(t: &mut T, i: Insn, after: u64) -> bool {
+    let (es, slots, _) = operands(i);
+    es != 2 || t.check_boxes_within(es, &[slots[1], slots[0]], crate::fp::compute, i.word as u64, after)
 }
 
 /// FRFLAGS, FLE or FLT, FSFLAGS: compilers' comparison that raises nothing.
-fn quiet_compare(t: &mut Translator<'_>, read: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+fn quiet_compare<T: UnitBuilder>(t: &mut T, read: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
     let Some(compare) = behind(read, &fetch) else { return false };
     let Some(write) = behind(compare, &fetch) else { return false };
     if t.fp_mode() != mode::EXACT
@@ -226,22 +223,16 @@ fn quiet_compare(t: &mut Translator<'_>, read: Insn, fetch: impl Fn(u64) -> Opti
     let len = read.len + compare.len + write.len;
     t.begin(len, peek(len, Transfer::Next));
     t.fp_flags(read.rd());
-    let c = float_compare(t, compare, false, write.pc);
-    t.select(c.invert(), W::W64, compare.rd(), R::ZERO, R::ZERO, Sel::Inc);
-    // Only a signaling NaN raises a flag here.
-    t.cold_helper(Cc::P, restore_flags, read.d() as u64);
+    if are_boxed(t, compare, write.pc) {
+        let (es, [a, b], c) = operands(compare);
+        t.fp_compare_quiet(c, es, compare.rd(), a, b, read.rd());
+    }
     t.end_step(&[read.len, compare.len, write.len]);
     true
 }
 
-/// The flags become those in the register with the number.
-extern "C" fn restore_flags(cpu: &mut Cpu, number: u64) -> HelperExit {
-    cpu.set_fp_flags(flag::reversed(cpu.gpr[number as usize & 31] as u8));
-    HelperExit::Continue
-}
-
 /// FLE, FLT or FEQ, and a branch on the result.
-fn compare_and_branch(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+fn compare_and_branch<T: UnitBuilder>(t: &mut T, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
     let Some(branch) = behind(i, &fetch) else { return false };
     // BEQ or BNE with x0.
     if t.fp_mode() != mode::EXACT || branch.word & 0x01f0_607f != 0x63 || branch.s1() != i.d() {
@@ -249,14 +240,17 @@ fn compare_and_branch(t: &mut Translator<'_>, i: Insn, fetch: impl Fn(u64) -> Op
     }
     let (len, target) = (i.len + branch.len, branch.pc.wrapping_add(branch.imm_b() as u64));
     t.begin(len, peek(len, Transfer::Cond(target)));
-    let c = float_compare(t, i, i.bits(12, 2) != 2, branch.pc);
-    t.select(c.invert(), W::W64, i.rd(), R::ZERO, R::ZERO, Sel::Inc);
-    t.branch(if branch.bits(12, 1) == 0 { c.invert() } else { c }, target);
+    if are_boxed(t, i, branch.pc) {
+        let (es, [a, b], c) = operands(i);
+        t.fp_compare(i.bits(12, 2) != 2, es, a, Some(b));
+        t.select(c.invert(), W::W64, i.rd(), R::ZERO, R::ZERO, Sel::Inc);
+        t.branch(if branch.bits(12, 1) == 0 { c.invert() } else { c }, target);
+    }
     t.end_step(&[i.len, branch.len]);
     true
 }
 
-fn compare_and_swap(t: &mut Translator<'_>, lr: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
+fn compare_and_swap<T: UnitBuilder>(t: &mut T, lr: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
     let Some(compare) = behind(lr, &fetch) else { return false };
     let Some(sc) = behind(compare, &fetch) else { return false };
     let Some(again) = behind(sc, &fetch) else { return false };

@@ -26,20 +26,20 @@ mod v_mem;
 mod v_perm;
 
 use anyarch_engine::interp::Interp;
+use anyarch_engine::lift::{Lift, UnitBuilder};
 use anyarch_engine::ops::R;
-use anyarch_engine::run::{Guest, Peek, SyscallRegs, Transfer};
+use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, Transfer};
+use anyarch_engine::shared::Copy;
 use anyarch_engine::state::Fault;
-use anyarch_engine::x86::{Pins, Translator};
 use decode::Insn;
 
 /// The guest as the engine sees it.
 pub static GUEST: Guest = Guest {
     name: "riscv64",
     interpret,
-    translate,
     peek,
     leaf: |target| fuse::leaf(target, fetch),
-    pins: &PINS,
+    slots: &SLOTS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 1,
     ignored_bits: 0,
@@ -58,9 +58,10 @@ pub static GUEST: Guest = Guest {
 /// ```
 ///
 /// The first twelve would be those with s3 in the place of a6, but the C library's loops that copy memory use a6. The four hottest of those used with 32 bits
-/// go to the registers that need no prefix; ra, which is no base, goes to R12, which costs a byte as a base.
-static PINS: Pins = Pins {
-    gpr: &[15, 14, 13, 10, 8, 12, 11, 2, 1, 9, 18, 16],
+/// come first, and sp, which hardly is, later; ra is no base.
+static SLOTS: Slots = Slots {
+    gpr: &[15, 14, 13, 10, 8, 12, 11, 2, 9, 1, 18, 16],
+    no_bases: &[1],
     vec: &[10, 11, 12, 13, 14, 15, 8, 9, 0, 1, 2, 3],
 };
 
@@ -92,19 +93,26 @@ fn crosses(pc: u64) -> bool {
     pc & 4095 == 4094 && half(pc).is_none_or(|low| low & 3 == 3)
 }
 
-/// Translates the instructions of one unit.
-pub fn translate(t: &mut Translator<'_>) {
-    match t.copy() {
-        None => translate_from(t, fetch),
-        Some(copy) => {
-            translate_from(t, |pc| fetch_from(pc, |at| copy.load(at, 2).map(|half| half as u16)));
+/// The guest's instructions.
+pub struct Instructions;
+
+impl Lift for Instructions {
+    const GUEST: &'static Guest = &GUEST;
+
+    fn lift<T: UnitBuilder>(t: &mut T, copy: Option<&Copy>) {
+        match copy {
+            None => lift_from(t, fetch),
+            Some(copy) => {
+                lift_from(t, |pc| fetch_from(pc, |at| copy.load(at, 2).map(|half| half as u16)));
+            }
         }
     }
 }
 
-fn translate_from(t: &mut Translator<'_>, fetch: impl Fn(u64) -> Option<Insn> + Copy) {
+#[inline]
+fn lift_from<T: UnitBuilder>(t: &mut T, fetch: impl Fn(u64) -> Option<Insn> + core::marker::Copy) {
     while t.more() {
-        let Some(i) = fetch(t.pc) else { return t.stop() };
+        let Some(i) = fetch(t.pc()) else { return t.stop() };
         if fuse::is_candidate(i.word) && fuse::step(t, i, fetch) {
             continue;
         }

@@ -1,16 +1,18 @@
 //! Vector cryptography: Zvkned (AES), Zvknhb (SHA-2), Zvkg (GHASH). The rest of Zvkng is in `v_int.rs`; all of it takes time that depends on no
-//! operand: AES is told (`features.rs`) on hosts that have instructions for it, which are used here too.
+//! operand: AES is told (`features.rs`) on hosts that do it fast, and whose steps are used here
+//! too.
 //!
 //! These work on groups of four elements; vl and vstart are multiples of four.
 
 use crate::decode::Insn;
 use crate::v::{Group, Unit, legal, play};
 use crate::v_fast::crypto;
-use anyarch_engine::ops::{HelperExit, Ops, V, VArgs};
+use anyarch_engine::backend::backend;
+use anyarch_engine::lift::UnitBuilder;
+use anyarch_engine::ops::{HelperExit, Ops};
 use anyarch_engine::state::Cpu;
+use anyarch_engine::vec::VOp;
 use anyarch_engine::vec::crypto::{ghash_mul, sha2_rounds as rounds};
-use anyarch_engine::vec::{self, VOp};
-use anyarch_engine::x86::{Features, Translator};
 
 crate::rows! {
     "101000 1 vs2:5 00000 010 vd:5 1110111" VaesdmVv aes[Aes::Dm];
@@ -76,11 +78,11 @@ pub(crate) fn is_sha2_low(word: u32) -> bool {
 }
 
 /// Translates the two as one step, if they are the two halves of four rounds.
-pub(crate) fn sha2_rounds(
-    t: &mut Translator<'_>,
+pub(crate) fn sha2_rounds<T: UnitBuilder>(
+    t: &mut T,
     low: Insn,
     high: Insn,
-    begin: impl FnOnce(&mut Translator<'_>),
+    begin: impl FnOnce(&mut T),
 ) -> bool {
     if high.word & 0xfe00_707f != 0xba00_2077 {
         return false;
@@ -106,34 +108,10 @@ fn quads(u: &Unit<'_>) -> Result<Group, crate::v::Stop> {
     Ok(d)
 }
 
-/// A step of AES on a whole state, by the host's instructions: the engine's reference looks bytes up in tables, and how long that takes depends on them.
+/// A step of AES on a whole state, by the host: the engine's reference looks bytes up in tables,
+/// and how long that takes depends on them.
 fn whole(op: VOp, a: u128) -> u128 {
-    if Features::of_host().aes {
-        // SAFETY: the host has the instructions.
-        return unsafe { by_host(op, a) };
-    }
-    let args = VArgs { d: V(0), a: V(0), b: V(0), c: V(0), es: 0, bytes: 16, imm: 0 };
-    vec::eval(op, &args, a, 0, 0, &mut false)
-}
-
-/// See [`whole`].
-///
-/// # Safety
-/// The host has AES instructions.
-#[target_feature(enable = "aes")]
-unsafe fn by_host(op: VOp, a: u128) -> u128 {
-    use core::arch::x86_64::*;
-    // SAFETY: both types are any 128 bits.
-    let (a, zero) = (unsafe { core::mem::transmute::<u128, __m128i>(a) }, _mm_setzero_si128());
-    let result = match op {
-        VOp::AesEncLast => _mm_aesenclast_si128(a, zero),
-        VOp::AesDecLast => _mm_aesdeclast_si128(a, zero),
-        VOp::AesInvMixColumns => _mm_aesimc_si128(a),
-        // MixColumns: a round whose other steps are undone before.
-        _ => _mm_aesenc_si128(_mm_aesdeclast_si128(a, zero), zero),
-    };
-    // SAFETY: as above.
-    unsafe { core::mem::transmute::<__m128i, u128>(result) }
+    (backend().aes)(op, a)
 }
 
 /// SubWord: the rows are shifted by SubBytes' neighbour in the vocabulary, which a word in all columns does not notice.
@@ -265,19 +243,6 @@ mod tests {
 
     fn bytes(hex: &str) -> u128 {
         u128::from_str_radix(hex, 16).unwrap().swap_bytes()
-    }
-
-    #[test]
-    fn the_hosts_aes_is_the_references() {
-        let mut a = 0x0123_4567_89ab_cdef_0011_2233_4455_6677u128;
-        for op in [VOp::AesEncLast, VOp::AesDecLast, VOp::AesMixColumns, VOp::AesInvMixColumns] {
-            let args = VArgs { d: V(0), a: V(0), b: V(0), c: V(0), es: 0, bytes: 16, imm: 0 };
-            for _ in 0..50 {
-                let want = vec::eval(op, &args, a, 0, 0, &mut false);
-                assert_eq!(whole(op, a), want, "{op:?} {a:#x}");
-                a = a.rotate_left(7) ^ want;
-            }
-        }
     }
 
     #[test]

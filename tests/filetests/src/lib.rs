@@ -3,8 +3,9 @@
 //! - `GUEST/NAME.test` ([`files`]): cases of guest assembly and the host code of the unit that each is.
 //! - `rows-GUEST.tsv` ([`rows`]): host instructions and bytes for every row of the guest's decode table.
 //!
-//! Nothing is run: [`anyarch_engine::x86::listing`] makes units with the features of a [`Host`] instead of this machine's, at fixed addresses; the print
-//! has names for what lies elsewhere from build to build ([`print`]). So the text is the same everywhere.
+//! Nothing is run: [`anyarch_host_x86_64::listing`] makes units with the features of a [`Host`]
+//! instead of this machine's, at fixed addresses; the print has names for what lies elsewhere from
+//! build to build ([`print`]). So the text is the same everywhere.
 //!
 //! The tests compare; with `ANYARCH_BLESS=1` they write the files anew.
 
@@ -15,13 +16,16 @@ pub mod print;
 pub mod rows;
 
 use anyarch_engine::run::Guest;
-use anyarch_engine::x86::Features;
+use anyarch_host_x86_64::Features;
+use anyarch_host_x86_64::listing::Lister;
 use std::path::{Path, PathBuf};
 
 /// A guest's part in the tests.
 pub struct Arch {
     /// For the engine.
     pub guest: &'static Guest,
+    /// Makes listings of its code in memory.
+    pub lister: for<'a> fn(&'a mut [u8]) -> Lister<'a>,
     /// The prefix of its assembler.
     pub triple: &'static str,
     /// The assembler's arguments.
@@ -40,6 +44,7 @@ pub struct Arch {
 pub const ARCHS: &[Arch] = &[
     Arch {
         guest: &anyarch_aarch64::GUEST,
+        lister: |memory| Lister::new::<anyarch_aarch64::Instructions>(memory),
         triple: "aarch64-linux-gnu",
         flags: &["-march=armv8.6-a+crypto"],
         prologue: "",
@@ -53,6 +58,7 @@ pub const ARCHS: &[Arch] = &[
     },
     Arch {
         guest: &anyarch_riscv64::GUEST,
+        lister: |memory| Lister::new::<anyarch_riscv64::Instructions>(memory),
         triple: "riscv64-linux-gnu",
         flags: &["-march=rv64gcv_zba_zbb_zbs"],
         prologue: ".option norelax",

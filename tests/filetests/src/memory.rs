@@ -2,7 +2,7 @@
 //! code is made for: one user at a time.
 
 use crate::{Arch, Host};
-use anyarch_engine::x86::listing::Lister;
+use anyarch_host_x86_64::listing::Lister;
 use std::io;
 use std::sync::Mutex;
 
@@ -51,5 +51,5 @@ pub fn with<T>(arch: &Arch, host: &Host, code: &[u8], f: impl FnOnce(&mut Lister
     let mut guest = Mapping::new(CODE, code.len().next_multiple_of(4096) + 4096)?;
     guest.bytes()[..code.len()].copy_from_slice(code);
     let mut units = Mapping::new(UNITS, Lister::ROOM)?;
-    Ok(f(&mut Lister::new(arch.guest, units.bytes())))
+    Ok(f(&mut (arch.lister)(units.bytes())))
 }

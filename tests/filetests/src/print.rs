@@ -1,7 +1,7 @@
 //! Host code as text, in Intel syntax. Names stand for what is not the same in every build or on every run:
 //!
 //! - `code+0x10`, `data+0x8`: guest addresses, from the case's begin or a symbol on; `exit(code+0x10)`: the stub of a jump that leaves the unit for there;
-//! - `helper`, `lookup`, `pool+0x20`: pieces of the glue (`x86::glue`);
+//! - `helper`, `lookup`, `pool+0x20`: pieces of the glue (`glue` of the host);
 //! - `function` and `arg`: what generated code calls in the emulator, and the constant argument;
 //! - `[rbp+x9]`, `[rbp+spill]`: the guest's registers and the other parts of the thread's state;
 //! - `L1`: a place in the unit. What a locked instruction has behind it, `mov ecx, L1`, becomes a jump there once reservations are watched.
@@ -9,7 +9,7 @@
 use crate::Arch;
 use crate::assemble::PAGE;
 use crate::memory::{CODE, DATA, FAR};
-use anyarch_engine::x86::listing::{Lister, Listing, field};
+use anyarch_host_x86_64::listing::{Lister, Listing, field};
 use iced_x86::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;

@@ -8,7 +8,7 @@ use crate::assemble::PAGE;
 use crate::memory::{self, CODE};
 use crate::{Arch, HOSTS, print};
 use anyarch_engine::pattern::Row;
-use anyarch_engine::x86::listing::Lister;
+use anyarch_host_x86_64::listing::{Lister, Listing};
 
 /// What is a guest's own in the table.
 pub struct Rules {
@@ -190,7 +190,7 @@ fn line(arch: &Arch, lister: &mut Lister<'_>, row: &Row, word: u32, registers: &
     *text += &format!("{}\n", fields.join("\t"));
 }
 
-fn unit(arch: &Arch, lister: &mut Lister<'_>, word: u32) -> anyarch_engine::x86::listing::Listing {
+fn unit(arch: &Arch, lister: &mut Lister<'_>, word: u32) -> Listing {
     for (n, word) in [word, arch.rows.ret].into_iter().enumerate() {
         // SAFETY: the page that `text` has mapped there, which only this thread uses.
         unsafe { ((CODE + 4 * n as u64) as *mut u32).write_volatile(word) };

@@ -4,8 +4,8 @@
 
 use crate::batch::{Batch, Case, Image};
 use crate::state::{CODE_BASE, EDGE, EXIT, MID, SCRATCH, State};
-use anyarch_aarch64::GUEST;
-use anyarch_aarch64::decode;
+use anyarch_aarch64::{GUEST, Instructions, decode};
+use anyarch_engine::backend::Backend;
 use anyarch_engine::fp::Rounding;
 use anyarch_engine::interp::{Interp, Outcome};
 use anyarch_engine::run::{Exit, Thread, code, on_host_fault};
@@ -78,7 +78,7 @@ static CURRENT: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 fn translate(case: &Case, cpu: &Cpu, thread: &mut Thread) -> State {
     // SAFETY: plain data.
     unsafe { core::ptr::copy_nonoverlapping(cpu, &raw mut thread.cpu, 1) };
-    thread.cpu.mxcsr = 0x1f80;
+    thread.cpu.reset_host_fp();
     anyarch_aarch64::system::set_fpcr(&mut thread.cpu, case.state.fpcr as u32);
     code::mapped_exec(case.state.pc, case.end());
     // A branch may end in what lies behind; its first fault there tells where it went.
@@ -109,7 +109,8 @@ fn interpret(case: &Case, cpu: &mut Cpu) -> State {
             break;
         }
         let pc = cpu.pc;
-        let mut interp = Interp { next_pc: pc + 4, outcome: Outcome::Next, cpu };
+        let mut interp = Interp::new(cpu);
+        interp.next_pc = pc + 4;
         decode::lift(&mut interp, case.words[at as usize], pc);
         let (next, outcome) = (interp.next_pc, interp.outcome);
         match outcome {
@@ -193,7 +194,11 @@ fn prepare() -> io::Result<()> {
     static ONCE: Once = Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| {
-        result = map(SCRATCH, 0x2000, libc::PROT_READ | libc::PROT_WRITE, -1, 0)
+        static BACKEND: Backend = anyarch_host_x86_64::backend::<Instructions>();
+        let engine = anyarch_engine::run::init(&GUEST, &BACKEND, 0, 512 << 20);
+        result = engine
+            .map_err(|e| io::Error::from_raw_os_error(e.0))
+            .and_then(|()| map(SCRATCH, 0x2000, libc::PROT_READ | libc::PROT_WRITE, -1, 0))
             .and_then(|()| map(EXIT, 4096, libc::PROT_READ | libc::PROT_EXEC, -1, 0));
         for signal in [libc::SIGSEGV, libc::SIGBUS] {
             // SAFETY: the handler is async-signal-safe.

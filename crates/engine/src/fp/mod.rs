@@ -89,7 +89,7 @@ pub struct FpEnv {
     pub flush_half: bool,
     /// Half precision conversions use the alternative format.
     pub alt_half: bool,
-    /// The default NaN's sign is set (x86) or clear (ARM, RISC-V).
+    /// The default NaN's sign is set, or clear (ARM, RISC-V).
     pub nan_negative: bool,
     /// Sticky flags so far: see [`flag`].
     pub flags: u8,
@@ -99,7 +99,8 @@ pub struct FpEnv {
     pub nan_rule: NanRule,
     /// What a conversion to integer gives for NaN and out of range.
     pub int_invalid: IntInvalid,
-    /// Tininess, the condition of underflow, is detected after rounding (x86, RISC-V) instead of before (ARM).
+    /// Tininess, the condition of underflow, is detected after rounding (RISC-V) instead of before
+    /// (ARM).
     pub tiny_after_rounding: bool,
 }
 
@@ -111,7 +112,7 @@ pub enum NanRule {
     /// addend is invalid and gives the default NaN.
     #[default]
     SignalingFirst,
-    /// The first NaN, signalling or not; for multiply-add in the order a, b, c (x86 SSE).
+    /// The first NaN, signalling or not; for multiply-add in the order a, b, c.
     FirstOperand,
 }
 
@@ -124,7 +125,7 @@ pub enum IntInvalid {
     NanZero,
     /// NaN gives the largest integer, out of range the nearest integer (RISC-V).
     NanMax,
-    /// Always the smallest signed or the largest unsigned integer (x86).
+    /// Always the smallest signed or the largest unsigned integer.
     Indefinite,
 }
 

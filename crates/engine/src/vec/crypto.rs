@@ -210,7 +210,8 @@ pub fn sha2_rounds(wide: bool, [f, e, b, a]: [u64; 4], [h, g, d, c]: [u64; 4], w
 }
 
 /// The rotations of SHA-2's Sigma0 and Sigma1, for words of 32 and of 64 bits.
-pub(crate) const SUMS: [[[u32; 3]; 2]; 2] = [[[2, 13, 22], [6, 11, 25]], [[28, 34, 39], [14, 18, 41]]];
+/// The rotations of FIPS 180-4's Sigma0 and Sigma1 on words of 32 and of 64 bits.
+pub const SUMS: [[[u32; 3]; 2]; 2] = [[[2, 13, 22], [6, 11, 25]], [[28, 34, 39], [14, 18, 41]]];
 
 /// The product modulo x^128 + x^7 + x^2 + x + 1, bits of each byte in GCM's order.
 pub fn ghash_mul(a: u128, b: u128) -> u128 {

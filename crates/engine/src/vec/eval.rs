@@ -4,7 +4,14 @@
 //! have at most 64 bits wherever the arithmetic could leave 128 bits, so none of it overflows.
 
 use super::{HIGH, VOp, crypto};
-use crate::ops::VArgs;
+use crate::ops::{V, VArgs};
+
+/// A step of AES on a whole state: [`VOp::AesEncLast`], `AesDecLast`, `AesMixColumns` or
+/// `AesInvMixColumns`, with a key of zero.
+pub fn aes_step(op: VOp, a: u128) -> u128 {
+    let args = VArgs { d: V(0), a: V(0), b: V(0), c: V(0), es: 0, bytes: 16, imm: 0 };
+    eval(op, &args, a, 0, 0, &mut false)
+}
 
 /// The reference semantics: the new value of the destination. Sets `saturated` when a saturating operation saturates.
 pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bool) -> u128 {

@@ -28,7 +28,7 @@ mod eval;
 #[cfg(test)]
 mod tests;
 
-pub use eval::eval;
+pub use eval::{aes_step, eval};
 
 /// Flag in [`VArgs::imm`](crate::ops::VArgs::imm): the "upper half" variant of `Long`, `Wide` and `Narrow` operations.
 pub const HIGH: u32 = 1 << 15;
@@ -464,19 +464,19 @@ vops! {
     /// As `MatMulS`, a unsigned and b signed.
     MatMulUS: ABC Full 2..=2 No,
     // Cryptography (`bytes` is 16, `Sha1Rotate` 4); the functions and their names are FIPS 197's and 180-4's.
-    /// SubBytes(ShiftRows(a ^ b)): x86's AESENCLAST of a ^ b with a zero key.
+    /// SubBytes(ShiftRows(a ^ b)).
     AesEncLast: AB Full 0..=0 No,
-    /// InvSubBytes(InvShiftRows(a ^ b)): x86's AESDECLAST of a ^ b with a zero key.
+    /// InvSubBytes(InvShiftRows(a ^ b)).
     AesDecLast: AB Full 0..=0 No,
-    /// SubBytes(ShiftRows(a)) ^ b: x86's AESENCLAST.
+    /// SubBytes(ShiftRows(a)) ^ b.
     AesEncLastKey: AB Full 0..=0 No,
-    /// MixColumns(SubBytes(ShiftRows(a))) ^ b: x86's AESENC.
+    /// MixColumns(SubBytes(ShiftRows(a))) ^ b.
     AesEncKey: AB Full 0..=0 No,
-    /// InvSubBytes(InvShiftRows(a)) ^ b: x86's AESDECLAST.
+    /// InvSubBytes(InvShiftRows(a)) ^ b.
     AesDecLastKey: AB Full 0..=0 No,
     /// MixColumns(a).
     AesMixColumns: A Full 0..=0 No,
-    /// InvMixColumns(a): x86's AESIMC.
+    /// InvMixColumns(a).
     AesInvMixColumns: A Full 0..=0 No,
     /// Four SHA-1 rounds with Ch: c is the state a, b, c, d from lane 0 up, a's lane 0 is e, b the schedule words with their constant added; result the new a, b, c, d.
     Sha1Choose: ABC Full 2..=2 No,

@@ -18,6 +18,7 @@ use crate::program::vdso;
 use crate::program::{self, Program};
 use crate::signal;
 use alloc::vec::Vec;
+use anyarch_engine::backend::Backend;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
 
@@ -90,6 +91,9 @@ pub struct Request<'a> {
     pub host: &'a Host,
     /// The registry of guests.
     pub abi_of: fn(u16) -> Option<&'static dyn Abi>,
+    /// What runs a guest's instructions: the host's code, or the interpreter where that is asked
+    /// for.
+    pub backend_of: fn(&dyn Abi, bool) -> &'static Backend,
     /// Randomness for the layout; 0 to place everything at fixed addresses.
     pub random: u64,
     /// Whether the kernel does not know the program's name yet (it does when it started us as interpreter).
@@ -351,18 +355,17 @@ fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
 }
 
 /// Sets the code cache up in its place; with less room where the address space is limited (RLIMIT_AS, strict overcommit).
-fn start_engine(abi: &dyn Abi) -> Result<(), Errno> {
+fn start_engine(abi: &dyn Abi, backend: &'static Backend) -> Result<(), Errno> {
     let mut size = crate::config::get().code_cache.unwrap_or(space::CODE_CACHE_SIZE);
     if let Some(limit) = anyarch_sys::footprint::account().tight() {
         // Most of it is the guest's.
         size = size.min((limit / 16).max(8 << 20) & !(PAGE - 1));
     }
     loop {
-        match anyarch_engine::run::init(abi.guest(), space::code_cache_base(), size) {
+        match anyarch_engine::run::init(abi.guest(), backend, space::code_cache_base(), size) {
             Err(Errno::ENOMEM) if size > 8 << 20 => size /= 4,
             result => {
                 let config = crate::config::get();
-                anyarch_engine::run::interpret_only(config.interpret);
                 anyarch_engine::run::bound_by(crate::task::cgroup::memory);
                 if config.stats {
                     anyarch_engine::run::measure();
@@ -384,7 +387,8 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
     let abi = (req.abi_of)(header.machine).ok_or_else(|| fail(Why::Bad(Bad::Machine(header.machine))))?;
     space::init(req.random);
     // Before anything executable is mapped, which the engine is told.
-    start_engine(abi).map_err(|e| fail(Why::Engine(e)))?;
+    let backend = (req.backend_of)(abi, crate::config::get().interpret);
+    start_engine(abi, backend).map_err(|e| fail(Why::Engine(e)))?;
 
     let bias = if header.fixed {
         0

@@ -10,12 +10,11 @@
 use super::Features;
 use super::asm::{Asm, Cc, Mem, NONE, Rm, VEnc, reg::RAX, v, vw};
 use super::sha::Sha;
-use super::state;
-use crate::fp::FpEnv;
-use crate::ops::{V, VArgs};
-use crate::run::Thread;
-use crate::state::{Cpu, VEC_SLOTS};
-use crate::vec::{HIGH, VOp};
+use super::{Scratch, scratch, state};
+use anyarch_engine::fp::FpEnv;
+use anyarch_engine::ops::{V, VArgs};
+use anyarch_engine::state::{Cpu, VEC_SLOTS};
+use anyarch_engine::vec::{HIGH, VOp};
 use core::mem::offset_of;
 
 const X0: u8 = 12;
@@ -1339,7 +1338,8 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
     }
 }
 
-/// Emits a table lookup, see [`crate::ops::Ops::vtbl`]. False, and nothing emitted, without AVX.
+/// Emits a table lookup, see [`anyarch_engine::ops::Ops::vtbl`]. False, and nothing emitted,
+/// without AVX.
 pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) -> bool {
     if !e.a.avx {
         return false;
@@ -1380,8 +1380,9 @@ pub(crate) fn has_struct(e: &Emit<'_>, n: u8) -> bool {
     e.a.avx && n != 3
 }
 
-/// Emits a structure load from the address in general register `base` (not RAX), see [`crate::ops::Ops::vload_struct`]. Loads come
-/// before any change; intermediate vectors wait in the slots of temporaries.
+/// Emits a structure load from the address in general register `base` (not RAX), see
+/// [`anyarch_engine::ops::Ops::vload_struct`]. Loads come before any change; intermediate vectors
+/// wait in the slots of temporaries.
 pub(crate) fn load_struct(e: &mut Emit<'_>, n: u8, es: u8, bytes: u8, first: V, base: u8) {
     let es = es as usize;
     let d = |k: u8| first.after(k);
@@ -1624,7 +1625,7 @@ impl Emit<'_> {
     /// A constant as an operand: in the state if it is there, else made in `x`. Uses RAX.
     fn constant(&mut self, x: u8, value: u128) -> Rm {
         if let Some(n) = CONSTANTS.iter().position(|&c| c == value) {
-            return Rm::M(state(offset_of!(Thread, constants) + n * 16));
+            return Rm::M(state(scratch(offset_of!(Scratch, constants)) + n * 16));
         }
         let (low, high) = (value as u64, (value >> 64) as u64);
         if low == high && low as u32 == (low >> 32) as u32 {
@@ -2054,10 +2055,11 @@ impl Emit<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Buffers;
     use super::super::asm::reg::*;
-    use super::super::{Buffers, Pins};
     use super::*;
-    use crate::vec::{Form, Imm, eval};
+    use anyarch_engine::run::{Slots, Thread};
+    use anyarch_engine::vec::{Form, Imm, eval};
     use anyarch_sys::raw_syscall;
     use linux_raw_sys::general as sys;
     use std::collections::BTreeMap;
@@ -2081,10 +2083,11 @@ mod tests {
                 let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
                 let code = raw_syscall(sys::__NR_mmap, [0, 65536, prot, flags, u64::MAX, 0]);
                 let thread = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Thread>()).cast::<Thread>();
-                (&raw mut (*thread).constants).write(CONSTANTS);
+                Scratch::of(&mut *thread).constants = CONSTANTS;
                 (code as *mut u8, &mut (*thread).cpu)
             };
-            static PINS: Pins = Pins { gpr: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], vec: &[] };
+            static SLOTS: Slots =
+                Slots { gpr: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], no_bases: &[], vec: &[] };
             let features = Features::detect();
             let mut a = Asm {
                 p: code,
@@ -2092,7 +2095,7 @@ mod tests {
                 avx: features.avx,
                 label: core::ptr::null_mut(),
             };
-            let sha = super::super::sha::emit(&mut a, &Buffers::new(&PINS));
+            let sha = super::super::sha::emit(&mut a, &Buffers::new(&SLOTS));
             let code = a.p;
             let mut host = [NONE; VEC_SLOTS];
             for (i, h) in host.iter_mut().enumerate().take(PINNED as usize) {

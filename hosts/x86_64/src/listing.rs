@@ -6,12 +6,15 @@
 //! [`Features::of_host`]: super::Features::of_host
 //! [`Features::assume`]: super::Features::assume
 
-use super::asm::Asm;
-use super::glue::{self, Glue};
-use super::{Buffers, STATE_BIAS, Translator, UNIT_ROOM};
-use crate::run::{Guest, Thread};
-use crate::state::Cpu;
+use super::backend::{emit_glue, make};
+use super::glue::Glue;
+use super::{Buffers, NONE, STATE_BIAS, Scratch, Translator, scratch};
 use alloc::vec::Vec;
+use anyarch_engine::backend::{self, Draft, Order, UNIT_ROOM};
+use anyarch_engine::lift::Lift;
+use anyarch_engine::run::{Guest, Thread};
+use anyarch_engine::shared::Copy;
+use anyarch_engine::state::Cpu;
 use core::mem::offset_of;
 use core::ops::Range;
 
@@ -56,7 +59,9 @@ pub struct Exit {
 /// Makes listings.
 pub struct Lister<'a> {
     guest: &'static Guest,
+    lift: fn(&mut Translator<'_>, Option<&Copy>),
     buffers: Buffers,
+    draft: Draft,
     glue: Glue,
     /// Room for a unit, and the memory that it belongs to.
     room: *mut u8,
@@ -67,49 +72,51 @@ impl<'a> Lister<'a> {
     /// Bytes of memory that are enough.
     pub const ROOM: usize = 4 * UNIT_ROOM;
 
-    /// Emits the glue to `memory`, which begins at a page, and units behind it.
-    pub fn new(guest: &'static Guest, memory: &'a mut [u8]) -> Lister<'a> {
+    /// Emits the glue to `memory`, which begins at a page, and units behind it. The backend becomes
+    /// the process's: the guest asks it what it can do.
+    pub fn new<L: Lift>(memory: &'a mut [u8]) -> Lister<'a> {
         assert!(memory.len() >= Self::ROOM && memory.as_ptr().addr().is_multiple_of(4096));
-        let buffers = Buffers::new(guest.pins);
+        backend::choose(const { &super::backend::<L>() });
+        let buffers = Buffers::new(L::GUEST.slots);
         let Range { start, end } = memory.as_mut_ptr_range();
-        let mut asm = Asm { p: start, end, avx: buffers.features.avx, label: core::ptr::null_mut() };
-        let glue = glue::emit(&mut asm, &buffers, guest);
-        let room = asm.p.wrapping_add(asm.p.align_offset(4096));
-        Lister { guest, buffers, glue, room, memory }
+        let (glue, behind) = emit_glue(start, end, &buffers, L::GUEST);
+        let room = behind.wrapping_add(behind.align_offset(4096));
+        Lister {
+            guest: L::GUEST,
+            lift: |t, copy| L::lift(t, copy),
+            buffers,
+            draft: Draft::default(),
+            glue,
+            room,
+            memory,
+        }
+    }
+
+    /// Which of the guest's integer and of its vector slots live in host registers.
+    pub fn pinned(&self) -> ([bool; 64], [bool; anyarch_engine::state::VEC_SLOTS]) {
+        let (integers, vectors) = self.buffers.maps();
+        (integers.map(|host| host != NONE), vectors.map(|host| host != NONE))
     }
 
     /// Translates the unit at `pc`. The guest's code there is readable to the end of its page. `likely` is what the guest's slot of this name holds;
     /// `is_inlinable` tells of functions whether they may be translated in the place of a call.
     pub fn unit(&mut self, pc: u64, mode: u32, likely: u64, is_inlinable: &dyn Fn(u64) -> bool) -> Listing {
-        let (guest, glue, at, end) = (self.guest, &self.glue, self.room, self.memory.as_mut_ptr_range().end);
-        let mut keep_flags = false;
-        let (host_end, is_undefined) = loop {
-            let known = |_| false;
-            let mut t =
-                Translator::new(&mut self.buffers, guest, glue, at, end, pc, mode, &known, is_inlinable);
-            t.likely = likely;
-            if keep_flags {
-                t.keep_flags();
-            }
-            (guest.translate)(&mut t);
-            if t.flags_missing() {
-                keep_flags = true;
-                continue;
-            }
-            break (t.finish().0, t.is_undefined());
-        };
+        let (at, end) = (self.room, self.memory.as_mut_ptr_range().end);
+        let order = Order { pc, mode, at, end, likely, copy: None, is_known: &|_| false, is_inlinable };
+        let made = make(&mut self.buffers, &mut self.draft, self.guest, &self.glue, &order, self.lift);
+        let (host_end, is_undefined) = (made.host_end, made.is_undefined);
         let from = at as usize - self.memory.as_ptr() as usize;
         let len = host_end as usize - at as usize;
         let (insns, numbers) = self.insns(pc);
-        let cold = self.buffers.cold_marks.windows(2);
+        let cold = self.draft.cold_marks.windows(2);
         Listing {
             at: at as u64,
             bytes: self.memory[from..from + len].to_vec(),
             cold: cold.map(|w| (w[0].0 as usize..w[1].0 as usize, numbers[w[0].1 as usize])).collect(),
-            exits: (self.buffers.exits.iter())
+            exits: (self.draft.exits.iter())
                 .map(|e| Exit { stub: e.stub as usize - at as usize, target: e.target, is_call: e.is_call })
                 .collect(),
-            locked: self.buffers.locked().map(|site| site as usize - at as usize).collect(),
+            locked: self.draft.locked.iter().map(|&site| site as usize - at as usize).collect(),
             insns,
             is_undefined,
         }
@@ -119,8 +126,8 @@ impl<'a> Lister<'a> {
     fn insns(&self, pc: u64) -> (Vec<Insn>, Vec<usize>) {
         let (mut insns, mut numbers) = (Vec::<Insn>::new(), Vec::new());
         let (mut pc, mut at, mut goes_on) = (pc, 0, false);
-        for (i, mark) in self.buffers.marks.iter().enumerate() {
-            if let Some(turn) = self.buffers.turns.iter().find(|t| t.0 as usize == i) {
+        for (i, mark) in self.draft.marks.iter().enumerate() {
+            if let Some(turn) = self.draft.turns.iter().find(|t| t.0 as usize == i) {
                 pc = turn.1;
             }
             let len = if mark.is_covered() { 0 } else { mark.len() as usize };
@@ -179,7 +186,7 @@ pub fn field(from_rbp: i32) -> Option<(&'static str, usize)> {
         ("flags", offset_of!(Cpu, host_flags)),
         ("mode", offset_of!(Cpu, mode)),
         ("fp", offset_of!(Cpu, fp)),
-        ("mxcsr", offset_of!(Cpu, mxcsr)),
+        ("mxcsr", offset_of!(Cpu, host_fp)),
         ("fpcr", offset_of!(Cpu, fpcr)),
         ("excl_addr", offset_of!(Cpu, excl_addr)),
         ("excl_value", offset_of!(Cpu, excl_value)),
@@ -189,15 +196,15 @@ pub fn field(from_rbp: i32) -> Option<(&'static str, usize)> {
         ("tag", offset_of!(Cpu, tag)),
         ("fault", offset_of!(Cpu, fault)),
         ("task", offset_of!(Cpu, task)),
-        ("host_rsp", offset_of!(Thread, host_rsp)),
-        ("shadow_rsp", offset_of!(Thread, shadow_rsp)),
-        ("exit_rax", offset_of!(Thread, exit_rax)),
+        ("host_rsp", offset_of!(Thread, host_sp)),
+        ("shadow_rsp", offset_of!(Thread, shadow_sp)),
+        ("exit_rax", offset_of!(Thread, exit_value)),
         ("spill", offset_of!(Thread, spill)),
         ("interrupted", offset_of!(Thread, interrupted)),
-        ("sha", offset_of!(Thread, sha)),
-        ("constants", offset_of!(Thread, constants)),
-        ("tails", offset_of!(Thread, tails)),
-        ("rest", offset_of!(Thread, rest)),
+        ("sha", scratch(offset_of!(Scratch, sha))),
+        ("constants", scratch(offset_of!(Scratch, constants))),
+        ("tails", scratch(offset_of!(Scratch, tails))),
+        ("rest", scratch(offset_of!(Scratch, rest))),
         ("lookup", offset_of!(Thread, lookup)),
         ("", size_of::<Thread>()),
     ];

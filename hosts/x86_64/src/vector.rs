@@ -3,10 +3,9 @@
 use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, reg::*, v, vw};
 use super::helpers::{self, pack_vec};
 use super::vec::{Emit, has_struct, load_struct, lower, lower_clobbering, store_struct, table};
-use super::{STATE_BIAS, Translator};
-use crate::ops::*;
-use crate::run::Thread;
-use crate::vec::VOp;
+use super::{STATE_BIAS, Scratch, Translator, scratch};
+use anyarch_engine::ops::*;
+use anyarch_engine::vec::VOp;
 use core::mem::offset_of;
 
 /// Scratch vector registers.
@@ -193,7 +192,7 @@ pub(super) fn tail(t: &mut T<'_>, d: V, a: V, b: Option<V>, es: u8, first: u8, c
     t.clobber_flags();
     t.get_into(true, count, RCX);
     t.a.neg(true, RCX);
-    let middle = offset_of!(Thread, tails) as i32 + 128 + ((first as i32) << es) - STATE_BIAS;
+    let middle = scratch(offset_of!(Scratch, tails)) as i32 + 128 + ((first as i32) << es) - STATE_BIAS;
     t.a.v2(v(0, 1, 0x10), X1, Mem::index(RBP, RCX, es, middle));
     let (x, a) = (t.vdef(d, X0), t.vrm(a));
     match b {
@@ -394,8 +393,8 @@ mod tests {
     use super::super::Features;
     use super::super::fp::tests::{Bench, DEAD, Random};
     use super::*;
-    use crate::interp::{Interp, Outcome};
-    use crate::state::VEC_SLOTS;
+    use anyarch_engine::interp::Interp;
+    use anyarch_engine::state::VEC_SLOTS;
 
     /// An operation on parts of registers, by generated code and by the interpreter: its destination, and the memory that x1 points at.
     fn check(bench: &mut Bench, random: &mut Random, name: &str, play: &dyn Fn(&mut dyn Ops)) {
@@ -420,7 +419,7 @@ mod tests {
             if by == 0 {
                 bench.run(DEAD, &[play]);
             } else {
-                let mut interp = Interp { cpu, next_pc: 0, outcome: Outcome::Next };
+                let mut interp = Interp::new(cpu);
                 play(&mut interp);
             }
             let cpu = bench.cpu();

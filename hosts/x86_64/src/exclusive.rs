@@ -1,8 +1,9 @@
 //! Loops around a load exclusive and a store exclusive, each as one step with one locked instruction of the host.
 //!
 //! Alone, the two halves remember address and value in the thread's state, and compare and swap by value while a reservation stands (`load_exclusive`,
-//! `store_exclusive`, and [`Monitor`], which does in generated code what [`crate::reservations`] explains). A
-//! guest that finds a whole loop says what it does with [`RmwLoop`] or [`CasLoop`] instead, and the step leaves every register as the loop would:
+//! `store_exclusive`, and [`Monitor`], which does in generated code what
+//! [`anyarch_engine::reservations`] explains). A guest that finds a whole loop says what it does
+//! with [`RmwLoop`] or [`CasLoop`] instead, and the step leaves every register as the loop would:
 //! the old value, the new one, a status of 0, the flags of the comparison, the monitor clear.
 //!
 //! Registers change after the last access that may fault. If one faults the run loop plays the first instruction, the load exclusive, by the
@@ -11,64 +12,12 @@
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, reg::*};
 use super::int::host_op;
 use super::{Cold, ColdKind, HostFlags, Translator, state};
-use crate::ops::*;
-use crate::reservations::{self, ARMED, COUNT, GRANULE, HELD, WORDS};
-use crate::run::Thread;
-use crate::state::Cpu;
+use anyarch_engine::lift::{CasLoop, Expect, RmwLoop};
+use anyarch_engine::ops::*;
+use anyarch_engine::reservations::{self, ARMED, COUNT, GRANULE, HELD, WORDS};
+use anyarch_engine::run::Thread;
+use anyarch_engine::state::Cpu;
 use core::mem::offset_of;
-
-/// `old = [base]; new = old op src; [base] = new`, or without `op` a swap: `old = [base]; [base] = new`.
-pub struct RmwLoop {
-    /// Of the access.
-    pub size: Size,
-    /// Gets the old value.
-    pub old: R,
-    /// Holds the address.
-    pub base: R,
-    /// The operation on the old value and its width (64 bits if the access has 8 bytes): [`Src::Reg`] or [`Src::Imm`].
-    pub op: Option<(Alu, W, Src)>,
-    /// Gets the new value, or holds it where there is no operation.
-    pub new: R,
-    /// Becomes 0.
-    pub status: R,
-}
-
-/// The comparison of a [`CasLoop`].
-pub enum Expect {
-    /// NZCV = old - src at the width, or src - old if reversed.
-    Compare {
-        /// Of the comparison.
-        w: W,
-        /// The expected value.
-        src: Src,
-        /// The operands are the other way round.
-        reversed: bool,
-    },
-    /// Zero, without touching the flags.
-    Zero(W),
-}
-
-/// `old = [base]; if old is what is expected { [base] = new; status = 0 }`, and then on to `equal` or `different`, one of which is the next instruction.
-pub struct CasLoop {
-    /// Of the access.
-    pub size: Size,
-    /// Gets the old value.
-    pub old: R,
-    /// Holds the address.
-    pub base: R,
-    /// The old value is sign-extended, else zero-extended.
-    pub signed: bool,
-    /// What to compare.
-    pub expect: Expect,
-    /// Holds the new value.
-    pub new: R,
-    /// Becomes 0 where the store was made.
-    pub status: R,
-    /// Where control goes after a store.
-    pub equal: u64,
-    /// Where it goes without.
-    pub different: u64,
-}
 
 /// Pieces of the glue. Each is called and changes RAX, RCX and EFLAGS.
 pub(crate) struct Monitor {
@@ -217,8 +166,8 @@ impl Translator<'_> {
         self.put(status, RAX);
     }
 
-    /// Translates the loop if it can; else emits nothing.
-    pub fn rmw_loop(&mut self, l: &RmwLoop) -> bool {
+    /// See [`UnitBuilder::rmw_loop`](anyarch_engine::lift::UnitBuilder::rmw_loop).
+    pub(super) fn locked_rmw(&mut self, l: &RmwLoop) -> bool {
         let &RmwLoop { size, old, base, op, new, status } = l;
         let bytes = size.bytes() as u8;
         let written = [old, status, if op.is_some() { new } else { status }];
@@ -298,8 +247,8 @@ impl Translator<'_> {
         true
     }
 
-    /// Translates the loop if it can; else emits nothing. `next_pc` is set.
-    pub fn cas_loop(&mut self, l: &CasLoop) -> bool {
+    /// See [`UnitBuilder::cas_loop`](anyarch_engine::lift::UnitBuilder::cas_loop).
+    pub(super) fn locked_cas(&mut self, l: &CasLoop) -> bool {
         let &CasLoop { size, signed, old, base, ref expect, new, status, equal, different } = l;
         let read = |r: R| r == R::ZERO || r != old && r != status;
         let expected = match *expect {

@@ -4,22 +4,22 @@
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*, v};
 use super::{Buffers, STATE_BIAS, state};
-use crate::ops::R;
-use crate::run::fast_calls::{self, HELPER, TABLE};
-use crate::run::{ENTER, Guest, Thread};
-use crate::state::Cpu;
+use anyarch_engine::ops::R;
+use anyarch_engine::run::fast_calls::{self, HELPER, TABLE};
+use anyarch_engine::run::{Guest, Thread};
+use anyarch_engine::state::Cpu;
 use core::mem::offset_of;
-use core::sync::atomic::Ordering;
 
 /// Why generated code was left: the value that `enter` returns, bits 7 to 0.
 pub mod reason {
-    /// A stub of a jump not yet chained; `exit_rax` is the address of the stub's data (near form).
+    /// A stub of a jump not yet chained; `exit_value` is the address of the stub's data (near
+    /// form).
     pub const CHAIN: u32 = 0;
     /// The same, far form.
     pub const CHAIN_FAR: u32 = 1;
-    /// An indirect transfer to the guest address in `exit_rax` missed the lookup table.
+    /// An indirect transfer to the guest address in `exit_value` missed the lookup table.
     pub const LOOKUP: u32 = 2;
-    /// A system call; `exit_rax` is the address of the stub's data (near form).
+    /// A system call; `exit_value` is the address of the stub's data (near form).
     pub const SYSCALL: u32 = 3;
     /// The same, far form.
     pub const SYSCALL_FAR: u32 = 4;
@@ -27,21 +27,29 @@ pub mod reason {
     pub const INTERRUPTED: u32 = 5;
     /// A fault was caught by the signal handler; `cpu.pc` and `cpu.fault` are valid.
     pub const FAULT: u32 = 6;
-    /// A trap instruction; `exit_rax` is a host address in it.
+    /// A trap instruction; `exit_value` is a host address in it.
     pub const TRAP: u32 = 7;
-    /// A helper returned something other than Continue (in bits 15 to 8); `exit_rax` is a host address in the instruction.
+    /// A helper returned something other than Continue (in bits 15 to 8); `exit_value` is a host
+    /// address in the instruction.
     pub const HELPER: u32 = 8;
     /// A step of several instructions faulted: its first is to be interpreted.
     pub const STEP_FAULT: u32 = 9;
-    /// A system call that generated code made, and a signal is pending; `exit_rax` is the address of the stub's data (near form).
+    /// A system call that generated code made, and a signal is pending; `exit_value` is the address
+    /// of the stub's data (near form).
     pub const MADE: u32 = 10;
     /// The same, far form.
     pub const MADE_FAR: u32 = 11;
-    /// The unit's bytes have changed since it was made; `exit_rax` is a host address in it. See [`crate::shared`].
+    /// The unit's bytes have changed since it was made; `exit_value` is a host address in it. See
+    /// [`anyarch_engine::shared`].
     pub const STALE: u32 = 12;
-    /// The instruction is to be interpreted; `exit_rax` is a host address in it.
+    /// The instruction is to be interpreted; `exit_value` is a host address in it.
     pub const REPLAY: u32 = 13;
 }
+
+/// In RCX for [`Glue::trap`]: an undefined instruction.
+pub const TRAP_UNDEFINED: u32 = reason::TRAP;
+/// A breakpoint; its number in the bits above 8.
+pub const TRAP_BREAKPOINT: u32 = reason::TRAP | 0x80;
 
 /// The instruction INT3. Unlike single steps, breakpoints are nothing to hypervisors.
 pub const BREAKPOINT: u8 = 0xcc;
@@ -98,6 +106,8 @@ pub struct Glue {
 
 // SAFETY: addresses of code that never moves.
 unsafe impl Send for Glue {}
+// SAFETY: as above.
+unsafe impl Sync for Glue {}
 
 fn move_pins(a: &mut Asm, buffers: &Buffers, load: bool) {
     let (gpr, vec) = buffers.maps();
@@ -121,17 +131,17 @@ fn move_pins(a: &mut Asm, buffers: &Buffers, load: bool) {
 
 /// LDMXCSR (ext 2) or STMXCSR (ext 3).
 pub(super) fn mxcsr(a: &mut Asm, ext: u8) {
-    a.op2(0, false, 0xae, ext, Rm::M(state(offset_of!(Cpu, mxcsr))));
+    a.op2(0, false, 0xae, ext, Rm::M(state(offset_of!(Cpu, host_fp))));
 }
 
 /// Emits the glue at `a.p`.
-pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
+pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let lookup_mask = guest.lookup_mask;
     let saved = [RBX, RBP, R12, R13, R14, R15];
 
     // leave: the state is in memory, ECX = reason.
     let leave = a.p as *const u8;
-    a.mov(true, RSP, state(offset_of!(Thread, host_rsp)));
+    a.mov(true, RSP, state(offset_of!(Thread, host_sp)));
     a.mov(false, RAX, RCX);
     a.alu_imm(Op::Add, true, Rm::R(RSP), 8);
     for &r in saved.iter().rev() {
@@ -141,10 +151,10 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
 
     // exit: RAX = material, ECX = reason, guest state in registers.
     let exit = a.p as *const u8;
-    a.mov_store(true, state(offset_of!(Thread, exit_rax)), RAX);
+    a.mov_store(true, state(offset_of!(Thread, exit_value)), RAX);
     move_pins(a, buffers, false);
     mxcsr(a, 3);
-    a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
+    a.mov_store(true, state(offset_of!(Thread, shadow_sp)), RSP);
     a.jmp_to(leave);
 
     let popping = |a: &mut Asm, why: u32| {
@@ -168,10 +178,10 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     a.alu_imm(Op::Sub, true, Rm::R(RSP), 8);
     a.mov(true, RBP, RDI);
     a.mov(true, RAX, RSI);
-    a.mov_store(true, state(offset_of!(Thread, host_rsp)), RSP);
+    a.mov_store(true, state(offset_of!(Thread, host_sp)), RSP);
     move_pins(a, buffers, true);
     mxcsr(a, 2);
-    a.mov(true, RSP, state(offset_of!(Thread, shadow_rsp)));
+    a.mov(true, RSP, state(offset_of!(Thread, shadow_sp)));
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
     let from = a.p as u64;
     let stop = a.jcc_short(Cc::Ne);
@@ -199,12 +209,12 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let helper = a.p as *const u8;
     move_pins(a, buffers, false);
     mxcsr(a, 3);
-    a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
-    a.mov(true, RSP, state(offset_of!(Thread, host_rsp)));
+    a.mov_store(true, state(offset_of!(Thread, shadow_sp)), RSP);
+    a.mov(true, RSP, state(offset_of!(Thread, host_sp)));
     a.mov(true, RSI, RCX);
     a.lea(true, RDI, Mem::base(RBP, -STATE_BIAS));
     a.call_rm(RAX);
-    a.mov(true, RSP, state(offset_of!(Thread, shadow_rsp)));
+    a.mov(true, RSP, state(offset_of!(Thread, shadow_sp)));
     a.test(false, Rm::R(RAX), RAX);
     let other = a.jcc_near(Cc::Ne);
     move_pins(a, buffers, true);
@@ -229,8 +239,8 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     a.shift_imm(super::asm::Sh::Shl, false, Rm::R(RCX), 8);
     a.alu_imm(Op::Or, false, Rm::R(RCX), reason::HELPER as i32);
     a.pop(RAX);
-    a.mov_store(true, state(offset_of!(Thread, exit_rax)), RAX);
-    a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
+    a.mov_store(true, state(offset_of!(Thread, exit_value)), RAX);
+    a.mov_store(true, state(offset_of!(Thread, shadow_sp)), RSP);
     a.jmp_to(leave);
 
     let from = a.p as u64;
@@ -251,7 +261,6 @@ pub fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     super::fp::FLAG_TABLES.iter().for_each(|&byte| a.b(byte));
 
     let (syscall, [calling, called, served]) = syscalls(a, buffers, guest, exit);
-    ENTER.store(enter as u64, Ordering::Relaxed);
 
     Glue {
         enter,
@@ -359,13 +368,13 @@ fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8) -> (
         a.mov_store(true, slot(R(s as u8)), gpr[s]);
     }
     vectors(a, false);
-    a.mov_store(true, state(offset_of!(Thread, shadow_rsp)), RSP);
-    a.mov(true, RSP, state(offset_of!(Thread, host_rsp)));
+    a.mov_store(true, state(offset_of!(Thread, shadow_sp)), RSP);
+    a.mov(true, RSP, state(offset_of!(Thread, host_sp)));
     a.mov(false, RSI, RAX);
     a.lea(true, RDI, Mem::base(RBP, -STATE_BIAS));
     a.mov_imm(RAX, &raw const HELPER as u64);
     a.call_rm(Mem::base(RAX, 0));
-    a.mov(true, RSP, state(offset_of!(Thread, shadow_rsp)));
+    a.mov(true, RSP, state(offset_of!(Thread, shadow_sp)));
     vectors(a, true);
     a.test(false, Rm::R(RAX), RAX);
     let refused = a.jcc_near(Cc::Ne);

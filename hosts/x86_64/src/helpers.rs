@@ -1,14 +1,14 @@
 //! Operations that generated code leaves to the reference interpreter: rare ones, and those whose fast form has not enough
 //! host registers at hand. The constant argument packs the operands.
 
-use crate::fp::{FOp, flag};
-use crate::interp::{Interp, Outcome};
-use crate::ops::*;
-use crate::state::Cpu;
-use crate::vec::VOp;
+use anyarch_engine::fp::{FOp, flag};
+use anyarch_engine::interp::{Interp, Outcome};
+use anyarch_engine::ops::*;
+use anyarch_engine::state::Cpu;
+use anyarch_engine::vec::VOp;
 
 fn play(cpu: &mut Cpu, f: impl FnOnce(&mut Interp<'_>)) -> HelperExit {
-    let mut interp = Interp { cpu, next_pc: 0, outcome: Outcome::Next };
+    let mut interp = Interp::new(cpu);
     f(&mut interp);
     if interp.outcome == Outcome::Fault { HelperExit::Fault } else { HelperExit::Continue }
 }
@@ -144,7 +144,12 @@ pub(super) extern "C" fn fp_compare(cpu: &mut Cpu, arg: u64) -> HelperExit {
 /// Moves the sticky flags of the floating-point environment to MXCSR.
 pub(super) extern "C" fn gather_fp_flags(cpu: &mut Cpu, _: u64) -> HelperExit {
     let flags = (cpu.fp.flags & flag::IEEE) as u32;
-    cpu.mxcsr |= flags & 1 | (flags & 0x1e) << 1;
+    cpu.host_fp.0 |= flags & 1 | (flags & 0x1e) << 1;
     cpu.fp.flags &= !flag::IEEE;
     HelperExit::Continue
+}
+
+/// The sticky flags become those in the slot of this number, as `Ops::set_fp_flags` does it.
+pub(super) extern "C" fn restore_fp_flags(cpu: &mut Cpu, slot: u64) -> HelperExit {
+    play(cpu, |i| i.set_fp_flags(R(slot as u8)))
 }

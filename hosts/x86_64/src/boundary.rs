@@ -1,7 +1,8 @@
 //! From where an asynchronous signal finds a thread to the next guest instruction boundary, where the guest may see it.
 //!
 //! The host's handler sets `Thread::interrupted`. Outside generated code that is all: the flag is looked at on the way in. In the glue, what lies behind
-//! such a look has a way of its own that leaves ([`Detour`](crate::x86::glue::Detour)). At a guest instruction's first byte the thread leaves at once.
+//! such a look has a way of its own that leaves ([`Detour`](crate::glue::Detour)). At a guest
+//! instruction's first byte the thread leaves at once.
 //!
 //! In the middle of a guest instruction the rest of it must run first. Single steps would do, but a signal for each host instruction is slow, and very slow
 //! under hypervisors, which intercept debug exceptions. Instead the host code of this one guest instruction is copied to a scratch place of the code
@@ -14,14 +15,14 @@
 //!
 //! Where that cannot be done (all scratch places are taken, or the instruction's code is longer than one) the host single-steps; [`STEPS`] counts.
 
-use crate::cache::{self, CACHE, Cache, Place, SCRATCH_SIZE};
-use crate::run::{G_EFL, G_RCX, G_RIP, G_RSP, HostContext, SHADOW, Thread, Uc, leave};
-use crate::x86::decode::{self, Flow, HostInsn, decode};
-use crate::x86::glue::{BREAKPOINT, reason};
-use core::sync::atomic::{AtomicU64, Ordering};
-
-/// Single steps so far in this process.
-pub(crate) static STEPS: AtomicU64 = AtomicU64::new(0);
+use crate::backend::{Fixed, fixed};
+use crate::context::{G_EFL, G_RCX, G_RIP, G_RSP, Uc, leave};
+use crate::decode::{self, Flow, HostInsn, decode};
+use crate::glue::{BREAKPOINT, Glue, reason};
+use crate::{HostFlags, Scratch};
+use anyarch_engine::cache::{self, CACHE, Cache, Place, SCRATCH_SIZE};
+use anyarch_engine::run::{HostContext, SHADOW, STEPS, Thread};
+use core::sync::atomic::Ordering;
 
 pub(crate) const TRAP_FLAG: u64 = 0x100;
 
@@ -53,28 +54,30 @@ impl Rest {
         self.original(host) != host
     }
 
-    /// The thread is out of generated code.
-    #[inline]
-    pub(crate) fn end(thread: &mut Thread) {
-        if thread.rest.copy != 0 {
-            thread.rest.copy = 0;
-            if let Some(cache) = CACHE.lock().as_deref_mut() {
-                cache.free_scratch(thread);
-            }
-        }
+    /// There is a copy.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.copy != 0
     }
 }
 
-/// Called from the host's handler for asynchronous signals: makes `run` return `Exit::Interrupted` at the next boundary.
+/// The thread is out of generated code, and has a copy.
+#[cold]
+pub(crate) fn end(thread: &mut Thread) {
+    Scratch::of(thread).rest.copy = 0;
+    if let Some(cache) = CACHE.lock().as_deref_mut() {
+        cache.free_scratch(thread);
+    }
+}
+
+/// See [`anyarch_engine::run::on_host_signal`].
 ///
 /// # Safety
-/// `thread` is the current thread's; `context` is the handler's third argument.
-pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
-    thread.interrupt();
+/// As there.
+pub(crate) unsafe fn on_signal(thread: &mut Thread, context: HostContext) {
     // SAFETY: by the caller.
     unsafe {
         let uc = &mut *context.cast::<Uc>();
-        if in_cache(uc.gregs[G_RIP]) && !thread.rest.is_copy(uc.gregs[G_RIP]) {
+        if cache::has(uc.gregs[G_RIP]) && !Scratch::of(thread).rest.is_copy(uc.gregs[G_RIP]) {
             settle(thread, uc);
         }
     }
@@ -83,43 +86,42 @@ pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
 /// Whether SIGTRAP from the processor was the engine's doing: a breakpoint on the way to a boundary, or a single step. If so the context has been changed.
 ///
 /// # Safety
-/// As [`on_host_signal`].
+/// As [`on_signal`].
 pub(crate) unsafe fn on_trap(thread: &mut Thread, uc: &mut Uc) -> bool {
     let rip = uc.gregs[G_RIP];
-    if core::mem::take(&mut thread.rest.stepping) {
+    if core::mem::take(&mut Scratch::of(thread).rest.stepping) {
         uc.gregs[G_EFL] &= !TRAP_FLAG;
-    } else if !in_cache(rip) {
+    } else if !cache::has(rip) {
         return false;
-    } else if thread.rest.is_copy(rip - 1) {
-        uc.gregs[G_RIP] = thread.rest.original(rip - 1);
+    } else if Scratch::of(thread).rest.is_copy(rip - 1) {
+        uc.gregs[G_RIP] = Scratch::of(thread).rest.original(rip - 1);
     } else {
-        let Some((helped, returned)) = CACHE.lock().as_deref().map(|c| (c.glue().helped, c.glue().returned))
-        else {
-            return false;
-        };
+        let Some(Fixed { glue, .. }) = fixed() else { return false };
         match rip - 1 {
-            at if at == helped => pop(uc),
-            at if at == returned => uc.gregs[G_RIP] = thread.rest.back,
+            at if at == glue.helped => pop(uc),
+            at if at == glue.returned => uc.gregs[G_RIP] = Scratch::of(thread).rest.back,
             _ => return false,
         }
     }
-    if in_cache(uc.gregs[G_RIP]) && !thread.rest.is_copy(uc.gregs[G_RIP]) {
+    if cache::has(uc.gregs[G_RIP]) && !Scratch::of(thread).rest.is_copy(uc.gregs[G_RIP]) {
         // SAFETY: by the caller.
         unsafe { settle(thread, uc) };
     }
     true
 }
 
-/// Called from the host's handler for a SIGTRAP that was sent, before what is called for other signals. The kernel keeps one of a standard signal: of a
+/// See [`anyarch_engine::run::on_sent_trap`]. The kernel keeps one of a standard signal: of a
 /// breakpoint that the thread met while the other was pending nothing is told but the program counter behind it. (A single step is made again.)
 ///
 /// # Safety
-/// As [`on_host_signal`].
-pub unsafe fn on_sent_trap(thread: &mut Thread, context: HostContext) {
+/// As there.
+pub(crate) unsafe fn on_sent_trap(thread: &mut Thread, context: HostContext) {
     // SAFETY: by the caller.
     unsafe {
         let uc = &mut *context.cast::<Uc>();
-        if !thread.rest.stepping && is_behind_breakpoint(thread, uc.gregs[G_RIP]) {
+        if !Scratch::of(thread).rest.stepping
+            && is_behind_breakpoint(&Scratch::of(thread).rest, uc.gregs[G_RIP])
+        {
             on_trap(thread, uc);
         }
     }
@@ -127,12 +129,11 @@ pub unsafe fn on_sent_trap(thread: &mut Thread, context: HostContext) {
 
 /// Whether a thread at `host` has just met a breakpoint on the way to a boundary. Nothing else leads behind one: of what a copy replaces only a return has
 /// one byte, and behind that nothing is reached.
-fn is_behind_breakpoint(thread: &Thread, host: u64) -> bool {
-    if !in_cache(host) {
+fn is_behind_breakpoint(rest: &Rest, host: u64) -> bool {
+    if !cache::has(host) {
         return false;
     }
     let at = host - 1;
-    let rest = &thread.rest;
     match at.wrapping_sub(rest.copy) {
         offset if rest.copy != 0 && offset <= rest.len => {
             let mut insn = rest.original;
@@ -143,12 +144,11 @@ fn is_behind_breakpoint(thread: &Thread, host: u64) -> bool {
             // SAFETY: in the copy, the breakpoint at its end included.
             insn == rest.original + offset && unsafe { (at as *const u8).read() } == BREAKPOINT
         }
-        _ => CACHE.lock().as_deref().is_some_and(|c| [c.glue().helped, c.glue().returned].contains(&at)),
+        _ => fixed().is_some_and(|f| [f.glue.helped, f.glue.returned].contains(&at)),
     }
 }
 
 /// Whether the host code in [start, end), that of one guest instruction or a cold path, can be read back.
-#[cfg(debug_assertions)]
 pub(crate) fn is_readable(start: u64, end: u64) -> bool {
     let mut at = start;
     while at < end {
@@ -161,38 +161,41 @@ pub(crate) fn is_readable(start: u64, end: u64) -> bool {
 /// The thread is in generated code, the glue included, and the flag is set: the context is changed such that it gets to a boundary and leaves there.
 ///
 /// # Safety
-/// As [`on_host_signal`].
+/// As [`on_signal`].
 unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
     // The thread is not in emulator code, so it does not hold the lock.
     let mut guard = CACHE.lock();
-    let Some(cache) = guard.as_deref_mut() else { return };
+    let (Some(cache), Some(fixed)) = (guard.as_deref_mut(), fixed()) else { return };
     // A step that another signal asked for: what is found now takes its place.
-    thread.rest.stepping = false;
+    Scratch::of(thread).rest.stepping = false;
     uc.gregs[G_EFL] &= !TRAP_FLAG;
     // Each turn follows a jump of generated code.
     for _ in 0..64 {
         let rip = uc.gregs[G_RIP];
-        if let Some(to) = cache.glue().detour(rip) {
+        if let Some(to) = fixed.glue.detour(rip) {
             uc.gregs[G_RIP] = to;
             return;
         }
-        if is_piece(cache, rip) {
+        if is_piece(&fixed.glue, rip) {
             // SAFETY: the last word of the shadow stack is the return address into a unit.
             let last = unsafe { &mut *(uc.gregs[G_RSP] as *mut u64) };
             // A second signal finds it replaced.
-            if *last != cache.glue().returned && !thread.rest.is_copy(*last) {
-                thread.rest.back = core::mem::replace(last, cache.glue().returned);
+            let rest = &mut Scratch::of(thread).rest;
+            if *last != fixed.glue.returned && !rest.is_copy(*last) {
+                rest.back = core::mem::replace(last, fixed.glue.returned);
             }
             return;
         }
-        if cache.in_glue(rip) || !in_cache(rip) {
+        if cache.in_glue(rip) || !cache::has(rip) {
             // On the way out, or before a look at the flag.
             return;
         }
         let code = match cache.place(rip) {
             Place::Insn { pc, at_start: true, mark, .. } => {
                 // SAFETY: by the caller; a boundary.
-                unsafe { leave(thread, uc, cache, pc, mark.at_start(), reason::INTERRUPTED) };
+                unsafe {
+                    leave(thread, uc, fixed, pc, HostFlags::of_mark(mark.at_start()), reason::INTERRUPTED)
+                };
                 return;
             }
             Place::Insn { code: (start, end), .. } => (cache.host(start) as u64, cache.host(end) as u64),
@@ -201,31 +204,26 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
         };
         let Some(insn) = host_insn(rip) else { break };
         if insn.flow == Flow::Next {
-            if copy(thread, cache, code) {
-                uc.gregs[G_RIP] = thread.rest.copy + (rip - thread.rest.original);
+            if copy(thread, cache, &fixed.glue, code) {
+                let rest = &Scratch::of(thread).rest;
+                uc.gregs[G_RIP] = rest.copy + (rip - rest.original);
                 return;
             }
             break;
         }
-        if !transfer(thread, cache, uc, &insn) {
+        if !transfer(thread, &fixed.glue, uc, &insn) {
             break;
         }
     }
     STEPS.fetch_add(1, Ordering::Relaxed);
-    thread.rest.stepping = true;
+    Scratch::of(thread).rest.stepping = true;
     uc.gregs[G_EFL] |= TRAP_FLAG;
-}
-
-/// Whether a host address lies in the code cache. Takes no lock: the bounds never change once set.
-pub(crate) fn in_cache(host: u64) -> bool {
-    let (base, end) = cache::bounds();
-    host >= base && host < end
 }
 
 /// Whether a host address lies in a piece of the glue that a unit has called and that looks at no flag: hash
 /// rounds, or what the monitor of exclusives does.
-fn is_piece(cache: &Cache, host: u64) -> bool {
-    let (start, end) = cache.glue().pieces;
+fn is_piece(glue: &Glue, host: u64) -> bool {
+    let (start, end) = glue.pieces;
     (start..end).contains(&host)
 }
 
@@ -247,10 +245,10 @@ fn jump_after(mut at: u64) -> u64 {
 }
 
 /// Does what the jump, call or return at the context's place does. False, and nothing done, where it cannot be done here.
-fn transfer(thread: &Thread, cache: &Cache, uc: &mut Uc, insn: &HostInsn) -> bool {
+fn transfer(thread: &Thread, glue: &Glue, uc: &mut Uc, insn: &HostInsn) -> bool {
     let next = uc.gregs[G_RIP] + insn.len as u64;
     // Indirect transfers go where the lookup table says. This way they come to the run loop, which looks there too.
-    let lookup = cache.glue().detour(cache.glue().lookup as u64).unwrap_or(0);
+    let lookup = glue.detour(glue.lookup as u64).unwrap_or(0);
     match insn.flow {
         Flow::Jump(target) => uc.gregs[G_RIP] = target,
         Flow::Cond(condition, target) => {
@@ -283,12 +281,12 @@ fn pop(uc: &mut Uc) {
 }
 
 /// Copies the host code of a guest instruction, with breakpoints where it ends or is left. False if it cannot be copied.
-fn copy(thread: &mut Thread, cache: &mut Cache, (start, end): (u64, u64)) -> bool {
+fn copy(thread: &mut Thread, cache: &mut Cache, glue: &Glue, (start, end): (u64, u64)) -> bool {
     let Some(place) = cache.take_scratch(thread) else { return false };
-    let to = place as u64;
-    thread.rest.copy = to;
-    thread.rest.len = 0;
-    thread.rest.original = start;
+    let rest = &mut Scratch::of(thread).rest;
+    rest.copy = place as u64;
+    rest.len = 0;
+    rest.original = start;
     let mut at = start;
     while at < end {
         let Some(insn) = host_insn(at) else { return false };
@@ -309,9 +307,9 @@ fn copy(thread: &mut Thread, cache: &mut Cache, (start, end): (u64, u64)) -> boo
                 continue;
             }
             Flow::Jump(target) | Flow::Cond(_, target) => {
-                insn.rel32.is_some() && leads_to_glue(cache, target)
+                insn.rel32.is_some() && leads_to_glue(cache, glue, target)
             }
-            Flow::Call(target) => cache.glue().sees_signals(target) || is_piece(cache, target),
+            Flow::Call(target) => glue.sees_signals(target) || is_piece(glue, target),
             _ => false,
         };
         match insn.rel32 {
@@ -331,21 +329,21 @@ fn copy(thread: &mut Thread, cache: &mut Cache, (start, end): (u64, u64)) -> boo
         }
         at += insn.len as u64;
     }
-    thread.rest.len = at - start;
+    Scratch::of(thread).rest.len = at - start;
     // SAFETY: as above.
     unsafe { place.wrapping_add((at - start) as usize).write(BREAKPOINT) };
     true
 }
 
 /// Whether the first call in the straight line from `host` on is one of the glue that looks at the flag or leaves generated code.
-fn leads_to_glue(cache: &Cache, mut host: u64) -> bool {
+fn leads_to_glue(cache: &Cache, glue: &Glue, mut host: u64) -> bool {
     if cache.in_glue(host) {
         return false;
     }
     for _ in 0..16 {
         match host_insn(host) {
             Some(HostInsn { flow: Flow::Next, len, .. }) => host += len as u64,
-            Some(HostInsn { flow: Flow::Call(target), .. }) => return cache.glue().sees_signals(target),
+            Some(HostInsn { flow: Flow::Call(target), .. }) => return glue.sees_signals(target),
             _ => return false,
         }
     }

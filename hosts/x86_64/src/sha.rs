@@ -9,12 +9,11 @@
 //! instructions of a unit: after a signal or a fault, execution goes on in code for which nothing was known.
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, VEnc, reg::*, v, vw};
-use super::{Buffers, Translator, state};
-use crate::ops::{V, VArgs};
-use crate::run::Thread;
-use crate::state::Cpu;
-use crate::vec::VOp;
-use crate::vec::crypto::SUMS;
+use super::{Buffers, Scratch, Translator, scratch, state};
+use anyarch_engine::ops::{V, VArgs};
+use anyarch_engine::state::Cpu;
+use anyarch_engine::vec::VOp;
+use anyarch_engine::vec::crypto::SUMS;
 use core::mem::offset_of;
 
 const X0: u8 = 12;
@@ -102,7 +101,7 @@ pub(super) fn other_half() -> Mem {
 
 /// Word `n` of `bytes` bytes of operand `k`, as noted in the state.
 fn word(k: usize, n: usize, bytes: usize) -> Mem {
-    state(offset_of!(Thread, sha) + k * 16 + n * bytes)
+    state(scratch(offset_of!(Scratch, sha)) + k * 16 + n * bytes)
 }
 
 fn note(a: &mut Asm, x: u8, k: usize) {
@@ -367,7 +366,7 @@ pub(super) fn emit(a: &mut Asm, buffers: &Buffers) -> Sha {
     Sha { sha1, sha256, sha512, sha2 }
 }
 
-/// See [`crate::ops::Ops::sha2_rounds`].
+/// See [`anyarch_engine::ops::Ops::sha2_rounds`].
 pub(super) fn sha2_rounds(t: &mut Translator<'_>, wide: bool, abef: V, cdgh: V, words: V) {
     let part = |s: V, n: u8| V(s.0 + n);
     if !wide && t.features.sha {

@@ -1,12 +1,12 @@
 //! The operation vocabulary as x86-64 code.
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, Sh, reg::*};
-use super::{Cold, ColdKind, HostFlags, Test, Translator, helpers, state, vector};
-use crate::fp::FOp;
-use crate::ops::*;
-use crate::run::{TRAP_BREAKPOINT, TRAP_UNDEFINED, Thread};
-use crate::state::{Cpu, mode};
-use crate::vec::VOp;
+use super::{Cold, ColdKind, HostFlags, Test, Translator, glue, helpers, state, vector};
+use anyarch_engine::fp::FOp;
+use anyarch_engine::ops::*;
+use anyarch_engine::run::Thread;
+use anyarch_engine::state::{Cpu, mode};
+use anyarch_engine::vec::VOp;
 use core::mem::offset_of;
 
 /// A second operand made ready.
@@ -317,7 +317,7 @@ impl Translator<'_> {
             self.guest_addr(RCX, back);
             self.put(link, RCX);
         }
-        self.depends_on(target, end);
+        self.sources.push((target, end));
         self.inlined = Some(super::Inlined { start: target, end, back });
         self.next_pc = target;
         self.turned = true;
@@ -1695,7 +1695,7 @@ impl Ops for Translator<'_> {
         self.push_link(link);
         self.a.keep_rel32_whole(1);
         let site = self.a.call_near();
-        self.exits.push(super::Exit { site, target, stub: core::ptr::null_mut(), is_call: true });
+        self.exits.push(super::Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: true });
         self.landing();
     }
 
@@ -1764,9 +1764,9 @@ impl Ops for Translator<'_> {
         let (code, arg) = match t {
             Trap::Undefined => {
                 self.undefined = true;
-                (TRAP_UNDEFINED, 0)
+                (glue::TRAP_UNDEFINED, 0)
             }
-            Trap::Breakpoint(n) => (TRAP_BREAKPOINT, n as u32),
+            Trap::Breakpoint(n) => (glue::TRAP_BREAKPOINT, n as u32),
         };
         self.a.mov_imm(RCX, (code | arg << 8) as u64);
         self.a.call_to(self.glue.trap);

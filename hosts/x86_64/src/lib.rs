@@ -1,4 +1,6 @@
-//! The baseline translator: plays the operation vocabulary as x86-64 bytes, in one pass.
+//! The x86-64 host: the baseline translator, which plays the operation vocabulary as x86-64 bytes
+//! in one pass, and all else that an [`anyarch_engine::backend::Backend`] is asked for
+//! ([`backend()`]).
 //!
 //! # How generated code is laid out
 //!
@@ -24,10 +26,18 @@
 //! Guest addresses in code are RIP-relative where the distance allows, and everything of the emulator is reached through RBP or lies in the
 //! code region itself, so a unit's bytes depend only on the guest's text and on the distance between the two.
 
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
 pub mod asm;
+mod backend;
+mod boundary;
 mod check;
+mod context;
 pub mod decode;
-pub mod exclusive;
+mod exclusive;
+mod features;
 mod fp;
 pub mod glue;
 mod helpers;
@@ -37,129 +47,69 @@ mod sha;
 mod vec;
 mod vector;
 
-pub(crate) use vec::CONSTANTS;
-pub(crate) use vector::TAILS;
+pub use backend::backend;
+pub use features::Features;
 
-use crate::cache::InsnMark;
-use crate::ops::{Cond, R, V, W};
-use crate::run::{Guest, Peek, Thread, Transfer};
-use crate::shared::Copy;
-use crate::state::{Cpu, VEC_SLOTS, mode};
 use alloc::vec::Vec;
+use anyarch_engine::backend::{COLD_END, Draft, Exit, Order, UNIT_ROOM};
+use anyarch_engine::cache::{FlagState, InsnMark};
+use anyarch_engine::lift::{CasLoop, RmwLoop, UnitBuilder};
+use anyarch_engine::ops::{Cond, Helper, Ops, R, Sel, V, W};
+use anyarch_engine::run::{Guest, Peek, Slots, Thread, Transfer};
+use anyarch_engine::shared::Copy;
+use anyarch_engine::state::{Cpu, VEC_SLOTS, mode};
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Which slots live in host registers. Chosen by the guest from the frequency of its registers in real code.
-pub struct Pins {
-    /// Up to 12 integer slots, hottest first.
-    pub gpr: &'static [u8],
-    /// Up to 12 vector slots.
-    pub vec: &'static [u8],
-}
-
-/// Host registers for pinned integer slots, in the order of [`Pins::gpr`]: those that need no REX prefix first.
-pub const PIN_HOST: [u8; 12] = [RBX, RSI, RDI, RDX, R8, R9, R10, R11, R12, R14, R15, R13];
-
-/// What the host processor offers beyond the x86-64-v2 baseline.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
-pub struct Features {
-    pub avx: bool,
-    pub avx2: bool,
-    pub fma: bool,
-    pub f16c: bool,
-    pub bmi1: bool,
-    pub bmi2: bool,
-    pub lzcnt: bool,
-    pub aes: bool,
-    pub pclmul: bool,
-    pub sha: bool,
-}
-
-/// [`Features::of_host`]'s answer: zero until it is known, then a bit for each feature, and [`KNOWN`].
-static HOST: AtomicU32 = AtomicU32::new(0);
-const KNOWN: u32 = 1 << 31;
-
-impl Features {
-    /// What this processor offers. It is asked once: under a hypervisor every question is slow.
-    pub fn of_host() -> Features {
-        let mut bits = HOST.load(Ordering::Relaxed);
-        if bits == 0 {
-            bits = Features::detect().remember();
-        }
-        let mut next = {
-            let mut left = bits;
-            move || {
-                let bit = left & 1 != 0;
-                left >>= 1;
-                bit
-            }
-        };
-        Features {
-            avx: next(),
-            avx2: next(),
-            fma: next(),
-            f16c: next(),
-            bmi1: next(),
-            bmi2: next(),
-            lzcnt: next(),
-            aes: next(),
-            pclmul: next(),
-            sha: next(),
-        }
-    }
-
-    /// Makes these [`Features::of_host`]'s answer for the process, whatever the processor offers: for tests that read code and do not run it.
-    pub fn assume(self) {
-        self.remember();
-    }
-
-    fn remember(self) -> u32 {
-        let f = self;
-        let all = [f.avx, f.avx2, f.fma, f.f16c, f.bmi1, f.bmi2, f.lzcnt, f.aes, f.pclmul, f.sha];
-        let bits = all.iter().rev().fold(0, |bits, &f| bits << 1 | f as u32) | KNOWN;
-        HOST.store(bits, Ordering::Relaxed);
-        bits
-    }
-
-    /// Asks the processor.
-    pub fn detect() -> Features {
-        use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
-        let l1 = __cpuid(1);
-        let l7 = __cpuid_count(7, 0);
-        let ext = __cpuid(0x8000_0001);
-        let osxsave = l1.ecx >> 27 & 1 != 0;
-        // SAFETY: XGETBV exists when OSXSAVE is set.
-        let ymm = osxsave && unsafe { _xgetbv(0) } & 6 == 6;
-        let avx = ymm && l1.ecx >> 28 & 1 != 0;
-        Features {
-            avx,
-            avx2: avx && l7.ebx >> 5 & 1 != 0,
-            fma: avx && l1.ecx >> 12 & 1 != 0,
-            f16c: avx && l1.ecx >> 29 & 1 != 0,
-            bmi1: avx && l7.ebx >> 3 & 1 != 0,
-            bmi2: avx && l7.ebx >> 8 & 1 != 0,
-            lzcnt: ext.ecx >> 5 & 1 != 0,
-            aes: l1.ecx >> 25 & 1 != 0,
-            pclmul: l1.ecx >> 1 & 1 != 0,
-            sha: l7.ebx >> 29 & 1 != 0,
-        }
-    }
-}
+/// Host registers for integer slots, the best first: those that need no REX prefix, and last one
+/// that needs a displacement as a base.
+const PIN_HOST: [u8; 12] = [RBX, RSI, RDI, RDX, R8, R9, R10, R11, R12, R14, R15, R13];
+/// Of them, the one that costs a byte as a base: for a slot that is none, if there is one.
+const NO_BASE: u8 = R12;
+/// Vector registers for slots.
+const PIN_VECTORS: usize = 12;
 
 /// Byte distance of RBP from the start of the thread's state.
 pub const STATE_BIAS: i32 = 128;
 
 /// A state field as a memory operand.
 #[inline(always)]
-pub fn state(offset: usize) -> Mem {
+fn state(offset: usize) -> Mem {
     Mem::base(RBP, offset as i32 - STATE_BIAS)
+}
+
+/// What this host keeps in a thread's [`anyarch_engine::run::Scratch`].
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// Operands and result of the last hash rounds, see `sha`.
+    sha: [u128; 7],
+    /// Constants of vector code, see [`vec::CONSTANTS`].
+    constants: [u128; vec::CONSTANTS.len()],
+    /// Ones, then zeroes, for vectors of which the first bytes count, see [`vector::TAILS`].
+    tails: [u128; 16],
+    /// What is left of a guest instruction in which a signal came.
+    rest: boundary::Rest,
+}
+
+const _: () = assert!(size_of::<Scratch>() <= anyarch_engine::run::SCRATCH && align_of::<Scratch>() <= 16);
+
+impl Scratch {
+    /// Of a thread.
+    fn of(thread: &mut Thread) -> &mut Scratch {
+        // SAFETY: the area is large enough and aligned, and any bytes are valid but for `rest`,
+        // which is zero or was written by `backend::prepare`.
+        unsafe { &mut *(&raw mut thread.scratch).cast() }
+    }
+}
+
+/// A field of [`Scratch`], by its offset there, as an offset in the thread's state.
+const fn scratch(offset: usize) -> usize {
+    offset_of!(Thread, scratch) + offset
 }
 
 /// What EFLAGS hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HostFlags {
+pub(crate) enum HostFlags {
     /// Nothing of the guest's.
     None,
     /// NZCV with CF = C.
@@ -170,16 +120,17 @@ pub enum HostFlags {
     Fp,
 }
 
-/// A jump out of the unit whose stub is yet to be emitted.
-pub(crate) struct Exit {
-    /// The jump's rel32.
-    pub(crate) site: Near,
-    /// Guest address jumped to.
-    pub(crate) target: u64,
-    /// The stub, set by `finish`.
-    pub(crate) stub: *mut u8,
-    /// A call: it pushes a return address.
-    pub(crate) is_call: bool,
+impl HostFlags {
+    /// As a mark has it.
+    #[inline(always)]
+    fn mark(self) -> FlagState {
+        FlagState::new(self as u8)
+    }
+
+    /// From a mark.
+    fn of_mark(state: FlagState) -> HostFlags {
+        [HostFlags::None, HostFlags::Add, HostFlags::Sub, HostFlags::Fp][state.number() as usize & 3]
+    }
 }
 
 /// A function that is translated in the place of a call to it: its code and where it returns.
@@ -198,24 +149,22 @@ pub(crate) struct Cold {
     insn: u16,
 }
 
-/// In a unit's cold marks: the end of its cold code.
-pub const COLD_END: u16 = u16::MAX;
-
 /// What a cold path does.
 pub(crate) enum ColdKind {
     /// Calls a helper with the whole state in memory, then resumes.
-    Helper(crate::ops::Helper, u64),
+    Helper(Helper, u64),
     /// As `Helper`, and EFLAGS are afterwards what they were.
-    HelperKeepingFlags(crate::ops::Helper, u64),
+    HelperKeepingFlags(Helper, u64),
     /// As `Helper`, after the first vector register has got back its value from the second.
-    HelperRestoring(crate::ops::Helper, u64, u8, u8, bool),
+    HelperRestoring(Helper, u64, u8, u8, bool),
     /// The lookup of a `call_reg` missed: calls the lookup glue, then resumes at the landing.
     CallLookup,
     /// Calls a helper in place of the instruction, then leaves for the guest address after it.
-    Instead(crate::ops::Helper, u64, u64),
+    Instead(Helper, u64, u64),
     /// The unit's bytes are not what they were. `true` for the last such path: all are one.
     Stale(bool),
-    /// A locked instruction wrote at the address in this host register: see [`crate::reservations`].
+    /// A locked instruction wrote at the address in this host register: see
+    /// [`anyarch_engine::reservations`].
     Written(u8),
     /// Leaves before the instruction has changed anything: the interpreter plays it.
     Replay,
@@ -247,24 +196,21 @@ struct Fresh {
     copied_at: *mut u8,
 }
 
-/// Room that one guest instruction and the unit's remaining stubs may need, in bytes.
-pub const UNIT_ROOM: usize = 64 * 1024;
-
 /// Instructions per unit at most.
 const MAX_INSNS: usize = 96;
 
 /// Translates one unit. Created by the cache for each translation; buffers are reused.
-pub struct Translator<'a> {
+pub(crate) struct Translator<'a> {
     /// The emitter.
-    pub a: Asm,
+    a: Asm,
     /// Host features.
-    pub features: Features,
+    features: Features,
     /// Address of the instruction being translated.
-    pub pc: u64,
+    pc: u64,
     /// Address of the next instruction.
-    pub next_pc: u64,
+    next_pc: u64,
     /// Translation mode of the unit as to floating point (see `Cpu::mode`), where `DIRECTED` counts as `EXACT`.
-    pub mode: u32,
+    mode: u32,
     /// Translation mode of the unit.
     exact_mode: u32,
     guest: &'static Guest,
@@ -298,8 +244,8 @@ pub struct Translator<'a> {
     cold_marks: &'a mut Vec<(u32, u16)>,
     entries: &'a mut Vec<(u64, u32)>,
     sources: &'a mut Vec<(u64, u64)>,
-    #[allow(dead_code)]
     turns: &'a mut Vec<(u32, u64)>,
+    locked: &'a mut Vec<*mut u8>,
     calls_out: &'a mut bool,
     reserves: &'a mut bool,
     covered: &'a mut u32,
@@ -330,116 +276,65 @@ pub struct Translator<'a> {
     undefined: bool,
     /// The instruction has cold paths that come back at its end.
     guarded: bool,
-    /// See [`crate::ops::Ops::likely`].
-    pub likely: u64,
+    /// See [`anyarch_engine::ops::Ops::likely`].
+    likely: u64,
 }
 
-/// Buffers and constants that outlive one unit.
-pub struct Buffers {
-    pub(crate) exits: Vec<Exit>,
+/// What outlives one unit.
+pub(crate) struct Buffers {
     cold: Vec<Cold>,
-    /// Per guest instruction: host length and flag states.
-    pub marks: Vec<InsnMark>,
-    /// (host offset, instruction index) of cold code, ascending; the last is [`COLD_END`].
-    pub cold_marks: Vec<(u32, u16)>,
-    /// (guest pc, host offset) of each entry.
-    pub entries: Vec<(u64, u32)>,
-    /// Guest code elsewhere that the unit was made from: ranges within one page each.
-    pub(crate) sources: Vec<(u64, u64)>,
-    /// Where the unit does not go on at the next address: index of a mark, its address.
-    pub(crate) turns: Vec<(u32, u64)>,
-    /// The unit makes calls.
-    pub(crate) calls_out: bool,
-    /// The unit has load-exclusives that take reservations.
-    pub(crate) reserves: bool,
-    /// Instructions that are part of the step of one before them.
-    pub(crate) covered: u32,
     gpr_host: [u8; 64],
     vec_host: [u8; VEC_SLOTS],
     /// Host features.
-    pub features: Features,
+    pub(crate) features: Features,
 }
 
+// SAFETY: the addresses are of the unit being made, in the code cache, which its owner's lock
+// guards.
+unsafe impl Send for Buffers {}
+
 impl Buffers {
-    /// For a guest's register map.
-    pub fn new(pins: &Pins) -> Buffers {
+    /// For a guest's slots.
+    pub(crate) fn new(slots: &Slots) -> Buffers {
         let mut gpr_host = [NONE; 64];
-        for (i, &slot) in pins.gpr.iter().enumerate() {
-            gpr_host[slot as usize] = PIN_HOST[i];
+        let pinned = &slots.gpr[..slots.gpr.len().min(PIN_HOST.len())];
+        let no_base = pinned.iter().find(|slot| slots.no_bases.contains(slot));
+        if let Some(&slot) = no_base {
+            gpr_host[slot as usize] = NO_BASE;
+        }
+        let hosts = PIN_HOST.iter().filter(|&&host| no_base.is_none() || host != NO_BASE);
+        for (&slot, &host) in pinned.iter().filter(|slot| no_base != Some(slot)).zip(hosts) {
+            gpr_host[slot as usize] = host;
         }
         let mut vec_host = [NONE; VEC_SLOTS];
-        for (i, &slot) in pins.vec.iter().enumerate() {
-            vec_host[slot as usize] = i as u8;
+        for (host, &slot) in slots.vec.iter().take(PIN_VECTORS).enumerate() {
+            vec_host[slot as usize] = host as u8;
         }
-        Buffers {
-            exits: Vec::new(),
-            cold: Vec::new(),
-            marks: Vec::new(),
-            cold_marks: Vec::new(),
-            entries: Vec::new(),
-            sources: Vec::new(),
-            turns: Vec::new(),
-            calls_out: false,
-            reserves: false,
-            covered: 0,
-            gpr_host,
-            vec_host,
-            features: Features::of_host(),
-        }
-    }
-
-    /// Where locked instructions look at the table of reservations, or will: see [`exclusive`].
-    pub(crate) fn locked(&self) -> impl Iterator<Item = *const u8> {
-        let written = self.cold.iter().filter(|c| matches!(c.kind, ColdKind::Written(_)));
-        written.map(|c| c.site.0.wrapping_sub(1).cast_const())
+        Buffers { cold: Vec::new(), gpr_host, vec_host, features: Features::of_host() }
     }
 
     /// Host registers by integer and by vector slot.
-    pub fn maps(&self) -> (&[u8; 64], &[u8; VEC_SLOTS]) {
+    pub(crate) fn maps(&self) -> (&[u8; 64], &[u8; VEC_SLOTS]) {
         (&self.gpr_host, &self.vec_host)
     }
 }
 
 impl<'a> Translator<'a> {
-    /// Prepares for a unit at guest address `pc`, emitting at `at`.
-    #[allow(clippy::too_many_arguments)]
-    pub fn new(
+    /// Prepares for a unit.
+    pub(crate) fn new(
         buffers: &'a mut Buffers,
+        draft: &'a mut Draft,
         guest: &'static Guest,
         glue: &'a glue::Glue,
-        at: *mut u8,
-        end: *mut u8,
-        pc: u64,
-        mode: u32,
-        is_known: &'a dyn Fn(u64) -> bool,
-        is_inlinable: &'a dyn Fn(u64) -> bool,
+        order: &Order<'a>,
     ) -> Translator<'a> {
-        let Buffers {
-            exits,
-            cold,
-            marks,
-            cold_marks,
-            entries,
-            sources,
-            turns,
-            calls_out,
-            reserves,
-            covered,
-            gpr_host,
-            vec_host,
-            features,
-        } = buffers;
-        sources.clear();
-        turns.clear();
-        *calls_out = false;
-        *reserves = false;
-        *covered = 0;
-        exits.clear();
+        let &Order { pc, mode, at, end, likely, is_known, is_inlinable, .. } = order;
+        let Buffers { cold, gpr_host, vec_host, features } = buffers;
+        draft.clear();
+        draft.entries.push((pc, 0));
+        let Draft { exits, marks, cold_marks, entries, sources, turns, locked, calls_out, reserves, covered } =
+            draft;
         cold.clear();
-        marks.clear();
-        cold_marks.clear();
-        entries.clear();
-        entries.push((pc, 0));
         Translator {
             a: Asm { p: at, end, avx: features.avx, label: core::ptr::null_mut() },
             features: *features,
@@ -485,6 +380,7 @@ impl<'a> Translator<'a> {
             entries,
             sources,
             turns,
+            locked,
             calls_out,
             reserves,
             covered,
@@ -504,13 +400,13 @@ impl<'a> Translator<'a> {
             dropped_flags: false,
             undefined: false,
             guarded: false,
-            likely: 0,
+            likely,
         }
     }
 
     /// The unit ends in an undefined instruction, whose signal handler sees the flags, and they may have been dropped as dead before it: the
     /// look ahead takes a word with reserved field values for the instruction it almost is. Translate again after [`Translator::keep_flags`].
-    pub fn flags_missing(&self) -> bool {
+    pub(crate) fn flags_missing(&self) -> bool {
         self.undefined && self.dropped_flags && !self.keep_all_flags
     }
 
@@ -520,90 +416,13 @@ impl<'a> Translator<'a> {
     }
 
     /// Treats every NZCV as read.
-    pub fn keep_flags(&mut self) {
+    pub(crate) fn keep_flags(&mut self) {
         self.keep_all_flags = true;
-    }
-
-    /// Whether another instruction is to be translated; if so `pc` is its address and `begin` is to be called.
-    #[inline]
-    pub fn more(&mut self) -> bool {
-        if self.ended {
-            return false;
-        }
-        self.pc = self.next_pc;
-        let first = self.marks.is_empty();
-        if core::mem::take(&mut self.turned) {
-            self.turns.push((self.marks.len() as u32, self.pc));
-        }
-        if !first
-            && (self.inlined.is_none() && self.leaves_page()
-                || self.marks.len() >= MAX_INSNS
-                || self.a.room() < UNIT_ROOM / 2)
-        {
-            self.stop();
-            return false;
-        }
-        true
-    }
-
-    /// Ends the unit before the instruction at `pc`: the limit is reached, or its code can no longer be read (which the next unit's
-    /// first fetch reports).
-    pub fn stop(&mut self) {
-        // An entry made here would be this very jump.
-        self.entries.pop_if(|e| e.0 == self.pc);
-        self.exit_to(self.pc);
-        self.ended = true;
     }
 
     /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or reaches into it.
     fn leaves_page(&self) -> bool {
         (self.pc ^ self.start_pc) >> 12 != 0 || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
-    }
-
-    /// Starts the instruction at `pc`, `len` bytes long. (A guest instruction does not cross the page its unit began in, or is
-    /// alone in its unit.)
-    #[inline]
-    pub fn begin(&mut self, len: u64, peek: Peek) {
-        self.next_pc = self.pc + len;
-        self.short = len == 2;
-        if self.inlined.is_none() {
-            self.end_pc = self.next_pc;
-        }
-        self.peeked = peek;
-        self.live_next = None;
-        self.constant = self.next_constant.take();
-        self.insn_start = self.a.p;
-        self.start_flags = if self.mem_flags { HostFlags::None } else { self.host_flags };
-        self.saved_flags = false;
-    }
-
-    /// Ends the instruction.
-    #[inline]
-    pub fn end(&mut self) {
-        if self.guarded {
-            self.join();
-        }
-        let len = self.a.p as usize - self.insn_start as usize;
-        // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
-        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        InsnMark::push(self.marks, len, self.short, self.start_flags, at_fault);
-    }
-
-    /// Ends a step that covers several instructions, of these lengths; `begin` was given their sum.
-    pub fn end_step(&mut self, lens: &[u64]) {
-        if self.guarded {
-            self.join();
-        }
-        let len = self.a.p as usize - self.insn_start as usize;
-        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        InsnMark::push(self.marks, len, lens[0] == 2, self.start_flags, at_fault);
-        *self.covered += lens.len() as u32 - 1;
-        self.marks.extend(lens[1..].iter().map(|&n| InsnMark::covered(n == 2)));
-    }
-
-    /// The unit is also made from guest code in [start, end), which lies within one page.
-    pub fn depends_on(&mut self, start: u64, end: u64) {
-        self.sources.push((start, end));
     }
 
     /// The end of an instruction with guards, where their cold paths come back.
@@ -627,7 +446,7 @@ impl<'a> Translator<'a> {
     }
 
     /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
-    pub fn finish(&mut self) -> (*mut u8, u64) {
+    pub(crate) fn finish(&mut self) -> (*mut u8, u64) {
         let cold = core::mem::take(self.cold);
         for c in &cold {
             self.cold_marks.push((self.a.p as u32 - self.start as u32, c.insn));
@@ -667,6 +486,8 @@ impl<'a> Translator<'a> {
             }
             self.a.jmp_to(c.resume);
         }
+        let written = cold.iter().filter(|c| matches!(c.kind, ColdKind::Written(_)));
+        self.locked.extend(written.map(|c| c.site.0.wrapping_sub(1)));
         if !cold.is_empty() {
             self.cold_marks.push((self.a.p as u32 - self.start as u32, COLD_END));
         }
@@ -674,9 +495,9 @@ impl<'a> Translator<'a> {
         let mut exits = core::mem::take(self.exits);
         for e in &mut exits {
             e.stub = self.a.p;
-            self.a.bind_near(e.site);
+            self.a.bind_near(Near(e.site));
             self.stub(self.glue.chain, self.glue.chain_far, e.target);
-            let back = self.a.p as usize - e.site.0 as usize;
+            let back = self.a.p as usize - e.site as usize;
             self.a.d(back as u32);
         }
         *self.exits = exits;
@@ -829,19 +650,19 @@ impl<'a> Translator<'a> {
 
     /// The host register of a vector slot, or NONE.
     #[inline(always)]
-    pub fn vhost(&self, v: V) -> u8 {
+    fn vhost(&self, v: V) -> u8 {
         self.vec_host[v.0 as usize]
     }
 
     /// A vector slot's place in memory (16-byte aligned).
     #[inline(always)]
-    pub fn vslot(v: V) -> Mem {
+    fn vslot(v: V) -> Mem {
         state(offset_of!(Cpu, vec) + v.0 as usize * 16)
     }
 
     /// The slot's value in a vector register: its own, or `scratch` after loading.
     #[inline(always)]
-    pub fn vgetr(&mut self, v: V, scratch: u8) -> u8 {
+    fn vgetr(&mut self, v: V, scratch: u8) -> u8 {
         let h = self.vhost(v);
         if h != NONE {
             return h;
@@ -852,21 +673,21 @@ impl<'a> Translator<'a> {
 
     /// The slot as an operand: its register, or its place in memory (aligned).
     #[inline(always)]
-    pub fn vrm(&self, v: V) -> asm::Rm {
+    fn vrm(&self, v: V) -> asm::Rm {
         let h = self.vhost(v);
         if h != NONE { asm::Rm::R(h) } else { asm::Rm::M(Self::vslot(v)) }
     }
 
     /// The register to compute vector slot `d` in: its own, or `scratch`.
     #[inline(always)]
-    pub fn vdef(&self, d: V, scratch: u8) -> u8 {
+    fn vdef(&self, d: V, scratch: u8) -> u8 {
         let h = self.vhost(d);
         if h == NONE { scratch } else { h }
     }
 
     /// Completes a vector definition computed in `t`.
     #[inline(always)]
-    pub fn vput(&mut self, d: V, t: u8) {
+    fn vput(&mut self, d: V, t: u8) {
         let h = self.vhost(d);
         if h == NONE {
             self.a.v2(asm::v(0, 1, 0x29), t, Self::vslot(d));
@@ -960,7 +781,7 @@ impl<'a> Translator<'a> {
 
     /// Call before emitting anything that changes EFLAGS. Uses RAX.
     #[inline(always)]
-    pub fn clobber_flags(&mut self) {
+    fn clobber_flags(&mut self) {
         if self.host_flags != HostFlags::None {
             self.clobber_flags_slow();
         }
@@ -1121,14 +942,14 @@ impl<'a> Translator<'a> {
         self.flush_flags(Some(target));
         self.a.keep_rel32_whole(1);
         let site = self.a.jmp_near();
-        self.exits.push(Exit { site, target, stub: core::ptr::null_mut(), is_call: false });
+        self.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
     }
 
     /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
     fn exit_if(&mut self, cc: Cc, target: u64) {
         self.a.keep_rel32_whole(2);
         let site = self.a.jcc_near(cc);
-        self.exits.push(Exit { site, target, stub: core::ptr::null_mut(), is_call: false });
+        self.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
     }
 
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
@@ -1166,14 +987,14 @@ impl<'a> Translator<'a> {
     }
 
     /// Calls a helper with the whole state in memory. Flags were dealt with.
-    fn call_helper(&mut self, f: crate::ops::Helper, arg: u64) {
+    fn call_helper(&mut self, f: Helper, arg: u64) {
         self.a.mov_imm(RAX, f as usize as u64);
         self.a.mov_imm(RCX, arg);
         self.a.call_to(self.glue.helper);
     }
 
     /// As `call_helper`, with EFLAGS (whatever they hold) saved and restored in the place of the guest's, which is free while they are not in memory.
-    fn call_helper_keeping_flags(&mut self, f: crate::ops::Helper, arg: u64) {
+    fn call_helper_keeping_flags(&mut self, f: Helper, arg: u64) {
         self.a.lahf();
         self.a.setcc(Cc::O, RAX);
         self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
@@ -1185,7 +1006,7 @@ impl<'a> Translator<'a> {
     }
 
     /// A conditional jump to a cold path that calls a helper and comes back to where this call stands. EFLAGS are free there.
-    pub fn cold_helper(&mut self, cc: Cc, f: crate::ops::Helper, arg: u64) {
+    fn cold_helper(&mut self, cc: Cc, f: Helper, arg: u64) {
         let site = self.a.jcc_near(cc);
         let resume = self.a.p;
         self.a.label = resume;
@@ -1199,9 +1020,113 @@ impl<'a> Translator<'a> {
     }
 }
 
+impl UnitBuilder for Translator<'_> {
+    #[inline(always)]
+    fn pc(&self) -> u64 {
+        self.pc
+    }
+
+    #[inline(always)]
+    fn next_pc(&self) -> u64 {
+        self.next_pc
+    }
+
+    #[inline]
+    fn more(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        self.pc = self.next_pc;
+        let first = self.marks.is_empty();
+        if core::mem::take(&mut self.turned) {
+            self.turns.push((self.marks.len() as u32, self.pc));
+        }
+        if !first
+            && (self.inlined.is_none() && self.leaves_page()
+                || self.marks.len() >= MAX_INSNS
+                || self.a.room() < UNIT_ROOM / 2)
+        {
+            self.stop();
+            return false;
+        }
+        true
+    }
+
+    fn stop(&mut self) {
+        // An entry made here would be this very jump.
+        self.entries.pop_if(|e| e.0 == self.pc);
+        self.exit_to(self.pc);
+        self.ended = true;
+    }
+
+    #[inline]
+    fn begin(&mut self, len: u64, peek: Peek) {
+        self.next_pc = self.pc + len;
+        self.short = len == 2;
+        if self.inlined.is_none() {
+            self.end_pc = self.next_pc;
+        }
+        self.peeked = peek;
+        self.live_next = None;
+        self.constant = self.next_constant.take();
+        self.insn_start = self.a.p;
+        self.start_flags = if self.mem_flags { HostFlags::None } else { self.host_flags };
+        self.saved_flags = false;
+    }
+
+    #[inline]
+    fn end(&mut self) {
+        if self.guarded {
+            self.join();
+        }
+        let len = self.a.p as usize - self.insn_start as usize;
+        // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
+        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
+        InsnMark::push(self.marks, len, self.short, self.start_flags.mark(), at_fault.mark());
+    }
+
+    fn end_step(&mut self, lens: &[u64]) {
+        if self.guarded {
+            self.join();
+        }
+        let len = self.a.p as usize - self.insn_start as usize;
+        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
+        InsnMark::push(self.marks, len, lens[0] == 2, self.start_flags.mark(), at_fault.mark());
+        *self.covered += lens.len() as u32 - 1;
+        self.marks.extend(lens[1..].iter().map(|&n| InsnMark::covered(n == 2)));
+    }
+
+    fn depends_on(&mut self, start: u64, end: u64) {
+        self.sources.push((start, end));
+    }
+
+    fn check_boxes_within(&mut self, es: u8, slots: &[V], f: Helper, arg: u64, next: u64) -> bool {
+        let end = core::mem::replace(&mut self.next_pc, next);
+        let boxed = self.check_boxes(es, slots, f, arg);
+        self.next_pc = end;
+        boxed
+    }
+
+    fn fp_compare_quiet(&mut self, c: Cond, es: u8, d: R, a: V, b: V, flags: R) {
+        self.fp_compare(false, es, a, Some(b));
+        // Leaves PF, which tells of a NaN, as the comparison does.
+        self.select(c.invert(), W::W64, d, R::ZERO, R::ZERO, Sel::Inc);
+        // Only a signaling NaN raises a flag here.
+        self.cold_helper(Cc::P, helpers::restore_fp_flags, flags.0 as u64);
+    }
+
+    fn rmw_loop(&mut self, l: &RmwLoop) -> bool {
+        self.locked_rmw(l)
+    }
+
+    fn cas_loop(&mut self, l: &CasLoop) -> bool {
+        self.locked_cas(l)
+    }
+}
+
 /// How to test a condition on EFLAGS.
 #[derive(Clone, Copy)]
-pub enum Test {
+pub(crate) enum Test {
     /// One host condition.
     One(Cc),
     /// Both.

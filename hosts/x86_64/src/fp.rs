@@ -1,12 +1,17 @@
-//! Floating point as host instructions, with the results and flags of the reference (`crate::fp`) bit by bit.
+//! Floating point as host instructions, with the results and flags of the reference
+//! (`anyarch_engine::fp`) bit by bit.
 //!
-//! The host's unit and the guest's agree on numbers (see `crate::fp` for the facts and their tests). They differ in NaNs, so an operation is done by
-//! the host, and if its result is a NaN then cold code has the reference function do it over; the sticky flags which the first attempt left are
-//! those that the reference raises too. The reference also has its turn where a product, a quotient or a narrowed number is the smallest normal number, which it
-//! may have become by rounding: the host does not take that for underflow. Where the attempt could raise a flag too many, the operands are tested before. That holds
-//! in translation mode `EXACT`, where the guest's control register differs from the host's default in the direction of rounding alone. In mode `FLUSH` (what
-//! programs compiled with `-ffast-math` set) the same code serves after a test that no operand is so small that flushing to zero could have a part in it. In
-//! other modes the reference does everything but bit operations.
+//! The host's unit and the guest's agree on numbers (see `anyarch_engine::fp` for the facts and
+//! their tests). They differ in NaNs, so an operation is done by the host, and if its result is a
+//! NaN then cold code has the reference function do it over; the sticky flags which the first
+//! attempt left are those that the reference raises too. The reference also has its turn where a
+//! product, a quotient or a narrowed number is the smallest normal number, which it may have become
+//! by rounding: the host does not take that for underflow. Where the attempt could raise a flag too
+//! many, the operands are tested before. That holds in translation mode `EXACT`, where the guest's
+//! control register differs from the host's default in the direction of rounding alone. In mode
+//! `FLUSH` (what programs compiled with `-ffast-math` set) the same code serves after a test that
+//! no operand is so small that flushing to zero could have a part in it. In other modes the
+//! reference does everything but bit operations.
 //!
 //! Scalars among boxed numbers (`VArgs::BOXED`, RISC-V) are the same code with ones above the lane instead of zeroes, which the host's scalar instructions
 //! take from their first operand too. There every NaN result is the default NaN, so whatever can have one is tested for it.
@@ -23,9 +28,9 @@ use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, VEnc, reg::*, v, vw};
 use super::glue::mxcsr;
 use super::helpers::{self, pack_convert, pack_vec};
 use super::{ColdKind, HostFlags, Test, Translator, state};
-use crate::fp::{FOp, FpEnv, flag, imm};
-use crate::ops::*;
-use crate::state::{Cpu, mode};
+use anyarch_engine::fp::{FOp, FpEnv, flag, imm};
+use anyarch_engine::ops::*;
+use anyarch_engine::state::{Cpu, mode};
 use core::mem::offset_of;
 
 const X0: u8 = 12;
@@ -504,7 +509,7 @@ pub(super) fn flags(t: &mut T<'_>, d: R) {
     let kind = ColdKind::Helper(helpers::gather_fp_flags, 0);
     t.cold.push(super::Cold { site, resume: again, kind, insn });
     mxcsr(&mut t.a, 3);
-    t.a.movzx(1, RAX, state(offset_of!(Cpu, mxcsr)));
+    t.a.movzx(1, RAX, state(offset_of!(Cpu, host_fp)));
     t.a.alu_imm(Op::And, false, Rm::R(RAX), 0x3f);
     look_up_flags(t, 0);
     t.put(d, RAX);
@@ -519,12 +524,12 @@ pub(super) fn set_flags(t: &mut T<'_>, s: R) {
     t.a.b(0);
     // Often they are what they were.
     mxcsr(&mut t.a, 3);
-    t.a.mov(false, RCX, state(offset_of!(Cpu, mxcsr)));
+    t.a.mov(false, RCX, state(offset_of!(Cpu, host_fp)));
     t.a.alu(Op::Xor, false, RAX, Rm::R(RCX));
     t.a.alu_imm(Op::And, false, Rm::R(RAX), 0x3f);
     let same = t.a.jcc_short(Cc::E);
     t.a.alu(Op::Xor, false, RAX, Rm::R(RCX));
-    t.a.mov_store(false, state(offset_of!(Cpu, mxcsr)), RAX);
+    t.a.mov_store(false, state(offset_of!(Cpu, host_fp)), RAX);
     mxcsr(&mut t.a, 2);
     t.a.bind(same);
 }
@@ -1594,29 +1599,32 @@ pub(super) fn fp_select(t: &mut T<'_>, c: Cond, es: u8, d: V, a: V, b: V) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::asm::Asm;
-    use super::super::glue::{self, Glue};
-    use super::super::{Buffers, Features, Pins, STATE_BIAS};
+    use super::super::backend::{MXCSR_START, emit_glue};
+    use super::super::glue::Glue;
+    use super::super::{Buffers, Features, STATE_BIAS, Scratch};
     use super::*;
-    use crate::fp::Rounding;
-    use crate::interp::{Interp, Outcome};
-    use crate::run::{Guest, Peek, Thread};
+    use anyarch_engine::backend::{Draft, Order};
+    use anyarch_engine::fp::Rounding;
+    use anyarch_engine::interp::Interp;
+    use anyarch_engine::lift::{Lift, UnitBuilder};
+    use anyarch_engine::run::{Guest, Peek, Slots, Thread};
+    use anyarch_engine::shared;
     use anyarch_sys::raw_syscall;
     use linux_raw_sys::general as sys;
     use std::collections::BTreeMap;
 
-    static PINS: Pins = Pins { gpr: &[0, 1, 2, 3, 4, 5, 6, 7], vec: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] };
+    static SLOTS_USED: Slots =
+        Slots { gpr: &[0, 1, 2, 3, 4, 5, 6, 7], no_bases: &[], vec: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] };
     static GUEST: Guest = Guest {
         name: "test",
         interpret: |_| {},
-        translate: |_| {},
         peek: |pc| Some(Peek { len: 4, reads: pc < DEAD, writes: true, ..Peek::default() }),
         leaf: |_| None,
-        pins: &PINS,
+        slots: &SLOTS_USED,
         lookup_mask: 0,
         pc_align_mask: 3,
         ignored_bits: 0,
-        syscall: crate::run::SyscallRegs {
+        syscall: anyarch_engine::run::SyscallRegs {
             number: R(8),
             args: [R(0), R(1), R(2), R(3), R(4), R(5)],
             result: R(0),
@@ -1625,22 +1633,32 @@ pub(super) mod tests {
         likely: R::ZERO,
         faults_again: |_| false,
     };
+    /// Of that guest, which has no instructions.
+    pub(crate) struct NoLift;
+
+    impl Lift for NoLift {
+        const GUEST: &'static Guest = &GUEST;
+        fn lift<T: UnitBuilder>(_: &mut T, _: Option<&shared::Copy>) {}
+    }
+
     /// Guest code that reads the flags, and guest code that does not.
     const LIVE: u64 = 0x10000;
-    pub(in crate::x86) const DEAD: u64 = 0x20000;
+    pub(crate) const DEAD: u64 = 0x20000;
     /// Slots used: pinned ones and others.
     const SLOTS: [u8; 8] = [0, 1, 2, 11, 20, 21, 22, 40];
 
     /// Runs operations as generated code.
-    pub(in crate::x86) struct Bench {
+    pub(crate) struct Bench {
         thread: *mut Thread,
         buffers: Buffers,
+        draft: Draft,
         glue: Glue,
         end: *mut u8,
     }
 
     impl Bench {
-        pub(in crate::x86) fn new(features: Features) -> Bench {
+        pub(crate) fn new(features: Features) -> Bench {
+            anyarch_engine::backend::choose(const { &super::super::backend::<NoLift>() });
             let map = |len: u64| {
                 let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
                 let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
@@ -1649,37 +1667,37 @@ pub(super) mod tests {
             };
             let code = map(1 << 20);
             let end = code.wrapping_add(1 << 20);
-            let mut buffers = Buffers::new(&PINS);
+            let mut buffers = Buffers::new(&SLOTS_USED);
             buffers.features = features;
-            let mut a = Asm { p: code, end, avx: features.avx, label: core::ptr::null_mut() };
-            let glue = glue::emit(&mut a, &buffers, &GUEST);
+            let (glue, _) = emit_glue(code, end, &buffers, &GUEST);
             let stack = map(1 << 20).wrapping_add(1 << 19);
             let thread = stack.cast::<Thread>();
             // SAFETY: zeroed memory of its own; below it is the shadow stack.
             unsafe {
-                (*thread).shadow_rsp = stack as u64 - 4096;
-                (*thread).constants = super::super::CONSTANTS;
-                (*thread).tails = super::super::TAILS;
+                (*thread).shadow_sp = stack as u64 - 4096;
+                let own = Scratch::of(&mut *thread);
+                own.constants = super::super::vec::CONSTANTS;
+                own.tails = super::super::vector::TAILS;
             }
-            Bench { thread, buffers, glue, end }
+            Bench { thread, buffers, draft: Draft::default(), glue, end }
         }
 
         /// Plays on the state by generated code. Whether a helper was called for good.
-        pub(in crate::x86) fn run(&mut self, pc: u64, steps: &[&dyn Fn(&mut dyn Ops)]) -> usize {
+        pub(crate) fn run(&mut self, pc: u64, steps: &[&dyn Fn(&mut dyn Ops)]) -> usize {
             let at = self.glue.end as *mut u8;
             let known = |_| false;
             let mode = self.cpu().mode;
-            let mut t = Translator::new(
-                &mut self.buffers,
-                &GUEST,
-                &self.glue,
-                at,
-                self.end,
+            let order = Order {
                 pc,
                 mode,
-                &known,
-                &known,
-            );
+                at,
+                end: self.end,
+                likely: 0,
+                copy: None,
+                is_known: &known,
+                is_inlinable: &known,
+            };
+            let mut t = Translator::new(&mut self.buffers, &mut self.draft, &GUEST, &self.glue, &order);
             let mut len = 0;
             for (i, step) in steps.iter().enumerate() {
                 t.pc = pc + 4 * i as u64;
@@ -1700,16 +1718,16 @@ pub(super) mod tests {
             len
         }
 
-        pub(in crate::x86) fn cpu(&mut self) -> &mut Cpu {
+        pub(crate) fn cpu(&mut self) -> &mut Cpu {
             // SAFETY: owned.
             unsafe { &mut (*self.thread).cpu }
         }
     }
 
-    pub(in crate::x86) struct Random(pub(in crate::x86) u64);
+    pub(crate) struct Random(pub(crate) u64);
 
     impl Random {
-        pub(in crate::x86) fn next(&mut self) -> u64 {
+        pub(crate) fn next(&mut self) -> u64 {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
@@ -1812,7 +1830,7 @@ pub(super) mod tests {
         cpu.fp.flush = cpu.mode == mode::FLUSH;
         cpu.fp.default_nan = cpu.mode == mode::OTHER;
         let fp_mode = cpu.mode;
-        cpu.mxcsr = 0x1f80;
+        cpu.host_fp = MXCSR_START;
         cpu.apply_rounding();
         // Slots known to be zero above, and flags in registers.
         let (clean1, clean2, size) = (V(r.pick(&SLOTS)), V(r.pick(&SLOTS)), r.pick(&[2, 3]));
@@ -1833,7 +1851,7 @@ pub(super) mod tests {
         let steps = [clean, flags, op];
         let len = bench.run(pc, &steps);
         for step in steps {
-            step(&mut Interp { cpu: &mut want, next_pc: 0, outcome: Outcome::Next });
+            step(&mut Interp::new(&mut want));
         }
         let cpu = bench.cpu();
         let context = || {
@@ -1945,7 +1963,7 @@ pub(super) mod tests {
     /// Plays an operation on boxed numbers as RISC-V has them, by generated code and by the interpreter. Flags are equal without exception. What is above
     /// bit 63 is not compared.
     fn check_boxed(bench: &mut Bench, r: &mut Random, name: &str, op: &dyn Fn(&mut dyn Ops)) -> bool {
-        use crate::fp::IntInvalid;
+        use anyarch_engine::fp::IntInvalid;
         let rounding = r.pick(&[Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero]);
         let sizes = [r.pick(&[1, 2, 3]), r.pick(&[2, 3])];
         let cpu = bench.cpu();
@@ -1965,7 +1983,7 @@ pub(super) mod tests {
             ..FpEnv::default()
         };
         cpu.mode = r.pick(&[mode::EXACT, mode::DIRECTED, mode::OTHER]);
-        cpu.mxcsr = 0x1f80;
+        cpu.host_fp = MXCSR_START;
         cpu.apply_rounding();
         // Boxes known from the instructions before.
         let (slot, reg, size) = (V(r.pick(&SLOTS)), R(r.pick(&[1, 9])), r.pick(&[1, 2, 3]));
@@ -1981,7 +1999,7 @@ pub(super) mod tests {
         let steps = [known, op];
         bench.run(DEAD, &steps);
         for step in steps {
-            step(&mut Interp { cpu: &mut want, next_pc: 0, outcome: Outcome::Next });
+            step(&mut Interp::new(&mut want));
         }
         let cpu = bench.cpu();
         let context = || {

@@ -1,19 +1,14 @@
-//! Checked units: see [`crate::shared`].
+//! Checked units: see [`anyarch_engine::shared`].
 
 use super::asm::{Cc, Mem, Op, Rm, reg::*};
 use super::{Cold, ColdKind, Translator};
-use crate::shared::Copy;
 use alloc::vec::Vec;
+use anyarch_engine::shared::Copy;
 
 impl<'a> Translator<'a> {
-    /// What instructions are to be fetched from in the place of guest memory.
-    pub fn copy(&self) -> Option<&'a Copy> {
-        self.copy
-    }
-
     /// The unit is made from `copy`, if that is given, and is to be checked. It begins with the comparison of these ranges, which the translation of the same
     /// copy without them used ([`Translator::ranges`]). Called before the first instruction.
-    pub fn make_from(&mut self, copy: Option<&'a Copy>, ranges: &[(u64, u64)]) {
+    pub(super) fn make_from(&mut self, copy: Option<&'a Copy>, ranges: &[(u64, u64)]) {
         let Some(copy) = copy else { return };
         self.copy = Some(copy);
         self.keep_flags();
@@ -55,12 +50,12 @@ impl<'a> Translator<'a> {
     }
 
     /// The guest code that the unit is made from.
-    pub fn ranges(&self) -> Vec<(u64, u64)> {
+    pub(super) fn ranges(&self) -> Vec<(u64, u64)> {
         core::iter::once((self.start_pc, self.end_pc)).chain(self.sources.iter().copied()).collect()
     }
 
     /// Host bytes of the check.
-    pub fn check_len(&self) -> usize {
+    pub(super) fn check_len(&self) -> usize {
         self.checked as usize - self.start as usize
     }
 
