@@ -117,7 +117,7 @@ pub const UNIT_ROOM: usize = 64 * 1024;
 
 /// Makes units.
 pub trait UnitMaker: Send {
-    /// Makes one. What it is made of and where goes to `draft`, which is empty.
+    /// Makes one. What it is made of and where goes to `draft`, in the place of what is there.
     fn make(&mut self, order: &Order<'_>, draft: &mut Draft) -> Finished;
 }
 

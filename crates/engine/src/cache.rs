@@ -594,7 +594,6 @@ impl Cache {
             is_inlinable: &inlinable,
         };
         let Some(Host { maker, .. }) = &mut self.host else { return Err(NoCode::Full) };
-        self.draft.clear();
         let Finished { host_end, guest_end, check, .. } = maker.make(&order, &mut self.draft);
         let host = self.offset(at);
         let index = self.code.units.len() as u32;

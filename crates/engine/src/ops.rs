@@ -68,6 +68,7 @@ pub enum W {
 
 impl W {
     /// Bits: 32 or 64.
+    #[inline]
     pub fn bits(self) -> u32 {
         match self {
             W::W32 => 32,
@@ -210,12 +211,14 @@ pub enum Cond {
 
 impl Cond {
     /// From a 4-bit encoding (14 and 15 both mean always).
+    #[inline]
     pub fn from_bits(bits: u32) -> Cond {
         use Cond::*;
         [Eq, Ne, Cs, Cc, Mi, Pl, Vs, Vc, Hi, Ls, Ge, Lt, Gt, Le, Al, Al][bits as usize & 15]
     }
 
     /// The opposite condition. `Al` has none and returns itself.
+    #[inline]
     pub fn invert(self) -> Cond {
         if self == Cond::Al { Cond::Al } else { Cond::from_bits(self as u32 ^ 1) }
     }
@@ -310,11 +313,13 @@ pub enum Size {
 
 impl Size {
     /// From log2 of the bytes.
+    #[inline]
     pub fn from_log2(log2: u32) -> Size {
         [Size::B1, Size::B2, Size::B4, Size::B8][log2 as usize & 3]
     }
 
     /// 1, 2, 4 or 8.
+    #[inline]
     pub fn bytes(self) -> u32 {
         1 << self as u32
     }
@@ -460,12 +465,14 @@ impl VArgs {
     pub const BOXED: u8 = 0;
 
     /// For an [`Ops::fp`] with [`VArgs::BOXED`]: log2 of the result's bytes.
+    #[inline]
     pub fn boxed_size(&self, op: FOp) -> u8 {
         if op == FOp::Convert { self.imm as u8 & 3 } else { self.es }
     }
 }
 
 /// The bits of a 64-bit register above a boxed number of `1 << es` bytes.
+#[inline]
 pub fn box_bits(es: u8) -> u64 {
     if es >= 3 { 0 } else { u64::MAX << (8 << es) }
 }

@@ -34,11 +34,13 @@ anyarch_engine::rows! {
     "size:2 111 0 00 1 0 1 11111 1 100 00 rn:5 rt:5" Ldapr none ldapr;
 }
 
+#[inline]
 fn size(i: Insn) -> Size {
     Size::from_log2(i.bits(30, 2))
 }
 
 /// Size of the registers of a pair.
+#[inline]
 fn pair_size(i: Insn) -> Size {
     if i.bit(30) { Size::B8 } else { Size::B4 }
 }

@@ -41,6 +41,7 @@ anyarch_engine::rows! {
     "b5 011011 op b40:5 imm14:14 rt:5" Tbz none tbz;
 }
 
+#[inline]
 fn target(i: Insn, lsb: u32, len: u32) -> u64 {
     i.pc.wrapping_add((i.sbits(lsb, len) << 2) as u64)
 }
@@ -114,6 +115,7 @@ fn dmb<O: Ops>(o: &mut O, i: Insn) {
 
 /// Where control goes after an instruction word, for the translator's look ahead. What it does not know is `Other` only where control may
 /// leave; calls, returns, system calls and traps are.
+#[inline]
 pub(crate) fn transfer(insn: u32, pc: u64) -> Transfer {
     let to = |offset: i64| pc.wrapping_add((offset as u64) << 2);
     let i = Insn { word: insn, pc };

@@ -159,6 +159,7 @@ pub struct RowId(u16);
 
 impl RowId {
     /// The row; `None` for an undefined encoding.
+    #[inline]
     pub fn row(self) -> Option<&'static Row> {
         ROWS.get(self.0 as usize)
     }

@@ -80,6 +80,7 @@ anyarch_engine::rows! {
 }
 
 /// Lane size (log2 of the bytes) by `ftype` (bits 23 and 22); `None` is reserved.
+#[inline]
 fn ftype(i: Insn) -> Option<u8> {
     match i.bits(22, 2) {
         0 => Some(2),
@@ -97,11 +98,13 @@ fn with_type<O: Ops>(o: &mut O, i: Insn, f: impl FnOnce(&mut O, u8)) {
     }
 }
 
+#[inline]
 fn args(i: Insn, es: u8, imm: u32) -> VArgs {
     VArgs { d: i.vd(), a: i.vn(), b: i.vm(), c: i.va(), es, bytes: 1 << es, imm }
 }
 
 /// The number of fraction bits by `scale`; `None` is reserved.
+#[inline]
 fn fraction_bits(i: Insn) -> Option<u8> {
     let fbits = 64 - i.bits(10, 6);
     (fbits <= i.sf().bits()).then_some(fbits as u8)

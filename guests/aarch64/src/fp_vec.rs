@@ -296,16 +296,19 @@ const fn to_int(direction: R) -> u32 {
 }
 
 /// Bytes of a vector by Q (bit 30).
+#[inline]
 fn vector_bytes(i: Insn) -> u8 {
     if i.bit(30) { 16 } else { 8 }
 }
 
 /// Lane size (log2 of the bytes) by `sz`.
+#[inline]
 fn lane(i: Insn, half: bool) -> u8 {
     if half { 1 } else { 2 + i.bits(22, 1) as u8 }
 }
 
 /// Operands Vd, Vn, Vm with Vd as accumulator.
+#[inline]
 fn args(i: Insn, es: u8, bytes: u8, imm: u32) -> VArgs {
     VArgs { d: i.vd(), a: i.vn(), b: i.vm(), c: i.vd(), es, bytes, imm }
 }
@@ -401,6 +404,7 @@ fn across<O: Ops>(o: &mut O, i: Insn, op: FOp, es: u8) {
 }
 
 /// immh:immb (bits 22 to 16) is twice the lane's bits less the fraction bits.
+#[inline]
 fn fixed_imm(i: Insn, es: u8) -> u32 {
     imm::to_int(R::Zero, ((16 << es) - i.bits(16, 7)) as u8)
 }
@@ -420,11 +424,13 @@ fn broadcast<O: Ops>(o: &mut O, v: u8, es: u8, index: u32, bytes: u8) -> V {
 }
 
 /// H:L:M, the number of a half-precision element of one of the first 16 registers.
+#[inline]
 fn half_index(i: Insn) -> u32 {
     i.bits(11, 1) << 2 | i.bits(21, 1) << 1 | i.bits(20, 1)
 }
 
 /// The element's register and number; `None` is reserved.
+#[inline]
 fn element_of(i: Insn, es: u8) -> Option<(u8, u32)> {
     match es {
         1 => Some((i.m() & 15, half_index(i))),

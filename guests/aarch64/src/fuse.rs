@@ -28,6 +28,7 @@ pub(crate) fn is_candidate(word: u32) -> bool {
     is_load_exclusive(word) || word & 0x9f00_0000 == 0x9000_0000
 }
 
+#[inline]
 fn is_load_exclusive(word: u32) -> bool {
     word & 0x3fff_7c00 == 0x085f_7c00
 }

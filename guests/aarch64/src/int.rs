@@ -107,16 +107,19 @@ fn adrp<O: Ops>(o: &mut O, i: Insn) {
 }
 
 /// The address that ADRP makes.
+#[inline]
 pub(crate) fn adrp_target(i: Insn) -> u64 {
     (i.pc & !0xfff).wrapping_add((adr_offset(i) << 12) as u64)
 }
 
+#[inline]
 fn adr_offset(i: Insn) -> i64 {
     i.sbits(5, 19) << 2 | i.bits(29, 2) as i64
 }
 
 // Add/subtract.
 
+#[inline]
 fn imm12(i: Insn) -> Src {
     Src::Imm((i.bits(10, 12) as u64) << if i.bit(22) { 12 } else { 0 })
 }
@@ -142,6 +145,7 @@ fn subs_imm<O: Ops>(o: &mut O, i: Insn) {
 }
 
 /// Rm shifted by a constant; `None` where the amount is reserved.
+#[inline]
 fn shifted_rm(i: Insn) -> Option<Src> {
     let (n, rm) = (i.bits(10, 6) as u8, i.rm());
     if !i.bit(31) && n >= 32 {
@@ -309,6 +313,7 @@ fn ands_reg<O: Ops>(o: &mut O, i: Insn) {
 // Move wide.
 
 /// The shift of a move wide; `None` where reserved.
+#[inline]
 fn move_wide(i: Insn) -> Option<(u64, u8)> {
     let lsb = i.bits(21, 2) as u8 * 16;
     (i.bit(31) || lsb < 32).then_some((i.bits(5, 16) as u64, lsb))
@@ -340,6 +345,7 @@ fn movk<O: Ops>(o: &mut O, i: Insn) {
 // Bitfield.
 
 /// immr, imms and the width in bits; `None` where reserved.
+#[inline]
 fn bitfield(i: Insn) -> Option<(u8, u8, u8)> {
     let (r, s, bits) = (i.bits(16, 6) as u8, i.bits(10, 6) as u8, i.sf().bits() as u8);
     (i.bit(22) == i.bit(31) && r < bits && s < bits).then_some((r, s, bits))
@@ -518,6 +524,7 @@ fn setf16<O: Ops>(o: &mut O, i: Insn) {
 
 // Conditional compare and select.
 
+#[inline]
 fn cond(i: Insn) -> Cond {
     Cond::from_bits(i.bits(12, 4))
 }

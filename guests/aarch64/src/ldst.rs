@@ -52,6 +52,7 @@ pub(crate) enum Access {
 }
 
 /// By `size` and `opc`; `None` where not allocated.
+#[inline]
 fn integer_access(i: Insn) -> Option<(Size, Access)> {
     let (size, opc) = (i.bits(30, 2), i.bits(22, 2));
     let access = match (opc, size) {
@@ -66,6 +67,7 @@ fn integer_access(i: Insn) -> Option<(Size, Access)> {
 }
 
 /// log2 of the bytes, and whether it is a load, by `size` and `opc`; `None` where not allocated.
+#[inline]
 fn vector_access(i: Insn) -> Option<(u32, bool)> {
     let log2 = i.bits(23, 1) << 2 | i.bits(30, 2);
     (log2 <= 4).then_some((log2, i.bit(22)))
@@ -107,6 +109,7 @@ fn ldr_literal<O: Ops>(o: &mut O, i: Insn) {
     }
 }
 
+#[inline]
 fn literal(i: Insn) -> Addr {
     Addr::Abs(i.pc.wrapping_add((i.sbits(5, 19) << 2) as u64))
 }
@@ -151,6 +154,7 @@ fn ldr_pre<O: Ops>(o: &mut O, i: Insn) {
 }
 
 /// Rn + extended Rm; `None` where not allocated.
+#[inline]
 fn register_offset(i: Insn, log2: u32) -> Option<Addr> {
     let ext = match i.bits(13, 3) {
         2 => Ext::U32,

@@ -54,6 +54,7 @@ static SLOTS: Slots = Slots {
 };
 
 /// The instruction word at `pc`; `None` if its page has vanished meanwhile.
+#[inline]
 fn word(pc: u64) -> Option<u32> {
     anyarch_sys::fetch4(pc)
 }
@@ -72,7 +73,7 @@ impl Lift for Instructions {
     }
 }
 
-#[inline]
+#[inline(never)]
 fn lift_from<T: UnitBuilder>(t: &mut T, word: impl Fn(u64) -> Option<u32> + core::marker::Copy) {
     while t.more() {
         let pc = t.pc();
@@ -88,11 +89,13 @@ fn lift_from<T: UnitBuilder>(t: &mut T, word: impl Fn(u64) -> Option<u32> + core
 }
 
 /// See [`Guest::peek`].
+#[inline]
 pub fn peek(pc: u64) -> Option<Peek> {
     let insn = word(pc)?;
     Some(peek_decoded(decode::decode(insn), insn, pc))
 }
 
+#[inline]
 fn peek_decoded(id: decode::RowId, insn: u32, pc: u64) -> Peek {
     let flags = decode::flag_use_decoded(id);
     let transfer = branch::transfer(insn, pc);

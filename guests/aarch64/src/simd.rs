@@ -235,30 +235,36 @@ anyarch_engine::rows! {
 }
 
 /// The size field (bits 23 and 22).
+#[inline]
 pub(crate) fn size(i: Insn) -> u8 {
     i.bits(22, 2) as u8
 }
 
 /// Bytes of the vector by the Q bit.
+#[inline]
 pub(crate) fn vector_bytes(i: Insn) -> u8 {
     if i.bit(30) { 16 } else { 8 }
 }
 
 /// The Q bit as the operations' "upper half" flag.
+#[inline]
 pub(crate) fn high(i: Insn) -> u32 {
     if i.bit(30) { HIGH } else { 0 }
 }
 
 /// The usual operands: d, a = Vn, b = Vm, c = Vd.
+#[inline]
 pub(crate) fn args(i: Insn, es: u8, bytes: u8, imm: u32) -> VArgs {
     VArgs { d: i.vd(), a: i.vn(), b: i.vm(), c: i.vd(), es, bytes, imm }
 }
 
+#[inline]
 fn allowed(sizes: u8, es: u8) -> bool {
     sizes >> es & 1 != 0
 }
 
 /// Whether a vector arrangement with these elements exists: there is no 1D.
+#[inline]
 pub(crate) fn arranged(i: Insn, sizes: u8, es: u8) -> bool {
     allowed(sizes, es) && (es < 3 || i.bit(30))
 }

@@ -62,10 +62,12 @@ anyarch_engine::rows! {
 }
 
 /// The n-th register from Vt, wrapping around.
+#[inline]
 fn vt(i: Insn, n: u8) -> V {
     V((i.d() + n) & 31)
 }
 
+#[inline]
 fn at(i: Insn, offset: i64) -> Addr {
     Addr::Base(i.rn_sp(), offset)
 }
@@ -103,6 +105,7 @@ fn store_plain<O: Ops>(o: &mut O, i: Insn, regs: u8) {
 }
 
 /// Element size of the multiple structures; `None` for structures of 1D elements.
+#[inline]
 fn struct_size(i: Insn) -> Option<u8> {
     let es = i.bits(10, 2) as u8;
     (es < 3 || i.bit(30)).then_some(es)
@@ -121,11 +124,13 @@ fn store_structs<O: Ops>(o: &mut O, i: Insn, regs: u8) {
 }
 
 /// Registers of a single structure.
+#[inline]
 fn single_regs(i: Insn) -> u8 {
     (i.bits(13, 1) << 1 | i.bits(21, 1)) as u8 + 1
 }
 
 /// Element size and lane of a single structure: Q:S:size holds the lane above the bits that the size does not need.
+#[inline]
 fn lane(i: Insn) -> Option<(u8, u8)> {
     let (s, size) = (i.bits(12, 1), i.bits(10, 2));
     let index = i.bits(30, 1) << 3 | s << 2 | size;

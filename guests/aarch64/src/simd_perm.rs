@@ -41,6 +41,7 @@ anyarch_engine::rows! {
 }
 
 /// 8-bit value repeated in every lane of `1 << es` bytes after a function made it that wide.
+#[inline]
 fn repeat(lane: u64, es: u32) -> u64 {
     match es {
         0 => lane * 0x0101_0101_0101_0101,
@@ -51,6 +52,7 @@ fn repeat(lane: u64, es: u32) -> u64 {
 }
 
 /// The manual's AdvSIMDExpandImm, without the inversion of MVNI and BIC.
+#[inline]
 fn expand(op: bool, cmode: u32, imm8: u64) -> u64 {
     match (cmode >> 1, cmode & 1, op) {
         (n @ 0..=3, _, _) => repeat(imm8 << (8 * n), 2),
@@ -66,17 +68,20 @@ fn expand(op: bool, cmode: u32, imm8: u64) -> u64 {
 }
 
 /// VFPExpandImm: sign, an exponent of `e` bits made of one bit, its complement and two bits, a fraction of `f` bits.
+#[inline]
 pub(crate) fn expand_float(imm8: u64, e: u32, f: u32) -> u64 {
     let b = imm8 >> 6 & 1;
     let exponent = (b ^ 1) << (e - 1) | (b * ((1 << (e - 3)) - 1)) << 2 | imm8 >> 4 & 3;
     (imm8 >> 7) << (e + f) | exponent << f | (imm8 & 15) << (f - 4)
 }
 
+#[inline]
 fn imm8(i: Insn) -> u64 {
     (i.bits(16, 3) << 5 | i.bits(5, 5)) as u64
 }
 
 /// A constant in the low half, and in the upper half if the vector has one.
+#[inline]
 fn fill(i: Insn, value: u64) -> u128 {
     value as u128 | if i.bit(30) { (value as u128) << 64 } else { 0 }
 }
@@ -102,6 +107,7 @@ fn fmov_half<O: Ops>(o: &mut O, i: Insn) {
 }
 
 /// Element size and index of imm5; `None` where none is encoded.
+#[inline]
 fn imm5(i: Insn) -> Option<(u8, u32)> {
     let imm5 = i.bits(16, 5);
     let es = imm5.trailing_zeros();

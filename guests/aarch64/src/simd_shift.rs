@@ -63,14 +63,17 @@ anyarch_engine::rows! {
 }
 
 /// The element's size; `None` where no element is encoded.
+#[inline]
 fn size(i: Insn) -> Option<u8> {
     i.bits(19, 4).checked_ilog2().map(|es| es as u8)
 }
 
+#[inline]
 fn right_amount(i: Insn, es: u8) -> u32 {
     (16 << es) - i.bits(16, 7)
 }
 
+#[inline]
 fn left_amount(i: Insn, es: u8) -> u32 {
     i.bits(16, 7) - (8 << es)
 }

@@ -1,5 +1,5 @@
-//! Atomics: A, Zacas, Zabha. The ordering bits are not looked at: all are sequentially consistent, except that a load-reserved is what x86 makes of
-//! any load.
+//! Atomics: A, Zacas, Zabha. The ordering bits are not looked at: all are sequentially consistent,
+//! except that a load-reserved is what the host makes of any load.
 //!
 //! All of them fault unless the address is a multiple of what they access, as without Zama16b (which Linux has no way to tell of). Linux makes that
 //! SIGBUS with the address of the instruction (do_trap_load_misaligned and do_trap_store_misaligned of arch/riscv/kernel/traps.c).

@@ -151,6 +151,7 @@ fn permitted(number: usize, word: u32, no_vectors: bool) -> bool {
 }
 
 /// The extension of a row of vector cryptography.
+#[inline]
 fn extension(row: &str) -> &'static str {
     match row.as_bytes() {
         [b'V', b'a', ..] => "zvkned",
@@ -160,6 +161,7 @@ fn extension(row: &str) -> &'static str {
 }
 
 /// Whether a processor whose vector unit is off (VS of the status register) traps at an instruction.
+#[inline]
 fn is_vector(word: u32) -> bool {
     use crate::v::csr::*;
     let funct3 = word >> 12 & 7;
@@ -223,6 +225,7 @@ pub fn decode(word: u32) -> Option<usize> {
 }
 
 /// Name of the row that matches.
+#[inline]
 pub fn name(word: u32) -> Option<&'static str> {
     decode(word).map(|id| ROWS[id].name)
 }

@@ -52,6 +52,7 @@ crate::rows! {
 }
 
 /// Lane size (log2 of the bytes) by the format field's value; `None` is reserved (quad).
+#[inline]
 fn lane(fmt: u32) -> Option<u8> {
     [Some(2), Some(3), Some(1), None][fmt as usize & 3]
 }
@@ -93,6 +94,7 @@ fn load_immediate<O: Ops>(o: &mut O, i: Insn) {
 }
 
 /// The field `rm`.
+#[inline]
 fn rm(i: Insn) -> u32 {
     i.bits(12, 3)
 }
@@ -151,6 +153,7 @@ fn unrounded<O: Ops>(o: &mut O, i: Insn, op: FOp) {
 }
 
 /// FMIN, FMAX, FMINM, FMAXM.
+#[inline]
 fn min_max_op(rm: u32) -> FOp {
     [FOp::MinNumber, FOp::MaxNumber, FOp::Min, FOp::Max][rm as usize & 3]
 }
@@ -183,6 +186,7 @@ fn compare<O: Ops>(o: &mut O, i: Insn, signaling: bool, c: Cond) {
 }
 
 /// Whether the integer of a conversion is signed, and its width.
+#[inline]
 fn integer(i: Insn) -> (bool, W) {
     (i.s2() & 1 == 0, if i.s2() & 2 == 0 { W::W32 } else { W::W64 })
 }
@@ -246,27 +250,33 @@ fn classify<O: Ops>(o: &mut O, i: Insn) {
 }
 
 /// A format: fraction bits, all bits.
+#[inline]
 fn format(es: u8) -> (u32, u32) {
     [(0, 0), (10, 16), (23, 32), (52, 64)][es as usize & 3]
 }
 
+#[inline]
 fn exponent_ones(es: u8) -> u64 {
     let (frac, bits) = format(es);
     ((1u64 << (bits - 1 - frac)) - 1) << frac
 }
 
+#[inline]
 pub(crate) fn sign_bit(es: u8) -> u64 {
     1 << (format(es).1 - 1)
 }
 
+#[inline]
 pub(crate) fn canonical_nan(es: u8) -> u64 {
     exponent_ones(es) | 1 << (format(es).0 - 1)
 }
 
+#[inline]
 pub(crate) fn is_nan(es: u8, v: u64) -> bool {
     v & !sign_bit(es) > exponent_ones(es)
 }
 
+#[inline]
 pub(crate) fn is_signaling(es: u8, v: u64) -> bool {
     is_nan(es, v) && v >> (format(es).0 - 1) & 1 == 0
 }
@@ -324,6 +334,7 @@ fn constant(es: u8, n: u32) -> u64 {
 }
 
 /// FCLASS.
+#[inline]
 pub(crate) fn class(es: u8, v: u64) -> u64 {
     let negative = v & sign_bit(es) != 0;
     let magnitude = v & !sign_bit(es);

@@ -53,6 +53,7 @@ fn is_sum(word: u32) -> bool {
 }
 
 /// The load behind an address in `d`, if it overwrites it.
+#[inline]
 fn load_over(d: u32, next: Insn) -> bool {
     let funct3 = next.bits(12, 3);
     next.word & 0x7f == 0x03 && funct3 < 7 && next.s1() == d && next.d() == d
@@ -64,6 +65,7 @@ fn load<O: Ops>(t: &mut O, i: Insn, at: Addr) {
     t.load(Size::from_log2(funct3 & 3), ext, i.rd(), at, Order::Plain);
 }
 
+#[inline]
 fn peek(len: u64, transfer: Transfer) -> Peek {
     Peek { len: len as u8, reads: false, writes: true, transfer }
 }
@@ -181,22 +183,26 @@ pub(crate) fn step<T: UnitBuilder>(t: &mut T, i: Insn, fetch: impl Fn(u64) -> Op
 }
 
 /// What AUIPC and the immediate behind it make.
+#[inline]
 fn target(auipc: Insn, next: Insn) -> u64 {
     auipc.pc.wrapping_add(auipc.imm_u() as u64).wrapping_add(next.imm_i() as u64)
 }
 
 /// FRFLAGS to a register.
+#[inline]
 fn is_frflags(word: u32) -> bool {
     word & 0xffff_f07f == 0x0010_2073 && word & 0xf80 != 0
 }
 
 /// FLE, FLT or FEQ of singles or doubles with a result.
+#[inline]
 fn is_compare(word: u32) -> bool {
     word & 0xfc00_407f == 0xa000_0053 && word >> 12 & 3 != 3 && word & 0xf80 != 0
 }
 
 /// A comparison: log2 of the operands' bytes, the operands, and the condition under which it holds
 /// after [`Ops::fp_compare`] of them.
+#[inline]
 fn operands(i: Insn) -> (u8, [V; 2], Cond) {
     let es = 2 + (i.word >> 25 & 1) as u8;
     (es, [i.fs2(), i.fs1()], [Cond::Ge, Cond::Gt, Cond::Eq, Cond::Eq][i.bits(12, 2) as usize])

@@ -158,6 +158,7 @@ fn auipc<O: Ops>(o: &mut O, i: Insn) {
 }
 
 /// ra and t0 are the link registers of the calling convention.
+#[inline]
 fn is_link(n: u32) -> bool {
     n == 1 || n == 5
 }

@@ -66,15 +66,18 @@ static SLOTS: Slots = Slots {
 };
 
 /// See [`Guest::faults_again`].
+#[inline]
 fn faults_again(pc: u64) -> bool {
     fetch(pc).is_some_and(|i| v_fast::mem::faults_again(i.word))
 }
 
+#[inline]
 fn half(at: u64) -> Option<u16> {
     anyarch_sys::fetch2(at)
 }
 
 /// The instruction at `pc`: its word, expanded if compressed, and its length. `None` if its page has vanished meanwhile.
+#[inline]
 fn fetch(pc: u64) -> Option<Insn> {
     fetch_from(pc, half)
 }
@@ -89,6 +92,7 @@ fn fetch_from(pc: u64, half: impl Fn(u64) -> Option<u16>) -> Option<Insn> {
 }
 
 /// Whether the instruction at `pc` reaches into the next page.
+#[inline]
 fn crosses(pc: u64) -> bool {
     pc & 4095 == 4094 && half(pc).is_none_or(|low| low & 3 == 3)
 }
@@ -109,7 +113,7 @@ impl Lift for Instructions {
     }
 }
 
-#[inline]
+#[inline(never)]
 fn lift_from<T: UnitBuilder>(t: &mut T, fetch: impl Fn(u64) -> Option<Insn> + core::marker::Copy) {
     while t.more() {
         let Some(i) = fetch(t.pc()) else { return t.stop() };
@@ -123,6 +127,7 @@ fn lift_from<T: UnitBuilder>(t: &mut T, fetch: impl Fn(u64) -> Option<Insn> + co
 }
 
 /// See [`Guest::peek`].
+#[inline]
 pub fn peek(pc: u64) -> Option<Peek> {
     if pc & 1 != 0 || crosses(pc) {
         return None;
@@ -130,6 +135,7 @@ pub fn peek(pc: u64) -> Option<Peek> {
     fetch(pc).map(peek_insn)
 }
 
+#[inline]
 fn peek_insn(i: Insn) -> Peek {
     let transfer = match i.word & 0x7f {
         0x63 => Transfer::Cond(i.pc.wrapping_add(i.imm_b() as u64)),

@@ -39,6 +39,8 @@ pub mod decode;
 mod exclusive;
 mod features;
 mod fp;
+#[cfg(test)]
+mod fp_facts;
 pub mod glue;
 mod helpers;
 mod int;

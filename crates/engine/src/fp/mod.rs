@@ -2,26 +2,6 @@
 //!
 //! The host's floating-point unit is never used here, so that the results do not depend on it and its control register
 //! (which generated code owns) is not disturbed.
-//!
-//! # What host code may rely on
-//!
-//! Facts about SSE (round-to-nearest or directed, no FTZ and DAZ) against an environment with all fields but `rounding` at their
-//! defaults, each checked in `tests.rs`. "Same" means result and flags (IE, ZE, OE, UE, PE for Invalid, DivZero, Overflow, Underflow, Inexact).
-//!
-//! - **Underflow before rounding.** In all of the following, UE is missing where an inexact result is ± the smallest normal number and was smaller
-//!   before rounding; nowhere else.
-//! - `Add`, `Sub`, `Mul`, `Div`, `Sqrt`, `MulAdd` with FMA3, `Convert` between single and double: same if the result is no NaN. A NaN result is the
-//!   same too if the operation raised no Invalid and is not `MulAdd`; if it raised Invalid and no operand is a NaN, the sign is to be inverted (SSE's default NaN
-//!   is negative). What is left needs [`eval`]: signalling NaNs, and NaNs in `MulAdd`, where the addend comes first here and last there.
-//! - SSE raises a flag that [`eval`] does not only for: MAXPS and MINPS with quiet NaNs, `MulX` and the reciprocal steps with zero times infinity. Test these
-//!   before the operation; elsewhere an operation may be repeated by [`eval`] after the fact.
-//! - `Max` of numbers is MAXPS(a, b) & MAXPS(b, a) (the and only matters for zeros), `Min` is MINPS(a, b) | MINPS(b, a).
-//! - `CmpEq` is CMPEQPS, `CmpGe` and `CmpGt` are CMPLEPS and CMPLTPS with the operands exchanged: same for all operands.
-//! - `RoundInt` is ROUNDPS with precision exception suppressed, `RoundIntExact` without: same for all operands. There is no ties-away.
-//! - `ToSigned` to 32 bits is CVT(T)PS2DQ: same unless the result is 0x80000000 (which may also be right). `FromSigned` is CVTDQ2PS: same.
-//! - Half precision `Add`, `Sub`, `Mul`, `Div`, `Sqrt` are the same done in single and converted back, in every rounding mode, as is `MulAdd` done in double, if the
-//!   result is no NaN: the first rounding is too fine to disturb the second. (F16C's VCVTPS2PH ignores FTZ; Underflow as above.)
-//! - With `flush` the differences are many (FTZ detects after rounding, DAZ raises nothing): use [`eval`]. `default_nan` only makes every NaN result the default NaN.
 
 mod bf16;
 mod estimate;
