@@ -40,7 +40,7 @@ struct Program {
 fn main() -> ExitCode {
     let mut trials = Vec::new();
     for (folder, variants) in
-        [("programs", "static dynamic musl musl-dynamic interp"), ("syscalls", "static musl interp")]
+        [("programs", "static dynamic musl musl-dynamic interp"), ("syscalls", "static musl")]
     {
         let mut sources: Vec<PathBuf> = std::fs::read_dir(tests_dir().join(folder))
             .into_iter()
