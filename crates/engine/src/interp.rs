@@ -749,7 +749,7 @@ impl Ops for Interp<'_> {
             return;
         }
         let pc = self.cpu.pc;
-        match f(self.cpu, arg) {
+        match f.call(self.cpu, arg) {
             HelperExit::Syscall => self.outcome = Outcome::Syscall,
             HelperExit::Continue | HelperExit::Resync => {}
             HelperExit::Fault => self.outcome = Outcome::Fault,

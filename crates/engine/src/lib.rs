@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod backend;
 pub mod cache;
+pub mod effects;
 pub mod fp;
 pub mod interp;
 pub mod interpreter;

@@ -14,8 +14,8 @@
 //!   is not aligned to them raises an alignment fault (SIGBUS, BUS_ADRALN).
 //! - `R::ZERO` reads as zero and swallows writes (as a destination it still performs loads).
 
+pub use crate::effects::{Effects, Helper, HelperFn, SlotSet};
 use crate::fp::FOp;
-use crate::state::Cpu;
 use crate::vec::VOp;
 
 /// An integer register slot of [`Cpu`]: 0 to 31 guest general registers, 32 to 55 guest special registers
@@ -415,12 +415,6 @@ pub enum Trap {
     /// Breakpoint: SIGTRAP, TRAP_BRKPT, address of the instruction.
     Breakpoint(u16),
 }
-
-/// A function that generated code or the interpreter calls with the whole state in memory. `arg` is a constant chosen at translation.
-/// What it may do: read and change any guest register, read and write guest memory through `anyarch_sys`.
-/// In generated code `pc` is not the instruction's own; a fault that is SIGILL gets its address from the engine.
-/// It must not change `pc` unless it returns something other than [`HelperExit::Continue`].
-pub type Helper = extern "C" fn(cpu: &mut Cpu, arg: u64) -> HelperExit;
 
 /// What happens after a helper.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -812,7 +812,7 @@ impl Guest {
 
 /// System calls that need nothing of the Linux layer: generated code enters the host's kernel itself.
 pub mod fast_calls {
-    use crate::ops::Helper;
+    use crate::ops::HelperFn;
     use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
     /// Guest numbers from here on are never fast.
@@ -835,7 +835,7 @@ pub mod fast_calls {
     }
 
     /// Sets the table for this process, before guest code runs.
-    pub fn set(helper: Helper, rows: impl Iterator<Item = (usize, Fast)>) {
+    pub fn set(helper: HelperFn, rows: impl Iterator<Item = (usize, Fast)>) {
         HELPER.store(helper as usize, Ordering::Relaxed);
         for (number, fast) in rows {
             let Some(entry) = TABLE.get(number) else { continue };

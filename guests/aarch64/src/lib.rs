@@ -6,6 +6,8 @@ extern crate alloc;
 mod atomic;
 mod branch;
 pub mod decode;
+#[cfg(test)]
+mod effects;
 pub mod features;
 mod fp;
 mod fp_vec;

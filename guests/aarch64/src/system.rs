@@ -4,11 +4,11 @@
 //! [`set_fpcr`], [`fpsr`] and [`set_fpsr`] are the only places that know the registers' layout, and [`set_fpcr`] chooses the
 //! translation mode. Identification registers come from [`crate::features`].
 
-use crate::decode::{Insn, undefined};
+use crate::decode::{Insn, undefined, zr};
 use crate::features;
 use anyarch_engine::fp::Rounding;
 use anyarch_engine::interp::effective;
-use anyarch_engine::ops::{Addr, Alu, HelperExit, LoadExt, Ops, Order, R, Size, Src, V, W};
+use anyarch_engine::ops::{Addr, Alu, Effects, Helper, HelperExit, LoadExt, Ops, Order, R, Size, Src, V, W};
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, mode, slot};
 
@@ -62,9 +62,9 @@ fn mrs<O: Ops>(o: &mut O, i: Insn) {
     let (rt, number) = (i.rd(), i.bits(5, 14));
     let value = match number {
         TPIDR_EL0 => return o.mov(W::W64, rt, Src::Reg(R(slot::TLS))),
-        FPCR => return o.helper(read_fpcr, i.d() as u64),
-        FPSR => return o.helper(read_fpsr, i.d() as u64),
-        CNTVCT_EL0 => return o.helper(read_counter, i.d() as u64),
+        FPCR => return o.helper(READ_FPCR, i.d() as u64),
+        FPSR => return o.helper(READ_FPSR, i.d() as u64),
+        CNTVCT_EL0 => return o.helper(READ_COUNTER, i.d() as u64),
         TPIDRRO_EL0 => 0,
         CTR_EL0 => CTR,
         DCZID_EL0 => DCZID,
@@ -80,8 +80,8 @@ fn mrs<O: Ops>(o: &mut O, i: Insn) {
 fn msr<O: Ops>(o: &mut O, i: Insn) {
     match i.bits(5, 14) {
         TPIDR_EL0 => o.mov(W::W64, R(slot::TLS), Src::Reg(i.rd())),
-        FPCR => o.helper(write_fpcr, i.d() as u64),
-        FPSR => o.helper(write_fpsr, i.d() as u64),
+        FPCR => o.helper(WRITE_FPCR, i.d() as u64),
+        FPSR => o.helper(WRITE_FPSR, i.d() as u64),
         _ => undefined(o),
     }
 }
@@ -158,7 +158,7 @@ fn dc_persist<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn ic_ivau<O: Ops>(o: &mut O, i: Insn) {
-    o.helper(invalidate, i.d() as u64);
+    o.helper(INVALIDATE, i.d() as u64);
 }
 
 extern "C" fn invalidate(cpu: &mut Cpu, rt: u64) -> HelperExit {
@@ -167,6 +167,19 @@ extern "C" fn invalidate(cpu: &mut Cpu, rt: u64) -> HelperExit {
 }
 
 // Helpers. Their argument is the number of the general register, 31 = XZR.
+
+const READ_FPCR: Helper =
+    Helper { function: read_fpcr, effects: |rt| Effects::NONE.writes(zr(rt as u8)).environment() };
+const WRITE_FPCR: Helper =
+    Helper { function: write_fpcr, effects: |rt| Effects::NONE.reads(zr(rt as u8)).environment() };
+const READ_FPSR: Helper =
+    Helper { function: read_fpsr, effects: |rt| Effects::NONE.writes(zr(rt as u8)).environment() };
+const WRITE_FPSR: Helper =
+    Helper { function: write_fpsr, effects: |rt| Effects::NONE.reads(zr(rt as u8)).environment() };
+const READ_COUNTER: Helper =
+    Helper { function: read_counter, effects: |rt| Effects::NONE.writes(zr(rt as u8)).outside() };
+const INVALIDATE: Helper =
+    Helper { function: invalidate, effects: |rt| Effects::NONE.reads(zr(rt as u8)).outside() };
 
 fn general(cpu: &Cpu, rt: u64) -> u64 {
     if rt == 31 { 0 } else { cpu.gpr[rt as usize & 31] }

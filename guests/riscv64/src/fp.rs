@@ -8,7 +8,8 @@ use crate::decode::{Insn, undefined};
 use crate::system::{illegal, rounding};
 use anyarch_engine::fp::{self, FOp, FpEnv, imm};
 use anyarch_engine::ops::{
-    Addr, Alu, Cmp, Cond, Ext, HelperExit, Ops, R, Round, Sel, Shift, Src, V, VArgs, W, box_bits,
+    Addr, Alu, Cmp, Cond, Effects, Ext, Helper, HelperExit, Ops, R, Round, Sel, Shift, Src, V, VArgs, W,
+    box_bits,
 };
 use anyarch_engine::state::{Cpu, mode};
 
@@ -104,7 +105,7 @@ const DYNAMIC: u32 = 7;
 
 /// Plays the instruction by [`compute`].
 fn refer<O: Ops>(o: &mut O, i: Insn) {
-    o.helper(compute, i.word as u64);
+    o.helper(COMPUTE, i.word as u64);
 }
 
 fn referred<O: Ops>(o: &mut O, i: Insn) {
@@ -136,7 +137,7 @@ fn play<O: Ops>(o: &mut O, i: Insn, op: FOp, es: u8, imm: u32) {
     let args = VArgs { d: i.fd(), a: i.fs1(), b: i.fs2(), c, es, bytes: VArgs::BOXED, imm };
     let reads = op.reads();
     let all = [args.a, if reads & 2 == 0 { args.a } else { args.b }, if reads & 4 == 0 { args.a } else { c }];
-    if es == 3 || o.check_boxes(es, &all, compute, i.word as u64) {
+    if es == 3 || o.check_boxes(es, &all, COMPUTE, i.word as u64) {
         o.fp(op, args);
     }
 }
@@ -178,7 +179,7 @@ fn convert<O: Ops>(o: &mut O, i: Insn) {
 /// d = b c a: the comparisons are those of a with b the other way round, so that none holds of unordered operands.
 fn compare<O: Ops>(o: &mut O, i: Insn, signaling: bool, c: Cond) {
     with_format(o, i, |o, es| {
-        if es == 3 || o.check_boxes(es, &[i.fs1(), i.fs2()], compute, i.word as u64) {
+        if es == 3 || o.check_boxes(es, &[i.fs1(), i.fs2()], COMPUTE, i.word as u64) {
             o.fp_compare(signaling, es, i.fs2(), Some(i.fs1()));
             o.select(c.invert(), W::W64, i.rd(), R::ZERO, R::ZERO, Sel::Inc);
         }
@@ -195,7 +196,7 @@ fn to_integer<O: Ops>(o: &mut O, i: Insn) {
     let (signed, w) = integer(i);
     with_format(o, i, |o, es| {
         rounded(o, i, true, |o| {
-            if es == 3 || o.check_boxes(es, &[i.fs1()], compute, i.word as u64) {
+            if es == 3 || o.check_boxes(es, &[i.fs1()], COMPUTE, i.word as u64) {
                 o.fp_to_int(signed, direction(o, i), w, i.rd(), i.fs1(), es, 0);
                 if w == W::W32 {
                     o.mov(W::W64, i.rd(), Src::Extended(i.rd(), Ext::S32, 0));
@@ -220,7 +221,7 @@ fn from_integer<O: Ops>(o: &mut O, i: Insn) {
 /// FCLASS: see [`class`].
 fn classify<O: Ops>(o: &mut O, i: Insn) {
     with_format(o, i, |o, es| {
-        if es != 3 && !o.check_boxes(es, &[i.fs1()], compute, i.word as u64) {
+        if es != 3 && !o.check_boxes(es, &[i.fs1()], COMPUTE, i.word as u64) {
             return;
         }
         let (frac, bits) = format(es);
@@ -351,6 +352,17 @@ pub(crate) fn class(es: u8, v: u64) -> u64 {
     };
     1 << if negative { kind } else { 7 - kind }
 }
+
+/// Sources are the floating-point registers of three fields, or a general register; there is one
+/// destination of either kind.
+fn operands(word: u64) -> Effects {
+    let i = Insn { word: word as u32, pc: 0, len: 4 };
+    let [d, a, b, c] = [i.d(), i.s1(), i.s2(), i.bits(27, 5)].map(|n| V(n as u8));
+    let reads = Effects::NONE.reads(i.rs1()).reads_vectors(a, 1).reads_vectors(b, 1).reads_vectors(c, 1);
+    reads.writes(i.rd()).writes_vectors(d, 1).faults().environment()
+}
+
+pub(crate) const COMPUTE: Helper = Helper { function: compute, effects: operands };
 
 /// Every instruction that is not a load, store or move; the argument is its word.
 pub(crate) extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {

@@ -212,7 +212,7 @@ fn operands(i: Insn) -> (u8, [V; 2], Cond) {
 /// instructions after the comparison are then played alone.
 fn are_boxed<T: UnitBuilder>(t: &mut T, i: Insn, after: u64) -> bool {
     let (es, slots, _) = operands(i);
-    es != 2 || t.check_boxes_within(es, &[slots[1], slots[0]], crate::fp::compute, i.word as u64, after)
+    es != 2 || t.check_boxes_within(es, &[slots[1], slots[0]], crate::fp::COMPUTE, i.word as u64, after)
 }
 
 /// FRFLAGS, FLE or FLT, FSFLAGS: compilers' comparison that raises nothing.

@@ -2,8 +2,8 @@
 
 use crate::decode::Insn;
 use anyarch_engine::ops::{
-    Addr, Alu, Cmp, Cond, DivZero, Ext, HelperExit, LoadExt, Mul, Ops, Order, R, Sel, Shift, Size, Src,
-    Unary, V, VArgs, W,
+    Addr, Alu, Cmp, Cond, DivZero, Effects, Ext, Helper, HelperExit, LoadExt, Mul, Ops, Order, R, Sel, Shift,
+    Size, Src, Unary, V, VArgs, W,
 };
 use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::VOp;
@@ -415,9 +415,17 @@ fn clmul<O: Ops>(o: &mut O, i: Insn) {
 
 fn crossbar<O: Ops>(o: &mut O, i: Insn) {
     if i.d() != 0 {
-        o.helper(permute, i.word as u64);
+        o.helper(PERMUTE, i.word as u64);
     }
 }
+
+const PERMUTE: Helper = Helper {
+    function: permute,
+    effects: |word| {
+        let i = Insn { word: word as u32, pc: 0, len: 4 };
+        Effects::NONE.reads(i.rs1()).reads(i.rs2()).writes(i.rd())
+    },
+};
 
 /// Crossbar permutations; the argument is the instruction.
 extern "C" fn permute(cpu: &mut Cpu, word: u64) -> HelperExit {

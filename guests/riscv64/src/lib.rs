@@ -9,6 +9,8 @@ extern crate alloc;
 mod atomic;
 mod compressed;
 pub mod decode;
+#[cfg(test)]
+mod effects;
 pub mod features;
 mod fp;
 mod fuse;

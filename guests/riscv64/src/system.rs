@@ -3,7 +3,9 @@
 use crate::decode::{Insn, undefined, x};
 use crate::v;
 use anyarch_engine::fp::{Rounding, flag};
-use anyarch_engine::ops::{Addr, Alu, Barrier, HelperExit, LoadExt, Ops, Order, R, Size, Src, Trap, V, W};
+use anyarch_engine::ops::{
+    Addr, Alu, Barrier, Effects, Helper, HelperExit, LoadExt, Ops, Order, R, Size, Src, Trap, V, W,
+};
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, Fault, mode};
 
@@ -67,9 +69,11 @@ fn fence<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn fence_i<O: Ops>(o: &mut O, _: Insn) {
-    o.helper(invalidate_all, 0);
+    o.helper(INVALIDATE_ALL, 0);
     o.sync_fetch();
 }
+
+const INVALIDATE_ALL: Helper = Helper { function: invalidate_all, effects: |_| Effects::NONE.outside() };
 
 extern "C" fn invalidate_all(cpu: &mut Cpu, _: u64) -> HelperExit {
     code::invalidate_from(cpu, 0, u64::MAX)
@@ -94,8 +98,8 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
     let writes = i.bits(12, 2) == 1 || i.s1() != 0;
     match i.bits(20, 12) {
         number @ (FFLAGS | FRM | FCSR) => float_csr(o, i, number, writes),
-        TIME if !writes => o.helper(csr_helper, i.word as u64),
-        v::csr::VSTART | v::csr::VXSAT | v::csr::VXRM | v::csr::VCSR => o.helper(csr_helper, i.word as u64),
+        TIME if !writes => o.helper(CSR, i.word as u64),
+        v::csr::VSTART | v::csr::VXSAT | v::csr::VXRM | v::csr::VCSR => o.helper(CSR, i.word as u64),
         v::csr::VL | v::csr::VTYPE | v::csr::VLENB if !writes => {
             let from = match i.bits(20, 12) {
                 v::csr::VL => Src::Reg(v::VL),
@@ -113,7 +117,7 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
 fn float_csr<O: Ops>(o: &mut O, i: Insn, number: u32, writes: bool) {
     let (op, immediate) = (i.bits(12, 2), i.bits(14, 1) != 0);
     if number != FFLAGS && o.fp_mode() != mode::EXACT {
-        return o.helper(csr_helper, i.word as u64);
+        return o.helper(CSR, i.word as u64);
     }
     // The bits of the operand that go to frm; CSRRC leaves it zero.
     let mask = match number {
@@ -123,9 +127,9 @@ fn float_csr<O: Ops>(o: &mut O, i: Insn, number: u32, writes: bool) {
     };
     if writes && op != 3 && mask != 0 && i.s1() != 0 {
         if immediate && i.s1() & mask != 0 {
-            return o.helper(csr_helper, i.word as u64);
+            return o.helper(CSR, i.word as u64);
         }
-        if !immediate && !o.guard_bits(i.rs1(), mask, 0, csr_helper, i.word as u64) {
+        if !immediate && !o.guard_bits(i.rs1(), mask, 0, CSR, i.word as u64) {
             return;
         }
     }
@@ -162,6 +166,14 @@ fn nanoseconds() -> u64 {
     let _ = unsafe { anyarch_sys::syscall!(__NR_clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
     time[0].wrapping_mul(TIME_HZ).wrapping_add(time[1])
 }
+
+const CSR: Helper = Helper {
+    function: csr_helper,
+    effects: |word| {
+        let i = Insn { word: word as u32, pc: 0, len: 4 };
+        Effects::NONE.reads(i.rs1()).writes(i.rd()).changes(v::STATE).environment().outside()
+    },
+};
 
 extern "C" fn csr_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
     let i = Insn { word: word as u32, pc: 0, len: 4 };

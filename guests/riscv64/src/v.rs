@@ -11,7 +11,7 @@
 
 use crate::decode::Insn;
 use crate::system::illegal;
-use anyarch_engine::ops::{Alu, Cond, Helper, HelperExit, Ops, R, Sel, Shift, Src, W};
+use anyarch_engine::ops::{Alu, Cond, Effects, Helper, HelperExit, Ops, R, Sel, Shift, SlotSet, Src, V, W};
 use anyarch_engine::state::{Cpu, Fault};
 use anyarch_sys::MemFault;
 
@@ -50,6 +50,31 @@ pub const COUNTED: u64 = 1 << 10;
 pub const KEY_VL: u32 = 16;
 /// vill.
 pub const VILL: u64 = 1 << 63;
+
+/// Slots of the vector unit's state.
+pub(crate) const STATE: SlotSet =
+    SlotSet { gpr: 0, vec: 0 }.with(VL).with(VTYPE).with(VSTART).with(VCSR).with(KEY).with(DIRTY);
+
+/// What an instruction of the vector unit does, by its word in the lower half of the argument: it has
+/// any vectors as operands, and a general or a floating-point register.
+pub(crate) fn vectors(arg: u64) -> Effects {
+    let i = Insn { word: arg as u32, pc: 0, len: 4 };
+    let all = STATE.with_vectors(V(V0 as u8), 32);
+    let operands = Effects::NONE.reads(i.rs1()).reads_vectors(V(i.s1() as u8), 1);
+    operands.changes(all).faults().environment()
+}
+
+/// [`vectors`], and memory, at addresses that two general registers tell.
+pub(crate) fn vectors_and_memory(arg: u64) -> Effects {
+    let i = Insn { word: arg as u32, pc: 0, len: 4 };
+    vectors(arg).reads(i.rs2()).memory()
+}
+
+/// [`vectors`], and a result in a general or a floating-point register.
+pub(crate) fn vectors_and_result(arg: u64) -> Effects {
+    let i = Insn { word: arg as u32, pc: 0, len: 4 };
+    vectors(arg).writes(i.rd()).reads_vectors(V(i.d() as u8), 1).writes_vectors(V(i.d() as u8), 1)
+}
 
 /// vtype, without vill: LMUL as a power of two, SEW as log2 of its bytes. `None` if it is not supported.
 pub fn parse(vtype: u64) -> Option<(i32, u32)> {
@@ -145,8 +170,16 @@ fn vsetivli<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn vsetvl<O: Ops>(o: &mut O, i: Insn) {
-    o.helper(helper, i.word as u64);
+    o.helper(VSETVL, i.word as u64);
 }
+
+const VSETVL: Helper = Helper {
+    function: helper,
+    effects: |word| {
+        let i = Insn { word: word as u32, pc: 0, len: 4 };
+        Effects::NONE.reads(i.rs1()).reads(i.rs2()).writes(i.rd()).changes(STATE)
+    },
+};
 
 /// VSETVL.
 extern "C" fn helper(cpu: &mut Cpu, word: u64) -> HelperExit {

@@ -5,11 +5,11 @@
 //! These work on groups of four elements; vl and vstart are multiples of four.
 
 use crate::decode::Insn;
-use crate::v::{Group, Unit, legal, play};
+use crate::v::{Group, Unit, legal, play, vectors};
 use crate::v_fast::crypto;
 use anyarch_engine::backend::backend;
 use anyarch_engine::lift::UnitBuilder;
-use anyarch_engine::ops::{HelperExit, Ops};
+use anyarch_engine::ops::{Helper, HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::VOp;
 use anyarch_engine::vec::crypto::{ghash_mul, sha2_rounds as rounds};
@@ -59,15 +59,15 @@ crate::v::numbered! {
 
 fn aes<O: Ops>(o: &mut O, i: Insn, op: Aes) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if !crypto::aes(o, i, op, aes_helper, arg) {
-        o.helper(aes_helper, arg);
+    if !crypto::aes(o, i, op, AES, arg) {
+        o.helper(AES, arg);
     }
 }
 
 fn sha2<O: Ops>(o: &mut O, i: Insn, op: Sha2) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if op != Sha2::Ms || !crypto::sha2_schedule(o, i, sha2_helper, arg) {
-        o.helper(sha2_helper, arg);
+    if op != Sha2::Ms || !crypto::sha2_schedule(o, i, SHA2, arg) {
+        o.helper(SHA2, arg);
     }
 }
 
@@ -89,14 +89,14 @@ pub(crate) fn sha2_rounds<T: UnitBuilder>(
     }
     let Some(what) = crypto::sha2_pair(t, low, high) else { return false };
     begin(t);
-    crypto::sha2_rounds(t, low, what, sha2_pair_helper, low.word as u64 | (high.word as u64) << 32);
+    crypto::sha2_rounds(t, low, what, SHA2_PAIR, low.word as u64 | (high.word as u64) << 32);
     true
 }
 
 fn ghash<O: Ops>(o: &mut O, i: Insn, add: bool) {
     let arg = i.word as u64 | (add as u64) << 32;
-    if !crypto::ghash(o, i, add, ghash_helper, arg) {
-        o.helper(ghash_helper, arg);
+    if !crypto::ghash(o, i, add, GHASH, arg) {
+        o.helper(GHASH, arg);
     }
 }
 
@@ -150,6 +150,8 @@ fn aes_step(op: Aes, state: u128, key: u128, round: u32) -> u128 {
     }
 }
 
+const AES: Helper = Helper { function: aes_helper, effects: vectors };
+
 extern "C" fn aes_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
         let op = Aes::from_arg(arg);
@@ -190,6 +192,8 @@ fn schedule(wide: bool, old: [u64; 4], b: [u64; 4], a: [u64; 4]) -> [u64; 4] {
     [w16, w17, w18, sum(w17, a[0], b[0], old[3])]
 }
 
+const SHA2: Helper = Helper { function: sha2_helper, effects: vectors };
+
 extern "C" fn sha2_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
         let (op, sew, d) = (Sha2::from_arg(arg), u.sew, quads(u)?);
@@ -212,6 +216,8 @@ extern "C" fn sha2_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
+const SHA2_PAIR: Helper = Helper { function: sha2_pair_helper, effects: vectors };
+
 /// Two instructions one after the other, the first's word in the low half. What makes the second one illegal does so with the first.
 extern "C" fn sha2_pair_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     match sha2_helper(cpu, arg & 0xffff_ffff | (Sha2::Cl as u64) << 32) {
@@ -219,6 +225,8 @@ extern "C" fn sha2_pair_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         other => other,
     }
 }
+
+const GHASH: Helper = Helper { function: ghash_helper, effects: vectors };
 
 extern "C" fn ghash_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {

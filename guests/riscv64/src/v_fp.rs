@@ -5,12 +5,12 @@
 use crate::decode::Insn;
 use crate::fp::{canonical_nan, class, is_nan, is_signaling, sign_bit};
 use crate::system::rounding;
-use crate::v::{Done, Group, Stop, Unit, either, legal, play};
+use crate::v::{Done, Group, Stop, Unit, either, legal, play, vectors, vectors_and_result};
 use crate::v_fast::perm::{self, Pushed};
 use crate::v_fast::{self, reduce, widen};
 use crate::v_perm::slide1;
 use anyarch_engine::fp::{self, FOp, FpEnv, Rounding, flag, imm};
-use anyarch_engine::ops::{HelperExit, Ops, Round, V, VArgs};
+use anyarch_engine::ops::{Helper, HelperExit, Ops, Round, V, VArgs};
 use anyarch_engine::state::Cpu;
 
 crate::rows! {
@@ -149,52 +149,52 @@ const WIDE_A: u32 = 1 << 9;
 
 fn float<O: Ops>(o: &mut O, i: Insn, op: Op) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if !v_fast::fp::float(o, i, op, arith_helper, arg) {
-        o.helper(arith_helper, arg);
+    if !v_fast::fp::float(o, i, op, ARITH, arg) {
+        o.helper(ARITH, arg);
     }
 }
 
 fn wide<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    either(o, i, op as u32 | WIDE, arith_helper, |o, f, arg| widen::float(o, i, op, false, f, arg));
+    either(o, i, op as u32 | WIDE, ARITH, |o, f, arg| widen::float(o, i, op, false, f, arg));
 }
 
 fn wide_w<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    either(o, i, op as u32 | WIDE | WIDE_A, arith_helper, |o, f, arg| widen::float(o, i, op, true, f, arg));
+    either(o, i, op as u32 | WIDE | WIDE_A, ARITH, |o, f, arg| widen::float(o, i, op, true, f, arg));
 }
 
 fn compare<O: Ops>(o: &mut O, i: Insn, test: Test) {
     let arg = i.word as u64 | (test as u64) << 32;
-    if !v_fast::fp::compare(o, i, test, compare_helper, arg) {
-        o.helper(compare_helper, arg);
+    if !v_fast::fp::compare(o, i, test, COMPARE, arg) {
+        o.helper(COMPARE, arg);
     }
 }
 
 fn convert<O: Ops>(o: &mut O, i: Insn, c: Conversion) {
-    either(o, i, c as u32, convert_helper, |o, f, arg| {
+    either(o, i, c as u32, CONVERT, |o, f, arg| {
         v_fast::fp::convert(o, i, c, f, arg) || widen::convert(o, i, c, f, arg)
     });
 }
 
 fn reduce<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    either(o, i, op as u32, reduce_helper, |o, f, arg| reduce::float(o, i, op, false, f, arg));
+    either(o, i, op as u32, REDUCE, |o, f, arg| reduce::float(o, i, op, false, f, arg));
 }
 
 fn reduce_wide<O: Ops>(o: &mut O, i: Insn) {
     let op = Op::Add;
-    either(o, i, op as u32 | WIDE, reduce_helper, |o, f, arg| reduce::float(o, i, op, true, f, arg));
+    either(o, i, op as u32 | WIDE, REDUCE, |o, f, arg| reduce::float(o, i, op, true, f, arg));
 }
 
 fn moves<O: Ops>(o: &mut O, i: Insn, m: Move) {
     let arg = i.word as u64 | (m as u64) << 32;
     let done = match m {
-        Move::ToF => perm::to_f(o, i, move_helper, arg),
-        Move::FromF => perm::from_f(o, i, move_helper, arg),
-        Move::Merge => v_fast::fp::moves(o, i, move_helper, arg),
-        Move::Slide1Up => perm::slide1(o, i, true, Pushed::F, move_helper, arg),
-        Move::Slide1Down => perm::slide1(o, i, false, Pushed::F, move_helper, arg),
+        Move::ToF => perm::to_f(o, i, MOVE, arg),
+        Move::FromF => perm::from_f(o, i, MOVE, arg),
+        Move::Merge => v_fast::fp::moves(o, i, MOVE, arg),
+        Move::Slide1Up => perm::slide1(o, i, true, Pushed::F, MOVE, arg),
+        Move::Slide1Down => perm::slide1(o, i, false, Pushed::F, MOVE, arg),
     };
     if !done {
-        o.helper(move_helper, arg);
+        o.helper(MOVE, arg);
     }
 }
 
@@ -409,6 +409,8 @@ fn widened(ew: u32, v: u64, env: &mut FpEnv) -> u64 {
     lane(FOp::Convert, ew, ew + 1, ew + 1, [v, 0, 0], env)
 }
 
+const ARITH: Helper = Helper { function: arith_helper, effects: vectors };
+
 extern "C" fn arith_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     with_env(cpu, arg, |u, env| {
         let (op, tag) = (Op::from_arg(arg), (arg >> 32) as u32);
@@ -445,6 +447,8 @@ extern "C" fn arith_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
+const COMPARE: Helper = Helper { function: compare_helper, effects: vectors };
+
 extern "C" fn compare_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     with_env(cpu, arg, |u, env| {
         let (test, sew) = (Test::from_arg(arg), format(u.sew)?);
@@ -475,6 +479,8 @@ extern "C" fn compare_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         Ok(())
     })
 }
+
+const CONVERT: Helper = Helper { function: convert_helper, effects: vectors };
 
 extern "C" fn convert_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     use Conversion::*;
@@ -529,6 +535,8 @@ extern "C" fn convert_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
+const REDUCE: Helper = Helper { function: reduce_helper, effects: vectors };
+
 extern "C" fn reduce_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     with_env(cpu, arg, |u, env| {
         let (op, wide) = (Op::from_arg(arg), (arg >> 32) as u32 & WIDE != 0);
@@ -554,6 +562,8 @@ extern "C" fn reduce_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         Ok(())
     })
 }
+
+const MOVE: Helper = Helper { function: move_helper, effects: vectors_and_result };
 
 extern "C" fn move_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     with_env(cpu, arg, |u, _| {

@@ -1,9 +1,9 @@
 //! Integer and fixed-point vector instructions (chapters 11, 12 and 14.1, 14.2), and those of Zvbb and Zvbc, which have the same shapes.
 
 use crate::decode::Insn;
-use crate::v::{Done, Group, Stop, Unit, call, either, legal, play, sign, zero};
+use crate::v::{Done, Group, Stop, Unit, call, either, legal, play, sign, vectors, zero};
 use crate::v_fast::{self, reduce, widen};
-use anyarch_engine::ops::{HelperExit, Ops};
+use anyarch_engine::ops::{Helper, HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
 crate::rows! {
@@ -245,64 +245,64 @@ fn int_u<O: Ops>(o: &mut O, i: Insn, op: Op) {
 fn fast<O: Ops>(o: &mut O, i: Insn, op: Op, tag: u32) {
     let arg = i.word as u64 | (tag as u64) << 32;
     let done = match op {
-        Op::Rol => v_fast::bits::rotate(o, i, op, arith_helper, arg),
-        Op::Ror if i.bits(12, 3) != 3 => v_fast::bits::rotate(o, i, op, arith_helper, arg),
-        Op::Clmul | Op::Clmulh => v_fast::bits::carryless(o, i, op == Op::Clmulh, arith_helper, arg),
-        _ => v_fast::int::int(o, i, op, arith_helper, arg),
+        Op::Rol => v_fast::bits::rotate(o, i, op, ARITH, arg),
+        Op::Ror if i.bits(12, 3) != 3 => v_fast::bits::rotate(o, i, op, ARITH, arg),
+        Op::Clmul | Op::Clmulh => v_fast::bits::carryless(o, i, op == Op::Clmulh, ARITH, arg),
+        _ => v_fast::int::int(o, i, op, ARITH, arg),
     };
     if !done {
-        o.helper(arith_helper, arg);
+        o.helper(ARITH, arg);
     }
 }
 
 fn unary<O: Ops>(o: &mut O, i: Insn, op: Op) {
     let arg = i.word as u64 | ((op as u32 | UNARY) as u64) << 32;
-    if !v_fast::bits::unary(o, i, op, arith_helper, arg) {
-        o.helper(arith_helper, arg);
+    if !v_fast::bits::unary(o, i, op, ARITH, arg) {
+        o.helper(ARITH, arg);
     }
 }
 
 fn wide<O: Ops>(o: &mut O, i: Insn, op: Op, flags: u32) {
     let signed = [flags & SIGNED_A != 0, flags & SIGNED_B != 0];
-    either(o, i, op as u32 | flags | WIDE, arith_helper, |o, f, arg| match op {
+    either(o, i, op as u32 | flags | WIDE, ARITH, |o, f, arg| match op {
         Op::Sll => widen::shift(o, i, f, arg),
         _ => widen::int(o, i, op, flags & WIDE_A != 0, signed, f, arg),
     });
 }
 
 fn narrow<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    either(o, i, op as u32, narrow_helper, |o, f, arg| widen::narrow(o, i, op, f, arg));
+    either(o, i, op as u32, NARROW, |o, f, arg| widen::narrow(o, i, op, f, arg));
 }
 
 fn compare<O: Ops>(o: &mut O, i: Insn, op: Op) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if !v_fast::mask::compare(o, i, op, compare_helper, arg) {
-        o.helper(compare_helper, arg);
+    if !v_fast::mask::compare(o, i, op, COMPARE, arg) {
+        o.helper(COMPARE, arg);
     }
 }
 
 fn carry<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    call(o, i, carry_helper, op as u32);
+    call(o, i, CARRY, op as u32);
 }
 
 fn merge<O: Ops>(o: &mut O, i: Insn) {
-    if !v_fast::int::moves(o, i, merge_helper, i.word as u64) {
-        call(o, i, merge_helper, 0);
+    if !v_fast::int::moves(o, i, MERGE, i.word as u64) {
+        call(o, i, MERGE, 0);
     }
 }
 
 fn extend<O: Ops>(o: &mut O, i: Insn, shift: u32, signed: bool) {
     let tag = shift | (signed as u32) << 8;
-    either(o, i, tag, extend_helper, |o, f, arg| widen::extend(o, i, shift, signed, f, arg));
+    either(o, i, tag, EXTEND, |o, f, arg| widen::extend(o, i, shift, signed, f, arg));
 }
 
 fn reduce<O: Ops>(o: &mut O, i: Insn, op: Op) {
-    either(o, i, op as u32, reduce_helper, |o, f, arg| reduce::int(o, i, op, None, f, arg));
+    either(o, i, op as u32, REDUCE, |o, f, arg| reduce::int(o, i, op, None, f, arg));
 }
 
 fn reduce_wide<O: Ops>(o: &mut O, i: Insn, signed: bool) {
     let tag = Op::Add as u32 | WIDE | if signed { SIGNED_A } else { 0 };
-    either(o, i, tag, reduce_helper, |o, f, arg| reduce::int(o, i, Op::Add, Some(signed), f, arg));
+    either(o, i, tag, REDUCE, |o, f, arg| reduce::int(o, i, Op::Add, Some(signed), f, arg));
 }
 
 /// roundoff_unsigned and roundoff_signed (3.8): `v` shifted right by `n`, rounded as vxrm says.
@@ -447,6 +447,8 @@ fn check(u: &Unit<'_>, d: Group, a: Option<Group>, b: Option<Group>) -> Done {
     }
 }
 
+const ARITH: Helper = Helper { function: arith_helper, effects: vectors };
+
 extern "C" fn arith_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| arith(u, Op::from_arg(arg), (arg >> 32) as u32))
 }
@@ -512,6 +514,8 @@ fn elements<const DW: u32>(u: &mut Unit<'_>, op: Op, tag: u32, [d, a]: [Group; 2
     }
 }
 
+const NARROW: Helper = Helper { function: narrow_helper, effects: vectors };
+
 extern "C" fn narrow_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
         let (op, sew) = (Op::from_arg(arg), u.sew);
@@ -543,6 +547,8 @@ extern "C" fn narrow_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         Ok(())
     })
 }
+
+const COMPARE: Helper = Helper { function: compare_helper, effects: vectors };
 
 extern "C" fn compare_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
@@ -587,6 +593,8 @@ fn tests<const EW: u32>(u: &Unit<'_>, op: Op, a: Group, b: Other) -> (u128, u128
     (body, holding)
 }
 
+const CARRY: Helper = Helper { function: carry_helper, effects: vectors };
+
 /// VADC and VSBC (the mask is an operand, vd is not v0), VMADC and VMSBC (with or without it).
 extern "C" fn carry_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
@@ -614,6 +622,8 @@ extern "C" fn carry_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
+const MERGE: Helper = Helper { function: merge_helper, effects: vectors };
+
 /// VMERGE, and VMV.V.* when unmasked.
 extern "C" fn merge_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
@@ -634,6 +644,8 @@ extern "C" fn merge_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
+const EXTEND: Helper = Helper { function: extend_helper, effects: vectors };
+
 extern "C" fn extend_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
         let (shift, signed, sew) = ((arg >> 32) as u32 & 3, arg >> 40 & 1 != 0, u.sew);
@@ -650,6 +662,8 @@ extern "C" fn extend_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         Ok(())
     })
 }
+
+const REDUCE: Helper = Helper { function: reduce_helper, effects: vectors };
 
 extern "C" fn reduce_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {

@@ -4,10 +4,10 @@
 //! field is first tried as a whole; the loop then only serves to find the element that faults.
 
 use crate::decode::{Insn, undefined};
-use crate::v::{Done, Group, Stop, Unit, legal, play, zero};
+use crate::v::{Done, Group, Stop, Unit, legal, play, vectors_and_memory, zero};
 use crate::v_fast;
 use crate::v_fast::segment::{self, Places};
-use anyarch_engine::ops::{HelperExit, Ops};
+use anyarch_engine::ops::{Helper, HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
 crate::rows! {
@@ -64,27 +64,27 @@ crate::v::numbered! {
 fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32) {
     let arg = i.word as u64 | (Kind::Unit as u64) << 32;
     let done = match i.bits(29, 3) {
-        0 => v_fast::mem::unit(o, i, ew, helper, arg),
+        0 => v_fast::mem::unit(o, i, ew, ACCESS, arg),
         _ => {
-            segment::structures(o, i, ew, helper, arg)
-                || segment::elements(o, i, Places::Unit, ew, helper, arg)
+            segment::structures(o, i, ew, ACCESS, arg)
+                || segment::elements(o, i, Places::Unit, ew, ACCESS, arg)
         }
     };
     if !done {
-        o.helper(helper, arg);
+        o.helper(ACCESS, arg);
     }
 }
 
 fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
     let arg = i.word as u64 | (kind as u64) << 32;
     let done = match kind {
-        Kind::Strided => segment::elements(o, i, Places::Strided, width(i), helper, arg),
-        Kind::Indexed => segment::elements(o, i, Places::Indexed(width(i)), width(i), helper, arg),
-        Kind::Mask => segment::mask(o, i, helper, arg),
+        Kind::Strided => segment::elements(o, i, Places::Strided, width(i), ACCESS, arg),
+        Kind::Indexed => segment::elements(o, i, Places::Indexed(width(i)), width(i), ACCESS, arg),
+        Kind::Mask => segment::mask(o, i, ACCESS, arg),
         Kind::FaultFirst | Kind::Unit => false,
     };
     if !done {
-        o.helper(helper, arg);
+        o.helper(ACCESS, arg);
     }
 }
 
@@ -93,8 +93,8 @@ fn whole<O: Ops>(o: &mut O, i: Insn) {
     if !registers.is_power_of_two() || i.d() & (registers - 1) != 0 {
         return undefined(o);
     }
-    if !segment::whole(o, i, whole_helper, i.word as u64) {
-        o.helper(whole_helper, i.word as u64);
+    if !segment::whole(o, i, WHOLE, i.word as u64) {
+        o.helper(WHOLE, i.word as u64);
     }
 }
 
@@ -143,6 +143,8 @@ fn bulk(u: &mut Unit<'_>, ew: u32, end: usize) -> bool {
     done
 }
 
+const WHOLE: Helper = Helper { function: whole_helper, effects: vectors_and_memory };
+
 extern "C" fn whole_helper(cpu: &mut Cpu, word: u64) -> HelperExit {
     play(cpu, word, false, |u| {
         let ew = width(u.i);
@@ -166,6 +168,8 @@ fn stop(u: &mut Unit<'_>, n: usize, done: Result<(), anyarch_sys::MemFault>) -> 
         Stop::Fault(fault, is_store(u.i))
     })
 }
+
+const ACCESS: Helper = Helper { function: helper, effects: vectors_and_memory };
 
 extern "C" fn helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| access(u, Kind::from_arg(arg)))

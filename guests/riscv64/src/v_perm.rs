@@ -1,10 +1,10 @@
 //! Mask instructions (chapter 15) and permutations (chapter 16).
 
 use crate::decode::Insn;
-use crate::v::{Done, Group, Unit, legal, play};
+use crate::v::{Done, Group, Unit, legal, play, vectors, vectors_and_result};
 use crate::v_fast::perm::{self, Pushed};
 use crate::v_fast::{self, mask::Around};
-use anyarch_engine::ops::{HelperExit, Ops};
+use anyarch_engine::ops::{Helper, HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
 crate::rows! {
@@ -58,37 +58,37 @@ crate::v::numbered! {
 
 fn mask_logic<O: Ops>(o: &mut O, i: Insn, op: Logic) {
     let arg = i.word as u64 | (op as u64) << 32;
-    if !v_fast::mask::logic(o, i, op, mask_helper, arg) {
-        o.helper(mask_helper, arg);
+    if !v_fast::mask::logic(o, i, op, MASK, arg) {
+        o.helper(MASK, arg);
     }
 }
 
 fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
     let arg = i.word as u64 | (kind as u64) << 32;
-    let around = |o, what| v_fast::mask::around(o, i, what, helper, arg);
+    let around = |o, what| v_fast::mask::around(o, i, what, PERMUTE, arg);
     let done = match kind {
-        Kind::CountMask => v_fast::mask::look(o, i, false, helper, arg),
-        Kind::FirstMask => v_fast::mask::look(o, i, true, helper, arg),
+        Kind::CountMask => v_fast::mask::look(o, i, false, PERMUTE, arg),
+        Kind::FirstMask => v_fast::mask::look(o, i, true, PERMUTE, arg),
         Kind::BeforeFirst => around(o, Around::Before),
         Kind::OnlyFirst => around(o, Around::Only),
         Kind::IncludingFirst => around(o, Around::Including),
-        Kind::ToX => perm::to_x(o, i, helper, arg),
-        Kind::FromX => perm::from_x(o, i, helper, arg),
-        Kind::Whole => perm::whole(o, i, helper, arg),
-        Kind::Id => v_fast::int::id(o, i, helper, arg),
-        Kind::SlideUp if i.bits(12, 3) == 3 => perm::slide_up(o, i, helper, arg),
-        Kind::SlideDown if i.bits(12, 3) == 3 => perm::slide_down(o, i, helper, arg),
-        Kind::SlideUp => perm::slide_by_register(o, i, true, helper, arg),
-        Kind::SlideDown => perm::slide_by_register(o, i, false, helper, arg),
-        Kind::Slide1Up => perm::slide1(o, i, true, Pushed::X, helper, arg),
-        Kind::Slide1Down => perm::slide1(o, i, false, Pushed::X, helper, arg),
-        Kind::Gather => perm::gather(o, i, false, helper, arg),
-        Kind::Gather16 => perm::gather(o, i, true, helper, arg),
-        Kind::GatherScalar => perm::gather_one(o, i, helper, arg),
+        Kind::ToX => perm::to_x(o, i, PERMUTE, arg),
+        Kind::FromX => perm::from_x(o, i, PERMUTE, arg),
+        Kind::Whole => perm::whole(o, i, PERMUTE, arg),
+        Kind::Id => v_fast::int::id(o, i, PERMUTE, arg),
+        Kind::SlideUp if i.bits(12, 3) == 3 => perm::slide_up(o, i, PERMUTE, arg),
+        Kind::SlideDown if i.bits(12, 3) == 3 => perm::slide_down(o, i, PERMUTE, arg),
+        Kind::SlideUp => perm::slide_by_register(o, i, true, PERMUTE, arg),
+        Kind::SlideDown => perm::slide_by_register(o, i, false, PERMUTE, arg),
+        Kind::Slide1Up => perm::slide1(o, i, true, Pushed::X, PERMUTE, arg),
+        Kind::Slide1Down => perm::slide1(o, i, false, Pushed::X, PERMUTE, arg),
+        Kind::Gather => perm::gather(o, i, false, PERMUTE, arg),
+        Kind::Gather16 => perm::gather(o, i, true, PERMUTE, arg),
+        Kind::GatherScalar => perm::gather_one(o, i, PERMUTE, arg),
         _ => false,
     };
     if !done {
-        o.helper(helper, arg);
+        o.helper(PERMUTE, arg);
     }
 }
 
@@ -96,6 +96,8 @@ fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
 fn below(n: usize) -> u128 {
     1u128.checked_shl(n as u32).unwrap_or(0).wrapping_sub(1)
 }
+
+const MASK: Helper = Helper { function: mask_helper, effects: vectors };
 
 extern "C" fn mask_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| {
@@ -116,6 +118,8 @@ extern "C" fn mask_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         Ok(())
     })
 }
+
+const PERMUTE: Helper = Helper { function: helper, effects: vectors_and_result };
 
 extern "C" fn helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     play(cpu, arg, true, |u| match Kind::from_arg(arg) {

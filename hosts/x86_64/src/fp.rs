@@ -392,7 +392,7 @@ impl T<'_> {
     }
 
     /// The cold code of a guard: calls the helper, and comes back to here.
-    fn resume(&mut self, guard: Guard, f: Helper, arg: u64) {
+    fn resume(&mut self, guard: Guard, f: HelperFn, arg: u64) {
         let kind =
             if guard.keep_flags { ColdKind::HelperKeepingFlags(f, arg) } else { ColdKind::Helper(f, arg) };
         self.resume_as(guard.site, kind);
@@ -415,7 +415,7 @@ impl T<'_> {
 }
 
 /// Jumps to the helper in place of the instruction unless the slots are boxed.
-pub(super) fn check_boxes(t: &mut T<'_>, es: u8, slots: &[V], f: Helper, arg: u64) {
+pub(super) fn check_boxes(t: &mut T<'_>, es: u8, slots: &[V], f: HelperFn, arg: u64) {
     let (mut pinned, mut n) = (NONE, 0);
     let mut sites = [Near(core::ptr::null_mut()); 4];
     if !(1..=2).contains(&es) {
@@ -713,7 +713,7 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     if !(es == 2 || es == 3) {
         return false;
     }
-    let again = (helpers::fp as Helper, t.packed(op, args));
+    let again = (helpers::fp as HelperFn, t.packed(op, args));
     match op {
         Add => binary(t, ADD, true, args, Post::None, again),
         Sub => binary(t, SUB, false, args, Post::None, again),
@@ -842,7 +842,7 @@ fn host_rounding(round: Round) -> Option<u8> {
     }
 }
 
-fn binary(t: &mut T<'_>, op: u8, commutes: bool, args: &VArgs, post: Post, again: (Helper, u64)) {
+fn binary(t: &mut T<'_>, op: u8, commutes: bool, args: &VArgs, post: Post, again: (HelperFn, u64)) {
     let VArgs { d, a, b, es, bytes, .. } = *args;
     let scalar = bytes == 1 << es;
     let x = t.target(d, &[a, b]);
@@ -994,7 +994,7 @@ fn pair_sources(t: &mut T<'_>, args: &VArgs) -> (u8, u8, bool) {
 }
 
 /// FMA3. `form` is 0, 2, 4, 6 for c + ab, -c + ab, c - ab, -c - ab.
-fn mul_add(t: &mut T<'_>, form: u8, args: &VArgs, again: (Helper, u64)) {
+fn mul_add(t: &mut T<'_>, form: u8, args: &VArgs, again: (HelperFn, u64)) {
     let VArgs { d, a, b, c, es, bytes, .. } = *args;
     let scalar = bytes == 1 << es;
     let fma = |order: u8| VEnc { pp: 1, map: 2, op: order + form + scalar as u8, w: es == 3 };
@@ -1075,7 +1075,7 @@ fn compare(t: &mut T<'_>, args: &VArgs, p: Option<V>, q: Option<V>, predicate: u
 fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     let VArgs { d, a, c, es, bytes, .. } = *args;
     let to = args.imm as u8 & 3;
-    let again = (helpers::fp as Helper, t.packed(op, args));
+    let again = (helpers::fp as HelperFn, t.packed(op, args));
     match (op, es, to) {
         (FOp::Convert, 2, 3) | (FOp::Convert, 3, 2) if bytes == 1 << to => {
             let x = unary(t, v(es, 1, 0x5a), None, args, es == 2, to);
@@ -1166,7 +1166,7 @@ fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
 }
 
 /// Lanes to integers of the same size.
-fn to_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (Helper, u64)) -> bool {
+fn to_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (HelperFn, u64)) -> bool {
     let VArgs { d, a, es, bytes, .. } = *args;
     let scalar = bytes == 1 << es;
     let round = imm::direction(args.imm);
@@ -1234,7 +1234,7 @@ fn to_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (Helper, u64)) -> bo
 }
 
 /// Integer lanes to floating point of the same size.
-fn from_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (Helper, u64)) -> bool {
+fn from_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (HelperFn, u64)) -> bool {
     let VArgs { d, a, es, bytes, .. } = *args;
     let scalar = bytes == 1 << es;
     let fbits = imm::fbits(args.imm);
@@ -1392,7 +1392,7 @@ fn scalar_to_int(
 
 #[allow(clippy::too_many_arguments)]
 pub(super) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
-    let again = (helpers::fp_to_int as Helper, pack_convert(signed, w, round as u8, a, d, es, fbits));
+    let again = (helpers::fp_to_int as HelperFn, pack_convert(signed, w, round as u8, a, d, es, fbits));
     if t.mode == mode::EXACT
         && es >= 2
         && signed
@@ -1414,7 +1414,7 @@ pub(super) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a
 }
 
 /// Signed: times 2^fbits and truncated, or with `fbits` 0 rounded with ties away from zero.
-fn fp_to_int_scaled(t: &mut T<'_>, wide: bool, d: R, a: V, es: u8, fbits: u8, again: (Helper, u64)) {
+fn fp_to_int_scaled(t: &mut T<'_>, wide: bool, d: R, a: V, es: u8, fbits: u8, again: (HelperFn, u64)) {
     t.clobber_flags();
     let mut limit = if wide { 63 } else { 31 } - fbits as i32;
     if fbits == 0 {
@@ -1440,7 +1440,7 @@ fn fp_to_int_scaled(t: &mut T<'_>, wide: bool, d: R, a: V, es: u8, fbits: u8, ag
 }
 
 pub(super) fn int_to_fp(t: &mut T<'_>, signed: bool, round: Round, w: W, d: V, s: R, es: u8, fbits: u8) {
-    let again = (helpers::int_to_fp as Helper, pack_convert(signed, w, round as u8, d, s, es, fbits));
+    let again = (helpers::int_to_fp as HelperFn, pack_convert(signed, w, round as u8, d, s, es, fbits));
     // Rounding has a part in it unless every integer is exact, or this one is because it is small.
     let test = round != Round::Current && !(es == 3 && w == W::W32);
     // Flushing has no part in it.
@@ -1960,6 +1960,9 @@ pub(super) mod tests {
         HelperExit::Continue
     }
 
+    const INSTEAD: Helper =
+        Helper { function: instead, effects: |_| Effects::NONE.reads(R(11)).writes(R(11)) };
+
     /// Plays an operation on boxed numbers as RISC-V has them, by generated code and by the interpreter. Flags are equal without exception. What is above
     /// bit 63 is not compared.
     fn check_boxed(bench: &mut Bench, r: &mut Random, name: &str, op: &dyn Fn(&mut dyn Ops)) -> bool {
@@ -2066,7 +2069,7 @@ pub(super) mod tests {
                     let reads: Vec<V> = (0..3).filter(|n| op.reads() >> n & 1 != 0).map(|n| all[n]).collect();
                     let name = format!("{op:?} {args:?} avx {}", features.avx);
                     played += check_boxed(&mut bench, &mut r, &name, &|o| {
-                        if o.check_boxes(es, &reads, instead, 1) {
+                        if o.check_boxes(es, &reads, INSTEAD, 1) {
                             o.fp(op, args);
                         }
                     }) as usize;
@@ -2089,7 +2092,7 @@ pub(super) mod tests {
                     });
                     let name = format!("compare {args:?} {signed}");
                     check_boxed(&mut bench, &mut r, &name, &|o| {
-                        if o.check_boxes(es, &[args.a, args.b], instead, 1) {
+                        if o.check_boxes(es, &[args.a, args.b], INSTEAD, 1) {
                             o.fp_compare(signed, es, args.a, Some(args.b));
                             o.select(Cond::Le, W::W64, reg, R::ZERO, R::ZERO, Sel::Inc);
                         }

@@ -57,7 +57,7 @@ pub(super) fn host_op(op: Alu) -> (Op, bool) {
 
 impl Translator<'_> {
     /// The end of a guard: the helper does the rest of the instruction unless EFLAGS say equal.
-    fn refer_unless_equal(&mut self, f: Helper, arg: u64) {
+    fn refer_unless_equal(&mut self, f: HelperFn, arg: u64) {
         let site = self.a.jcc_near(Cc::Ne);
         let insn = self.marks.len() as u16;
         self.cold.push(Cold { site, resume: core::ptr::null(), kind: ColdKind::Helper(f, arg), insn });
@@ -417,7 +417,7 @@ impl Translator<'_> {
     }
 
     /// Emits a call to a helper with the whole state in memory, in line.
-    pub(super) fn inline_helper(&mut self, f: Helper, arg: u64) {
+    pub(super) fn inline_helper(&mut self, f: HelperFn, arg: u64) {
         self.clobber_flags();
         self.call_helper(f, arg);
         self.fenced = false;
@@ -1778,7 +1778,7 @@ impl Ops for Translator<'_> {
         if !self.mem_flags {
             self.save_flags();
         }
-        self.inline_helper(f, arg);
+        self.inline_helper(f.function, arg);
         self.forget_vectors();
     }
 
@@ -1796,7 +1796,7 @@ impl Ops for Translator<'_> {
             NONE => self.a.alu_imm(Op::Cmp, true, Self::slot(r), value as i32),
             h => self.a.alu_imm(Op::Cmp, true, Rm::R(h), value as i32),
         }
-        self.refer_unless_equal(f, arg);
+        self.refer_unless_equal(f.function, arg);
         true
     }
 
@@ -1814,7 +1814,7 @@ impl Ops for Translator<'_> {
             self.a.alu_imm(Op::And, false, Rm::R(RAX), mask as i32);
             self.a.alu_imm(Op::Cmp, false, Rm::R(RAX), value as i32);
         }
-        self.refer_unless_equal(f, arg);
+        self.refer_unless_equal(f.function, arg);
         true
     }
 
@@ -1875,7 +1875,7 @@ impl Ops for Translator<'_> {
     }
 
     fn check_boxes(&mut self, es: u8, slots: &[V], f: Helper, arg: u64) -> bool {
-        super::fp::check_boxes(self, es, slots, f, arg);
+        super::fp::check_boxes(self, es, slots, f.function, arg);
         true
     }
 

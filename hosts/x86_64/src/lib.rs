@@ -56,7 +56,7 @@ use alloc::vec::Vec;
 use anyarch_engine::backend::{COLD_END, Draft, Exit, Order, UNIT_ROOM};
 use anyarch_engine::cache::{FlagState, InsnMark};
 use anyarch_engine::lift::{CasLoop, RmwLoop, UnitBuilder};
-use anyarch_engine::ops::{Cond, Helper, Ops, R, Sel, V, W};
+use anyarch_engine::ops::{Cond, Helper, HelperFn, Ops, R, Sel, V, W};
 use anyarch_engine::run::{Guest, Peek, Slots, Thread, Transfer};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::{Cpu, VEC_SLOTS, mode};
@@ -154,15 +154,15 @@ pub(crate) struct Cold {
 /// What a cold path does.
 pub(crate) enum ColdKind {
     /// Calls a helper with the whole state in memory, then resumes.
-    Helper(Helper, u64),
+    Helper(HelperFn, u64),
     /// As `Helper`, and EFLAGS are afterwards what they were.
-    HelperKeepingFlags(Helper, u64),
+    HelperKeepingFlags(HelperFn, u64),
     /// As `Helper`, after the first vector register has got back its value from the second.
-    HelperRestoring(Helper, u64, u8, u8, bool),
+    HelperRestoring(HelperFn, u64, u8, u8, bool),
     /// The lookup of a `call_reg` missed: calls the lookup glue, then resumes at the landing.
     CallLookup,
     /// Calls a helper in place of the instruction, then leaves for the guest address after it.
-    Instead(Helper, u64, u64),
+    Instead(HelperFn, u64, u64),
     /// The unit's bytes are not what they were. `true` for the last such path: all are one.
     Stale(bool),
     /// A locked instruction wrote at the address in this host register: see
@@ -989,14 +989,14 @@ impl<'a> Translator<'a> {
     }
 
     /// Calls a helper with the whole state in memory. Flags were dealt with.
-    fn call_helper(&mut self, f: Helper, arg: u64) {
+    fn call_helper(&mut self, f: HelperFn, arg: u64) {
         self.a.mov_imm(RAX, f as usize as u64);
         self.a.mov_imm(RCX, arg);
         self.a.call_to(self.glue.helper);
     }
 
     /// As `call_helper`, with EFLAGS (whatever they hold) saved and restored in the place of the guest's, which is free while they are not in memory.
-    fn call_helper_keeping_flags(&mut self, f: Helper, arg: u64) {
+    fn call_helper_keeping_flags(&mut self, f: HelperFn, arg: u64) {
         self.a.lahf();
         self.a.setcc(Cc::O, RAX);
         self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
@@ -1008,7 +1008,7 @@ impl<'a> Translator<'a> {
     }
 
     /// A conditional jump to a cold path that calls a helper and comes back to where this call stands. EFLAGS are free there.
-    fn cold_helper(&mut self, cc: Cc, f: Helper, arg: u64) {
+    fn cold_helper(&mut self, cc: Cc, f: HelperFn, arg: u64) {
         let site = self.a.jcc_near(cc);
         let resume = self.a.p;
         self.a.label = resume;

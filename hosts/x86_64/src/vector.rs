@@ -384,7 +384,7 @@ pub(super) fn struct_access(t: &mut T<'_>, is_store: bool, n: u8, es: u8, bytes:
         };
     }
     let args = VArgs { d: first, a: first, b: first, c: first, es, bytes, imm: addr.0 as u32 };
-    let f: Helper = if is_store { helpers::vstore_struct } else { helpers::vload_struct };
+    let f: HelperFn = if is_store { helpers::vstore_struct } else { helpers::vload_struct };
     t.inline_helper(f, pack_vec(n as u16, &args));
 }
 
