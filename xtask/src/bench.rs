@@ -6,7 +6,7 @@
 //!
 //! Everything downloaded stays in the user's cache folder: the packages, QEMU of Debian sid.
 
-use anyarch_harness::debian::{Apt, cache_dir, mirror};
+use anyarch_harness::debian::{self, Apt, cache_dir, mirror};
 use anyarch_harness::guests::{GUESTS, Guest};
 use std::ffi::OsString;
 use std::fs;
@@ -128,7 +128,7 @@ fn run(args: &[OsString]) -> Result<()> {
         None => crate::build("release", &["anyarch-emu"])?.join("anyarch-emu"),
     };
     let cache = cache_dir()?.join("bench");
-    let (qemu, version) = qemu(&cache, arch)?;
+    let (qemu, version) = qemu(arch)?;
     let host = tree(&cache, "amd64", arch.suite)?;
     let guest = tree(&cache, arch.debian, arch.suite)?;
     programs(&cache, arch, &host, &guest)?;
@@ -555,23 +555,12 @@ fn private(argv: Vec<&str>) -> String {
 // What the workers need.
 
 /// QEMU of Debian sid, else the one installed here.
-fn qemu(cache: &Path, arch: &Guest) -> Result<(PathBuf, String)> {
-    let dir = cache.join("qemu");
-    let exe = dir.join("root/usr/bin").join(format!("qemu-{}", arch.name));
-    if !exe.exists() {
-        eprintln!("fetching QEMU from Debian sid");
-        let fetched = Apt::new(dir.clone(), "amd64", "sid", "deb").and_then(|apt| {
-            apt.run(&["update"])?;
-            apt.run(&["download", "qemu-user"])?;
-            let deb = apt.files("", ".deb").pop().ok_or("no package")?;
-            fs::create_dir_all(dir.join("root")).map_err(|e| e.to_string())?;
-            command(Command::new("dpkg").arg("-x").arg(deb).arg(dir.join("root")))
-        });
-        if let Err(e) = fetched {
-            eprintln!("{e}\nfalling back to the installed {}", arch.qemu());
-        }
-    }
-    for candidate in [exe, Path::new("/usr/bin").join(arch.qemu())] {
+fn qemu(arch: &Guest) -> Result<(PathBuf, String)> {
+    let newer = debian::qemu(arch.name).unwrap_or_else(|e| {
+        eprintln!("{e}\nfalling back to the installed {}", arch.qemu());
+        PathBuf::new()
+    });
+    for candidate in [newer, Path::new("/usr/bin").join(arch.qemu())] {
         if let Ok(o) = Command::new(&candidate).arg("--version").output() {
             let text = String::from_utf8_lossy(&o.stdout);
             if let Some(version) = text.split_whitespace().nth(2) {

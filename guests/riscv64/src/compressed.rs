@@ -48,7 +48,7 @@ const OP_32: u32 = 0x3b;
 const JALR: u32 = 0x67;
 
 /// The 32-bit word that means the same; zero, which is undefined, for reserved encodings.
-pub(crate) fn expand(half: u16) -> u32 {
+pub fn expand(half: u16) -> u32 {
     let h = half as u32;
     // `len` bits at `lsb`, to be placed at `to`.
     let f = |lsb: u32, len: u32, to: u32| (h >> lsb & ((1 << len) - 1)) << to;

@@ -7,7 +7,7 @@
 extern crate alloc;
 
 mod atomic;
-mod compressed;
+pub mod compressed;
 pub mod decode;
 #[cfg(test)]
 mod effects;

@@ -198,3 +198,12 @@ pub fn musl(guest: &Guest) -> Result<PathBuf> {
         Ok(())
     })
 }
+
+/// QEMU's user mode of Debian sid for a guest, which is newer than what stable releases have; fetched once.
+///
+/// # Errors
+/// See [`unpacked`].
+pub fn qemu(guest: &str) -> Result<PathBuf> {
+    let root = unpacked("qemu-user-sid", "amd64", "sid", &["qemu-user"], |_| Ok(()))?;
+    Ok(root.join("usr/bin").join(format!("qemu-{guest}")))
+}

@@ -110,4 +110,12 @@ mod tests {
         let rows: Vec<&str> = GUESTS.iter().map(|g| g.name).collect();
         assert_eq!(rows, anyarch_registry::NAMES);
     }
+
+    #[test]
+    fn every_guest_has_its_part_of_the_instruction_oracle() {
+        for guest in GUESTS {
+            let main = format!("../guests/{}/tests/oracle/main.rs", guest.name);
+            assert!(crate::tests_dir().join(&main).exists(), "no {main}");
+        }
+    }
 }

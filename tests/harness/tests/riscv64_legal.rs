@@ -4,7 +4,7 @@
 //! That is LLVM's disassembler with exactly the extensions that the guest tells programs of. What it said stands in `tests/riscv64/legal.llvm` in the form that
 //! legal.c prints; `ANYARCH_LLVM_MC=/path/to/llvm-mc` (22 or newer) writes the file anew. Where we differ is in [`DIFFERENT`], each entry with its reason.
 //!
-//! QEMU 11 with these extensions was compared in the same way. It executes besides what `riscv64_vector.rs` lists as RESERVED, and the CSRs cycle and instret;
+//! QEMU 11 with these extensions was compared in the same way. It executes besides what the oracle's `known.rs` lists as reserved, and the CSRs cycle and instret;
 //! and it does not let users have CBO.CLEAN and CBO.FLUSH. Nothing else was seen.
 
 use anyarch_harness::{TempDir, emulator, tests_dir};
@@ -123,7 +123,7 @@ const DIFFERENT: &[Different] = &[
     ("CSRs that are not for user level (LLVM takes any number)", Illegal, |w| {
         w.is_csr() && !w.has_user_csr()
     }),
-    ("vector registers that overlap: riscv64_vector.rs", Open, Word::has_special_registers),
+    ("vector registers that overlap: the instruction oracle", Open, Word::has_special_registers),
 ];
 
 /// A line of legal.c or of the file: what stands before the colon, and for each number whether it is legal.

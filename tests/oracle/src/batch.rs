@@ -1,6 +1,9 @@
-//! Running cases on the other side: `runner/runner.c` under QEMU.
+//! Running cases on the other side: `runner/runner.c`, with the guest's `runner.h`, under QEMU.
 
+use crate::guest::Guest;
+use crate::reference::Reference;
 use crate::state::{CODE_BASE, EXIT, Rng, State};
+use anyarch_harness::guests;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -11,15 +14,16 @@ use std::sync::OnceLock;
 
 /// Most instructions of one case.
 pub const MAX_WORDS: usize = 14;
-/// Bytes between the code of two cases without branches: one word before, one after.
-const STRIDE: u64 = 64;
+/// Bytes between the code of two cases without branches: up to two words before, one after.
+const STRIDE: u64 = 80;
 /// Most cases without branches in a batch.
 pub const PLAIN_CASES: usize = 8192;
 /// Readable bytes for pc-relative loads.
 pub const POOL: u64 = CODE_BASE + 0xc_0000;
 /// Bytes of the pool.
 pub const POOL_BYTES: u64 = 4096;
-const BRANCH_BASE: u64 = CODE_BASE + 0x10_0000;
+/// Where code with branches begins.
+pub const BRANCH_BASE: u64 = CODE_BASE + 0x10_0000;
 /// Bytes between the code of two cases with branches: short branches end between them.
 pub const BRANCH_STRIDE: u64 = 0x1_0000;
 /// Most cases with branches in a batch.
@@ -27,62 +31,93 @@ pub const BRANCH_CASES: usize = 1000;
 
 /// One test: code and the state before it.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub struct Case<G: Guest> {
     /// Name of the row (or kind of sequence) for reports.
     pub row: &'static str,
-    /// The instructions.
+    /// The instructions, each in the low bits of its word.
     pub words: Vec<u32>,
     /// The state before; `pc` is where the code lies.
-    pub state: State,
+    pub state: State<G::Registers>,
 }
 
-impl Case {
+impl<G: Guest> Case<G> {
     /// Address behind the code.
     pub fn end(&self) -> u64 {
-        self.state.pc + 4 * self.words.len() as u64
+        self.state.pc + self.words.iter().map(|w| G::length(*w)).sum::<u64>()
+    }
+
+    /// The instruction at an address.
+    pub fn word_at(&self, pc: u64) -> Option<u32> {
+        let mut at = self.state.pc;
+        self.words.iter().copied().find(|w| {
+            let here = at == pc;
+            at += G::length(*w);
+            here
+        })
+    }
+
+    /// Whether an address lies in the code.
+    pub fn contains(&self, pc: u64) -> bool {
+        pc >= self.state.pc && pc < self.end()
+    }
+
+    /// The code with what stands before and behind it, and its address.
+    fn code(&self) -> (u64, Vec<u8>) {
+        let put = |out: &mut Vec<u8>, w: u32| {
+            out.extend_from_slice(&w.to_le_bytes()[..G::length(w) as usize]);
+        };
+        let mut out = Vec::new();
+        G::PREFIX.iter().for_each(|w| put(&mut out, *w));
+        let start = self.state.pc - out.len() as u64;
+        self.words.iter().for_each(|w| put(&mut out, *w));
+        put(&mut out, G::leave(self.end()));
+        (start, out)
     }
 }
 
 /// Cases that run together. Their code must not overlap unless it is equal.
-#[derive(Default)]
-pub struct Batch {
+pub struct Batch<G: Guest> {
     /// The cases.
-    pub cases: Vec<Case>,
+    pub cases: Vec<Case<G>>,
     plain: usize,
     branches: usize,
 }
 
-impl Batch {
+impl<G: Guest> Batch<G> {
     /// Cases that have their addresses already.
-    pub fn of(cases: Vec<Case>) -> Batch {
+    pub fn of(cases: Vec<Case<G>>) -> Batch<G> {
         Batch { cases, plain: 0, branches: 0 }
     }
 
-    /// An address for the next case's code; `None` when the batch is full.
-    pub fn place(&mut self, branch: bool) -> Option<u64> {
-        let (count, limit, base, stride) = if branch {
-            (&mut self.branches, BRANCH_CASES, BRANCH_BASE + 0x8000, BRANCH_STRIDE)
+    /// The address for the next case's code; `None` when the batch is full.
+    pub fn place(&self, branches: bool) -> Option<u64> {
+        let (count, limit, base, stride) = if branches {
+            (self.branches, BRANCH_CASES, BRANCH_BASE + 0x8000, BRANCH_STRIDE)
         } else {
-            (&mut self.plain, PLAIN_CASES, CODE_BASE, STRIDE)
+            (self.plain, PLAIN_CASES, CODE_BASE, STRIDE)
         };
-        if *count == limit {
-            return None;
-        }
-        *count += 1;
-        Some(base + (*count as u64 - 1) * stride + 4)
+        (count < limit).then(|| base + count as u64 * stride + 4 * G::PREFIX.len() as u64)
     }
 
-    /// Runs all cases on the other side. Gives the states afterwards; `None` for a case that ended QEMU itself.
+    /// Adds a case at the address that [`Batch::place`] gave.
+    pub fn push(&mut self, case: Case<G>, branches: bool) {
+        *(if branches { &mut self.branches } else { &mut self.plain }) += 1;
+        self.cases.push(case);
+    }
+
+    /// Runs all cases on the other side. Gives the states afterwards; `None` for a case that ended
+    /// QEMU itself.
     ///
     /// # Errors
     /// If the runner cannot be built or started.
-    pub fn run(&self, image: &Image) -> io::Result<Vec<Option<State>>> {
+    pub fn run(&self, image: &Image, reference: &Reference) -> io::Result<Vec<Option<State<G::Registers>>>> {
+        let program = (reference.program)(G::NAME).map_err(io::Error::other)?;
         let mut crashed = Vec::new();
         let mut from = 0;
         loop {
-            let status = Command::new(qemu())
-                .args(["-cpu", &cpu()])
-                .arg(runner()?)
+            let status = Command::new(&program)
+                .args(["-cpu", &reference.cpu])
+                .arg(runner::<G>()?)
                 .arg(format!("/proc/{}/fd/{}", std::process::id(), image.file.as_raw_fd()))
                 .arg(from.to_string())
                 .output()?;
@@ -92,18 +127,21 @@ impl Batch {
             if done == self.cases.len() && status.status.success() {
                 break;
             }
-            if crashed.len() > 20 || done >= self.cases.len() {
-                return Err(io::Error::other(format!("the runner fails: {status:?}")));
+            if crashed.len() > 20 + self.cases.len() / 64 || done >= self.cases.len() {
+                return Err(io::Error::other(format!(
+                    "the runner fails under {}: {status:?}, after {done} cases",
+                    program.display()
+                )));
             }
             crashed.push(done);
             from = done + 1;
         }
-        let mut bytes = vec![0u8; self.cases.len() * size_of::<State>()];
+        let mut bytes = vec![0u8; self.cases.len() * size_of::<State<G::Registers>>()];
         image.file.read_exact_at(&mut bytes, image.states)?;
         Ok((0..self.cases.len())
             .map(|i| {
-                // SAFETY: the bytes are there, and any are a State.
-                let s = unsafe { bytes.as_ptr().cast::<State>().add(i).read_unaligned() };
+                // SAFETY: the bytes are there, and any are a State of a Plain.
+                let s = unsafe { bytes.as_ptr().cast::<State<G::Registers>>().add(i).read_unaligned() };
                 (!crashed.contains(&i)).then_some(s)
             })
             .collect())
@@ -125,7 +163,7 @@ impl Batch {
         let last = self.cases.iter().map(Case::end).max().unwrap_or(CODE_BASE).max(POOL + POOL_BYTES);
         let code_bytes = (last + 64 - CODE_BASE).next_multiple_of(4096);
         let states = 4096 + code_bytes;
-        let total = states + (self.cases.len() * size_of::<State>()) as u64;
+        let total = states + (self.cases.len() * size_of::<State<G::Registers>>()) as u64;
         file.set_len(total)?;
         let mut header = Vec::new();
         for word in [self.cases.len() as u64, 0, code_bytes, total] {
@@ -141,11 +179,8 @@ impl Batch {
         // Plain slots are written at once, branch slots one by one.
         let mut plain = vec![0u8; self.plain * STRIDE as usize];
         for case in &self.cases {
-            let mut code = vec![0xa940_0400u32]; // ldp x0, x1, [x0]
-            code.extend_from_slice(&case.words);
-            code.push(0x1400_0000 | ((EXIT.wrapping_sub(case.end())) >> 2) as u32 & 0x3ff_ffff);
-            let bytes: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
-            let offset = (case.state.pc - 4 - CODE_BASE) as usize;
+            let (start, bytes) = case.code();
+            let offset = (start - CODE_BASE) as usize;
             if offset + bytes.len() <= plain.len() {
                 plain[offset..offset + bytes.len()].copy_from_slice(&bytes);
             } else {
@@ -153,10 +188,13 @@ impl Batch {
             }
         }
         file.write_all_at(&plain, 4096)?;
-        let records: Vec<State> = self.cases.iter().map(|c| c.state).collect();
+        let records: Vec<State<G::Registers>> = self.cases.iter().map(|c| c.state).collect();
         // SAFETY: State is plain data.
         let bytes = unsafe {
-            core::slice::from_raw_parts(records.as_ptr().cast::<u8>(), records.len() * size_of::<State>())
+            core::slice::from_raw_parts(
+                records.as_ptr().cast::<u8>(),
+                records.len() * size_of::<State<G::Registers>>(),
+            )
         };
         file.write_all_at(bytes, states)?;
         Ok(Image { file, code_bytes, states })
@@ -172,44 +210,43 @@ pub struct Image {
     states: u64,
 }
 
-fn qemu() -> String {
-    std::env::var("ORACLE_QEMU").unwrap_or_else(|_| "qemu-aarch64-static".into())
-}
-
-/// Features that we do not advertise are off where they change what an instruction of ours does.
-fn cpu() -> String {
-    std::env::var("ORACLE_CPU").unwrap_or_else(|_| "max,pauth=off,sve=off,sme=off".into())
-}
-
 /// The runner's executable, built once per process and kept between them.
-fn runner() -> io::Result<&'static Path> {
+fn runner<G: Guest>() -> io::Result<&'static Path> {
+    // One guest per process.
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    PATH.get_or_init(|| build().map_err(|e| e.to_string()))
+    PATH.get_or_init(|| build::<G>().map_err(|e| e.to_string()))
         .as_deref()
         .map_err(|e| io::Error::other(e.clone()))
 }
 
-fn build() -> io::Result<PathBuf> {
+fn build<G: Guest>() -> io::Result<PathBuf> {
+    let guest =
+        guests::by_name(G::NAME).ok_or_else(|| io::Error::other("no row in harness/src/guests.rs"))?;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("runner/runner.c");
     let mut hash = std::hash::DefaultHasher::new();
-    std::hash::Hash::hash(&std::fs::read(&source)?, &mut hash);
+    for file in [&source, &G::folder().join("runner.h")] {
+        std::hash::Hash::hash(&std::fs::read(file)?, &mut hash);
+    }
     let directory = std::env::current_exe()?.parent().map_or_else(std::env::temp_dir, Path::to_path_buf);
-    let out = directory.join(format!("oracle-runner-{:x}", std::hash::Hasher::finish(&hash)));
+    let out = directory.join(format!("oracle-runner-{}-{:x}", G::NAME, std::hash::Hasher::finish(&hash)));
     if out.exists() {
         return Ok(out);
     }
     let new = out.with_extension(std::process::id().to_string());
-    let status = Command::new("aarch64-linux-gnu-gcc")
+    let compiler = guest.compiler(false);
+    let status = Command::new(&compiler)
         .args(["-O2", "-ffreestanding", "-static", "-nostdlib", "-fno-stack-protector", "-fno-pic"])
-        .args(["-mgeneral-regs-only", "-Wl,-Ttext-segment=0x10000000", "-Wl,--build-id=none"])
+        .args(["-fno-tree-loop-distribute-patterns", "-Wl,-Ttext-segment=0x10000000", "-Wl,--build-id=none"])
         .arg(format!("-Wl,--section-start=.exit={EXIT:#x}"))
+        .args(G::RUNNER_FLAGS)
+        .arg("-I")
+        .arg(G::folder())
+        .arg(format!("-DSTATE_BYTES={}", size_of::<State<G::Registers>>()))
         .arg("-o")
         .arg(&new)
         .arg(&source)
         .status()
-        .map_err(|e| {
-            io::Error::other(format!("aarch64-linux-gnu-gcc (package gcc-aarch64-linux-gnu): {e}"))
-        })?;
+        .map_err(|e| io::Error::other(format!("{compiler}: {e}")))?;
     if !status.success() {
         return Err(io::Error::other("runner.c does not compile"));
     }

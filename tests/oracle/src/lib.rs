@@ -1,18 +1,30 @@
-//! Differential tests of instructions: ours against an independent implementation.
+//! Differential tests of instructions: ours against an independent implementation, for every guest.
 //!
-//! A case is one instruction word (or a short sequence) with a full register state and a window of memory. It runs twice: in this
-//! process, by the reference interpreter or by the translator ([`ours`]); and in a small aarch64 program under QEMU ([`batch`],
-//! `runner/runner.c`). The states afterwards must be equal ([`check`]). Cases come from the decode table's rows with random and
-//! edge operands ([`generate`]), so that a new row is tested as soon as it exists.
+//! A case is one instruction word (or a short sequence) with a full register state and windows of
+//! memory. It runs in this process by each of the [`players`](ours::players) (the reference
+//! interpreter, the translator), and in a small program of the guest under QEMU ([`batch`],
+//! `runner/runner.c`). The states afterwards must be equal ([`check`]).
 //!
-//! What must stay true: code and memory lie at the same addresses on both sides; a deviation that is accepted is a row of
-//! [`known`] with its reason, and one that no longer shows is an error.
+//! This crate knows no guest. A guest's test `tests/oracle` implements [`Guest`]: the shape of its
+//! state, the runner's assembly, cases from the rows of its decode table, what is compared, and
+//! what is known to deviate. Its `main` calls [`main`].
 //!
-//! Environment: `ORACLE_SEED`, `ORACLE_CASES` (per row), `ORACLE_QEMU` (which `qemu-aarch64`), `ORACLE_CPU`.
+//! What must stay true: code and memory lie at the same addresses on both sides; every row has
+//! cases, or is listed with the place of its test; a deviation that is accepted is a row of the
+//! guest's table with its reason, and one that must show and does not is an error.
+//!
+//! `ORACLE_QEMU=PATH` takes another QEMU than the reference's own.
 
 pub mod batch;
 pub mod check;
-pub mod generate;
-pub mod known;
+mod cli;
+pub mod guest;
 pub mod ours;
+mod reduce;
+pub mod reference;
 pub mod state;
+pub mod values;
+
+pub use cli::main;
+pub use guest::{Elsewhere, Ending, Guest, Kind, Known};
+pub use reference::Reference;

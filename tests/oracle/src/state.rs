@@ -1,57 +1,61 @@
 //! The state record of a case, shared with the runner, and random numbers.
 
-/// Registers, how the code ended, and the two windows of memory. The layout is that of `struct state` in runner.c.
+/// Data that any bytes are a value of.
+///
+/// # Safety
+///
+/// The type has the layout of C, consists of integers only, and has no padding.
+pub unsafe trait Plain: Copy + PartialEq + core::fmt::Debug + Send + Sync + 'static {}
+
+/// Registers, how the code ended, and the two windows of memory. The layout is that of `struct
+/// state` in runner.c.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct State {
-    /// x0 to x30.
-    pub x: [u64; 31],
-    /// Stack pointer.
-    pub sp: u64,
+pub struct State<R> {
     /// Before: address of the code. After: where it ended.
     pub pc: u64,
-    /// Flags in bits 31 to 28.
-    pub nzcv: u64,
-    /// Floating-point control.
-    pub fpcr: u64,
-    /// Floating-point status.
-    pub fpsr: u64,
-    /// Thread pointer.
-    pub tpidr: u64,
     /// Signal, 0 for none.
     pub signo: u64,
     /// si_code.
     pub code: u64,
     /// si_addr.
     pub addr: u64,
-    /// v0 to v31, low half first.
-    pub v: [[u64; 2]; 32],
+    /// The guest's registers.
+    pub r: R,
     /// Memory from [`MID`].
     pub mid: [u8; 256],
     /// Memory from [`EDGE`], up to the unmapped page.
     pub edge: [u8; 64],
 }
 
-const _: () = assert!(size_of::<State>() == 1152);
-
-impl State {
+impl<R: Plain> State<R> {
     /// All zero.
-    pub fn zero() -> State {
-        // SAFETY: integers only.
+    pub fn zero() -> State<R> {
+        // SAFETY: integers only, and a `Plain`, of which zeroes are a value.
         unsafe { core::mem::zeroed() }
+    }
+
+    /// The value of `bytes` bytes at `addr`, if they lie in the middle window.
+    pub fn memory(&self, addr: u64, bytes: u64) -> Option<u64> {
+        let at = addr.checked_sub(MID).filter(|at| at + bytes <= self.mid.len() as u64)? as usize;
+        let mut value = [0; 8];
+        value[..bytes as usize].copy_from_slice(&self.mid[at..at + bytes as usize]);
+        Some(u64::from_le_bytes(value))
     }
 }
 
 /// Where code is mapped; the literal pool and the branch slots lie at fixed distances from it.
 pub const CODE_BASE: u64 = 0x1100_0000;
-/// Where code goes when it is done.
+/// Where code may go when it is done.
 pub const EXIT: u64 = 0x10f0_0000;
 /// Two pages of memory for the cases; nothing is mapped before and after.
 pub const SCRATCH: u64 = 0x3000_0000;
+/// Their bytes.
+pub const SCRATCH_BYTES: u64 = 0x2000;
 /// A window around the border between the two pages.
 pub const MID: u64 = SCRATCH + 0x1000 - 128;
 /// A window at the end of the mapped memory.
-pub const EDGE: u64 = SCRATCH + 0x2000 - 64;
+pub const EDGE: u64 = SCRATCH + SCRATCH_BYTES - 64;
 
 /// A small, fast, seedable generator (xorshift64*).
 #[derive(Clone)]

@@ -1,6 +1,10 @@
-// Sequences that a translator may make one step of: random pairs of shifts, of LUI and AUIPC with what follows them, calls of short functions, and loops
-// of compare and swap. Each is written to a page, run on random registers, and the registers afterwards are printed. The same binary runs under two
-// emulators, whose output must be equal.
+// Sequences that a translator may make one step of: random pairs of shifts, of LUI and AUIPC with
+// what follows them, calls of short functions, and loops of compare and swap. Each is written to a
+// page, run on random registers, and the registers afterwards are printed. The same binary runs
+// under two emulators, whose output must be equal.
+//@ guest-only: riscv64
+//@ oracle
+//@ variants: static interp
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

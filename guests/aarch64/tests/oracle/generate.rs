@@ -1,243 +1,48 @@
 //! Making cases: random encodings of a row, operands with a preference for the edges.
 //!
-//! Loads and stores need addresses in the scratch memory, so the addressing mode is read from the word here, independently of the
-//! decode table, and the base register set such that the access falls into one of the two windows (or, now and then, anywhere).
+//! Loads and stores need addresses in the scratch memory, so the addressing mode is read from the
+//! word here, independently of the decode table, and the base register set such that the access
+//! falls into one of the two windows (or, now and then, anywhere).
 
-use crate::batch::{BRANCH_STRIDE, Case, MAX_WORDS, POOL, POOL_BYTES};
 use crate::known::{KNOWN, SYSTEM_REGISTERS, excluded};
-use crate::state::{EDGE, MID, Rng, State};
+use crate::{Aarch64, Registers};
 use anyarch_aarch64::decode;
 use anyarch_engine::pattern::Row;
+use anyarch_oracle::batch::{BRANCH_STRIDE, MAX_WORDS, POOL, POOL_BYTES};
+use anyarch_oracle::state::{EDGE, MID, Rng};
+use anyarch_oracle::values::{integer, memory, target, vector};
 
-/// 64-bit values where things happen.
-const EDGES: &[u64] = &[
-    0,
-    1,
-    2,
-    3,
-    7,
-    8,
-    0x1f,
-    0x20,
-    0x3f,
-    0x40,
-    0x7f,
-    0x80,
-    0xff,
-    0x100,
-    0x7fff,
-    0x8000,
-    0xffff,
-    0x10000,
-    0x7fff_ffff,
-    0x8000_0000,
-    0x8000_0001,
-    0xffff_fffe,
-    0xffff_ffff,
-    0x1_0000_0000,
-    0x7fff_ffff_ffff_ffff,
-    0x8000_0000_0000_0000,
-    0x8000_0000_0000_0001,
-    0xffff_ffff_0000_0000,
-    0xffff_ffff_7fff_ffff,
-    0xffff_ffff_8000_0000,
-    0xffff_ffff_ffff_fffe,
-    0xffff_ffff_ffff_ffff,
-    0x5555_5555_5555_5555,
-    0xaaaa_aaaa_aaaa_aaaa,
-    0x0102_0304_0506_0708,
-];
-
-const HALVES: &[u64] = &[
-    0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x83ff, 0x0400, 0x8400, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00,
-    0xfe00, 0x7c01, 0xfc01, 0x7dff, 0x7fff, 0xffff, 0x3c00, 0xbc00, 0x3800, 0x3e00, 0x4100, 0x3bff, 0x3c01,
-    0x4000, 0x7800, 0x5bff, 0x0401, 0x6400,
-];
-const SINGLES: &[u64] = &[
-    0x0000_0000,
-    0x8000_0000,
-    0x0000_0001,
-    0x8000_0001,
-    0x007f_ffff,
-    0x807f_ffff,
-    0x0080_0000,
-    0x8080_0000,
-    0x7f7f_ffff,
-    0xff7f_ffff,
-    0x7f80_0000,
-    0xff80_0000,
-    0x7fc0_0000,
-    0xffc0_0000,
-    0x7f80_0001,
-    0xff80_0001,
-    0x7fbf_ffff,
-    0x7fff_ffff,
-    0xffff_ffff,
-    0x3f80_0000,
-    0xbf80_0000,
-    0x3f00_0000,
-    0x3fc0_0000,
-    0x4020_0000,
-    0x3f7f_ffff,
-    0x3f80_0001,
-    0x4f00_0000,
-    0xcf00_0000,
-    0x4eff_ffff,
-    0x4f7f_ffff,
-    0x4f80_0000,
-    0x5f00_0000,
-    0xdf00_0000,
-    0x5f7f_ffff,
-    0x0080_0001,
-    0x4b00_0000,
-    0x3380_0000,
-    0x3880_0000,
-    0x477f_f000,
-    0x4b7f_ffff,
-    0x2000_0000,
-    0x1fff_ffff,
-    0x0070_0000,
-];
-const DOUBLES: &[u64] = &[
-    0,
-    0x8000_0000_0000_0000,
-    1,
-    0x8000_0000_0000_0001,
-    0x000f_ffff_ffff_ffff,
-    0x800f_ffff_ffff_ffff,
-    0x0010_0000_0000_0000,
-    0x8010_0000_0000_0000,
-    0x7fef_ffff_ffff_ffff,
-    0xffef_ffff_ffff_ffff,
-    0x7ff0_0000_0000_0000,
-    0xfff0_0000_0000_0000,
-    0x7ff8_0000_0000_0000,
-    0xfff8_0000_0000_0000,
-    0x7ff0_0000_0000_0001,
-    0xfff0_0000_0000_0001,
-    0x7ff7_ffff_ffff_ffff,
-    0x7fff_ffff_ffff_ffff,
-    0xffff_ffff_ffff_ffff,
-    0x3ff0_0000_0000_0000,
-    0xbff0_0000_0000_0000,
-    0x3fe0_0000_0000_0000,
-    0x3ff8_0000_0000_0000,
-    0x4004_0000_0000_0000,
-    0x3fef_ffff_ffff_ffff,
-    0x3ff0_0000_0000_0001,
-    0x41df_ffff_ffc0_0000,
-    0x41e0_0000_0000_0000,
-    0xc1e0_0000_0000_0000,
-    0x41ef_ffff_ffe0_0000,
-    0x41f0_0000_0000_0000,
-    0x43e0_0000_0000_0000,
-    0xc3e0_0000_0000_0000,
-    0x43df_ffff_ffff_ffff,
-    0x43f0_0000_0000_0000,
-    0x43ef_ffff_ffff_ffff,
-    0x3690_0000_0000_0000,
-    0x36a0_0000_0000_0000,
-    0x3810_0000_0000_0000,
-    0x380f_ffff_ffff_ffff,
-    0x47ef_ffff_e000_0000,
-    0x47ef_ffff_f000_0000,
-    0x3f10_0000_0000_0000,
-    0x40ef_fc00_0000_0000,
-    0x40ef_fe00_0000_0000,
-    0x3e70_0000_0000_0000,
-];
-
-fn integer(r: &mut Rng) -> u64 {
-    match r.below(8) {
-        0..=3 => r.pick(EDGES),
-        4 => 1 << r.below(64),
-        5 => (r.pick(EDGES)).wrapping_add(r.below(5)).wrapping_sub(2),
-        6 => r.next() >> r.below(64),
-        _ => r.next(),
-    }
-}
-
-/// A floating-point value of `bits` bits: an edge, one with a middling exponent (so that sums and products stay finite), or anything.
-fn float(r: &mut Rng, bits: u32) -> u64 {
-    let (edges, exponent, fraction) = match bits {
-        16 => (HALVES, 5, 10),
-        32 => (SINGLES, 8, 23),
-        _ => (DOUBLES, 11, 52),
-    };
-    let mask = u64::MAX >> (64 - bits);
-    match r.below(8) {
-        0..=2 => r.pick(edges),
-        3 => r.pick(edges) ^ 1 << r.below(bits as u64),
-        4..=6 => {
-            let bias = (1u64 << (exponent - 1)) - 1;
-            let e = bias.wrapping_add(r.below(2 * fraction.min(bias))).wrapping_sub(fraction.min(bias));
-            (r.next() & mask & !(((1 << exponent) - 1) << fraction) | e << fraction) & mask
-        }
-        _ => r.next() & mask,
-    }
-}
-
-fn vector(r: &mut Rng) -> [u64; 2] {
-    let fill = |r: &mut Rng, bits: u32, one: &mut dyn FnMut(&mut Rng) -> u64| {
-        let mut out = [0u64; 2];
-        let same = r.one_in(6).then(|| one(r));
-        for lane in 0..128 / bits {
-            let value = same.unwrap_or_else(|| one(r)) & u64::MAX >> (64 - bits);
-            out[(lane * bits / 64) as usize] |= value << (lane * bits % 64);
-        }
-        out
-    };
-    match r.below(16) {
-        0 => [r.next(), r.next()],
-        1 => [0, 0],
-        2 => {
-            fill(r, 8, &mut |r| if r.one_in(2) { r.pick(&[0, 1, 0x7f, 0x80, 0x81, 0xff]) } else { r.next() })
-        }
-        3 => fill(r, 8, &mut |r| r.below(64)),
-        4 => fill(r, 16, &mut integer),
-        5 => fill(r, 32, &mut integer),
-        6 => fill(r, 64, &mut integer),
-        7 => [integer(r), 0],
-        8 | 9 => fill(r, 16, &mut |r| float(r, 16)),
-        10..=12 => fill(r, 32, &mut |r| float(r, 32)),
-        _ => fill(r, 64, &mut |r| float(r, 64)),
-    }
-}
+type Case = anyarch_oracle::batch::Case<Aarch64>;
+type State = anyarch_oracle::state::State<Registers>;
 
 /// A random state at `pc`.
-pub fn state(r: &mut Rng, pc: u64) -> State {
+pub(crate) fn state(r: &mut Rng, pc: u64) -> State {
     let mut s = State::zero();
-    for x in &mut s.x {
+    for x in &mut s.r.x {
         *x = integer(r);
     }
-    s.sp = if r.one_in(2) { MID + 16 * r.below(16) } else { integer(r) };
+    s.r.sp = if r.one_in(2) { MID + 16 * r.below(16) } else { integer(r) };
     s.pc = pc;
-    s.nzcv = r.below(16) << 28;
+    s.r.nzcv = r.below(16) << 28;
     if r.one_in(2) {
-        s.fpcr = r.below(4) << 22 | r.below(2) << 24 | r.below(2) << 25;
+        s.r.fpcr = r.below(4) << 22 | r.below(2) << 24 | r.below(2) << 25;
         if r.one_in(2) {
-            s.fpcr |= r.below(2) << 19 | r.below(2) << 26;
+            s.r.fpcr |= r.below(2) << 19 | r.below(2) << 26;
         }
     }
     if r.one_in(3) {
-        s.fpsr = r.next() & 0x0800_009f;
+        s.r.fpsr = r.next() & 0x0800_009f;
     }
-    s.tpidr = r.next();
-    for v in &mut s.v {
+    s.r.tpidr = r.next();
+    for v in &mut s.r.v {
         *v = vector(r);
     }
-    for i in (0..256).step_by(8) {
-        let value = if r.one_in(2) { integer(r) } else { r.next() };
-        s.mid[i..i + 8].copy_from_slice(&value.to_le_bytes());
-    }
-    for i in (0..64).step_by(8) {
-        s.edge[i..i + 8].copy_from_slice(&r.next().to_le_bytes());
-    }
+    memory(r, &mut s);
     s
 }
 
 /// A random encoding of a row. Register fields coincide more often than by chance.
-pub fn word(r: &mut Rng, row: &Row) -> u32 {
+pub(crate) fn word(r: &mut Rng, row: &Row) -> u32 {
     let mut w = r.next() as u32;
     if r.one_in(3) {
         for (to, from) in [(0, 5), (0, 16), (5, 16), (0, 10)] {
@@ -258,12 +63,13 @@ pub fn word(r: &mut Rng, row: &Row) -> u32 {
 }
 
 /// Whether the word is of the class of loads and stores (Arm ARM C4.1).
-pub fn is_memory(w: u32) -> bool {
+pub(crate) fn is_memory(w: u32) -> bool {
     w & 0x0a00_0000 == 0x0800_0000
 }
 
-/// Whether the word may branch: bits 28 to 26 are 101 and it is neither an exception nor a system instruction.
-pub fn is_branch(w: u32) -> bool {
+/// Whether the word may branch: bits 28 to 26 are 101 and it is neither an exception nor a system
+/// instruction.
+pub(crate) fn is_branch(w: u32) -> bool {
     w & 0x1c00_0000 == 0x1400_0000 && w & 0xff00_0000 != 0xd400_0000 && w & 0xff00_0000 != 0xd500_0000
 }
 
@@ -271,23 +77,9 @@ fn sign(value: u32, bits: u32) -> i64 {
     ((value << (32 - bits)) as i32 >> (32 - bits)) as i64
 }
 
-/// Where an access goes: a window's address, aligned more often than not.
-fn target(r: &mut Rng) -> u64 {
-    let align = !(r.pick(&[0, 1, 3, 7, 15, 15, 15, 15]) as u64);
-    match r.below(16) {
-        0 => (EDGE + r.below(64)) & align,
-        1 => {
-            // Anywhere but where this process or the runner has something.
-            let anywhere = r.next() >> r.below(48);
-            if (0x1000_0000..0x2000_0000).contains(&anywhere) { anywhere + 0x4000_0000 } else { anywhere }
-        }
-        // Far enough from the window's ends for any access.
-        _ => (MID + 64 + r.below(128)) & align,
-    }
-}
-
-/// Makes the word's access, if it is one, fall where something is, changing the state or (literals) the word.
-pub fn aim(r: &mut Rng, word: &mut u32, s: &mut State, pc: u64) {
+/// Makes the word's access, if it is one, fall where something is, changing the state or (literals)
+/// the word.
+pub(crate) fn aim(r: &mut Rng, word: &mut u32, s: &mut State, pc: u64) {
     let w = *word;
     if !is_memory(w) {
         return;
@@ -313,11 +105,11 @@ pub fn aim(r: &mut Rng, word: &mut u32, s: &mut State, pc: u64) {
         3 if w >> 21 & 1 == 1 && w >> 10 & 3 == 2 => {
             if rm != 31 && rm != rn && !r.one_in(8) {
                 let garbage = if w >> 13 & 1 == 0 { r.next() << 32 } else { 0 };
-                s.x[rm] = (r.below(64) as i64 - 32) as u64
+                s.r.x[rm] = (r.below(64) as i64 - 32) as u64
                     & if garbage != 0 { 0xffff_ffff } else { u64::MAX }
                     | garbage;
             }
-            let index = if rm == 31 { 0 } else { s.x[rm] };
+            let index = if rm == 31 { 0 } else { s.r.x[rm] };
             let index = match w >> 13 & 7 {
                 2 => index as u32 as i64,
                 6 => index as i32 as i64,
@@ -331,11 +123,11 @@ pub fn aim(r: &mut Rng, word: &mut u32, s: &mut State, pc: u64) {
         _ => 0,
     };
     let base = at.wrapping_sub(offset as u64);
-    if rn == 31 { s.sp = base } else { s.x[rn] = base }
+    if rn == 31 { s.r.sp = base } else { s.r.x[rn] = base }
 }
 
 /// Makes a branch's target a place without code of another case. False if it cannot.
-pub fn aim_branch(r: &mut Rng, word: &mut u32, pc: u64, s: &mut State) -> bool {
+pub(crate) fn aim_branch(r: &mut Rng, word: &mut u32, pc: u64, s: &mut State) -> bool {
     let w = *word;
     let (bits, lsb) = if w & 0x7c00_0000 == 0x1400_0000 {
         (26, 0)
@@ -344,8 +136,8 @@ pub fn aim_branch(r: &mut Rng, word: &mut u32, pc: u64, s: &mut State) -> bool {
     } else if w & 0xfe00_0000 == 0xd600_0000 {
         let rn = (w >> 5 & 31) as usize;
         if rn != 31 {
-            s.x[rn] = match r.below(4) {
-                0 => s.x[rn],
+            s.r.x[rn] = match r.below(4) {
+                0 => s.r.x[rn],
                 1 => pc + 4 * (2 + r.below(4)),
                 _ => pc + 16 + 4 * r.below(4000),
             };
@@ -373,7 +165,7 @@ pub fn aim_branch(r: &mut Rng, word: &mut u32, pc: u64, s: &mut State) -> bool {
 }
 
 /// One case of `row` at `pc`. `None` if the word drawn is not for this kind of test.
-pub fn single(r: &mut Rng, row: &'static Row, pc: u64) -> Option<Case> {
+pub(crate) fn single(r: &mut Rng, row: &'static Row, pc: u64) -> Option<Case> {
     let mut w = word(r, row);
     let mut s = state(r, pc);
     if is_branch(w) {
@@ -381,12 +173,14 @@ pub fn single(r: &mut Rng, row: &'static Row, pc: u64) -> Option<Case> {
     } else {
         aim(r, &mut w, &mut s, pc);
     }
-    Some(Case { row: row.name, words: vec![w], state: s })
+    // A row before it may win.
+    let own = decode::decode(w).row().is_some_and(|r| r.name == row.name);
+    (own && excluded(w).is_none()).then(|| Case { row: row.name, words: vec![w], state: s })
 }
 
-/// A sequence without branches at `pc`: what one instruction leaves behind (flags, registers, floating-point state) meets the
-/// next. Accesses keep their base register where they can.
-pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
+/// A sequence without branches at `pc`: what one instruction leaves behind (flags, registers,
+/// floating-point state) meets the next. Accesses keep their base register where they can.
+pub(crate) fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
     let mut s = state(r, pc);
     let length = 2 + r.below(MAX_WORDS as u64 - 2) as usize;
     let mut words: Vec<u32> = Vec::new();
@@ -419,7 +213,7 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
             continue;
         }
         let row = if flaggy.is_empty() || r.one_in(4) { r.pick(rows) } else { r.pick(&flaggy) };
-        if KNOWN.iter().any(|k| k.row != "*" && k.covers(row.name)) {
+        if KNOWN.iter().any(|k| k.row != "*" && k.names(row.name)) {
             continue;
         }
         let mut w = word(r, row);
@@ -439,7 +233,8 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
         }
         if is_memory(w) {
             let rn = w >> 5 & 31;
-            // A written base, or one that an instruction before may have changed, would lead anywhere.
+            // A written base, or one that an instruction before may have changed, would lead
+            // anywhere.
             if words.iter().any(|p| p & 31 == rn) || rn < 8 || spared >> rn & 1 != 0 || w & 31 == rn {
                 continue;
             }
@@ -457,14 +252,16 @@ pub fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Case> {
     (words.len() >= 2).then_some(Case { row: "sequence", words, state: s })
 }
 
-/// A loop around a load exclusive and a store exclusive in one of the shapes that are translated as one step (or nearly one of them), between an
-/// instruction that sets the flags and some that read flags and registers.
-pub fn exclusive_loop(r: &mut Rng, pc: u64) -> Case {
+/// A loop around a load exclusive and a store exclusive in one of the shapes that are translated as
+/// one step (or nearly one of them), between an instruction that sets the flags and some that read
+/// flags and registers.
+pub(crate) fn exclusive_loop(r: &mut Rng, pc: u64) -> Case {
     let mut s = state(r, pc);
     let size = r.below(4) as u32;
     let bytes = 1u64 << size;
     let wide = if size == 3 || r.one_in(8) { 1u32 << 31 } else { 0 };
-    // Registers mostly differ; the status never is the base or the value stored, which would be unpredictable.
+    // Registers mostly differ; the status never is the base or the value stored, which would be
+    // unpredictable.
     let register = |r: &mut Rng| {
         let with_zero = r.one_in(12);
         r.below(if with_zero { 32 } else { 31 }) as u32
@@ -487,15 +284,16 @@ pub fn exclusive_loop(r: &mut Rng, pc: u64) -> Case {
         _ => MID + 16 * r.below(15),
     };
     match base {
-        31 => s.sp = address & !15,
-        n => s.x[n as usize] = address,
+        31 => s.r.sp = address & !15,
+        n => s.r.x[n as usize] = address,
     }
-    let address = if base == 31 { s.sp } else { address };
+    let address = if base == 31 { s.r.sp } else { address };
     if let Some(i) = address.checked_sub(MID).filter(|&i| i < 248) {
         // What is compared is often equal.
         let value = u64::from_le_bytes(s.mid[i as usize..i as usize + 8].try_into().unwrap_or_default());
         if r.one_in(2) && src != 31 && src != base {
-            s.x[src as usize] = value & u64::MAX >> (64 - 8 * bytes) | if r.one_in(8) { 1 << 33 } else { 0 };
+            s.r.x[src as usize] =
+                value & u64::MAX >> (64 - 8 * bytes) | if r.one_in(8) { 1 << 33 } else { 0 };
         } else if r.one_in(3) {
             s.mid[i as usize..i as usize + 8].copy_from_slice(&[0; 8]);
         }

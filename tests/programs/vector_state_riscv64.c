@@ -1,4 +1,7 @@
-// The vector state as Linux shows it: the record in the signal frame and its return, prctl, hwprobe, HWCAP, the faulting element and its restart.
+// The vector state as Linux shows it: the record in the signal frame and its return, prctl,
+// hwprobe, HWCAP, the faulting element and its restart.
+//@ guest-only: riscv64
+//@ variants: static interp
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>

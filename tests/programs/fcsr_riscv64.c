@@ -1,6 +1,11 @@
-// Random sequences around the floating-point control and status register: accesses of fflags, frm and fcsr in all forms, comparisons that are to raise
-// nothing (FRFLAGS, FLT, FSFLAGS), comparisons with a branch on the result, classes, and arithmetic that raises flags, among numbers of all kinds. Each is
-// written to a page and run, sometimes from its second instruction on; registers and fcsr afterwards are printed.
+// Random sequences around the floating-point control and status register: accesses of fflags, frm
+// and fcsr in all forms, comparisons that are to raise nothing (FRFLAGS, FLT, FSFLAGS), comparisons
+// with a branch on the result, classes, and arithmetic that raises flags, among numbers of all
+// kinds. Each is written to a page and run, sometimes from its second instruction on; registers and
+// fcsr afterwards are printed.
+//@ guest-only: riscv64
+//@ oracle
+//@ variants: static interp
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>

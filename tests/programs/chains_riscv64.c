@@ -1,6 +1,11 @@
-// Random chains of integer instructions, each with operands that the ones before it have just written, in registers of all kinds: what a translator knows
-// of one instruction's result when it comes to the next must be true. With loads, stores, atomics, branches over some of the instructions, and loops.
-// Each is written to a page and run on random registers; registers and memory afterwards are printed.
+// Random chains of integer instructions, each with operands that the ones before it have just
+// written, in registers of all kinds: what a translator knows of one instruction's result when it
+// comes to the next must be true. With loads, stores, atomics, branches over some of the
+// instructions, and loops. Each is written to a page and run on random registers; registers and
+// memory afterwards are printed.
+//@ guest-only: riscv64
+//@ oracle
+//@ variants: static interp
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
