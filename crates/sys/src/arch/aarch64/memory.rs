@@ -5,7 +5,9 @@
 //!
 //! The barriers make of each load a load-acquire and of each store a store-release, whatever its
 //! alignment, which the instructions of these names do not admit. What is atomic with LDAXR and
-//! STLXR is followed by a full barrier, as x86-64's locked instructions are one.
+//! STLXR is followed by a full barrier, as x86-64's locked instructions are one. It stores always,
+//! the old value if that was not the expected one: so it faults where a store would, and 16 bytes
+//! are loaded as one.
 
 use core::arch::{asm, global_asm};
 
@@ -56,10 +58,10 @@ global_asm!(
     "mov w7, #1",
     "2: ldaxr\\suffix \\r\\()8, [x0]",
     "cmp \\r\\()8, \\r\\()3",
-    "b.ne 3f",
-    "stlxr\\suffix w9, \\r\\()1, [x0]",
+    "csel \\r\\()10, \\r\\()1, \\r\\()8, eq",
+    "stlxr\\suffix w9, \\r\\()10, [x0]",
     "cbnz w9, 2b",
-    "3: dmb ish",
+    "dmb ish",
     "mov x3, x8",
     "mov w7, #0",
     "ret",
@@ -79,20 +81,18 @@ global_asm!(
     "anyarch_cas cas2, h, w",
     "anyarch_cas cas4, , w",
     "anyarch_cas cas8, , x",
-    // The same with x4:x3 expected and x2:x1 new. A load of 16 bytes is one access only if the store succeeds.
+    // The same with x4:x3 expected and x2:x1 new.
     ".globl anyarch_guest_cas16",
     "anyarch_guest_cas16:",
     "mov w7, #1",
     "2: ldaxp x8, x9, [x0]",
     "cmp x8, x3",
     "ccmp x9, x4, #0, eq",
-    "b.ne 3f",
-    "stlxp w10, x1, x2, [x0]",
-    "cbnz w10, 2b",
-    "b 4f",
-    "3: stlxp w10, x8, x9, [x0]",
-    "cbnz w10, 2b",
-    "4: dmb ish",
+    "csel x10, x1, x8, eq",
+    "csel x11, x2, x9, eq",
+    "stlxp w12, x10, x11, [x0]",
+    "cbnz w12, 2b",
+    "dmb ish",
     "mov x3, x8",
     "mov x4, x9",
     "mov w7, #0",
