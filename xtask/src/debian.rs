@@ -19,6 +19,16 @@ pub(crate) struct Tree {
     emulator: Option<PathBuf>,
 }
 
+/// A folder of this machine that a command in a tree finds.
+pub(crate) struct Shared<'a> {
+    /// The folder.
+    pub(crate) folder: &'a Path,
+    /// Where it is found.
+    pub(crate) at: &'a str,
+    /// The command may write there.
+    pub(crate) writable: bool,
+}
+
 /// Whether there is a Debian in the folder, which appears when it is complete.
 pub(crate) fn is_made(root: &Path) -> bool {
     root.join("etc/debian_version").exists()
@@ -63,9 +73,26 @@ impl Tree {
     /// # Errors
     /// If the emulator cannot be copied.
     pub(crate) fn command(&self) -> Result<Command, String> {
-        const SCRIPT: &str = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" \"$@\"";
+        self.command_with(&[])
+    }
+
+    /// The same, with folders of this machine in the tree.
+    ///
+    /// # Errors
+    /// If the emulator cannot be copied.
+    pub(crate) fn command_with(&self, shared: &[Shared<'_>]) -> Result<Command, String> {
+        const SCRIPT: &str = "\
+            set -e; mount -t proc proc \"$0/proc\"; \
+            while [ \"$1\" != -- ]; do \
+                mkdir -p \"$0$2\"; mount --bind \"$1\" \"$0$2\"; mount -o \"remount,bind,$3\" \"$0$2\"; shift 3; \
+            done; \
+            shift; exec chroot \"$0\" \"$@\"";
         let mut c = Command::new("unshare");
         c.args(["--mount", "sh", "-c", SCRIPT]).arg(&self.root);
+        for it in shared {
+            c.arg(it.folder).args([it.at, if it.writable { "rw" } else { "ro" }]);
+        }
+        c.arg("--");
         if let Some(emulator) = &self.emulator {
             // A copy that runs already cannot be written, but replaced.
             let (copy, new) = (self.root.join(EMULATOR), self.root.join("anyarch-emu.new"));
@@ -81,6 +108,14 @@ impl Tree {
             ("DEBIAN_FRONTEND", "noninteractive"),
         ]);
         Ok(c)
+    }
+
+    /// Lets apt install packages of another architecture, whose names end with it.
+    ///
+    /// # Errors
+    /// What failed.
+    pub(crate) fn add_architecture(&self, arch: &str) -> Result<(), String> {
+        crate::run(self.command()?.args(["dpkg", "--add-architecture", arch]))
     }
 
     /// Installs packages with the tree's own apt, once.
@@ -105,7 +140,11 @@ impl Tree {
         let proxies: String = String::from_utf8_lossy(&config.stdout)
             .lines()
             .filter(|l| l.starts_with("Acquire::") && l.contains("Proxy"))
-            .fold("APT::Install-Recommends \"0\";\n".into(), |all, line| all + line + "\n");
+            // A mirror's lists may be older than their authors expect.
+            .fold(
+                "APT::Install-Recommends \"0\";\nAcquire::Check-Valid-Until \"false\";\n".into(),
+                |all, line| all + line + "\n",
+            );
         put(etc.join("apt/apt.conf.d/90anyarch"), proxies.as_bytes())?;
         put(self.root.join("usr/sbin/policy-rc.d"), b"#!/bin/sh\nexit 101\n")?;
         crate::run(Command::new("chmod").arg("755").arg(self.root.join("usr/sbin/policy-rc.d")))?;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod debian;
+mod neutral;
 mod packages;
 mod registration;
 mod soak;
@@ -30,6 +31,9 @@ usage: cargo xtask COMMAND
                  makes and uses a Debian of every guest through binfmt_misc and docker, all at once (needs root)
   soak [--guest NAME]... [--minutes N] [--no-debian] [--emulator PATH] [--list] [LOAD...]
                  an hour of mixed load under the emulator: answers as native ones, nothing that grows (a Debian needs root)
+  check-host-neutral [NAME...]
+                 builds the emulator for arm64 in a Debian sid, and runs the static test programs of all guests (whose names contain NAME)
+                 with it, under the emulator for this machine (needs root and Linux 6.7)
   setup          only installs what the commands need
 
 Every command installs the Debian packages that it needs: as root, or by sudo if you say yes on the terminal.
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Some("debian-tree") => told(make_debian(&rest)),
         Some("e2e") => told(e2e(rest)),
         Some("soak") => told(soak::main(rest)),
+        Some("check-host-neutral") => told(neutral::main(&rest)),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS
