@@ -12,6 +12,7 @@ use anyarch_linux::calls::dispatch;
 use anyarch_linux::calls::time;
 use anyarch_linux::config;
 use anyarch_linux::errno;
+use anyarch_linux::memory::space::PAGE;
 use anyarch_linux::program::exec;
 use anyarch_linux::program::loader::{self, Host, Str, at};
 use anyarch_linux::program::own;
@@ -164,7 +165,6 @@ fn randomness() -> u64 {
 unsafe fn image_sizes(host: &Host) -> [u64; 2] {
     const PT_LOAD: u32 = 1;
     const PF_W: u32 = 2;
-    const PAGE: u64 = 4096;
     let (at, n) = (host.aux(at::PHDR).unwrap_or(0), host.aux(at::PHNUM).unwrap_or(0));
     // SAFETY: the program headers are part of the image.
     let headers = unsafe { core::slice::from_raw_parts(at as *const [u64; 7], n as usize) };
@@ -201,6 +201,11 @@ pub unsafe fn start(sp: u64, before: u64) -> ! {
         }
     }
     let host = Host { sp, auxv };
+    let page = host.aux(at::PAGESZ).unwrap_or(PAGE);
+    if page != PAGE {
+        eprintln!("anyarch-emu: this kernel has pages of {page} bytes; those of {PAGE} bytes are needed");
+        exit_group(127);
+    }
     // SAFETY: entries of the kernel's vectors.
     let (args, env): (Vec<&[u8]>, Vec<&[u8]>) =
         unsafe { (argv.iter().map(|&a| string(a)).collect(), envp.iter().map(|&a| string(a)).collect()) };

@@ -411,7 +411,9 @@ mod tests {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut folders: Vec<_> =
             ["sys", "engine", "linux", "emu"].map(|c| root.join("crates").join(c)).into();
-        folders.extend(std::fs::read_dir(root.join("guests")).unwrap().map(|e| e.unwrap().path()));
+        for all in ["guests", "hosts"] {
+            folders.extend(std::fs::read_dir(root.join(all)).unwrap().map(|e| e.unwrap().path()));
+        }
         let mut files = 0;
         let this = std::path::Path::new(file!()).file_name().unwrap();
         while let Some(folder) = folders.pop() {
