@@ -1,7 +1,7 @@
 //! A folder of blobs: the OCI image layout, and archives turned into one.
 
 use super::archive::Archive;
-use super::{Descriptor, Digest, Image, MAX_DOCUMENT, Platform, choose, copy_hashing, document, media};
+use super::{Descriptor, Digest, Image, MAX_DOCUMENT, MAX_INDEXES, Platform, choose, copy_hashing, document, media};
 use crate::failure::{Code, OrFail, Result, fail};
 use crate::temporary::{Folder, NewFile};
 use serde_json::{Value, json};
@@ -272,23 +272,30 @@ impl Layout {
         }
         let mut list = Vec::new();
         for d in top {
-            if d.is_index() {
-                let value = document(&self.bytes(&d)?, "an index")?;
-                for item in value["manifests"].as_array().into_iter().flatten() {
-                    let inner = Descriptor::parse(item)?;
-                    if inner.is_index() {
-                        fail!(Code::Image, "an index within an index within index.json");
-                    }
-                    // A copy of one platform leaves the others out.
-                    if self.path(&inner.digest).exists() {
-                        list.push(inner);
-                    }
-                }
-            } else {
-                list.push(d);
-            }
+            self.leaves(d, &mut 0, &mut list)?;
         }
         Ok(list)
+    }
+
+    /// A manifest, or those of an index and of the indexes within it.
+    fn leaves(&self, d: Descriptor, seen: &mut usize, list: &mut Vec<Descriptor>) -> Result<()> {
+        if !d.is_index() {
+            list.push(d);
+            return Ok(());
+        }
+        *seen += 1;
+        if *seen > MAX_INDEXES {
+            fail!(Code::Image, "the image has more than {MAX_INDEXES} indexes: refused");
+        }
+        let value = document(&self.bytes(&d)?, "an index")?;
+        for item in value["manifests"].as_array().into_iter().flatten() {
+            let inner = Descriptor::parse(item)?;
+            // A copy of one platform leaves the others out.
+            if self.path(&inner.digest).exists() {
+                self.leaves(inner, seen, list)?;
+            }
+        }
+        Ok(())
     }
 
     /// The image for a platform.

@@ -4,7 +4,10 @@
 //! blob is verified against its digest each time it is used, so a corrupted one is found before anything of it is.
 
 pub mod archive;
+pub mod credentials;
 pub mod dns;
+pub mod endpoint;
+pub mod http;
 pub mod layout;
 pub mod peek;
 pub mod registry;
@@ -22,6 +25,9 @@ use std::io::{Read, Write};
 /// Manifests and configurations larger than this are refused: real ones have a few thousand bytes.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
 
+/// How many indexes one image may have, those within others included.
+pub const MAX_INDEXES: usize = 64;
+
 /// Media types.
 pub mod media {
     /// An OCI index.
@@ -34,6 +40,8 @@ pub mod media {
     pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
     /// Docker's index.
     pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// How the types of docker's first manifests begin (`+json`, `+prettyjws`).
+    pub const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
     /// Docker's manifest.
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 }

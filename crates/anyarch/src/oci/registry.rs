@@ -4,22 +4,23 @@
 //! One that stops half-way is continued where it stopped (a Range request), a few times; what has arrived is kept for the
 //! next run.
 
-use super::{Descriptor, Digest, Layout, MAX_DOCUMENT, Platform, choose, copy_hashing, document, media};
+use super::credentials::{self, Credentials};
+use super::endpoint::{self, DEFAULT_REGISTRY, Endpoint, Trust, bare};
+use super::http::{Answer, Broken, Http, Payload, authority, join, origin, reason};
+use super::{Descriptor, Digest, Layout, MAX_INDEXES, Platform, choose, copy_hashing, document, media};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui;
-use base64::Engine as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
-use ureq::http::Response;
-use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body};
+use ureq::http::{Method, Uri};
 
-/// Where references without a host lead.
-const DEFAULT_REGISTRY: &str = "docker.io";
+/// What a value in a query or form is written without (RFC 3986, section 2.3).
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// How often a blob that stops half-way is continued.
 const ATTEMPTS: u32 = 5;
 
@@ -55,19 +56,10 @@ impl Reference {
         };
         let name =
             if host == DEFAULT_REGISTRY && !name.contains('/') { format!("library/{name}") } else { name };
-        let sound = !name.is_empty()
-            && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
-            && name.split('/').all(|part| {
-                !part.is_empty()
-                    && part
-                        .bytes()
-                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
-            })
-            && tag.as_deref().is_none_or(|t| {
-                !t.is_empty()
-                    && t.len() <= 128
-                    && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-            });
+        let sound = is_host(&host)
+            && is_repository(&name)
+            && host.len() + 1 + name.len() <= 255
+            && tag.as_deref().is_none_or(is_tag);
         if !sound {
             fail!(Code::Image, "`{text}` is neither a file or folder here nor an image's name");
         }
@@ -79,21 +71,42 @@ impl Reference {
     fn selector(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
+}
 
-    /// The host that answers; docker.io's API has another name.
-    fn endpoint(&self) -> String {
-        if self.host == DEFAULT_REGISTRY {
-            format!("registry-1.{DEFAULT_REGISTRY}")
-        } else {
-            self.host.clone()
+/// `NAME[:PORT]` or `[ADDRESS][:PORT]`.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+        Some((address, rest)) if address.parse::<std::net::Ipv6Addr>().is_ok() => {
+            ("v6", if rest.is_empty() { None } else { rest.strip_prefix(':').or(Some("")) })
         }
-    }
+        _ => text.rsplit_once(':').map_or((text, None), |(n, p)| (n, Some(p))),
+    };
+    let label = |l: &str| {
+        !l.is_empty() && !l.starts_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    name.split('.').all(label) && port.is_none_or(|p| p.parse::<u16>().is_ok())
+}
 
-    /// As docker does: no TLS on this machine itself.
-    fn scheme(&self) -> &'static str {
-        let bare = self.host.split(':').next().unwrap_or("");
-        if bare == "localhost" || bare.starts_with("127.") { "http" } else { "https" }
-    }
+/// A repository's name by the distribution's specification: parts of small letters and digits, with single `.`, one or two
+/// `_`, or any number of `-` between them.
+pub fn is_repository(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let part = |part: &str| {
+        let words = |b: Option<&u8>| b.is_some_and(|b| word(*b));
+        let between = part.split(|c: char| word(c as u8) && c.is_ascii()).filter(|s| !s.is_empty());
+        words(part.as_bytes().first())
+            && words(part.as_bytes().last())
+            && { between }.all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
+    };
+    text.split('/').all(part)
+}
+
+/// A tag by the distribution's specification.
+pub fn is_tag(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    text.len() <= 128
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|b| word(b) || b".-".contains(&b))
 }
 
 impl std::fmt::Display for Reference {
@@ -104,259 +117,354 @@ impl std::fmt::Display for Reference {
     }
 }
 
-/// A conversation with one repository.
+/// A conversation about one repository, with its mirrors and its registry.
 pub struct Client {
-    agent: Agent,
     reference: Reference,
-    /// `Bearer ...` or `Basic ...`, once the registry asked for it.
-    authorization: Option<String>,
-    actions: &'static str,
+    sessions: Vec<Session>,
 }
 
 impl Client {
     /// For pulling.
     pub fn pull(reference: &Reference) -> Result<Client> {
-        Client::new(reference, "pull")
+        Client::new(reference, "pull", endpoint::of(reference)?)
     }
 
-    /// For pushing.
+    /// For pushing: to the registry itself, never to a mirror.
     pub fn push(reference: &Reference) -> Result<Client> {
-        Client::new(reference, "pull,push")
+        Client::new(reference, "pull,push", endpoint::of(reference)?.pop().into_iter().collect())
     }
 
-    fn new(reference: &Reference, actions: &'static str) -> Result<Client> {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .user_agent(concat!("anyarch/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(Duration::from_secs(30)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
-            .tls_config(ureq::tls::TlsConfig::builder().root_certs(roots()).build())
-            .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), super::dns::Dns);
-        Ok(Client { agent, reference: reference.clone(), authorization: None, actions })
+    fn new(reference: &Reference, actions: &'static str, endpoints: Vec<Endpoint>) -> Result<Client> {
+        let mut sessions = Vec::new();
+        for endpoint in endpoints {
+            let mut http = Http::new()?;
+            http.know(&endpoint.authority(), endpoint.trust);
+            let session = Session { http, endpoint, actions, base: None, authorization: None };
+            sessions.push(session);
+        }
+        Ok(Client { reference: reference.clone(), sessions })
     }
 
-    fn url(&self, rest: &str) -> String {
-        format!(
-            "{}://{}/v2/{}/{rest}",
-            self.reference.scheme(),
-            self.reference.endpoint(),
-            self.reference.name
-        )
+    /// With the first that can; the failure is the registry's own.
+    fn each<T>(&mut self, mut step: impl FnMut(&mut Session, &Reference) -> Result<T>) -> Result<T> {
+        let last = self.sessions.len() - 1;
+        for session in &mut self.sessions[..last] {
+            match step(session, &self.reference) {
+                Ok(done) => return Ok(done),
+                Err(failure) => detail!("the mirror {}: {}", session.endpoint.host, failure.what),
+            }
+        }
+        step(&mut self.sessions[last], &self.reference)
     }
 
-    /// A request, repeated once with what the registry wants to see.
-    fn get(&mut self, url: &str, headers: &[(&str, String)], head: bool) -> Result<Response<Body>> {
+    /// The top of what the reference names, whole; for `image inspect`.
+    pub fn top(&mut self) -> Result<(Descriptor, Vec<u8>)> {
+        self.each(|session, reference| session.manifest(reference.selector()))
+    }
+
+    /// Pulls one platform's image into a layout; its manifest.
+    pub fn pull_image(&mut self, layout: &Layout, wanted: Option<&Platform>) -> Result<Descriptor> {
+        self.each(|session, reference| session.pull_image(reference, layout, wanted))
+    }
+
+    /// Pushes a manifest, and everything that it names before it.
+    pub fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
+        self.each(|session, _| session.push_manifest(layout, d, tag))
+    }
+}
+
+/// A conversation with one server about one repository.
+struct Session {
+    http: Http,
+    endpoint: Endpoint,
+    actions: &'static str,
+    /// `https://HOST`, or `http://HOST` where that is allowed and there is no TLS.
+    base: Option<String>,
+    /// `Bearer ...` or `Basic ...`, once the registry asked for it.
+    authorization: Option<String>,
+}
+
+impl Session {
+    /// The server's address. Where no TLS is allowed, TLS is tried first.
+    fn base(&mut self) -> Result<String> {
+        if let Some(base) = &self.base {
+            return Ok(base.clone());
+        }
+        let authority = self.endpoint.authority();
+        let (secure, plain) = (format!("https://{authority}"), format!("http://{authority}"));
+        let base = match self.endpoint.trust {
+            Trust::Verified => secure,
+            Trust::Plain => plain,
+            Trust::Loopback | Trust::Insecure => {
+                match self.http.send(&Method::GET, &format!("{secure}/v2/"), &[], Payload::Nothing, None) {
+                    Ok(_) => secure,
+                    Err(broken) if broken.no_tls => {
+                        detail!("without TLS, because with it: {}", broken.failure.what);
+                        plain
+                    }
+                    Err(broken) => return Err(broken.failure),
+                }
+            }
+        };
+        self.base = Some(base.clone());
+        Ok(base)
+    }
+
+    fn url(&mut self, rest: &str) -> Result<String> {
+        Ok(format!("{}/v2/{}/{rest}", self.base()?, self.endpoint.name))
+    }
+
+    /// Whether an answer is the registry's, not another server's to which it has sent us.
+    fn is_own(&self, answer: &Answer) -> bool {
+        let base = self.base.as_deref().and_then(|b| b.parse::<Uri>().ok());
+        base.is_some_and(|b| origin(&b) == origin(&answer.url))
+    }
+
+    /// A request, repeated once with what the registry wants to see. Only the registry is told who we are.
+    fn request(
+        &mut self,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, String)],
+        payload: Payload<'_>,
+    ) -> std::result::Result<Answer, Broken> {
         for attempt in 0..2 {
-            let mut request = if head { self.agent.head(url) } else { self.agent.get(url) };
-            for (name, value) in headers {
-                request = request.header(*name, value);
+            let base: Option<Uri> = self.base()?.parse().ok();
+            let to: Option<Uri> = url.parse().ok();
+            let own = base.zip(to).is_some_and(|(b, t)| origin(&b) == origin(&t));
+            let authorization = self.authorization.clone().filter(|_| own);
+            let answer = self.http.send(method, url, headers, payload, authorization.as_deref())?;
+            if answer.status() != 401 || attempt == 1 || !self.is_own(&answer) {
+                return Ok(answer);
             }
-            if let Some(authorization) = &self.authorization {
-                request = request.header("Authorization", authorization);
-            }
-            let response = request.call().map_err(|e| self.unreachable(&e))?;
-            if response.status() != 401 || attempt == 1 {
-                return Ok(response);
-            }
-            self.authorize(&response)?;
+            self.authorize(&answer)?;
         }
         unreachable!("the loop returns at its second turn")
     }
 
-    fn unreachable(&self, error: &ureq::Error) -> Failure {
-        let host = &self.reference.host;
-        match error {
-            ureq::Error::HostNotFound => {
-                Failure::new(Code::Image, format!("the registry {host} has no address"))
-                    .mend("check the name and /etc/resolv.conf")
+    /// Gets what `WWW-Authenticate` asks for: a token where that is offered, else a password.
+    fn authorize(&mut self, answer: &Answer) -> Result<()> {
+        let headers = answer.response.headers().get_all("www-authenticate");
+        let list: Vec<_> = headers.iter().filter_map(|v| v.to_str().ok()).collect();
+        let mut challenges: Vec<Challenge> = list.iter().flat_map(|text| challenges(text)).collect();
+        challenges.sort_by_key(|c| c.scheme != "bearer");
+        let credentials = credentials::find(&self.endpoint.host, &self.endpoint.name)?;
+        let mut refusal = None;
+        for challenge in &challenges {
+            let found = match challenge.scheme.as_str() {
+                "bearer" => self.token(challenge, credentials.as_ref()),
+                "basic" => credentials.as_ref().and_then(Credentials::basic).ok_or_else(|| self.denied()),
+                _ => continue,
+            };
+            match found {
+                Ok(authorization) => {
+                    self.authorization = Some(authorization);
+                    return Ok(());
+                }
+                Err(failure) => drop(refusal.get_or_insert(failure)),
             }
-            other => Failure::new(Code::Image, format!("the registry {host} cannot be reached: {other}")),
         }
+        Err(refusal.unwrap_or_else(|| {
+            let host = &self.endpoint.host;
+            let what = match list.is_empty() {
+                true => format!("the registry {host} denies access and does not say what it wants"),
+                false => format!(
+                    "the registry {host} wants an authentication that anyarch does not know: {}",
+                    list.join(", ")
+                ),
+            };
+            Failure::new(Code::Image, what)
+        }))
     }
 
-    /// Gets what `WWW-Authenticate` asks for.
-    fn authorize(&mut self, response: &Response<Body>) -> Result<()> {
-        let challenge = response
-            .headers()
-            .get("www-authenticate")
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or("")
-            .to_string();
-        let credentials = credentials(&self.reference.host)?;
-        let basic = credentials.as_ref().map(|(user, secret)| {
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}")))
-        });
-        let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge.as_str(), ""));
-        if scheme.eq_ignore_ascii_case("basic") {
-            let Some(basic) = basic else { return Err(self.denied()) };
-            self.authorization = Some(basic);
-            return Ok(());
+    /// Asks the token server that the registry names (docker's token authentication; with an identity token, OAuth2).
+    fn token(&mut self, challenge: &Challenge, credentials: Option<&Credentials>) -> Result<String> {
+        if let Some(Credentials::Registry(token)) = credentials {
+            return Ok(format!("Bearer {token}"));
         }
-        let parameter =
-            |name: &str| parameters_of(parameters).into_iter().find(|(k, _)| k == name).map(|(_, v)| v);
-        let Some(realm) = parameter("realm").filter(|_| scheme.eq_ignore_ascii_case("bearer")) else {
-            fail!(
-                Code::Image,
-                "the registry {} wants an authentication that anyarch does not know: {challenge}",
-                self.reference.host
-            );
+        let host = self.endpoint.host.clone();
+        let realm = challenge.parameter("realm").unwrap_or_default();
+        let server: Uri = match realm.parse() {
+            Ok(uri) if Uri::scheme(&uri).is_some() => uri,
+            _ => fail!(Code::Image, "the registry {host} sends us to `{realm}` for a token, which is no address"),
         };
-        let plain = realm.starts_with("http://") && self.reference.scheme() == "https";
+        let plain = server.scheme_str() == Some("http") && self.base()?.starts_with("https://");
         if plain {
-            fail!(
-                Code::Image,
-                "the registry {} sends us to {realm} for a token, without encryption: refused",
-                self.reference.host
+            fail!(Code::Image, "the registry {host} sends us to {realm} for a token, without encryption: refused");
+        }
+        let mut credentials = credentials;
+        if credentials.is_some() && !may_ask(server.host().unwrap_or(""), bare(&self.endpoint.authority())) {
+            let other = server.host().unwrap_or("");
+            caution!(
+                "the credentials for {host} are not sent to its token server {other}, which is of another site; \
+                 if it is the right one: ANYARCH_TOKEN_HOSTS={other}"
             );
+            credentials = None;
         }
-        let scope = format!("repository:{}:{}", self.reference.name, self.actions);
-        let mut request = self.agent.get(&realm).query("scope", &scope);
-        if let Some(service) = parameter("service") {
-            request = request.query("service", &service);
-        }
-        if let Some(basic) = &basic {
-            request = request.header("Authorization", basic);
-        }
-        let mut answer = request.call().map_err(|e| self.unreachable(&e))?;
-        if answer.status() != 200 {
-            return Err(self.denied());
-        }
-        let text = answer
-            .body_mut()
-            .with_config()
-            .limit(MAX_DOCUMENT)
-            .read_to_vec()
-            .or_fail(Code::Image, || "the registry's token".into())?;
-        let value = document(&text, "the registry's token")?;
-        let Some(token) = value["token"].as_str().or(value["access_token"].as_str()) else {
-            fail!(Code::Image, "the registry {} gave no token", self.reference.host);
+        let scope = format!("repository:{}:{}", self.endpoint.name, self.actions);
+        let mut fields = vec![("scope", scope.as_str())];
+        fields.extend(challenge.parameter("service").map(|service| ("service", service)));
+        let mut answer = match credentials {
+            Some(Credentials::Identity(token)) => {
+                fields.extend([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "anyarch"),
+                    ("refresh_token", token.as_str()),
+                ]);
+                let form = [("Content-Type", "application/x-www-form-urlencoded".to_string())];
+                self.http.send(&Method::POST, realm, &form, Payload::Bytes(encoded(&fields).as_bytes()), None)?
+            }
+            _ => {
+                let mark = if realm.contains('?') { '&' } else { '?' };
+                let basic = credentials.and_then(Credentials::basic);
+                let url = format!("{realm}{mark}{}", encoded(&fields));
+                self.http.send(&Method::GET, &url, &[], Payload::Nothing, basic.as_deref())?
+            }
         };
-        self.authorization = Some(format!("Bearer {token}"));
-        Ok(())
+        match answer.status() {
+            200 => {}
+            400 | 401 | 403 => return Err(self.denied()),
+            _ => return Err(self.refused(&mut answer, "token")),
+        }
+        let what = "the answer of the token server";
+        let value = document(&answer.document(what)?, what)?;
+        match value["token"].as_str().or(value["access_token"].as_str()) {
+            Some(token) => Ok(format!("Bearer {token}")),
+            None => fail!(Code::Image, "the token server of the registry {host} gave no token"),
+        }
     }
 
     fn denied(&self) -> Failure {
+        let host = &self.endpoint.host;
         Failure::new(
             Code::Image,
-            format!(
-                "the registry {} denies access to {}, or it does not exist",
-                self.reference.host, self.reference.name
-            ),
+            format!("the registry {host} denies access to {}, or it does not exist", self.endpoint.name),
         )
-        .mend(format!("docker login {} (or podman login, skopeo login)", self.reference.host))
+        .mend(format!("docker login {host} (or podman login, skopeo login)"))
     }
 
     /// A failure for an answer that is not success.
-    fn refused(&self, response: &mut Response<Body>, what: &str) -> Failure {
-        let status = response.status().as_u16();
+    fn refused(&self, answer: &mut Answer, what: &str) -> Failure {
+        let host = &self.endpoint.host;
+        let status = answer.status();
+        let who = match self.is_own(answer) {
+            true => format!("the registry {host}"),
+            false => format!("{}, to which the registry {host} sends us,", authority(&answer.url)),
+        };
+        let after = answer.header("retry-after").map(|s| format!(" (Retry-After: {s})")).unwrap_or_default();
         match status {
-            401 | 403 => return self.denied(),
+            401 | 403 if self.is_own(answer) => return self.denied(),
             429 => {
-                let after = response
-                    .headers()
-                    .get("retry-after")
-                    .and_then(|v| v.to_str().ok())
-                    .map(|s| format!(", for {s} s"))
-                    .unwrap_or_default();
-                return Failure::new(
-                    Code::Image,
-                    format!(
-                        "the registry {} has had too many requests from here{after}",
-                        self.reference.host
-                    ),
-                )
-                .mend(format!("docker login {}: accounts have a higher limit", self.reference.host));
+                return Failure::new(Code::Image, format!("{who} has had too many requests from here{after}"))
+                    .mend(format!("docker login {host}: accounts have a higher limit"));
             }
-            404 => return Failure::new(Code::Image, format!("the registry has no {what}")),
+            503 => return Failure::new(Code::Image, format!("{who} is not available{after}")),
             _ => {}
         }
-        let body = response.body_mut().with_config().limit(MAX_DOCUMENT).read_to_vec().unwrap_or_default();
-        let message = serde_json::from_slice::<Value>(&body)
-            .ok()
-            .and_then(|v| v["errors"][0]["message"].as_str().map(str::to_string));
-        let message = message.map(|m| format!(" ({m})")).unwrap_or_default();
-        Failure::new(
-            Code::Image,
-            format!("the registry {} answers {status}{message} for {what}", self.reference.host),
-        )
+        // What is wrong is said by the status; the body, if it is a registry's, says more.
+        let body = answer.document("the answer").unwrap_or_default();
+        if is_page(answer, &body) {
+            return not_a_registry(&who, status, what);
+        }
+        if status == 404 {
+            return Failure::new(Code::Image, format!("{who} has no {what}"));
+        }
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let message = value["errors"][0]["message"].as_str().map(|m| format!(" ({m})")).unwrap_or_default();
+        Failure::new(Code::Image, format!("{who} answers {status}{message} for {what}"))
     }
 
     /// A manifest or index: its descriptor and bytes, the digest verified where one was asked for.
     fn manifest(&mut self, selector: &str) -> Result<(Descriptor, Vec<u8>)> {
         let accept = [media::INDEX, media::MANIFEST, media::DOCKER_INDEX, media::DOCKER_MANIFEST].join(", ");
-        let url = self.url(&format!("manifests/{selector}"));
-        let mut response = self.get(&url, &[("Accept", accept)], false)?;
-        if response.status() != 200 {
-            return Err(
-                self.refused(&mut response, &format!("manifest {selector} of {}", self.reference.name))
-            );
+        let url = self.url(&format!("manifests/{selector}"))?;
+        let what = format!("manifest {selector} of {}", self.endpoint.name);
+        let mut answer = self.request(&Method::GET, &url, &[("Accept", accept)], Payload::Nothing)?;
+        if answer.status() != 200 {
+            return Err(self.refused(&mut answer, &what));
         }
-        let kind =
-            response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or(media::MANIFEST);
-        let media_type = kind.split(';').next().unwrap_or(kind).to_string();
-        let bytes = response.body_mut().with_config().limit(MAX_DOCUMENT).read_to_vec();
-        let bytes = bytes.or_fail(Code::Image, || format!("the manifest {selector} was cut off"))?;
+        let host = &self.endpoint.host;
+        let bytes = answer.document(&format!("the {what}"))?;
+        if is_page(&answer, &bytes) {
+            return Err(not_a_registry(&format!("the registry {host}"), 200, &what));
+        }
         let digest = Digest::of(&bytes);
         if selector.starts_with("sha256:") && digest.to_string() != selector {
-            fail!(
-                Code::Image,
-                "the registry {} sent a manifest with the digest {digest} for {selector}",
-                self.reference.host
-            );
+            fail!(Code::Image, "the registry {host} sent a manifest with the digest {digest} for {selector}");
         }
-        let d = Descriptor {
-            media_type,
-            digest,
-            size: bytes.len() as u64,
-            platform: None,
-            annotations: Value::Null,
-        };
-        Ok((d, bytes))
+        let value = document(&bytes, &format!("the {what}"))?;
+        let media_type = kind(&value, answer.header("content-type").unwrap_or(""));
+        if media_type.starts_with(media::DOCKER_SCHEMA_1) || value["schemaVersion"] == 1 {
+            return Err(Failure::new(
+                Code::Image,
+                format!("the {what} is a manifest of schema 1, which registries and engines have given up"),
+            )
+            .mend("pull it with an engine that still knows it, and push it again"));
+        }
+        if value.get("manifests").is_some() && (value.get("layers").is_some() || value.get("config").is_some()) {
+            fail!(Code::Image, "the {what} is both an index and a manifest: refused");
+        }
+        let size = bytes.len() as u64;
+        Ok((Descriptor { media_type, digest, size, platform: None, annotations: Value::Null }, bytes))
     }
 
-    /// The top of what the reference names, whole; for `image inspect`.
-    pub fn top(&mut self) -> Result<(Descriptor, Vec<u8>)> {
-        let selector = self.reference.selector().to_string();
-        self.manifest(&selector)
+    /// The manifests of an index, those of indexes within it included.
+    fn leaves(&mut self, bytes: &[u8], seen: &mut usize, list: &mut Vec<Descriptor>) -> Result<()> {
+        *seen += 1;
+        if *seen > MAX_INDEXES {
+            fail!(Code::Image, "the image has more than {MAX_INDEXES} indexes: refused");
+        }
+        let value = document(bytes, "the index")?;
+        for item in value["manifests"].as_array().into_iter().flatten() {
+            let d = Descriptor::parse(item)?;
+            if d.is_index() {
+                let (_, inner) = self.manifest(&d.digest.to_string())?;
+                self.leaves(&inner, seen, list)?;
+            } else {
+                list.push(d);
+            }
+        }
+        Ok(())
     }
 
-    /// Pulls one platform's image into a layout; its manifest.
-    pub fn pull_image(&mut self, layout: &Layout, wanted: Option<&Platform>) -> Result<Descriptor> {
-        let (mut top, mut bytes) = self.top()?;
+    fn pull_image(
+        &mut self,
+        reference: &Reference,
+        layout: &Layout,
+        wanted: Option<&Platform>,
+    ) -> Result<Descriptor> {
+        let (mut top, mut bytes) = self.manifest(reference.selector())?;
         let mut platform = None;
         if top.is_index() {
-            let value = document(&bytes, "the index")?;
-            let list: Vec<Descriptor> = value["manifests"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(Descriptor::parse)
-                .collect::<Result<_>>()?;
+            let mut list = Vec::new();
+            self.leaves(&bytes, &mut 0, &mut list)?;
             let chosen = choose(&list, wanted)?;
             platform = chosen.platform.clone();
             (top, bytes) = self.manifest(&chosen.digest.to_string())?;
+            if top.is_index() {
+                fail!(Code::Image, "the index of {reference} takes the index {} for a manifest", top.digest);
+            }
         }
-        self.pull_manifest(layout, &bytes)?;
+        self.pull_manifest(reference, layout, &bytes)?;
         let mut manifest = layout.add(&bytes, &top.media_type)?;
         let image = layout.read_image(&manifest)?;
         let have = image.platform();
         if let Some(wanted) = wanted.filter(|w| platform.is_none() && have.architecture != w.architecture) {
-            fail!(Code::Image, "{} is an image for {have} only, not for {wanted}", self.reference);
+            fail!(Code::Image, "{reference} is an image for {have} only, not for {wanted}");
         }
         manifest.platform = Some(platform.unwrap_or(have));
         Ok(manifest)
     }
 
     /// Everything a manifest names.
-    fn pull_manifest(&mut self, layout: &Layout, bytes: &[u8]) -> Result<()> {
+    fn pull_manifest(&mut self, reference: &Reference, layout: &Layout, bytes: &[u8]) -> Result<()> {
         let value = document(bytes, "the manifest")?;
         let mut blobs = vec![Descriptor::parse(&value["config"])?];
         for layer in value["layers"].as_array().into_iter().flatten() {
             blobs.push(Descriptor::parse(layer)?);
         }
         let total: u64 = blobs.iter().filter(|b| !layout.path(&b.digest).exists()).map(|b| b.size).sum();
-        let bar = progress(&self.reference.to_string(), total);
+        let bar = progress(&reference.to_string(), total);
         for blob in &blobs {
             self.blob(layout, blob, &bar)?;
         }
@@ -371,16 +479,18 @@ impl Client {
         }
         let part = place.with_extension("part");
         let what = || format!("cannot write {}", part.display());
-        let mut reason = String::new();
+        let mut why = String::new();
+        // What a run before this one has left may be of another blob, or of another registry.
+        let mut left_over = part.exists();
         for attempt in 0..ATTEMPTS {
             let have = fs::metadata(&part).map_or(0, |m| m.len());
             if d.size == 0 || have < d.size {
                 match self.piece(&part, d, have, bar) {
                     Ok(()) => {}
                     Err(Piece::Final(failure)) => return Err(failure),
-                    Err(Piece::Again(why)) => {
-                        detail!("{}: {why}, attempt {}", d.digest, attempt + 1);
-                        reason = why;
+                    Err(Piece::Again(reason)) => {
+                        detail!("{}: {reason}, attempt {}", d.digest, attempt + 1);
+                        why = reason;
                         std::thread::sleep(Duration::from_millis(100 << attempt));
                         continue;
                     }
@@ -390,22 +500,25 @@ impl Client {
             let (digest, size) =
                 copy_hashing(&mut file, &mut std::io::sink(), |_| {}).or_fail(Code::Failed, what)?;
             if d.size != 0 && size < d.size {
-                reason = format!("the registry stopped after {size} of {} bytes", d.size);
+                why = format!("the registry stopped after {size} of {} bytes", d.size);
                 continue;
             }
             if digest != d.digest {
-                let _ = fs::remove_file(&part);
+                fs::remove_file(&part).or_fail(Code::Failed, what)?;
+                if std::mem::take(&mut left_over) {
+                    continue;
+                }
                 fail!(
                     Code::Image,
                     "the registry {} sent {digest} for the blob {}",
-                    self.reference.host,
+                    self.endpoint.host,
                     d.digest
                 );
             }
             file.sync_all().or_fail(Code::Failed, what)?;
             return fs::rename(&part, &place).or_fail(Code::Failed, what);
         }
-        Err(Failure::new(Code::Image, format!("the blob {} did not arrive: {reason}", d.digest))
+        Err(Failure::new(Code::Image, format!("the blob {} did not arrive: {why}", d.digest))
             .mend("run it again: it goes on where it stopped"))
     }
 
@@ -417,14 +530,22 @@ impl Client {
         have: u64,
         bar: &ProgressBar,
     ) -> std::result::Result<(), Piece> {
-        let url = self.url(&format!("blobs/{}", d.digest));
+        let url = self.url(&format!("blobs/{}", d.digest)).map_err(Piece::Final)?;
         let range = if have > 0 { vec![("Range", format!("bytes={have}-"))] } else { vec![] };
-        let mut response = self.get(&url, &range, false).map_err(|f| Piece::Again(f.what))?;
-        let append = match response.status().as_u16() {
+        let mut answer = self.request(&Method::GET, &url, &range, Payload::Nothing).map_err(|b| match b.again {
+            true => Piece::Again(b.failure.what),
+            false => Piece::Final(b.failure),
+        })?;
+        let from_there = format!("bytes {have}-");
+        let append = match answer.status() {
             200 => false,
-            206 => true,
-            500..=599 => return Err(Piece::Again(format!("the registry answers {}", response.status()))),
-            _ => return Err(Piece::Final(self.refused(&mut response, &format!("blob {}", d.digest)))),
+            206 if answer.header("content-range").is_none_or(|r| r.starts_with(&from_there)) => true,
+            206 | 416 => {
+                let _ = fs::remove_file(part);
+                return Err(Piece::Again("the registry has another end of it".into()));
+            }
+            500..=599 => return Err(Piece::Again(format!("the registry answers {}", answer.status()))),
+            _ => return Err(Piece::Final(self.refused(&mut answer, &format!("blob {}", d.digest)))),
         };
         let open = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(part);
         let mut file = open.map_err(|e| {
@@ -432,7 +553,7 @@ impl Client {
         })?;
         // A registry that sends more than the descriptor says is not read to its end.
         let left = if d.size == 0 { u64::MAX } else { d.size - if append { have } else { 0 } + 1 };
-        let mut body = response.into_body().into_reader().take(left);
+        let mut body = answer.response.into_body().into_reader().take(left);
         let mut buffer = vec![0; 1 << 16];
         loop {
             match body.read(&mut buffer) {
@@ -446,13 +567,15 @@ impl Client {
                         ))
                     })?;
                 }
-                Err(error) => return Err(Piece::Again(format!("the connection broke: {error}"))),
+                Err(error) => {
+                    return Err(Piece::Again(format!("the connection broke: {}", reason(&error.into()))));
+                }
             }
         }
     }
 
-    /// Pushes a manifest with everything it names; index entries first.
-    pub fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
+    /// Index entries come first.
+    fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
         let bytes = layout.bytes(d)?;
         let value = document(&bytes, "the manifest")?;
         for item in value["manifests"].as_array().into_iter().flatten() {
@@ -463,60 +586,41 @@ impl Client {
             self.push_blob(layout, &Descriptor::parse(item)?)?;
         }
         let selector = tag.map_or(d.digest.to_string(), str::to_string);
-        let url = self.url(&format!("manifests/{selector}"));
-        let mut request = self.agent.put(&url).header("Content-Type", &d.media_type);
-        if let Some(authorization) = &self.authorization {
-            request = request.header("Authorization", authorization);
-        }
-        let mut response = request.send(&bytes[..]).map_err(|e| self.unreachable(&e))?;
-        if !response.status().is_success() {
-            return Err(self.refused(&mut response, &format!("manifest {selector} (push)")));
+        let url = self.url(&format!("manifests/{selector}"))?;
+        let kind = [("Content-Type", d.media_type.clone())];
+        let mut answer = self.request(&Method::PUT, &url, &kind, Payload::Bytes(&bytes))?;
+        if !answer.response.status().is_success() {
+            return Err(self.refused(&mut answer, &format!("manifest {selector} (push)")));
         }
         Ok(())
     }
 
     fn push_blob(&mut self, layout: &Layout, d: &Descriptor) -> Result<()> {
-        let url = self.url(&format!("blobs/{}", d.digest));
-        if self.get(&url, &[], true)?.status() == 200 {
+        let url = self.url(&format!("blobs/{}", d.digest))?;
+        if self.request(&Method::HEAD, &url, &[], Payload::Nothing)?.status() == 200 {
             return Ok(());
         }
         layout.verify(d)?;
-        let url = self.url("blobs/uploads/");
-        let mut response = None;
-        for _ in 0..2 {
-            let mut request = self.agent.post(&url);
-            if let Some(authorization) = &self.authorization {
-                request = request.header("Authorization", authorization);
-            }
-            let answer = request.send_empty().map_err(|e| self.unreachable(&e))?;
-            if answer.status() != 401 {
-                response = Some(answer);
-                break;
-            }
-            self.authorize(&answer)?;
+        let url = self.url("blobs/uploads/")?;
+        let mut answer = self.request(&Method::POST, &url, &[], Payload::Nothing)?;
+        if answer.status() != 202 {
+            return Err(self.refused(&mut answer, "upload"));
         }
-        let Some(mut response) = response else { return Err(self.denied()) };
-        if response.status() != 202 {
-            return Err(self.refused(&mut response, "upload"));
+        let location = join(&answer.url, answer.header("location").unwrap_or_default());
+        if location.starts_with("http://") && self.base()?.starts_with("https://") {
+            fail!(
+                Code::Image,
+                "the registry {} wants the blob at {location}, without encryption: refused",
+                self.endpoint.host
+            );
         }
-        let location =
-            response.headers().get("location").and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
-        let base = format!("{}://{}", self.reference.scheme(), self.reference.endpoint());
-        let location = if location.starts_with('/') { format!("{base}{location}") } else { location };
         let to = format!("{location}{}digest={}", if location.contains('?') { '&' } else { '?' }, d.digest);
-        let mut request = self
-            .agent
-            .put(&to)
-            .header("Content-Type", "application/octet-stream")
-            .header("Content-Length", d.size.to_string());
-        if let Some(authorization) = self.authorization.as_ref().filter(|_| to.starts_with(&base)) {
-            request = request.header("Authorization", authorization);
-        }
+        let kind = [("Content-Type", "application/octet-stream".to_string())];
         let file = layout.blob(&d.digest)?;
-        let mut response =
-            request.send(ureq::SendBody::from_owned_reader(file)).map_err(|e| self.unreachable(&e))?;
-        if response.status() != 201 {
-            return Err(self.refused(&mut response, &format!("blob {} (push)", d.digest)));
+        let size = file.metadata().or_fail(Code::Failed, || format!("cannot read the blob {}", d.digest))?.len();
+        let mut answer = self.request(&Method::PUT, &to, &kind, Payload::File(&file, size))?;
+        if answer.status() != 201 {
+            return Err(self.refused(&mut answer, &format!("blob {} (push)", d.digest)));
         }
         Ok(())
     }
@@ -539,94 +643,80 @@ fn progress(name: &str, total: u64) -> ProgressBar {
     bar
 }
 
-/// `key="value",key=value`.
-pub fn parameters_of(text: &str) -> Vec<(String, String)> {
-    let mut list = Vec::new();
-    let mut rest = text.trim();
-    while let Some((key, tail)) = rest.split_once('=') {
-        let (value, after) = match tail.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => tail.find(',').map_or((tail, ""), |at| tail.split_at(at)),
-        };
-        list.push((key.trim().to_ascii_lowercase(), value.to_string()));
-        rest = after.trim_start_matches([',', ' ']);
-    }
-    list
+/// What a registry wants to see.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// In small letters.
+    scheme: String,
+    /// Their names in small letters.
+    parameters: Vec<(String, String)>,
 }
 
-/// User and secret for a registry: docker's configuration with its helpers, then podman's.
-fn credentials(host: &str) -> Result<Option<(String, String)>> {
-    let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(std::path::PathBuf::from);
-    let home = env("HOME").unwrap_or_default();
-    let docker = env("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker")).join("config.json");
-    let podman =
-        env("REGISTRY_AUTH_FILE").or_else(|| env("XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json")));
-    // docker.io's credentials lie under the address of its first version.
-    let keys: Vec<String> = if host == DEFAULT_REGISTRY {
-        vec![format!("https://index.{host}/v1/"), format!("index.{host}"), host.to_string()]
-    } else {
-        vec![host.to_string(), format!("https://{host}")]
+impl Challenge {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// The challenges of one header, as far as it keeps to the grammar.
+pub fn challenges(text: &str) -> Vec<Challenge> {
+    let own = |c: http_auth::ChallengeRef<'_>| Challenge {
+        scheme: c.scheme.to_ascii_lowercase(),
+        parameters: c.params.iter().map(|(k, v)| (k.to_ascii_lowercase(), v.to_unescaped())).collect(),
     };
-    for file in podman.into_iter().chain([docker]) {
-        let Ok(text) = fs::read(&file) else { continue };
-        let value = document(&text, &file.display().to_string())?;
-        for key in &keys {
-            let helper = value["credHelpers"][key].as_str().or(value["credsStore"].as_str());
-            if let Some(found) = helper.and_then(|h| from_helper(h, key)) {
-                return Ok(Some(found));
-            }
-            if let Some(auth) = value["auths"][key]["auth"].as_str() {
-                let plain = base64::engine::general_purpose::STANDARD
-                    .decode(auth)
-                    .ok()
-                    .and_then(|b| String::from_utf8(b).ok());
-                let Some((user, secret)) = plain.as_deref().and_then(|p| p.split_once(':')) else {
-                    fail!(Code::Image, "the credentials for {key} in {} are damaged", file.display());
-                };
-                return Ok(Some((user.to_string(), secret.to_string())));
-            }
-        }
-    }
-    Ok(None)
+    http_auth::parser::ChallengeParser::new(text).map_while(std::result::Result::ok).map(own).collect()
 }
 
-/// `docker-credential-NAME get`.
-fn from_helper(name: &str, key: &str) -> Option<(String, String)> {
-    use std::process::{Command, Stdio};
-    let mut child = Command::new(format!("docker-credential-{name}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    child.stdin.take()?.write_all(key.as_bytes()).ok()?;
-    let output = child.wait_with_output().ok()?;
-    let value: Value = serde_json::from_slice(&output.stdout).ok()?;
-    Some((value["Username"].as_str()?.to_string(), value["Secret"].as_str()?.to_string()))
+/// A query or form.
+fn encoded(fields: &[(&str, &str)]) -> String {
+    let one = |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, &RESERVED));
+    fields.iter().map(one).collect::<Vec<_>>().join("&")
 }
 
-/// The machine's certificates where it has them (a company's own are among them), else those built in.
-fn roots() -> ureq::tls::RootCerts {
-    let places = [
-        std::env::var("SSL_CERT_FILE").unwrap_or_default(),
-        "/etc/ssl/certs/ca-certificates.crt".into(),
-        "/etc/pki/tls/certs/ca-bundle.crt".into(),
-        "/etc/ssl/cert.pem".into(),
-    ];
-    for place in places.iter().filter(|p| !p.is_empty()) {
-        let Ok(pem) = fs::read(place) else { continue };
-        let certificates: Vec<_> = ureq::tls::parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(ureq::tls::PemItem::Certificate(c)) => Some(c),
-                _ => None,
-            })
-            .collect();
-        if !certificates.is_empty() {
-            return ureq::tls::RootCerts::new_with_certs(&certificates);
-        }
+/// Whether a token server may be told the credentials for a registry: one of the same site (auth.docker.io for
+/// registry-1.docker.io), or one that `ANYARCH_TOKEN_HOSTS` names.
+fn may_ask(server: &str, registry: &str) -> bool {
+    let trusted = std::env::var("ANYARCH_TOKEN_HOSTS").unwrap_or_default();
+    same_site(server, registry)
+        || trusted.split([',', ' ']).any(|t| !t.is_empty() && t.eq_ignore_ascii_case(server))
+}
+
+/// Whether two hosts are one, or have the domain in common that somebody registers: the last two labels, or three below a
+/// country's general domains (`co.uk`).
+fn same_site(a: &str, b: &str) -> bool {
+    const GENERAL: &[&str] = &["ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"];
+    let site = |host: &str| {
+        let host = bare(host).trim_end_matches('.').to_ascii_lowercase();
+        let labels: Vec<&str> = host.split('.').collect();
+        let address = host.contains(':') || labels.last().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+        let general = matches!(labels[..], [.., second, top] if top.len() == 2 && GENERAL.contains(&second));
+        let count = if address { usize::MAX } else if general { 3 } else { 2 };
+        labels[labels.len().saturating_sub(count)..].join(".")
+    };
+    let whole = |host: &str| bare(host).trim_end_matches('.').to_ascii_lowercase();
+    whole(a) == whole(b) || (site(a) == site(b) && site(a).contains('.'))
+}
+
+/// What a document from a registry is: by itself, else by its header, else by what is in it.
+fn kind(value: &Value, header: &str) -> String {
+    let header = header.split(';').next().unwrap_or(header).trim();
+    match value["mediaType"].as_str() {
+        Some(kind) if !kind.is_empty() => kind.into(),
+        _ if header.starts_with("application/vnd.") => header.into(),
+        _ if value.get("manifests").is_some() => media::INDEX.into(),
+        _ => media::MANIFEST.into(),
     }
-    ureq::tls::RootCerts::WebPki
+}
+
+/// Whether an answer is for people.
+fn is_page(answer: &Answer, body: &[u8]) -> bool {
+    answer.header("content-type").is_some_and(|t| t.to_ascii_lowercase().starts_with("text/html"))
+        || body.trim_ascii_start().starts_with(b"<")
+}
+
+fn not_a_registry(who: &str, status: u16, what: &str) -> Failure {
+    Failure::new(Code::Image, format!("{who} answers with a web page ({status}) for {what}: it is no registry"))
+        .mend("check the host in the image's name, and whether a proxy or a portal stands between")
 }
 
 #[cfg(test)]
@@ -652,13 +742,67 @@ mod tests {
     }
 
     #[test]
+    fn names_and_tags_are_registries() {
+        for good in ["a", "a/b", "a.b", "a_b", "a__b", "a---b", "0/1", "library/a-1.2"] {
+            assert!(is_repository(good), "{good}");
+        }
+        for bad in ["", "a/", "/a", "A", "a..b", "a___b", "-a", "a-", ".a", "a_", "a._b", "a b", "ä", "a/-"] {
+            assert!(!is_repository(bad), "{bad}");
+        }
+        for good in ["a", "1.0", "_a", "A-b.c", &"a".repeat(128)] {
+            assert!(is_tag(good), "{good}");
+        }
+        for bad in ["", ".a", "-a", "a/b", "a:b", "a b", &"a".repeat(129), "ä"] {
+            assert!(!is_tag(bad), "{bad}");
+        }
+        for bad in ["a_.b/", "a.b:x/c", "a.b:99999/c", "[::1/c:1", "[x]:1/c", "a.-b/c", "a..b/c"] {
+            assert!(Reference::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Reference::parse("[::1]:5000/a").unwrap().host, "[::1]:5000");
+    }
+
+    #[test]
     fn challenges_are_read() {
-        let list = parameters_of(
-            r#"realm="https://auth.example/token",service="registry.example", scope="repository:a:pull,push",x=y"#,
+        let list = challenges(
+            r#"Negotiate, Basic realm="a, \"b\"", bearer Realm="https://auth.example/token",service="s",scope="repository:a:pull,push""#,
         );
-        let get = |n: &str| list.iter().find(|(k, _)| k == n).map(|(_, v)| v.as_str());
-        assert_eq!(get("realm"), Some("https://auth.example/token"));
-        assert_eq!(get("scope"), Some("repository:a:pull,push"));
-        assert_eq!(get("x"), Some("y"));
+        let schemes: Vec<_> = list.iter().map(|c| c.scheme.as_str()).collect();
+        assert_eq!(schemes, ["negotiate", "basic", "bearer"]);
+        assert_eq!(list[1].parameter("realm"), Some("a, \"b\""));
+        assert_eq!(list[2].parameter("realm"), Some("https://auth.example/token"));
+        assert_eq!(list[2].parameter("scope"), Some("repository:a:pull,push"));
+        assert_eq!(challenges("Basic realm=\"a\", Bearer realm=\"b\", ???").len(), 1);
+        assert!(challenges("").is_empty() && challenges("???").is_empty());
+    }
+
+    #[test]
+    fn token_servers_are_of_the_registrys_site() {
+        let check = |a: &str, b: &str, want: bool| assert_eq!(same_site(a, b), want, "{a} {b}");
+        check("auth.docker.io", "registry-1.docker.io", true);
+        check("gitlab.com", "registry.gitlab.com", true);
+        check("ghcr.io", "GHCR.io", true);
+        check("evil.example", "registry.example", false);
+        check("docker.io.evil.example", "registry-1.docker.io", false);
+        check("evildocker.io", "registry-1.docker.io", false);
+        check("a.co.uk", "b.co.uk", false);
+        check("auth.a.co.uk", "registry.a.co.uk", true);
+        check("10.0.0.1", "10.0.0.1", true);
+        check("11.0.0.1", "10.0.0.1", false);
+        check("[::1]", "::1", true);
+        check("[::1]", "::2", false);
+        check("registry", "registry", true);
+        check("com", "example.com", false);
+    }
+
+    #[test]
+    fn documents_say_what_they_are() {
+        let check = |json: &str, header: &str, want: &str| {
+            assert_eq!(kind(&serde_json::from_str(json).unwrap(), header), want, "{json} {header}");
+        };
+        check("{}", "application/json", media::MANIFEST);
+        check("{}", "", media::MANIFEST);
+        check(r#"{"manifests":[]}"#, "text/plain; charset=utf-8", media::INDEX);
+        check(r#"{"manifests":[]}"#, "application/vnd.x+json; charset=utf-8", "application/vnd.x+json");
+        check(r#"{"mediaType":"a/b"}"#, media::INDEX, "a/b");
     }
 }

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod registry;
+
 use anyarch_harness::debian;
 use anyarch_harness::guests::Guest;
 use std::os::unix::fs::{PermissionsExt, symlink};
