@@ -38,9 +38,23 @@ pub(crate) const STRUCTURES: Purpose = &[
 ];
 /// QEMU as the other opinion, and Debian's keys for the guests' musl.
 pub(crate) const ORACLE: Purpose = &["qemu-user-static", "debian-archive-keyring"];
-/// What the host tool's completions, manual and units are tried with, and its users' ids.
-pub(crate) const HOST_TOOL: Purpose =
-    &["bash", "zsh", "fish", "man-db", "mandoc", "systemd", "python3", "python3-yaml", "uidmap", "xz-utils"];
+/// What the host tool's completions, manual and units are tried with, its users' ids, and a registry with private certificates.
+pub(crate) const HOST_TOOL: Purpose = &[
+    "bash",
+    "zsh",
+    "fish",
+    "man-db",
+    "mandoc",
+    "systemd",
+    "python3",
+    "python3-yaml",
+    "uidmap",
+    "xz-utils",
+    "docker-registry",
+    "iproute2",
+    "openssl",
+    "perl",
+];
 /// The end-to-end test beside [`DEBIAN`]: its own tools, and everything that runs containers. (docker.io starts no daemon where there is no
 /// init; the test starts its own.)
 pub(crate) const CONTAINERS: Purpose = &[
