@@ -1,4 +1,5 @@
-//! Registries that behave badly: what they send, whom they send us to, and who gets which credentials.
+//! Registries that behave badly: what they send, whom they send us to, and who gets which
+//! credentials.
 
 mod common;
 use anyarch_tool::oci::media;
@@ -27,8 +28,13 @@ fn challenge(header: &str) -> Reply {
     Reply::of(401, "").header("WWW-Authenticate", header)
 }
 
-/// A registry that wants this `Authorization` and else sends this challenge; the port is told to whoever makes it.
-fn guarded(files: Files, wanted: &'static str, challenge_of: impl Fn(u16) -> Vec<String> + Send + Sync + 'static) -> Server {
+/// A registry that wants this `Authorization` and else sends this challenge; the port is told to
+/// whoever makes it.
+fn guarded(
+    files: Files,
+    wanted: &'static str,
+    challenge_of: impl Fn(u16) -> Vec<String> + Send + Sync + 'static,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     Server::start_at(listener, None, move |seen| {
@@ -82,7 +88,8 @@ fn passwords_tokens_and_several_challenges() {
     });
     with_password(server.port).pulls(&server.name());
     let server = guarded(one_image(), BASIC, |_| vec!["Negotiate".into()]);
-    with_password(server.port).refuses(&server.name(), "authentication that anyarch does not know: Negotiate");
+    with_password(server.port)
+        .refuses(&server.name(), "authentication that anyarch does not know: Negotiate");
 }
 
 #[test]
@@ -95,7 +102,9 @@ fn identity_tokens_and_helpers() {
         match seen.path.as_str() {
             "/token" if seen.method == "POST" && form.contains("refresh_token=it%2Fsecret") => {
                 assert_eq!(seen.header("authorization"), "");
-                assert!(form.contains("grant_type=refresh_token") && form.contains("scope=repository%3Ateam"));
+                assert!(
+                    form.contains("grant_type=refresh_token") && form.contains("scope=repository%3Ateam")
+                );
                 Reply::of(200, r#"{"access_token":"yes"}"#)
             }
             p if p.starts_with("/token") => Reply::of(401, ""),
@@ -123,7 +132,10 @@ fn identity_tokens_and_helpers() {
     );
     let user = User::new();
     helper(&user, "one", &answer);
-    user.file(".docker/config.json", &json!({ "credHelpers": { &host: "one" }, "credsStore": "absent" }).to_string());
+    user.file(
+        ".docker/config.json",
+        &json!({ "credHelpers": { &host: "one" }, "credsStore": "absent" }).to_string(),
+    );
     user.pulls(&server.name());
     user.file(".docker/config.json", &json!({ "credsStore": "one" }).to_string());
     user.pulls(&server.name());
@@ -176,7 +188,10 @@ fn redirects_keep_the_token_on_the_server_and_take_it_nowhere_else() {
     let moved: Vec<_> = server.seen().into_iter().filter(|s| s.path.starts_with("/moved")).collect();
     assert!(!moved.is_empty() && moved.iter().all(|s| s.header("authorization") == BASIC));
     let elsewhere = other.seen();
-    assert!(elsewhere.len() >= 2 && elsewhere.iter().all(|s| s.header("authorization").is_empty()), "{elsewhere:?}");
+    assert!(
+        elsewhere.len() >= 2 && elsewhere.iter().all(|s| s.header("authorization").is_empty()),
+        "{elsewhere:?}"
+    );
     lure.store(true, Ordering::SeqCst);
     let said = user.refuses(&server.name(), "to which the registry");
     assert!(said.contains(&format!("127.0.0.1:{port}, to which")) && said.contains("401"), "{said}");
@@ -197,9 +212,8 @@ fn redirects_keep_the_token_on_the_server_and_take_it_nowhere_else() {
 #[test]
 fn credentials_go_to_no_token_server_of_another_site() {
     // One machine with two names: the registry has one, the token server the other.
-    let server = guarded(one_image(), "Bearer yes", |port| {
-        vec![bearer(port).replace("127.0.0.1", "localhost")]
-    });
+    let server =
+        guarded(one_image(), "Bearer yes", |port| vec![bearer(port).replace("127.0.0.1", "localhost")]);
     let user = with_password(server.port);
     let said = user.refuses(&server.name(), "denies access");
     assert!(said.contains("not sent to its token server localhost"), "{said}");
@@ -264,9 +278,11 @@ fn servers_that_stall_are_left() {
     };
     check("cannot be reached: it is silent", |_, _| Reply::silent());
     check("was cut off: it is silent", |files, seen| files.reply(seen).stall(10));
-    check("did not arrive: the connection broke: it is silent", |files, seen| match seen.path.contains("/blobs/") {
-        true => files.reply(seen).stall(0),
-        false => files.reply(seen),
+    check("did not arrive: the connection broke: it is silent", |files, seen| {
+        match seen.path.contains("/blobs/") {
+            true => files.reply(seen).stall(0),
+            false => files.reply(seen),
+        }
     });
     // One that stalls now and then is asked for the rest.
     let (files, count) = (one_image(), AtomicU32::new(0));
@@ -298,7 +314,9 @@ fn broken_blobs_are_continued_or_named() {
     let said = User::new().refuses(&server.name(), "did not arrive");
     assert!(said.contains("goes on where it stopped"), "{said}");
     // Corrupted, longer and shorter than its descriptor says.
-    for change in [|b: &mut Vec<u8>| b[5] ^= 1, |b: &mut Vec<u8>| b.extend([0; 5000]), |b: &mut Vec<u8>| b.truncate(20)] {
+    for change in
+        [|b: &mut Vec<u8>| b[5] ^= 1, |b: &mut Vec<u8>| b.extend([0; 5000]), |b: &mut Vec<u8>| b.truncate(20)]
+    {
         let files = one_image();
         for (path, (_, bytes)) in files.0.lock().unwrap().iter_mut() {
             if path.contains("/blobs/") {
@@ -320,7 +338,8 @@ fn broken_blobs_are_continued_or_named() {
     let user = User::new();
     let _ = user.pull(&server.name());
     let cache = user.dir.path().join("cache/anyarch/images");
-    let blobs: Vec<_> = walk(&cache).into_iter().filter(|p| p.parent().unwrap().ends_with("blobs/sha256")).collect();
+    let blobs: Vec<_> =
+        walk(&cache).into_iter().filter(|p| p.parent().unwrap().ends_with("blobs/sha256")).collect();
     assert!(!blobs.is_empty());
     for blob in blobs {
         let long = std::fs::metadata(&blob).unwrap().len() > 1000;
@@ -355,14 +374,19 @@ fn manifests_that_are_none_are_called_what_they_are() {
     check("is larger than 4194304 bytes", |_, _| Reply::of(200, vec![b' '; 5 << 20]));
     // Without an announced length.
     check("is larger than 4194304 bytes", |_, _| {
-        let body = [format!("{:x}\r\n", 5 << 20).into_bytes(), vec![b' '; 5 << 20], b"\r\n0\r\n\r\n".to_vec()].concat();
+        let body =
+            [format!("{:x}\r\n", 5 << 20).into_bytes(), vec![b' '; 5 << 20], b"\r\n0\r\n\r\n".to_vec()]
+                .concat();
         Reply::of(200, body).header("Transfer-Encoding", "chunked").without_length()
     });
     check("was cut off", |files, seen| files.reply(seen).cut(50));
     check("is not JSON", |_, _| Reply::of(200, "{").header("Content-Type", media::MANIFEST));
     for status in [200, 404, 500] {
         let page = format!("answers with a web page ({status})");
-        let server = Server::start(move |_| Reply::of(status, "<!DOCTYPE html>\n<p>Sign in</p>").header("Content-Type", "text/html; charset=utf-8"));
+        let server = Server::start(move |_| {
+            Reply::of(status, "<!DOCTYPE html>\n<p>Sign in</p>")
+                .header("Content-Type", "text/html; charset=utf-8")
+        });
         let said = User::new().refuses(&server.name(), &page);
         assert!(said.contains("it is no registry") && !said.contains("Sign in"), "{said}");
     }
@@ -376,7 +400,9 @@ fn manifests_that_are_none_are_called_what_they_are() {
     check("answers 500 (\\u{1b}[2J) for", |_, _| Reply::of(500, r#"{"errors":[{"message":"\u001b[2J"}]}"#));
     // Another manifest than the one that the digest names.
     let files = one_image();
-    let server = Server::start(move |seen| files.reply(&Seen { path: seen.path.replace(&"0".repeat(64), "X"), ..seen.clone() }));
+    let server = Server::start(move |seen| {
+        files.reply(&Seen { path: seen.path.replace(&"0".repeat(64), "X"), ..seen.clone() })
+    });
     let name = format!("{}@sha256:{}", server.name(), "0".repeat(64));
     User::new().refuses(&name, "has no manifest");
     let server = Server::start(|_| Reply::of(200, "{}").header("Content-Type", media::MANIFEST));
@@ -388,7 +414,11 @@ fn manifests_that_are_none_are_called_what_they_are() {
 fn indexes_within_indexes() {
     let files = Files::default();
     let index = |list: Vec<Value>, kind: &str| {
-        files.manifest("team/thing", kind, &json!({ "schemaVersion": 2, "mediaType": kind, "manifests": list }))
+        files.manifest(
+            "team/thing",
+            kind,
+            &json!({ "schemaVersion": 2, "mediaType": kind, "manifests": list }),
+        )
     };
     let image = |architecture: &str| files.image("team/thing", architecture);
     let inner = index(vec![image("s390x"), image("arm64")], media::INDEX);
@@ -455,7 +485,8 @@ fn images_go_to_a_registry_and_come_back() {
             assert!(seen.path.contains("%3Apull%2Cpush") || !seen.path.contains("push"));
             return Reply::of(200, format!("{{\"token\":\"{n}\"}}"));
         }
-        let good = [n, n.saturating_sub(1)].iter().any(|n| seen.header("authorization") == format!("Bearer {n}"));
+        let good =
+            [n, n.saturating_sub(1)].iter().any(|n| seen.header("authorization") == format!("Bearer {n}"));
         if seen.path != "/v2/" && !good {
             return challenge(&bearer(port));
         }
@@ -463,7 +494,8 @@ fn images_go_to_a_registry_and_come_back() {
     });
     let guest = format!("qemu:{}", common::guest("s390x").display());
     let user = User::new();
-    let words = ["image", "build", "--to", "s390x", "--engine", &guest, "--version", "9", "--push", &server.name()];
+    let words =
+        ["image", "build", "--to", "s390x", "--engine", &guest, "--version", "9", "--push", &server.name()];
     let out = user.anyarch(&words);
     assert!(out.status.success(), "{}", text(&out.stderr));
     assert_eq!(text(&out.stdout).lines().count(), 7);
@@ -488,8 +520,79 @@ fn uploads_elsewhere_carry_no_token() {
     let user = with_password(server.port);
     user.pulls(&server.name());
     let from = user.dir.path().join("pulled");
-    let out = user.anyarch(&["image", "copy", from.to_str().unwrap(), &format!("docker://{}:two", server.name())]);
+    let out =
+        user.anyarch(&["image", "copy", from.to_str().unwrap(), &format!("docker://{}:two", server.name())]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     assert_eq!(other.seen().len(), 2);
     assert!(other.seen().iter().all(|s| s.method == "PUT" && s.header("authorization").is_empty()));
+}
+
+#[test]
+fn what_was_pulled_runs_while_its_registry_is_away() {
+    let mode = std::sync::Arc::new(AtomicU32::new(0));
+    let (files, now) = (one_image(), mode.clone());
+    let new = Files::default();
+    let image = new.image("team/thing", "arm64");
+    new.tag("team/thing", "latest", &image);
+    let server = Server::start(move |seen| match now.load(Ordering::SeqCst) {
+        _ if seen.path == "/v2/" => Reply::of(200, ""),
+        0 => files.reply(seen),
+        1 => Reply::of(503, "").header("Retry-After", "0"),
+        2 => Reply::silent(),
+        3 => Reply::of(404, ""),
+        // It has a newer one, and cannot give it.
+        _ if seen.path.contains("/blobs/") => Reply::of(429, "").header("Retry-After", "60"),
+        _ => new.reply(seen),
+    });
+    let user = User::new().variable("ANYARCH_REGISTRY_TIMEOUT", "0.5");
+    user.pulls(&server.name());
+    let to = user.dir.path().join("pulled");
+    for (number, words) in [(1, "is not available"), (2, "it is silent")] {
+        mode.store(number, Ordering::SeqCst);
+        std::fs::remove_dir_all(&to).unwrap();
+        let out = user.pull_on(&server.name());
+        let said = text(&out.stderr);
+        assert!(out.status.success() && said.contains(words), "{said}");
+        assert!(said.contains("the image is the one that was pulled before"), "{said}");
+        assert!(std::fs::read_to_string(to.join("index.json")).unwrap().contains("s390x"));
+        // Of another name nothing is known.
+        let out = user.pull_on(&format!("{}:other", server.name()));
+        assert_eq!(out.status.code(), Some(9), "{}", text(&out.stderr));
+    }
+    for (number, words) in [(3, "has no manifest"), (4, "has had too many requests")] {
+        mode.store(number, Ordering::SeqCst);
+        let out = user.pull_on(&server.name());
+        assert_eq!(out.status.code(), Some(9));
+        assert!(text(&out.stderr).contains(words), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn names_and_versions_that_no_registry_takes_are_refused_before_anything_is_made() {
+    let user = User::new();
+    let to = user.dir.path().join("images.tar");
+    for (option, value) in [
+        ("--version", "1.0+dirty"),
+        ("--version", "-1"),
+        ("--version", ""),
+        ("--version", &"1".repeat(97)),
+        ("--name", "Anyarch"),
+        ("--name", "a:tag"),
+        ("--name", "a//b"),
+        ("--name", "a@sha256:0"),
+    ] {
+        let out = user.anyarch(&[
+            "image",
+            "build",
+            "--to",
+            "arm64",
+            "-o",
+            to.to_str().unwrap(),
+            &format!("{option}={value}"),
+        ]);
+        assert_eq!(out.status.code(), Some(2), "{option} {value}: {}", text(&out.stderr));
+        assert!(!to.exists());
+    }
+    let out = user.anyarch(&["image", "build", "--to", "arm64", "--push", "127.0.0.1:1/A"]);
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
 }

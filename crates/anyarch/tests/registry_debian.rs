@@ -161,7 +161,8 @@ fn tokens() {
     // Everybody may pull, and only who is known may push.
     let server = Server::with_tls(tls, move |seen| {
         let (_, query) = seen.path.split_once('?').unwrap();
-        let field = |name: &str| query.split('&').find_map(|f| f.strip_prefix(name)?.strip_prefix('=')).unwrap_or("");
+        let field =
+            |name: &str| query.split('&').find_map(|f| f.strip_prefix(name)?.strip_prefix('=')).unwrap_or("");
         assert_eq!(field("service"), "service");
         let scope = field("scope").replace("%3A", ":").replace("%2F", "/").replace("%2C", ",");
         let known = format!("Basic {}", STANDARD.encode("me:secret"));

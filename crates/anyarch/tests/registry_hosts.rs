@@ -1,4 +1,5 @@
-//! How registries are reached: names, certificates, proxies, and what docker and podman are configured with.
+//! How registries are reached: names, certificates, proxies, and what docker and podman are
+//! configured with.
 
 mod common;
 use common::registry::*;
@@ -24,7 +25,10 @@ fn certificates_of_private_authorities() {
     let name = format!("{host}/team/thing");
     let user = || User::new().with_etc("registry.test");
     let said = user().refuses(&name, "the certificate of the registry");
-    assert!(said.contains("is not trusted") && said.contains(&format!("/etc/docker/certs.d/{host}/ca.crt")), "{said}");
+    assert!(
+        said.contains("is not trusted") && said.contains(&format!("/etc/docker/certs.d/{host}/ca.crt")),
+        "{said}"
+    );
     assert!(server.seen().is_empty(), "it was spoken to");
 
     let u = user();
@@ -51,7 +55,8 @@ fn certificates_of_private_authorities() {
     u.pulls(&name);
     user().variable("SSL_CERT_FILE", "/nonexistent").refuses(&name, "SSL_CERT_FILE gives no certificates");
     // A name that the certificate lacks.
-    let other = User::new().with_etc("other.test").variable("SSL_CERT_FILE", authority.ca().to_str().unwrap());
+    let other =
+        User::new().with_etc("other.test").variable("SSL_CERT_FILE", authority.ca().to_str().unwrap());
     other.refuses(&format!("other.test:{}/team/thing", server.port), "is not trusted");
 }
 
@@ -111,15 +116,22 @@ fn insecure_registries_are_configured() {
         u.etc("docker/daemon.json", &json!({ "insecure-registries": ["127.0.0.0/8"] }).to_string());
         u.pulls(&name);
         let u = user();
-        u.file(".config/docker/daemon.json", &json!({ "insecure-registries": [format!("https://{host}/")] }).to_string());
+        u.file(
+            ".config/docker/daemon.json",
+            &json!({ "insecure-registries": [format!("https://{host}/")] }).to_string(),
+        );
         u.pulls(&name);
         let u = user();
-        u.etc("containers/registries.conf", &format!("[[registry]]\nlocation = \"{host}\"\ninsecure = true\n"));
+        u.etc(
+            "containers/registries.conf",
+            &format!("[[registry]]\nlocation = \"{host}\"\ninsecure = true\n"),
+        );
         u.pulls(&name);
         // A file beside it, for one namespace only.
         let u = user();
         u.etc("containers/registries.conf", &format!("[[registry]]\nlocation = \"{host}\"\n"));
-        let part = format!("[[registry]]\nprefix = \"{host}/team\"\nlocation = \"{host}/team\"\ninsecure = true\n");
+        let part =
+            format!("[[registry]]\nprefix = \"{host}/team\"\nlocation = \"{host}/team\"\ninsecure = true\n");
         u.etc("containers/registries.conf.d/a.conf", &part);
         u.pulls(&name);
         // The user's file takes the machine's place.
@@ -149,9 +161,15 @@ fn mirrors_are_asked_first_and_get_no_credentials_of_others() {
     let origin = Server::start(move |seen| second.reply(seen));
     // docker's, of docker.io, which is not asked.
     let user = User::new();
-    user.file(".config/docker/daemon.json", &json!({ "registry-mirrors": [format!("http://127.0.0.1:{}/", mirror.port)] }).to_string());
+    user.file(
+        ".config/docker/daemon.json",
+        &json!({ "registry-mirrors": [format!("http://127.0.0.1:{}/", mirror.port)] }).to_string(),
+    );
     let password = json!({ "auth": "dXNlcjpwYXNz" });
-    user.file(".docker/config.json", &json!({ "auths": { "https://index.docker.io/v1/": password } }).to_string());
+    user.file(
+        ".docker/config.json",
+        &json!({ "auths": { "https://index.docker.io/v1/": password } }).to_string(),
+    );
     user.pulls("thing");
     assert!(!mirror.seen().is_empty());
     // containers', by a prefix: the mirror, then the location.
@@ -173,7 +191,8 @@ fn mirrors_are_asked_first_and_get_no_credentials_of_others() {
     user.file("registries.conf", &conf("blocked = true\n"));
     user.refuses("a.test/team/thing", "is blocked by registries.conf");
 
-    // A mirror that asks who we are, and has not what is wanted: the registry is asked, and each gets its own.
+    // A mirror that asks who we are, and has not what is wanted: the registry is asked, and each
+    // gets its own.
     let wanting = Server::start(|_| Reply::of(401, "").header("WWW-Authenticate", "Basic realm=\"x\""));
     let user = User::new();
     let file = user.home().join("registries.conf");
@@ -185,7 +204,10 @@ fn mirrors_are_asked_first_and_get_no_credentials_of_others() {
             origin.port, wanting.port
         ),
     );
-    user.file(".docker/config.json", &json!({ "auths": { format!("127.0.0.1:{}", origin.port): password } }).to_string());
+    user.file(
+        ".docker/config.json",
+        &json!({ "auths": { format!("127.0.0.1:{}", origin.port): password } }).to_string(),
+    );
     let said = user.pulls(&format!("127.0.0.1:{}/library/thing", origin.port));
     assert!(said.contains("the mirror 127.0.0.1"), "{said}");
     assert!(wanting.seen().iter().all(|s| s.header("authorization").is_empty()));
@@ -343,14 +365,19 @@ fn names_are_found_as_glibc_finds_them() {
     need_namespaces();
     for without in [false, true] {
         let dir = tempfile::tempdir().unwrap();
-        for (file, text) in [("hosts", "127.0.0.1 localhost\n"), ("nsswitch.conf", "hosts: files dns\n"), ("resolv.conf", "")] {
+        for (file, text) in
+            [("hosts", "127.0.0.1 localhost\n"), ("nsswitch.conf", "hosts: files dns\n"), ("resolv.conf", "")]
+        {
             std::fs::write(dir.path().join(file), text).unwrap();
         }
         let script = "set -e\nip link set lo up\nmount --bind \"$1\" /etc\n\
             [ -z \"$TEST_WITHOUT_GETENT\" ] || mount --bind /dev/null /usr/bin/getent\n\
             exec \"$2\" --exact inside --include-ignored --nocapture";
         let mut command = Command::new("unshare");
-        command.args(["-Urmn", "sh", "-c", script, "sh"]).arg(dir.path()).arg(std::env::current_exe().unwrap());
+        command
+            .args(["-Urmn", "sh", "-c", script, "sh"])
+            .arg(dir.path())
+            .arg(std::env::current_exe().unwrap());
         if without {
             command.env("TEST_WITHOUT_GETENT", "1");
         }

@@ -4,7 +4,7 @@
 use crate::commands::bundle;
 use crate::emulators::Choice;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
-use crate::oci::registry::{Client, Reference};
+use crate::oci::registry::{self, Client, Reference};
 use crate::oci::unpack::{self, How};
 use crate::oci::write::{Content, Item, Settings, epoch, rfc3339};
 use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, layout, media, write};
@@ -81,15 +81,12 @@ pub fn platforms(target: &str) -> Result<Vec<Platform>> {
         }
     } else {
         let reference = Reference::parse(target.strip_prefix("docker://").unwrap_or(target))?;
-        let (top, bytes) = Client::pull(&reference)?.top()?;
-        if top.is_index() {
-            let value = document(&bytes, "the index")?;
-            for item in value["manifests"].as_array().into_iter().flatten() {
-                list.extend(Descriptor::parse(item)?.platform);
+        match Client::pull(&reference)?.platforms()? {
+            Some(several) => list = several,
+            None => {
+                let (layout, manifest) = pull(&reference, None)?;
+                list.push(layout.read_image(&manifest)?.platform());
             }
-        } else {
-            let (layout, manifest) = pull(&reference, None)?;
-            list.push(layout.read_image(&manifest)?.platform());
         }
     }
     // Attestations are of platform unknown/unknown.
@@ -465,6 +462,9 @@ pub struct BuildOptions {
     pub name: String,
 }
 
+/// How long a version may be: a tag has at most 128 characters, and two architectures stand before the version.
+const MAX_VERSION: usize = 96;
+
 /// An image and all its tags.
 struct Tagged {
     index: Descriptor,
@@ -478,6 +478,23 @@ pub fn build(options: &BuildOptions) -> Result<u8> {
     if ways != 1 {
         return Err(Failure::new(Code::Usage, "say where the images go")
             .mend("one of -o DIR, -o FILE.tar, --load, --push REPOSITORY"));
+    }
+    // Before anything is made: what no registry and no engine takes.
+    for repository in options.push.iter().chain([&options.name]) {
+        if Reference::parse(&format!("{repository}:x")).is_err() {
+            fail!(
+                Code::Usage,
+                "`{repository}` is no repository's name: small letters and digits with single . _ - between them, parts \
+                 with /, a host before them, and no tag"
+            );
+        }
+    }
+    if !registry::is_tag(&options.version) || options.version.len() > MAX_VERSION {
+        fail!(
+            Code::Usage,
+            "the version `{}` makes no tags: letters, digits and . _ -, a letter or digit first, at most {MAX_VERSION}",
+            options.version
+        );
     }
     let folder = options.output.as_ref().filter(|o| o.extension().is_none_or(|e| e != "tar"));
     let staging = folder.map_or_else(Staging::temporary, |f| Staging::beside(f))?;

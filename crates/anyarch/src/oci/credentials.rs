@@ -1,7 +1,8 @@
 //! Who one is to a registry: the files and helpers of docker and containers.
 //!
-//! The lookup is by hand: the crates that know these files derive their types, which needs procedural macros. Credentials
-//! are found by the registry's name alone, and go to nobody but this registry and its token server.
+//! The lookup is by hand: the crates that know these files derive their types, which needs
+//! procedural macros. Credentials are found by the registry's name alone, and go to nobody but this
+//! registry and its token server.
 
 use super::document;
 use super::endpoint::{self, DEFAULT_REGISTRY};
@@ -44,12 +45,17 @@ impl Credentials {
 /// Those for a repository of a registry: containers-auth.json(5), then docker's configuration.
 ///
 /// # Errors
-/// Where a file is there and damaged, or a helper that is configured for this registry cannot be started.
+/// Where a file is there and damaged, or a helper that is configured for this registry cannot be
+/// started.
 pub fn find(host: &str, name: &str) -> Result<Option<Credentials>> {
     for file in files() {
         let text = match std::fs::read(&file) {
             Ok(text) => text,
-            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => continue,
+            Err(e)
+                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+            {
+                continue;
+            }
             Err(e) => fail!(Code::Image, "cannot read {}: {e}", file.display()),
         };
         let value = document(&text, &file.display().to_string())?;
@@ -65,9 +71,8 @@ pub fn find(host: &str, name: &str) -> Result<Option<Credentials>> {
 
 fn files() -> Vec<PathBuf> {
     let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let run = env("XDG_RUNTIME_DIR").unwrap_or_else(|| {
-        format!("/run/containers/{}", rustix::process::getuid().as_raw()).into()
-    });
+    let run = env("XDG_RUNTIME_DIR")
+        .unwrap_or_else(|| format!("/run/containers/{}", rustix::process::getuid().as_raw()).into());
     let runtime = [run.join("containers/auth.json"), run.join("auth.json")];
     let containers = env("REGISTRY_AUTH_FILE").map_or_else(|| runtime.to_vec(), |file| vec![file]);
     let docker = env("DOCKER_CONFIG").or_else(|| Some(env("HOME")?.join(".docker")));
@@ -117,8 +122,8 @@ fn in_file(value: &Value, host: &str, name: &str) -> std::result::Result<Option<
     Ok(password.map(|(user, secret)| Credentials::Password { user, secret }))
 }
 
-/// What an entry may be called, the most exact first: containers' entries may be for a part of a registry. docker.io's
-/// lie under the address of its first version.
+/// What an entry may be called, the most exact first: containers' entries may be for a part of a
+/// registry. docker.io's lie under the address of its first version.
 fn keys(host: &str, name: &str) -> Vec<String> {
     let mut list = Vec::new();
     let mut path = format!("{host}/{name}");

@@ -1,12 +1,14 @@
 //! Names to addresses, as the machine's other programs see them.
 //!
-//! The C library's own resolver is asked in a child, by `getent ahosts`: whatever /etc/nsswitch.conf names counts (files,
-//! DNS, mDNS, systemd-resolved, LDAP). This program itself must not call getaddrinfo: a static glibc program would load NSS
-//! modules, which are there in the one version of glibc they were built with, or not at all.
+//! The C library's own resolver is asked in a child, by `getent ahosts`: whatever
+//! /etc/nsswitch.conf names counts (files, DNS, mDNS, systemd-resolved, LDAP). This program itself
+//! must not call getaddrinfo: a static glibc program would load NSS modules, which are there in the
+//! one version of glibc they were built with, or not at all.
 //!
-//! Where there is no getent (in small containers), /etc/hosts and the servers of /etc/resolv.conf are asked here, by
-//! hand: every library that does it without getaddrinfo brings an async runtime and procedural macros. The formats are
-//! libraries' (`resolv-conf`, `simple-dns`), and a test compares the answers with glibc's.
+//! Where there is no getent (in small containers), /etc/hosts and the servers of /etc/resolv.conf
+//! are asked here, by hand: every library that does it without getaddrinfo brings an async runtime
+//! and procedural macros. The formats are libraries' (`resolv-conf`, `simple-dns`), and a test
+//! compares the answers with glibc's.
 
 use resolv_conf::{Config as ResolvConf, ScopedIp};
 use simple_dns::rdata::RData;
@@ -37,7 +39,8 @@ impl Resolver for Dns {
     }
 }
 
-/// All addresses of a name, in the order in which they are to be tried; none where the name has none.
+/// All addresses of a name, in the order in which they are to be tried; none where the name has
+/// none.
 ///
 /// # Errors
 /// Where no server answered, or none could: the name may exist.
@@ -122,8 +125,8 @@ fn in_hosts(text: &str, host: &str) -> Vec<IpAddr> {
     text.lines().filter_map(line).collect()
 }
 
-/// The names to be asked for, in order: with at least `ndots` dots the name itself comes first, else last; with a dot at
-/// its end it is the only one.
+/// The names to be asked for, in order: with at least `ndots` dots the name itself comes first,
+/// else last; with a dot at its end it is the only one.
 fn candidates(host: &str, conf: &ResolvConf) -> Vec<String> {
     if let Some(absolute) = host.strip_suffix('.') {
         return vec![absolute.into()];
@@ -203,8 +206,11 @@ fn ask(server: SocketAddr, name: &str, kind: TYPE, wait: Duration, tcp: bool) ->
     };
     let mut buffer = vec![0; 1 << 16];
     if !tcp {
-        let any: SocketAddr =
-            if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+        let any: SocketAddr = if server.is_ipv6() {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        };
         let socket = UdpSocket::bind(any)?;
         socket.connect(server)?;
         socket.send(&query)?;

@@ -1,8 +1,9 @@
 //! Where an image is to be had: the registry of its name, its mirrors, and how far each is trusted.
 //!
-//! What docker and podman are configured with counts here as well: `insecure-registries` and `registry-mirrors` of docker's
-//! daemon.json, `[[registry]]` of containers' registries.conf, and `ANYARCH_INSECURE_REGISTRIES`. The files are read by
-//! hand: no library has their meaning, and the formats (JSON, TOML) are libraries'.
+//! What docker and podman are configured with counts here as well: `insecure-registries` and
+//! `registry-mirrors` of docker's daemon.json, `[[registry]]` of containers' registries.conf, and
+//! `ANYARCH_INSECURE_REGISTRIES`. The files are read by hand: no library has their meaning, and the
+//! formats (JSON, TOML) are libraries'.
 
 use super::dns;
 use super::registry::Reference;
@@ -48,8 +49,8 @@ impl Endpoint {
     }
 }
 
-/// All places of a repository in the order in which they are to be tried; the last one is the registry's own, which is
-/// the one to push to.
+/// All places of a repository in the order in which they are to be tried; the last one is the
+/// registry's own, which is the one to push to.
 ///
 /// # Errors
 /// Where a configuration cannot be read, or blocks the image.
@@ -61,7 +62,8 @@ pub fn of(reference: &Reference) -> Result<Vec<Endpoint>> {
     if rule.is_some_and(|(_, rule)| rule.get("blocked").and_then(toml::Value::as_bool) == Some(true)) {
         fail!(Code::Image, "{full} is blocked by registries.conf");
     }
-    let text = |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_string);
+    let text =
+        |table: &toml::Table, key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_string);
     let insecure = |table: &toml::Table| table.get("insecure").and_then(toml::Value::as_bool) == Some(true);
     let place = |location: &str, matched: usize, insecure: bool| -> Result<Endpoint> {
         let whole = format!("{}{}", location.trim_end_matches('/'), &full[matched..]);
@@ -207,14 +209,17 @@ impl Settings {
             let prefix = prefix(rule)?;
             // Every host of a domain; the location, if there is one, stands for the host.
             if let Some(domain) = prefix.strip_prefix('*') {
-                return (domain.starts_with('.') && reference.host.ends_with(domain)).then_some(reference.host.len());
+                return (domain.starts_with('.') && reference.host.ends_with(domain))
+                    .then_some(reference.host.len());
             }
             let rest = selected.strip_prefix(prefix)?;
             (rest.is_empty() || rest.starts_with(['/', ':', '@'])).then_some(prefix.len().min(full.len()))
         };
         let found = self.rules.iter().filter_map(|r| Some((fits(r)?, r)));
         // An exact host goes before every host of a domain.
-        found.max_by_key(|(len, r)| (*len, prefix(r).is_some_and(|p| !p.starts_with('*')), prefix(r).map(str::len)))
+        found.max_by_key(|(len, r)| {
+            (*len, prefix(r).is_some_and(|p| !p.starts_with('*')), prefix(r).map(str::len))
+        })
     }
 
     fn trust(&self, host: &str) -> Trust {
@@ -252,7 +257,9 @@ fn containers_files() -> Result<Vec<PathBuf>> {
     }
     let user = user_config("containers/registries.conf").filter(|f| f.is_file());
     let mut files = vec![user.unwrap_or_else(|| "/etc/containers/registries.conf".into())];
-    for folder in [Some("/etc/containers/registries.conf.d".into()), user_config("containers/registries.conf.d")] {
+    for folder in
+        [Some("/etc/containers/registries.conf.d".into()), user_config("containers/registries.conf.d")]
+    {
         let Some(Ok(entries)) = folder.map(std::fs::read_dir) else { continue };
         let mut dropped: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
         dropped.retain(|p| p.extension().is_some_and(|e| e == "conf"));
@@ -266,7 +273,9 @@ fn containers_files() -> Result<Vec<PathBuf>> {
 fn contents(file: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(e) => fail!(Code::Image, "cannot read {}: {e}", file.display()),
     }
 }
@@ -277,10 +286,14 @@ mod tests {
 
     #[test]
     fn hosts_are_taken_apart() {
-        for (host, want) in [("a:5000", "a"), ("a", "a"), ("[::1]:5000", "::1"), ("[::1]", "::1"), ("::1", "::1")] {
+        for (host, want) in
+            [("a:5000", "a"), ("a", "a"), ("[::1]:5000", "::1"), ("[::1]", "::1"), ("::1", "::1")]
+        {
             assert_eq!(bare(host), want);
         }
-        for host in ["localhost", "a.localhost:5000", "127.9.9.9", "[::1]:1", "[::ffff:127.0.0.1]:1", "LOCALHOST."] {
+        for host in
+            ["localhost", "a.localhost:5000", "127.9.9.9", "[::1]:1", "[::ffff:127.0.0.1]:1", "LOCALHOST."]
+        {
             assert!(is_loopback(host), "{host}");
         }
         for host in ["localhost.example", "127.0.0.1.example", "126.0.0.1", "127.example:1", "alocalhost"] {
@@ -325,7 +338,8 @@ mod tests {
             location = "x.wild.example"
         "#;
         let table: toml::Table = text.parse().unwrap();
-        let rules = table["registry"].as_array().unwrap().iter().map(|r| r.as_table().unwrap().clone()).collect();
+        let rules =
+            table["registry"].as_array().unwrap().iter().map(|r| r.as_table().unwrap().clone()).collect();
         let settings = Settings { rules, ..Settings::default() };
         let check = |name: &str, want: Option<(usize, &str)>| {
             let found = settings.rule(&Reference::parse(name).unwrap());

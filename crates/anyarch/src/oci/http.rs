@@ -1,12 +1,13 @@
 //! Requests to registries and to whom they send us: proxies, certificates, redirects, patience.
 //!
-//! The HTTP and TLS are ureq's and rustls's. Redirects are followed here, because each host has certificates and trust of its
-//! own, and because `Authorization` stays with the very server it is for (scheme, name and port); which proxy is meant, because
-//! one variable is for one scheme and the loopback has none.
+//! The HTTP and TLS are ureq's and rustls's. Redirects are followed here, because each host has
+//! certificates and trust of its own, and because `Authorization` stays with the very server it is
+//! for (scheme, name and port); which proxy is meant, because one variable is for one scheme and
+//! the loopback has none.
 
+use super::MAX_DOCUMENT;
 use super::dns::Dns;
 use super::endpoint::{self, Trust, bare, in_range, is_loopback};
-use super::MAX_DOCUMENT;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui;
 use std::collections::HashMap;
@@ -80,7 +81,8 @@ impl Answer {
     /// The body of a document, which is to be small.
     pub fn document(&mut self, what: &str) -> Result<Vec<u8>> {
         let body = self.response.body_mut();
-        let long = || Failure::new(Code::Image, format!("{what} is larger than {MAX_DOCUMENT} bytes: refused"));
+        let long =
+            || Failure::new(Code::Image, format!("{what} is larger than {MAX_DOCUMENT} bytes: refused"));
         if body.content_length().is_some_and(|l| l > MAX_DOCUMENT) {
             return Err(long());
         }
@@ -135,8 +137,8 @@ impl Http {
     /// A request. `authorization` goes to the server of `url` and to no other.
     ///
     /// # Errors
-    /// Where there is no answer; an answer of any status is one, but for those that say that the server is busy, which
-    /// are waited for as long as the server says and `ANYARCH_REGISTRY_WAIT` allows.
+    /// Where there is no answer; an answer of any status is one. A server that says that it is busy
+    /// is asked again, after as long as it says and `ANYARCH_REGISTRY_WAIT` allows.
     pub fn send(
         &mut self,
         method: &Method,
@@ -162,7 +164,10 @@ impl Http {
                         return Ok(answer);
                     }
                     if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                        fail_broken(format!("{} sends us to {next}, without encryption: refused", authority(&url)))?;
+                        fail_broken(format!(
+                            "{} sends us to {next}, without encryption: refused",
+                            authority(&url)
+                        ))?;
                     }
                     redirects += 1;
                     if redirects > REDIRECTS {
@@ -211,7 +216,9 @@ impl Http {
             request = request.header("Content-Length", length);
         }
         // A value of a registry's or a token server's that no header can hold.
-        let unsound = |e| Failure::new(Code::Image, format!("no request can be made of what {} says: {e}", authority(url)));
+        let unsound = |e| {
+            Failure::new(Code::Image, format!("no request can be made of what {} says: {e}", authority(url)))
+        };
         let sent = match payload {
             Payload::Nothing if matches!(*method, Method::GET | Method::HEAD) => {
                 agent.run(request.body(()).map_err(unsound)?)
@@ -319,9 +326,9 @@ fn retry_after(text: &str) -> Option<Duration> {
 /// What is wrong, in a reader's words.
 pub fn reason(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(ureq::Timeout::PerRead | ureq::Timeout::PerWrite | ureq::Timeout::RecvResponse) => {
-            "it is silent (ANYARCH_REGISTRY_TIMEOUT)".into()
-        }
+        ureq::Error::Timeout(
+            ureq::Timeout::PerRead | ureq::Timeout::PerWrite | ureq::Timeout::RecvResponse,
+        ) => "it is silent (ANYARCH_REGISTRY_TIMEOUT)".into(),
         ureq::Error::Timeout(_) => "no connection in time (ANYARCH_REGISTRY_TIMEOUT)".into(),
         ureq::Error::Io(e) => match e.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>()) {
             Some(inner) => reason(inner),
@@ -352,11 +359,16 @@ fn unreachable(url: &Uri, error: &ureq::Error) -> Broken {
     };
     let refused = matches!(tls, Some(rustls::Error::InvalidCertificate(_)));
     let proxy = matches!(error, ureq::Error::ConnectProxyFailed(_));
-    Broken { failure, again: !refused, no_tls: !refused && !proxy && !matches!(error, ureq::Error::HostNotFound) }
+    Broken {
+        failure,
+        again: !refused,
+        no_tls: !refused && !proxy && !matches!(error, ureq::Error::HostNotFound),
+    }
 }
 
-/// What the machine trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` where they are set, and what certs.d has for this host: its
-/// authorities (`*.crt`) and our own certificate (`*.cert` with `*.key`).
+/// What the machine trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` where they are set, and what
+/// certs.d has for this host: its authorities (`*.crt`) and our own certificate (`*.cert` with
+/// `*.key`).
 fn certificates(host: &str) -> Result<(RootCerts, Option<ClientCert>)> {
     let mut more = Vec::new();
     let mut client = None;
@@ -389,7 +401,9 @@ fn machine_certificates() -> Result<&'static [Certificate<'static>]> {
         return Ok(found);
     }
     let found = rustls_native_certs::load_native_certs();
-    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|n| std::env::var_os(n).is_some_and(|v| !v.is_empty()));
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find(|n| std::env::var_os(n).is_some_and(|v| !v.is_empty()));
     for error in &found.errors {
         detail!("{error}");
     }
@@ -418,13 +432,15 @@ fn pem_certificates(file: &Path) -> Result<Vec<Certificate<'static>>> {
 
 fn client_certificate(file: &Path) -> Result<ClientCert> {
     let key = file.with_extension("key");
-    let found = pem_items(&key)?.into_iter().find_map(|i| if let PemItem::PrivateKey(k) = i { Some(k) } else { None });
+    let found = pem_items(&key)?
+        .into_iter()
+        .find_map(|i| if let PemItem::PrivateKey(k) = i { Some(k) } else { None });
     let Some(found) = found else { fail!(Code::Image, "{} has no private key", key.display()) };
     Ok(ClientCert::new_with_certs(&pem_certificates(file)?, found))
 }
 
-/// The proxy to a server: `HTTPS_PROXY` or `HTTP_PROXY` by its scheme, else `ALL_PROXY`, in capitals or not; none for what
-/// `NO_PROXY` names and for this machine.
+/// The proxy to a server: `HTTPS_PROXY` or `HTTP_PROXY` by its scheme, else `ALL_PROXY`, in
+/// capitals or not; none for what `NO_PROXY` names and for this machine.
 fn proxy(url: &Uri) -> Result<Option<Proxy>> {
     let env = |name: &str| {
         let text = std::env::var(name).ok().filter(|v| !v.is_empty());
@@ -432,22 +448,27 @@ fn proxy(url: &Uri) -> Result<Option<Proxy>> {
     };
     let host = authority(url);
     let own = if url.scheme_str() == Some("https") { "HTTPS_PROXY" } else { "HTTP_PROXY" };
-    let Some((name, text)) = [own, "ALL_PROXY"].into_iter().find_map(|n| Some((n, env(n)?))) else { return Ok(None) };
+    let Some((name, text)) = [own, "ALL_PROXY"].into_iter().find_map(|n| Some((n, env(n)?))) else {
+        return Ok(None);
+    };
     if is_loopback(&host) || env("NO_PROXY").is_some_and(|list| is_excepted(&list, url)) {
         return Ok(None);
     }
-    let proxy = Proxy::new(&text).ok().filter(|p| {
-        matches!(p.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https)
-    });
+    let proxy = Proxy::new(&text)
+        .ok()
+        .filter(|p| matches!(p.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https));
     match proxy {
         Some(proxy) => Ok(Some(proxy)),
         // Its value may have a password.
-        None => fail!(Code::Usage, "{name} is no address of a proxy that speaks HTTP: http://HOST:PORT is meant"),
+        None => {
+            fail!(Code::Usage, "{name} is no address of a proxy that speaks HTTP: http://HOST:PORT is meant")
+        }
     }
 }
 
-/// Whether `NO_PROXY` names a server, as Go's programs (docker, podman) read it: names with everything below them (`.NAME`
-/// without the name itself), `NAME:PORT`, addresses, ranges of addresses, and `*`.
+/// Whether `NO_PROXY` names a server, as Go's programs (docker, podman) read it: names with
+/// everything below them (`.NAME` without the name itself), `NAME:PORT`, addresses, ranges of
+/// addresses, and `*`.
 fn is_excepted(list: &str, url: &Uri) -> bool {
     let host = bare(url.host().unwrap_or("")).to_ascii_lowercase();
     let host = host.trim_end_matches('.');
@@ -458,7 +479,8 @@ fn is_excepted(list: &str, url: &Uri) -> bool {
             return true;
         }
         if let Ok(address) = host.parse() {
-            let only = item.parse::<std::net::SocketAddr>().is_ok_and(|s| s.ip() == address && s.port() == port);
+            let only =
+                item.parse::<std::net::SocketAddr>().is_ok_and(|s| s.ip() == address && s.port() == port);
             return only || in_range(bare_range(&item), address);
         }
         let (name, only) = item.rsplit_once(':').map_or((item.as_str(), None), |(n, p)| (n, Some(p)));

@@ -1,7 +1,9 @@
 //! A folder of blobs: the OCI image layout, and archives turned into one.
 
 use super::archive::Archive;
-use super::{Descriptor, Digest, Image, MAX_DOCUMENT, MAX_INDEXES, Platform, choose, copy_hashing, document, media};
+use super::{
+    Descriptor, Digest, Image, MAX_DOCUMENT, MAX_INDEXES, Platform, choose, copy_hashing, document, media,
+};
 use crate::failure::{Code, OrFail, Result, fail};
 use crate::temporary::{Folder, NewFile};
 use serde_json::{Value, json};
@@ -9,6 +11,9 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
+
+/// The annotation of what was pulled, in the index of the folder of pulled images.
+const PULLED_AS: &str = "anyarch.pulled-as";
 
 /// An OCI image layout.
 pub struct Layout {
@@ -255,6 +260,24 @@ impl Layout {
         let list: Vec<_> = manifests.iter().map(Descriptor::json).collect();
         let value = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": list });
         replace(&self.dir.join("index.json"), value.to_string().as_bytes())
+    }
+
+    /// Notes under which name an image was pulled, in the place of what had the name before.
+    pub fn remember(&self, name: &str, manifest: &Descriptor) -> Result<()> {
+        let mut list = if self.dir.join("index.json").exists() { self.index()? } else { Vec::new() };
+        list.retain(|d| d.annotations[PULLED_AS] != name);
+        let mut entry = manifest.clone();
+        entry.annotations = json!({ PULLED_AS: name });
+        list.push(entry);
+        self.write_index(&list)
+    }
+
+    /// What was pulled under a name, if all of it is still there.
+    pub fn recall(&self, name: &str) -> Option<Descriptor> {
+        let mut entry = self.index().ok()?.into_iter().find(|d| d.annotations[PULLED_AS] == name)?;
+        entry.annotations = Value::Null;
+        let image = self.read_image(&entry).ok()?;
+        image.layers.iter().all(|l| self.path(&l.digest).exists()).then_some(entry)
     }
 
     /// All manifests, indexes within the index followed.

@@ -1,8 +1,8 @@
 //! A client of the distribution API: pulls and pushes images, with the credentials that docker has.
 //!
-//! A blob is written to a file beside its place, hashed while it arrives, and renamed only when its digest is right.
-//! One that stops half-way is continued where it stopped (a Range request), a few times; what has arrived is kept for the
-//! next run.
+//! A blob is written to a file beside its place, hashed while it arrives, and renamed only when its
+//! digest is right. One that stops half-way is continued where it stopped (a Range request), a few
+//! times; what has arrived is kept for the next run.
 
 use super::credentials::{self, Credentials};
 use super::endpoint::{self, DEFAULT_REGISTRY, Endpoint, Trust, bare};
@@ -82,21 +82,22 @@ fn is_host(text: &str) -> bool {
         _ => text.rsplit_once(':').map_or((text, None), |(n, p)| (n, Some(p))),
     };
     let label = |l: &str| {
-        !l.is_empty() && !l.starts_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        !l.is_empty()
+            && !l.starts_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     };
     name.split('.').all(label) && port.is_none_or(|p| p.parse::<u16>().is_ok())
 }
 
-/// A repository's name by the distribution's specification: parts of small letters and digits, with single `.`, one or two
-/// `_`, or any number of `-` between them.
+/// A repository's name by the distribution's specification: parts of small letters and digits, with
+/// single `.`, one or two `_`, or any number of `-` between them.
 pub fn is_repository(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let part = |part: &str| {
         let words = |b: Option<&u8>| b.is_some_and(|b| word(*b));
         let between = part.split(|c: char| word(c as u8) && c.is_ascii()).filter(|s| !s.is_empty());
-        words(part.as_bytes().first())
-            && words(part.as_bytes().last())
-            && { between }.all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
+        words(part.as_bytes().first()) && words(part.as_bytes().last()) && { between }
+            .all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
     };
     text.split('/').all(part)
 }
@@ -139,8 +140,7 @@ impl Client {
         for endpoint in endpoints {
             let mut http = Http::new()?;
             http.know(&endpoint.authority(), endpoint.trust);
-            let session = Session { http, endpoint, actions, base: None, authorization: None };
-            sessions.push(session);
+            sessions.push(Session { http, endpoint, actions, base: None, authorization: None, away: false });
         }
         Ok(Client { reference: reference.clone(), sessions })
     }
@@ -162,9 +162,37 @@ impl Client {
         self.each(|session, reference| session.manifest(reference.selector()))
     }
 
-    /// Pulls one platform's image into a layout; its manifest.
+    /// The platforms of what the reference names; `None` where it is an image without an index.
+    pub fn platforms(&mut self) -> Result<Option<Vec<Platform>>> {
+        self.each(|session, reference| {
+            let (top, bytes) = session.manifest(reference.selector())?;
+            let mut list = Vec::new();
+            if !top.is_index() {
+                return Ok(None);
+            }
+            session.leaves(&bytes, &mut 0, &mut list)?;
+            Ok(Some(list.into_iter().filter_map(|d| d.platform).collect()))
+        })
+    }
+
+    /// Pulls one platform's image into a layout; its manifest. While the registry is away, what was
+    /// pulled under this name before is taken.
     pub fn pull_image(&mut self, layout: &Layout, wanted: Option<&Platform>) -> Result<Descriptor> {
-        self.each(|session, reference| session.pull_image(reference, layout, wanted))
+        let name = wanted.map_or(self.reference.to_string(), |w| format!("{} for {w}", self.reference));
+        match self.each(|session, reference| session.pull_image(reference, layout, wanted)) {
+            Ok(manifest) => {
+                layout.remember(&name, &manifest)?;
+                Ok(manifest)
+            }
+            Err(failure) if self.sessions.iter().all(|s| s.away) => match layout.recall(&name) {
+                Some(manifest) => {
+                    caution!("{}: the image is the one that was pulled before", failure.what);
+                    Ok(manifest)
+                }
+                None => Err(failure),
+            },
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Pushes a manifest, and everything that it names before it.
@@ -182,6 +210,9 @@ struct Session {
     base: Option<String>,
     /// `Bearer ...` or `Basic ...`, once the registry asked for it.
     authorization: Option<String>,
+    /// Whether it, or its token server, could not say anything about the image: not that there is
+    /// none, or that it is denied.
+    away: bool,
 }
 
 impl Session {
@@ -202,12 +233,18 @@ impl Session {
                         detail!("without TLS, because with it: {}", broken.failure.what);
                         plain
                     }
-                    Err(broken) => return Err(broken.failure),
+                    Err(broken) => return Err(self.noted(broken)),
                 }
             }
         };
         self.base = Some(base.clone());
         Ok(base)
+    }
+
+    /// The failure, and whether it says that the server is away.
+    fn noted(&mut self, broken: Broken) -> Failure {
+        self.away |= broken.again;
+        broken.failure
     }
 
     fn url(&mut self, rest: &str) -> Result<String> {
@@ -220,7 +257,8 @@ impl Session {
         base.is_some_and(|b| origin(&b) == origin(&answer.url))
     }
 
-    /// A request, repeated once with what the registry wants to see. Only the registry is told who we are.
+    /// A request, repeated once with what the registry wants to see. Only the registry is told who
+    /// we are.
     fn request(
         &mut self,
         method: &Method,
@@ -277,7 +315,8 @@ impl Session {
         }))
     }
 
-    /// Asks the token server that the registry names (docker's token authentication; with an identity token, OAuth2).
+    /// Asks the token server that the registry names (docker's token authentication; with an
+    /// identity token, OAuth2).
     fn token(&mut self, challenge: &Challenge, credentials: Option<&Credentials>) -> Result<String> {
         if let Some(Credentials::Registry(token)) = credentials {
             return Ok(format!("Bearer {token}"));
@@ -286,11 +325,17 @@ impl Session {
         let realm = challenge.parameter("realm").unwrap_or_default();
         let server: Uri = match realm.parse() {
             Ok(uri) if Uri::scheme(&uri).is_some() => uri,
-            _ => fail!(Code::Image, "the registry {host} sends us to `{realm}` for a token, which is no address"),
+            _ => fail!(
+                Code::Image,
+                "the registry {host} sends us to `{realm}` for a token, which is no address"
+            ),
         };
         let plain = server.scheme_str() == Some("http") && self.base()?.starts_with("https://");
         if plain {
-            fail!(Code::Image, "the registry {host} sends us to {realm} for a token, without encryption: refused");
+            fail!(
+                Code::Image,
+                "the registry {host} sends us to {realm} for a token, without encryption: refused"
+            );
         }
         let mut credentials = credentials;
         if credentials.is_some() && !may_ask(server.host().unwrap_or(""), bare(&self.endpoint.authority())) {
@@ -304,7 +349,7 @@ impl Session {
         let scope = format!("repository:{}:{}", self.endpoint.name, self.actions);
         let mut fields = vec![("scope", scope.as_str())];
         fields.extend(challenge.parameter("service").map(|service| ("service", service)));
-        let mut answer = match credentials {
+        let answer = match credentials {
             Some(Credentials::Identity(token)) => {
                 fields.extend([
                     ("grant_type", "refresh_token"),
@@ -312,15 +357,16 @@ impl Session {
                     ("refresh_token", token.as_str()),
                 ]);
                 let form = [("Content-Type", "application/x-www-form-urlencoded".to_string())];
-                self.http.send(&Method::POST, realm, &form, Payload::Bytes(encoded(&fields).as_bytes()), None)?
+                self.http.send(&Method::POST, realm, &form, Payload::Bytes(encoded(&fields).as_bytes()), None)
             }
             _ => {
                 let mark = if realm.contains('?') { '&' } else { '?' };
                 let basic = credentials.and_then(Credentials::basic);
                 let url = format!("{realm}{mark}{}", encoded(&fields));
-                self.http.send(&Method::GET, &url, &[], Payload::Nothing, basic.as_deref())?
+                self.http.send(&Method::GET, &url, &[], Payload::Nothing, basic.as_deref())
             }
         };
+        let mut answer = answer.map_err(|b| self.noted(b))?;
         match answer.status() {
             200 => {}
             400 | 401 | 403 => return Err(self.denied()),
@@ -344,9 +390,10 @@ impl Session {
     }
 
     /// A failure for an answer that is not success.
-    fn refused(&self, answer: &mut Answer, what: &str) -> Failure {
+    fn refused(&mut self, answer: &mut Answer, what: &str) -> Failure {
         let host = &self.endpoint.host;
         let status = answer.status();
+        self.away |= matches!(status, 429 | 500..=599);
         let who = match self.is_own(answer) {
             true => format!("the registry {host}"),
             false => format!("{}, to which the registry {host} sends us,", authority(&answer.url)),
@@ -355,8 +402,11 @@ impl Session {
         match status {
             401 | 403 if self.is_own(answer) => return self.denied(),
             429 => {
-                return Failure::new(Code::Image, format!("{who} has had too many requests from here{after}"))
-                    .mend(format!("docker login {host}: accounts have a higher limit"));
+                return Failure::new(
+                    Code::Image,
+                    format!("{who} has had too many requests from here{after}"),
+                )
+                .mend(format!("docker login {host}: accounts have a higher limit"));
             }
             503 => return Failure::new(Code::Image, format!("{who} is not available{after}")),
             _ => {}
@@ -379,7 +429,8 @@ impl Session {
         let accept = [media::INDEX, media::MANIFEST, media::DOCKER_INDEX, media::DOCKER_MANIFEST].join(", ");
         let url = self.url(&format!("manifests/{selector}"))?;
         let what = format!("manifest {selector} of {}", self.endpoint.name);
-        let mut answer = self.request(&Method::GET, &url, &[("Accept", accept)], Payload::Nothing)?;
+        let answer = self.request(&Method::GET, &url, &[("Accept", accept)], Payload::Nothing);
+        let mut answer = answer.map_err(|b| self.noted(b))?;
         if answer.status() != 200 {
             return Err(self.refused(&mut answer, &what));
         }
@@ -401,7 +452,9 @@ impl Session {
             )
             .mend("pull it with an engine that still knows it, and push it again"));
         }
-        if value.get("manifests").is_some() && (value.get("layers").is_some() || value.get("config").is_some()) {
+        if value.get("manifests").is_some()
+            && (value.get("layers").is_some() || value.get("config").is_some())
+        {
             fail!(Code::Image, "the {what} is both an index and a manifest: refused");
         }
         let size = bytes.len() as u64;
@@ -433,7 +486,21 @@ impl Session {
         layout: &Layout,
         wanted: Option<&Platform>,
     ) -> Result<Descriptor> {
-        let (mut top, mut bytes) = self.manifest(reference.selector())?;
+        let top = self.manifest(reference.selector())?;
+        let pulled = self.pull_top(reference, layout, wanted, top);
+        // What fails from here on is no reason to take another image than the one that it now
+        // names.
+        self.away = false;
+        pulled
+    }
+
+    fn pull_top(
+        &mut self,
+        reference: &Reference,
+        layout: &Layout,
+        wanted: Option<&Platform>,
+        (mut top, mut bytes): (Descriptor, Vec<u8>),
+    ) -> Result<Descriptor> {
         let mut platform = None;
         if top.is_index() {
             let mut list = Vec::new();
@@ -532,10 +599,11 @@ impl Session {
     ) -> std::result::Result<(), Piece> {
         let url = self.url(&format!("blobs/{}", d.digest)).map_err(Piece::Final)?;
         let range = if have > 0 { vec![("Range", format!("bytes={have}-"))] } else { vec![] };
-        let mut answer = self.request(&Method::GET, &url, &range, Payload::Nothing).map_err(|b| match b.again {
-            true => Piece::Again(b.failure.what),
-            false => Piece::Final(b.failure),
-        })?;
+        let mut answer =
+            self.request(&Method::GET, &url, &range, Payload::Nothing).map_err(|b| match b.again {
+                true => Piece::Again(b.failure.what),
+                false => Piece::Final(b.failure),
+            })?;
         let from_there = format!("bytes {have}-");
         let append = match answer.status() {
             200 => false,
@@ -617,7 +685,8 @@ impl Session {
         let to = format!("{location}{}digest={}", if location.contains('?') { '&' } else { '?' }, d.digest);
         let kind = [("Content-Type", "application/octet-stream".to_string())];
         let file = layout.blob(&d.digest)?;
-        let size = file.metadata().or_fail(Code::Failed, || format!("cannot read the blob {}", d.digest))?.len();
+        let size =
+            file.metadata().or_fail(Code::Failed, || format!("cannot read the blob {}", d.digest))?.len();
         let mut answer = self.request(&Method::PUT, &to, &kind, Payload::File(&file, size))?;
         if answer.status() != 201 {
             return Err(self.refused(&mut answer, &format!("blob {} (push)", d.digest)));
@@ -673,24 +742,31 @@ fn encoded(fields: &[(&str, &str)]) -> String {
     fields.iter().map(one).collect::<Vec<_>>().join("&")
 }
 
-/// Whether a token server may be told the credentials for a registry: one of the same site (auth.docker.io for
-/// registry-1.docker.io), or one that `ANYARCH_TOKEN_HOSTS` names.
+/// Whether a token server may be told the credentials for a registry: one of the same site
+/// (auth.docker.io for registry-1.docker.io), or one that `ANYARCH_TOKEN_HOSTS` names.
 fn may_ask(server: &str, registry: &str) -> bool {
     let trusted = std::env::var("ANYARCH_TOKEN_HOSTS").unwrap_or_default();
     same_site(server, registry)
         || trusted.split([',', ' ']).any(|t| !t.is_empty() && t.eq_ignore_ascii_case(server))
 }
 
-/// Whether two hosts are one, or have the domain in common that somebody registers: the last two labels, or three below a
-/// country's general domains (`co.uk`).
+/// Whether two hosts are one, or have the domain in common that somebody registers: the last two
+/// labels, or three below a country's general domains (`co.uk`).
 fn same_site(a: &str, b: &str) -> bool {
     const GENERAL: &[&str] = &["ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org"];
     let site = |host: &str| {
         let host = bare(host).trim_end_matches('.').to_ascii_lowercase();
         let labels: Vec<&str> = host.split('.').collect();
-        let address = host.contains(':') || labels.last().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+        let address =
+            host.contains(':') || labels.last().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
         let general = matches!(labels[..], [.., second, top] if top.len() == 2 && GENERAL.contains(&second));
-        let count = if address { usize::MAX } else if general { 3 } else { 2 };
+        let count = if address {
+            usize::MAX
+        } else if general {
+            3
+        } else {
+            2
+        };
         labels[labels.len().saturating_sub(count)..].join(".")
     };
     let whole = |host: &str| bare(host).trim_end_matches('.').to_ascii_lowercase();
@@ -715,8 +791,11 @@ fn is_page(answer: &Answer, body: &[u8]) -> bool {
 }
 
 fn not_a_registry(who: &str, status: u16, what: &str) -> Failure {
-    Failure::new(Code::Image, format!("{who} answers with a web page ({status}) for {what}: it is no registry"))
-        .mend("check the host in the image's name, and whether a proxy or a portal stands between")
+    Failure::new(
+        Code::Image,
+        format!("{who} answers with a web page ({status}) for {what}: it is no registry"),
+    )
+    .mend("check the host in the image's name, and whether a proxy or a portal stands between")
 }
 
 #[cfg(test)]
@@ -746,7 +825,8 @@ mod tests {
         for good in ["a", "a/b", "a.b", "a_b", "a__b", "a---b", "0/1", "library/a-1.2"] {
             assert!(is_repository(good), "{good}");
         }
-        for bad in ["", "a/", "/a", "A", "a..b", "a___b", "-a", "a-", ".a", "a_", "a._b", "a b", "ä", "a/-"] {
+        for bad in ["", "a/", "/a", "A", "a..b", "a___b", "-a", "a-", ".a", "a_", "a._b", "a b", "ä", "a/-"]
+        {
             assert!(!is_repository(bad), "{bad}");
         }
         for good in ["a", "1.0", "_a", "A-b.c", &"a".repeat(128)] {

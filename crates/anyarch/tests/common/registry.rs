@@ -1,7 +1,7 @@
 //! A registry in this process that does what a test wants: well, badly, or never.
 //!
-//! A server hands every request to a closure and notes it; the answer may be cut off or stall. TLS is that of a private
-//! authority, made by openssl.
+//! A server hands every request to a closure and notes it; the answer may be cut off or stall. TLS
+//! is that of a private authority, made by openssl.
 
 #![allow(dead_code)]
 
@@ -52,7 +52,15 @@ pub struct Reply {
 
 impl Reply {
     pub fn of(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        Reply { status, headers: vec![], body: body.into(), sent: usize::MAX, stall: false, unmeasured: false, silent: false }
+        Reply {
+            status,
+            headers: vec![],
+            body: body.into(),
+            sent: usize::MAX,
+            stall: false,
+            unmeasured: false,
+            silent: false,
+        }
     }
 
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Reply {
@@ -96,7 +104,10 @@ impl Server {
         Server::start_at(TcpListener::bind("127.0.0.1:0").unwrap(), None, handler)
     }
 
-    pub fn with_tls(tls: Arc<ServerConfig>, handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Server {
+    pub fn with_tls(
+        tls: Arc<ServerConfig>,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Server {
         Server::start_at(TcpListener::bind("127.0.0.1:0").unwrap(), Some(tls), handler)
     }
 
@@ -113,7 +124,9 @@ impl Server {
                 let (log, handler, tls) = (log.clone(), handler.clone(), tls.clone());
                 std::thread::spawn(move || match tls {
                     None => one(stream, &log, &*handler),
-                    Some(tls) => one(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), &log, &*handler),
+                    Some(tls) => {
+                        one(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), &log, &*handler)
+                    }
                 });
             }
         });
@@ -142,7 +155,9 @@ fn one(stream: impl Read + Write, log: &Mutex<Vec<Seen>>, handler: &dyn Fn(&Seen
     // What speaks TLS to a server without gets no answer.
     let Some(first) = line().filter(|l| l.contains(" HTTP/1.1")) else { return };
     let mut headers = HashMap::new();
-    while let Some((name, value)) = line().and_then(|l| Some(l.split_once(':').map(|(n, v)| (n.to_string(), v.to_string()))?)) {
+    while let Some((name, value)) =
+        line().and_then(|l| Some(l.split_once(':').map(|(n, v)| (n.to_string(), v.to_string()))?))
+    {
         headers.insert(name.to_ascii_lowercase(), value.trim().to_string());
     }
     let mut words = first.split(' ').map(str::to_string);
@@ -204,7 +219,8 @@ impl Files {
         self.put(&format!("/v2/{name}/manifests/{tag}"), &kind, &bytes);
     }
 
-    /// An image with a layer of 100 000 bytes and more; its manifest's descriptor, with its platform.
+    /// An image with a layer of 100 000 bytes and more; its manifest's descriptor, with its
+    /// platform.
     pub fn image(&self, name: &str, architecture: &str) -> Value {
         let content: Vec<u8> = (0..100_000u32).map(|i| (i.wrapping_mul(i) >> 3) as u8).collect();
         let layer = super::one_entry(tar::EntryType::Regular, "a", "", &content);
@@ -219,7 +235,8 @@ impl Files {
             "rootfs": { "type": "layers", "diff_ids": [Digest::of(&layer).to_string()] },
         });
         let config = blob(config.to_string().as_bytes(), media::CONFIG);
-        let manifest = json!({ "schemaVersion": 2, "mediaType": media::MANIFEST, "config": config, "layers": layers });
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": media::MANIFEST, "config": config, "layers": layers });
         let mut descriptor = self.manifest(name, media::MANIFEST, &manifest);
         descriptor["platform"] = json!({ "os": "linux", "architecture": architecture });
         descriptor
@@ -234,7 +251,8 @@ impl Files {
             let why = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"unknown"}]}"#;
             return Reply::of(404, why).header("Content-Type", "application/json");
         };
-        let from = seen.header("range").strip_prefix("bytes=").and_then(|r| r.trim_end_matches('-').parse().ok());
+        let from =
+            seen.header("range").strip_prefix("bytes=").and_then(|r| r.trim_end_matches('-').parse().ok());
         let reply = match from {
             Some(from) if from < bytes.len() => {
                 let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
@@ -301,7 +319,9 @@ impl User {
 
     /// The environment of a command: no more than this.
     fn prepare(&self, command: &mut Command) {
-        command.env_clear().env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.home().join("bin").display()));
+        command
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.home().join("bin").display()));
         command.env("HOME", self.home()).env("XDG_CACHE_HOME", self.dir.path().join("cache"));
         command.env("ANYARCH_REGISTRY_TIMEOUT", "10").env("XDG_RUNTIME_DIR", self.home().join("run"));
         command.envs(self.variables.iter().map(|(n, v)| (n, v)));
@@ -311,7 +331,10 @@ impl User {
         let mut command = if self.etc {
             let mut command = Command::new("unshare");
             let script = r#"mount --bind "$1" /etc && shift && exec "$@""#;
-            command.args(["-Urm", "sh", "-c", script, "sh"]).arg(self.dir.path().join("etc")).arg(super::ANYARCH);
+            command
+                .args(["-Urm", "sh", "-c", script, "sh"])
+                .arg(self.dir.path().join("etc"))
+                .arg(super::ANYARCH);
             command
         } else {
             Command::new(super::ANYARCH)
@@ -386,8 +409,13 @@ impl Authority {
     /// A certificate; the files of it and of its key.
     pub fn issue(&self, names: &str) -> (PathBuf, PathBuf) {
         self.openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x -keyout x.key -out x.csr");
-        write(&self.dir.path().join("x.ext"), &format!("subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n"));
-        self.openssl("x509 -req -in x.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile x.ext -out x.crt");
+        write(
+            &self.dir.path().join("x.ext"),
+            &format!("subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n"),
+        );
+        self.openssl(
+            "x509 -req -in x.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile x.ext -out x.crt",
+        );
         (self.dir.path().join("x.crt"), self.dir.path().join("x.key"))
     }
 
@@ -395,11 +423,14 @@ impl Authority {
     pub fn tls(&self, names: &str, clients: bool) -> Arc<ServerConfig> {
         let (certificate, key) = self.issue(names);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let builder = if clients {
             let mut roots = rustls::RootCertStore::empty();
             roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
-            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
             builder.with_client_cert_verifier(verifier.build().unwrap())
         } else {
             builder.with_no_client_auth()
