@@ -139,9 +139,11 @@ fn identity_tokens_and_helpers() {
     user.pulls(&server.name());
     user.file(".docker/config.json", &json!({ "credsStore": "one" }).to_string());
     user.pulls(&server.name());
-    // Without reading its input, and without an answer.
-    helper(&user, "one", "echo credentials not found; exit 1");
-    user.refuses(&server.name(), "denies access");
+    // Without reading its input, and without an answer: again and again, for it may be the faster one.
+    helper(&user, "one", "exec <&-; echo credentials not found; exit 1");
+    for _ in 0..5 {
+        user.refuses(&server.name(), "denies access");
+    }
     user.file(".docker/config.json", &json!({ "credHelpers": { &host: "absent" } }).to_string());
     user.refuses(&server.name(), "docker-credential-absent cannot be started");
     // containers' file goes before docker's, and the most exact name before others.

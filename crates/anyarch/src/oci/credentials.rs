@@ -10,7 +10,7 @@ use crate::failure::{Code, Failure, Result, fail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -152,18 +152,17 @@ fn from_helper(name: &str, key: &str) -> std::result::Result<Option<Credentials>
         return Err(format!("`{name}` is no credential helper"));
     }
     let cannot = |e: std::io::Error| format!("the credential helper {program} cannot be started: {e}");
-    let mut child = Command::new(&program)
+    // A file and no pipe: a helper that ends before it reads would end this program by SIGPIPE.
+    let question = tempfile::tempfile().and_then(|mut file| {
+        file.write_all(key.as_bytes())?;
+        file.rewind().map(|()| file)
+    });
+    let output = Command::new(&program)
         .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdin(question.map_err(cannot)?)
         .stderr(Stdio::inherit())
-        .spawn()
+        .output()
         .map_err(cannot)?;
-    if let Some(mut input) = child.stdin.take() {
-        // A helper that has ended before it read says why by its status.
-        let _ = input.write_all(key.as_bytes());
-    }
-    let output = child.wait_with_output().map_err(cannot)?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stdout).trim().to_string();
         detail!("the credential helper {program} has nothing for {key}: {why}");

@@ -10,6 +10,7 @@ use super::dns::Dns;
 use super::endpoint::{self, Trust, bare, in_range, is_loopback};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui;
+use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
@@ -33,8 +34,8 @@ pub enum Payload<'a> {
     Nothing,
     /// These bytes.
     Bytes(&'a [u8]),
-    /// A file of this many bytes.
-    File(&'a File, u64),
+    /// A file of this many bytes, and what shows how much of it is sent.
+    File(&'a File, u64, &'a ProgressBar),
 }
 
 /// Why there is no answer.
@@ -212,7 +213,7 @@ impl Http {
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
         }
-        if let Payload::File(_, length) = payload {
+        if let Payload::File(_, length, _) = payload {
             request = request.header("Content-Length", length);
         }
         // A value of a registry's or a token server's that no header can hold.
@@ -225,11 +226,11 @@ impl Http {
             }
             Payload::Nothing => agent.run(request.body(&[][..]).map_err(unsound)?),
             Payload::Bytes(bytes) => agent.run(request.body(bytes).map_err(unsound)?),
-            Payload::File(file, length) => {
+            Payload::File(file, length, bar) => {
                 // Each request sends it from its beginning.
                 let file = file.try_clone().and_then(|mut f| std::io::Seek::rewind(&mut f).map(|()| f));
                 let file = file.or_fail(Code::Failed, || "cannot read a blob".into())?;
-                agent.run(request.body(SendBody::from_owned_reader(file.take(length))).map_err(unsound)?)
+                agent.run(request.body(SendBody::from_owned_reader(bar.wrap_read(file.take(length)))).map_err(unsound)?)
             }
         };
         sent.map_err(|e| unreachable(url, &e))
@@ -358,12 +359,12 @@ fn unreachable(url: &Uri, error: &ureq::Error) -> Broken {
         _ => Failure::new(Code::Image, format!("the registry {host} cannot be reached: {}", reason(error))),
     };
     let refused = matches!(tls, Some(rustls::Error::InvalidCertificate(_)));
-    let proxy = matches!(error, ureq::Error::ConnectProxyFailed(_));
-    Broken {
-        failure,
-        again: !refused,
-        no_tls: !refused && !proxy && !matches!(error, ureq::Error::HostNotFound),
-    }
+    let no_tls = match tls {
+        // What it says is no TLS. Any other error of TLS comes from a server that speaks it.
+        Some(error) => matches!(error, rustls::Error::InvalidMessage(_)),
+        None => !matches!(error, ureq::Error::ConnectProxyFailed(_) | ureq::Error::HostNotFound),
+    };
+    Broken { failure, again: !refused, no_tls }
 }
 
 /// What the machine trusts, or `SSL_CERT_FILE` and `SSL_CERT_DIR` where they are set, and what

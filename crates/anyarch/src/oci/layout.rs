@@ -265,7 +265,11 @@ impl Layout {
     /// Notes under which name an image was pulled, in the place of what had the name before.
     pub fn remember(&self, name: &str, manifest: &Descriptor) -> Result<()> {
         let mut list = if self.dir.join("index.json").exists() { self.index()? } else { Vec::new() };
-        list.retain(|d| d.annotations[PULLED_AS] != name);
+        let named = |d: &Descriptor| d.annotations[PULLED_AS] == name;
+        if list.iter().any(|d| named(d) && d.digest == manifest.digest) {
+            return Ok(());
+        }
+        list.retain(|d| !named(d));
         let mut entry = manifest.clone();
         entry.annotations = json!({ PULLED_AS: name });
         list.push(entry);

@@ -184,7 +184,7 @@ impl Client {
                 layout.remember(&name, &manifest)?;
                 Ok(manifest)
             }
-            Err(failure) if self.sessions.iter().all(|s| s.away) => match layout.recall(&name) {
+            Err(failure) if self.sessions.last().is_some_and(|s| s.away) => match layout.recall(&name) {
                 Some(manifest) => {
                     caution!("{}: the image is the one that was pulled before", failure.what);
                     Ok(manifest)
@@ -549,10 +549,11 @@ impl Session {
         let mut why = String::new();
         // What a run before this one has left may be of another blob, or of another registry.
         let mut left_over = part.exists();
+        let before = bar.position();
         for attempt in 0..ATTEMPTS {
             let have = fs::metadata(&part).map_or(0, |m| m.len());
             if d.size == 0 || have < d.size {
-                match self.piece(&part, d, have, bar) {
+                match self.piece(&part, d, have, bar, before) {
                     Ok(()) => {}
                     Err(Piece::Final(failure)) => return Err(failure),
                     Err(Piece::Again(reason)) => {
@@ -596,6 +597,7 @@ impl Session {
         d: &Descriptor,
         have: u64,
         bar: &ProgressBar,
+        before: u64,
     ) -> std::result::Result<(), Piece> {
         let url = self.url(&format!("blobs/{}", d.digest)).map_err(Piece::Final)?;
         let range = if have > 0 { vec![("Range", format!("bytes={have}-"))] } else { vec![] };
@@ -619,6 +621,7 @@ impl Session {
         let mut file = open.map_err(|e| {
             Piece::Final(Failure::new(Code::Failed, format!("cannot write {}: {e}", part.display())))
         })?;
+        bar.set_position(before + if append { have } else { 0 });
         // A registry that sends more than the descriptor says is not read to its end.
         let left = if d.size == 0 { u64::MAX } else { d.size - if append { have } else { 0 } + 1 };
         let mut body = answer.response.into_body().into_reader().take(left);
@@ -687,7 +690,10 @@ impl Session {
         let file = layout.blob(&d.digest)?;
         let size =
             file.metadata().or_fail(Code::Failed, || format!("cannot read the blob {}", d.digest))?.len();
-        let mut answer = self.request(&Method::PUT, &to, &kind, Payload::File(&file, size))?;
+        let bar = progress(&self.endpoint.host, size);
+        let answer = self.request(&Method::PUT, &to, &kind, Payload::File(&file, size, &bar));
+        bar.finish_and_clear();
+        let mut answer = answer?;
         if answer.status() != 201 {
             return Err(self.refused(&mut answer, &format!("blob {} (push)", d.digest)));
         }
