@@ -598,3 +598,23 @@ fn names_and_versions_that_no_registry_takes_are_refused_before_anything_is_made
     let out = user.anyarch(&["image", "build", "--to", "arm64", "--push", "127.0.0.1:1/A"]);
     assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
 }
+
+#[test]
+fn who_waits_is_told_on_a_terminal_only() {
+    let files = one_image();
+    let server = Server::start(move |seen| {
+        if seen.path.contains("/manifests/") {
+            std::thread::sleep(Duration::from_millis(1800));
+        }
+        files.reply(seen)
+    });
+    let user = User::new();
+    let words = format!("{} image inspect {}", common::ANYARCH, server.name());
+    let out = user.on_terminal(&words);
+    let shown = text(&out.stdout);
+    assert!(out.status.success() && shown.contains("asking 127.0.0.1:"), "{shown}");
+    let out = user.on_terminal(&words.replace("image", "-q image"));
+    assert!(out.status.success() && !text(&out.stdout).contains("asking"), "{}", text(&out.stdout));
+    let out = user.anyarch(&["image", "inspect", &server.name()]);
+    assert!(out.status.success() && out.stderr.is_empty(), "{}", text(&out.stderr));
+}

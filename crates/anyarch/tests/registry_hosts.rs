@@ -53,6 +53,10 @@ fn certificates_of_private_authorities() {
     let folder = u.home().join("certs");
     let u = u.variable("SSL_CERT_DIR", folder.to_str().unwrap());
     u.pulls(&name);
+    // The machine's own count where the variables say nothing.
+    let u = user();
+    u.etc("ssl/certs/ca-certificates.crt", &authority.ca_text());
+    u.variable("SSL_CERT_FILE", "").variable("SSL_CERT_DIR", "").pulls(&name);
     user().variable("SSL_CERT_FILE", "/nonexistent").refuses(&name, "SSL_CERT_FILE gives no certificates");
     // A name that the certificate lacks.
     let other =
@@ -70,8 +74,13 @@ fn a_registry_may_want_our_certificate() {
     let (certificate, key) = authority.issue("DNS:client.test");
     user.etc(&format!("docker/certs.d/{host}/client.cert"), &std::fs::read_to_string(certificate).unwrap());
     user.refuses(&name, "client.key");
-    user.etc(&format!("docker/certs.d/{host}/client.key"), &std::fs::read_to_string(key).unwrap());
+    let (key, other) = (std::fs::read_to_string(key).unwrap(), authority.issue("DNS:other.test").1);
+    user.etc(&format!("docker/certs.d/{host}/client.key"), &key);
     user.pulls(&name);
+    user.etc(&format!("docker/certs.d/{host}/client.key"), &std::fs::read_to_string(other).unwrap());
+    user.refuses(&name, "do not belong together");
+    user.etc(&format!("docker/certs.d/{host}/client.key"), &authority.ca_text());
+    user.refuses(&name, "client.key has no private key");
 }
 
 #[test]

@@ -269,11 +269,14 @@ fn containers_files() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A file's text; `None` where there is none.
+/// A file's text; `None` where there is none, or none for this user: docker's daemon has its own.
 fn contents(file: &Path) -> Result<Option<String>> {
+    use std::io::ErrorKind;
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            detail!("cannot read {}: {e}", file.display());
             Ok(None)
         }
         Err(e) => fail!(Code::Image, "cannot read {}: {e}", file.display()),

@@ -11,11 +11,13 @@ use super::endpoint::{self, Trust, bare, in_range, is_loopback};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui;
 use indicatif::ProgressBar;
+use rustls::pki_types::PrivateKeyDer;
+use rustls_native_certs::load_certs_from_paths;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use ureq::http::{Method, Request, Response, Uri};
 use ureq::tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig};
@@ -230,7 +232,11 @@ impl Http {
                 // Each request sends it from its beginning.
                 let file = file.try_clone().and_then(|mut f| std::io::Seek::rewind(&mut f).map(|()| f));
                 let file = file.or_fail(Code::Failed, || "cannot read a blob".into())?;
-                agent.run(request.body(SendBody::from_owned_reader(bar.wrap_read(file.take(length)))).map_err(unsound)?)
+                agent.run(
+                    request
+                        .body(SendBody::from_owned_reader(bar.wrap_read(file.take(length))))
+                        .map_err(unsound)?,
+                )
             }
         };
         sent.map_err(|e| unreachable(url, &e))
@@ -382,7 +388,7 @@ fn certificates(host: &str) -> Result<(RootCerts, Option<ClientCert>)> {
         for file in files {
             match file.extension().and_then(|e| e.to_str()) {
                 Some("crt") => more.extend(pem_certificates(&file)?),
-                Some("cert") => client = Some(client_certificate(&file)?),
+                Some("cert") => client = client_certificate(&file)?.or(client),
                 _ => {}
             }
         }
@@ -401,14 +407,28 @@ fn machine_certificates() -> Result<&'static [Certificate<'static>]> {
     if let Some(found) = FOUND.get() {
         return Ok(found);
     }
-    let found = rustls_native_certs::load_native_certs();
-    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
-        .into_iter()
-        .find(|n| std::env::var_os(n).is_some_and(|v| !v.is_empty()));
+    // A variable that is empty counts for nothing, as for other programs.
+    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    let (file, dirs, variable) = match (named("SSL_CERT_FILE"), named("SSL_CERT_DIR")) {
+        (None, None) => {
+            let found = openssl_probe::probe();
+            (found.cert_file, found.cert_dir, None)
+        }
+        (Some(file), None) => (Some(file.into()), vec![], Some("SSL_CERT_FILE")),
+        (file, Some(dirs)) => {
+            (file.map(PathBuf::from), std::env::split_paths(&dirs).collect(), Some("SSL_CERT_DIR"))
+        }
+    };
+    let mut found = load_certs_from_paths(file.as_deref(), None);
+    for dir in &dirs {
+        let more = load_certs_from_paths(None, Some(dir));
+        found.certs.extend(more.certs);
+        found.errors.extend(more.errors);
+    }
     for error in &found.errors {
         detail!("{error}");
     }
-    if let Some(name) = named.filter(|_| found.certs.is_empty()) {
+    if let Some(name) = variable.filter(|_| found.certs.is_empty()) {
         let why = found.errors.first().map_or("it has none".to_string(), ToString::to_string);
         fail!(Code::Image, "{name} gives no certificates: {why}");
     }
@@ -416,28 +436,51 @@ fn machine_certificates() -> Result<&'static [Certificate<'static>]> {
     Ok(FOUND.get_or_init(|| certificates))
 }
 
-fn pem_items(file: &Path) -> Result<Vec<PemItem<'static>>> {
+/// What a file of certs.d has; `None` where it is for other users, as the keys of docker's daemon are.
+fn pem_items(file: &Path) -> Result<Option<Vec<PemItem<'static>>>> {
     let what = || format!("cannot read {}", file.display());
-    let pem = fs::read(file).or_fail(Code::Image, what)?;
-    ureq::tls::parse_pem(&pem).collect::<std::result::Result<_, _>>().or_fail(Code::Image, what)
+    let pem = match fs::read(file) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            detail!("{}: {e}", what());
+            return Ok(None);
+        }
+        pem => pem.or_fail(Code::Image, what)?,
+    };
+    ureq::tls::parse_pem(&pem).collect::<std::result::Result<_, _>>().or_fail(Code::Image, what).map(Some)
 }
 
 fn pem_certificates(file: &Path) -> Result<Vec<Certificate<'static>>> {
     let of = |item| if let PemItem::Certificate(c) = item { Some(c) } else { None };
-    let found: Vec<_> = pem_items(file)?.into_iter().filter_map(of).collect();
+    let Some(items) = pem_items(file)? else { return Ok(vec![]) };
+    let found: Vec<_> = items.into_iter().filter_map(of).collect();
     if found.is_empty() {
         fail!(Code::Image, "{} has no certificate", file.display());
     }
     Ok(found)
 }
 
-fn client_certificate(file: &Path) -> Result<ClientCert> {
+fn client_certificate(file: &Path) -> Result<Option<ClientCert>> {
     let key = file.with_extension("key");
-    let found = pem_items(&key)?
-        .into_iter()
-        .find_map(|i| if let PemItem::PrivateKey(k) = i { Some(k) } else { None });
-    let Some(found) = found else { fail!(Code::Image, "{} has no private key", key.display()) };
-    Ok(ClientCert::new_with_certs(&pem_certificates(file)?, found))
+    let of = |item| if let PemItem::PrivateKey(k) = item { Some(k) } else { None };
+    let Some(items) = pem_items(&key)? else { return Ok(None) };
+    let Some(found) = items.into_iter().find_map(of) else {
+        fail!(Code::Image, "{} has no private key", key.display());
+    };
+    let chain = pem_certificates(file)?;
+    if chain.is_empty() {
+        return Ok(None);
+    }
+    // ureq panics where they do not fit.
+    let what = || format!("{} and {} do not belong together", file.display(), key.display());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let der = PrivateKeyDer::try_from(found.der().to_vec()).or_fail(Code::Image, what)?;
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .or_fail(Code::Image, what)?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_client_auth_cert(chain.iter().map(|c| c.der().to_vec().into()).collect(), der)
+        .or_fail(Code::Image, what)?;
+    Ok(Some(ClientCert::new_with_certs(&chain, found)))
 }
 
 /// The proxy to a server: `HTTPS_PROXY` or `HTTP_PROXY` by its scheme, else `ALL_PROXY`, in

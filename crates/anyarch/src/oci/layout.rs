@@ -1,6 +1,7 @@
 //! A folder of blobs: the OCI image layout, and archives turned into one.
 
 use super::archive::Archive;
+use super::progress::Waiting;
 use super::{
     Descriptor, Digest, Image, MAX_DOCUMENT, MAX_INDEXES, Platform, choose, copy_hashing, document, media,
 };
@@ -53,7 +54,8 @@ impl Layout {
     fn of_archive(path: &Path) -> Result<Layout> {
         let what = || format!("cannot read the archive {}", path.display());
         let file = File::open(path).or_fail(Code::Image, what)?;
-        let temporary = Folder::within(&std::env::temp_dir())
+use super::archive::Archive;
+use super::progress::Waiting;
             .or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
         let raw = temporary.path().join("raw");
         fs::create_dir(&raw).or_fail(Code::Failed, what)?;

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod http;
 pub mod layout;
 pub mod peek;
+pub mod progress;
 pub mod registry;
 pub mod sparse;
 pub mod unpack;

@@ -3,6 +3,7 @@
 //! Nothing is written but a temporary file, so names and links may say what they like: they only choose among the image's own.
 
 use super::archive::Archive;
+use super::progress::Waiting;
 use super::{Image, Layout, decompress};
 use crate::failure::{Code, OrFail, Result};
 use std::collections::{HashMap, VecDeque};
@@ -33,6 +34,7 @@ enum Node {
 impl<'a> Tree<'a> {
     /// Reads the names in all layers, from the bottom up.
     pub fn read(layout: &'a Layout, image: &'a Image) -> Result<Tree<'a>> {
+        let _waiting = Waiting::begin("reading the image's layers");
         let mut tree = Tree { layout, image, nodes: HashMap::new() };
         for (i, layer) in image.layers.iter().enumerate() {
             layout.verify(layer)?;

@@ -7,10 +7,10 @@
 use super::credentials::{self, Credentials};
 use super::endpoint::{self, DEFAULT_REGISTRY, Endpoint, Trust, bare};
 use super::http::{Answer, Broken, Http, Payload, authority, join, origin, reason};
+use super::progress::{self, Waiting};
 use super::{Descriptor, Digest, Layout, MAX_INDEXES, Platform, choose, copy_hashing, document, media};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
-use crate::ui;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -197,7 +197,7 @@ impl Client {
 
     /// Pushes a manifest, and everything that it names before it.
     pub fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
-        self.each(|session, _| session.push_manifest(layout, d, tag))
+        self.each(|session, _| session.push_manifest(layout, d, tag, 0))
     }
 }
 
@@ -427,6 +427,7 @@ impl Session {
     /// A manifest or index: its descriptor and bytes, the digest verified where one was asked for.
     fn manifest(&mut self, selector: &str) -> Result<(Descriptor, Vec<u8>)> {
         let accept = [media::INDEX, media::MANIFEST, media::DOCKER_INDEX, media::DOCKER_MANIFEST].join(", ");
+        let _waiting = Waiting::begin(&format!("asking {}", self.endpoint.host));
         let url = self.url(&format!("manifests/{selector}"))?;
         let what = format!("manifest {selector} of {}", self.endpoint.name);
         let answer = self.request(&Method::GET, &url, &[("Accept", accept)], Payload::Nothing);
@@ -531,7 +532,7 @@ impl Session {
             blobs.push(Descriptor::parse(layer)?);
         }
         let total: u64 = blobs.iter().filter(|b| !layout.path(&b.digest).exists()).map(|b| b.size).sum();
-        let bar = progress(&reference.to_string(), total);
+        let bar = progress::bytes(&reference.to_string(), total);
         for blob in &blobs {
             self.blob(layout, blob, &bar)?;
         }
@@ -646,11 +647,20 @@ impl Session {
     }
 
     /// Index entries come first.
-    fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
+    fn push_manifest(
+        &mut self,
+        layout: &Layout,
+        d: &Descriptor,
+        tag: Option<&str>,
+        depth: usize,
+    ) -> Result<()> {
+        if depth > MAX_INDEXES {
+            fail!(Code::Image, "the image has more than {MAX_INDEXES} indexes: refused");
+        }
         let bytes = layout.bytes(d)?;
         let value = document(&bytes, "the manifest")?;
         for item in value["manifests"].as_array().into_iter().flatten() {
-            self.push_manifest(layout, &Descriptor::parse(item)?, None)?;
+            self.push_manifest(layout, &Descriptor::parse(item)?, None, depth + 1)?;
         }
         let layers = value["layers"].as_array().into_iter().flatten();
         for item in value.get("config").into_iter().chain(layers) {
@@ -690,7 +700,7 @@ impl Session {
         let file = layout.blob(&d.digest)?;
         let size =
             file.metadata().or_fail(Code::Failed, || format!("cannot read the blob {}", d.digest))?.len();
-        let bar = progress(&self.endpoint.host, size);
+        let bar = progress::bytes(&self.endpoint.host, size);
         let answer = self.request(&Method::PUT, &to, &kind, Payload::File(&file, size, &bar));
         bar.finish_and_clear();
         let mut answer = answer?;
@@ -707,15 +717,6 @@ enum Piece {
     Again(String),
     /// Will not.
     Final(Failure),
-}
-
-fn progress(name: &str, total: u64) -> ProgressBar {
-    let target = if ui::quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style);
-    bar.set_message(ui::plain(name).into_owned());
-    bar
 }
 
 /// What a registry wants to see.

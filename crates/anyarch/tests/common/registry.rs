@@ -343,6 +343,14 @@ impl User {
         command.args(args).output().unwrap()
     }
 
+    /// A command line with a terminal of its own; what that shows.
+    pub fn on_terminal(&self, words: &str) -> Output {
+        let mut command = Command::new("script");
+        self.prepare(&mut command);
+        command.env("TERM", "xterm").args(["-qec", words, "/dev/null"]);
+        command.output().unwrap()
+    }
+
     /// Pulls an image to a folder of its own, without a cache.
     pub fn pull(&self, name: &str) -> Output {
         let _ = std::fs::remove_dir_all(self.dir.path().join("cache"));
