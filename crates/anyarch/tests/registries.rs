@@ -448,6 +448,25 @@ fn indexes_within_indexes() {
         assert!(said.contains(platform), "{said}");
     }
     user.refuses(&format!("{}:deep", server.name()), "more than 64 indexes");
+    // The same in a folder.
+    use anyarch_tool::oci::{Layout, Platform};
+    let folder = common::crafted(user.dir.path(), &common::one_entry(tar::EntryType::Regular, "a", "", b"x"));
+    let layout = Layout::open(&folder).unwrap().unwrap();
+    let mut entry = layout.index().unwrap().remove(0);
+    entry.platform = Some(Platform::of_words("s390x").unwrap());
+    for deep in [3, 70] {
+        for _ in 0..deep {
+            let index = json!({ "schemaVersion": 2, "manifests": [entry.json()] });
+            entry = layout.add(index.to_string().as_bytes(), media::INDEX).unwrap();
+        }
+        layout.write_index(std::slice::from_ref(&entry)).unwrap();
+        let out = user.pull(folder.to_str().unwrap());
+        let said = text(&out.stderr);
+        match deep {
+            3 => assert!(out.status.success(), "{said}"),
+            _ => assert!(said.contains("more than 64 indexes"), "{said}"),
+        }
+    }
 }
 
 /// Takes uploads as well.
