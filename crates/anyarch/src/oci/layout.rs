@@ -54,8 +54,8 @@ impl Layout {
     fn of_archive(path: &Path) -> Result<Layout> {
         let what = || format!("cannot read the archive {}", path.display());
         let file = File::open(path).or_fail(Code::Image, what)?;
-use super::archive::Archive;
-use super::progress::Waiting;
+        let _waiting = Waiting::begin(&format!("reading {}", path.display()));
+        let temporary = Folder::within(&std::env::temp_dir())
             .or_fail(Code::Failed, || "cannot make a temporary folder".into())?;
         let raw = temporary.path().join("raw");
         fs::create_dir(&raw).or_fail(Code::Failed, what)?;
