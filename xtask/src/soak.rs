@@ -98,7 +98,7 @@ const NUMBERS: usize = 8;
 /// So many rounds are done even if the time is over: each number twice.
 const LEAST: usize = 2 * NUMBERS;
 /// What a round may take on a machine that is busy with all loads.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1800);
 /// So often a load that failed is started again.
 const ATTEMPTS: usize = 5;
 
