@@ -65,7 +65,6 @@ static void missing_behind(const char *target)
 		FAILS(open(path, O_RDONLY), ENOENT);
 		FAILS(open(path, O_RDWR), ENOENT);
 		FAILS(open(path, O_PATH), ENOENT);
-		FAILS(access(path, F_OK), ENOENT);
 		FAILS(truncate(path, 0), ENOENT);
 		FAILS(chmod(path, 0700), ENOENT);
 		FAILS(getxattr(path, "user.x", text, sizeof text), ENOENT);
