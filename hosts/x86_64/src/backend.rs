@@ -146,13 +146,14 @@ impl<L: Lift> UnitMaker for Maker<L> {
 }
 
 /// Makes a unit.
+#[inline(always)]
 pub(crate) fn make(
     buffers: &mut Buffers,
     draft: &mut Draft,
     guest: &'static Guest,
     glue: &Glue,
     order: &Order<'_>,
-    lift: fn(&mut Translator<'_>, Option<&Copy>),
+    lift: impl Fn(&mut Translator<'_>, Option<&Copy>),
 ) -> Finished {
     let copy = order.copy;
     let mut t = Translator::new(buffers, draft, guest, glue, order);

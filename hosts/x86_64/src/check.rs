@@ -51,7 +51,7 @@ impl<'a> Translator<'a> {
 
     /// The guest code that the unit is made from.
     pub(super) fn ranges(&self) -> Vec<(u64, u64)> {
-        core::iter::once((self.start_pc, self.end_pc)).chain(self.sources.iter().copied()).collect()
+        core::iter::once((self.start_pc, self.end_pc)).chain(self.draft.sources.iter().copied()).collect()
     }
 
     /// Host bytes of the check.

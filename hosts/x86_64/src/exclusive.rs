@@ -106,7 +106,7 @@ impl Translator<'_> {
         let site = self.a.jmp_later(reservations::watching());
         let resume = self.a.p;
         self.a.label = resume;
-        let insn = self.marks.len() as u16;
+        let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume, kind: ColdKind::Written(m.base), insn });
     }
 
@@ -123,7 +123,7 @@ impl Translator<'_> {
 
     /// See [`Ops::load_exclusive`].
     pub(super) fn reserve_and_load(&mut self, size: Size, d: R, addr: R) {
-        *self.reserves = true;
+        self.draft.reserves = true;
         self.settle_flags();
         let base = self.get(true, addr, RCX);
         self.a.mov_store(true, state(offset_of!(Cpu, excl_addr)), base);

@@ -59,7 +59,7 @@ impl Translator<'_> {
     /// The end of a guard: the helper does the rest of the instruction unless EFLAGS say equal.
     fn refer_unless_equal(&mut self, f: HelperFn, arg: u64) {
         let site = self.a.jcc_near(Cc::Ne);
-        let insn = self.marks.len() as u16;
+        let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume: core::ptr::null(), kind: ColdKind::Helper(f, arg), insn });
         self.guarded = true;
     }
@@ -317,7 +317,7 @@ impl Translator<'_> {
             self.guest_addr(RCX, back);
             self.put(link, RCX);
         }
-        self.sources.push((target, end));
+        self.draft.sources.push((target, end));
         self.inlined = Some(super::Inlined { start: target, end, back });
         self.next_pc = target;
         self.turned = true;
@@ -326,7 +326,7 @@ impl Translator<'_> {
 
     /// After the host call: the landing of the return.
     fn landing(&mut self) {
-        *self.calls_out = true;
+        self.draft.calls_out = true;
         self.a.pop(RCX);
         self.host_flags = HostFlags::None;
         self.mem_flags = true;
@@ -443,7 +443,7 @@ impl Translator<'_> {
             }
         }
         let site = self.a.jcc_near(Cc::Ne);
-        let insn = self.marks.len() as u16;
+        let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume: self.a.p, kind: ColdKind::Replay, insn });
     }
 
@@ -1585,7 +1585,7 @@ impl Ops for Translator<'_> {
     }
 
     fn load_exclusive_pair(&mut self, size: Size, d: [R; 2], addr: R) {
-        *self.reserves = true;
+        self.draft.reserves = true;
         let arg = pack(&[d[0], d[1], addr]) | (size as u64) << 40;
         self.inline_helper(helpers::load_exclusive_pair, arg);
     }
@@ -1695,7 +1695,12 @@ impl Ops for Translator<'_> {
         self.push_link(link);
         self.a.keep_rel32_whole(1);
         let site = self.a.call_near();
-        self.exits.push(super::Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: true });
+        self.draft.exits.push(super::Exit {
+            site: site.0,
+            target,
+            stub: core::ptr::null_mut(),
+            is_call: true,
+        });
         self.landing();
     }
 
@@ -1717,7 +1722,7 @@ impl Ops for Translator<'_> {
         let site = self.a.jcc_near(Cc::Ne);
         self.a.call_rm(Self::lookup_mem(8));
         let resume = self.a.p;
-        let insn = self.marks.len() as u16;
+        let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume, kind: ColdKind::CallLookup, insn });
         self.landing();
     }

@@ -240,17 +240,9 @@ pub(crate) struct Translator<'a> {
     constant: Option<(R, u64)>,
     next_constant: Option<(R, u64)>,
     ended: bool,
-    exits: &'a mut Vec<Exit>,
+    /// What the unit consists of so far.
+    draft: &'a mut Draft,
     cold: &'a mut Vec<Cold>,
-    marks: &'a mut Vec<InsnMark>,
-    cold_marks: &'a mut Vec<(u32, u16)>,
-    entries: &'a mut Vec<(u64, u32)>,
-    sources: &'a mut Vec<(u64, u64)>,
-    turns: &'a mut Vec<(u32, u64)>,
-    locked: &'a mut Vec<*mut u8>,
-    calls_out: &'a mut bool,
-    reserves: &'a mut bool,
-    covered: &'a mut u32,
     start: *mut u8,
     start_pc: u64,
     /// End of the guest code from `start_pc` on.
@@ -323,6 +315,7 @@ impl Buffers {
 
 impl<'a> Translator<'a> {
     /// Prepares for a unit.
+    #[inline]
     pub(crate) fn new(
         buffers: &'a mut Buffers,
         draft: &'a mut Draft,
@@ -334,8 +327,6 @@ impl<'a> Translator<'a> {
         let Buffers { cold, gpr_host, vec_host, features } = buffers;
         draft.clear();
         draft.entries.push((pc, 0));
-        let Draft { exits, marks, cold_marks, entries, sources, turns, locked, calls_out, reserves, covered } =
-            draft;
         cold.clear();
         Translator {
             a: Asm { p: at, end, avx: features.avx, label: core::ptr::null_mut() },
@@ -375,17 +366,8 @@ impl<'a> Translator<'a> {
             constant: None,
             next_constant: None,
             ended: false,
-            exits,
+            draft,
             cold,
-            marks,
-            cold_marks,
-            entries,
-            sources,
-            turns,
-            locked,
-            calls_out,
-            reserves,
-            covered,
             start: at,
             start_pc: pc,
             end_pc: pc,
@@ -432,7 +414,7 @@ impl<'a> Translator<'a> {
         self.guarded = false;
         self.fenced = false;
         self.a.label = self.a.p;
-        let insn = self.marks.len() as u16;
+        let insn = self.draft.marks.len() as u16;
         for c in self.cold.iter_mut().rev().take_while(|c| c.insn == insn) {
             if c.resume.is_null() {
                 c.resume = self.a.p;
@@ -451,7 +433,7 @@ impl<'a> Translator<'a> {
     pub(crate) fn finish(&mut self) -> (*mut u8, u64) {
         let cold = core::mem::take(self.cold);
         for c in &cold {
-            self.cold_marks.push((self.a.p as u32 - self.start as u32, c.insn));
+            self.draft.cold_marks.push((self.a.p as u32 - self.start as u32, c.insn));
             self.a.bind_near(c.site);
             match c.kind {
                 ColdKind::Helper(f, arg) => self.call_helper(f, arg),
@@ -488,13 +470,13 @@ impl<'a> Translator<'a> {
             }
             self.a.jmp_to(c.resume);
         }
-        let written = cold.iter().filter(|c| matches!(c.kind, ColdKind::Written(_)));
-        self.locked.extend(written.map(|c| c.site.0.wrapping_sub(1)));
         if !cold.is_empty() {
-            self.cold_marks.push((self.a.p as u32 - self.start as u32, COLD_END));
+            let written = cold.iter().filter(|c| matches!(c.kind, ColdKind::Written(_)));
+            self.draft.locked.extend(written.map(|c| c.site.0.wrapping_sub(1)));
+            self.draft.cold_marks.push((self.a.p as u32 - self.start as u32, COLD_END));
         }
         *self.cold = cold;
-        let mut exits = core::mem::take(self.exits);
+        let mut exits = core::mem::take(&mut self.draft.exits);
         for e in &mut exits {
             e.stub = self.a.p;
             self.a.bind_near(Near(e.site));
@@ -502,7 +484,7 @@ impl<'a> Translator<'a> {
             let back = self.a.p as usize - e.site as usize;
             self.a.d(back as u32);
         }
-        *self.exits = exits;
+        self.draft.exits = exits;
         (self.a.p, self.end_pc)
     }
 
@@ -944,14 +926,14 @@ impl<'a> Translator<'a> {
         self.flush_flags(Some(target));
         self.a.keep_rel32_whole(1);
         let site = self.a.jmp_near();
-        self.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
+        self.draft.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
     }
 
     /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
     fn exit_if(&mut self, cc: Cc, target: u64) {
         self.a.keep_rel32_whole(2);
         let site = self.a.jcc_near(cc);
-        self.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
+        self.draft.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
     }
 
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
@@ -972,7 +954,7 @@ impl<'a> Translator<'a> {
                 self.exit_to(self.next_pc);
                 self.ended = true;
             } else {
-                self.entries.push((self.next_pc, (self.a.p as usize - self.start as usize) as u32));
+                self.draft.entries.push((self.next_pc, (self.a.p as usize - self.start as usize) as u32));
             }
         }
     }
@@ -1013,7 +995,7 @@ impl<'a> Translator<'a> {
         let resume = self.a.p;
         self.a.label = resume;
         self.fenced = false;
-        let insn = self.marks.len() as u16;
+        let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume, kind: ColdKind::Helper(f, arg), insn });
     }
 
@@ -1039,13 +1021,13 @@ impl UnitBuilder for Translator<'_> {
             return false;
         }
         self.pc = self.next_pc;
-        let first = self.marks.is_empty();
+        let first = self.draft.marks.is_empty();
         if core::mem::take(&mut self.turned) {
-            self.turns.push((self.marks.len() as u32, self.pc));
+            self.draft.turns.push((self.draft.marks.len() as u32, self.pc));
         }
         if !first
             && (self.inlined.is_none() && self.leaves_page()
-                || self.marks.len() >= MAX_INSNS
+                || self.draft.marks.len() >= MAX_INSNS
                 || self.a.room() < UNIT_ROOM / 2)
         {
             self.stop();
@@ -1056,7 +1038,7 @@ impl UnitBuilder for Translator<'_> {
 
     fn stop(&mut self) {
         // An entry made here would be this very jump.
-        self.entries.pop_if(|e| e.0 == self.pc);
+        self.draft.entries.pop_if(|e| e.0 == self.pc);
         self.exit_to(self.pc);
         self.ended = true;
     }
@@ -1084,7 +1066,7 @@ impl UnitBuilder for Translator<'_> {
         let len = self.a.p as usize - self.insn_start as usize;
         // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
         let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        InsnMark::push(self.marks, len, self.short, self.start_flags.mark(), at_fault.mark());
+        InsnMark::push(&mut self.draft.marks, len, self.short, self.start_flags.mark(), at_fault.mark());
     }
 
     fn end_step(&mut self, lens: &[u64]) {
@@ -1093,13 +1075,13 @@ impl UnitBuilder for Translator<'_> {
         }
         let len = self.a.p as usize - self.insn_start as usize;
         let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        InsnMark::push(self.marks, len, lens[0] == 2, self.start_flags.mark(), at_fault.mark());
-        *self.covered += lens.len() as u32 - 1;
-        self.marks.extend(lens[1..].iter().map(|&n| InsnMark::covered(n == 2)));
+        InsnMark::push(&mut self.draft.marks, len, lens[0] == 2, self.start_flags.mark(), at_fault.mark());
+        self.draft.covered += lens.len() as u32 - 1;
+        self.draft.marks.extend(lens[1..].iter().map(|&n| InsnMark::covered(n == 2)));
     }
 
     fn depends_on(&mut self, start: u64, end: u64) {
-        self.sources.push((start, end));
+        self.draft.sources.push((start, end));
     }
 
     fn check_boxes_within(&mut self, es: u8, slots: &[V], f: Helper, arg: u64, next: u64) -> bool {
