@@ -44,6 +44,19 @@ pub fn emulator() -> &'static Path {
     })
 }
 
+/// A command that the emulator's options and a program are to follow. `ANYARCH_UNDER` is an emulator that runs it, where the emulator was built for
+/// another architecture than this machine's.
+pub fn emulator_command() -> Command {
+    match std::env::var_os("ANYARCH_UNDER") {
+        Some(under) => {
+            let mut command = Command::new(under);
+            command.arg(emulator());
+            command
+        }
+        None => Command::new(emulator()),
+    }
+}
+
 /// A directory that goes away.
 pub struct TempDir(PathBuf);
 

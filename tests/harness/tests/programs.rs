@@ -2,7 +2,7 @@
 
 use anyarch_harness::guests::{self, GUESTS, Guest, STATIC_PIE};
 use anyarch_harness::trial::{self, Trial};
-use anyarch_harness::{Outcome, TempDir, emulator, run, tests_dir};
+use anyarch_harness::{Outcome, TempDir, emulator_command, run, tests_dir};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, OnceLock};
@@ -225,7 +225,7 @@ fn guest(p: &Program, guest: &'static Guest, variant: &str) -> Result<(), String
     let dir = TempDir::new();
     let exe = dir.path().join("program");
     build(p, Target::Guest(guest, variant), &exe)?;
-    let mut command = Command::new(emulator());
+    let mut command = emulator_command();
     match variant {
         "dynamic" | "no-pie" => _ = command.arg("-L").arg(guest.sysroot()),
         "interp" => _ = command.args(["-d", "interp"]),
