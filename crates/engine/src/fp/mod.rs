@@ -109,6 +109,17 @@ pub enum IntInvalid {
     Indefinite,
 }
 
+/// What can be said about an operation without its semantics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Info {
+    /// Its name.
+    pub name: &'static str,
+    /// Which operands it reads: bits 0, 1, 2 for a, b, c.
+    pub reads: u8,
+    /// It may raise flags.
+    pub raises: bool,
+}
+
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Floating-point operations on lanes. a, b, c are the operands of [`VArgs`]; a lane has `1 << es` bytes (`es` 1, 2, 3: half, single,
@@ -130,6 +141,12 @@ macro_rules! operations {
         impl FOp {
             /// Every operation, in the order of declaration.
             pub const ALL: &[FOp] = &[$(FOp::$name),*];
+
+            /// What can be said about it without its semantics.
+            pub const fn info(self) -> Info {
+                let name = match self { $(FOp::$name => stringify!($name),)* };
+                Info { name, reads: self.reads(), raises: self.raises() }
+            }
         }
     };
 }
@@ -326,6 +343,12 @@ operations! {
 }
 
 impl FOp {
+    /// Whether it may raise flags.
+    const fn raises(self) -> bool {
+        use FOp::*;
+        !matches!(self, Abs | Neg | CopySign | CopySignNot | XorSign | Bf16Dot | Bf16MatMul)
+    }
+
     /// Which operands it reads: bits 0, 1, 2 for a, b, c.
     pub const fn reads(self) -> u8 {
         use FOp::*;

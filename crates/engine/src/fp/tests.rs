@@ -443,8 +443,9 @@ fn lanes() {
 }
 
 #[test]
-fn no_operand_panics() {
+fn no_operand_panics_and_operations_are_what_they_tell() {
     let mut rng = Rng(99);
+    let mut raised = std::collections::HashSet::new();
     for n in 0..200_000usize {
         let op = FOp::ALL[n % FOp::ALL.len()];
         let es = 1 + rng.below(3) as u8;
@@ -464,6 +465,19 @@ fn no_operand_panics() {
             alt_half: n & 8 != 0,
             ..ARM
         };
-        eval(op, &args(es, bytes, imm), a, b, c, &mut env);
+        let before = env;
+        let result = eval(op, &args(es, bytes, imm), a, b, c, &mut env);
+        // As its `info` says.
+        let info = op.info();
+        assert!(info.raises || env.flags == 0, "{op:?} raises {:x}", env.flags);
+        if env.flags != 0 {
+            raised.insert(op);
+        }
+        let [b, c] = [(b, 2), (c, 4)].map(|(x, bit)| if info.reads & bit != 0 { x } else { !x });
+        let mut other = before;
+        assert_eq!(eval(op, &args(es, bytes, imm), a, b, c, &mut other), result, "{op:?}");
+        assert_eq!(other.flags, env.flags, "{op:?}");
     }
+    let silent = FOp::ALL.iter().filter(|op| op.info().raises && !raised.contains(op));
+    assert_eq!(silent.collect::<Vec<_>>(), Vec::<&FOp>::new(), "nothing was raised");
 }
