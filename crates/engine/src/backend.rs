@@ -102,11 +102,11 @@ pub struct Generator {
     /// # Safety
     /// As there.
     pub on_signal: unsafe fn(&mut Thread, HostContext),
-    /// See [`crate::run::on_sent_trap`].
+    /// See [`crate::run::on_sent_signal`].
     ///
     /// # Safety
     /// As there.
-    pub on_sent_trap: unsafe fn(&mut Thread, HostContext),
+    pub on_sent_signal: unsafe fn(&mut Thread, HostContext),
     /// Whether the host code in [start, end), that of one guest instruction or a cold path, can be
     /// read back as signals need it. Asked by debug builds.
     pub is_readable: fn(start: u64, end: u64) -> bool,

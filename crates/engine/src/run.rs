@@ -791,16 +791,16 @@ pub unsafe fn on_host_signal(thread: &mut Thread, context: HostContext) {
     }
 }
 
-/// Called from the host's handler for a SIGTRAP that was sent, before what is called for other
-/// signals: a host whose generated code traps for its own purposes may find that it was one of
-/// those.
+/// Called from the host's handler for every signal that was sent, first of all: a host whose
+/// generated code traps for its own purposes may find that the thread has just done so, and that
+/// nothing else will tell.
 ///
 /// # Safety
 /// As [`on_host_fault`].
-pub unsafe fn on_sent_trap(thread: &mut Thread, context: HostContext) {
+pub unsafe fn on_sent_signal(thread: &mut Thread, context: HostContext) {
     if let Some(generator) = generator() {
         // SAFETY: by the caller.
-        unsafe { (generator.on_sent_trap)(thread, context) };
+        unsafe { (generator.on_sent_signal)(thread, context) };
     }
 }
 

@@ -32,7 +32,7 @@ pub const fn backend<L: Lift>() -> Backend {
             watch,
             on_fault: context::on_fault,
             on_signal: boundary::on_signal,
-            on_sent_trap: boundary::on_sent_trap,
+            on_sent_signal: boundary::on_sent_signal,
             is_readable: boundary::is_readable,
         }),
         words: Words {

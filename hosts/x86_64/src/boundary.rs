@@ -110,12 +110,14 @@ pub(crate) unsafe fn on_trap(thread: &mut Thread, uc: &mut Uc) -> bool {
     true
 }
 
-/// See [`anyarch_engine::run::on_sent_trap`]. The kernel keeps one of a standard signal: of a
-/// breakpoint that the thread met while the other was pending nothing is told but the program counter behind it. (A single step is made again.)
+/// See [`anyarch_engine::run::on_sent_signal`]. The kernel keeps one of a standard signal: of a
+/// breakpoint that the thread met while a SIGTRAP that was sent was pending nothing is told but the program counter behind it. (A single step is made again.)
+/// Of several signals the kernel tells the first that it delivers, which may be another than that SIGTRAP: the others interrupt its handler. The trap of a
+/// breakpoint whose signal is kept comes before all of them.
 ///
 /// # Safety
 /// As there.
-pub(crate) unsafe fn on_sent_trap(thread: &mut Thread, context: HostContext) {
+pub(crate) unsafe fn on_sent_signal(thread: &mut Thread, context: HostContext) {
     // SAFETY: by the caller.
     unsafe {
         let uc = &mut *context.cast::<Uc>();

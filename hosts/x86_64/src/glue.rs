@@ -228,7 +228,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let helped = a.p as u64;
     let helping = Detour { from, to, target: helped };
     a.bind(pending);
-    // Behind each there is a byte where nothing begins: see `boundary::on_sent_trap`.
+    // Behind each there is a byte where nothing begins: see `boundary::on_sent_signal`.
     a.b(BREAKPOINT);
     a.b(BREAKPOINT);
     let returned = a.p as u64;

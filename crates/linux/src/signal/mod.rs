@@ -18,7 +18,7 @@ use crate::abi::SignalDelivery;
 use crate::calls::dispatch::{KEEP_REGISTERS, host_call};
 use crate::task::Task;
 use anyarch_engine::interp::effective;
-use anyarch_engine::run::{on_host_fault, on_host_signal, on_sent_trap};
+use anyarch_engine::run::{on_host_fault, on_host_signal, on_sent_signal};
 use anyarch_engine::state::Fault;
 use anyarch_sys::arch::{Context, current_task, restorer};
 use anyarch_sys::raw::general::{
@@ -356,9 +356,7 @@ extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8) {
             }
             own_fault(signo, interrupted.pc(), addr);
         }
-        if signo == SIGTRAP {
-            on_sent_trap(&mut (*task).thread, context);
-        }
+        on_sent_signal(&mut (*task).thread, context);
         let inbox = &raw const (*task).inbox;
         let deliverable = if let Some(i) = fault_index(signo) {
             if (*inbox).sent.load(Ordering::Relaxed) & bit(signo) == 0 {
