@@ -1,10 +1,13 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
 mod bench;
+mod check_packages;
 mod debian;
+mod dist;
 mod neutral;
 mod packages;
 mod registration;
+mod sbom;
 mod soak;
 
 use anyarch_harness::debian::cache_dir;
@@ -34,6 +37,11 @@ usage: cargo xtask COMMAND
   check-host-neutral [NAME...]
                  builds the emulator for arm64 in a Debian sid, and runs the static test programs of all guests (whose names contain NAME)
                  with it, under the emulator for this machine (needs root and Linux 6.7)
+  dist [--executables DIR] [--no-image] [DIR]
+                 builds a release in DIR (target/dist): tarball, .deb, .rpm, images, list of crates, sums
+  check-packages [--executables DIR]
+                 makes a release twice and compares the bytes; installs, upgrades, removes and purges its .deb in Debians of its own, and
+                 runs install.sh and the action's script (needs root and Linux 6.7)
   setup          only installs what the commands need
 
 Every command installs the Debian packages that it needs: as root, or by sudo if you say yes on the terminal.
@@ -48,6 +56,7 @@ const EVERYTHING: &[packages::Purpose] = &[
     packages::ORACLE,
     packages::HOST_TOOL,
     packages::CONTAINERS,
+    packages::PACKAGES,
 ];
 
 fn main() -> ExitCode {
@@ -68,6 +77,8 @@ fn main() -> ExitCode {
         Some("e2e") => told(e2e(rest)),
         Some("soak") => told(soak::main(rest)),
         Some("check-host-neutral") => told(neutral::main(&rest)),
+        Some("dist") => told(dist::main(rest)),
+        Some("check-packages") => told(check_packages::main(rest)),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -133,6 +144,13 @@ fn take_option(args: &mut Vec<OsString>, name: &str) -> Result<Vec<OsString>, St
         args.remove(i);
     }
     Ok(values)
+}
+
+/// Takes a word out of the arguments; whether it was there.
+fn take_flag(args: &mut Vec<OsString>, name: &str) -> bool {
+    let before = args.len();
+    args.retain(|a| a != name);
+    args.len() < before
 }
 
 /// The guests that `--guest` names.

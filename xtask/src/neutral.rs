@@ -128,11 +128,7 @@ fn build() -> Result<PathBuf, String> {
     let workspace = crate::workspace();
     let mut fetch = Command::new(cargo);
     crate::run(fetch.args(["fetch", "--locked", "--quiet"]).current_dir(&workspace))?;
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = match home {
-        Some(home) => home,
-        None => Path::new(&std::env::var_os("HOME").ok_or("HOME is not set")?).join(".cargo"),
-    };
+    let home = crate::sbom::cargo_home()?;
     let target = crate::target()?.join("host-neutral");
     fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
     let mut cargo = tree.command_with(&[
@@ -165,24 +161,28 @@ fn mark(emulator: &Path) -> Result<PathBuf, String> {
     Ok(marked)
 }
 
-/// Runs a command in namespaces where files with [`MARK`] are the emulator's; whether it succeeds. The user namespace has users: programs test what root may do
-/// and others may not.
+/// Runs a command in namespaces where files with [`MARK`] are the emulator's; whether it succeeds.
 fn in_namespace(emulator: &Path, command: &Command) -> io::Result<bool> {
     const SCRIPT: &str = "\
         set -e; echo; read -r _; mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; \
         printf %s \"$0\" > /proc/sys/fs/binfmt_misc/register; exec setpriv --ambient-caps -all -- \"$@\"";
-    const USERS: &str = "0 0 65536";
     let mark = String::from_utf8_lossy(MARK);
     let line = format!(":host:M:{MARK_AT}:{mark}::{}:POCF", emulator.display());
-    let mut child = Command::new("unshare")
+    let mut outer = Command::new("unshare");
+    outer
         .args(["--user", "--keep-caps", "--mount", "sh", "-c", SCRIPT, &line])
         .arg(command.get_program())
         .args(command.get_args())
         .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .current_dir(command.get_current_dir().unwrap_or(Path::new(".")))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+        .current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
+    Ok(with_users(&mut outer)? == 0)
+}
+
+/// Runs a command that unshares the user namespace, says so by a line, and waits for one until the
+/// namespace has users: programs test what root may do and others may not. The command's exit code.
+pub(crate) fn with_users(command: &mut Command) -> io::Result<u8> {
+    const USERS: &str = "0 0 65536";
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     if let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) {
         // It says by a line that it is there, and waits for one.
         let mut output = BufReader::new(output);
@@ -194,5 +194,5 @@ fn in_namespace(emulator: &Path, command: &Command) -> io::Result<bool> {
         drop(input);
         io::copy(&mut output, &mut io::stdout())?;
     }
-    Ok(child.wait()?.success())
+    Ok(child.wait()?.code().unwrap_or(1) as u8)
 }

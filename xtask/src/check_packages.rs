@@ -1,0 +1,110 @@
+//! `cargo xtask check-packages`: a release as its users meet it.
+//!
+//! It is made twice, and the bytes must be the same. Its Debian package is installed, upgraded, removed and purged in a Debian of its own, with and without
+//! other packages that register handlers (tests/e2e/packages.sh). install.sh fetches it from a server on this machine, and the script of the GitHub action
+//! does its work. All of it runs in user namespaces, each with an instance of binfmt_misc of its own: the machine's handlers are never touched.
+
+use crate::debian::Tree;
+use crate::dist::{self, Release};
+use crate::packages;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// The Debian that packages are installed in, and what is installed there beside them.
+const SUITE: &str = "bookworm";
+const OTHERS: &[&str] = &["qemu-user-static", "binfmt-support", "systemd"];
+
+/// The command.
+///
+/// # Errors
+/// What failed before the tests.
+pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
+    packages::need(&[packages::BUILD, packages::DEBIAN, packages::PACKAGES])?;
+    let given = crate::take_option(&mut rest, "--executables")?.pop().map(PathBuf::from);
+    if !rest.is_empty() {
+        return Err("check-packages takes no words".into());
+    }
+    let executables = match given {
+        Some(dir) => dir,
+        None => crate::build("release", &dist::EXECUTABLES)?,
+    };
+    let out = crate::target()?.join("check-packages");
+    let (first, second) = (out.join("release"), out.join("again"));
+    let files = dist::make(&first, &executables, true)?;
+    dist::make(&second, &executables, true)?;
+    let mut good = told("reproducible", same(&first, &second, &files));
+
+    let debs = out.join("debs");
+    fs::create_dir_all(&debs).map_err(|e| format!("{}: {e}", debs.display()))?;
+    let version = env!("CARGO_PKG_VERSION");
+    for (name, version) in [("old.deb", version.to_owned()), ("new.deb", format!("{version}+1"))] {
+        let made = Release::new(&out.join("work"), &executables, &version)?.deb(&debs)?;
+        fs::rename(debs.join(made), debs.join(name)).map_err(|e| format!("{name}: {e}"))?;
+    }
+    let tree = Tree::new(&format!("packages-{SUITE}-amd64"), "amd64", SUITE, None)?;
+    // They are installed where they have an instance of binfmt_misc of their own.
+    tree.install(&[&["--download-only"], OTHERS].concat())?;
+    for others in [&[][..], OTHERS] {
+        good &= in_tree(&tree, &out, others)?;
+    }
+    good &= installer(&first, &out)?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A line as cargo's test programs print it.
+fn told(name: &str, result: Result<(), String>) -> bool {
+    println!("test packages::{name} ... {}", if result.is_ok() { "ok" } else { "FAILED" });
+    if let Err(e) = &result {
+        println!("{e}");
+    }
+    result.is_ok()
+}
+
+/// Whether two folders have the same files.
+fn same(first: &Path, second: &Path, files: &[String]) -> Result<(), String> {
+    for name in files {
+        let read = |dir: &Path| fs::read(dir.join(name)).map_err(|e| format!("{name}: {e}"));
+        if read(first)? != read(second)? {
+            return Err(format!("{name}: other bytes in {} and {}", first.display(), second.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Runs packages.sh in a copy of the tree that vanishes with it; whether all went well.
+fn in_tree(tree: &Tree, out: &Path, others: &[&str]) -> Result<bool, String> {
+    const SCRIPT: &str = "\
+        set -e; echo; read -r _; mount -t tmpfs tmpfs \"$0\"; cd \"$0\"; mkdir upper work root; \
+        mount -t overlay -o \"lowerdir=$1,upperdir=upper,workdir=work,userxattr\" overlay root; \
+        mkdir root/test; cp \"$2\"/*.deb \"$3\" root/test; mount --rbind /dev root/dev; shift 3; \
+        exec unshare --pid --fork --kill-child chroot root sh /test/packages.sh \"$@\"";
+    let place = out.join("tree");
+    fs::create_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
+    let mut c = Command::new("unshare");
+    c.args(["--user", "--keep-caps", "--mount", "sh", "-c", SCRIPT]).arg(&place).arg(tree.root());
+    c.arg(out.join("debs")).arg(crate::workspace().join("tests/e2e/packages.sh")).args(others);
+    c.env_clear().envs([
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("HOME", "/root"),
+        ("LC_ALL", "C.UTF-8"),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+    ]);
+    run_inside(&mut c)
+}
+
+/// Runs install.sh and the action's script, in a namespace with an instance of binfmt_misc.
+fn installer(release: &Path, out: &Path) -> Result<bool, String> {
+    const SCRIPT: &str = "\
+        set -e; echo; read -r _; mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; exec sh \"$@\"";
+    let mut c = Command::new("unshare");
+    c.args(["--user", "--keep-caps", "--mount", "sh", "-c", SCRIPT, "sh"]);
+    c.arg(crate::workspace().join("tests/e2e/install.sh")).arg(release).arg(out.join("installed"));
+    run_inside(c.arg(crate::workspace()))
+}
+
+fn run_inside(c: &mut Command) -> Result<bool, String> {
+    let code = crate::neutral::with_users(c);
+    Ok(code.map_err(|e| format!("unshare: {e}"))? == 0)
+}
