@@ -23,11 +23,11 @@ pub(crate) const EXECUTABLES: [&str; 2] = ["anyarch", "anyarch-emu"];
 
 /// One line about the packages, and what follows it.
 const SUMMARY: &str = "runs programs and containers of foreign CPU architectures";
-const DESCRIPTION: &str = "\
- A user-mode emulator for arm64 and riscv64 programs, and the tool that registers
- it with the kernel's binfmt_misc and runs foreign programs, root file systems
- and images. Handlers of other packages are left as they are.
-";
+const DESCRIPTION: [&str; 3] = [
+    "A user-mode emulator for arm64 and riscv64 programs, and the tool that registers",
+    "it with the kernel's binfmt_misc and runs foreign programs, root file systems",
+    "and images. Handlers of other packages are left as they are.",
+];
 
 /// A release that is being made.
 pub(crate) struct Release {
@@ -187,10 +187,11 @@ impl Release {
         }
         let text = format!(
             "Package: anyarch\nVersion: {}\nArchitecture: {DEBIAN}\nMaintainer: The anyarch authors <{}>\nInstalled-Size: {kibibytes}\n\
-             Suggests: qemu-user-static\nSection: otherosfs\nPriority: optional\nHomepage: {}\nDescription: {SUMMARY}\n{DESCRIPTION}",
+             Suggests: qemu-user-static\nSection: otherosfs\nPriority: optional\nHomepage: {}\nDescription: {SUMMARY}\n {}\n",
             self.version,
-            "anyarch@users.noreply.github.com",
+            concat!(env!("CARGO_PKG_REPOSITORY"), "/issues"),
             env!("CARGO_PKG_REPOSITORY"),
+            DESCRIPTION.join("\n "),
         );
         write(&control.join("control"), text.as_bytes())?;
         let mut sums = Command::new("md5sum");
