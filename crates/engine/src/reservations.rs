@@ -79,6 +79,8 @@ struct Wait {
     rounds: u32,
     /// When it was looked whether there is such a thread; 0: not yet.
     looked: u64,
+    /// When it began to look, in nanoseconds.
+    since: u64,
 }
 
 impl Wait {
@@ -86,6 +88,10 @@ impl Wait {
     fn pause(&mut self, word: &AtomicU64, seen: u64) {
         /// Nanoseconds. A store takes a few, and what a thread waits for its processor comes on top.
         const LONG: u64 = 20_000_000;
+        /// After this nobody is asked any more: a holder may have been killed where nothing tells so
+        /// (in another pid namespace, without /proc). One that goes on after all stores by comparing
+        /// the value, as everywhere, so that no more than its reservation is lost.
+        const TOO_LONG: u64 = 1_000_000_000;
         self.rounds += 1;
         if self.rounds < 100 {
             return spin_loop();
@@ -95,15 +101,16 @@ impl Wait {
         let now = cache::now();
         if self.looked == 0 {
             self.looked = now;
+            self.since = now;
         } else if now - self.looked > LONG {
             self.looked = now;
-            give_back(word, seen);
+            give_back(word, seen, now - self.since > TOO_LONG);
         }
     }
 }
 
-/// Gives back a word, if it is held since it was `seen` and all threads that name it are gone.
-fn give_back(word: &AtomicU64, seen: u64) {
+/// Gives back a word, if it is held since it was `seen` and all threads that name it are gone, or `anyway`.
+fn give_back(word: &AtomicU64, seen: u64, anyway: bool) {
     // Who has the lock may be the one that waits; next time then.
     let Some(guard) = CACHE.try_lock() else { return };
     let Some(cache) = guard.as_deref() else { return };
@@ -112,7 +119,7 @@ fn give_back(word: &AtomicU64, seen: u64) {
         let held = unsafe { (&raw const (*cpu).excl_held).read_volatile() };
         (held == word.as_ptr() as u64).then_some(process)
     };
-    if cache.thread_states().filter_map(named_by).all(is_gone) {
+    if anyway || cache.thread_states().filter_map(named_by).all(is_gone) {
         // As `release` does. Where it has changed, it is no longer that one's.
         let free = (seen ^ (ARMED | HELD)) + COUNT;
         let _ = word.compare_exchange(seen, free, Ordering::SeqCst, Ordering::SeqCst);

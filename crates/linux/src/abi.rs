@@ -1,5 +1,6 @@
 //! What the Linux layer needs to know about a guest architecture. One implementation per guest folder.
 
+use crate::calls::numbers::Column;
 use crate::calls::table::Sys;
 use crate::structure::Model;
 use crate::structure::constants::OPEN_FLAGS;
@@ -13,9 +14,9 @@ use anyarch_sys::Errno;
 /// How a guest signal is to be delivered: what the frame holds besides the CPU state.
 #[derive(Clone, Debug)]
 pub struct SignalDelivery {
-    /// Signal number.
+    /// The guest's number of the signal.
     pub signo: i32,
-    /// The 128-byte siginfo in the kernel's 64-bit layout.
+    /// The siginfo as the guest lays it out.
     pub info: [u8; 128],
     /// Handler address.
     pub handler: u64,
@@ -127,9 +128,13 @@ pub trait Abi: Sync {
     fn largest_frame(&self) -> u64;
     /// Text of /proc/cpuinfo for `cpus` processors.
     fn cpuinfo(&self, cpus: usize) -> alloc::string::String;
+    /// Which numbers its system calls have.
+    fn calls(&self) -> Column;
     /// The row of the system call table for a guest number. `None`: no such call (ENOSYS).
-    fn syscall(&self, number: u64) -> Option<Sys>;
-    /// Number and arguments of the system call that the CPU just made.
+    fn syscall(&self, number: u64) -> Option<Sys> {
+        self.calls().call(number)
+    }
+    /// Number of the system call that the CPU just made, and the registers with its arguments.
     fn syscall_args(&self, cpu: &Cpu) -> (u64, [u64; 6]);
     /// Sets the system call's result (raw: -errno on error).
     fn set_result(&self, cpu: &mut Cpu, raw: u64);
@@ -189,16 +194,13 @@ pub trait Abi: Sync {
     /// the signal trampoline.
     fn vdso(&self) -> &'static Vdso;
     /// An architecture-specific system call (a row of kind `Arch`).
-    ///
-    /// # Errors
-    /// Any errno.
     fn arch_syscall(&self, _task: &mut Task, _sys: Sys, _args: [u64; 6]) -> Result<u64, Errno> {
         Err(Errno::ENOSYS)
     }
     /// An option of prctl that belongs to an architecture.
     ///
     /// # Errors
-    /// Any errno; `EINVAL` for another architecture's.
+    /// `EINVAL` for another architecture's.
     fn arch_prctl(&self, _cpu: &mut Cpu, _args: [u64; 6]) -> Result<u64, Errno> {
         Err(Errno::EINVAL)
     }

@@ -2,8 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use anyarch_sys::calls::Fd;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{syscall, write_all};
+use anyarch_sys::{Errno, write_all};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Options of the process.
@@ -60,28 +61,17 @@ pub fn set(config: Config) {
 /// Prints to the log: stderr, or the end of the file of `-D`. That file is opened each time: a descriptor kept open would have to be hidden from the guest. Where
 /// it cannot be opened (after a chroot, without rights), stderr is better than silence.
 pub fn log(text: &[u8]) {
-    let Some(path) = get().log.as_deref() else { return write_all(2, text) };
-    match open_log(path, O_APPEND) {
-        Some(fd) => {
-            write_all(fd, text);
-            // SAFETY: a descriptor of ours.
-            let _ = unsafe { syscall!(__NR_close, fd) };
-        }
-        None => write_all(2, text),
+    match get().log.as_deref().map(|path| open_log(path, O_APPEND)) {
+        Some(Ok(fd)) => write_all(fd.number(), text),
+        _ => write_all(2, text),
     }
 }
 
 /// Empties the log file; whether it can be written.
 pub fn start_log(path: &[u8]) -> bool {
-    let Some(fd) = open_log(path, O_TRUNC) else { return false };
-    // SAFETY: a descriptor of ours.
-    let _ = unsafe { syscall!(__NR_close, fd) };
-    true
+    open_log(path, O_TRUNC).is_ok()
 }
 
-fn open_log(path: &[u8], how: u32) -> Option<i32> {
-    let path = [path, b"\0"].concat();
-    let flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | how;
-    // SAFETY: a NUL-terminated path of ours.
-    unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags, 0o666) }.ok().map(|fd| fd as i32)
+fn open_log(path: &[u8], how: u32) -> Result<Fd, Errno> {
+    Fd::open(&[path, b"\0"].concat(), O_WRONLY | O_CREAT | O_NOCTTY | how, 0o666)
 }

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod arch;
+pub mod calls;
 pub mod footprint;
 mod guest_atomic;
 mod guest_mem;

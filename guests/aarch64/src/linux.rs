@@ -10,7 +10,7 @@ use alloc::string::String;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::{Cpu, slot};
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
-use anyarch_linux::calls::table::Sys;
+use anyarch_linux::calls::numbers::Column;
 use anyarch_linux::structure::{Model, model};
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
 
@@ -104,8 +104,8 @@ impl Abi for Aarch64 {
         features::cpuinfo(cpus)
     }
 
-    fn syscall(&self, number: u64) -> Option<Sys> {
-        Sys::generic(number)
+    fn calls(&self) -> Column {
+        Column::Generic
     }
 
     fn syscall_args(&self, cpu: &Cpu) -> (u64, [u64; 6]) {

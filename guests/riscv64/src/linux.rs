@@ -10,6 +10,7 @@ use anyarch_engine::run::{Guest, code};
 use anyarch_engine::state::Cpu;
 use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
 use anyarch_linux::calls::misc::online_cpus;
+use anyarch_linux::calls::numbers::Column;
 use anyarch_linux::calls::table::Sys;
 use anyarch_linux::signal::on_altstack;
 use anyarch_linux::structure::{Model, model};
@@ -141,13 +142,17 @@ impl Abi for Riscv64 {
         features::cpuinfo(cpus)
     }
 
+    fn calls(&self) -> Column {
+        Column::Generic
+    }
+
     fn syscall(&self, number: u64) -> Option<Sys> {
         match number {
             258 => Some(Sys::riscv_hwprobe),
             259 => Some(Sys::riscv_flush_icache),
             // renameat is older than the architecture: it has renameat2 only.
             38 => None,
-            _ => Sys::generic(number),
+            _ => self.calls().call(number),
         }
     }
 

@@ -13,7 +13,8 @@ use std::fmt::Write;
 use std::process::Command;
 
 /// Models and their compilers. No Debian release that the tests run on has a compiler for
-/// loongarch64, whose headers are the generic ones throughout, as aarch64's are.
+/// loongarch64, whose headers are the generic ones throughout, as aarch64's are; big-endian ARM has
+/// ARM's headers, and no size or offset depends on the order.
 const COMPILERS: [(Model, &str); 7] = [
     (model::X86_64, "gcc"),
     (model::AARCH64, "aarch64-linux-gnu-gcc"),
@@ -141,10 +142,10 @@ fn layouts_are_those_of_the_kernel_headers() {
 }
 
 #[test]
-fn every_model_but_the_one_without_a_compiler_is_compared() {
+fn every_model_but_those_without_a_compiler_is_compared() {
     let compared: Vec<_> = COMPILERS.iter().map(|c| c.0.name).collect();
     let left: Vec<_> = model::MODELS.iter().map(|m| m.name).filter(|n| !compared.contains(n)).collect();
-    assert_eq!(left, ["loongarch64"]);
+    assert_eq!(left, ["loongarch64", "armeb"]);
 }
 
 /// Names of constants that a header of an architecture defines, without second names of another.

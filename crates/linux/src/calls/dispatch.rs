@@ -4,6 +4,7 @@
 //! rest is the row's handler or the host's kernel. A call that may block is made with `safe_syscall`, so that no signal is lost before it.
 
 use crate::abi::Abi;
+use crate::calls::arg::widened;
 use crate::calls::strace;
 use crate::calls::table::{Arg, Kind, ROWS, ROWS_LEN, Row, Sys};
 use crate::calls::time;
@@ -13,13 +14,14 @@ use crate::program;
 use crate::program::own;
 use crate::seccomp;
 use crate::structure::call::converted;
+use crate::structure::{Model, constants};
 use crate::task::Task;
 use alloc::vec::Vec;
 use anyarch_engine::ops::HelperExit;
 use anyarch_engine::run::SyscallRegs;
 use anyarch_engine::run::fast_calls::{self, Fast};
 use anyarch_engine::state::Cpu;
-use anyarch_sys::{Errno, SysResult, check, safe_syscall, to_raw};
+use anyarch_sys::{Errno, SysResult, args6, check, safe_syscall, to_raw};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Result of a handler that has set the CPU's state itself (rt_sigreturn, a successful execve): nothing is written to the result register.
@@ -31,25 +33,28 @@ pub const KEEP_REGISTERS: Errno = Errno(4096);
 /// instruction and no register changes.
 pub fn dispatch(task: &mut Task) {
     let abi = task.abi;
-    let (number, args) = abi.syscall_args(&task.thread.cpu);
+    let (number, registers) = abi.syscall_args(&task.thread.cpu);
     let sys = abi.syscall(number);
     if !task.seccomp.idle() {
         let name = sys.map(|sys| sys.row().name);
-        if let Some(result) = seccomp::enforce(task, number, name, &args) {
+        if let Some(result) = seccomp::enforce(task, number, name, &registers) {
             if result != Err(KEEP_REGISTERS) {
-                abi.set_result(&mut task.thread.cpu, to_raw(result));
+                abi.set_result(&mut task.thread.cpu, to_raw(numbered(abi.model(), result)));
             }
             return;
         }
     }
     let Some(sys) = sys else {
         if config::get().strace {
-            strace::unknown(task, number, &args);
+            strace::unknown(task, number, &registers);
         }
-        abi.set_result(&mut task.thread.cpu, to_raw(Err(Errno::ENOSYS)));
+        let none = numbered(abi.model(), Err(Errno::ENOSYS));
+        abi.set_result(&mut task.thread.cpu, to_raw(none));
         return;
     };
     let row = sys.row();
+    let model = abi.model();
+    let args = if model.word == 4 { widened(row.args, model, &registers) } else { registers };
     let result = if config::get().strace {
         strace::enter(task, row, &args);
         let result = run(task, sys, row, args);
@@ -65,7 +70,21 @@ pub fn dispatch(task: &mut Task) {
         ) => {
             task.thread.cpu.pc = task.thread.cpu.pc.wrapping_sub(abi.syscall_insn_len());
         }
-        result => abi.set_result(&mut task.thread.cpu, to_raw(result)),
+        result => abi.set_result(&mut task.thread.cpu, to_raw(numbered(model, result))),
+    }
+}
+
+/// For which models ([`Model::index`]) error numbers differ from the host's.
+const ERRNOS_DIFFER: u16 = constants::ERRNOS.differs();
+
+/// A result with the guest's number of the error.
+fn numbered(guest: &Model, result: SysResult) -> SysResult {
+    match result {
+        Err(errno) if ERRNOS_DIFFER & 1 << guest.index != 0 => {
+            let number = constants::ERRNOS.to_guest(guest, errno.0 as u32);
+            Err(Errno(number.map_or(errno.0, |number| number as i32)))
+        }
+        result => result,
     }
 }
 
@@ -75,15 +94,25 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
         return;
     }
     REGS.store((&raw const abi.guest().syscall).cast_mut(), Ordering::Relaxed);
-    let mut never = 1 << abi.model().index;
+    let model = abi.model();
+    // Results of the host's kernel go to the guest as they are.
+    if ERRNOS_DIFFER & 1 << model.index != 0 {
+        return;
+    }
+    let mut never = 1 << model.index;
     if own::is_held() {
         never |= Untouched::ASKED;
+    }
+    if model.word == 4 {
+        never |= Untouched::WIDENS;
     }
     fast_calls::set(
         fast_call,
         (0..fast_calls::LEN).filter_map(|number| {
             let sys = abi.syscall(number as u64)?;
-            if time::is_local(sys) {
+            let row = sys.row();
+            let widens = row.widens && model.word == 4;
+            if time::is_local(sys) && !widens && !row.differs_for(model) {
                 if sys == Sys::clock_gettime {
                     CLOCK_NUMBER.store(number as u64, Ordering::Relaxed);
                 }
@@ -102,13 +131,15 @@ struct Untouched {
     /// The host's number.
     host: u16,
     /// For which guests this layer has to see it: a bit for each [`crate::structure::Model::index`],
-    /// and [`Untouched::ASKED`].
+    /// and [`Untouched::ASKED`], [`Untouched::WIDENS`].
     unless: u16,
 }
 
 impl Untouched {
     /// In `unless`: where the emulator has a descriptor of its own ([`own::is_asked`]).
     const ASKED: u16 = 1 << 15;
+    /// In `unless`: where registers have 32 bits (`Row::widens`).
+    const WIDENS: u16 = 1 << 14;
 }
 
 /// By [`Sys`].
@@ -121,7 +152,8 @@ static UNTOUCHED: [Untouched; ROWS_LEN] = {
         if let (Kind::Passthrough | Kind::Agreed(_), false, Some(host)) =
             (&row.kind, row.converts, row.host())
         {
-            all[i] = Untouched { host, unless: row.differs | asked };
+            let widens = if row.widens { Untouched::WIDENS } else { 0 };
+            all[i] = Untouched { host, unless: row.differs | asked | widens };
         }
         i += 1;
     }
@@ -154,9 +186,6 @@ extern "C" fn fast_call(cpu: &mut Cpu, number: u64) -> HelperExit {
 }
 
 fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
-    if own::is_given(task, sys, row, &args) {
-        return Err(Errno::EBADF);
-    }
     if hidden::is_named(task, sys, row, &args) {
         return Err(Errno::ENOENT);
     }
@@ -165,22 +194,44 @@ fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
     if row.converts {
         convert(task, row, &mut args, &mut substitutes)?;
     }
+    let model = task.abi.model();
+    if row.differs_for(model) && !matches!(row.kind, Kind::Agreed(_) | Kind::Converting(_)) {
+        return converted(row, model, &args, |args| perform(task, sys, row, *args));
+    }
+    perform(task, sys, row, args)
+}
+
+/// Carries out a call whose arguments are the host's, but for those that a handler converts.
+fn perform(task: &mut Task, sys: Sys, row: &Row, args: [u64; 6]) -> SysResult {
+    if own::is_given(task, sys, row, &args) {
+        return Err(Errno::EBADF);
+    }
     match row.kind {
         Kind::Agreed(handler) if row.differs_for(task.abi.model()) => handler(task, args),
         Kind::Passthrough | Kind::Agreed(_) => {
-            let model = task.abi.model();
-            let result = if row.differs_for(model) {
-                converted(row, model, &args, |args| host(task, row, args))
-            } else {
-                host(task, row, &args)
-            }?;
+            let result = host(task, row, &args)?;
             own::after(task, sys, &args);
             Ok(result)
         }
-        Kind::Translated(handler) | Kind::Emulated(handler) => handler(task, args),
+        Kind::Translated(handler) | Kind::Converting(handler) | Kind::Emulated(handler) => {
+            handler(task, args)
+        }
+        Kind::Like(other) => {
+            let mut args = args;
+            args[row.args.len()..].fill(0);
+            perform(task, other, other.row(), args)
+        }
         Kind::Arch => task.abi.arch_syscall(task, sys, args),
         Kind::Refused(errno, _) => Err(errno),
     }
+}
+
+/// Carries out another call for the one that a handler is for, with arguments of the guest's.
+///
+/// # Errors
+/// Those of the call.
+pub fn instead(task: &mut Task, sys: Sys, args: &[u64]) -> SysResult {
+    run(task, sys, sys.row(), args6(args))
 }
 
 /// Converts arguments by their types.

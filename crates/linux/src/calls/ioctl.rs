@@ -9,11 +9,12 @@
 use crate::calls::dispatch::host_call;
 use crate::calls::table::Arg;
 use crate::structure::call::Argument;
-use crate::structure::{Family, Model, Struct, call, model, rows};
+use crate::structure::{Direction, Family, Model, Plan, Struct, call, model, rows};
 use crate::task::Task;
+use alloc::vec;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::__NR_ioctl;
-use anyarch_sys::{Errno, Kept, SysResult, args6};
+use anyarch_sys::{Errno, Kept, SysResult, args6, read_bytes, write_bytes};
 
 /// How a request's number is made (include/uapi/asm-generic/ioctl.h).
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,8 @@ impl Number {
 pub enum Kind {
     /// The host's kernel does it; its argument is converted where layouts differ.
     Passthrough,
-    /// Has a handler, which gets the host's number of the request.
+    /// Has a handler, which gets the host's number of the request. It is asked where layouts differ;
+    /// always, if the argument is a number.
     Handler(fn(&mut Task, u32, [u64; 6]) -> SysResult),
 }
 
@@ -81,7 +83,7 @@ impl Row {
         arg: Arg,
         kind: Kind,
     ) -> Row {
-        let handled = if matches!(kind, Kind::Handler(_)) { u16::MAX } else { 0 };
+        let handled = if matches!((arg, kind), (Arg::Int, Kind::Handler(_))) { u16::MAX } else { 0 };
         let mut row = Row { name, header, numbers, arg, kind, differs: call::differs(&[arg]) | handled };
         let mut m = 0;
         while m < model::MODELS.len() {
@@ -319,7 +321,7 @@ ioctls! {
     }
     "linux/sockios.h" {
         SIOCGIFNAME (0x8910) InOut(ifreq_int);
-        SIOCGIFCONF (0x8912) Opaque("a list of ifreq by address: a handler's part where layouts differ");
+        SIOCGIFCONF (0x8912) Opaque("a list of ifreq by address") => siocgifconf;
         SIOCGIFFLAGS (0x8913) InOut(ifreq_flags);
         SIOCSIFFLAGS (0x8914) In(ifreq_flags);
         SIOCGIFADDR (0x8915) InOut(ifreq_addr);
@@ -376,9 +378,6 @@ fn of_process(guest: &Model) -> &'static Differing {
 const KVM: u32 = 0xae00;
 
 /// ioctl(2).
-///
-/// # Errors
-/// Any errno of ioctl.
 pub fn ioctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     let request = args[1] as u32;
     if request & 0xff00 == KVM {
@@ -398,6 +397,41 @@ pub fn ioctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     call::convert(&[argument], guest, &args, |host| {
         host_call(task, __NR_ioctl, &args6(&[host[0], number as u64, host[2]]))
     })
+}
+
+/// The addresses of all interfaces: a list by address, of as many bytes as there is room for.
+fn siocgifconf(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
+    /// More interfaces than are listed.
+    const MOST: u64 = 1 << 16;
+    let guest = task.abi.model();
+    let (list, entry) = (&rows::ifconf, &rows::ifreq_addr);
+    let sizes = [entry.size(guest) as u64, entry.size(&model::HOST) as u64];
+    let (mut head, mut theirs) = ([0u64; 2], vec![0; list.size(guest)]);
+    read_bytes(args[2], &mut theirs)?;
+    let mut host = [0; 16];
+    Plan::kept(list, Direction::ToHost, guest).convert(&theirs, &mut host);
+    for (word, bytes) in head.iter_mut().zip(host.chunks_exact(8)) {
+        *word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | byte as u64);
+    }
+    let [len, at] = head;
+    let count = (len as u32 as u64 / sizes[0]).min(MOST);
+    let mut entries = vec![0u8; (count * sizes[1]) as usize];
+    let room = if at == 0 { 0 } else { entries.as_mut_ptr() as u64 };
+    let mut asked = [entries.len() as u64, room];
+    let result = host_call(task, __NR_ioctl, &args6(&[args[0], number as u64, asked.as_mut_ptr() as u64]))?;
+    let count = asked[0] as u32 as u64 / sizes[1];
+    let plan = Plan::kept(entry, Direction::ToGuest, guest);
+    if at != 0 {
+        for i in 0..count {
+            let mut theirs = vec![0; plan.to_size];
+            plan.convert(&entries[(i * sizes[1]) as usize..], &mut theirs);
+            write_bytes(at + i * sizes[0], &theirs)?;
+        }
+    }
+    let told = [count * sizes[0], at].map(u64::to_le_bytes).concat();
+    Plan::kept(list, Direction::ToGuest, guest).convert(&told, &mut theirs);
+    write_bytes(args[2], &theirs)?;
+    Ok(result)
 }
 
 fn tiocgptpeer(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {

@@ -2,12 +2,11 @@
 
 use crate::calls::dispatch::host_call;
 use crate::config;
+use crate::structure::{call::filled_by, rows};
 use crate::task::Task;
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::{
-    __NR_close, __NR_mlockall, __NR_openat, __NR_read, __NR_sched_getaffinity, __NR_uname, AT_FDCWD,
-    O_CLOEXEC, O_RDONLY,
-};
+use anyarch_sys::calls::Fd;
+use anyarch_sys::raw::general::{__NR_mlockall, __NR_sched_getaffinity, __NR_sysinfo, __NR_uname, O_RDONLY};
 use anyarch_sys::{SysResult, args6, syscall, write_bytes};
 
 /// Length of a field of `struct new_utsname`.
@@ -42,18 +41,10 @@ pub fn online_cpus() -> Vec<u8> {
     let size = unsafe { syscall!(__NR_sched_getaffinity, 0, set.len(), set.as_mut_ptr()) }.unwrap_or(8);
     set.truncate(size as usize);
     let mut text = [0u8; 4096];
-    let path = c"/sys/devices/system/cpu/online".as_ptr();
-    // SAFETY: a NUL-terminated path, a buffer of ours and a descriptor of ours.
-    let read = unsafe {
-        syscall!(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0).and_then(|fd| {
-            let n = syscall!(__NR_read, fd, text.as_mut_ptr(), text.len());
-            let _ = syscall!(__NR_close, fd);
-            n
-        })
-    };
+    let online = Fd::open(b"/sys/devices/system/cpu/online\0", O_RDONLY, 0);
     // Without /sys there are at least those on which we may run.
-    if let Ok(n) = read {
-        add_ranges(&mut set, &text[..n as usize]);
+    if let Ok(n) = online.and_then(|fd| fd.read(&mut text)) {
+        add_ranges(&mut set, &text[..n]);
     }
     set
 }
@@ -71,10 +62,38 @@ fn add_ranges(set: &mut [u8], list: &[u8]) {
     }
 }
 
+/// sysinfo(2) of a guest whose structure differs: what a 32-bit guest's members cannot hold is told
+/// in larger units (the kernel's compat_sys_sysinfo).
+pub fn sysinfo(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let guest = task.abi.model();
+    filled_by(&rows::sysinfo, guest, args[0], |host| {
+        let result = host_call(task, __NR_sysinfo, &args6(&[host]))?;
+        if guest.word == 4 {
+            // SAFETY: the host's structure, which the call filled: words, and mem_unit at 104.
+            scale(unsafe { &mut *(host as *mut [u64; 14]) });
+        }
+        Ok(result)
+    })
+}
+
+/// Makes the unit of memory larger until its numbers have 32 bits. (Words of the host's structure:
+/// totalram to freeswap are 4 to 9, totalhigh and freehigh 11 and 12, the unit is in 13.)
+fn scale(info: &mut [u64; 14]) {
+    let mut unit = info[13] as u32;
+    let mut shift = 0;
+    if info[4] >> 32 != 0 || info[8] >> 32 != 0 {
+        while unit < 4096 {
+            unit <<= 1;
+            shift += 1;
+        }
+        for word in [4, 5, 6, 7, 8, 9, 11, 12] {
+            info[word] >>= shift;
+        }
+    }
+    info[13] = info[13] & !0xffff_ffff | unit as u64;
+}
+
 /// mlockall(2): pages are locked as they are touched, since the emulator's own memory is mostly reserved and not used.
-///
-/// # Errors
-/// Any errno of mlockall.
 pub fn mlockall(task: &mut Task, args: [u64; 6]) -> SysResult {
     const MCL_CURRENT: u64 = 1;
     const MCL_FUTURE: u64 = 2;
@@ -86,6 +105,21 @@ pub fn mlockall(task: &mut Task, args: [u64; 6]) -> SysResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::structure::model;
+
+    #[test]
+    fn memory_is_told_in_larger_units() {
+        let mut info = [0; 14];
+        (info[4], info[9], info[13]) = (24 << 30, 1 << 30, 1);
+        scale(&mut info);
+        assert_eq!((info[4], info[9], info[13]), ((24 << 30) / 4096, (1 << 30) / 4096, 4096));
+        let mut small = [1; 14];
+        scale(&mut small);
+        assert_eq!(small, [1; 14]);
+        for (name, at) in [("totalram", 32), ("totalswap", 64), ("totalhigh", 88), ("mem_unit", 104)] {
+            assert_eq!(rows::sysinfo.offset(name, &model::X86_64), Some(at), "{name}");
+        }
+    }
 
     #[test]
     fn lists_of_processors() {

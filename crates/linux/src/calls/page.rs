@@ -1,5 +1,6 @@
 //! The compatibility page, docs/syscalls.md, out of the tables. A test keeps the checked-in page current.
 
+use crate::calls::numbers::{COLUMNS, Column};
 use crate::calls::prctl::{self, Class};
 use crate::calls::table::{Arg, Kind, ROWS, Row};
 use crate::errno;
@@ -41,31 +42,34 @@ What differs from a native kernel although a call succeeds:
 /// The page's text.
 pub fn markdown() -> String {
     let mut page = String::from(HEAD);
-    let count = |kind: fn(&Kind) -> bool| ROWS.iter().filter(|row| kind(&row.kind)).count();
+    // Calls that only other architectures have are left out.
+    let others = |row: &&Row| row.numbers[..2] == [None; 2] && row.numbers != [None; COLUMNS];
+    let mut rows: alloc::vec::Vec<&Row> = ROWS.iter().filter(|row| !others(row)).collect();
+    let count = |kind: fn(&Kind) -> bool| rows.iter().filter(|row| kind(&row.kind)).count();
     // Writing to a String cannot fail.
     let _ = writeln!(
         page,
         "{} calls: {} passthrough, {} translated, {} emulated, {} per architecture, {} refused.\n",
-        ROWS.len(),
+        rows.len(),
         count(|k| matches!(k, Kind::Passthrough | Kind::Agreed(_))),
-        count(|k| matches!(k, Kind::Translated(_))),
+        count(|k| matches!(k, Kind::Translated(_) | Kind::Converting(_))),
         count(|k| matches!(k, Kind::Emulated(_))),
         count(|k| matches!(k, Kind::Arch)),
         count(|k| matches!(k, Kind::Refused(..))),
     );
     page.push_str("| call | number | kind | remark |\n| --- | ---: | --- | --- |\n");
-    let mut rows: alloc::vec::Vec<&Row> = ROWS.iter().collect();
     rows.sort_by_key(|row| row.name);
     for row in rows {
         let _ = write!(page, "| {} | ", row.name);
-        let _ = match row.generic {
+        let _ = match row.numbers[Column::Generic as usize] {
             Some(n) => write!(page, "{n}"),
             None => write!(page, "-"),
         };
         let _ = match row.kind {
             Kind::Passthrough | Kind::Agreed(_) => write!(page, " | passthrough | {}", conversions(row)),
-            Kind::Translated(_) => write!(page, " | translated | {}", row.handler),
+            Kind::Translated(_) | Kind::Converting(_) => write!(page, " | translated | {}", row.handler),
             Kind::Emulated(_) => write!(page, " | emulated | {}", row.handler),
+            Kind::Like(_) => write!(page, " | translated | as {}", row.handler),
             Kind::Arch => write!(page, " | per architecture | "),
             Kind::Refused(e, reason) => write!(page, " | refused | {}: {reason}", name(e)),
         };

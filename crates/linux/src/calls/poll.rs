@@ -13,9 +13,6 @@ use anyarch_sys::raw::general::{
 use anyarch_sys::{SysResult, args6, read};
 
 /// ppoll(2).
-///
-/// # Errors
-/// Any errno of ppoll.
 pub fn ppoll(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[3], args[4], |task, set, size| {
         host_call(task, __NR_ppoll, &args6(&[args[0], args[1], args[2], set, size]))
@@ -23,9 +20,6 @@ pub fn ppoll(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// pselect6(2).
-///
-/// # Errors
-/// Any errno of pselect6.
 pub fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
     // The sixth argument holds the mask's address and size.
     let [set, size]: [u64; 2] = match args[5] {
@@ -42,9 +36,6 @@ pub fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// io_pgetevents(2).
-///
-/// # Errors
-/// Any errno of io_pgetevents.
 pub fn io_pgetevents(task: &mut Task, args: [u64; 6]) -> SysResult {
     let [set, size]: [u64; 2] = match args[5] {
         0 => [0, 0],
@@ -69,9 +60,6 @@ const IORING_ENTER_EXT_ARG: u64 = 1 << 3;
 const IORING_ENTER_EXT_ARG_REG: u64 = 1 << 6;
 
 /// io_uring_enter(2).
-///
-/// # Errors
-/// Any errno of io_uring_enter.
 pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (flags, arg, size) = (args[3], args[4], args[5]);
     let call = |task: &mut Task, arg: u64, size: u64| {
@@ -93,9 +81,6 @@ pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// epoll_ctl(2).
-///
-/// # Errors
-/// Any errno of epoll_ctl.
 pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     if !matches!(args[1] as u32, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
         // The event is not looked at.
@@ -104,46 +89,21 @@ pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     converted(Sys::epoll_ctl.row(), task.abi.model(), &args, |host| host_call(task, __NR_epoll_ctl, host))
 }
 
-/// Waits for events by `call`, whose second and third argument are room for events and its size.
-fn events(
-    task: &mut Task,
-    args: &[u64; 6],
-    call: impl FnOnce(&mut Task, &[u64; 6]) -> SysResult,
-) -> SysResult {
-    // All rows of such calls have the events in the same place.
-    converted(Sys::epoll_wait.row(), task.abi.model(), args, |host| call(task, host))
-}
-
 /// epoll_wait(2).
-///
-/// # Errors
-/// Any errno of epoll_wait.
 pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
-    events(task, &args, |task, host| {
-        host_call(task, __NR_epoll_pwait, &args6(&[host[0], host[1], host[2], host[3]]))
-    })
+    host_call(task, __NR_epoll_pwait, &args6(&args[..4]))
 }
 
 /// epoll_pwait(2).
-///
-/// # Errors
-/// Any errno of epoll_pwait.
 pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[4], args[5], |task, set, size| {
-        events(task, &args, |task, host| {
-            host_call(task, __NR_epoll_pwait, &[host[0], host[1], host[2], host[3], set, size])
-        })
+        host_call(task, __NR_epoll_pwait, &[args[0], args[1], args[2], args[3], set, size])
     })
 }
 
 /// epoll_pwait2(2).
-///
-/// # Errors
-/// Any errno of epoll_pwait2.
 pub fn epoll_pwait2(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[4], args[5], |task, set, size| {
-        events(task, &args, |task, host| {
-            host_call(task, __NR_epoll_pwait2, &[host[0], host[1], host[2], host[3], set, size])
-        })
+        host_call(task, __NR_epoll_pwait2, &[args[0], args[1], args[2], args[3], set, size])
     })
 }

@@ -129,7 +129,7 @@ pub static OPTIONS: &[(u32, &str, Class)] = &[
 /// prctl(2).
 ///
 /// # Errors
-/// Any errno of prctl; `EINVAL` for an option without a row.
+/// `EINVAL` for an option without a row.
 pub fn prctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     let option = args[0] as u32;
     let row = OPTIONS.binary_search_by_key(&option, |row| row.0).map_err(|_| Errno::EINVAL)?;

@@ -122,10 +122,22 @@ fn reorder(guest: &Model, value: &mut [u8]) {
     }
 }
 
+/// Options whose value is a constant: SO_TYPE and SO_ERROR.
+fn tell_constant(guest: &Model, option: (u32, u32), value: &mut [u8]) {
+    let group = match option {
+        (SOL_SOCKET, 3) => &constants::SOCKET_TYPES,
+        (SOL_SOCKET, 4) => &constants::ERRNOS,
+        _ => return,
+    };
+    let mut host = [0; 4];
+    host[..value.len().min(4)].copy_from_slice(&value[..value.len().min(4)]);
+    if let Some(number) = group.to_guest(guest, u32::from_le_bytes(host)) {
+        let n = value.len().min(4);
+        value[..n].copy_from_slice(&number.to_le_bytes()[..n]);
+    }
+}
+
 /// setsockopt(2) of a guest whose options differ from the host's.
-///
-/// # Errors
-/// Any errno of setsockopt.
 pub fn setsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     set(guest, &args, |args| host_call(task, __NR_setsockopt, args))
@@ -155,9 +167,6 @@ fn set(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult
 }
 
 /// getsockopt(2) of a guest whose options differ from the host's.
-///
-/// # Errors
-/// Any errno of getsockopt.
 pub fn getsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     get(guest, &args, |args| host_call(task, __NR_getsockopt, args))
@@ -188,7 +197,10 @@ fn get(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult
             theirs.truncate(room as usize);
             value = theirs;
         }
-        None => reorder(guest, &mut value),
+        None => {
+            tell_constant(guest, (level, option), &mut value);
+            reorder(guest, &mut value);
+        }
     }
     write_bytes(addr, &value)?;
     let mut len = (value.len() as u32).to_le_bytes();
@@ -260,6 +272,9 @@ mod tests {
         check(&model::ARM, 1, 20, &long, 8, &[5, 0, 0, 0, 7, 0, 0, 0]);
         check(&model::ARM, 1, 20, &long, 4, &[5, 0, 0, 0]);
         check(&model::S390X, 1, 3, &[1, 0, 0, 0], 4, &[0, 0, 0, 1]);
+        // SO_TYPE and SO_ERROR: a datagram socket, ECONNREFUSED.
+        check(&model::MIPS64EL, 0xffff, 0x1008, &[2, 0, 0, 0], 4, &[1, 0, 0, 0]);
+        check(&model::MIPS64EL, 0xffff, 0x1007, &[111, 0, 0, 0], 4, &[0x92, 0, 0, 0]);
         check(
             &model::S390X,
             1,

@@ -3,10 +3,11 @@
 //! The call is printed before it is made and its result after, so that a call that never returns is seen. What each argument looks like follows
 //! from its type in the table's row. Nothing here may fail: a pointer that cannot be read is printed as a number.
 
+use crate::calls::old::read_long;
 use crate::calls::table::{Arg, Row};
 use crate::config;
 use crate::errno;
-use crate::structure;
+use crate::structure::{self, Model};
 use crate::task::Task;
 use alloc::string::String;
 use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr};
@@ -63,20 +64,21 @@ pub fn leave(result: SysResult) {
 fn argument(line: &mut String, task: &Task, row: &Row, args: &[u64; 6], i: usize) {
     let value = args[i];
     let _ = match row.args[i] {
-        Arg::Int | Arg::Fd | Arg::Pid | Arg::Uid => write!(line, "{}", value as i32),
+        Arg::Int | Arg::Fd | Arg::Pid | Arg::Uid | Arg::Id16 => write!(line, "{}", value as i32),
         Arg::Uint => write!(line, "{}", value as u32),
-        Arg::Hex => write!(line, "{value:#x}"),
-        Arg::Size => write!(line, "{value}"),
-        Arg::Off => write!(line, "{}", value as i64),
+        Arg::Hex | Arg::High | Arg::LockFlags => write!(line, "{value:#x}"),
+        Arg::Size | Arg::SigSize => write!(line, "{value}"),
+        Arg::Off | Arg::Loff | Arg::Low | Arg::Pages => write!(line, "{}", value as i64),
         Arg::Mode => write!(line, "{:#o}", value as u32),
         Arg::DirFd if value as i32 == crate::files::path::AT_FDCWD => write!(line, "AT_FDCWD"),
         Arg::DirFd => write!(line, "{}", value as i32),
-        Arg::In(of) if *of == structure::rows::timespec => match read::<[i64; 2]>(value) {
+        Arg::In(of) if *of == structure::rows::timespec64 => match read::<[i64; 2]>(value) {
             Ok([sec, nsec]) => write!(line, "{{tv_sec={sec},tv_nsec={nsec}}}"),
             Err(_) => pointer(line, value),
         },
         Arg::Addr
         | Arg::Opaque(_)
+        | Arg::Chosen(_)
         | Arg::In(_)
         | Arg::Out(_)
         | Arg::InOut(_)
@@ -84,15 +86,17 @@ fn argument(line: &mut String, task: &Task, row: &Row, args: &[u64; 6], i: usize
         | Arg::OutArray(..)
         | Arg::InOutArray(..)
         | Arg::Sized(_)
-        | Arg::InWords
-        | Arg::OutWords
+        | Arg::InWords(_)
+        | Arg::OutWords(_)
+        | Arg::InBits(_)
+        | Arg::OutBits(_)
         | Arg::FdSet
         | Arg::OutSockaddr
         | Arg::SockOpt
         | Arg::OutBuf => pointer(line, value),
         Arg::Str | Arg::Path | Arg::LookupPath | Arg::LinkPath => string(line, value),
         Arg::InBuf => bytes(line, value, args[(i + 1) % 6]),
-        Arg::Argv => strings(line, value),
+        Arg::Argv => strings(line, task.abi.model(), value),
         Arg::OFlags => open_flags(line, task.abi.open_flags_to_host(value as u32)),
         Arg::OpenHow => match read::<[u64; 3]>(value) {
             Ok([flags, mode, resolve]) => {
@@ -180,13 +184,13 @@ fn bytes(line: &mut String, addr: u64, len: u64) -> core::fmt::Result {
     }
 }
 
-fn strings(line: &mut String, addr: u64) -> core::fmt::Result {
+fn strings(line: &mut String, guest: &Model, addr: u64) -> core::fmt::Result {
     if addr == 0 {
         return pointer(line, addr);
     }
     line.push('{');
     for i in 0..SHOWN as u64 {
-        match read::<u64>(addr.wrapping_add(8 * i)) {
+        match read_long(guest, addr.wrapping_add(guest.word as u64 * i)) {
             Ok(0) => break,
             Ok(text) => string(line, text)?,
             Err(_) => break,
@@ -510,6 +514,7 @@ static IOCTLS: Names = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::structure::model::HOST;
 
     fn shown(f: impl FnOnce(&mut String) -> core::fmt::Result) -> String {
         let mut line = String::new();
@@ -540,7 +545,7 @@ mod tests {
         let inet = [2u8, 0, 0, 80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
         let unix = *b"\x01\0/run/x\0\0";
         for (got, want) in [
-            (shown(|l| strings(l, argv.as_ptr() as u64)), r#"{"ls","-l\n",NULL}"#),
+            (shown(|l| strings(l, &HOST, argv.as_ptr() as u64)), r#"{"ls","-l\n",NULL}"#),
             (shown(|l| string(l, 0)), "NULL"),
             (shown(|l| bytes(l, b"a\"\x01".as_ptr() as u64, 3)), r#""a\"\001""#),
             (shown(|l| sockaddr(l, inet.as_ptr() as u64, 16)), "{AF_INET,port=80,addr=127.0.0.1}"),

@@ -11,11 +11,14 @@
 //!
 //! Not converted are requests of a ring that a kernel thread polls (IORING_SETUP_SQPOLL), or that is entered through a copy of its descriptor or by the number it
 //! is registered under. IORING_OP_EPOLL_WAIT would have its results packed at any later time: it fails as on a kernel that does not know it.
+//!
+//! A 32-bit guest's pieces of data are converted, too, and its messages fail likewise: what comes with one is written at any later time. A guest of
+//! the other byte order has no rings, whose heads and tails the kernel writes.
 
 use crate::abi::Abi;
 use crate::calls::dispatch::host_call;
 use crate::structure::model::HOST;
-use crate::structure::{Direction, Plan, rows, same_struct};
+use crate::structure::{Direction, Plan, rows};
 use crate::task::Task;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{__NR_io_uring_setup, EPOLL_CTL_ADD, EPOLL_CTL_MOD};
@@ -52,10 +55,10 @@ pub fn lock_for_fork() -> ForkGuard {
 }
 
 /// io_uring_setup(2).
-///
-/// # Errors
-/// Any errno of io_uring_setup.
 pub fn setup(task: &mut Task, args: [u64; 6]) -> SysResult {
+    if task.abi.model().order != HOST.order {
+        return Err(Errno::ENOSYS);
+    }
     let fd = host_call(task, __NR_io_uring_setup, &args6(&args[..2]))?;
     let params = args[1];
     let word = |offset: usize| read::<u32>(params + offset as u64);
@@ -162,6 +165,10 @@ impl Converted {
         const LEN: u64 = offset_of!(io_uring_sqe, len) as u64;
         const FLAGS: u64 = offset_of!(io_uring_sqe, __bindgen_anon_3) as u64;
         const OPENAT: u8 = io_uring_op::IORING_OP_OPENAT as u8;
+        const READV: u8 = io_uring_op::IORING_OP_READV as u8;
+        const WRITEV: u8 = io_uring_op::IORING_OP_WRITEV as u8;
+        const SENDMSG: u8 = io_uring_op::IORING_OP_SENDMSG as u8;
+        const RECVMSG: u8 = io_uring_op::IORING_OP_RECVMSG as u8;
         const PIPE: u8 = io_uring_op::IORING_OP_PIPE as u8;
         const OPENAT2: u8 = io_uring_op::IORING_OP_OPENAT2 as u8;
         const EPOLL_CTL: u8 = io_uring_op::IORING_OP_EPOLL_CTL as u8;
@@ -184,7 +191,7 @@ impl Converted {
                 bytes[..4].copy_from_slice(&abi.open_flags_to_host(flags).to_le_bytes());
                 self.point(at + OFF, how, bytes);
             }
-            EPOLL_CTL if !same_struct(&rows::epoll_event, abi.model(), &HOST) => {
+            EPOLL_CTL if rows::epoll_event.differs_for(abi.model()) => {
                 let event: u64 = read(at + ADDR)?;
                 if matches!(word(LEN)?, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
                     let plan = Plan::kept(&rows::epoll_event, Direction::ToHost, abi.model());
@@ -195,7 +202,24 @@ impl Converted {
                     self.point(at + ADDR, event, host);
                 }
             }
-            EPOLL_WAIT if !same_struct(&rows::epoll_event, abi.model(), &HOST) => {
+            READV | WRITEV if rows::iovec.differs_for(abi.model()) => {
+                let (pieces, count): (u64, u32) = (read(at + ADDR)?, word(LEN)?);
+                if !(1..=1024).contains(&count) {
+                    return Ok(());
+                }
+                let plan = Plan::kept(&rows::iovec, Direction::ToHost, abi.model());
+                let mut theirs = alloc::vec![0; count as usize * plan.from_size];
+                read_bytes(pieces, &mut theirs)?;
+                let mut host = alloc::vec![0; count as usize * plan.to_size];
+                for i in 0..count as usize {
+                    plan.convert(&theirs[i * plan.from_size..], &mut host[i * plan.to_size..]);
+                }
+                self.point(at + ADDR, pieces, host);
+            }
+            op @ (SENDMSG | RECVMSG) if rows::msghdr.differs_for(abi.model()) => {
+                self.change(at, 1, op as u64, UNKNOWN)
+            }
+            EPOLL_WAIT if rows::epoll_event.differs_for(abi.model()) => {
                 self.change(at, 1, EPOLL_WAIT as u64, UNKNOWN)
             }
             _ => {}

@@ -4,30 +4,31 @@
 //! layout of `struct stat`, and a few names in /proc that must show the guest (see [`crate::files::procfs`]). A descriptor that the emulator
 //! itself holds open is spared by calls that close or replace descriptors (see [`crate::program::own`]).
 
+pub mod dirent;
+mod fcntl;
 pub mod hidden;
 pub mod path;
 pub mod procfile;
 pub mod procfs;
 mod procstatus;
 
+pub use fcntl::{fcntl, fcntl64};
+
 use crate::calls::dispatch::host_call;
 use crate::files::path::{AT_FDCWD, PATH_MAX};
 use crate::program::own;
-use crate::structure::{call::filled_by, rows};
 use crate::task::Task;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
     __NR_close_range, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat, __NR_openat,
-    __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFD, F_GETFL, F_SETFL, FASYNC,
-    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME,
-    O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, stat as HostStat,
+    __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFD, FASYNC, O_ACCMODE, O_APPEND,
+    O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW,
+    O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, stat as HostStat,
 };
 use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, read_cstr, write_bytes};
+use core::mem::offset_of;
 
 /// openat(2). The flags are the host's.
-///
-/// # Errors
-/// Any errno of openat.
 pub fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
     open_with(task, [args[0], args[1]], args[2] as u32, |task, addr, resolve| {
         if resolve == 0 {
@@ -88,17 +89,11 @@ fn open_with(
 }
 
 /// open(2).
-///
-/// # Errors
-/// Any errno of openat.
 pub fn open(task: &mut Task, args: [u64; 6]) -> SysResult {
     openat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
 }
 
 /// creat(2).
-///
-/// # Errors
-/// Any errno of openat.
 pub fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
     openat(task, args6(&[AT_FDCWD as u64, args[0], (O_CREAT | O_WRONLY | O_TRUNC) as u64, args[1]]))
 }
@@ -107,9 +102,6 @@ pub fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
 const OPEN_HOW_SIZE: u64 = 24;
 
 /// openat2(2).
-///
-/// # Errors
-/// Any errno of openat2.
 pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (how_addr, size) = (args[2], args[3]);
     if size < OPEN_HOW_SIZE {
@@ -135,9 +127,6 @@ pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
 const CLOSE_RANGE_UNSHARE: u64 = 1 << 1;
 
 /// close_range(2).
-///
-/// # Errors
-/// Any errno of close_range.
 pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
     let ours = own::hidden_fd(task).map_or(u64::MAX, |fd| fd as u64);
     let mut args = args;
@@ -170,9 +159,6 @@ pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// dup2(2).
-///
-/// # Errors
-/// Any errno of dup2.
 pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
     if args[0] as u32 == args[1] as u32 {
         // Nothing to do for a descriptor, which dup3 refuses.
@@ -183,56 +169,39 @@ pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// dup3(2).
-///
-/// # Errors
-/// Any errno of dup3.
 pub fn dup3(task: &mut Task, args: [u64; 6]) -> SysResult {
     own::vacate_fd(task, args[1] as i32);
     host_call(task, __NR_dup3, &args)
 }
 
-/// fcntl(2): locks and owners have the same layout on all 64-bit architectures, file status flags do not.
-///
-/// # Errors
-/// Any errno of fcntl.
-pub fn fcntl(task: &mut Task, mut args: [u64; 6]) -> SysResult {
-    let command = args[1] as u32;
-    if command == F_SETFL {
-        args[2] = task.abi.open_flags_to_host(args[2] as u32) as u64;
-    }
-    let result = host_call(task, __NR_fcntl, &args)?;
-    Ok(if command == F_GETFL { task.abi.open_flags_from_host(result as u32) as u64 } else { result })
-}
-
 /// newfstatat(2), its path converted.
-///
-/// # Errors
-/// Any errno of newfstatat.
 pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    stat_with(task, args[2], [args[0], args[1]], |task, host| {
-        host_call(task, __NR_newfstatat, &args6(&[args[0], args[1], host, args[3]]))
-    })
+    let result = host_call(task, __NR_newfstatat, &args)?;
+    instead_of_stand_in(task, args[2], [args[0], args[1]])?;
+    Ok(result)
 }
 
-/// Lets `call` fill a host `struct stat` and writes it to guest address `addr` in the guest's
-/// layout. `file`: the descriptor and the path's address that the call is about.
-fn stat_with(
-    task: &mut Task,
-    addr: u64,
-    file: [u64; 2],
-    call: impl FnOnce(&mut Task, u64) -> SysResult,
-) -> SysResult {
-    filled_by(&rows::stat, task.abi.model(), addr, |host| {
-        call(task, host)?;
-        // SAFETY: room for the host's structure, which the call filled.
-        let st = unsafe { &*(host as *const HostStat) };
-        let found = (st.st_mode, st.st_nlink as u64, st.st_size as u64, (st.st_dev, st.st_ino));
-        if let Some(path) = original(task, found, file)? {
-            // Where the process it is about has ended, the stand-in's own stat is what is left.
-            let _ = host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, host]));
-        }
-        Ok(0)
-    })
+const _: () = {
+    assert!(offset_of!(HostStat, st_dev) == 0 && offset_of!(HostStat, st_ino) == 8);
+    assert!(offset_of!(HostStat, st_mode) < 48 && offset_of!(HostStat, st_nlink) < 48);
+    assert!(offset_of!(HostStat, st_size) == 48);
+};
+
+/// Where a call has filled the host's `struct stat` at `addr` with what stands in for another file,
+/// asks for that one. `file`: the descriptor and the path's address that the call is about.
+///
+/// # Errors
+/// ENOENT where natively there is no such file ([`hidden`]).
+fn instead_of_stand_in(task: &mut Task, addr: u64, file: [u64; 2]) -> Result<(), Errno> {
+    // All of it is among the first members.
+    let Ok(head) = read::<[u64; 7]>(addr) else { return Ok(()) };
+    let int = |at: usize| (head[at / 8] >> (at % 8 * 8)) as u32;
+    let (mode, links) = (int(offset_of!(HostStat, st_mode)), int(offset_of!(HostStat, st_nlink)));
+    if let Some(path) = original(task, (mode, links as u64, head[6], (head[0], head[1])), file)? {
+        // Where the process it is about has ended, the stand-in's own stat is what is left.
+        let _ = host_call(task, __NR_newfstatat, &args6(&[AT_FDCWD as u64, path.as_ptr() as u64, addr]));
+    }
+    Ok(())
 }
 
 /// The path, with NUL, of the file that a stat call was about where it found another in its place:
@@ -269,9 +238,6 @@ fn original(
 }
 
 /// statx(2), its path converted.
-///
-/// # Errors
-/// Any errno of statx.
 pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
     let result = host_call(task, __NR_statx, &args)?;
     // stx_nlink, stx_uid, stx_gid, stx_mode (uapi/linux/stat.h).
@@ -289,46 +255,34 @@ pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// stat(2), its path converted.
-///
-/// # Errors
-/// Any errno of stat.
 pub fn stat(task: &mut Task, args: [u64; 6]) -> SysResult {
     newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], 0]))
 }
 
 /// lstat(2), its path converted.
-///
-/// # Errors
-/// Any errno of lstat.
 pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
     newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], AT_SYMLINK_NOFOLLOW as u64]))
 }
 
 /// fstat(2).
-///
-/// # Errors
-/// Any errno of fstat.
 pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    stat_with(task, args[1], [args[0], 0], |task, host| host_call(task, __NR_fstat, &args6(&[args[0], host])))
+    let result = host_call(task, __NR_fstat, &args)?;
+    instead_of_stand_in(task, args[1], [args[0], 0])?;
+    Ok(result)
 }
 
 /// getdents64(2).
-///
-/// # Errors
-/// Any errno of getdents64.
 pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
     loop {
         let len = host_call(task, __NR_getdents64, &args)?;
         if let Some(len) = procfs::dirents_hook(task, args[0] as i32, args[1], len) {
+            dirent::reorder(task.abi.model(), args[1], len)?;
             return Ok(len);
         }
     }
 }
 
 /// readlinkat(2).
-///
-/// # Errors
-/// Any errno of readlinkat.
 pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
     let size = args[3] as i32;
     if size <= 0 {
@@ -362,9 +316,6 @@ pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// readlink(2).
-///
-/// # Errors
-/// Any errno of readlinkat.
 pub fn readlink(task: &mut Task, args: [u64; 6]) -> SysResult {
     readlinkat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
 }

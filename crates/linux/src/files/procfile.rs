@@ -319,9 +319,6 @@ pub fn refuse_mmap(fd: i32) -> Result<(), Errno> {
 }
 
 /// fstatfs(2): of a stand-in, that of /proc.
-///
-/// # Errors
-/// Any errno of fstatfs.
 pub fn fstatfs(task: &mut Task, args: [u64; 6]) -> SysResult {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     let result = host_call(task, __NR_fstatfs, &args)?;

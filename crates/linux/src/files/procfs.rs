@@ -17,6 +17,7 @@ use crate::task::Task;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use anyarch_sys::calls::{Fd, read};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
 use core::fmt::Write;
@@ -30,10 +31,7 @@ pub(crate) fn with_nul(path: &[u8]) -> Vec<u8> {
     [path, b"\0"].concat()
 }
 
-pub(crate) fn close(fd: i32) {
-    // SAFETY: a descriptor of ours.
-    let _ = unsafe { syscall!(__NR_close, fd) };
-}
+pub(crate) use anyarch_sys::calls::{close, getpid};
 
 pub(crate) fn open(path: &[u8], flags: u32) -> Result<i32, Errno> {
     let path = with_nul(path);
@@ -46,10 +44,9 @@ pub(crate) fn read_all(fd: i32) -> Result<Vec<u8>, Errno> {
     loop {
         let len = out.len();
         out.resize(len + 16384, 0);
-        // SAFETY: reads into the part just added.
-        match unsafe { syscall!(__NR_read, fd, out[len..].as_mut_ptr(), 16384) } {
+        match read(fd, &mut out[len..]) {
             Ok(n) => {
-                out.truncate(len + n as usize);
+                out.truncate(len + n);
                 if n == 0 {
                     return Ok(out);
                 }
@@ -62,10 +59,8 @@ pub(crate) fn read_all(fd: i32) -> Result<Vec<u8>, Errno> {
 
 /// The host's file, or nothing where it cannot be read.
 pub(crate) fn read_file(path: &[u8]) -> Option<Vec<u8>> {
-    let fd = open(path, O_RDONLY | O_CLOEXEC).ok()?;
-    let bytes = read_all(fd);
-    close(fd);
-    bytes.ok()
+    let file = Fd::open(&with_nul(path), O_RDONLY, 0).ok()?;
+    read_all(file.number()).ok()
 }
 
 /// The host's readlinkat of a path without NUL.
@@ -86,11 +81,6 @@ pub(crate) fn own_executable() -> Option<Vec<u8>> {
 /// What the kernel says an open descriptor is.
 pub(crate) fn path_of(fd: i32) -> Option<Vec<u8>> {
     read_link(AT_FDCWD, format!("/proc/self/fd/{fd}").as_bytes())
-}
-
-pub(crate) fn getpid() -> i32 {
-    // SAFETY: getpid.
-    unsafe { syscall!(__NR_getpid) }.unwrap_or(0) as i32
 }
 
 /// The process that a path in /proc is about, from the components before its last: `/proc/12/task/13` and `12` are 12.

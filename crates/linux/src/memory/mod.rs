@@ -488,9 +488,6 @@ fn implied_exec(prot: u64) -> bool {
 }
 
 /// personality(2).
-///
-/// # Errors
-/// Any errno of personality.
 pub fn personality(task: &mut Task, args: [u64; 6]) -> SysResult {
     const BIT: u64 = 0x040_0000;
     const ASK: u64 = 0xffff_ffff;

@@ -77,17 +77,11 @@ pub struct Buffers {
 }
 
 /// execve(2).
-///
-/// # Errors
-/// The kernel's.
 pub fn execve(task: &mut Task, [path, argv, envp, ..]: [u64; 6]) -> SysResult {
     exec(task, path::AT_FDCWD, path, argv, envp, 0)
 }
 
 /// execveat(2).
-///
-/// # Errors
-/// The kernel's.
 pub fn execveat(task: &mut Task, [dir, path, argv, envp, flags, _]: [u64; 6]) -> SysResult {
     exec(task, dir as i32, path, argv, envp, flags)
 }

@@ -349,8 +349,7 @@ fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
         map_segments(fd, &h.plan, bias)?;
         Ok((bias, bias.wrapping_add(h.header.entry)))
     })();
-    // SAFETY: our descriptor.
-    let _ = unsafe { syscall!(__NR_close, fd) };
+    own::close(fd);
     loaded.map_err(|why| fail(&name, why))
 }
 

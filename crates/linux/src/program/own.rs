@@ -198,10 +198,7 @@ fn is_sent(msghdr: u64, own: i32) -> bool {
     false
 }
 
-pub(crate) fn close(fd: i32) {
-    // SAFETY: a descriptor of ours.
-    let _ = unsafe { syscall!(__NR_close, fd) };
-}
+pub(crate) use anyarch_sys::calls::close;
 
 /// Moves a descriptor of ours to a number from `from` on, or as high as it goes; returns the new number.
 fn move_up(fd: i32, from: i32) -> i32 {

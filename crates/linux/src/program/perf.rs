@@ -24,6 +24,7 @@ use crate::program::symbols::Symbols;
 use alloc::format;
 use alloc::vec::Vec;
 use anyarch_engine::run::{self, Made};
+use anyarch_sys::calls::{getpid, gettid};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, Mutex, syscall};
 
@@ -120,8 +121,7 @@ fn write(fd: i32, bytes: &[u8]) -> Option<()> {
 }
 
 fn pid() -> u32 {
-    // SAFETY: getpid.
-    unsafe { syscall!(__NR_getpid) }.unwrap_or(0) as u32
+    getpid() as u32
 }
 
 fn map_path(pid: u32) -> Vec<u8> {
@@ -211,8 +211,7 @@ fn load(pid: u32, index: u64, name: &str, code: &[u8]) -> Vec<u8> {
     const FIXED: usize = 56;
     let size = FIXED + name.len() + 1 + code.len();
     let at = code.as_ptr() as u64;
-    // SAFETY: gettid.
-    let tid = unsafe { syscall!(__NR_gettid) }.unwrap_or(0) as u32;
+    let tid = gettid() as u32;
     let mut out = Vec::with_capacity(size);
     out.extend(JIT_CODE_LOAD.to_le_bytes());
     out.extend((size as u32).to_le_bytes());

@@ -31,11 +31,13 @@
 //! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and those of 32-bit programs as the guest's filter judges their architecture.
 
 use crate::abi::Abi;
+use crate::calls::numbers::Column;
 use crate::calls::table::{Kind, Sys};
 use crate::seccomp::{
     Insn, RET_ACTION_FULL, RET_ALLOW, RET_ERRNO, RET_LOG, RET_TRACE, RET_USER_NOTIF, audit_arch, bpf,
     constant,
 };
+use crate::structure::model::HOST;
 use alloc::vec::Vec;
 use anyarch_sys::arch::{COMPAT_AUDIT_ARCH, ELF_MACHINE, OTHER_ABI_NUMBERS};
 use anyarch_sys::raw::general::{__NR_prctl, __NR_seccomp};
@@ -44,7 +46,7 @@ use anyarch_sys::{Errno, SysResult, syscall};
 /// The option of prctl to which the host filters answer; no kernel has it.
 const KEEP: u32 = 0x616e_7963;
 /// AUDIT_ARCH_* of the host.
-const HOST_ARCH: u32 = audit_arch(ELF_MACHINE);
+const HOST_ARCH: u32 = audit_arch(ELF_MACHINE, &HOST);
 /// Host numbers end before this one.
 const NUMBERS: usize = 512;
 
@@ -68,6 +70,13 @@ const OWN: &[Sys] = &[
     Sys::prlimit64, Sys::process_vm_readv, Sys::process_vm_writev, Sys::pselect6, Sys::read, Sys::readlinkat, Sys::remap_file_pages, Sys::rt_sigaction, Sys::rt_sigpending, Sys::rt_sigprocmask,
     Sys::rt_sigreturn, Sys::rt_sigsuspend, Sys::rt_sigtimedwait, Sys::sched_getaffinity, Sys::sched_yield, Sys::seccomp, Sys::semctl, Sys::set_robust_list, Sys::set_tid_address,
     Sys::shmat, Sys::shmctl, Sys::shmdt, Sys::sigaltstack, Sys::statfs, Sys::sysinfo, Sys::tgkill, Sys::uname, Sys::write,
+];
+
+/// Host calls that stand for old calls of some architectures as well as for their own.
+#[rustfmt::skip]
+const FOR_OLD: &[Sys] = &[
+    Sys::fadvise64, Sys::getegid, Sys::getgid, Sys::getpriority, Sys::getuid, Sys::setfsgid, Sys::setfsuid,
+    Sys::setpriority, Sys::settimeofday, Sys::sync_file_range,
 ];
 
 /// Older forms of calls, which no guest has: (the old one, what it is a case of).
@@ -178,13 +187,21 @@ fn refused(program: &[Insn], arch: u32, abi: &dyn Abi) -> Refused {
     let mut calls = alloc::vec![RET_ALLOW; NUMBERS];
     // Numbers with a verdict so far; a second guest call of the same host call must agree.
     let mut seen = [false; NUMBERS];
+    let has_old = !matches!(abi.calls(), Column::X86_64 | Column::Generic);
     let host_number = |sys: Sys| sys.row().host().map(usize::from).filter(|&n| n < NUMBERS);
     for number in 0..NUMBERS as u64 {
-        let Some(sys) = abi.syscall(number) else { continue };
+        let Some(call) = abi.syscall(number) else { continue };
+        let row = call.row();
+        // A call that is as another, once its arguments are converted.
+        let sys = if let Kind::Like(other) = row.kind { other } else { call };
         let Some(host) = host_number(sys) else { continue };
         let action = constant(program, arch, Some(number as u32)).map_or(RET_ALLOW, host_action);
-        let plain = matches!(sys.row().kind, Kind::Passthrough | Kind::Refused(..));
-        let mine = plain && !OWN.contains(&sys);
+        let plain = match sys.row().kind {
+            Kind::Passthrough | Kind::Refused(..) => true,
+            Kind::Agreed(_) => !row.differs_for(abi.model()),
+            _ => false,
+        };
+        let mine = plain && !OWN.contains(&sys) && !(has_old && FOR_OLD.contains(&sys));
         calls[host] = match (mine, seen[host]) {
             (false, _) => RET_ALLOW,
             (true, false) => action,
@@ -392,13 +409,19 @@ mod tests {
     }
 
     /// Calls that the sources name, but make only as the guest's own call of that name.
-    const GUESTS: [&str; 10] = [
+    const GUESTS: [&str; 16] = [
         "getsockopt",
+        "io_submit",
+        "keyctl",
         "mbind",
         "mincore",
         "mlock",
         "mlock2",
+        "move_pages",
         "mseal",
+        "msgctl",
+        "msgrcv",
+        "msgsnd",
         "msync",
         "munlock",
         "setsockopt",
@@ -429,7 +452,7 @@ mod tests {
                             name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
                         let name = &name[..end];
                         if ROWS.iter().any(|row| row.name == name) && !GUESTS.contains(&name) {
-                            let own = OWN.iter().any(|sys| sys.row().name == name);
+                            let own = OWN.iter().chain(FOR_OLD).any(|sys| sys.row().name == name);
                             assert!(own, "{}: {name}", path.display());
                         }
                     }

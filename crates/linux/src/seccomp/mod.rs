@@ -14,6 +14,7 @@ mod host;
 
 use crate::calls::dispatch::KEEP_REGISTERS;
 use crate::signal;
+use crate::structure::{Model, Order, call::read_by, rows};
 use crate::task::Task;
 use crate::task::thread;
 use alloc::sync::Arc;
@@ -107,15 +108,26 @@ impl Seccomp {
     }
 
     /// The filters' verdict on call `number`, named `name`, made at `pc`.
-    pub fn check(&mut self, arch: u32, number: u64, name: Option<&str>, pc: u64, args: &[u64; 6]) -> Verdict {
+    pub fn check(
+        &mut self,
+        (arch, order): (u32, Order),
+        number: u64,
+        name: Option<&str>,
+        pc: u64,
+        args: &[u64; 6],
+    ) -> Verdict {
         self.synchronise();
         if self.strict {
             return match name {
-                Some("read" | "write" | "exit" | "rt_sigreturn") => Verdict::Allow,
+                Some("read" | "write" | "exit" | "rt_sigreturn" | "sigreturn") => Verdict::Allow,
                 _ => Verdict::KillStrict,
             };
         }
-        let data = seccomp_data(arch, number as u32, pc, args);
+        let mut data = seccomp_data(arch, number as u32, pc, args);
+        if order == Order::Big {
+            // Of a number of 64 bits the upper half comes first.
+            data[2..].chunks_exact_mut(2).for_each(|halves| halves.swap(0, 1));
+        }
         let mut result = RET_ALLOW;
         let mut next = &self.filters;
         while let Some(filter) = next {
@@ -172,11 +184,13 @@ impl Seccomp {
     }
 }
 
-/// AUDIT_ARCH_* of a little-endian 64-bit architecture.
-const fn audit_arch(elf_machine: u16) -> u32 {
+/// AUDIT_ARCH_* of an architecture.
+const fn audit_arch(elf_machine: u16, model: &Model) -> u32 {
     const AUDIT_ARCH_64BIT: u32 = 0x8000_0000;
     const AUDIT_ARCH_LE: u32 = 0x4000_0000;
-    AUDIT_ARCH_64BIT | AUDIT_ARCH_LE | elf_machine as u32
+    let width = if model.word == 8 { AUDIT_ARCH_64BIT } else { 0 };
+    let order = if matches!(model.order, Order::Little) { AUDIT_ARCH_LE } else { 0 };
+    width | order | elf_machine as u32
 }
 
 /// Asks the task's filters about the call that its CPU just made. `Some`: the result instead of making the call.
@@ -189,8 +203,11 @@ pub(crate) fn enforce(
 ) -> Option<SysResult> {
     const SIGKILL: i32 = 9;
     const SIGSYS: i32 = 31;
-    let (arch, pc) = (audit_arch(task.abi.elf_machine()), task.thread.cpu.pc);
-    let signo = match task.seccomp.check(arch, number, name, pc, args) {
+    let model = task.abi.model();
+    let (arch, pc) = (audit_arch(task.abi.elf_machine(), model), task.thread.cpu.pc);
+    // A 32-bit guest's arguments have 32 bits.
+    let args = &args.map(|arg| if model.word == 4 { arg as u32 as u64 } else { arg });
+    let signo = match task.seccomp.check((arch, model.order), number, name, pc, args) {
         Verdict::Allow => return None,
         Verdict::Errno(0) => return Some(Ok(0)),
         Verdict::Errno(e) => return Some(Err(Errno(e as i32))),
@@ -406,9 +423,6 @@ const FLAG_SPEC_ALLOW: u64 = 4;
 const FLAG_TSYNC_ESRCH: u64 = 16;
 
 /// seccomp(2).
-///
-/// # Errors
-/// Those of the kernel.
 pub fn seccomp(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (flags, addr) = (args[1] & 0xffff_ffff, args[2]);
     match args[0] & 0xffff_ffff {
@@ -452,7 +466,12 @@ fn set_filter(task: &mut Task, flags: u64, addr: u64) -> SysResult {
         return Err(Errno::EINVAL);
     }
     // struct sock_fprog: length, padding, address.
-    let [len, insns]: [u64; 2] = read(addr)?;
+    let mut fprog = [0u64; 2];
+    read_by(&rows::sock_fprog, task.abi.model(), addr, |host| {
+        fprog = read(host)?;
+        Ok(0)
+    })?;
+    let [len, insns] = fprog;
     let len = len as u16 as usize;
     if len == 0 || len > MAX_INSNS {
         return Err(Errno::EINVAL);
@@ -462,11 +481,11 @@ fn set_filter(task: &mut Task, flags: u64, addr: u64) -> SysResult {
     }
     let mut bytes = alloc::vec![0; len * 8];
     read_bytes(insns, &mut bytes)?;
-    let program: Vec<Insn> = bytes.chunks_exact(8).map(insn).collect();
+    let program: Vec<Insn> = bytes.chunks_exact(8).map(|b| insn(b, task.abi.model().order)).collect();
     if !verify(&program) {
         return Err(Errno::EINVAL);
     }
-    let (arch, index) = (audit_arch(task.abi.elf_machine()), task.seccomp.count());
+    let (arch, index) = (audit_arch(task.abi.elf_machine(), task.abi.model()), task.seccomp.count());
     let other = host::install(index, &program, arch, task.abi, flags)?;
     if other != 0 {
         return Ok(other);
@@ -481,13 +500,14 @@ fn set_filter(task: &mut Task, flags: u64, addr: u64) -> SysResult {
     Ok(0)
 }
 
-fn insn(b: &[u8]) -> Insn {
-    Insn {
-        code: u16::from_le_bytes([b[0], b[1]]),
-        jt: b[2],
-        jf: b[3],
-        k: u32::from_le_bytes([b[4], b[5], b[6], b[7]]),
-    }
+/// An instruction out of a guest's `struct sock_filter`.
+fn insn(b: &[u8], order: Order) -> Insn {
+    let (code, k) = ([b[0], b[1]], [b[4], b[5], b[6], b[7]]);
+    let (code, k) = match order {
+        Order::Little => (u16::from_le_bytes(code), u32::from_le_bytes(k)),
+        Order::Big => (u16::from_be_bytes(code), u32::from_be_bytes(k)),
+    };
+    Insn { code, jt: b[2], jf: b[3], k }
 }
 
 /// Whether the task may install filters: no_new_privs is set, or it has CAP_SYS_ADMIN.
@@ -537,11 +557,11 @@ mod tests {
             (0xc000_00b7, 64, Verdict::Allow),
             (0xc000_003e, 64, Verdict::KillProcess),
         ] {
-            assert_eq!(state.check(arch, number, None, 0x1000, &[0; 6]), want);
+            assert_eq!(state.check((arch, Order::Little), number, None, 0x1000, &[0; 6]), want);
         }
         let mut strict = Seccomp { strict: true, ..Default::default() };
-        assert_eq!(strict.check(0, 0, Some("read"), 0, &[0; 6]), Verdict::Allow);
-        assert_eq!(strict.check(0, 0, Some("openat"), 0, &[0; 6]), Verdict::KillStrict);
+        assert_eq!(strict.check((0, Order::Little), 0, Some("read"), 0, &[0; 6]), Verdict::Allow);
+        assert_eq!(strict.check((0, Order::Little), 0, Some("openat"), 0, &[0; 6]), Verdict::KillStrict);
     }
 
     #[test]

@@ -62,16 +62,34 @@ impl Group {
         self.constants.iter().map(pair).filter(|(guest, host)| guest != host).collect()
     }
 
-    /// Whether any of them differs from the host's.
-    pub const fn differ(&self, guest: &Model) -> bool {
+    /// Whether two architectures have the same values.
+    pub const fn same(&self, a: &Model, b: &Model) -> bool {
         let mut i = 0;
         while i < self.constants.len() {
-            if self.constants[i].value(guest) != self.constants[i].value(&model::HOST) {
-                return true;
+            if self.constants[i].value(a) != self.constants[i].value(b) {
+                return false;
             }
             i += 1;
         }
-        false
+        true
+    }
+
+    /// Whether any of them differs from the host's.
+    pub const fn differ(&self, guest: &Model) -> bool {
+        !self.same(guest, &model::HOST)
+    }
+
+    /// For which models ([`Model::index`]) any of them differs from the host's: a bit each.
+    pub const fn differs(&self) -> u16 {
+        let mut models = 0;
+        let mut m = 0;
+        while m < model::MODELS.len() {
+            if self.differ(&model::MODELS[m]) {
+                models |= 1 << m;
+            }
+            m += 1;
+        }
+        models
     }
 
     /// The host's word or number for the guest's. Bits without a row stay as they are; a number that
@@ -339,6 +357,68 @@ constants! {
         RLIMIT_NOFILE 0x7 [Mips: 0x5];
         RLIMIT_MEMLOCK 0x8 [Mips: 0x9];
         RLIMIT_AS 0x9 [Mips: 0x6];
+    }
+    /// Input modes.
+    TERMIOS_IFLAGS bits "IUCLC" "asm/termbits.h" {
+        IUCLC 0x200 [Powerpc: 0x1000];
+        IXON 0x400 [Powerpc: 0x200];
+        IXOFF 0x1000 [Powerpc: 0x400];
+    }
+    /// Output modes. Delays of several bits are given bit by bit.
+    TERMIOS_OFLAGS bits "OLCUC" "asm/termbits.h" {
+        OLCUC 0x2 [Powerpc: 0x4];
+        ONLCR 0x4 [Powerpc: 0x2];
+        CR1 0x200 [Powerpc: 0x1000];
+        CR2 0x400 [Powerpc: 0x2000];
+        TAB1 0x800 [Powerpc: 0x400];
+        TAB2 0x1000 [Powerpc: 0x800];
+        BS1 0x2000 [Powerpc: 0x8000];
+        VT1 0x4000 [Powerpc: 0x10000];
+        FF1 0x8000 [Powerpc: 0x4000];
+    }
+    /// Control modes, but the speeds. The size of characters is given bit by bit.
+    TERMIOS_CFLAGS bits "CREAD" "asm/termbits.h" {
+        CS6 0x10 [Powerpc: 0x100];
+        CS7 0x20 [Powerpc: 0x200];
+        CSTOPB 0x40 [Powerpc: 0x400];
+        CREAD 0x80 [Powerpc: 0x800];
+        PARENB 0x100 [Powerpc: 0x1000];
+        PARODD 0x200 [Powerpc: 0x2000];
+        HUPCL 0x400 [Powerpc: 0x4000];
+        CLOCAL 0x800 [Powerpc: 0x8000];
+    }
+    /// Local modes.
+    TERMIOS_LFLAGS bits "ECHONL" "asm/termbits.h" {
+        ISIG 0x1 [Powerpc: 0x80];
+        ICANON 0x2 [Powerpc: 0x100];
+        XCASE 0x4 [Powerpc: 0x4000];
+        ECHOE 0x10 [Powerpc: 0x2];
+        ECHOK 0x20 [Powerpc: 0x4];
+        ECHONL 0x40 [Powerpc: 0x10];
+        NOFLSH 0x80 [Powerpc: 0x80000000];
+        TOSTOP 0x100 [Powerpc: 0x400000] [Mips: 0x8000];
+        ECHOCTL 0x200 [Powerpc: 0x40];
+        ECHOPRT 0x400 [Powerpc: 0x20];
+        ECHOKE 0x800 [Powerpc: 0x1];
+        FLUSHO 0x1000 [Powerpc: 0x800000] [Mips: 0x2000];
+        PENDIN 0x4000 [Powerpc: 0x20000000];
+        IEXTEN 0x8000 [Powerpc: 0x400] [Mips: 0x100];
+        EXTPROC 0x10000 [Powerpc: 0x10000000];
+    }
+    /// Indices of control characters.
+    TERMIOS_CC numbers "VINTR" "asm/termbits.h" {
+        VEOF 0x4 [Mips: 0x10];
+        VTIME 0x5 [Powerpc: 0x7];
+        VMIN 0x6 [Powerpc: 0x5] [Mips: 0x4];
+        VSWTC 0x7 [Powerpc: 0x9];
+        VSTART 0x8 [Powerpc: 0xd];
+        VSTOP 0x9 [Powerpc: 0xe];
+        VSUSP 0xa [Powerpc: 0xc];
+        VEOL 0xb [Powerpc: 0x6] [Mips: 0x11];
+        VREPRINT 0xc [Powerpc: 0xb];
+        VDISCARD 0xd [Powerpc: 0x10];
+        VWERASE 0xe [Powerpc: 0xa];
+        VEOL2 0x10 [Powerpc: 0x8] [Mips: 0x6];
     }
     /// Events of poll(2).
     POLL_EVENTS bits "POLL" "asm/poll.h" {

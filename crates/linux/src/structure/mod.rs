@@ -13,9 +13,13 @@
 
 pub mod call;
 pub mod constants;
+pub mod message;
 pub mod model;
 mod plan;
 pub mod rows;
+pub mod siginfo;
+pub mod sockaddr;
+pub mod termios;
 
 pub use model::{Family, Model, Order};
 pub use plan::{Direction, Plan};
@@ -45,6 +49,13 @@ pub enum Type {
         /// Alignment, in bytes.
         align: u8,
     },
+    /// A set of signals: bits in an array of `unsigned long`.
+    Signals,
+    /// A resource limit as an `unsigned long`: what does not fit is no limit at all, and the other
+    /// way round.
+    Limit,
+    /// A user or group in 16 bits: what does not fit is the one that stands for all such.
+    Id16,
     /// So many of a type.
     Array(&'static Type, usize),
     /// Another structure.
@@ -84,6 +95,8 @@ pub struct Struct {
     pub variants: &'static [Variant],
     /// Index in [`rows::ALL`].
     pub index: u16,
+    /// For which models ([`Model::index`]) it differs from the host's: a bit each.
+    pub differs: u16,
 }
 
 impl PartialEq for Struct {
@@ -93,6 +106,11 @@ impl PartialEq for Struct {
 }
 
 impl Eq for Struct {}
+
+/// Bytes of a set of signals: there are 64, of MIPS 128.
+pub const fn signals_size(model: &Model) -> usize {
+    if matches!(model.family, Family::Mips) { 16 } else { 8 }
+}
 
 /// A power of two's multiple at or above `at`.
 const fn align_up(at: usize, align: usize) -> usize {
@@ -105,7 +123,9 @@ impl Type {
         match self {
             Type::Int { size: 8, .. } => (8, model.align64),
             Type::Int { size, .. } => (*size as usize, *size as usize),
-            Type::Long { .. } | Type::Pointer => (model.word, model.word),
+            Type::Long { .. } | Type::Limit | Type::Pointer => (model.word, model.word),
+            Type::Signals => (signals_size(model), model.word),
+            Type::Id16 => (2, 2),
             Type::Raw { size, align } => (*size as usize, *align as usize),
             Type::Array(of, count) => {
                 let (size, align) = of.size_align(model);
@@ -121,27 +141,26 @@ impl Type {
     }
 }
 
-impl Struct {
-    /// The definition for an architecture.
-    pub const fn variant(&self, model: &Model) -> &Variant {
-        let mut i = 0;
-        while i < self.variants.len() {
-            match self.variants[i].family {
-                Some(family) if family as u8 != model.family as u8 => i += 1,
-                _ => return &self.variants[i],
-            }
+/// Of which of a structure's variants is the one for an architecture.
+const fn variant<'a>(variants: &'a [Variant], model: &Model) -> &'a Variant {
+    let mut i = 0;
+    while i < variants.len() {
+        match variants[i].family {
+            Some(family) if family as u8 != model.family as u8 => i += 1,
+            _ => return &variants[i],
         }
-        panic!("a structure without a definition for this architecture")
     }
+    panic!("a structure without a definition for this architecture")
+}
 
+impl Variant {
     /// Size and alignment in bytes.
-    pub const fn size_align(&self, model: &Model) -> (usize, usize) {
-        let variant = self.variant(model);
+    const fn size_align(&self, model: &Model) -> (usize, usize) {
         let (mut at, mut most) = (0, 1);
         let mut i = 0;
-        while i < variant.fields.len() {
-            let (size, align) = variant.fields[i].ty.size_align(model);
-            if !variant.packed {
+        while i < self.fields.len() {
+            let (size, align) = self.fields[i].ty.size_align(model);
+            if !self.packed {
                 at = align_up(at, align);
                 most = if align > most { align } else { most };
             }
@@ -149,6 +168,29 @@ impl Struct {
             i += 1;
         }
         (align_up(at, most), most)
+    }
+}
+
+impl Struct {
+    /// Whether a number that the guest's member cannot hold makes the call fail (`EOVERFLOW`). Others
+    /// are cut off, as the kernel does.
+    pub fn must_fit(&self) -> bool {
+        ["stat", "stat64", "statfs", "statfs64", "flock", "flock64"].contains(&self.name)
+    }
+
+    /// Whether it differs between a guest and the host.
+    pub const fn differs_for(&self, guest: &Model) -> bool {
+        self.differs & 1 << guest.index != 0
+    }
+
+    /// The definition for an architecture.
+    pub const fn variant(&self, model: &Model) -> &Variant {
+        variant(self.variants, model)
+    }
+
+    /// Size and alignment in bytes.
+    pub const fn size_align(&self, model: &Model) -> (usize, usize) {
+        self.variant(model).size_align(model)
     }
 
     /// Size in bytes.
@@ -189,12 +231,21 @@ const fn same_text(a: &str, b: &str) -> bool {
     true
 }
 
+/// Whether two architectures agree on the place of every bit in an array of `unsigned long`, whose
+/// length they may round up differently.
+pub const fn same_words(a: &Model, b: &Model) -> bool {
+    a.order as u8 == b.order as u8 && (a.word == b.word || matches!(a.order, Order::Little))
+}
+
 /// Whether two architectures agree on every byte of a type.
 const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
     match ty {
         Type::Int { size: 1, .. } | Type::Raw { .. } => true,
-        Type::Int { .. } => a.order as u8 == b.order as u8,
-        Type::Long { .. } | Type::Pointer => a.word == b.word && a.order as u8 == b.order as u8,
+        Type::Int { .. } | Type::Id16 => a.order as u8 == b.order as u8,
+        Type::Signals => {
+            same_words(a, b) && matches!(a.family, Family::Mips) == matches!(b.family, Family::Mips)
+        }
+        Type::Long { .. } | Type::Limit | Type::Pointer => a.word == b.word && a.order as u8 == b.order as u8,
         Type::Array(of, _) => same(of, a, b),
         Type::Struct(of) => same_struct(of, a, b),
     }
@@ -202,8 +253,11 @@ const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
 
 /// Whether two architectures agree on every byte of a structure, so that nothing is to be converted.
 pub const fn same_struct(of: &Struct, a: &Model, b: &Model) -> bool {
-    let (va, vb) = (of.variant(a), of.variant(b));
-    if va.fields.len() != vb.fields.len() || of.size(a) != of.size(b) {
+    same_variants(of.variant(a), a, of.variant(b), b)
+}
+
+const fn same_variants(va: &Variant, a: &Model, vb: &Variant, b: &Model) -> bool {
+    if va.fields.len() != vb.fields.len() || va.size_align(a).0 != vb.size_align(b).0 {
         return false;
     }
     let (mut at_a, mut at_b) = (0, 0);
@@ -222,4 +276,19 @@ pub const fn same_struct(of: &Struct, a: &Model, b: &Model) -> bool {
         i += 1;
     }
     true
+}
+
+/// For which models ([`Model::index`]) a structure with these definitions differs from the host's.
+const fn differs(variants: &[Variant]) -> u16 {
+    let host = &model::HOST;
+    let mut models = 0;
+    let mut m = 0;
+    while m < model::MODELS.len() {
+        let guest = &model::MODELS[m];
+        if !same_variants(variant(variants, guest), guest, variant(variants, host), host) {
+            models |= 1 << m;
+        }
+        m += 1;
+    }
+    models
 }

@@ -40,6 +40,9 @@ pub struct Model {
     pub order: Order,
     /// Alignment of a 64-bit integer in a structure, in bytes: 4 on i386 only.
     pub align64: usize,
+    /// Whether an argument of 64 bits begins at a register with an even number. (Of a 32-bit
+    /// architecture.)
+    pub even_pairs: bool,
     /// Which definitions apply.
     pub family: Family,
     /// Index in [`MODELS`].
@@ -47,7 +50,7 @@ pub struct Model {
 }
 
 const fn model(index: u8, name: &'static str, word: usize, order: Order, family: Family) -> Model {
-    Model { name, word, order, align64: 8, family, index }
+    Model { name, word, order, align64: 8, even_pairs: true, family, index }
 }
 
 /// x86-64.
@@ -66,9 +69,11 @@ pub const S390X: Model = model(5, "s390x", 8, Order::Big, Family::S390);
 pub const PPC64LE: Model = model(6, "ppc64le", 8, Order::Little, Family::Powerpc);
 /// 64-bit MIPS, little-endian, N64.
 pub const MIPS64EL: Model = model(7, "mips64el", 8, Order::Little, Family::Mips);
+/// 32-bit ARM with the EABI, big-endian data.
+pub const ARMEB: Model = model(8, "armeb", 4, Order::Big, Family::Arm);
 
 /// Every model that has structures in the table.
-pub const MODELS: [Model; 8] = [X86_64, AARCH64, RISCV64, LOONGARCH64, ARM, S390X, PPC64LE, MIPS64EL];
+pub const MODELS: [Model; 9] = [X86_64, AARCH64, RISCV64, LOONGARCH64, ARM, S390X, PPC64LE, MIPS64EL, ARMEB];
 
 /// The host.
 pub const HOST: Model = {

@@ -1,5 +1,6 @@
 //! The conversion of a structure between two architectures, as a few runs.
 
+use super::constants::SIGNALS;
 use super::{Model, Order, Struct, Type, rows};
 use alloc::vec::Vec;
 use anyarch_sys::Kept;
@@ -10,7 +11,32 @@ enum Run {
     /// These bytes are the same on both sides.
     Copy { from: usize, to: usize, len: usize },
     /// One number.
-    Number { from: usize, from_size: usize, to: usize, to_size: usize, signed: bool },
+    Number { from: usize, from_size: usize, to: usize, to_size: usize, rule: Rule },
+    /// A set of signals.
+    Signals { from: usize, to: usize },
+}
+
+/// What becomes of a number in another width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rule {
+    /// It is extended by its sign, if the type it comes from is signed, and cut off; it does not fit
+    /// where the target's type has another value then.
+    Integer { signed: bool, to_signed: bool },
+    /// [`Type::Limit`].
+    Limit,
+    /// [`Type::Id16`].
+    Id16,
+}
+
+impl Rule {
+    fn of(from: &Type, to: &Type) -> Rule {
+        let signed = |ty: &Type| matches!(ty, Type::Int { signed: true, .. } | Type::Long { signed: true });
+        match to {
+            Type::Limit => Rule::Limit,
+            Type::Id16 => Rule::Id16,
+            _ => Rule::Integer { signed: signed(from), to_signed: signed(to) },
+        }
+    }
 }
 
 /// How a structure is converted from one architecture to another. Bytes that only the target has
@@ -23,8 +49,8 @@ pub struct Plan {
     pub to_size: usize,
     /// Which models it is between.
     models: (u8, u8),
-    from_order: Order,
-    to_order: Order,
+    from: Model,
+    to: Model,
     runs: Vec<Run>,
 }
 
@@ -35,8 +61,8 @@ impl Plan {
     }
 
     fn of(add: &dyn Fn(&mut Plan), from_size: usize, to_size: usize, from: &Model, to: &Model) -> Plan {
-        let (from_order, to_order, models) = (from.order, to.order, (from.index, to.index));
-        let mut plan = Plan { from_size, to_size, models, from_order, to_order, runs: Vec::new() };
+        let models = (from.index, to.index);
+        let mut plan = Plan { from_size, to_size, models, from: *from, to: *to, runs: Vec::new() };
         add(&mut plan);
         plan
     }
@@ -51,6 +77,7 @@ impl Plan {
             Direction::ToGuest => (host, guest),
         };
         match place.get() {
+            // Only tests have several guests.
             Some(plan) if plan.models == (from.index, to.index) => plan,
             _ => place.set(Plan::new(of, from, to)),
         }
@@ -74,6 +101,9 @@ impl Plan {
                     self.add(a, from_at + i * a.size(from), from, b, to_at + i * b.size(to), to);
                 }
             }
+            (Type::Signals, _) if !super::same(from_ty, from, to) => {
+                self.push(Run::Signals { from: from_at, to: to_at })
+            }
             (Type::Raw { .. }, _) | (_, Type::Raw { .. }) => {
                 self.push(Run::Copy { from: from_at, to: to_at, len: from_size.min(to_size) });
             }
@@ -81,8 +111,8 @@ impl Plan {
                 self.push(Run::Copy { from: from_at, to: to_at, len: from_size });
             }
             _ => {
-                let signed = matches!(from_ty, Type::Int { signed: true, .. } | Type::Long { signed: true });
-                self.push(Run::Number { from: from_at, from_size, to: to_at, to_size, signed });
+                let rule = Rule::of(from_ty, to_ty);
+                self.push(Run::Number { from: from_at, from_size, to: to_at, to_size, rule });
             }
         }
     }
@@ -109,10 +139,25 @@ impl Plan {
         for run in &self.runs {
             match *run {
                 Run::Copy { from: f, to: t, len } => to[t..t + len].copy_from_slice(&from[f..f + len]),
-                Run::Number { from: f, from_size, to: t, to_size, signed } => {
-                    let value = load(&from[f..f + from_size], self.from_order, signed);
-                    store(&mut to[t..t + to_size], self.to_order, value);
-                    fits &= load(&to[t..t + to_size], self.to_order, signed) == value;
+                Run::Number { from: f, from_size, to: t, to_size, rule } => {
+                    let signed = matches!(rule, Rule::Integer { signed: true, .. });
+                    let value = load(&from[f..f + from_size], self.from.order, signed);
+                    let value = match rule {
+                        Rule::Limit if value == largest(from_size) || value > largest(to_size) => u64::MAX,
+                        // The kernel's `overflowuid`.
+                        Rule::Id16 if value > u16::MAX as u64 => 65534,
+                        _ => value,
+                    };
+                    let place = &mut to[t..t + to_size];
+                    store(place, self.to.order, value);
+                    if let Rule::Integer { signed, to_signed } = rule {
+                        let back = |signed| load(place, self.to.order, signed) == value;
+                        fits &= back(to_signed) || signed && back(true);
+                    }
+                }
+                Run::Signals { from: f, to: t } => {
+                    let set = load_signals(&from[f..], &self.from);
+                    store_signals(&mut to[t..], &self.to, move_signals(set, &self.from, &self.to));
                 }
             }
         }
@@ -132,6 +177,35 @@ pub enum Direction {
     ToHost,
     /// What the host's kernel wrote, for the guest.
     ToGuest,
+}
+
+/// The largest unsigned number of `size` bytes.
+fn largest(size: usize) -> u64 {
+    u64::MAX >> (64 - 8 * size as u32)
+}
+
+/// The first 64 signals of a set in memory, which has the lowest word first in either byte order.
+fn load_signals(bytes: &[u8], model: &Model) -> u64 {
+    let words = bytes[..8].chunks_exact(model.word).enumerate();
+    words.fold(0, |set, (i, word)| set | load(word, model.order, false) << (8 * model.word * i))
+}
+
+fn store_signals(bytes: &mut [u8], model: &Model, set: u64) {
+    for (i, word) in bytes[..8].chunks_exact_mut(model.word).enumerate() {
+        store(word, model.order, set >> (8 * model.word * i));
+    }
+}
+
+/// The same signals under another architecture's numbers. What it has not is left out.
+fn move_signals(set: u64, from: &Model, to: &Model) -> u64 {
+    if SIGNALS.same(from, to) {
+        return set;
+    }
+    let moved = (1..=64).filter(|signo| set & 1 << (signo - 1) != 0).filter_map(|signo| {
+        let host = SIGNALS.to_host(from, signo)?;
+        SIGNALS.to_guest(to, host)
+    });
+    moved.fold(0, |set, signo| set | 1 << (signo - 1))
 }
 
 fn load(bytes: &[u8], order: Order, signed: bool) -> u64 {
@@ -187,7 +261,10 @@ mod tests {
                 Type::Int { signed, .. } | Type::Long { signed } => {
                     out.push(load(&bytes[..size], model.order, *signed));
                 }
-                Type::Pointer => out.push(load(&bytes[..size], model.order, false)),
+                Type::Signals => out.push(move_signals(load_signals(bytes, model), model, &X86_64)),
+                Type::Pointer | Type::Limit | Type::Id16 => {
+                    out.push(load(&bytes[..size], model.order, false));
+                }
             }
         }
         of.members(model)

@@ -8,7 +8,8 @@
 
 #![allow(non_upper_case_globals, missing_docs)]
 
-use super::{Family, Field, Struct, Type, Variant};
+use super::constants::{POLL_EVENTS, SIGNALS, SOCKET_LEVELS};
+use super::{Family, Field, Struct, Type, Variant, differs, same_text};
 
 /// The C types that members have.
 #[allow(non_upper_case_globals)]
@@ -31,6 +32,9 @@ mod c {
     pub(super) const long: Type = Type::Long { signed: true };
     pub(super) const ulong: Type = Type::Long { signed: false };
     pub(super) const pointer: Type = Type::Pointer;
+    pub(super) const signals: Type = Type::Signals;
+    pub(super) const limit: Type = Type::Limit;
+    pub(super) const id16: Type = Type::Id16;
     pub(super) const byte: Type = raw(1, 1);
     pub(super) const raw16: Type = raw(2, 2);
     pub(super) const raw32: Type = raw(4, 4);
@@ -84,12 +88,16 @@ macro_rules! structs {
         #[allow(non_camel_case_types)]
         enum Index { $($name),* }
 
-        $(pub static $name: Struct = Struct {
-            name: stringify!($name),
-            c_name: $c_name,
-            header: $header,
-            variants: variants! { $($body)* },
-            index: Index::$name as u16,
+        $(pub static $name: Struct = {
+            static VARIANTS: &[Variant] = variants! { $($body)* };
+            Struct {
+                name: stringify!($name),
+                c_name: $c_name,
+                header: $header,
+                variants: VARIANTS,
+                index: Index::$name as u16,
+                differs: differs(VARIANTS) | leads_to(stringify!($name)),
+            }
         };)*
 
         /// Every row.
@@ -98,6 +106,24 @@ macro_rules! structs {
         /// How many rows there are.
         pub const COUNT: usize = [$(Index::$name),*].len();
     };
+}
+
+/// For which models something differs beside a structure itself: what its members lead to, what they
+/// number, the forms that it has.
+const fn leads_to(name: &str) -> u16 {
+    if same_text(name, "sigset_argpack") {
+        sigset.differs
+    } else if same_text(name, "siginfo") {
+        siginfo_child.differs | siginfo_rt.differs | siginfo_fault.differs | SIGNALS.differs()
+    } else if same_text(name, "msghdr") || same_text(name, "mmsghdr") || same_text(name, "sent_mmsghdr") {
+        SOCKET_LEVELS.differs()
+    } else if same_text(name, "termios") || same_text(name, "termios2") || same_text(name, "termio") {
+        super::termios::differs()
+    } else if same_text(name, "pollfd") {
+        POLL_EVENTS.differs()
+    } else {
+        0
+    }
 }
 
 structs! {
@@ -119,10 +145,9 @@ structs! {
     off "__kernel_off_t" "linux/types.h" { _value: long }
     // As the kernel has it: 64 signals in the order of their bits, 128 of MIPS. (The headers' type is
     // the C library's.)
-    sigset "" "asm/signal.h" {
-        [Mips] { _sig: u64, _sig_high: u64 }
-        [_] { _sig: u64 }
-    }
+    sigset "" "asm/signal.h" { _sig: signals }
+    old_sigset "" "asm/signal.h" { _sig: ulong }
+    an_id16 "" "linux/types.h" { _value: id16 }
 
     // Time: the `old` ones have `long`, which calls of 64-bit architectures use.
     timespec "struct __kernel_old_timespec" "linux/time_types.h" { tv_sec: long, tv_nsec: long }
@@ -183,8 +208,8 @@ structs! {
             st_ctime_nsec: uint, st_blksize: uint, _pad2: uint, st_blocks: ulong,
         }
         [Arm] {
-            st_dev: ulong, st_ino: ulong, st_mode: u16, st_nlink: u16, st_uid: u16, st_gid: u16,
-            st_rdev: ulong, st_size: ulong, st_blksize: ulong, st_blocks: ulong, st_atime: ulong,
+            st_dev: ulong, st_ino: ulong, st_mode: u16, st_nlink: u16, st_uid: id16, st_gid: id16,
+            st_rdev: ulong, st_size: long, st_blksize: ulong, st_blocks: ulong, st_atime: ulong,
             st_atime_nsec: ulong, st_mtime: ulong, st_mtime_nsec: ulong, st_ctime: ulong,
             st_ctime_nsec: ulong, _unused: [ulong; 2],
         }
@@ -276,6 +301,10 @@ structs! {
         l_type: i16, l_whence: i16, l_start: i64, l_len: i64, l_pid: int,
     }
     f_owner_ex "struct f_owner_ex" "asm/fcntl.h" { r#type: int, pid: int }
+    // What the one argument of an old mmap points at.
+    mmap_args "" "linux/mman.h" {
+        addr: ulong, len: ulong, prot: ulong, flags: ulong, fd: ulong, offset: ulong,
+    }
     open_how "struct open_how" "linux/openat2.h" { flags: u64, mode: u64, resolve: u64 }
     iovec "struct iovec" "linux/uio.h" { iov_base: pointer, iov_len: ulong }
     pollfd "struct pollfd" "asm/poll.h" { fd: int, events: i16, revents: i16 }
@@ -305,7 +334,7 @@ structs! {
     landlock_ruleset_attr "struct landlock_ruleset_attr" "linux/landlock.h" { handled_access_fs: u64 }
 
     // Processes.
-    rlimit "struct rlimit" "linux/resource.h" { rlim_cur: ulong, rlim_max: ulong }
+    rlimit "struct rlimit" "linux/resource.h" { rlim_cur: limit, rlim_max: limit }
     rlimit64 "struct rlimit64" "linux/resource.h" { rlim_cur: u64, rlim_max: u64 }
     rusage "struct rusage" "linux/resource.h" {
         ru_utime: (timeval), ru_stime: (timeval), ru_maxrss: long, ru_ixrss: long, ru_idrss: long,
@@ -366,10 +395,13 @@ structs! {
     sigaction "" "asm/signal.h" {
         [Mips] { sa_flags: uint, sa_handler: pointer, sa_mask: (sigset) }
         [Newer] { sa_handler: pointer, sa_flags: ulong, sa_mask: (sigset) }
-        [Arm packed] { sa_handler: pointer, sa_flags: ulong, sa_restorer: pointer, sa_mask: (sigset) }
         [_] { sa_handler: pointer, sa_flags: ulong, sa_restorer: pointer, sa_mask: (sigset) }
     }
-    // `siginfo_t` by the members that the signal and its code give a meaning: `siginfo_row` chooses.
+    // What sigaction takes, where it is another call than rt_sigaction.
+    old_sigaction "" "asm/signal.h" {
+        sa_handler: pointer, sa_mask: ulong, sa_flags: ulong, sa_restorer: pointer,
+    }
+    // `siginfo_t` by the members that the signal and its code give a meaning: `siginfo::row` chooses.
     siginfo "siginfo_t" "asm/siginfo.h" {
         [Mips] { si_signo: int, si_code: int, si_errno: int, _fields: [byte; 116] }
         [_] { si_signo: int, si_errno: int, si_code: int, _fields: [byte; 116] }
@@ -522,9 +554,17 @@ structs! {
         msg_control: pointer, msg_controllen: ulong, msg_flags: uint,
     }
     mmsghdr "" "linux/socket.h" { msg_hdr: (msghdr), msg_len: uint }
+    // The same for sendmmsg, which tells lengths and nothing else.
+    sent_mmsghdr "" "linux/socket.h" { msg_hdr: (msghdr), msg_len: uint }
     cmsghdr "" "linux/socket.h" { cmsg_len: ulong, cmsg_level: int, cmsg_type: int }
     linger "" "linux/socket.h" { l_onoff: int, l_linger: int }
     ucred "" "linux/socket.h" { pid: int, uid: uint, gid: uint }
+    scm_timestamping "" "linux/errqueue.h" { ts: [(timespec); 3] }
+    scm_timestamping64 "" "linux/errqueue.h" { ts: [(timespec64); 3] }
+    in_pktinfo "struct in_pktinfo" "linux/in.h" {
+        ipi_ifindex: int, ipi_spec_dst: raw32, ipi_addr: raw32,
+    }
+    in6_pktinfo "struct in6_pktinfo" "linux/ipv6.h" { ipi6_addr: [raw32; 4], ipi6_ifindex: int }
     sock_timeval "struct __kernel_sock_timeval" "linux/time_types.h" { tv_sec: i64, tv_usec: i64 }
     sock_txtime "struct sock_txtime" "linux/net_tstamp.h" { clockid: int, flags: uint }
     sockaddr_in "struct sockaddr_in" "linux/in.h" {

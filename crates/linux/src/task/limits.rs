@@ -11,21 +11,18 @@ use crate::task::Task;
 use crate::task::peer;
 use alloc::format;
 use alloc::vec::Vec;
+use anyarch_sys::calls::getpid;
 use anyarch_sys::footprint::{self, Account, Limits, RESOURCES};
-use anyarch_sys::raw::general::{__NR_getpid, __NR_getrlimit, __NR_prlimit64};
-use anyarch_sys::{Errno, SysResult, args6, read, syscall, write};
+use anyarch_sys::raw::general::{__NR_getrlimit, __NR_prlimit64};
+use anyarch_sys::{Errno, SysResult, args6, read, write};
 
 /// prlimit64(2).
-///
-/// # Errors
-/// Any errno of prlimit64.
 pub fn prlimit64(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (pid, resource) = (args[0] as i32, args[1] as u32);
     let Some(r) = RESOURCES.iter().position(|&r| r == resource) else {
         return host_call(task, __NR_prlimit64, &args);
     };
-    // SAFETY: getpid.
-    let own = pid == 0 || unsafe { syscall!(__NR_getpid) } == Ok(pid as u64);
+    let own = pid == 0 || pid == getpid();
     let new = if args[2] != 0 { Some(read::<Limits>(args[2])?) } else { None };
     let old = if own {
         footprint::account().prlimit(0, r, new)?
@@ -48,9 +45,6 @@ pub fn prlimit64(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// getrlimit(2).
-///
-/// # Errors
-/// Any errno of getrlimit.
 pub fn getrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
     let Some(r) = RESOURCES.iter().position(|&r| r == args[0] as u32) else {
         return host_call(task, __NR_getrlimit, &args);
@@ -60,9 +54,6 @@ pub fn getrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// setrlimit(2).
-///
-/// # Errors
-/// Any errno of setrlimit.
 pub fn setrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
     if args[1] == 0 {
         return Err(Errno::EFAULT);

@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod limits;
 pub(crate) mod peer;
 pub mod process;
+mod robust;
 pub mod thread;
 
 use crate::abi::Abi;
@@ -17,7 +18,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use anyarch_engine::run::{Exit, Thread, ThreadBox};
 use anyarch_sys::arch::{Current, set_current};
-use anyarch_sys::raw::general::__NR_gettid;
+use anyarch_sys::calls::gettid;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// One guest thread.
@@ -47,6 +48,8 @@ pub struct Task {
     pub(crate) reinstall: bool,
     /// The parent waits until this process has exec'ed or ended, and frees this task then.
     pub(crate) vfork_child: bool,
+    /// The list of robust futexes, where the host's kernel does not keep it.
+    pub(crate) robust: robust::Robust,
     /// The guest's seccomp mode and filters.
     pub(crate) seccomp: Seccomp,
     /// The descriptor of the emulator's executable.
@@ -77,6 +80,7 @@ impl Task {
             stack: None,
             reinstall: false,
             vfork_child: false,
+            robust: robust::Robust::default(),
             seccomp: Seccomp::default(),
             own: crate::program::own::Own::first(),
             exec: crate::program::exec::Buffers::default(),
@@ -107,8 +111,7 @@ impl Task {
 
     /// Kernel thread id.
     pub fn tid(&self) -> i32 {
-        // SAFETY: gettid.
-        unsafe { anyarch_sys::raw_syscall(__NR_gettid, [0; 6]) as i32 }
+        gettid()
     }
 
     /// The guest's signal mask.

@@ -11,7 +11,9 @@
 
 use crate::calls::dispatch::host_call;
 use crate::signal;
+use crate::structure::constants::SIGNALS;
 use crate::task::Task;
+use crate::task::robust;
 use crate::task::thread::{self, HostStack};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -71,19 +73,18 @@ impl Call {
     }
 }
 
+/// Of clone's flags: the signal that the child's end sends.
+const CSIGNAL: u32 = 0xff;
+
 /// clone(2).
-///
-/// # Errors
-/// The kernel's.
 pub fn clone(task: &mut Task, [flags, sp, parent_tid, a3, a4, _]: [u64; 6]) -> SysResult {
+    let signo = SIGNALS.to_host(task.abi.model(), flags as u32 & CSIGNAL).ok_or(Errno::EINVAL)?;
+    let flags = flags & !(CSIGNAL as u64) | signo as u64;
     let (tls, child_tid) = if task.abi.clone_tls_first() { (a3, a4) } else { (a4, a3) };
     do_clone(task, Call::Clone { flags, parent_tid, child_tid }, sp, tls)
 }
 
 /// clone3(2).
-///
-/// # Errors
-/// The kernel's.
 pub fn clone3(task: &mut Task, [address, size, ..]: [u64; 6]) -> SysResult {
     const KNOWN: u64 = 8 * CLONE_ARGS as u64;
     if size > crate::memory::space::PAGE {
@@ -112,18 +113,12 @@ pub fn clone3(task: &mut Task, [address, size, ..]: [u64; 6]) -> SysResult {
 }
 
 /// fork(2), of guests that have it.
-///
-/// # Errors
-/// The kernel's.
 pub fn fork(task: &mut Task, _args: [u64; 6]) -> SysResult {
     const SIGCHLD: u64 = 17;
     do_clone(task, Call::Clone { flags: SIGCHLD, parent_tid: 0, child_tid: 0 }, 0, 0)
 }
 
 /// vfork(2), of guests that have it.
-///
-/// # Errors
-/// The kernel's.
 pub fn vfork(task: &mut Task, _args: [u64; 6]) -> SysResult {
     const FLAGS: u64 = (CLONE_VM | CLONE_VFORK | 17) as u64;
     do_clone(task, Call::Clone { flags: FLAGS, parent_tid: 0, child_tid: 0 }, 0, 0)
@@ -240,9 +235,10 @@ pub fn exit(task: &mut Task, [code, ..]: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// None: does not return.
-pub fn exit_group(_task: &mut Task, [code, ..]: [u64; 6]) -> SysResult {
+pub fn exit_group(task: &mut Task, [code, ..]: [u64; 6]) -> SysResult {
     if crate::config::get().stats {
         crate::config::log(anyarch_engine::run::report().as_bytes());
     }
+    robust::exit(task);
     anyarch_sys::exit_group(code as i32)
 }

@@ -6,7 +6,7 @@
 
 use crate::calls::dispatch::host_call;
 use crate::memory::space::{EMU_END, EMU_START, PAGE};
-use crate::task::{self, Task};
+use crate::task::{self, Task, robust};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::arch::leave;
@@ -187,6 +187,7 @@ extern "C" fn begin(task: *mut Task) -> ! {
 
 /// Ends the calling thread. The last one's end is the process's.
 pub(crate) fn exit(task: &mut Task, code: u64) -> ! {
+    robust::exit(task);
     crate::signal::set_host_mask(u64::MAX);
     let stack = if task.vfork_child { None } else { task.stack.take() };
     if let Some(stack) = stack {
@@ -217,6 +218,9 @@ pub fn set_tid_address(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// `EINVAL`.
 pub fn set_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
+    if !robust::is_hosts(task.abi.model()) {
+        return robust::set(task, args[0], args[1]);
+    }
     host_call(task, __NR_set_robust_list, &args)
 }
 
@@ -225,5 +229,8 @@ pub fn set_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// # Errors
 /// `ESRCH`, `EPERM`, `EFAULT`.
 pub fn get_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
+    if !robust::is_hosts(task.abi.model()) && [0, task.tid()].contains(&(args[0] as i32)) {
+        return robust::get(task, args[1], args[2]);
+    }
     host_call(task, __NR_get_robust_list, &args)
 }
