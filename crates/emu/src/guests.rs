@@ -10,6 +10,11 @@ use anyarch_engine::interpreter as host;
 #[cfg(target_arch = "x86_64")]
 use anyarch_host_x86_64 as host;
 
+/// The interpreter on this host: what is told of the processor does not depend on how it is run.
+const fn interpreting(host: Backend, interpreter: Backend) -> Backend {
+    Backend { abilities: host.abilities, aes: host.aes, ..interpreter }
+}
+
 macro_rules! table {
     ($($name:ident $implementation:ident;)*) => {
         /// All guests, in the order of the registry.
@@ -18,7 +23,10 @@ macro_rules! table {
         /// For each of them the host's backend and the interpreter.
         static BACKENDS: &[[Backend; 2]] = &[$([
             host::backend::<$implementation::Instructions>(),
-            interpreter::backend::<$implementation::Instructions>(),
+            interpreting(
+                host::backend::<$implementation::Instructions>(),
+                interpreter::backend::<$implementation::Instructions>(),
+            ),
         ]),*];
     };
 }
