@@ -132,7 +132,7 @@ pub fn is_of(task: &Task, pid: i32, fd: i32) -> bool {
 
 /// The process that a pidfd is about.
 pub fn process_of(pidfd: i32) -> Option<i32> {
-    field(&read_file(format!("/proc/self/fdinfo/{pidfd}").as_bytes())?, b"Pid:", 10)
+    field(&read_file(format!("/proc/thread-self/fdinfo/{pidfd}").as_bytes())?, b"Pid:", 10)
 }
 
 /// A number in a file of `fdinfo`.

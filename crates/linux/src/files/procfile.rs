@@ -260,7 +260,7 @@ pub(crate) fn stand_in(path: &[u8], content: &[u8], flags: u32) -> Result<i32, E
     }
     // Opened again it has the guest's access mode and flags.
     let gone = O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW | O_NOCTTY;
-    match open(format!("/proc/self/fd/{fd}").as_bytes(), flags & !gone) {
+    match open(format!("/proc/thread-self/fd/{fd}").as_bytes(), flags & !gone) {
         Ok(again) => {
             close(fd);
             Ok(again)

@@ -78,9 +78,10 @@ pub(crate) fn own_executable() -> Option<Vec<u8>> {
     read_link(AT_FDCWD, b"/proc/self/exe")
 }
 
-/// What the kernel says an open descriptor is.
+/// What the kernel says an open descriptor is. A thread may have a table of its own, and
+/// /proc/self shows the first thread's.
 pub(crate) fn path_of(fd: i32) -> Option<Vec<u8>> {
-    read_link(AT_FDCWD, format!("/proc/self/fd/{fd}").as_bytes())
+    read_link(AT_FDCWD, format!("/proc/thread-self/fd/{fd}").as_bytes())
 }
 
 /// The process that a path in /proc is about, from the components before its last: `/proc/12/task/13` and `12` are 12.

@@ -331,7 +331,7 @@ pub(crate) fn open_file(dir: i32, path: &[u8], flags: u64) -> Result<i32, Errno>
         close(fd);
     }
     // The descriptor is O_PATH or without the right to read.
-    open(path::AT_FDCWD, format!("/proc/self/fd/{dir}\0").as_bytes(), 0)
+    open(path::AT_FDCWD, format!("/proc/thread-self/fd/{dir}\0").as_bytes(), 0)
 }
 
 /// The name that the kernel gives a program found through a directory descriptor (do_open_execat).
