@@ -90,9 +90,18 @@ impl Interp<'_> {
     /// The address that an access or a transfer to `addr` means: without the bits that the guest's processor ignores. The highest bit that
     /// counts decides which half of the address space is meant; the upper is the kernel's, and stays as it is so as to fault.
     fn effective(&mut self, addr: u64) -> u64 {
+        if self.cpu.narrow {
+            return addr as u32 as u64;
+        }
         let real = effective(addr, self.cpu.ignored_bits);
         self.cpu.tag = addr ^ real;
         real
+    }
+
+    /// The instruction's address. What a guest with addresses of 32 bits keeps in `pc` beside it
+    /// (in bit 0 and above bit 31) is no part of it.
+    fn here(&self) -> u64 {
+        if self.cpu.narrow { self.cpu.pc & 0xffff_fffe } else { self.cpu.pc }
     }
 
     fn mem<T>(&mut self, result: Result<T, MemFault>, write: bool) -> Option<T> {
@@ -529,8 +538,9 @@ impl Ops for Interp<'_> {
 
     fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, write: bool, tells: FaultAddr) {
         let access = self.r(base).wrapping_add(offset as u64);
+        let access = if self.cpu.narrow { access as u32 as u64 } else { access };
         if !access.is_multiple_of(bytes as u64) {
-            let addr = if tells == FaultAddr::Access { access } else { self.cpu.pc };
+            let addr = if tells == FaultAddr::Access { access } else { self.here() };
             self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write });
         }
     }
@@ -740,7 +750,7 @@ impl Ops for Interp<'_> {
             Trap::Undefined => (SIGILL, ILL_ILLOPC),
             Trap::Breakpoint(_) => (SIGTRAP, TRAP_BRKPT),
         };
-        let addr = self.cpu.pc;
+        let addr = self.here();
         self.fault(Fault { signo, code, addr, write: false });
     }
 
@@ -778,6 +788,12 @@ impl Ops for Interp<'_> {
             self.helper(f, arg);
         }
         holds
+    }
+
+    fn when(&mut self, c: Cond, _: u64, body: impl FnOnce(&mut Self)) {
+        if c.holds(self.cpu.nzcv()) {
+            body(self);
+        }
     }
 
     fn choose(&mut self, r: R, value: u32, then: impl FnOnce(&mut Self), otherwise: impl FnOnce(&mut Self)) {
@@ -1069,6 +1085,10 @@ impl UnitBuilder for Interp<'_> {
 
     fn begin(&mut self, len: u64, _: Peek) {
         self.next_pc = self.cpu.pc.wrapping_add(len);
+    }
+
+    fn goes_on_at(&mut self, pc: u64) {
+        self.next_pc = pc;
     }
 
     fn end(&mut self) {

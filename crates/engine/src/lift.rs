@@ -44,6 +44,9 @@ pub trait UnitBuilder: Ops + Sized {
     /// Starts the instruction at `pc`, or a step of several, `len` bytes long. May be called again
     /// where nothing was played since.
     fn begin(&mut self, len: u64, peek: Peek);
+    /// The next instruction's `pc` is this one, and not `pc` plus the length: what a guest keeps in
+    /// it beside the address has changed. Comes after `begin`.
+    fn goes_on_at(&mut self, pc: u64);
     /// Ends the instruction.
     fn end(&mut self);
     /// Ends a step that covers several instructions, of these lengths; `begin` was given their sum.

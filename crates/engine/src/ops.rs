@@ -16,6 +16,7 @@
 
 pub use crate::effects::{Effects, Helper, HelperFn, SlotSet};
 use crate::fp::FOp;
+use crate::state::Cpu;
 use crate::vec::VOp;
 
 /// An integer register slot of [`Cpu`]: 0 to 31 guest general registers, 32 to 55 guest special registers
@@ -491,6 +492,48 @@ pub enum Round {
     Current,
 }
 
+/// Where the carry comes from in [`Ops::set_nz`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carry {
+    /// It stays.
+    Keep,
+    /// A constant.
+    Const(bool),
+    /// A bit of a register.
+    Bit(R, u8),
+}
+
+/// The helper behind [`Ops::fp_standard`]: its argument is [`standard_args`].
+const FP_STANDARD: Helper = Helper {
+    function: fp_standard,
+    effects: |arg| {
+        let (_, VArgs { d, a, b, c, .. }) = of_standard_args(arg);
+        let sources = Effects::NONE.reads_vectors(a, 1).reads_vectors(b, 1).reads_vectors(c, 1);
+        sources.writes_vectors(d, 1).environment()
+    },
+};
+
+fn of_standard_args(arg: u64) -> (FOp, VArgs) {
+    let byte = |n: u32| (arg >> (8 * n)) as u8;
+    let op = FOp::ALL[byte(0) as usize % FOp::ALL.len()];
+    let [d, a, b, c] = [byte(1), byte(2), byte(3), byte(4)].map(V);
+    (op, VArgs { d, a, b, c, es: byte(5) & 7, bytes: byte(5) >> 3, imm: (arg >> 48) as u32 })
+}
+
+extern "C" fn fp_standard(cpu: &mut Cpu, arg: u64) -> HelperExit {
+    let (op, args) = of_standard_args(arg);
+    let VArgs { d, a, b, c, .. } = args;
+    let [x, y, z] = [a, b, c].map(|v| cpu.vec[v.0 as usize]);
+    cpu.vec[d.0 as usize] = crate::fp::eval_standard(op, &args, x, y, z, &mut cpu.fp);
+    HelperExit::Continue
+}
+
+/// Operation and operands in one constant. `imm` has 16 bits.
+fn standard_args(op: FOp, args: VArgs) -> u64 {
+    let VArgs { d, a, b, c, es, bytes, imm } = args;
+    u64::from_le_bytes([op as u8, d.0, a.0, b.0, c.0, es | bytes << 3, imm as u8, (imm >> 8) as u8])
+}
+
 /// What semantics are written in. See the module's rules.
 pub trait Ops {
     // Integer.
@@ -533,6 +576,29 @@ pub trait Ops {
     fn set_cmp(&mut self, cmp: Cmp, d: R, a: R, b: Src);
     /// d = CRC32 of `size` bytes of b over a (polynomial 0x1EDC6F41 if `castagnoli`, else 0x04C11DB7; both reflected).
     fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R);
+    /// NZ = sign and zero of r at the width; C as `carry` says; V stays. Uses the temporaries 61 to
+    /// 63.
+    fn set_nz(&mut self, w: W, r: R, carry: Carry) {
+        const C: u64 = 1 << 29;
+        let (old, new, bit) = (R(61), R(62), R(63));
+        let mut stay = 1 << 28;
+        match carry {
+            Carry::Keep => stay |= C,
+            Carry::Const(_) => {}
+            Carry::Bit(s, n) => self.extract(false, W::W64, bit, s, n, 1),
+        }
+        self.read_flags(old);
+        self.alu_flags(Alu::And, w, R::ZERO, r, Src::Reg(r));
+        self.read_flags(new);
+        self.alu(Alu::And, W::W32, old, old, Src::Imm(stay));
+        self.alu(Alu::Or, W::W32, new, new, Src::Reg(old));
+        match carry {
+            Carry::Keep | Carry::Const(false) => {}
+            Carry::Const(true) => self.alu(Alu::Or, W::W32, new, new, Src::Imm(C)),
+            Carry::Bit(..) => self.insert(W::W32, new, bit, 29, 1),
+        }
+        self.write_flags(new);
+    }
     /// d = NZCV in bits 31 to 28.
     fn read_flags(&mut self, d: R);
     /// NZCV = bits 31 to 28 of s.
@@ -609,6 +675,16 @@ pub trait Ops {
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool;
     /// As [`Ops::guard`] of the bits of `mask` alone. An instruction may have several guards.
     fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool;
+    /// The rest of the instruction, which is `body`, is played if the condition holds. `next` is
+    /// the address of the next instruction. The body may have control flow of its own. (By default
+    /// this is a branch to `next` in front of the body.)
+    fn when(&mut self, c: Cond, next: u64, body: impl FnOnce(&mut Self))
+    where
+        Self: Sized,
+    {
+        self.branch(c.invert(), next);
+        body(self);
+    }
     /// Plays `then` if the slot's value is `value`, else `otherwise`, as the whole rest of the instruction. (Generated code has both.) Neither has control flow,
     /// sets NZCV or writes a general register or vector slot below 48 that the instruction does not write on the other way as well; `otherwise` may begin with guards.
     fn choose(&mut self, r: R, value: u32, then: impl FnOnce(&mut Self), otherwise: impl FnOnce(&mut Self))
@@ -624,6 +700,13 @@ pub trait Ops {
     fn sha2_rounds(&mut self, wide: bool, abef: V, cdgh: V, words: V);
     /// d = op(a, b, c) on floating-point lanes, in the current floating-point environment. See [`VArgs`] and [`FOp`].
     fn fp(&mut self, op: FOp, args: VArgs);
+    /// As [`Ops::fp`] in an environment of its own, whatever the guest's says: round to nearest,
+    /// flush denormals of single and double precision to zero, default NaN (Arm's "standard FPSCR",
+    /// in which AArch32's Advanced SIMD computes). The half-precision fields are the environment's,
+    /// and the flags are added to its own.
+    fn fp_standard(&mut self, op: FOp, args: VArgs) {
+        self.helper(FP_STANDARD, standard_args(op, args));
+    }
     /// The translation mode ([`crate::state::mode`]): whether an instruction's own direction of rounding is the environment's.
     fn fp_mode(&self) -> u32;
     /// Whether instructions are forbidden now that the guest may forbid ([`crate::state::mode::RESTRICTED`]).

@@ -9,7 +9,9 @@
 //! ```
 //!
 //! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name` is a field of one bit and `name:n` a field of n bits.
-//!   Field names are documentation: functions read their fields from `Insn`.
+//!   Field names are documentation: functions read their fields from `Insn`. `sbz` and `sbo` are
+//! bits that should be zero or one, which nothing looks at; tests make instructions with them as
+//! they should be ([`Row::should_be`]).
 //! - The name is unique; tests, traces and the fuzzer use it.
 //! - Flags is what the instruction does with the guest's condition flags: see [`flags`].
 //! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in [`undefined`]. Rows that differ in a constant share a
@@ -69,6 +71,27 @@ impl Row {
     pub const fn new(name: &'static str, pattern: &'static str, flags: FlagUse, first: bool) -> Row {
         let (mask, value) = parse(pattern);
         Row { name, pattern, mask, value, flags, first }
+    }
+
+    /// A word of the row with the bits that should be zero or one (fields `sbz` and `sbo`) as they
+    /// should be.
+    pub fn should_be(&self, mut word: u32) -> u32 {
+        let mut bit = 32;
+        for token in self.pattern.split_whitespace() {
+            let (name, bits) = match token.split_once(':') {
+                Some((name, bits)) => (name, bits.parse().unwrap_or(0)),
+                None if token.starts_with(['0', '1', 'x']) => ("", token.len() as u32),
+                None => (token, 1),
+            };
+            bit -= bits;
+            let mask = (u32::MAX >> (32 - bits)) << bit;
+            match name {
+                "sbz" => word &= !mask,
+                "sbo" => word |= mask,
+                _ => {}
+            }
+        }
+        word
     }
 
     /// Whether some word matches both rows.

@@ -71,6 +71,9 @@ pub struct Guest {
     /// The highest bits of an address that the processor ignores in the lower half of the address space: programs keep tags there. The host faults on
     /// such an address, and the interpreter then makes the access.
     pub ignored_bits: u64,
+    /// Bits of an address, 32 or 64: an access goes to the sum of [`crate::ops::Addr`] without what
+    /// is above them.
+    pub address_bits: u32,
     /// Registers of the system call convention, for [`fast_calls`].
     pub syscall: SyscallRegs,
     /// Low bits of the target that indirect jumps clear.
@@ -343,6 +346,7 @@ impl Thread {
         self.seen.store(cache::NOWHERE, Ordering::Relaxed);
         self.cpu.excl_addr = u64::MAX;
         self.cpu.ignored_bits = self.guest.ignored_bits;
+        self.cpu.narrow = self.guest.address_bits == 32;
         self.cpu.reset_host_fp();
         if let Way::Generated(generator) = &backend().way {
             (generator.prepare)(self);

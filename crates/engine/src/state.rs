@@ -95,6 +95,8 @@ pub struct Cpu {
     pub fault: Fault,
     /// Guest's own per-thread data, opaque to the engine (the Linux layer's task).
     pub task: usize,
+    /// Addresses are sums of 32 bits ([`crate::run::Guest::address_bits`]).
+    pub narrow: bool,
 }
 
 impl Cpu {

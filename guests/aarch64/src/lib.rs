@@ -42,6 +42,7 @@ pub static GUEST: Guest = Guest {
     pc_align_mask: 3,
     // Linux sets TCR_EL1.TBI0, and TBID0 only with pointer authentication.
     ignored_bits: 0xff << 56,
+    address_bits: 64,
     syscall: SyscallRegs { number: R(8), args: [R(0), R(1), R(2), R(3), R(4), R(5)], result: R(0) },
     jump_clears: 0,
     likely: R::ZERO,

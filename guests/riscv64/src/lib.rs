@@ -45,6 +45,7 @@ pub static GUEST: Guest = Guest {
     lookup_mask: 0xfff << 2,
     pc_align_mask: 1,
     ignored_bits: 0,
+    address_bits: 64,
     syscall: SyscallRegs { number: R(17), args: [R(10), R(11), R(12), R(13), R(14), R(15)], result: R(10) },
     jump_clears: 1,
     likely: v::KEY,

@@ -1058,6 +1058,11 @@ impl UnitBuilder for Translator<'_> {
         self.saved_flags = false;
     }
 
+    fn goes_on_at(&mut self, pc: u64) {
+        self.next_pc = pc;
+        self.turned = true;
+    }
+
     #[inline]
     fn end(&mut self) {
         if self.guarded {

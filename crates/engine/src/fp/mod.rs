@@ -489,6 +489,15 @@ pub fn eval(op: FOp, args: &VArgs, a: u128, b: u128, c: u128, env: &mut FpEnv) -
     }
 }
 
+/// As [`eval`] with round to nearest, flush and default NaN in place of the environment's
+/// ([`crate::ops::Ops::fp_standard`]).
+pub fn eval_standard(op: FOp, args: &VArgs, a: u128, b: u128, c: u128, env: &mut FpEnv) -> u128 {
+    let mut own = FpEnv { rounding: Rounding::NearestEven, flush: true, default_nan: true, ..*env };
+    let value = eval(op, args, a, b, c, &mut own);
+    env.flags = own.flags;
+    value
+}
+
 /// The operations whose result lane depends on the same lane of the operands alone.
 fn scalar(op: FOp, f: Format, a: u64, b: u64, c: u64, imm: u32, env: &mut FpEnv) -> u64 {
     use FOp::*;

@@ -30,6 +30,7 @@ static GUEST: Guest = Guest {
     lookup_mask: 0,
     pc_align_mask: 3,
     ignored_bits: 0,
+    address_bits: 64,
     syscall: SyscallRegs { number: R(7), args: [R(0), R(1), R(2), R(3), R(4), R(5)], result: R(0) },
     jump_clears: 0,
     likely: R::ZERO,

@@ -25,6 +25,7 @@ static GUEST: Guest = Guest {
     lookup_mask: 0,
     pc_align_mask: 3,
     ignored_bits: 0,
+    address_bits: 64,
     syscall: anyarch_engine::run::SyscallRegs {
         number: R(8),
         args: [R(0), R(1), R(2), R(3), R(4), R(5)],

@@ -1,0 +1,191 @@
+//! The arm guest, 32 bits: A32 and T32 at user level, from ARMv5TE to AArch32 of ARMv8.0 with CRC32
+//! and the cryptographic extension (Arm ARM, DDI 0487, part G and F).
+//!
+//! # The place of an instruction
+//!
+//! What the engine calls `pc` is more than an address here ([`decode::pc`]): bit 0 is the
+//! instruction set (T32), as in the addresses of interworking branches; bits 39 to 32 are ITSTATE;
+//! bit 40 is the byte order of data (SETEND). All of this is known when an instruction is
+//! translated, and is part of what a unit is looked up by. So a branch to another instruction set
+//! is a jump to another `pc`, a link register holds what a return goes to, and a unit may begin
+//! within an IT block.
+//!
+//! # State
+//!
+//! - r0 to r14 are the integer slots 0 to 14, zero-extended. The other slots are in [`state`].
+//! - The registers Q0 to Q15 are the vector slots 0 to 15. A D register is half of one, an S
+//!   register a quarter.
+//! - FPSCR lies in the engine's environment ([`system::fpscr`]), its NZCV in a slot.
+//!
+//! # What is unpredictable
+//!
+//! Where the manual says UNPREDICTABLE, these are undefined:
+//! - the program counter as an operand where it must not be one;
+//! - one register for both results of a long multiplication, or for both loads of LDRD, and a
+//!   status register of an exclusive store that is its address or data;
+//! - a list that is empty, or in T32 of less than two registers, or that has the written-back base,
+//!   or a store's program counter; D registers beyond D31;
+//! - LDRD and STRD with an odd register, or (A32) in the place of an unprivileged form;
+//! - bit fields beyond bit 31, and more bits in a fraction than in its fixed-point number;
+//! - a branch within an IT block, other than as its last instruction; IT, CBZ, B with a condition of
+//!   its own, SETEND and CPS in any place of one;
+//! - SUBS PC, LR and its kin, and what is another mode's, SPSR among it.
+//!
+//! And these are not:
+//! - An A32 load with write-back into its base leaves what was loaded; a store multiple with
+//!   write-back whose list has the base stores its old value.
+//! - Bits that should be zero or one are not looked at where no other instruction is encoded there.
+//! - BKPT and CRC32 of A32 may have a condition.
+//! - A branch to an A32 address that is not a multiple of four raises SIGBUS (BUS_ADRALN) there.
+//! - MSR does not change the E bit; SETEND does.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod branch;
+mod data;
+pub mod decode;
+mod media;
+mod mem;
+mod mul;
+mod neon;
+mod neon_mem;
+mod neon_misc;
+mod neon_shift;
+pub mod state;
+pub mod system;
+mod t16;
+mod t32;
+mod t32_mem;
+mod uncond;
+mod vfp;
+mod vfp_uncond;
+
+use anyarch_engine::interp::Interp;
+use anyarch_engine::lift::{Lift, UnitBuilder};
+use anyarch_engine::ops::R;
+use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs};
+use anyarch_engine::shared::Copy;
+use anyarch_engine::state::Fault;
+use anyarch_sys::MemFault;
+use decode::{Insn, pc};
+
+/// The guest as the engine sees it.
+pub static GUEST: Guest = Guest {
+    name: "arm",
+    interpret,
+    peek,
+    leaf: |_| None,
+    slots: &SLOTS,
+    lookup_mask: 0xfff << 1,
+    // Bit 0 of a place is the instruction set.
+    pc_align_mask: 0,
+    ignored_bits: 0,
+    address_bits: 32,
+    syscall: SyscallRegs { number: R(7), args: [R(0), R(1), R(2), R(3), R(4), R(5)], result: R(0) },
+    jump_clears: 0,
+    likely: R::ZERO,
+    faults_again: |_| false,
+};
+
+/// Arguments and temporaries, the first callee-saved registers, the stack pointer and the link
+/// register. Not measured.
+static SLOTS: Slots = Slots {
+    gpr: &[3, 0, 2, 1, 13, 4, 5, 6, 7, 14, 12, 8],
+    no_bases: &[14],
+    vec: &[8, 9, 0, 1, 2, 3, 10, 11, 4, 5, 6, 7],
+};
+
+/// The guest's instructions.
+pub struct Instructions;
+
+impl Lift for Instructions {
+    const GUEST: &'static Guest = &GUEST;
+
+    fn lift<T: UnitBuilder>(t: &mut T, copy: Option<&Copy>) {
+        match copy {
+            None => lift_from(t, anyarch_sys::fetch2),
+            Some(copy) => lift_from(t, |at| copy.load(at, 2).map(|half| half as u16)),
+        }
+    }
+}
+
+#[inline(never)]
+fn lift_from<T: UnitBuilder>(t: &mut T, half: impl Fn(u64) -> Option<u16> + core::marker::Copy) {
+    while t.more() {
+        let place = t.pc();
+        let Some(i) = fetch_from(place, half).filter(|_| place & (pc::T | 2) != 2) else { return t.stop() };
+        let id = decode::decode(i);
+        t.begin(i.len as u64, peek_decoded(id, i));
+        if i.next() != place + i.len as u64 {
+            t.goes_on_at(i.next());
+        }
+        decode::lift_decoded(t, id, i);
+        t.end();
+    }
+}
+
+fn fetch_from(place: u64, half: impl Fn(u64) -> Option<u16>) -> Option<Insn> {
+    let address = pc::address(place) as u64;
+    let (first, second) = (half(address)? as u32, || half((address + 2) as u32 as u64));
+    Some(if place & pc::T == 0 {
+        Insn::a32(first | (second()? as u32) << 16, place)
+    } else if first < 0xe800 {
+        Insn::t32(first, place)
+    } else {
+        Insn::t32(first << 16 | second()? as u32, place)
+    })
+}
+
+fn peek_decoded(id: decode::RowId, i: Insn) -> Peek {
+    let flags = decode::flag_use(id, i);
+    Peek { len: i.len, reads: flags.reads, writes: flags.writes, transfer: branch::transfer(i) }
+}
+
+/// See [`Guest::peek`].
+fn peek(place: u64) -> Option<Peek> {
+    // The second half of a T32 instruction may lie in the next page.
+    let address = pc::address(place) as u64;
+    if place & pc::T != 0
+        && address & 4095 == 4094
+        && anyarch_sys::load_once(address, 2).is_ok_and(|h| h >= 0xe800)
+    {
+        return None;
+    }
+    let i = fetch(place).ok()?;
+    Some(peek_decoded(decode::decode(i), i))
+}
+
+/// The instruction at a place.
+///
+/// # Errors
+/// The fault of the fetch.
+pub fn fetch(place: u64) -> Result<Insn, MemFault> {
+    let address = pc::address(place) as u64;
+    if place & pc::T == 0 {
+        return Ok(Insn::a32(anyarch_sys::load_once(address, 4)? as u32, place));
+    }
+    let first = anyarch_sys::load_once(address, 2)? as u32;
+    if first < 0xe800 {
+        return Ok(Insn::t32(first, place));
+    }
+    let second = anyarch_sys::load_once(address.wrapping_add(2) as u32 as u64, 2)? as u32;
+    Ok(Insn::t32(first << 16 | second, place))
+}
+
+/// Fetches, decodes and plays the instruction at `cpu.pc`.
+pub fn interpret(i: &mut Interp<'_>) {
+    const SIGBUS: i32 = 7;
+    const BUS_ADRALN: i32 = 1;
+    let place = i.cpu.pc;
+    if place & (pc::T | 2) == 2 {
+        return i.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr: place as u32 as u64, write: false });
+    }
+    match fetch(place) {
+        Ok(insn) => {
+            i.next_pc = insn.next();
+            decode::lift(i, insn);
+        }
+        Err(f) => i.fault(Fault { signo: f.signo, code: f.code, addr: f.addr, write: false }),
+    }
+}
