@@ -135,13 +135,15 @@ pub fn plan_unregister(current: &[Entry], wanted: &dyn Fn(&str) -> bool, reset: 
             continue;
         }
         let ours = entry.is_ours();
-        if ours || (reset && base.starts_with("qemu-")) {
+        // An architecture's bare name is anybody's, and not one of those that a reset is for.
+        let is_emulators = ["qemu-", "anyarch-"].iter().any(|prefix| name.starts_with(prefix));
+        if ours || (reset && is_emulators) {
             changes.push(Change {
                 name: name.clone(),
                 kind: Kind::Remove(entry.clone()),
                 steps: vec![Step::Remove(name.clone())],
             });
-        } else if base.starts_with("qemu-") {
+        } else if is_emulators {
             changes.push(Change { name: name.clone(), kind: Kind::Conflict(entry.clone()), steps: vec![] });
         }
     }
@@ -339,6 +341,7 @@ pub(crate) mod tests {
             entry("qemu-ppc", "/usr/bin/qemu-ppc-static"),
             entry("WSLInterop", "/init"),
             entry("python3", "/usr/bin/python3"),
+            entry("aarch64", "/opt/emulator"),
         ];
         let names = |all: &dyn Fn(&str) -> bool, reset| -> Vec<String> {
             plan_unregister(&current, all, reset)
