@@ -261,7 +261,7 @@ docker_load() {
 	for tag in latest 9 register aarch64 aarch64-9 x86_64-aarch64 x86_64-aarch64-9 s390x s390x-9 x86_64-s390x x86_64-s390x-9; do
 		docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.version"}}' anyarch:$tag | grep -qx 9 || { echo "tag $tag"; return 1; }
 	done
-	expect '[/register]' docker image inspect --format '{{.Config.Entrypoint}}' anyarch:latest
+	expect '[/entrypoint]' docker image inspect --format '{{.Config.Entrypoint}}' anyarch:latest
 }
 
 # The registration of this user namespace, made by a container, serves what is outside of it.

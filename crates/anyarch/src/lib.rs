@@ -10,6 +10,7 @@ pub mod ui;
 
 pub mod cli;
 pub mod commands;
+pub mod container;
 pub mod elf;
 pub mod emulators;
 pub mod failure;
@@ -17,17 +18,16 @@ pub mod oci;
 pub mod sandbox;
 pub mod temporary;
 
+use failure::{Code, OrFail};
 use std::process::ExitCode;
 
-/// The program.
+/// The program. What it cannot print does not keep it from its work: with Rust's ignored SIGPIPE, a
+/// pipe without a reader is an error like a full disk, and both are told at the end.
 pub fn main() -> ExitCode {
-    // Rust ignores SIGPIPE, and then `anyarch status | head` would panic.
-    // SAFETY: sets a default action before anything else runs; sockets are written to without the signal.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let mut args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     if let Some(personality) = args.next().as_deref().and_then(commands::compat::Personality::of_executable) {
         let dir = std::path::Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
-        return ExitCode::from(personality.run(&args.collect::<Vec<_>>(), dir));
+        return finish(Ok(personality.run(&args.collect::<Vec<_>>(), dir)));
     }
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
@@ -36,21 +36,31 @@ pub fn main() -> ExitCode {
             // ours: of escaped ones the same is wrong.
             let args = std::env::args_os().map(|arg| ui::plain(&arg.to_string_lossy()).into_owned());
             let error = cli::command().try_get_matches_from(args).err().unwrap_or(error);
-            // Help and version are no failures.
-            let _ = error.print();
-            return ExitCode::from(error.exit_code() as u8);
+            // Help and version are no failures, unless they cannot be printed.
+            let printed = error.print();
+            let result = match printed {
+                Err(lost) if !error.use_stderr() => {
+                    Err(lost).or_fail(Code::Failed, || "cannot write to standard output".into())
+                }
+                _ => Ok(error.exit_code() as u8),
+            };
+            return finish(result);
         }
     };
     finish(cli::dispatch(&matches))
 }
 
-/// Prints a failure; the exit code.
+/// Prints a failure; the exit code. One of the work is the more important one.
 fn finish(result: failure::Result<u8>) -> ExitCode {
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            eprintln!("{} {failure}", ui::Paint::Red.on_stderr("anyarch:"));
-            ExitCode::from(failure.code as u8)
-        }
-    }
+    let flushed = ui::flush();
+    let complain = |failure: &failure::Failure| {
+        eprintln!("{} {failure}", ui::Paint::Red.on_stderr("anyarch:"));
+        failure.code as u8
+    };
+    let code = match &result {
+        Ok(code) => *code,
+        Err(failure) => complain(failure),
+    };
+    let lost = flushed.err().map(|failure| complain(&failure));
+    ExitCode::from(if code == 0 { lost.unwrap_or(0) } else { code })
 }

@@ -10,11 +10,13 @@
 //! several goes through `print!`, with [`plain`] around what is not ours. Only what is written by
 //! [`ours`], colours above all, stays as it is.
 
+use crate::failure::{Code, OrFail};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write as _};
 use std::sync::atomic::{AtomicI8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 static LOUDNESS: AtomicI8 = AtomicI8::new(0);
 
@@ -98,12 +100,26 @@ pub fn ours(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     result
 }
 
-/// Prints to stdout: with `lines` a text, else a line.
-///
-/// # Panics
-/// Where stdout cannot be written, as `print!` of the standard library.
+/// Why stdout could not be written, the first time.
+static LOST: Mutex<Option<std::io::Error>> = Mutex::new(None);
+
+/// Prints to stdout: with `lines` a text, else a line. What cannot be written ends no work: [`flush`]
+/// tells of it when the work is done.
 pub fn out(text: fmt::Arguments<'_>, lines: bool) {
-    std::print!("{}", escaped(text, lines));
+    if let Err(error) = std::io::stdout().write_all(escaped(text, lines).as_bytes()) {
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Writes what is still to be written to stdout.
+///
+/// # Errors
+/// [`Code::Failed`] where that fails, or anything before could not be written: the disk is full, or
+/// the reader of a pipe is gone.
+pub fn flush() -> crate::failure::Result<()> {
+    let flushed = std::io::stdout().flush();
+    let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    lost.map_or(flushed, Err).or_fail(Code::Failed, || "cannot write to standard output".into())
 }
 
 /// Prints to stderr, if that can be written.

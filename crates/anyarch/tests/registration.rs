@@ -281,6 +281,16 @@ fn other_tools_arguments_are_taken() {
     assert!(out.contains("Setting /usr/bin/qemu-s390x-static as binfmt interpreter for s390x\n"), "{out}");
     assert!(out.contains("interpreter /usr/bin/qemu-s390x-static\nflags: F\n"), "{out}");
     assert!(out.ends_with("33\n"), "{out}");
+    // From an image with one emulator: every other `qemu-*` goes, whoever made it, and nothing else.
+    let entry = |name: &str| format!("echo ':{name}:E::x{}::/bin/true:' > $B/register", name.len());
+    let entries = ["qemu-arm", "qemu-other", "aarch64", "python3"].map(entry).join("; ");
+    let out = succeed(&format!(
+        "mount -t tmpfs tmpfs /mnt; cp /usr/bin/qemu-s390x-static /mnt; {entries}\n\
+         QEMU_BIN_DIR=/mnt $A compat multiarch -- --reset -p yes 2>/dev/null >&2; ls $B"
+    ));
+    assert_eq!(out, "aarch64\npython3\nqemu-s390x\nregister\nstatus\n");
+    let out = succeed(&format!("{entries}; $A -q unregister --reset; ls $B; $A unregister aarch64"));
+    assert_eq!(out, "aarch64\npython3\nregister\nstatus\nnothing to remove\n");
     fail("$A compat multiarch -- --persistant yes --reset", 1, &["unrecognized option"]);
     fail(
         "$A compat multiarch -- -p yes -F -nowhere -- x",
@@ -334,6 +344,79 @@ fn tonistiigis_arguments_are_taken() {
     let (_, stderr) = run("$T --version; $T --mount /nonexistent; echo $? >&2");
     assert!(stderr.starts_with("binfmt/") && stderr.contains("/nonexistent does not exist"), "{stderr}");
     assert!(stderr.ends_with("\n1\n"), "{stderr}");
+}
+
+/// Our image stands for tonistiigi's and multiarch's: its one entry point tells by the arguments, and
+/// either's own program is there as well.
+#[test]
+fn the_images_entry_point_tells_by_the_arguments() {
+    let qemu = need_qemu("s390x");
+    let dir = tempfile::tempdir().unwrap();
+    let (layout, bundle) = (dir.path().join("layout"), dir.path().join("bundle"));
+    let run = |args: &[&str]| {
+        let out = Command::new(slim()).args(args).env("ANYARCH_EMU", anyarch_harness::emulator()).output();
+        let out = out.unwrap();
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+    };
+    let s390x = format!("s390x=qemu:{}", qemu.display());
+    let layout = layout.to_str().unwrap();
+    run(&["image", "build", "--to", "arm64,s390x", "--engine", &s390x, "--version", "9", "-o", layout]);
+    run(&["image", "unpack", &format!("{layout}:latest"), bundle.to_str().unwrap()]);
+    let config = std::fs::read_to_string(bundle.join("config.json")).unwrap();
+    assert!(config.contains("\"/entrypoint\""), "{config}");
+    let root = bundle.join("rootfs");
+    let container = |script: &str| {
+        let out = in_instance(&format!(
+            "R={}; mkdir $R/proc; mount --rbind /proc $R/proc; unset ANYARCH_EMU\n\
+             run() {{ env -i PATH=/usr/bin:/bin /usr/sbin/chroot $R \"$@\"; echo \"code $?\"; }}\n{script}; umount -l $R/proc; rmdir $R/proc",
+            root.display()
+        ));
+        (text(&out.stdout), text(&out.stderr))
+    };
+    let guest = guest("aarch64");
+    let (stdout, stderr) = container(&format!(
+        "run /entrypoint --install all; {}  start; echo $?; cat $B/qemu-aarch64; run /entrypoint --uninstall qemu-aarch64; \
+         run /entrypoint; run /entrypoint --version; run /usr/bin/binfmt --install arm64,riscv64; run /entrypoint --install all",
+        guest.display()
+    ));
+    let want = "installing: arm64 OK\ninstalling: s390x OK\nuninstalling: qemu-aarch64 OK\nbinfmt/";
+    assert!(stderr.starts_with(want), "{stdout}{stderr}");
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let parts: Vec<&str> = stdout.split("code ").collect();
+    assert_eq!(json(parts[0])["emulators"], serde_json::json!(["qemu-aarch64", "qemu-s390x"]));
+    assert!(parts[1].starts_with("0\n42\nenabled\ninterpreter /usr/bin/anyarch-emu\nflags: OCF\n"), "{stdout}");
+    let plain = json(parts[2].trim_start_matches("0\n"));
+    assert_eq!(plain["emulators"], serde_json::json!(["qemu-s390x"]));
+    assert!(plain["supported"].as_array().unwrap().contains(&"linux/s390x".into()), "{plain}");
+    assert_eq!(parts[3], "0\n", "{stdout}");
+    // riscv64 is run by the same emulator.
+    assert!(stderr.contains("installing: riscv64 OK\n") && parts[5].starts_with("0\n"), "{stdout}{stderr}");
+    for name in ["/entrypoint", "/register"] {
+        let (stdout, stderr) = container(&format!("run {name} --reset -p yes; cat $B/qemu-s390x; ls $B"));
+        assert!(stdout.contains("interpreter /usr/bin/qemu-s390x-static\nflags: F\n"), "{stdout}{stderr}");
+        assert!(stdout.ends_with("qemu-aarch64\nqemu-s390x\nregister\nstatus\n"), "{stdout}{stderr}");
+    }
+    // Where there is no emulator, nothing was installed.
+    let (stdout, stderr) = container("rm $R/usr/bin/qemu-* $R/usr/bin/anyarch-emu; run /entrypoint --install all; run /entrypoint --install arm64");
+    assert!(stderr.starts_with("installing: all no emulator was found"), "{stdout}{stderr}");
+    assert!(stderr.contains("installing: arm64 anyarch's emulator was not found"), "{stdout}{stderr}");
+    assert_eq!(stdout.matches("code 1\n").count(), 2, "{stdout}{stderr}");
+}
+
+/// An instance that this namespace has mounted elsewhere is the machine's; a new one would end with
+/// the container.
+#[test]
+fn a_mount_in_a_container_is_a_failure_only_where_the_instance_is_new() {
+    need_qemu("s390x");
+    for tool in ["multiarch -- -p yes", "qemu-binfmt-conf --", "tonistiigi -- --install s390x"] {
+        let words = ["would end with it", "mend: on the machine: ls /proc/sys/fs/binfmt_misc"];
+        fail(&format!("umount $B; $A compat {tool}"), 1, &words);
+        let machines = "mount -t binfmt_misc none /mnt; umount $B; sleep 0.05";
+        let out = in_instance(&format!("{machines}; $A compat {tool}; echo code $?; ls /mnt"));
+        let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+        assert!(!stderr.contains("warning") && !stderr.contains("container"), "{tool}: {stderr}");
+        assert!(stdout.contains("code 0\n") && stdout.contains("qemu-s390x\nregister"), "{tool}: {stdout}{stderr}");
+    }
 }
 
 /// The best of several runs, for machines with other work: 34 emulators, one process, less than 50 ms.

@@ -8,6 +8,8 @@
 //! with `File exists`. docs/host-tool.md lists every difference.
 
 use crate::commands::register::{self, explain};
+use crate::container;
+use crate::emulators::Choice;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use anyarch_binfmt::plan::{Kind, apply};
 use anyarch_binfmt::{
@@ -28,7 +30,12 @@ pub enum Personality {
     Script,
     /// tonistiigi/binfmt.
     Tonistiigi,
+    /// Our image, which stands for the images of both: the arguments tell.
+    Image,
 }
+
+/// The name of our image's entry point.
+pub const IMAGE_ENTRY: &str = "entrypoint";
 
 impl Personality {
     /// By the name of the executable.
@@ -37,8 +44,20 @@ impl Personality {
             "register" | "register.sh" => Some(Personality::Multiarch),
             "qemu-binfmt-conf.sh" | "qemu-binfmt-conf" => Some(Personality::Script),
             "binfmt" => Some(Personality::Tonistiigi),
+            IMAGE_ENTRY => Some(Personality::Image),
             _ => None,
         }
+    }
+
+    /// By the arguments of our image: without any, and with an option that tonistiigi's image alone
+    /// has, it is tonistiigi's.
+    fn of_arguments(args: &[String]) -> Personality {
+        let is_tonistiigis = |arg: &String| {
+            let name = arg.strip_prefix("--").or(arg.strip_prefix('-')).unwrap_or("");
+            let name = name.split_once('=').map_or(name, |(name, _)| name);
+            ["install", "uninstall", "mount", "version"].contains(&name)
+        };
+        if args.first().is_none_or(is_tonistiigis) { Personality::Tonistiigi } else { Personality::Multiarch }
     }
 
     /// By the word on anyarch's own command line.
@@ -58,6 +77,7 @@ impl Personality {
             Personality::Multiarch => multiarch(args, dir, &env),
             Personality::Script => Script::parse(args, Script::new(&env)).and_then(|s| s.run(dir, false)),
             Personality::Tonistiigi => tonistiigi(args, dir, &env),
+            Personality::Image => return Personality::of_arguments(args).run(args, dir),
         };
         outcome.unwrap_or_else(|failure| {
             eprintln!("{failure}");
@@ -293,7 +313,12 @@ impl Script {
         writable(&dir.join("register"))?;
         let _lock = instance.lock(std::time::Duration::from_secs(10)).map_err(|e| explain(e, dir))?;
         let current = instance.entries().map_err(|e| explain(e, dir))?;
-        let rules: Vec<Rule> = self.families()?.into_iter().map(|f| self.rule(f)).collect();
+        // An image may hold emulators of some architectures only: what it lacks is left out, not failed.
+        let is_lacking = |rule: &Rule| {
+            self.partial && self.persistent && !Path::new(&rule.interpreter).exists()
+        };
+        let all: Vec<Rule> = self.families()?.into_iter().map(|f| self.rule(f)).collect();
+        let (lacking, rules): (Vec<Rule>, Vec<Rule>) = all.into_iter().partition(is_lacking);
         let policy = if reset { Policy::Replace } else { Policy::Keep };
         let (mut code, mut present) = (0, false);
         if reset {
@@ -305,13 +330,11 @@ impl Script {
                 }
             }
         }
+        for rule in &lacking {
+            eprintln!("{}: no such file, left out", rule.interpreter);
+        }
         for (change, rule) in plan_register(&current, &rules, policy, reset).iter().zip(&rules) {
             println!("Setting {} as binfmt interpreter for {}", rule.interpreter, arch_of(rule));
-            // An image may hold emulators of some architectures only: what it lacks is left out, not failed.
-            if self.partial && self.persistent && !Path::new(&rule.interpreter).exists() {
-                eprintln!("{}: no such file, left out", rule.interpreter);
-                continue;
-            }
             match apply(&mut instance, change) {
                 Outcome::Done => present = true,
                 Outcome::Conflict(entry) => {
@@ -358,26 +381,41 @@ fn complain(failure: &Failure, code: &mut u8) {
     *code = 1;
 }
 
-/// What these programs do where the module is not loaded or nothing is mounted, with the warning that they owe.
+/// What these programs do where the module is not loaded or nothing is mounted.
+///
+/// A mount shows the machine's entries wherever the machine has a mount of its own, and it may go
+/// again. Otherwise it makes a new instance. Since Linux 6.7 entries vanish with the last mount, so
+/// in a container that would end with it; that is a failure.
 fn open_or_mount(dir: &Path) -> Result<Instance> {
     if !dir.exists() {
         succeeds("/sbin/modprobe", &["binfmt_misc"]);
     }
-    match Instance::open(dir) {
-        Err(InstanceError::NotMounted(_)) => {
-            use rustix::mount::{MountFlags, mount};
-            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-            mount("binfmt_misc", dir, "binfmt_misc", flags, None)
-                .or_fail(Code::Kernel, || format!("cannot mount binfmt_misc on {}", dir.display()))?;
-            crate::ui::caution!(
-                "binfmt_misc was not mounted and is now; since Linux 6.7 the entries vanish with the last mount, and one made in a \
-                 container ends with it (mend: on the host, mount -t binfmt_misc binfmt_misc {})",
-                dir.display()
-            );
-            register::open(dir)
-        }
-        _ => register::open(dir),
+    let Err(InstanceError::NotMounted(_)) = Instance::open(dir) else { return register::open(dir) };
+    // An automount of the machine's is mounted by whoever looks, where its files can be seen.
+    let machines = Path::new("/proc/1/root").join(dir.strip_prefix("/").unwrap_or(dir));
+    let _ = Instance::open(machines);
+    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let before = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    mount("binfmt_misc", dir, "binfmt_misc", flags, None)
+        .or_fail(Code::Kernel, || format!("cannot mount binfmt_misc on {}", dir.display()))?;
+    let instance = register::open(dir)?;
+    // The kernel dates its own files when it makes an instance, by the coarse clock.
+    let is_new = instance.registered_at("status").is_some_and(|made| {
+        made >= std::time::UNIX_EPOCH + std::time::Duration::new(before.tv_sec as u64, before.tv_nsec as u32)
+    });
+    if is_new && container::is_inside() && container::forgets_entries() {
+        let _ = unmount(dir, UnmountFlags::DETACH);
+        return Err(Failure::new(
+            Code::Kernel,
+            "binfmt_misc is not mounted on the machine: what is registered in a container would end with it",
+        )
+        .mend(format!(
+            "on the machine: ls {0}, where systemd mounts it on first use; else sudo mount -t binfmt_misc binfmt_misc {0}",
+            anyarch_binfmt::instance::DEFAULT_DIR
+        )));
     }
+    Ok(instance)
 }
 
 fn usage() -> String {
@@ -501,9 +539,14 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
             eprintln!("uninstalling: {name} {}", outcome.err().unwrap_or("OK".into()));
         }
     }
-    let place = PathBuf::from(env("QEMU_BINARY_PATH").unwrap_or_else(|| "/usr/bin".into()));
+    let place = env("QEMU_BINARY_PATH").map(PathBuf::from);
     let prefix = env("QEMU_BINARY_PREFIX").unwrap_or_default();
     let binary = |f: &Family| format!("{prefix}qemu-{}", f.emulator());
+    // The variables name QEMU's binaries; without them every emulator counts that `register` finds.
+    let emulator = |f: &Family| match &place {
+        None if prefix.is_empty() => Choice::Auto.find(f).map(|engine| engine.path),
+        _ => Ok(place.as_deref().unwrap_or(Path::new("/usr/bin")).join(binary(f))),
+    };
     let mut wanted: Vec<(String, Option<&'static Family>)> = Vec::new();
     for word in &install {
         if word != "all" {
@@ -513,12 +556,26 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
         }
         // What the machine does not run yet and there is an emulator for.
         let supported = register::supported_platforms(&register::survey(&instance)?);
-        for f in FAMILIES {
-            let published = f.published_platforms().next();
-            let new = published.is_some_and(|p| !supported.iter().any(|s| s == p));
-            if new && place.join(binary(f)).exists() && wanted.iter().all(|(name, _)| name != f.go_name()) {
+        let is_new = |f: &&Family| {
+            f.published_platforms().next().is_some_and(|p| !supported.iter().any(|s| s == p))
+        };
+        let mut found = false;
+        for f in FAMILIES.iter().filter(is_new).filter(|f| emulator(f).is_ok_and(|path| path.exists())) {
+            found = true;
+            if wanted.iter().all(|(name, _)| name != f.go_name()) {
                 wanted.push((f.go_name().to_string(), Some(f)));
             }
+        }
+        // Nothing to do is no failure where an emulator is registered already.
+        let emulated = |f: &Family| !is_new(&f) && !f.is_native_to(&crate::elf::host_machine());
+        let published = |f: &&Family| f.published_platforms().next().is_some();
+        if !found && !FAMILIES.iter().filter(published).any(emulated) {
+            let where_not = match &place {
+                Some(place) => format!("{} holds no emulator", place.display()),
+                None => "no emulator was found for any architecture".into(),
+            };
+            code = 1;
+            eprintln!("installing: all {where_not}");
         }
     }
     for (word, family) in wanted {
@@ -536,7 +593,7 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
                 // The prefix is part of the entry's name as well.
                 name: binary(f),
                 matcher: Matcher::Magic { offset: 0, magic: f.magic(), mask: f.mask() },
-                interpreter: place.join(binary(f)).display().to_string(),
+                interpreter: emulator(f).map_err(|failure| (failure.what, true))?.display().to_string(),
                 flags,
             };
             let current = instance.entries().map_err(|e| (e.to_string(), true))?;
@@ -658,5 +715,20 @@ mod tests {
         assert_eq!(Personality::of_executable("/register"), Some(Personality::Multiarch));
         assert_eq!(Personality::of_executable("./qemu-binfmt-conf.sh"), Some(Personality::Script));
         assert_eq!(Personality::of_executable("/usr/bin/anyarch"), None);
+        assert_eq!(Personality::of_executable("/entrypoint"), Some(Personality::Image));
+    }
+
+    #[test]
+    fn arguments_of_the_image_are_personalities() {
+        let check = |args: &str, want| {
+            let args: Vec<_> = args.split_whitespace().map(str::to_string).collect();
+            assert_eq!(Personality::of_arguments(&args), want, "{args:?}");
+        };
+        for args in ["", "--install all", "-install=arm64,riscv64", "--uninstall qemu-aarch64", "--version"] {
+            check(args, Personality::Tonistiigi);
+        }
+        for args in ["--reset -p yes", "--reset", "-p yes", "--help", "--credential yes", "-- --install"] {
+            check(args, Personality::Multiarch);
+        }
     }
 }

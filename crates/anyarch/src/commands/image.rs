@@ -2,6 +2,7 @@
 //! container engine.
 
 use crate::commands::bundle;
+use crate::commands::compat::IMAGE_ENTRY;
 use crate::emulators::Choice;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::registry::{self, Client, Reference};
@@ -40,10 +41,7 @@ pub enum Found {
 /// A folder (root or layout), an archive, a layout with a tag (`DIR:TAG`), or a reference that is pulled.
 pub fn find(target: &str, platform: Option<&str>) -> Result<Found> {
     let wanted = platform.map(Platform::of_words).transpose()?;
-    let bare = ["oci:", "oci-archive:", "docker-archive:", "dir:"]
-        .iter()
-        .find_map(|p| target.strip_prefix(p))
-        .unwrap_or(target);
+    let bare = PATHS.iter().find_map(|p| target.strip_prefix(p)).unwrap_or(target);
     let (path, tag) = split_tag(bare);
     if Path::new(path).exists() {
         return match Layout::open(Path::new(path))? {
@@ -54,21 +52,28 @@ pub fn find(target: &str, platform: Option<&str>) -> Result<Found> {
             }
         };
     }
-    if bare != target || target.starts_with(['/', '.']) {
-        fail!(Code::Image, "{path} does not exist");
-    }
-    let reference = Reference::parse(target.strip_prefix("docker://").unwrap_or(target))?;
+    let reference = reference(target)?;
     let (layout, manifest) = pull(&reference, wanted.as_ref())?;
     let image = layout.read_image(&manifest)?;
     Ok(Found::Image(Box::new(layout), Box::new(image)))
 }
 
+/// The name of a registry's image. What can only be a path is none: it does not exist.
+fn reference(target: &str) -> Result<Reference> {
+    let path = PATHS.iter().find_map(|p| target.strip_prefix(p));
+    let is_path = target.starts_with(['/', '.', '~']) || target.ends_with('/') || target.ends_with(".tar");
+    if path.is_some() || is_path {
+        fail!(Code::Image, "{} does not exist", path.unwrap_or(target));
+    }
+    Reference::parse(target.strip_prefix("docker://").unwrap_or(target))
+}
+
+/// What skopeo puts in front of paths.
+const PATHS: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "dir:"];
+
 /// The platforms of what a word names, in its order, each once.
 pub fn platforms(target: &str) -> Result<Vec<Platform>> {
-    let bare = ["oci:", "oci-archive:", "docker-archive:", "dir:"]
-        .iter()
-        .find_map(|p| target.strip_prefix(p))
-        .unwrap_or(target);
+    let bare = PATHS.iter().find_map(|p| target.strip_prefix(p)).unwrap_or(target);
     let (path, tag) = split_tag(bare);
     let mut list = Vec::new();
     if Path::new(path).exists() {
@@ -80,7 +85,7 @@ pub fn platforms(target: &str) -> Result<Vec<Platform>> {
             });
         }
     } else {
-        let reference = Reference::parse(target.strip_prefix("docker://").unwrap_or(target))?;
+        let reference = reference(target)?;
         match Client::pull(&reference)?.platforms()? {
             Some(several) => list = several,
             None => {
@@ -136,7 +141,7 @@ pub fn inspect(target: &str, raw: bool) -> Result<u8> {
             (target.to_string(), list[0].clone(), bytes)
         }
     } else {
-        let reference = Reference::parse(target)?;
+        let reference = reference(target)?;
         let (d, bytes) = Client::pull(&reference)?.top()?;
         (reference.to_string(), d, bytes)
     };
@@ -609,7 +614,9 @@ fn compose(layout: &Layout, options: &BuildOptions) -> Result<Vec<Tagged>> {
     let base = || {
         vec![
             program("usr/bin/anyarch", &anyarch),
+            link(IMAGE_ENTRY, "usr/bin/anyarch"),
             link("register", "usr/bin/anyarch"),
+            link("usr/bin/binfmt", "anyarch"),
             link("qemu-binfmt-conf.sh", "usr/bin/anyarch"),
         ]
     };
@@ -627,7 +634,7 @@ fn compose(layout: &Layout, options: &BuildOptions) -> Result<Vec<Tagged>> {
             everything.push(program(&path, bytes));
         }
     }
-    add("anyarch", everything, &["/register"], vec!["latest".into(), v.clone()])?;
+    add("anyarch", everything, &[&format!("/{IMAGE_ENTRY}")], vec!["latest".into(), v.clone()])?;
     add("anyarch register", base(), &["/register"], vec!["register".into()])?;
     for (f, _, bytes) in &emulators {
         let to = f.name;
