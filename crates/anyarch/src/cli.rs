@@ -173,7 +173,7 @@ pub fn command() -> Command {
                     "  anyarch run ./debian-arm64 -- uname -m\n",
                     "  anyarch run -t --platform linux/arm64 debian:stable -- bash\n",
                     "  anyarch run ./image.tar\n",
-                    "  anyarch run -V $PWD:/src -w /src ./debian-arm64 -- make\n",
+                    "  anyarch run -it --rm -v $PWD:/src:ro -w /src -e LANG -u 1000 ./debian-arm64 -- make\n",
                 )),
         )
         .subcommand(
@@ -304,11 +304,18 @@ fn run_options(command: Command) -> Command {
                 .action(ArgAction::Append),
         )
         .arg(
+            option("env-file", "FILE", "Set the variables of a file's lines, as docker reads them")
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
             option("volume", "HOST:INSIDE[:ro]", "Show a file or folder inside")
-                .short('V')
-                .visible_short_alias('b')
+                .short('v')
+                .visible_short_aliases(['V', 'b'])
                 .action(ArgAction::Append),
         )
+        // Instead of the one for all commands, whose letter is docker's for volumes.
+        .arg(switch("verbose", "Print how things are done"))
         .arg(
             option("workdir", "DIR", "Where the command starts")
                 .short('w')
@@ -316,13 +323,17 @@ fn run_options(command: Command) -> Command {
         )
         .arg(option("user", "USER[:GROUP]", "As whom").short('u'))
         .arg(switch("tty", "Make a terminal for the command").short('t'))
+        .arg(switch("interactive", "Keep standard input open; always done").short('i'))
         .arg(
             option("net", "host|none", "Network")
+                .visible_alias("network")
                 .default_value("host")
                 .value_parser(["host", "none"])
                 .hide_possible_values(true),
         )
         .arg(option("hostname", "NAME", "Host name inside"))
+        .arg(option("name", "NAME", "The same, where --hostname is not given"))
+        .arg(option("publish", "PORTS", "Refused: with the host's network, ports are the host's").short('p').action(ArgAction::Append).hide(true))
         .arg(option("entrypoint", "PROGRAM", "Instead of the image's"))
         .arg(switch("rm", "Remove the unpacked image afterwards; always done, accepted for docker's sake").hide(true))
         .arg(switch("read-only", "The root cannot be written"))
@@ -386,6 +397,7 @@ fn register_options(matches: &ArgMatches) -> Result<Options> {
         },
         reset: flag("reset"),
         refresh: flag("refresh"),
+        registered: false,
         dir: dir(matches),
     })
 }
@@ -396,18 +408,28 @@ fn dir(matches: &ArgMatches) -> PathBuf {
 
 fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
+    if let Some(ports) = text("publish") {
+        return Err(Failure::new(Code::Usage, format!("-p {ports}: ports cannot be published"))
+            .mend("leave -p out: the command has the host's network, so the ports that it opens are the host's"));
+    }
+    // What the command line says itself comes last, and wins.
+    let mut env = Vec::new();
+    for file in matches.get_many::<PathBuf>("env-file").into_iter().flatten() {
+        env.extend(crate::commands::run::read_env_file(file)?);
+    }
+    env.extend(strings(matches, "env"));
     Ok(RunOptions {
         target: text("target").unwrap_or_default(),
         args: strings(matches, "command"),
         platform: text("platform"),
         engines: parse_engines(matches)?,
-        env: strings(matches, "env"),
+        env,
         volumes: strings(matches, "volume"),
         workdir: matches.get_one::<PathBuf>("workdir").cloned(),
         user: text("user"),
         terminal: matches.get_flag("tty"),
         host_network: text("net").as_deref() != Some("none"),
-        hostname: text("hostname"),
+        hostname: text("hostname").or(text("name")),
         read_only: matches.get_flag("read-only"),
         privileged: matches.get_flag("privileged"),
         entrypoint: text("entrypoint"),
@@ -538,5 +560,68 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         command().debug_assert();
+    }
+
+    fn parsed(line: &str) -> Result<RunOptions> {
+        let matches = command().try_get_matches_from(line.split_whitespace());
+        let matches = matches.unwrap_or_else(|error| panic!("{line}: {error}"));
+        parse_run(matches.subcommand().unwrap().1)
+    }
+
+    /// Each command line of the examples in the help of each command. A description stands after two
+    /// blanks.
+    #[test]
+    fn the_examples_of_the_help_are_command_lines() {
+        fn collect(command: &Command, lines: &mut Vec<String>) {
+            let help = command.get_after_long_help().map(|h| h.to_string()).unwrap_or_default();
+            for line in help.lines().filter_map(|l| l.strip_prefix("  ")) {
+                let line = line.split("  ").next().unwrap_or("");
+                let each = line.split(" && ").map(|l| l.strip_prefix("sudo ").unwrap_or(l));
+                lines.extend(each.filter(|l| l.starts_with("anyarch ")).map(str::to_string));
+            }
+            command.get_subcommands().for_each(|sub| collect(sub, lines));
+        }
+        let mut lines = Vec::new();
+        collect(&command(), &mut lines);
+        assert!(lines.len() > 20, "{lines:?}");
+        for line in lines {
+            let matches = command().try_get_matches_from(line.split_whitespace());
+            let matches = matches.unwrap_or_else(|error| panic!("{line}: {error}"));
+            if let Some(("run", sub)) = matches.subcommand() {
+                parse_run(sub).unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn run_takes_dockers_options() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("env");
+        std::fs::write(&file, "# comment\n\nA=file\n B=x # y\nC=\"q\"\nSURELY_UNSET\n").unwrap();
+        let o = parsed(&format!(
+            "anyarch run --rm -it --name box --network none -v /a:/b:ro -V /c:/d -e A=1 -e HOME --env-file {} \
+             -w /w -u 1:2 --entrypoint /e --platform linux/arm64 debian:stable ls -l",
+            file.display()
+        ))
+        .unwrap();
+        assert!(o.terminal && !o.host_network, "{o:?}");
+        assert_eq!(o.volumes, ["/a:/b:ro", "/c:/d"]);
+        assert_eq!(o.env, ["A=file", "B=x # y", "C=\"q\"", "SURELY_UNSET", "A=1", "HOME"]);
+        assert_eq!((o.target.as_str(), &o.args[..]), ("debian:stable", &["ls".to_string(), "-l".into()][..]));
+        assert_eq!((o.hostname.as_deref(), o.user.as_deref()), (Some("box"), Some("1:2")));
+        assert_eq!((o.entrypoint.as_deref(), o.platform.as_deref()), (Some("/e"), Some("linux/arm64")));
+        assert_eq!(o.workdir.as_deref(), Some(std::path::Path::new("/w")));
+        let o = parsed("anyarch run --name a --hostname b --net host x").unwrap();
+        assert_eq!((o.hostname.as_deref(), o.host_network), (Some("b"), true));
+        let refused = parsed("anyarch run -p 80:80 x").unwrap_err();
+        assert!(refused.what == "-p 80:80: ports cannot be published" && refused.code == Code::Usage);
+        assert!(parsed("anyarch run --env-file /nonexistent x").is_err());
+        std::fs::write(&file, "A B=1\n").unwrap();
+        assert!(parsed(&format!("anyarch run --env-file {} x", file.display())).is_err());
+        // The letter that means a volume there is the loudness everywhere else.
+        for line in ["anyarch -v run x", "anyarch run --verbose x", "anyarch status -v"] {
+            let matches = command().try_get_matches_from(line.split_whitespace()).unwrap();
+            assert!(matches.subcommand().unwrap().1.get_flag("verbose"), "{line}");
+        }
     }
 }

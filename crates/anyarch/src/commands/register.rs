@@ -51,6 +51,8 @@ pub struct Options {
     pub reset: bool,
     /// Swap entries of ours even if they look the same: the emulator's file was replaced.
     pub refresh: bool,
+    /// Where none is found, take the emulator of a registered handler.
+    pub registered: bool,
     /// The instance's folder.
     pub dir: PathBuf,
 }
@@ -69,6 +71,7 @@ impl Default for Options {
             policy: Policy::Keep,
             reset: false,
             refresh: false,
+            registered: false,
             dir: anyarch_binfmt::instance::DEFAULT_DIR.into(),
         }
     }
@@ -93,6 +96,16 @@ impl Options {
         self.engines.iter().rev().find(|(arch, _)| fits(arch)).map(|(_, c)| c.clone()).unwrap_or_default()
     }
 
+    /// The emulator for an architecture: of the engine wanted, or, where that is said to do and the
+    /// user asks for none, of the handler that the machine has.
+    pub fn engine(&self, guest: &Family) -> Result<Engine> {
+        let choice = self.choice(guest);
+        choice.find(guest).or_else(|failure| match self.registered && choice == Choice::Auto {
+            true => registered_engine(guest, &self.dir).ok_or(failure),
+            false => Err(failure),
+        })
+    }
+
     /// The flags asked for.
     pub fn flags(&self) -> Flags {
         [
@@ -111,7 +124,7 @@ impl Options {
         let machine = host_machine();
         let (mut planned, mut failures) = (Vec::new(), Vec::new());
         for (guest, explicit) in targets(&self.targets, &machine)? {
-            match self.choice(guest).find(guest).and_then(|engine| self.plan_for(guest, engine)) {
+            match self.engine(guest).and_then(|engine| self.plan_for(guest, engine)) {
                 Ok(item) => planned.push(item),
                 Err(failure) if explicit => failures.push(failure),
                 Err(failure) => ui::detail!("skipping {}: {}", guest.name, failure.what),
@@ -137,6 +150,21 @@ impl Options {
         rule.line().or_fail(Code::NoEngine, || format!("cannot register {}", guest.name))?;
         Ok(Planned { family: guest, engine, rule, _memfd: memfd })
     }
+}
+
+/// The emulator of the handler that an instance has for an architecture, where its file can be
+/// registered elsewhere.
+fn registered_engine(guest: &Family, dir: &Path) -> Option<Engine> {
+    let rows = survey(&Instance::open(dir).ok()?).ok()?;
+    let wins = |r: &&Row| r.entry.enabled && r.shadowed_by.is_none();
+    let row = rows.iter().filter(wins).find(|r| r.family.is_some_and(|f| f.name == guest.name))?;
+    let path = PathBuf::from(entry::plain_path(&row.entry.rule.interpreter));
+    let mut engine = Choice::Qemu(Some(path)).find(guest).ok()?;
+    if row.engine() == crate::emulators::Kind::Native.name() {
+        engine.kind = crate::emulators::Kind::Native;
+    }
+    ui::detail!("{}: the emulator of the handler {}", guest.name, row.entry.rule.name);
+    Some(engine)
 }
 
 /// The rows meant by the words of a command line, and whether each was named (not only meant by `all`).
@@ -443,6 +471,8 @@ pub struct Row {
     pub shadowed_by: Option<String>,
     /// Whether its interpreter exists, seen from here; nothing for memory files.
     pub interpreter_exists: Option<bool>,
+    /// When it was registered.
+    pub registered_at: Option<std::time::SystemTime>,
 }
 
 /// Everything that is registered, with who wins. Entries in the kernel's order, newest first.
@@ -465,7 +495,8 @@ pub fn survey(instance: &Instance) -> Result<Vec<Row>> {
         let path = entry::plain_path(&entry.rule.interpreter);
         let interpreter_exists =
             if path.starts_with("/proc/") { None } else { Some(Path::new(path).exists()) };
-        Row { entry: entry.clone(), family, shadowed_by, interpreter_exists }
+        let registered_at = instance.registered_at(&entry.rule.name);
+        Row { entry: entry.clone(), family, shadowed_by, interpreter_exists, registered_at }
     };
     Ok(entries.iter().enumerate().map(row).collect())
 }

@@ -407,10 +407,10 @@ fn guests(options: &RunOptions, inside: &Inside, program: &str, path: &str) -> R
 /// programs start.
 fn own_emulator(guests: &[&'static Family], options: &RunOptions) -> Result<Option<PathBuf>> {
     let machine = host_machine();
-    let choice = Options { engines: options.engines.clone(), ..Options::default() };
+    let choice = Options { engines: options.engines.clone(), registered: true, ..Options::default() };
     let mut found = None;
     for guest in guests.iter().filter(|f| !f.is_native_to(&machine)) {
-        match choice.choice(guest).find(guest) {
+        match choice.engine(guest) {
             Ok(engine) if engine.kind == Kind::Native => found = Some(engine.path),
             other if options.no_binfmt => {
                 other?;
@@ -433,6 +433,7 @@ fn handlers(guests: &[&'static Family], options: &RunOptions) -> Result<Vec<Plan
         targets,
         engines: options.engines.clone(),
         credentials: options.credentials,
+        registered: true,
         ..Options::default()
     };
     let mut planned = Vec::new();
@@ -460,7 +461,7 @@ pub fn with(options: &Options, args: Vec<String>) -> Result<u8> {
         return Err(Failure::new(Code::Usage, "no command was given").mend("anyarch with arm64 -- CMD..."));
     }
     let targets = if options.targets.is_empty() { vec!["all".to_string()] } else { options.targets.clone() };
-    let (planned, failures) = Options { targets, ..options.clone() }.resolve()?;
+    let (planned, failures) = Options { targets, registered: true, ..options.clone() }.resolve()?;
     if let Some(failure) = failures.into_iter().next() {
         return Err(failure);
     }
@@ -537,6 +538,21 @@ pub fn merge_env(env: &mut Vec<(String, String)>, items: &[String]) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The lines of `--env-file`, as docker reads them: `NAME=VALUE` with the value as it is, `NAME` to
+/// pass ours on; blanks in front, empty lines and those with `#` in front do not count.
+pub fn read_env_file(file: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(file)
+        .or_fail(Code::NotStarted, || format!("cannot read the variables of {}", file.display()))?;
+    let lines = text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    for line in lines.clone() {
+        let name = line.split('=').next().unwrap_or("");
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            fail!(Code::Usage, "{}: `{line}` has no name, or one with blanks", file.display());
+        }
+    }
+    Ok(lines.map(str::to_string).collect())
 }
 
 /// A root, from outside, with every path resolved as if it were `/` already.
