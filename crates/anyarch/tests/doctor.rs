@@ -108,6 +108,21 @@ fn every_state_of_the_machine_is_found() {
     check(sysctl, "0\n", "user-namespaces", "warning", "only root");
     let sysctl = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
     check(sysctl, "1\n", "user-namespaces", "warning", "AppArmor");
+    // A container that shares the machine's pids has mounts of its own.
+    let container = [
+        ("/proc/self/mountinfo", "812 700 0:50 / / rw - overlay overlay rw\n"),
+        ("/proc/1/mountinfo", "26 1 254:0 / / rw - ext4 /dev/vda rw\n"),
+        ("/.dockerenv", ""),
+    ];
+    find(&doctor(&container, &[], "", ""), "container", "note", "this is a container (docker)");
+    let same = [container[0], ("/proc/1/mountinfo", container[0].1), container[2]];
+    let json = doctor(&same, &[], "", "");
+    assert!(json["findings"].as_array().unwrap().iter().all(|f| f["check"] != "container"), "{json:#}");
+    let podman = [container[0], container[1], ("/run/.containerenv", "")];
+    let json = doctor(&podman, &[], "umount $B", "");
+    find(&json, "container", "note", "this is a container (podman)");
+    let finding = find(&json, "binfmt_misc", "problem", "is not mounted");
+    assert!(finding["why"].as_str().unwrap().contains("this is a container"), "{finding:#}");
     check("/sys/fs/selinux/enforce", "1", "selinux", "note", "enforcing");
     check("/proc/sys/kernel/yama/ptrace_scope", "2\n", "yama", "note", "forbids ptrace");
 }

@@ -6,6 +6,7 @@
 //! so that another machine's can be looked at.
 
 use crate::commands::register::{self, Row};
+use crate::container;
 use crate::elf::{Elf, host_machine};
 use crate::emulators::Choice;
 use crate::failure::{Code, Result};
@@ -16,6 +17,7 @@ use anyarch_binfmt::{
 };
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -95,6 +97,7 @@ type Check = fn(&Machine) -> Vec<Finding>;
 /// Every check, in the order of the report.
 const CHECKS: &[(&str, Check)] = &[
     ("kernel", kernel),
+    ("container", container),
     ("binfmt_misc", binfmt_misc),
     ("user-namespaces", user_namespaces),
     ("entries", entries),
@@ -192,7 +195,8 @@ fn mend(fix: &Fix, dir: &Path) -> std::result::Result<String, String> {
             .map(|()| format!("wrote {text} to {}", path.display()))
             .map_err(|e| format!("{}: {e}", path.display())),
         Fix::Register(rule) => {
-            change(dir, &|current| plan::plan_register(current, &[(**rule).clone()], Policy::Replace, false))
+            // Anew, also where an entry of ours says the same of another file.
+            change(dir, &|current| plan::plan_register(current, &[(**rule).clone()], Policy::Replace, true))
                 .map(|()| format!("registered {} again with flags {}", rule.name, rule.flags))
         }
         Fix::Remove(name) => {
@@ -329,10 +333,22 @@ fn kernel(m: &Machine) -> Vec<Finding> {
     list
 }
 
+fn container(m: &Machine) -> Vec<Finding> {
+    if !container::is_inside_of(&m.root) {
+        return vec![];
+    }
+    let by = container::engine(&m.root).map_or(String::new(), |engine| format!(" ({engine})"));
+    vec![found(
+        Level::Note,
+        format!("this is a container{by}, not the machine itself"),
+        "what is found below is what the container sees; to register, it needs --privileged or the machine's binfmt_misc",
+        "run anyarch doctor on the machine itself",
+    )]
+}
+
 fn binfmt_misc(m: &Machine) -> Vec<Finding> {
     let d = m.dir.display().to_string();
     let mounts = m.mounted_on(&d);
-    let in_init = fs::read_link("/proc/self/ns/mnt").ok() == fs::read_link("/proc/1/ns/mnt").ok();
     let words = |text: &str| text.split(' ').map(str::to_string).collect::<Vec<_>>();
     let instance = match Instance::open(&m.dir) {
         Err(InstanceError::Missing(_)) => {
@@ -346,8 +362,8 @@ fn binfmt_misc(m: &Machine) -> Vec<Finding> {
         Err(InstanceError::NotMounted(_)) => {
             let what = format!("binfmt_misc is not mounted on {d}");
             // Mounting is right only on the machine itself: one made in a container ends with it.
-            if !in_init {
-                let why = "this is a mount namespace of its own (a container?): a mount made here would end with it, and take its entries along";
+            if container::is_inside_of(&m.root) {
+                let why = "this is a container: a mount made here would end with it, and take its entries along";
                 let mend =
                     "run anyarch doctor on the machine itself, or give the container the machine's folder";
                 return vec![found(Level::Problem, what, why, mend)];
@@ -501,7 +517,49 @@ fn entry_findings(m: &Machine, row: &Row) -> Vec<Finding> {
         let idle = row.entry.is_ours() && !row.entry.is_swap_leftover();
         list.push(if idle { finding.fix(Fix::Remove(name.into())) } else { finding });
     }
-    let dynamic = Elf::open(Path::new(path)).ok().flatten().and_then(|e| e.interpreter);
+    let elf = Elf::open(Path::new(path)).ok().flatten();
+    let is_program = elf.is_some() || row.interpreter_exists != Some(true);
+    let dynamic = elf.and_then(|e| e.interpreter);
+    if !is_program {
+        list.push(
+            found(
+                Level::Problem,
+                format!("{name}: its interpreter {path} is a script or no program"),
+                "containers and chroots lack the script and the shell that it needs, with flag F as well",
+                format!("sudo anyarch register --replace {arch} (with the emulator that it calls: --engine qemu:PATH)"),
+            )
+            .fix(replace()),
+        );
+    }
+    let meta = fs::metadata(path).ok().filter(|_| row.interpreter_exists == Some(true));
+    if meta.as_ref().is_some_and(|m| m.permissions().mode() & 0o111 == 0) {
+        list.push(
+            found(
+                Level::Problem,
+                format!("{name}: its interpreter {path} is not executable"),
+                "every program of this architecture fails with `permission denied`",
+                format!("sudo chmod +x {path}"),
+            )
+            .fix(Fix::Run(vec!["chmod".into(), "+x".into(), path.into()])),
+        );
+    }
+    // The kernel keeps the file open that was there when the entry was made.
+    let changed = meta.and_then(|m| {
+        let since = Duration::new(u64::try_from(m.ctime()).ok()?, m.ctime_nsec() as u32);
+        Some(std::time::UNIX_EPOCH + since)
+    });
+    if let (true, Some(changed), Some(registered)) = (pinned, changed, row.registered_at)
+        && changed > registered
+    {
+        let finding = found(
+            Level::Warning,
+            format!("{name}: {path} was changed after it was registered"),
+            "the kernel runs the file that was there before, in containers too",
+            format!("sudo anyarch register --refresh {arch}; or restart what registers it, as systemd-binfmt"),
+        );
+        let ours = row.entry.is_ours();
+        list.push(if ours { finding.fix(Fix::Register(Box::new(rule.clone()))) } else { finding });
+    }
     match (row.interpreter_exists, pinned) {
         (Some(false), false) => list.push(
             found(
@@ -513,7 +571,7 @@ fn entry_findings(m: &Machine, row: &Row) -> Vec<Finding> {
             .fix(replace()),
         ),
         // Without a static emulator F would not help: see below.
-        (_, false) if dynamic.is_none() => list.push(
+        (_, false) if dynamic.is_none() && is_program => list.push(
             found(
                 Level::Problem,
                 format!("{name} lacks flag F"),

@@ -40,7 +40,10 @@ pub fn why_not_executable(path: &Path) -> String {
 /// `anyarch explain FILE|IMAGE`: 0 where this machine runs it. What is no file here is an image's name.
 pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) -> Result<u8> {
     let path = Path::new(target);
-    let is_program = path.exists() && !crate::commands::explain_image::is_image(path);
+    // Whoever opens a FIFO waits for its writer.
+    let may_be_opened = std::fs::metadata(path).is_ok_and(|m| m.is_file() || m.is_dir());
+    let is_program =
+        path.exists() && !(may_be_opened && crate::commands::explain_image::is_image(path));
     if !is_program && !(target.starts_with(['/', '.']) && !names_a_layout(target)) {
         return crate::commands::explain_image::explain(target, platform, as_json, dir);
     }
@@ -88,14 +91,14 @@ impl Facts {
                 path.display()
             );
         }
-        let elf = Elf::open(path)?;
-        let executable = meta.permissions().mode() & 0o111 != 0;
-        let Some(elf) = elf else {
-            facts.script(path);
-            if !executable {
-                facts.runs =
-                    Err(("it is not executable".into(), Some(format!("chmod +x {}", path.display()))));
-            }
+        facts.runs = runs_file(path, dir, 0);
+        if !meta.is_file() {
+            facts.kind = "FIFO, socket or device".into();
+            return Ok(facts);
+        }
+        let Some(elf) = Elf::open(path)? else {
+            let is_script = first_bytes(path).is_ok_and(|first| first.starts_with(b"#!"));
+            facts.kind = if is_script { "script" } else { "neither an ELF program nor a script" }.into();
             return Ok(facts);
         };
         facts.kind = describe(&elf);
@@ -105,41 +108,7 @@ impl Facts {
             let exists = Path::new(&l).exists();
             (l, exists)
         });
-        facts.runs = if !executable {
-            Err(("it is not executable".into(), Some(format!("chmod +x {}", path.display()))))
-        } else {
-            let other_way = family.map(|f| format!("without root: anyarch with {} -- FILE", f.go_name()));
-            runs(&elf, family, dir, &other_way.unwrap_or_default())
-        };
-        if let (Ok(_), Some((loader, false))) = (&facts.runs, &facts.loader) {
-            let mend = format!(
-                "run it in a root file system that has it: anyarch run ROOTFS -- {}; or give the emulator a sysroot: QEMU_LD_PREFIX=DIR",
-                path.display()
-            );
-            facts.runs = Err((format!("its loader {loader} does not exist here"), Some(mend)));
-        }
         Ok(facts)
-    }
-
-    fn script(&mut self, path: &Path) {
-        let mut first = [0; 256];
-        let n = File::open(path).and_then(|mut f| f.read(&mut first)).unwrap_or(0);
-        let line = String::from_utf8_lossy(&first[..n]).lines().next().unwrap_or("").to_string();
-        match line.strip_prefix("#!") {
-            Some(rest) => {
-                let interpreter = rest.split_whitespace().next().unwrap_or("").to_string();
-                self.kind = "script".into();
-                self.runs = if Path::new(&interpreter).exists() {
-                    Ok(format!("its interpreter {interpreter}"))
-                } else {
-                    Err((format!("its interpreter {interpreter} does not exist here"), None))
-                };
-            }
-            None => {
-                self.kind = "neither an ELF program nor a script".into();
-                self.runs = Err((why_not_executable(path), None));
-            }
-        }
     }
 
     fn show(&self) {
@@ -225,55 +194,173 @@ fn platform(elf: &Elf, family: &Family) -> Option<String> {
     }
 }
 
-/// By what this machine runs a program, or why not and what changes that: registering, or `other_way`.
+/// By what something runs, or why not and what would change that.
+type Verdict = std::result::Result<String, (String, Option<String>)>;
+
+/// What runs without an emulator.
+const NATIVE: &str = "the processor itself";
+
+/// How often the kernel goes on to an interpreter (`exec_binprm` of fs/exec.c).
+const MAX_DEPTH: u32 = 5;
+
+/// By what the kernel runs a file. It asks whether the file may be executed, then its formats in this
+/// order: binfmt_misc with the newest entry first, `#!`, ELF.
+fn runs_file(path: &Path, dir: &Path, depth: u32) -> Verdict {
+    let meta = std::fs::metadata(path).map_err(|e| (e.to_string(), None))?;
+    may_execute(path, &meta)?;
+    let first = first_bytes(path).map_err(|e| (format!("it cannot be read: {e}"), None))?;
+    let name = path.to_string_lossy();
+    let elf = match Elf::open(path) {
+        Ok(Some(elf)) => elf,
+        other => {
+            // Without any entries, the other formats remain.
+            let rows = register::open(dir).and_then(|i| register::survey(&i)).unwrap_or_default();
+            return match by_entry(&rows, &first, &name, dir, "")? {
+                Some(by) => Ok(by),
+                None if first.starts_with(b"#!") => runs_script(&first, dir, depth),
+                None => {
+                    disabled_entry(&rows, &first, &name, dir)?;
+                    Err((other.err().map_or_else(|| why_not_executable(path), |f| f.what), None))
+                }
+            };
+        }
+    };
+    let family = elf.family();
+    let other_way = family.map(|f| format!("without root: anyarch with {} -- FILE", f.go_name()));
+    let by = runs(&elf, family, &name, dir, &other_way.unwrap_or_default())?;
+    match &elf.interpreter {
+        Some(loader) if !Path::new(loader).exists() => {
+            let mend = format!(
+                "run it in a root file system that has it: anyarch run ROOTFS -- {name}; or give the emulator a sysroot: QEMU_LD_PREFIX=DIR"
+            );
+            Err((format!("its loader {loader} does not exist here"), Some(mend)))
+        }
+        _ => Ok(by),
+    }
+}
+
+/// What the kernel reads of a file to choose its format: 256 bytes, zeros after its end.
+fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    File::open(path)?.take(256).read_to_end(&mut first)?;
+    first.resize(256, 0);
+    Ok(first)
+}
+
+fn may_execute(path: &Path, meta: &std::fs::Metadata) -> std::result::Result<(), (String, Option<String>)> {
+    use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+    if !meta.is_file() {
+        return Err(("it is not a regular file".into(), None));
+    }
+    if meta.permissions().mode() & 0o111 == 0 {
+        return Err(("it is not executable".into(), Some(format!("chmod +x {}", path.display()))));
+    }
+    if access(path, Access::EXEC_OK).is_ok() {
+        return Ok(());
+    }
+    let is_noexec = statvfs(path).is_ok_and(|s| s.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    let why = if is_noexec { "its file system is mounted with noexec" } else { "you may not execute it" };
+    Err((why.into(), None))
+}
+
+fn runs_script(first: &[u8], dir: &Path, depth: u32) -> Verdict {
+    let line = first[2..].split(|b| *b == b'\n' || *b == 0).next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line).into_owned();
+    let Some(interpreter) = line.split([' ', '\t']).find(|word| !word.is_empty()) else {
+        return Err(("its line #! names no interpreter".into(), None));
+    };
+    let path = Path::new(interpreter);
+    if !path.exists() {
+        return Err((format!("its interpreter {interpreter} does not exist here"), None));
+    }
+    if depth == MAX_DEPTH {
+        return Err((format!("its interpreters are scripts, more than {MAX_DEPTH} of them"), None));
+    }
+    match runs_file(path, dir, depth + 1) {
+        Ok(by) if by == NATIVE => Ok(format!("its interpreter {interpreter}")),
+        Ok(by) => Ok(format!("its interpreter {interpreter}, by {by}")),
+        Err((why, mend)) => Err((format!("its interpreter {interpreter} does not run: {why}"), mend)),
+    }
+}
+
+/// The enabled entry that the kernel takes for a file, if there is one, or why it fails with it.
+fn by_entry(
+    rows: &[register::Row],
+    first: &[u8],
+    name: &str,
+    dir: &Path,
+    register: &str,
+) -> std::result::Result<Option<String>, (String, Option<String>)> {
+    let takes = |r: &&register::Row| r.entry.enabled && r.entry.rule.matcher.matches(first, name);
+    let Some(row) = rows.iter().find(takes) else { return Ok(None) };
+    let rule = &row.entry.rule;
+    let interpreter = anyarch_binfmt::entry::plain_path(&rule.interpreter);
+    let mut only_here = "";
+    if !rule.flags.contains(Flags::FIX_BINARY) {
+        only_here = "; not in containers: the entry lacks flag F";
+        let what = format!("its handler {} points to {interpreter}, which", rule.name);
+        if row.interpreter_exists == Some(false) {
+            let remove = format!("sudo sh -c 'echo -1 > {}/{}'", dir.display(), rule.name);
+            let mend = if register.is_empty() { remove } else { register.to_string() };
+            return Err((format!("{what} does not exist"), Some(mend)));
+        }
+        if let Ok(meta) = std::fs::metadata(interpreter)
+            && (!meta.is_file() || meta.permissions().mode() & 0o111 == 0)
+        {
+            return Err((format!("{what} is not executable"), Some(format!("sudo chmod +x {interpreter}"))));
+        }
+    }
+    Ok(Some(format!("{interpreter} ({}, flags {}){only_here}", rule.name, rule.flags)))
+}
+
+/// A failure where an entry would take a file, if it were not disabled.
+fn disabled_entry(
+    rows: &[register::Row],
+    first: &[u8],
+    name: &str,
+    dir: &Path,
+) -> std::result::Result<(), (String, Option<String>)> {
+    match rows.iter().find(|r| r.entry.rule.matcher.matches(first, name)) {
+        Some(row) => {
+            let entry = &row.entry.rule.name;
+            let mend = format!("echo 1 | sudo tee {}/{entry}", dir.display());
+            Err((format!("its handler {entry} is disabled"), Some(mend)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// By what this machine runs a program called `name`, or why not and what changes that: registering,
+/// or `other_way`.
 pub fn runs(
     elf: &Elf,
     family: Option<&'static Family>,
+    name: &str,
     dir: &Path,
     other_way: &str,
 ) -> std::result::Result<String, (String, Option<String>)> {
+    let mut first = elf.header.clone();
+    first.resize(256, 0);
+    let register = family.map(|f| format!("sudo anyarch register {}; or {other_way}", f.go_name()));
+    let survey = register::open(dir).and_then(|i| register::survey(&i));
+    let rows = survey.as_deref().unwrap_or_default();
+    if let Some(by) = by_entry(rows, &first, name, dir, register.as_deref().unwrap_or_default())? {
+        return Ok(by);
+    }
+    let machine = host_machine();
+    if family.is_some_and(|f| f.name == machine || (machine == "x86_64" && f.family == "i386")) {
+        return Ok(NATIVE.into());
+    }
+    disabled_entry(rows, &first, name, dir)?;
     let Some(family) = family else {
         return Err(("anyarch knows no emulator for it".into(), None));
     };
-    let machine = host_machine();
-    if family.name == machine || (machine == "x86_64" && family.family == "i386") {
-        return Ok("the processor itself".into());
-    }
     if !matches!(elf.kind, 2 | 3) {
         return Err(("it is not a program".into(), None));
     }
-    let register = format!("sudo anyarch register {}; or {other_way}", family.go_name());
-    let rows = match register::open(dir).and_then(|i| register::survey(&i)) {
-        Ok(rows) => rows,
-        Err(failure) => return Err((failure.what, failure.mend)),
-    };
-    let handler = rows.iter().find(|r| r.entry.enabled && r.entry.rule.matcher.matches(&elf.header, ""));
-    match handler {
-        None => Err((format!("no handler is registered for {}", family.name), Some(register))),
-        Some(row)
-            if row.interpreter_exists == Some(false) && !row.entry.rule.flags.contains(Flags::FIX_BINARY) =>
-        {
-            Err((
-                format!(
-                    "its handler {} points to {}, which does not exist",
-                    row.entry.rule.name, row.entry.rule.interpreter
-                ),
-                Some(register),
-            ))
-        }
-        Some(row) => {
-            let only_here = if row.entry.rule.flags.contains(Flags::FIX_BINARY) {
-                ""
-            } else {
-                "; not in containers: the entry lacks flag F"
-            };
-            Ok(format!(
-                "{} ({}, flags {}){only_here}",
-                anyarch_binfmt::entry::plain_path(&row.entry.rule.interpreter),
-                row.entry.rule.name,
-                row.entry.rule.flags
-            ))
-        }
+    match survey {
+        Err(failure) => Err((failure.what, failure.mend)),
+        Ok(_) => Err((format!("no handler is registered for {}", family.name), register)),
     }
 }
 
@@ -300,6 +387,11 @@ mod tests {
         };
         check(b"#!/nonexistent/sh\n", 0o755, "its interpreter /nonexistent/sh does not exist here");
         check(b"#!/bin/sh\n", 0o644, "it is not executable");
+        check(b"#! \n", 0o755, "its line #! names no interpreter");
+        let own = format!("#!{}\n", file.display());
+        let many = "its interpreters are scripts, more than 5 of them".to_string();
+        let chain = |why, _| format!("its interpreter {} does not run: {why}", file.display());
+        check(own.as_bytes(), 0o755, &(0..5).fold(many, chain));
         check(b"", 0o755, "it is empty");
         check(b"text", 0o755, "it is neither an ELF program nor a script with #!");
         let guest = include_bytes!("../../verify/bin/s390x");

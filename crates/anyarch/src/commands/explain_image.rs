@@ -209,7 +209,7 @@ impl Program {
                 None => by_platform(platform, dir).map_err(|why| (why, None)),
             };
         };
-        let by = runs(elf, elf.family(), dir, other_way).map_err(|(why, mend)| {
+        let by = runs(elf, elf.family(), "", dir, other_way).map_err(|(why, mend)| {
             // Where there is nothing to register, that is what must change first.
             match elf.family().map(|f| Choice::Auto.find(f)) {
                 Some(Err(failure)) => (format!("{why}, and {}", failure.what), failure.mend),

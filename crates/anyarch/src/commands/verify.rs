@@ -179,6 +179,7 @@ fn run_test(program: &Program, test: &str, row: &Row) -> Verdict {
         _ => {}
     }
     match in_empty_root(program.bytes, test) {
+        Err(NotRun::Exec(errno)) => Verdict::Bad(why_not_executed(errno, program, row)),
         Ok(status) if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == NO_SECOND_USER => {
             Verdict::Skipped(
                 "only one user exists here: be root of the machine, or have a range in /etc/subuid",
@@ -198,24 +199,68 @@ fn run_test(program: &Program, test: &str, row: &Row) -> Verdict {
             }),
         },
         Ok(status) => Verdict::Bad(format!("killed by signal {}", libc::WTERMSIG(status))),
-        Err(why) => Verdict::Bad(why),
+        Err(NotRun::Other(why)) => Verdict::Bad(why),
+    }
+}
+
+/// Why a test's program did not run.
+enum NotRun {
+    /// The errno of execve.
+    Exec(i32),
+    /// Something before it.
+    Other(String),
+}
+
+/// What an errno of execve says of the entry, whose program is the one that is executed.
+fn why_not_executed(errno: i32, program: &Program, row: &Row) -> String {
+    let rule = &row.entry.rule;
+    let path = Path::new(anyarch_binfmt::entry::plain_path(&rule.interpreter));
+    let mut first = program.bytes.to_vec();
+    first.resize(first.len().max(256), 0);
+    if !rule.matcher.matches(&first, "t") {
+        return "the entry's magic and mask do not match a program of this architecture".into();
+    }
+    let pinned = rule.flags.contains(Flags::FIX_BINARY);
+    let loader = crate::elf::Elf::open(path).ok().flatten().and_then(|elf| elf.interpreter);
+    let is_script = std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"#!"));
+    match errno {
+        libc::ENOENT if !pinned => {
+            "its interpreter is not found in an empty root: the entry lacks flag F".into()
+        }
+        libc::ENOENT if loader.is_some() => format!(
+            "its emulator {} is not static: its loader {} is not found in an empty root",
+            path.display(),
+            loader.unwrap_or_default()
+        ),
+        libc::ENOENT if is_script => {
+            format!("its interpreter {} is a script, whose own is not found in an empty root", path.display())
+        }
+        libc::EACCES => format!("its interpreter {} is not executable", path.display()),
+        libc::ENOEXEC => format!("its interpreter {} is no program of this machine", path.display()),
+        libc::ELOOP => "its interpreter is itself run by an entry, again and again".into(),
+        errno => format!("cannot be executed: {}", std::io::Error::from_raw_os_error(errno)),
     }
 }
 
 /// Executes the program as `/t` of an empty root; its wait status, or why it was not executed.
-fn in_empty_root(program: &[u8], test: &str) -> std::result::Result<i32, String> {
-    let pipe =
-        || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| format!("no pipe: {e}"));
+fn in_empty_root(program: &[u8], test: &str) -> std::result::Result<i32, NotRun> {
+    let pipe = || {
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|e| NotRun::Other(format!("no pipe: {e}")))
+    };
     let (read, write) = pipe()?;
     // Without root the child enters a user namespace, and its ids are mapped from here.
     let (entered_read, entered_write) = pipe()?;
     let (mapped_read, mapped_write) = pipe()?;
     // SAFETY: the process has one thread, so the child may go on with ordinary code.
     let child = match unsafe { libc::fork() } {
-        -1 => return Err(std::io::Error::last_os_error().to_string()),
+        -1 => return Err(NotRun::Other(std::io::Error::last_os_error().to_string())),
         0 => {
             drop((entered_read, mapped_write));
-            let why = become_test(program, test, entered_write, mapped_read);
+            let why = match become_test(program, test, entered_write, mapped_read) {
+                NotRun::Exec(errno) => format!("{EXEC}{errno}"),
+                NotRun::Other(why) => why,
+            };
             let _ = rustix::io::write(&write, why.as_bytes());
             // SAFETY: ends the child without the parent's exit handlers.
             unsafe { libc::_exit(200) }
@@ -241,18 +286,25 @@ fn in_empty_root(program: &[u8], test: &str) -> std::result::Result<i32, String>
             if begin.elapsed() > PATIENCE {
                 libc::kill(child, libc::SIGKILL);
                 libc::waitpid(child, &mut status, 0);
-                return Err(format!("no answer after {} s", PATIENCE.as_secs()));
+                return Err(NotRun::Other(format!("no answer after {} s", PATIENCE.as_secs())));
             }
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     let mut why = String::new();
     let _ = std::io::Read::read_to_string(&mut std::fs::File::from(read), &mut why);
-    if why.is_empty() { Ok(status) } else { Err(why) }
+    match why.strip_prefix(EXEC).and_then(|errno| errno.parse().ok()) {
+        Some(errno) => Err(NotRun::Exec(errno)),
+        None if why.is_empty() => Ok(status),
+        None => Err(NotRun::Other(why)),
+    }
 }
 
+/// What the child's report of a failed execve begins with; the errno follows.
+const EXEC: &str = "execve ";
+
 /// In the child: the empty root, then the program. Returns why not.
-fn become_test(program: &[u8], test: &str, entered: OwnedFd, mapped: OwnedFd) -> String {
+fn become_test(program: &[u8], test: &str, entered: OwnedFd, mapped: OwnedFd) -> NotRun {
     let attempt = || -> std::io::Result<()> {
         let root = rustix::process::geteuid().is_root();
         let namespaces = if root { UnshareFlags::NEWNS } else { UnshareFlags::NEWNS | UnshareFlags::NEWUSER };
@@ -283,7 +335,7 @@ fn become_test(program: &[u8], test: &str, entered: OwnedFd, mapped: OwnedFd) ->
         Ok(())
     };
     if let Err(error) = attempt() {
-        return format!("the empty root cannot be made: {error}");
+        return NotRun::Other(format!("the empty root cannot be made: {error}"));
     }
     let test = CString::new(test).unwrap_or_default();
     let args = [c"anyarch argv zero".as_ptr(), test.as_ptr(), std::ptr::null()];
@@ -293,13 +345,7 @@ fn become_test(program: &[u8], test: &str, entered: OwnedFd, mapped: OwnedFd) ->
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::execve(c"/t".as_ptr(), args.as_ptr(), env.as_ptr());
     }
-    match std::io::Error::last_os_error() {
-        e if e.raw_os_error() == Some(libc::ENOENT) => {
-            "its interpreter is not found in an empty root: the entry lacks flag F, or the emulator is not static".into()
-        }
-        e if e.raw_os_error() == Some(libc::ENOEXEC) => "the kernel does not take it for a program of this architecture".into(),
-        e => format!("cannot be executed: {e}"),
-    }
+    NotRun::Exec(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
 }
 
 /// All ids of this process; only those that are mapped into the user namespace can be had.
