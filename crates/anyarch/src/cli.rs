@@ -409,8 +409,9 @@ fn dir(matches: &ArgMatches) -> PathBuf {
 fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     if let Some(ports) = text("publish") {
-        return Err(Failure::new(Code::Usage, format!("-p {ports}: ports cannot be published"))
-            .mend("leave -p out: the command has the host's network, so the ports that it opens are the host's"));
+        return Err(Failure::new(Code::Usage, format!("-p {ports}: ports cannot be published")).mend(
+            "leave -p out: the command has the host's network, so the ports that it opens are the host's",
+        ));
     }
     // What the command line says itself comes last, and wins.
     let mut env = Vec::new();

@@ -314,9 +314,8 @@ impl Script {
         let _lock = instance.lock(std::time::Duration::from_secs(10)).map_err(|e| explain(e, dir))?;
         let current = instance.entries().map_err(|e| explain(e, dir))?;
         // An image may hold emulators of some architectures only: what it lacks is left out, not failed.
-        let is_lacking = |rule: &Rule| {
-            self.partial && self.persistent && !Path::new(&rule.interpreter).exists()
-        };
+        let is_lacking =
+            |rule: &Rule| self.partial && self.persistent && !Path::new(&rule.interpreter).exists();
         let all: Vec<Rule> = self.families()?.into_iter().map(|f| self.rule(f)).collect();
         let (lacking, rules): (Vec<Rule>, Vec<Rule>) = all.into_iter().partition(is_lacking);
         let policy = if reset { Policy::Replace } else { Policy::Keep };
@@ -556,9 +555,8 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
         }
         // What the machine does not run yet and there is an emulator for.
         let supported = register::supported_platforms(&register::survey(&instance)?);
-        let is_new = |f: &&Family| {
-            f.published_platforms().next().is_some_and(|p| !supported.iter().any(|s| s == p))
-        };
+        let is_new =
+            |f: &&Family| f.published_platforms().next().is_some_and(|p| !supported.iter().any(|s| s == p));
         let mut found = false;
         for f in FAMILIES.iter().filter(is_new).filter(|f| emulator(f).is_ok_and(|path| path.exists())) {
             found = true;

@@ -363,7 +363,8 @@ fn binfmt_misc(m: &Machine) -> Vec<Finding> {
             let what = format!("binfmt_misc is not mounted on {d}");
             // Mounting is right only on the machine itself: one made in a container ends with it.
             if container::is_inside_of(&m.root) {
-                let why = "this is a container: a mount made here would end with it, and take its entries along";
+                let why =
+                    "this is a container: a mount made here would end with it, and take its entries along";
                 let mend =
                     "run anyarch doctor on the machine itself, or give the container the machine's folder";
                 return vec![found(Level::Problem, what, why, mend)];
@@ -555,7 +556,9 @@ fn entry_findings(m: &Machine, row: &Row) -> Vec<Finding> {
             Level::Warning,
             format!("{name}: {path} was changed after it was registered"),
             "the kernel runs the file that was there before, in containers too",
-            format!("sudo anyarch register --refresh {arch}; or restart what registers it, as systemd-binfmt"),
+            format!(
+                "sudo anyarch register --refresh {arch}; or restart what registers it, as systemd-binfmt"
+            ),
         );
         let ours = row.entry.is_ours();
         list.push(if ours { finding.fix(Fix::Register(Box::new(rule.clone()))) } else { finding });
