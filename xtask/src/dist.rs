@@ -78,10 +78,8 @@ pub(crate) fn make(out: &Path, executables: &Path, image: bool) -> Result<Vec<St
     if image {
         files.push(release.image(out)?);
     }
-    for script in ["install.sh"] {
-        copy(&crate::workspace().join(script), &out.join(script), 0o755)?;
-        files.push(script.into());
-    }
+    copy(&crate::workspace().join("install.sh"), &out.join("install.sh"), 0o755)?;
+    files.push("install.sh".into());
     files.sort();
     let sums = output(Command::new("sha256sum").args(&files).current_dir(out))?;
     write(&out.join("SHA256SUMS"), &sums)?;
@@ -403,6 +401,18 @@ fn output(command: &mut Command) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_installer_knows_version_and_repository() {
+        let script = fs::read_to_string(crate::workspace().join("install.sh")).unwrap();
+        for (name, value) in
+            [("VERSION", env!("CARGO_PKG_VERSION")), ("REPOSITORY", env!("CARGO_PKG_REPOSITORY"))]
+        {
+            assert!(script.contains(&format!("\n{name}={value}\n")), "{name} is {value}");
+        }
+        // It composes the tarball's name of these two.
+        assert!(script.contains(&format!("target={TARGET} ;;")) && script.contains("name=anyarch-$VERSION-$target\n"));
+    }
 
     /// `cargo binstall` finds the tarball and the executables in it by templates in the manifests.
     #[test]

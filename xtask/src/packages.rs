@@ -71,8 +71,9 @@ pub(crate) const CONTAINERS: Purpose = &[
     "crun",
     "docker-registry",
 ];
-/// What packs a release, and the server that install.sh is tried with.
-pub(crate) const PACKAGES: Purpose = &["dpkg", "rpm", "xz-utils", "curl", "python3"];
+/// What packs a release, the server that install.sh is tried with, and what checks scripts and workflows.
+pub(crate) const PACKAGES: Purpose =
+    &["dpkg", "rpm", "xz-utils", "curl", "python3", "python3-venv", "shellcheck"];
 /// What `cargo xtask test` needs.
 pub(crate) const TESTS: &[Purpose] = &[PROGRAMS, STRUCTURES, ORACLE, HOST_TOOL];
 

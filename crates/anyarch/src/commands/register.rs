@@ -179,7 +179,10 @@ fn targets(words: &[String], machine: &str) -> Result<Vec<(&'static Family, bool
     };
     let words: Vec<&str> = words.iter().flat_map(|w| w.split(',')).filter(|w| !w.is_empty()).collect();
     if words.is_empty() {
-        crate::emulators::NATIVE_GUESTS.iter().filter_map(|n| family::by_name(n)).for_each(|f| add(f, true));
+        // A handler for the machine's own programs would take them away from the kernel.
+        let foreign = |f: &&Family| !f.is_native_to(machine);
+        let ours = crate::emulators::NATIVE_GUESTS.iter().filter_map(|n| family::by_name(n));
+        ours.filter(foreign).for_each(|f| add(f, true));
     }
     for word in words {
         if word.eq_ignore_ascii_case("all") {
@@ -671,6 +674,8 @@ mod tests {
         check(&["arm64", "aarch64", "linux/arm64"], &["aarch64"]);
         check(&["arm64,s390x"], &["aarch64", "s390x"]);
         assert_eq!(targets(&["all".into()], "x86_64").unwrap().len(), 31);
+        let on_arm64: Vec<_> = targets(&[], "aarch64").unwrap().iter().map(|(f, _)| f.name).collect();
+        assert!(!on_arm64.contains(&"aarch64") && on_arm64.contains(&"riscv64"), "{on_arm64:?}");
         assert_eq!(targets(&["vax".into()], "x86_64").unwrap_err().code, Code::Usage);
         assert_eq!(
             targets(&["amd64".into()], "x86_64").unwrap_err().what,
