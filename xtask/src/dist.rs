@@ -411,7 +411,10 @@ mod tests {
             assert!(script.contains(&format!("\n{name}={value}\n")), "{name} is {value}");
         }
         // It composes the tarball's name of these two.
-        assert!(script.contains(&format!("target={TARGET} ;;")) && script.contains("name=anyarch-$VERSION-$target\n"));
+        assert!(
+            script.contains(&format!("target={TARGET} ;;"))
+                && script.contains("name=anyarch-$VERSION-$target\n")
+        );
     }
 
     /// `cargo binstall` finds the tarball and the executables in it by templates in the manifests.
