@@ -39,7 +39,7 @@ boot() { # what systemd does, in the order of the units
 	[ ! -x /lib/systemd/systemd-binfmt ] || /lib/systemd/systemd-binfmt
 	! command -v update-binfmts >/dev/null || update-binfmts --enable
 	unit=/usr/lib/systemd/system/anyarch.service
-	[ ! -e $unit ] || $(sed -n 's/^ExecStart=//p' $unit)
+	[ ! -e $unit ] || eval "$(sed -n 's/^ExecStart=//p' $unit)"
 }
 step() { # NAME COMMAND...: the command and then the check, both of which must succeed
 	name=$1
