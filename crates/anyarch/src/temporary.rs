@@ -118,8 +118,10 @@ fn builder() -> tempfile::Builder<'static, 'static> {
 
 /// Takes the lock of a new file or folder; whether its name still leads to it.
 fn hold(fd: impl AsFd, path: &Path) -> io::Result<bool> {
-    match rustix::fs::flock(&fd, FlockOperation::LockExclusive) {
+    match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
+        // Somebody who may read it was faster: a cleaner, or another user who means ill.
+        Err(Errno::WOULDBLOCK) => return Ok(false),
         // A file system without locks: nobody else gets one either.
         Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK | Errno::INVAL) => return Ok(true),
         Err(error) => return Err(error.into()),

@@ -38,7 +38,9 @@ pub struct Entry {
     pub kind: EntryType,
     /// Target of a link.
     pub link: PathBuf,
-    /// Owner, group, permissions and time.
+    /// User and group.
+    pub owner: (u32, u32),
+    /// Permissions and time.
     pub header: tar::Header,
     /// Extended attributes.
     pub xattrs: Vec<(String, Vec<u8>)>,
@@ -74,7 +76,7 @@ impl<R: Read> Archive<R> {
                     Some(_) => Err(bad("the archive ends where an entry must follow")),
                 };
             };
-            let size = header.entry_size()?;
+            let size = or_blank(&header.as_old().size, header.entry_size())?;
             let (place, most) = match header.entry_type() {
                 EntryType::GNULongName => (&mut before.name, NAME_MAX),
                 EntryType::GNULongLink => (&mut before.link, NAME_MAX),
@@ -101,7 +103,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// An entry from its header, the size that it says, and what stood before.
-    fn entry(&mut self, mut header: tar::Header, mut size: u64, before: Extensions) -> Result<Entry> {
+    fn entry(&mut self, header: tar::Header, mut size: u64, before: Extensions) -> Result<Entry> {
         let text = before.records.unwrap_or_default();
         let records = records(&text).map_err(|e| within(&path(&header.path_bytes()), e))?;
         // The last one counts, and an empty one says that there is none.
@@ -120,17 +122,23 @@ impl<R: Read> Archive<R> {
             (_, Some(record)) => path(record),
             _ => path(&header.link_name_bytes().unwrap_or_default()),
         };
-        let kind = header.entry_type();
+        // Archives of old programs have no other mark of a folder.
+        let folder = header.entry_type().is_file() && name.as_os_str().as_bytes().ends_with(b"/");
+        let kind = if folder { EntryType::Directory } else { header.entry_type() };
+        let mut owner = (0, 0);
         let mut read = |stream: &mut R| -> Result<_> {
             if let Some(record) = last(b"size") {
                 size = sparse::number(record)?;
             }
-            if let Some(record) = last(b"uid") {
-                header.set_uid(sparse::number(record)?);
-            }
-            if let Some(record) = last(b"gid") {
-                header.set_gid(sparse::number(record)?);
-            }
+            let id = |key: &[u8], field: Result<u64>| -> Result<u32> {
+                let id = last(key).map_or(field, sparse::number)?;
+                id.try_into().map_err(|_| bad(&format!("{id} is no user or group")))
+            };
+            let old = header.as_old();
+            owner = (
+                id(b"uid", or_blank(&old.uid, header.uid()))?,
+                id(b"gid", or_blank(&old.gid, header.gid()))?,
+            );
             match kind {
                 EntryType::GNUSparse => Sparse::old(&header, stream).map(Some),
                 _ => Sparse::of(&records),
@@ -145,9 +153,19 @@ impl<R: Read> Archive<R> {
             Some((std::str::from_utf8(key).ok()?.to_string(), value.to_vec()))
         };
         let xattrs = records.iter().filter_map(xattr).collect();
-        self.begin(size);
+        // Whatever their headers say, these have no data (GNU tar, POSIX.1-2017 ustar "size").
+        let empty = matches!(
+            header.entry_type(),
+            EntryType::Link
+                | EntryType::Symlink
+                | EntryType::Char
+                | EntryType::Block
+                | EntryType::Directory
+                | EntryType::Fifo
+        );
+        self.begin(if empty { 0 } else { size });
         self.last.clone_from(&name);
-        Ok(Entry { name, kind, link, header, xattrs, sparse })
+        Ok(Entry { name, kind, link, owner, header, xattrs, sparse })
     }
 
     /// The next header, or `None` at the end.
@@ -202,6 +220,11 @@ impl<R: Read> Read for Archive<R> {
         self.data -= n as u64;
         Ok(n)
     }
+}
+
+/// The number in a field, which is zero where the field is blank.
+fn or_blank(field: &[u8], number: Result<u64>) -> Result<u64> {
+    if field.iter().all(|b| matches!(b, 0 | b' ')) { Ok(0) } else { number }
 }
 
 fn path(bytes: &[u8]) -> PathBuf {
@@ -284,6 +307,45 @@ mod tests {
         let bytes =
             [entry(EntryType::GNULongName, "L", name.len() as u64, name.as_bytes()), file("f")].concat();
         assert_eq!(names(&bytes).unwrap(), [format!("{long} x")]);
+    }
+
+    #[test]
+    fn entries_without_data_have_none() {
+        for kind in [
+            EntryType::Link,
+            EntryType::Symlink,
+            EntryType::Char,
+            EntryType::Block,
+            EntryType::Directory,
+            EntryType::Fifo,
+        ] {
+            let bytes = [entry(kind, "a", 700, b""), entry(EntryType::Regular, "b", 1, b"x")].concat();
+            assert_eq!(names(&bytes).unwrap(), ["a ", "b x"], "{kind:?}");
+        }
+        let mut old = entry(EntryType::Regular, "folder/x", 0, b"");
+        old[7] = 0;
+        let sum: u32 = (0..512).map(|i| if (148..156).contains(&i) { 32 } else { old[i] as u32 }).sum();
+        old[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let found = Archive::new(&old[..]).next_entry().unwrap().unwrap();
+        assert_eq!((found.kind, found.name), (EntryType::Directory, PathBuf::from("folder/")));
+    }
+
+    #[test]
+    fn owners_are_numbers_of_32_bits() {
+        let file = entry(EntryType::Regular, "f", 0, b"");
+        for (record, owner) in [
+            (&b"18 uid=4294967295\n"[..], Some((u32::MAX, 0))),
+            (b"11 gid=123\n", Some((0, 123))),
+            (b"18 uid=4294967296\n", None),
+            (b"10 gid=-1\n", None),
+        ] {
+            let bytes = [entry(EntryType::XHeader, "P", record.len() as u64, record), file.clone()].concat();
+            let found = Archive::new(&bytes[..]).next_entry();
+            match owner {
+                Some(owner) => assert_eq!(found.unwrap().unwrap().owner, owner),
+                None => assert!(found.is_err()),
+            }
+        }
     }
 
     #[test]

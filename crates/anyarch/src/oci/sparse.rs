@@ -59,13 +59,16 @@ impl Sparse {
     /// Of an entry of the old form, whose map goes on in blocks before the data.
     pub fn old(header: &tar::Header, stream: &mut impl Read) -> Result<Sparse> {
         let gnu = header.as_gnu().ok_or_else(|| bad("a file with holes has no GNU header"))?;
-        let mut map = Vec::new();
+        let (mut map, mut odd) = (Vec::new(), false);
         let mut add = |pieces: &[tar::GnuSparseHeader]| -> Result<()> {
             for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
-                if map.last().is_some_and(|(_, length)| length % BLOCK as u64 != 0) {
+                let (offset, length) = (piece.offset()?, piece.length()?);
+                // An empty one may follow, to tell where the file ends.
+                if odd && length > 0 {
                     return Err(bad("a map of holes with a piece that is no whole block"));
                 }
-                map.push((piece.offset()?, piece.length()?));
+                odd |= length % BLOCK as u64 != 0;
+                map.push((offset, length));
             }
             if map.len() > MAP_MAX { Err(too_many(map.len() as u64)) } else { Ok(()) }
         };
@@ -77,7 +80,6 @@ impl Sparse {
             add(&next.sparse)?;
             more = next.is_extended();
         }
-        // The last piece may be empty, to tell where the file ends.
         Ok(Sparse { name: None, size: gnu.real_size()?, map: Some(map) })
     }
 
@@ -280,9 +282,13 @@ mod tests {
                 Err(words) => assert!(got.err().unwrap().contains(words)),
             }
         };
+        // A last piece that is empty tells where the file ends.
+        check(&more, Ok(7));
+        more[48..72].copy_from_slice(&piece(8192, 5));
         check(&more, Err("no whole block"));
         more[24..48].copy_from_slice(&piece(8000, 512));
         check(&more, Ok(7));
+        more[48..72].copy_from_slice(&piece(9000, 0));
         check(&more[..100], Err(""));
         // One that never ends.
         more[504] = 1;

@@ -11,7 +11,8 @@ use super::{Image, Layout, copy_hashing, decompress};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::sandbox::idmap::Range;
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
+    AtFlags, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid,
+    XattrFlags,
 };
 use rustix::io::Errno;
 use std::collections::HashSet;
@@ -286,8 +287,7 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
             }
             _ => continue,
         }
-        let owner = |id: std::result::Result<u64, _>| id.unwrap_or(0) as u32;
-        root.own(&parent, Path::new(file), owner(header.uid()), owner(header.gid()));
+        root.own(&parent, Path::new(file), entry.owner.0, entry.owner.1);
         if kind != tar::EntryType::Symlink {
             rustix::fs::chmodat(&parent, file, mode, AtFlags::empty()).or_fail(Code::Failed, what)?;
             set_xattrs(&parent, file, &entry.xattrs);
@@ -390,8 +390,36 @@ fn names(folder: impl AsFd) -> rustix::io::Result<Vec<std::ffi::OsString>> {
     Ok(list)
 }
 
-fn empty(folder: &OwnedFd) -> rustix::io::Result<()> {
-    names(folder)?.iter().try_for_each(|name| remove(folder, Path::new(name)))
+/// So many folders deep a tree is gone down into, with a descriptor for each; what lies deeper is
+/// moved up first.
+const DEEP: usize = 64;
+
+/// Where what lies too deep is moved to: the folder that is being removed, and the next number for a
+/// name in it.
+struct Top<'a> {
+    folder: &'a OwnedFd,
+    next: u64,
+}
+
+impl Top<'_> {
+    fn move_up(&mut self, parent: &OwnedFd, name: &Path) -> rustix::io::Result<()> {
+        loop {
+            let new = format!("{name}-{}", self.next, name = ".anyarch-deep");
+            self.next += 1;
+            match rustix::fs::renameat_with(parent, name, self.folder, &new, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Removes what a folder holds, which lies `depth` folders below the top.
+fn empty(folder: &OwnedFd, top: &mut Top<'_>, depth: usize) -> rustix::io::Result<()> {
+    for name in names(folder)? {
+        remove_below(folder, Path::new(&name), Some(top), depth + 1)?;
+    }
+    Ok(())
 }
 
 fn open_folder(parent: &OwnedFd, name: &Path) -> rustix::io::Result<OwnedFd> {
@@ -399,8 +427,17 @@ fn open_folder(parent: &OwnedFd, name: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(parent, name, flags, Mode::empty())
 }
 
-/// Removes a file or a whole folder, following no link.
+/// Removes a file or a whole folder, following no link. A folder may hold folders of any depth.
 pub fn remove(parent: &OwnedFd, name: &Path) -> rustix::io::Result<()> {
+    remove_below(parent, name, None, 0)
+}
+
+fn remove_below(
+    parent: &OwnedFd,
+    name: &Path,
+    top: Option<&mut Top<'_>>,
+    depth: usize,
+) -> rustix::io::Result<()> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR) => {}
@@ -414,9 +451,33 @@ pub fn remove(parent: &OwnedFd, name: &Path) -> rustix::io::Result<()> {
         }
         other => other?,
     };
-    if let Err(Errno::ACCESS) = empty(&folder) {
-        let _ = rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o700));
-        empty(&folder)?;
+    let open = |folder: &OwnedFd| rustix::fs::fchmod(folder, Mode::from_raw_mode(0o700));
+    match top {
+        Some(top) if depth > DEEP => {
+            // To move a folder is to write its `..`.
+            open(&folder)?;
+            return top.move_up(parent, name);
+        }
+        Some(top) => {
+            if let Err(Errno::ACCESS) = empty(&folder, top, depth) {
+                open(&folder)?;
+                empty(&folder, top, depth)?;
+            }
+        }
+        None => loop {
+            let mut own = Top { folder: &folder, next: 0 };
+            match empty(&folder, &mut own, depth) {
+                Err(Errno::ACCESS) => {
+                    open(&folder)?;
+                    empty(&folder, &mut own, depth)?;
+                }
+                other => other?,
+            }
+            // What was moved up meanwhile.
+            if own.next == 0 {
+                break;
+            }
+        },
     }
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
@@ -472,6 +533,19 @@ mod tests {
             std::fs::read_dir(outer.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "something was written beside the root: {names:?}");
         look(&dir, result);
+    }
+
+    #[test]
+    fn deep_trees_are_removed() {
+        let outer = tempfile::tempdir().unwrap();
+        let parent = rustix::fs::open(outer.path(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let mut at = parent.try_clone().unwrap();
+        for _ in 0..5000 {
+            rustix::fs::mkdirat(&at, "d", Mode::from_raw_mode(0o755)).unwrap();
+            at = open_folder(&at, Path::new("d")).unwrap();
+        }
+        remove(&parent, Path::new("d")).unwrap();
+        assert!(names(&parent).unwrap().is_empty());
     }
 
     #[test]
