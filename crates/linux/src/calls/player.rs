@@ -360,6 +360,7 @@ fn mappings_by_page_offset() {
 #[test]
 fn file_systems() {
     use std::os::unix::ffi::OsStrExt;
+    // SAFETY: all-zero bytes are a valid structure.
     let mut host: statfs = unsafe { core::mem::zeroed() };
     let dir = std::env::temp_dir();
     let path = std::ffi::CString::new(dir.as_os_str().as_bytes()).unwrap();
