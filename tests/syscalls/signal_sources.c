@@ -255,9 +255,10 @@ static void terminal(void)
 	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP);
 }
 
+// And again and again: on a busy machine the first one may come before the call that it is to interrupt.
 static void after(int ms)
 {
-	struct itimerval t = { .it_value = { .tv_usec = ms * 1000 } };
+	struct itimerval t = { .it_value = { .tv_usec = ms * 1000 }, .it_interval = { .tv_usec = ms ? 200000 : 0 } };
 	CHECK(setitimer(ITIMER_REAL, &t, NULL) == 0);
 }
 
@@ -266,9 +267,10 @@ static int with_flags(int flags, int (*call)(void))
 	handle(SIGALRM, flags);
 	after(30);
 	errno = 0;
-	int r = call();
-	CHECK(count == 1);
-	return r == -1 ? errno : 0;
+	int r = call(), error = errno;
+	CHECK(count >= 1);
+	after(0);
+	return r == -1 ? error : 0;
 }
 
 static int sockets[2], pipes[2], lock_fd, listener, semaphores, queue, epoll;
@@ -308,7 +310,7 @@ static void interruption(void)
 		struct flock l = { .l_type = F_WRLCK };
 		CHECK(flock(other, LOCK_EX) == 0 && fcntl(other, F_SETLKW, &l) == 0);
 		CHECK(write(pipes[1], "x", 1) == 1);
-		usleep(150000);
+		sleep(20); // Until stop_waiting.
 		_exit(0);
 	}
 	char c;
@@ -349,7 +351,8 @@ static void interruption(void)
 	handle(SIGALRM, SA_RESTART);
 	after(30);
 	ssize_t n = write(pipes[1], big, sizeof big);
-	CHECK(n > 0 && n < (ssize_t)sizeof big && count == 1);
+	CHECK(n > 0 && n < (ssize_t)sizeof big && count >= 1);
+	after(0);
 	semctl(semaphores, 0, IPC_RMID), msgctl(queue, IPC_RMID, NULL);
 	unlink("lock"), unlink("socket");
 }
