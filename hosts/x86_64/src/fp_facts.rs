@@ -28,43 +28,13 @@
 //! - With `flush` the differences are many (FTZ detects after rounding, DAZ raises nothing): use
 //!   `eval`. `default_nan` only makes every NaN result the default NaN.
 
-use anyarch_engine::fp::{FOp, FpEnv, IntInvalid, NanRule, Rounding, eval, flag};
+use anyarch_engine::fp::{FOp, Format, FpEnv, HALF, IntInvalid, NanRule, Rounding, eval, flag};
 use anyarch_engine::ops::{Round, V, VArgs};
 
-/// A format of IEEE 754.
-#[derive(Clone, Copy)]
-struct Format {
-    exp_bits: u32,
-    frac_bits: u32,
-}
+#[path = "../../../crates/engine/src/fp/operands.rs"]
+mod operands;
 
-const HALF: Format = Format { exp_bits: 5, frac_bits: 10 };
-
-impl Format {
-    fn of(es: u8) -> Format {
-        match es {
-            1 => HALF,
-            2 => Format { exp_bits: 8, frac_bits: 23 },
-            _ => Format { exp_bits: 11, frac_bits: 52 },
-        }
-    }
-
-    fn sign_bit(self) -> u64 {
-        1 << (self.exp_bits + self.frac_bits)
-    }
-
-    fn mask(self) -> u64 {
-        self.sign_bit() | (self.sign_bit() - 1)
-    }
-
-    fn max_biased(self) -> u64 {
-        (1 << self.exp_bits) - 1
-    }
-
-    fn infinity(self, sign: bool) -> u64 {
-        self.max_biased() << self.frac_bits | if sign { self.sign_bit() } else { 0 }
-    }
-}
+use operands::{Rng, one};
 
 const MODES: [Rounding; 4] = [Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero];
 
@@ -81,66 +51,6 @@ const ARM: FpEnv = FpEnv {
     int_invalid: IntInvalid::NanZero,
     tiny_after_rounding: false,
 };
-
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 33) % n
-    }
-
-    /// An operand: special values, few-bit fractions, exponents near `near`'s and anything.
-    fn operand(&mut self, f: Format, near: u64) -> u64 {
-        let frac_mask = (1u64 << f.frac_bits) - 1;
-        let inf = f.infinity(false);
-        let specials = [
-            0,
-            1,
-            2,
-            frac_mask,
-            frac_mask - 1,
-            frac_mask + 1,
-            frac_mask + 2,
-            inf,
-            inf - 1,
-            inf + 1,
-            inf | 1 << (f.frac_bits - 1),
-            inf | 1 << (f.frac_bits - 1) | 5,
-            inf | 1 << (f.frac_bits - 2),
-            one(f),
-            one(f) - 1,
-            one(f) + 1,
-        ];
-        let r = self.next();
-        let bits = match self.below(8) {
-            0 | 1 => specials[self.below(specials.len() as u64) as usize],
-            2 => r,
-            3 => r & frac_mask,
-            4 => {
-                (near & inf).wrapping_add((self.below(7) << f.frac_bits).wrapping_sub(3 << f.frac_bits))
-                    | r & frac_mask
-            }
-            5 => near ^ 1 << self.below(f.frac_bits as u64 + 2),
-            6 => {
-                one(f).wrapping_add(self.below(140) << f.frac_bits).wrapping_sub(70 << f.frac_bits)
-                    | r & frac_mask
-            }
-            _ => (r & inf) | (frac_mask << self.below(f.frac_bits as u64)) & frac_mask,
-        };
-        (bits ^ if r >> 63 != 0 { f.sign_bit() } else { 0 }) & f.mask()
-    }
-}
-
-fn one(f: Format) -> u64 {
-    (f.max_biased() >> 1) << f.frac_bits
-}
 
 fn args(es: u8, bytes: u8, imm: u32) -> VArgs {
     VArgs { d: V(0), a: V(0), b: V(0), c: V(0), es, bytes, imm }

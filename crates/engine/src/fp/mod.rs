@@ -5,13 +5,15 @@
 
 mod bf16;
 mod estimate;
+#[cfg(test)]
+mod operands;
 mod soft;
 #[cfg(test)]
 mod tests;
 
 use crate::ops::{Round, VArgs};
 pub use estimate::{unsigned_recip, unsigned_rsqrt};
-use soft::Format;
+pub use soft::{Format, HALF};
 
 /// Rounding modes of the floating-point environment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

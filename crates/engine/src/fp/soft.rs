@@ -10,21 +10,22 @@ use super::{FpEnv, IntInvalid, NanRule, Rounding, flag};
 
 /// A binary interchange format of up to 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Format {
+pub struct Format {
     /// Bits of the exponent.
-    pub(super) exp_bits: u32,
+    pub exp_bits: u32,
     /// Bits of the fraction.
-    pub(super) frac_bits: u32,
+    pub frac_bits: u32,
 }
 
-pub(super) const HALF: Format = Format { exp_bits: 5, frac_bits: 10 };
+/// Half precision.
+pub const HALF: Format = Format { exp_bits: 5, frac_bits: 10 };
 pub(super) const SINGLE: Format = Format { exp_bits: 8, frac_bits: 23 };
 pub(super) const DOUBLE: Format = Format { exp_bits: 11, frac_bits: 52 };
 pub(super) const BF16: Format = Format { exp_bits: 8, frac_bits: 7 };
 
 impl Format {
     /// The format of lanes of `1 << es` bytes.
-    pub(super) fn of(es: u8) -> Format {
+    pub fn of(es: u8) -> Format {
         match es {
             1 => HALF,
             2 => SINGLE,
@@ -36,11 +37,13 @@ impl Format {
         1 + self.exp_bits + self.frac_bits
     }
 
-    pub(super) fn mask(self) -> u64 {
+    /// All bits of a number.
+    pub fn mask(self) -> u64 {
         u64::MAX >> (64 - self.bits())
     }
 
-    pub(super) fn sign_bit(self) -> u64 {
+    /// The bit of the sign.
+    pub fn sign_bit(self) -> u64 {
         1 << (self.bits() - 1)
     }
 
@@ -53,7 +56,7 @@ impl Format {
     }
 
     /// The exponent field of infinities and NaNs.
-    pub(super) fn max_biased(self) -> u64 {
+    pub fn max_biased(self) -> u64 {
         (1 << self.exp_bits) - 1
     }
 
@@ -66,7 +69,8 @@ impl Format {
         (sign as u64) << (self.bits() - 1)
     }
 
-    pub(super) fn infinity(self, sign: bool) -> u64 {
+    /// Infinity, negative where `sign`.
+    pub fn infinity(self, sign: bool) -> u64 {
         self.zero(sign) | self.max_biased() << self.frac_bits
     }
 
