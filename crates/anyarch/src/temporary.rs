@@ -41,8 +41,10 @@ impl Folder {
     pub fn within(folder: &Path) -> io::Result<Folder> {
         remove_leftovers(folder);
         loop {
-            let path = builder().tempdir_in(folder)?.keep();
-            let entry = Entry::new(&path);
+            let (path, entry) = Entry::made(|| {
+                let path = builder().tempdir_in(folder)?.keep();
+                Ok((path.clone(), path))
+            })?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let Some(lock) = gone_or(rustix::fs::open(&path, flags, Mode::empty()))? else { continue };
             if hold(&lock, &path)? {
@@ -78,8 +80,11 @@ impl NewFile {
     /// It cannot be made or locked.
     pub fn within(folder: &Path) -> io::Result<NewFile> {
         loop {
-            let file = builder().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
-            let entry = Entry::new(file.path());
+            let (file, entry) = Entry::made(|| {
+                let file = builder().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
+                let path = file.path().to_path_buf();
+                Ok((file, path))
+            })?;
             if hold(file.as_file(), file.path())? {
                 return Ok(NewFile { file, _entry: entry });
             }
@@ -210,10 +215,16 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// For what is there now.
-    pub fn new(path: &Path) -> Entry {
-        live().push(path.to_path_buf());
-        Entry { path: path.to_path_buf() }
+    /// For what `make` makes, and gives with its path. A signal finds nothing of it or all: it
+    /// waits until `make` is done.
+    ///
+    /// # Errors
+    /// `make`'s.
+    pub fn made<T>(make: impl FnOnce() -> io::Result<(T, PathBuf)>) -> io::Result<(T, Entry)> {
+        let mut live = live();
+        let (made, path) = make()?;
+        live.push(path.clone());
+        Ok((made, Entry { path }))
     }
 }
 

@@ -327,8 +327,8 @@ impl Staging {
         let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
         let mut made = Made::default();
         for folder in missing.collect::<Vec<_>>().into_iter().rev() {
-            fs::create_dir(folder).or_fail(Code::Failed, what)?;
-            made.0.push((folder.to_path_buf(), Entry::new(folder)));
+            let make = || fs::create_dir(folder).map(|()| (folder.to_path_buf(), folder.to_path_buf()));
+            made.0.push(Entry::made(make).or_fail(Code::Failed, what)?);
         }
         Ok(Staging { folder: Folder::within(folder).or_fail(Code::Failed, what)?, made })
     }
