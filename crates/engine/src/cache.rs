@@ -407,7 +407,7 @@ pub fn init(
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | if base == 0 { 0 } else { MAP_FIXED_NOREPLACE },
             )?
         } as *mut u8;
-        populate(at, 2 * CHUNK);
+        footprint::populate(at, 2 * CHUNK);
     }
     let end = at.wrapping_add(size as usize);
     let (host, start) = match generator {
@@ -430,6 +430,9 @@ pub fn init(
         .collect();
     BASE.store(at as u64, Ordering::Relaxed);
     END.store(end as u64, Ordering::Relaxed);
+    // Its memory is used all over from the first units on.
+    let map = HashMap::with_capacity_and_hasher(2048, PcHash);
+    anyarch_sys::heap::populate();
     *CACHE.lock() = Some(Box::new(Cache {
         guest,
         base: at,
@@ -440,7 +443,7 @@ pub fn init(
         glue_end: start,
         host,
         draft: Draft::default(),
-        map: HashMap::with_capacity_and_hasher(2048, PcHash),
+        map,
         code: Code::new(),
         regions,
         current: 0,
@@ -451,7 +454,7 @@ pub fn init(
         memory: None,
         links: Vec::with_capacity(1024),
         free_links: NIL,
-        calls: Vec::new(),
+        calls: Vec::with_capacity(1024),
         sources: Vec::with_capacity(1024),
         pages: HashMap::with_hasher(PcHash),
         dead: Vec::new(),
@@ -470,13 +473,6 @@ pub fn init(
     Ok(())
 }
 
-/// Asks the kernel for the pages in one go: a fault per page would cost more.
-pub(crate) fn populate(at: *mut u8, len: usize) {
-    const MADV_POPULATE_WRITE: u32 = 23;
-    // SAFETY: our own mapping. An old kernel says EINVAL, and the pages then come by faults.
-    let _ = unsafe { syscall!(__NR_madvise, at, len, MADV_POPULATE_WRITE) };
-}
-
 /// Why there is no code for a guest address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoCode {
@@ -489,7 +485,7 @@ pub enum NoCode {
 impl Code {
     /// None, with room for a short program's.
     fn new() -> Code {
-        Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(8192), ..Code::default() }
+        Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(16384), ..Code::default() }
     }
 
     fn unit_at(&self, host: u32) -> Option<u32> {
@@ -574,7 +570,7 @@ impl Cache {
         let start_time = if self.timing { now() } else { 0 };
         while (self.committed as usize) < self.at as usize + AHEAD && self.committed < self.limit {
             let len = CHUNK.min(self.limit as usize - self.committed as usize);
-            populate(self.committed, len);
+            footprint::populate(self.committed, len);
             self.committed = self.committed.wrapping_add(len);
         }
         // At the start of a cache line: loops run evenly fast, and padding within the unit does not depend on where it lies.
@@ -693,7 +689,7 @@ impl Cache {
     /// Points the jump at `site` (offsets) at an entry.
     pub fn chain(&mut self, site: u32, stub: u32, target: Entry) {
         // A jump of dead code is left as it is: its bytes may be another's by the time the target dies, and calls are to come to `Thread::chain`.
-        if self.is_current(site) && self.is_alive(site) {
+        if self.is_current(site) && (self.dead_bytes == 0 || self.is_alive(site)) {
             self.link(site, stub, target);
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! Nothing is asked of the kernel beyond the two limits at the start, as long as they are infinite.
 
-use crate::raw::general::{__NR_mmap, __NR_mprotect, __NR_munmap, __NR_prlimit64, PROT_WRITE};
+use crate::raw::general::{__NR_madvise, __NR_mmap, __NR_mprotect, __NR_munmap, __NR_prlimit64, PROT_WRITE};
 use crate::{Errno, Mutex, MutexGuard, SysResult, syscall};
 
 /// The resources concerned, as prlimit(2) names them.
@@ -273,4 +273,11 @@ impl Account {
     pub fn finite(&self) -> bool {
         self.finite
     }
+}
+/// Asks the kernel for pages of the emulator's own in one go: a fault for each would cost more.
+pub fn populate(at: *mut u8, len: usize) {
+    const MADV_POPULATE_WRITE: u32 = 23;
+    // SAFETY: advice on a mapping of ours. An old kernel says EINVAL, and the pages then come by
+    // faults.
+    let _ = unsafe { syscall!(__NR_madvise, at, len, MADV_POPULATE_WRITE) };
 }

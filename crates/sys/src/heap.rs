@@ -196,6 +196,15 @@ pub unsafe fn install(heap: &'static Heap) {
     unsafe { INSTALLED = Some(heap) };
 }
 
+/// Asks the kernel at once for the pages of all that was handed out so far: a fault for each would
+/// cost more.
+pub fn populate() {
+    // SAFETY: written once before there were threads.
+    let Some(heap) = (unsafe { INSTALLED }) else { return };
+    let len = heap.inner.lock().next - ARENA;
+    footprint::populate(ARENA as *mut u8, len as usize);
+}
+
 /// Keeps the heap's lock while it lives, and that of what the emulator has mapped.
 pub struct ForkGuard(
     #[allow(dead_code)] Option<MutexGuard<'static, Inner>>,

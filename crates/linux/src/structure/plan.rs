@@ -84,11 +84,15 @@ impl Plan {
     }
 
     fn add_struct(&mut self, of: &Struct, from_at: usize, from: &Model, to_at: usize, to: &Model) {
+        let sources: Vec<_> = of.members(from).collect();
+        // Nearly always the member behind the last one.
+        let mut next = 0;
         for (name, at, to_ty) in of.members(to).filter(|member| !is_padding(member.0)) {
-            let Some((_, source, from_ty)) = of.members(from).find(|member| member.0 == name) else {
-                continue;
-            };
-            self.add(&from_ty, from_at + source, from, &to_ty, to_at + at, to);
+            let mut order = (next..sources.len()).chain(0..next);
+            let Some(i) = order.find(|&i| sources[i].0 == name) else { continue };
+            let (_, source, from_ty) = &sources[i];
+            self.add(from_ty, from_at + source, from, &to_ty, to_at + at, to);
+            next = i + 1;
         }
     }
 
