@@ -16,6 +16,7 @@
 //! filled anew, only when no thread is in the generation that it held. If all others are held, code is interpreted until one is free. When a thread notices a new generation it empties
 //! its shadow stack, which may hold returns into dead code.
 
+mod entries;
 mod ranges;
 mod regions;
 
@@ -29,6 +30,7 @@ use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Mutex, footprint, syscall};
 use core::sync::atomic::{AtomicU64, Ordering};
+use entries::Entries;
 use hashbrown::HashMap;
 use ranges::{add_range, cut_range, is_within};
 use regions::{DEAD_MIN, FREE, Region};
@@ -263,7 +265,7 @@ pub struct Cache {
     glue_end: *const u8,
     host: Option<Host>,
     draft: Draft,
-    map: HashMap<u64, Entry, PcHash>,
+    entries: Entries,
     code: Code,
     regions: Vec<Region>,
     current: usize,
@@ -430,9 +432,6 @@ pub fn init(
         .collect();
     BASE.store(at as u64, Ordering::Relaxed);
     END.store(end as u64, Ordering::Relaxed);
-    // Its memory is used all over from the first units on.
-    let map = HashMap::with_capacity_and_hasher(2048, PcHash);
-    anyarch_sys::heap::populate();
     *CACHE.lock() = Some(Box::new(Cache {
         guest,
         base: at,
@@ -443,7 +442,7 @@ pub fn init(
         glue_end: start,
         host,
         draft: Draft::default(),
-        map,
+        entries: Entries::first(),
         code: Code::new(),
         regions,
         current: 0,
@@ -555,7 +554,7 @@ impl Cache {
     /// # Errors
     /// See [`NoCode`].
     pub fn entry(&mut self, pc: u64, mode: u32) -> Result<Entry, NoCode> {
-        if let Some(&entry) = self.map.get(&key(pc, mode)) {
+        if let Some(entry) = self.entries.get(key(pc, mode)) {
             return Ok(entry);
         }
         self.translate(pc, mode)
@@ -575,8 +574,8 @@ impl Cache {
         }
         // At the start of a cache line: loops run evenly fast, and padding within the unit does not depend on where it lies.
         let at = self.at.wrapping_add(self.at.align_offset(UNIT_ALIGN as usize));
-        let map = &self.map;
-        let known = |pc: u64| map.contains_key(&key(pc, mode));
+        let entries = &self.entries;
+        let known = |pc: u64| entries.get(key(pc, mode)).is_some();
         let inlinable = |pc: u64| is_within(&self.exec, pc) && !self.views.is_shared(pc);
         let copy = self.copy_to_check(pc);
         let order = Order {
@@ -632,7 +631,7 @@ impl Cache {
         }
         for &(entry_pc, offset) in &self.draft.entries {
             let entry = Entry { host: host + offset, unit: index };
-            self.map.entry(key(entry_pc, mode)).or_insert(entry);
+            self.entries.add(key(entry_pc, mode), entry);
         }
         #[cfg(debug_assertions)]
         self.check_readable();
@@ -644,7 +643,7 @@ impl Cache {
         // Jumps whose targets are known go there at once.
         let exits = core::mem::take(&mut self.draft.exits);
         for e in &exits {
-            if let Some(&target) = self.map.get(&key(e.target, mode)) {
+            if let Some(target) = self.entries.get(key(e.target, mode)) {
                 let (site, stub) = (self.offset(e.site), self.offset(e.stub));
                 self.link(site, stub, target);
             }
@@ -886,16 +885,9 @@ impl Cache {
         self.dead_bytes += (u.host_end - u.host).next_multiple_of(UNIT_ALIGN) as usize;
         let (pc, len, mode) = (u.pc, u.guest_len as u64, u.mode);
         let mut link = core::mem::replace(&mut u.links, NIL);
-        let map = &mut self.map;
-        let mut remove = |pc: u64| {
-            let key = key(pc, mode as u32);
-            if map.get(&key).is_some_and(|e| e.unit == index) {
-                map.remove(&key);
-            }
-        };
         let mut at = pc;
         while at < pc + len {
-            remove(at);
+            self.entries.remove(key(at, mode as u32), index);
             at += self.guest.pc_align_mask + 1;
         }
         while link != NIL {

@@ -124,7 +124,7 @@ impl Cache {
         self.dead_bytes = 0;
         self.dead_limit = DEAD_MIN;
         // The tables' memory goes with their content.
-        self.map = HashMap::with_capacity_and_hasher(2048, PcHash);
+        self.entries = Entries::new();
         self.links = Vec::new();
         self.free_links = NIL;
         self.calls = Vec::new();
