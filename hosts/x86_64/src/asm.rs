@@ -4,6 +4,10 @@
 //! The caller guarantees [`Asm::room`] before emitting a guest instruction; single emits do not check.
 //! (Intel SDM volume 2, chapter 2 for the formats.)
 
+pub(crate) mod opcodes;
+
+use opcodes::{Group, MOVAPS};
+
 /// Host general registers.
 #[allow(missing_docs)]
 pub mod reg {
@@ -343,6 +347,13 @@ impl Asm {
         self.op1_byte(0x88, r, Rm::M(m));
     }
 
+    /// mov byte m, imm
+    #[inline(always)]
+    pub fn mov_store8_imm(&mut self, m: Mem, imm: u8) {
+        self.op1(false, 0xc6, 0, Rm::M(m));
+        self.b(imm);
+    }
+
     /// mov word m, r
     #[inline(always)]
     pub fn mov_store16(&mut self, m: Mem, r: u8) {
@@ -473,6 +484,12 @@ impl Asm {
     #[inline(always)]
     pub fn alu_store(&mut self, op: Op, w: bool, m: Mem, r: u8) {
         self.op1(w, (op as u8) << 3 | 1, r, Rm::M(m));
+    }
+
+    /// op byte m, r
+    #[inline(always)]
+    pub fn alu_store8(&mut self, op: Op, m: Mem, r: u8) {
+        self.op1_byte((op as u8) << 3, r, Rm::M(m));
     }
 
     /// op rm, imm32 (sign-extended when w)
@@ -806,6 +823,13 @@ impl Asm {
         Short(self.p.wrapping_sub(1))
     }
 
+    /// jrcxz over a `jmp_near` that comes next.
+    #[inline(always)]
+    pub fn jrcxz_over_near(&mut self) {
+        self.b(0xe3);
+        self.b(5);
+    }
+
     /// jmp rel8, to be bound.
     #[inline(always)]
     pub fn jmp_short(&mut self) -> Short {
@@ -1012,7 +1036,7 @@ impl Asm {
     #[inline(always)]
     pub fn vmov(&mut self, d: u8, s: u8) {
         if d != s {
-            self.v2(v(0, 1, 0x28), d, s);
+            self.v2(MOVAPS, d, s);
         }
     }
 
@@ -1062,14 +1086,14 @@ impl Asm {
         self.b(imm);
     }
 
-    /// Shift of vector lanes by a constant: opcode extension `ext` of 66 0F op. d = a shifted.
+    /// Shift of vector lanes by a constant: d = a shifted.
     #[inline(always)]
-    pub fn vshift_imm(&mut self, op: u8, ext: u8, d: u8, a: u8, n: u8) {
+    pub(crate) fn vshift_imm(&mut self, shift: Group, d: u8, a: u8, n: u8) {
         if self.avx {
-            self.vex(v(1, 1, op), ext, d, a);
+            self.vex(v(1, 1, shift.op), shift.ext, d, a);
         } else {
             self.vmov(d, a);
-            self.sse(v(1, 1, op), ext, d);
+            self.sse(v(1, 1, shift.op), shift.ext, d);
         }
         self.b(n);
     }

@@ -24,7 +24,7 @@
 //! Scratch registers are XMM12 to XMM15, RAX and RCX. Scalar results are zero above their lane, for which the translator keeps track of the slots
 //! known to be zero there (`zero_above`; or boxed: `boxed`): the host's scalar instructions take those bits from their first operand.
 
-use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, VEnc, reg::*, v, vw};
+use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, VEnc, opcodes::*, reg::*};
 use super::glue::mxcsr;
 use super::helpers::{self, pack_convert, pack_vec};
 use super::{ColdKind, HostFlags, Test, Translator, state};
@@ -154,16 +154,6 @@ fn sign_constant(sign: bool, es: u8, scalar: bool) -> Option<K> {
     })
 }
 
-// Opcodes of the 0F map whose prefix tells lane and number of lanes.
-const ADD: u8 = 0x58;
-const MUL: u8 = 0x59;
-const SUB: u8 = 0x5c;
-const MIN: u8 = 0x5d;
-const DIV: u8 = 0x5e;
-const MAX: u8 = 0x5f;
-const SQRT: u8 = 0x51;
-const CMP: u8 = 0xc2;
-
 // Predicates of CMP.
 const EQ: u8 = 0;
 const LT: u8 = 1;
@@ -176,33 +166,6 @@ const NLT: u8 = 5;
 // Those that raise nothing for quiet NaNs (AVX).
 const LT_QUIET: u8 = 0x11;
 const GT_QUIET: u8 = 0x1e;
-
-const AND: VEnc = v(0, 1, 0x54);
-const ANDN: VEnc = v(0, 1, 0x55);
-const OR: VEnc = v(0, 1, 0x56);
-const XOR: VEnc = v(0, 1, 0x57);
-const MOVQ: VEnc = v(2, 1, 0x7e);
-const MOVD: VEnc = v(1, 1, 0x6e);
-const MOVAPS: VEnc = v(0, 1, 0x28);
-const MOVAPS_STORE: VEnc = v(0, 1, 0x29);
-const MOVDDUP: VEnc = v(3, 1, 0x12);
-const PSHUFD: VEnc = v(1, 1, 0x70);
-const INSERTPS: VEnc = v(1, 3, 0x21);
-const UNPCKLPS: VEnc = v(0, 1, 0x14);
-const UNPCKLPD: VEnc = v(1, 1, 0x14);
-const UNPCKHPD: VEnc = v(1, 1, 0x15);
-const SHUFPS: VEnc = v(0, 1, 0xc6);
-const PCMPEQW: VEnc = v(1, 1, 0x75);
-const PCMPEQD: VEnc = v(1, 1, 0x76);
-const PMAXUD: VEnc = v(1, 2, 0x3f);
-const CVTDQ2PS: VEnc = v(0, 1, 0x5b);
-const CVTPS2DQ: VEnc = v(1, 1, 0x5b);
-const CVTTPS2DQ: VEnc = v(2, 1, 0x5b);
-
-/// The instruction of the 0F map for lanes of `1 << es` bytes.
-const fn arith(es: u8, scalar: bool, op: u8) -> VEnc {
-    v(if scalar { es } else { es - 2 }, 1, op)
-}
 
 /// A jump to cold code in wait of the place to come back to.
 struct Guard {
@@ -255,7 +218,7 @@ impl T<'_> {
             self.a.v2(MOVQ, x, T::vslot(s));
             return (x, self.is_clean(s, es));
         }
-        self.a.v2(v(es, 1, 0x10), x, T::vslot(s));
+        self.a.v2(movs(es), x, T::vslot(s));
         (x, true)
     }
 
@@ -291,13 +254,13 @@ impl T<'_> {
         let to = if h == NONE { x } else { h };
         match bytes {
             _ if clean => self.a.vmov(to, x),
-            2 if self.boxing => self.with_constant(OR, to, x, K::Box16),
-            4 if self.boxing => self.with_constant(OR, to, x, K::Box32),
+            2 if self.boxing => self.with_constant(ORPS, to, x, K::Box16),
+            4 if self.boxing => self.with_constant(ORPS, to, x, K::Box32),
             16 => self.a.vmov(to, x),
             8 => self.a.v2(MOVQ, to, x),
             4 => self.a.v3i(INSERTPS, to, x, Rm::R(x), 0b1110, X3),
             _ => {
-                self.a.v2i(v(1, 3, 0x15), x, RAX, 0);
+                self.a.v2i(PEXTR[1], x, RAX, 0);
                 self.a.v2(MOVD, to, RAX);
             }
         }
@@ -318,9 +281,9 @@ impl T<'_> {
     /// A jump if XMM15 has a lane that is not zero in its sign (`scalar`: lane 0 all ones).
     fn guard_mask(&mut self, keep_flags: bool, es: u8, scalar: bool) -> Guard {
         if scalar {
-            self.a.v2(v(1, 1, 0x7e), X3, RCX);
+            self.a.v2(MOVD_STORE, X3, RCX);
         } else {
-            self.a.v2(v(es & 1, 1, 0x50), RCX, X3);
+            self.a.v2(MOVMSK[es as usize & 3], RCX, X3);
         }
         self.guard_rcx(keep_flags)
     }
@@ -328,8 +291,7 @@ impl T<'_> {
     /// A jump if RCX is not zero.
     fn guard_rcx(&mut self, keep_flags: bool) -> Guard {
         if keep_flags {
-            self.a.b(0xe3); // jrcxz over the jump
-            self.a.b(5);
+            self.a.jrcxz_over_near();
             return Guard { site: self.a.jmp_near(), keep_flags };
         }
         self.a.test(false, Rm::R(RCX), RCX);
@@ -344,10 +306,10 @@ impl T<'_> {
         }
         let keep_flags = self.flags_kept();
         let (abs, normal) = if es == 3 { (K::Abs64, K::Normal64) } else { (K::Abs32, K::Normal32) };
-        self.with_constant(AND, X3, x, abs);
+        self.with_constant(ANDPS, X3, x, abs);
         if scalar && !keep_flags {
             let a = if self.a.avx { 0 } else { X3 };
-            self.with_constant(v(es & 1, 1, 0x2e), X3, a, normal);
+            self.with_constant(ucomis(es), X3, a, normal);
             // Equal or unordered.
             return Guard { site: self.a.jcc_near(Cc::E), keep_flags };
         }
@@ -358,7 +320,7 @@ impl T<'_> {
         } else {
             self.a.b(EQ);
             self.a.v3i(cmp, X2, x, Rm::R(x), UNORD, X2);
-            self.a.v3(OR, X3, X3, Rm::R(X2), true, NONE);
+            self.a.v3(ORPS, X3, X3, Rm::R(X2), true, NONE);
         }
         self.guard_mask(keep_flags, es, scalar)
     }
@@ -374,9 +336,9 @@ impl T<'_> {
             return None;
         }
         let keep_flags = self.flags_kept();
-        self.with_constant(AND, X3, x, K::Abs16);
-        self.with_constant(PCMPEQW, X3, X3, K::Normal16);
-        self.a.v2(v(1, 1, 0xd7), RCX, X3);
+        self.with_constant(ANDPS, X3, x, K::Abs16);
+        self.with_constant(PCMPEQ[1], X3, X3, K::Normal16);
+        self.a.v2(MOVMSK[0], RCX, X3);
         Some(self.guard_rcx(keep_flags))
     }
 
@@ -384,7 +346,7 @@ impl T<'_> {
     fn guard_nan(&mut self, es: u8, scalar: bool, a: u8, b: Rm) -> Guard {
         let keep_flags = self.flags_kept();
         if scalar && !keep_flags {
-            self.a.v2(v(es & 1, 1, 0x2e), a, b);
+            self.a.v2(ucomis(es), a, b);
             return Guard { site: self.a.jcc_near(Cc::P), keep_flags };
         }
         self.a.v3i(arith(es, scalar, CMP), X3, a, b, UNORD, X3);
@@ -407,7 +369,7 @@ impl T<'_> {
     fn post(&mut self, post: Post, es: u8, scalar: bool, x: u8) {
         match sign_constant(post == Post::Neg, es, scalar) {
             Some(k) if post != Post::None => {
-                self.with_constant(if post == Post::Neg { XOR } else { AND }, x, x, k)
+                self.with_constant(if post == Post::Neg { XORPS } else { ANDPS }, x, x, k)
             }
             _ => {}
         }
@@ -438,22 +400,22 @@ pub(super) fn check_boxes(t: &mut T<'_>, es: u8, slots: &[V], f: HelperFn, arg: 
             if pinned == NONE {
                 t.a.v2(MOVQ, X0, T::vslot(s));
             } else {
-                t.a.v3(AND, X0, pinned, T::vslot(s), true, X3);
+                t.a.v3(ANDPS, X0, pinned, T::vslot(s), true, X3);
             }
             pinned = X0;
         } else if pinned == NONE {
             pinned = h;
         } else {
-            t.a.v3(AND, X0, pinned, Rm::R(h), true, X3);
+            t.a.v3(ANDPS, X0, pinned, Rm::R(h), true, X3);
             pinned = X0;
         }
     }
     if pinned != NONE {
         if es == 2 {
-            t.a.v2i(v(1, 3, 0x16), pinned, RAX, 1);
+            t.a.v2i(PEXTR[2], pinned, RAX, 1);
             t.a.alu_imm(Op::Cmp, false, Rm::R(RAX), -1);
         } else {
-            t.a.v2(vw(1, 1, 0x7e), pinned, RAX);
+            t.a.v2(MOVQ_TO_GPR, pinned, RAX);
             t.a.alu_imm(Op::Cmp, true, Rm::R(RAX), -0x10000);
         }
         sites[n & 3] = t.a.jcc_near(if es == 2 { Cc::Ne } else { Cc::B });
@@ -502,8 +464,7 @@ pub(super) fn flags(t: &mut T<'_>, d: R) {
     // Flags that reference functions raised go to MXCSR first, where they stay.
     let again = t.a.p;
     t.a.label = again;
-    t.a.op1(false, 0xf6, 0, Rm::M(sticky_flags())); // test
-    t.a.b(flag::IEEE);
+    t.a.test8_imm(sticky_flags(), flag::IEEE);
     let site = t.a.jcc_near(Cc::Ne);
     let insn = t.draft.marks.len() as u16;
     let kind = ColdKind::Helper(helpers::gather_fp_flags, 0);
@@ -520,8 +481,7 @@ pub(super) fn set_flags(t: &mut T<'_>, s: R) {
     t.get_into(false, s, RAX);
     t.a.alu_imm(Op::And, false, Rm::R(RAX), flag::IEEE as i32);
     look_up_flags(t, 64);
-    t.a.op1(false, 0xc6, 0, Rm::M(sticky_flags())); // mov
-    t.a.b(0);
+    t.a.mov_store8_imm(sticky_flags(), 0);
     // Often they are what they were.
     mxcsr(&mut t.a, 3);
     t.a.mov(false, RCX, state(offset_of!(Cpu, host_fp)));
@@ -541,7 +501,7 @@ pub(super) fn fp_box(t: &mut T<'_>, d: V, es: u8) {
         _ => return,
     };
     let x = t.vgetr(d, X0);
-    t.with_constant(OR, x, x, k);
+    t.with_constant(ORPS, x, x, k);
     t.vput(d, x);
     t.wrote(d, 16);
     t.is_boxed(d, es);
@@ -659,21 +619,21 @@ fn flush_tests(t: &mut T<'_>, es: u8, bytes: u8, tests: &[Option<(V, K, u8)>]) -
     let mut first = true;
     for &(s, k, predicate) in tests.iter().flatten() {
         let r = if scalar { t.lane0(s, es, X1).0 } else { t.lanes(s, bytes, X1) };
-        t.with_constant(AND, X2, r, if es == 3 { K::Abs64 } else { K::Abs32 });
+        t.with_constant(ANDPS, X2, r, if es == 3 { K::Abs64 } else { K::Abs32 });
         if predicate == LT_QUIET {
-            t.a.vex(XOR, X0, X0, X0);
+            t.a.vex(XORPS, X0, X0, X0);
             t.a.vex(cmp, X0, X0, X2);
             t.a.b(NE);
         }
         t.constant_operand(cmp, X2, X2, k, 1);
         t.a.b(predicate);
         if predicate == LT_QUIET {
-            t.a.vex(AND, X2, X2, X0);
+            t.a.vex(ANDPS, X2, X2, X0);
         }
         if first {
             t.a.vmov(X3, X2);
         } else {
-            t.a.vex(OR, X3, X3, X2);
+            t.a.vex(ORPS, X3, X3, X2);
         }
         first = false;
     }
@@ -703,7 +663,7 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
         let ra = t.vgetr(a, X0);
         let clean = bytes == 16 || scalar && (op == Abs || (es > 1 || t.boxing) && t.is_clean(a, es));
         let x = t.vdef(d, X0);
-        t.with_constant(if op == Neg { XOR } else { AND }, x, ra, k);
+        t.with_constant(if op == Neg { XORPS } else { ANDPS }, x, ra, k);
         t.complete(d, bytes, x, clean);
         return true;
     }
@@ -747,7 +707,7 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
                 mode |= 8;
             }
             if scalar {
-                let x = unary(t, v(1, 3, 0x08 + es), Some(mode), args, true, es);
+                let x = unary(t, rounds(es), Some(mode), args, true, es);
                 let guard = t.boxing.then(|| t.guard_nan(es, true, x, Rm::R(x)));
                 t.complete(d, bytes, x, true);
                 if let Some(guard) = guard {
@@ -756,7 +716,7 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
             } else {
                 let ra = t.lanes(a, bytes, X1);
                 let x = t.vdef(d, X0);
-                t.a.v2i(v(1, 3, 0x06 + es), x, ra, mode);
+                t.a.v2i(roundp(es), x, ra, mode);
                 t.complete(d, bytes, x, bytes == 16);
             }
         }
@@ -803,12 +763,11 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
             t.resume(guard, again.0, again.1);
         }
         MulAdd | MulSub | NegMulAdd | NegMulSub if t.features.fma => {
-            // In the order of the opcodes: c + ab, -c + ab, c - ab, -c - ab.
             let form = match op {
-                MulAdd => 0,
-                NegMulSub => 2,
-                MulSub => 4,
-                _ => 6,
+                MulAdd => Fused::Madd,
+                NegMulSub => Fused::Msub,
+                MulSub => Fused::Nmadd,
+                _ => Fused::Nmsub,
             };
             mul_add(t, form, args, again);
         }
@@ -888,7 +847,7 @@ fn unary(t: &mut T<'_>, e: VEnc, imm: Option<u8>, args: &VArgs, merge: bool, to:
             if t.boxing && to == 2 {
                 t.with_constant(MOVAPS, x, 0, K::Box32);
             } else {
-                t.a.v3(XOR, x, x, Rm::R(x), true, X3);
+                t.a.v3(XORPS, x, x, Rm::R(x), true, X3);
             }
             t.a.v3(e, x, x, rm, false, X3);
         }
@@ -930,14 +889,14 @@ fn copy_sign(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
         }
     } else {
         let rb = t.vgetr(b, X2);
-        t.with_constant(if op == FOp::CopySignNot { ANDN } else { AND }, X2, rb, sign);
+        t.with_constant(if op == FOp::CopySignNot { ANDNPS } else { ANDPS }, X2, rb, sign);
         let x = t.vdef(d, X0);
         if op == FOp::XorSign {
-            t.a.v3(XOR, x, ra, Rm::R(X2), true, X3);
+            t.a.v3(XORPS, x, ra, Rm::R(X2), true, X3);
             (x, bytes == 16 || clean_a)
         } else {
-            t.with_constant(AND, X0, ra, abs);
-            t.a.v3(OR, x, X0, Rm::R(X2), true, X3);
+            t.with_constant(ANDPS, X0, ra, abs);
+            t.a.v3(ORPS, x, X0, Rm::R(X2), true, X3);
             (x, bytes == 16 || scalar)
         }
     };
@@ -962,7 +921,7 @@ fn extreme(t: &mut T<'_>, max: bool, es: u8, scalar: bool, x: u8, p: u8, q: u8) 
     } else {
         t.a.v3(e, x, q, p, false, NONE);
     }
-    t.a.v3(if max { AND } else { OR }, x, x, X3, true, NONE);
+    t.a.v3(if max { ANDPS } else { ORPS }, x, x, X3, true, NONE);
 }
 
 /// The even and the odd lanes of what a pairwise operation combines, the latter not a source's register; and whether the result will be zero above.
@@ -993,13 +952,12 @@ fn pair_sources(t: &mut T<'_>, args: &VArgs) -> (u8, u8, bool) {
     (X1, X2, bytes == 16)
 }
 
-/// FMA3. `form` is 0, 2, 4, 6 for c + ab, -c + ab, c - ab, -c - ab.
-fn mul_add(t: &mut T<'_>, form: u8, args: &VArgs, again: (HelperFn, u64)) {
+/// FMA3.
+fn mul_add(t: &mut T<'_>, form: Fused, args: &VArgs, again: (HelperFn, u64)) {
     let VArgs { d, a, b, c, es, bytes, .. } = *args;
     let scalar = bytes == 1 << es;
-    let fma = |order: u8| VEnc { pp: 1, map: 2, op: order + form + scalar as u8, w: es == 3 };
     // Addend in the destination; addend in the third operand.
-    let (f231, f213) = (fma(0xb8), fma(0xa8));
+    let (f231, f213) = (fma231(form, es, scalar), fma213(form, es, scalar));
     let h = t.vhost(d);
     if bytes == 8 && !scalar {
         t.a.v2(MOVDDUP, X0, t.vrm(c));
@@ -1025,7 +983,7 @@ fn mul_add(t: &mut T<'_>, form: u8, args: &VArgs, again: (HelperFn, u64)) {
     if clean_c {
         let ra = t.vgetr(a, X1);
         if scalar && t.vhost(c) == NONE {
-            t.a.v2(if t.boxing { MOVQ } else { v(es, 1, 0x10) }, x, T::vslot(c));
+            t.a.v2(if t.boxing { MOVQ } else { movs(es) }, x, T::vslot(c));
         } else {
             t.a.v2(MOVAPS, x, t.vrm(c));
         }
@@ -1053,7 +1011,7 @@ fn compare(t: &mut T<'_>, args: &VArgs, p: Option<V>, q: Option<V>, predicate: u
     let scalar = bytes == 1 << es;
     let mut operand = |s: Option<V>, x: u8| match s {
         None => {
-            t.a.v3(XOR, x, x, Rm::R(x), true, X3);
+            t.a.v3(XORPS, x, x, Rm::R(x), true, X3);
             (x, true)
         }
         Some(s) if scalar => t.lane0(s, es, x),
@@ -1062,8 +1020,8 @@ fn compare(t: &mut T<'_>, args: &VArgs, p: Option<V>, q: Option<V>, predicate: u
     let (mut rp, clean) = operand(p, X1);
     let (mut rq, _) = operand(q, X2);
     if let (true, Some(k)) = (abs, sign_constant(false, es, false)) {
-        t.with_constant(AND, X1, rp, k);
-        t.with_constant(AND, X2, rq, k);
+        t.with_constant(ANDPS, X1, rp, k);
+        t.with_constant(ANDPS, X2, rq, k);
         (rp, rq) = (X1, X2);
     }
     let x = t.vdef(d, X0);
@@ -1078,7 +1036,7 @@ fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     let again = (helpers::fp as HelperFn, t.packed(op, args));
     match (op, es, to) {
         (FOp::Convert, 2, 3) | (FOp::Convert, 3, 2) if bytes == 1 << to => {
-            let x = unary(t, v(es, 1, 0x5a), None, args, es == 2, to);
+            let x = unary(t, arith(es, true, CVT), None, args, es == 2, to);
             let guard = t.guard_converted(to, true, x);
             t.complete(d, bytes, x, true);
             t.resume(guard, again.0, again.1);
@@ -1090,13 +1048,13 @@ fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
                 rm = Rm::R(X1);
             }
             let x = t.target(d, &[a]);
-            t.a.v2(arith(es, false, 0x5a), x, rm);
+            t.a.v2(arith(es, false, CVT), x, rm);
             let guard = t.guard_converted(to, false, x);
             t.complete(d, bytes, x, true);
             t.resume(guard, again.0, again.1);
         }
         (FOp::NarrowHigh, 3, 2) => {
-            t.a.v2(arith(3, false, 0x5a), X1, t.vrm(a));
+            t.a.v2(arith(3, false, CVT), X1, t.vrm(a));
             let guard = t.guard_result(2, false, X1);
             let rc = t.vgetr(c, X2);
             let x = t.vdef(d, X0);
@@ -1107,13 +1065,13 @@ fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
         (FOp::Convert, 1, 2 | 3) if t.features.f16c && bytes == 1 << to => {
             // Above lane 0 may be signalling NaNs.
             let ra = t.vgetr(a, X1);
-            t.a.v2i(v(1, 1, 0xc5), RAX, ra, 0);
+            t.a.v2i(PEXTRW_GPR, RAX, ra, 0);
             t.a.v2(MOVD, X1, RAX);
-            t.a.v2(v(1, 2, 0x13), X1, X1);
+            t.a.v2(VCVTPH2PS, X1, X1);
             let guard = t.guard_nan(2, true, X1, Rm::R(X1));
             let mut x = X1;
             if to == 3 {
-                t.a.v2(arith(2, false, 0x5a), X0, X1);
+                t.a.v2(arith(2, false, CVT), X0, X1);
                 x = X0;
             }
             t.complete(d, bytes, x, t.zeroes_complete(bytes));
@@ -1125,7 +1083,7 @@ fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
                 t.a.v2i(PSHUFD, X1, rm, 0xee);
                 rm = Rm::R(X1);
             }
-            t.a.v2(v(1, 2, 0x13), X1, rm);
+            t.a.v2(VCVTPH2PS, X1, rm);
             let guard = t.guard_nan(2, false, X1, Rm::R(X1));
             t.complete(d, 16, X1, true);
             t.resume(guard, again.0, again.1);
@@ -1137,7 +1095,7 @@ fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
                 t.a.v3i(INSERTPS, X1, ra, Rm::R(ra), 0b1110, X3);
                 ra = X1;
             }
-            t.a.v2i(v(1, 3, 0x1d), ra, X0, 4);
+            t.a.v2i(VCVTPS2PH, ra, X0, 4);
             let tiny = t.guard_half(X0);
             t.complete(d, 2, X0, t.zeroes_complete(2));
             for guard in [Some(guard), tiny].into_iter().flatten() {
@@ -1147,7 +1105,7 @@ fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
         (FOp::Convert | FOp::NarrowHigh, 2, 1) if t.features.f16c => {
             let ra = t.vgetr(a, X1);
             let guard = t.guard_nan(2, false, ra, Rm::R(ra));
-            t.a.v2i(v(1, 3, 0x1d), ra, X0, 4);
+            t.a.v2i(VCVTPS2PH, ra, X0, 4);
             let tiny = t.guard_half(X0);
             if op == FOp::NarrowHigh {
                 let rc = t.vgetr(c, X2);
@@ -1176,7 +1134,7 @@ fn to_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (HelperFn, u64)) -> 
     }
     if scalar {
         let (sites, n) = scalar_to_int(t, signed, round, mode, es == 3, a, es);
-        t.a.v2(if es == 3 { vw(1, 1, 0x6e) } else { MOVD }, X0, RAX);
+        t.a.v2(if es == 3 { MOVQ_FROM_GPR } else { MOVD }, X0, RAX);
         t.complete(d, bytes, X0, true);
         for site in sites.into_iter().take(n) {
             t.resume_as(site, ColdKind::Helper(again.0, again.1));
@@ -1189,14 +1147,14 @@ fn to_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (HelperFn, u64)) -> 
         }
         t.clobber_flags();
         t.a.v2i(PSHUFD, X1, t.vrm(a), 0xee);
-        t.a.v2(vw(3, 1, 0x2c), RAX, t.vrm(a));
-        t.a.v2(vw(3, 1, 0x2c), RCX, X1);
+        t.a.v2(cvtts2si(3, true), RAX, t.vrm(a));
+        t.a.v2(cvtts2si(3, true), RCX, X1);
         t.a.alu_imm(Op::Cmp, true, Rm::R(RAX), 1);
         let first = t.a.jcc_near(Cc::O);
         t.a.alu_imm(Op::Cmp, true, Rm::R(RCX), 1);
         let second = t.a.jcc_near(Cc::O);
-        t.a.v2(vw(1, 1, 0x6e), X0, RAX);
-        t.a.v2(vw(1, 1, 0x6e), X1, RCX);
+        t.a.v2(MOVQ_FROM_GPR, X0, RAX);
+        t.a.v2(MOVQ_FROM_GPR, X1, RCX);
         t.a.v3(UNPCKLPD, X0, X0, X1, false, X3);
         t.complete(d, 16, X0, true);
         t.resume_as(first, ColdKind::Helper(again.0, again.1));
@@ -1208,18 +1166,18 @@ fn to_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (HelperFn, u64)) -> 
     let mut guard = None;
     if !signed {
         // 2^31 and beyond, and what is negative.
-        t.with_constant(PMAXUD, X3, ra, K::TwoTo31);
-        t.a.v3(PCMPEQD, X3, X3, ra, true, NONE);
+        t.with_constant(PMAXU[2], X3, ra, K::TwoTo31);
+        t.a.v3(PCMPEQ[2], X3, X3, ra, true, NONE);
         guard = Some(t.guard_mask(keep_flags, es, false));
     }
     let source = ra;
     if !matches!(round, Round::Zero | Round::Current) {
-        t.a.v2i(v(1, 3, 0x08), X2, ra, mode | 8);
+        t.a.v2i(roundp(2), X2, ra, mode | 8);
         ra = X2;
     }
     t.a.v2(if round == Round::Current { CVTPS2DQ } else { CVTTPS2DQ }, X0, ra);
     if signed {
-        t.with_constant(PCMPEQD, X3, X0, K::Sign32);
+        t.with_constant(PCMPEQ[2], X3, X0, K::Sign32);
         guard = Some(t.guard_mask(keep_flags, es, false));
     }
     if ra != source {
@@ -1261,13 +1219,13 @@ fn from_int(t: &mut T<'_>, signed: bool, args: &VArgs, again: (HelperFn, u64)) -
     if es == 2 {
         t.a.v2(CVTDQ2PS, X0, ra);
     } else {
-        t.a.v2(vw(1, 1, 0x7e), ra, RAX);
-        t.a.v3(XOR, X0, X0, X0, true, X3);
-        t.a.v3(vw(3, 1, 0x2a), X0, X0, Rm::R(RAX), false, X3);
+        t.a.v2(MOVQ_TO_GPR, ra, RAX);
+        t.a.v3(XORPS, X0, X0, X0, true, X3);
+        t.a.v3(cvtsi2s(3, true), X0, X0, Rm::R(RAX), false, X3);
         if !scalar {
-            t.a.v2i(vw(1, 3, 0x16), ra, RAX, 1);
-            t.a.v3(XOR, X2, X2, X2, true, X3);
-            t.a.v3(vw(3, 1, 0x2a), X2, X2, Rm::R(RAX), false, X3);
+            t.a.v2i(PEXTR[3], ra, RAX, 1);
+            t.a.v3(XORPS, X2, X2, X2, true, X3);
+            t.a.v3(cvtsi2s(3, true), X2, X2, Rm::R(RAX), false, X3);
             t.a.v3(UNPCKLPD, X0, X0, X2, false, X3);
         }
     }
@@ -1289,7 +1247,7 @@ fn scale_down(t: &mut T<'_>, es: u8, fbits: u8, x: u8, y: u8) {
         t.a.v2i(PSHUFD, y, y, 0);
     } else {
         t.a.mov_imm(RAX, (1023 - fbits as u64) << 52);
-        t.a.v2(vw(1, 1, 0x6e), y, RAX);
+        t.a.v2(MOVQ_FROM_GPR, y, RAX);
         t.a.v2i(PSHUFD, y, y, 0x44);
     }
     t.a.v3(arith(es, false, MUL), x, x, y, true, X3);
@@ -1299,7 +1257,7 @@ fn scale_down(t: &mut T<'_>, es: u8, fbits: u8, x: u8, y: u8) {
 fn small_magnitude(t: &mut T<'_>, es: u8, n: i32, a: V) -> Near {
     let w = es == 3;
     match t.vrm(a) {
-        Rm::R(h) => t.a.v2(if w { vw(1, 1, 0x7e) } else { v(1, 1, 0x7e) }, h, RAX),
+        Rm::R(h) => t.a.v2(if w { MOVQ_TO_GPR } else { MOVD_STORE }, h, RAX),
         m => t.a.mov(w, RAX, m),
     }
     t.a.alu(Op::Add, w, RAX, Rm::R(RAX));
@@ -1320,14 +1278,14 @@ fn round_away(t: &mut T<'_>, es: u8, a: V) {
         X1
     };
     // Truncated, plus one with its sign if at least a half is missing: all exact.
-    t.a.v2i(v(1, 3, 0x06 + es), X0, ra, 3 | 8);
+    t.a.v2i(roundp(es), X0, ra, 3 | 8);
     t.a.v3(arith(es, false, SUB), X2, ra, X0, false, X3);
-    t.with_constant(AND, X2, X2, pick(K::Abs32, K::Abs64));
+    t.with_constant(ANDPS, X2, X2, pick(K::Abs32, K::Abs64));
     t.constant_operand(arith(es, false, CMP), X2, X2, pick(K::Half32, K::Half64), 1);
     t.a.b(NLT);
-    t.with_constant(AND, X2, X2, pick(K::One32, K::One64));
-    t.with_constant(AND, X1, X1, pick(K::Sign32, K::Sign64));
-    t.a.v3(OR, X2, X2, X1, true, X3);
+    t.with_constant(ANDPS, X2, X2, pick(K::One32, K::One64));
+    t.with_constant(ANDPS, X1, X1, pick(K::Sign32, K::Sign64));
+    t.a.v3(ORPS, X2, X2, X1, true, X3);
     // Above the lane this is 0 + 0, but a zero's sign depends on the direction of rounding only in sums of unlike zeroes.
     t.a.v3(arith(es, false, ADD), X0, X0, X2, true, X3);
 }
@@ -1356,7 +1314,7 @@ fn scalar_to_int(
             (_, true) => 0x43e0_0000_0000_0000,
         };
         match rm {
-            Rm::R(h) => t.a.v2(if es == 3 { vw(1, 1, 0x7e) } else { v(1, 1, 0x7e) }, h, RAX),
+            Rm::R(h) => t.a.v2(if es == 3 { MOVQ_TO_GPR } else { MOVD_STORE }, h, RAX),
             Rm::M(_) => t.a.mov(es == 3, RAX, rm),
         }
         if es == 3 {
@@ -1368,14 +1326,13 @@ fn scalar_to_int(
         sites[n] = t.a.jcc_near(Cc::Ae);
         n += 1;
     }
-    let to = |op: u8| VEnc { pp: es, map: 1, op, w };
     match round {
-        Round::Zero => t.a.v2(to(0x2c), RAX, rm),
-        Round::Current => t.a.v2(to(0x2d), RAX, rm),
+        Round::Zero => t.a.v2(cvtts2si(es, w), RAX, rm),
+        Round::Current => t.a.v2(cvts2si(es, w), RAX, rm),
         _ => {
-            t.a.v3(v(1, 3, 0x08 + es), X0, X0, rm, false, X3);
+            t.a.v3(rounds(es), X0, X0, rm, false, X3);
             t.a.b(mode | 8);
-            t.a.v2(to(0x2c), RAX, X0);
+            t.a.v2(cvtts2si(es, w), RAX, X0);
         }
     }
     if signed {
@@ -1385,7 +1342,7 @@ fn scalar_to_int(
     }
     if !matches!(round, Round::Zero | Round::Current) {
         // For Inexact.
-        t.a.v2(to(0x2c), RCX, rm);
+        t.a.v2(cvtts2si(es, w), RCX, rm);
     }
     (sites, n)
 }
@@ -1422,7 +1379,7 @@ fn fp_to_int_scaled(t: &mut T<'_>, wide: bool, d: R, a: V, es: u8, fbits: u8, ag
         limit = if es == 2 { 23 } else { limit.min(52) - 1 };
     }
     let site = small_magnitude(t, es, limit, a);
-    let to = VEnc { pp: es, map: 1, op: 0x2c, w: wide };
+    let to = cvtts2si(es, wide);
     if fbits == 0 {
         round_away(t, es, a);
         t.a.v2(to, RAX, X0);
@@ -1430,7 +1387,7 @@ fn fp_to_int_scaled(t: &mut T<'_>, wide: bool, d: R, a: V, es: u8, fbits: u8, ag
         t.a.v2(to, RCX, t.vrm(a));
     } else {
         t.a.mov_imm(RAX, if es == 3 { (1023 + fbits as u64) << 52 } else { (127 + fbits as u64) << 23 });
-        t.a.v2(if es == 3 { vw(1, 1, 0x6e) } else { MOVD }, X0, RAX);
+        t.a.v2(if es == 3 { MOVQ_FROM_GPR } else { MOVD }, X0, RAX);
         let rm = t.vrm(a);
         t.a.v3(arith(es, true, MUL), X0, X0, rm, false, X3);
         t.a.v2(to, RAX, X0);
@@ -1476,8 +1433,8 @@ pub(super) fn int_to_fp(t: &mut T<'_>, signed: bool, round: Round, w: W, d: V, s
         t.a.test(true, Rm::R(r), r);
         cold = Some(t.a.jcc_near(Cc::S));
     }
-    t.a.v3(XOR, x, x, Rm::R(x), true, X3);
-    t.a.v3(VEnc { pp: es, map: 1, op: 0x2a, w: wide || !signed }, x, x, Rm::R(r), false, X3);
+    t.a.v3(XORPS, x, x, Rm::R(x), true, X3);
+    t.a.v3(cvtsi2s(es, wide || !signed), x, x, Rm::R(r), false, X3);
     if fbits != 0 {
         scale_down(t, es, fbits, x, X1);
     }
@@ -1494,11 +1451,11 @@ fn host_compare(t: &mut T<'_>, signaling: bool, es: u8, a: V, b: Option<V>) {
     let rb = match b {
         Some(b) => t.vrm(b),
         None => {
-            t.a.v3(XOR, X1, X1, Rm::R(X1), true, X3);
+            t.a.v3(XORPS, X1, X1, Rm::R(X1), true, X3);
             Rm::R(X1)
         }
     };
-    t.a.v2(v(es & 1, 1, if signaling { 0x2f } else { 0x2e }), ra, rb);
+    t.a.v2(if signaling { comis(es) } else { ucomis(es) }, ra, rb);
     t.flags_are(HostFlags::Fp);
 }
 
@@ -1567,7 +1524,7 @@ pub(super) fn fp_select(t: &mut T<'_>, c: Cond, es: u8, d: V, a: V, b: V) {
     let test = t.cond(c);
     let w = es == 3;
     let load = |t: &mut T<'_>, r: u8, s: V| match t.vrm(s) {
-        Rm::R(x) => t.a.v2(if w { vw(1, 1, 0x7e) } else { v(1, 1, 0x7e) }, x, r),
+        Rm::R(x) => t.a.v2(if w { MOVQ_TO_GPR } else { MOVD_STORE }, x, r),
         m => t.a.mov(w, r, m),
     };
     load(t, RAX, a);
@@ -1592,7 +1549,7 @@ pub(super) fn fp_select(t: &mut T<'_>, c: Cond, es: u8, d: V, a: V, b: V) {
         t.a.movzx(2, RAX, RAX);
     }
     let x = t.vdef(d, X0);
-    t.a.v2(if w { vw(1, 1, 0x6e) } else { MOVD }, x, RAX);
+    t.a.v2(if w { MOVQ_FROM_GPR } else { MOVD }, x, RAX);
     t.vput(d, x);
     t.wrote(d, 1 << es);
 }

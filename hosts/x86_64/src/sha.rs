@@ -8,7 +8,7 @@
 //! usual sequence (a copy of a to d, the first, the second) through a unit. That is sound because nothing else of the guest runs between two
 //! instructions of a unit: after a signal or a fault, execution goes on in code for which nothing was known.
 
-use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, VEnc, reg::*, v, vw};
+use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, opcodes::*, reg::*};
 use super::{Buffers, Scratch, Translator, scratch, state};
 use anyarch_engine::ops::{V, VArgs};
 use anyarch_engine::state::Cpu;
@@ -20,12 +20,6 @@ const X0: u8 = 12;
 const X1: u8 = 13;
 const X2: u8 = 14;
 const X3: u8 = 15;
-const PXOR: VEnc = v(1, 1, 0xef);
-const PTEST: VEnc = v(1, 2, 0x17);
-const MOVAPS: VEnc = v(0, 1, 0x28);
-const MOVAPS_STORE: VEnc = v(0, 1, 0x29);
-const PSHUFD: VEnc = v(1, 1, 0x70);
-const SHA256RNDS2: VEnc = v(0, 2, 0xcb);
 
 /// Registers the rounds work in, besides RAX and RCX.
 const WORK: [u8; 10] = [RBX, RSI, RDI, RDX, R8, R9, R10, R11, R12, R14];
@@ -180,8 +174,8 @@ impl Rounds<'_> {
     }
 
     fn pack_longs(&mut self, x: u8, low: u8, high: u8) {
-        self.a.v2(vw(1, 1, 0x6e), x, low);
-        self.a.v3i(vw(1, 3, 0x22), x, x, Rm::R(high), 1, X3);
+        self.a.v2(MOVQ_FROM_GPR, x, low);
+        self.a.v3i(PINSR[3], x, x, Rm::R(high), 1, X3);
     }
 
     fn sha1(&mut self, buffers: &Buffers, function: usize) {

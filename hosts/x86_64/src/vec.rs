@@ -8,7 +8,7 @@
 //! register may be a source's, so it is written only by the last instruction that reads a source.
 
 use super::Features;
-use super::asm::{Asm, Cc, Mem, NONE, Rm, VEnc, reg::RAX, v, vw};
+use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, VEnc, opcodes::*, reg::RAX};
 use super::sha::Sha;
 use super::{Scratch, scratch, state};
 use anyarch_engine::fp::FpEnv;
@@ -22,78 +22,6 @@ const X1: u8 = 13;
 const X2: u8 = 14;
 /// Only for SSE forms whose destination is their second source; see [`Asm::v3`].
 const TMP: u8 = 15;
-
-// Instructions by log2 of the lane's bytes.
-const PADD: [VEnc; 4] = [v(1, 1, 0xfc), v(1, 1, 0xfd), v(1, 1, 0xfe), v(1, 1, 0xd4)];
-const PSUB: [VEnc; 4] = [v(1, 1, 0xf8), v(1, 1, 0xf9), v(1, 1, 0xfa), v(1, 1, 0xfb)];
-const PCMPEQ: [VEnc; 4] = [v(1, 1, 0x74), v(1, 1, 0x75), v(1, 1, 0x76), v(1, 2, 0x29)];
-const PCMPGT: [VEnc; 4] = [v(1, 1, 0x64), v(1, 1, 0x65), v(1, 1, 0x66), v(1, 2, 0x37)];
-const PMINS: [VEnc; 3] = [v(1, 2, 0x38), v(1, 1, 0xea), v(1, 2, 0x39)];
-const PMINU: [VEnc; 3] = [v(1, 1, 0xda), v(1, 2, 0x3a), v(1, 2, 0x3b)];
-const PMAXS: [VEnc; 3] = [v(1, 2, 0x3c), v(1, 1, 0xee), v(1, 2, 0x3d)];
-const PMAXU: [VEnc; 3] = [v(1, 1, 0xde), v(1, 2, 0x3e), v(1, 2, 0x3f)];
-const PABS: [VEnc; 3] = [v(1, 2, 0x1c), v(1, 2, 0x1d), v(1, 2, 0x1e)];
-const PSUBUS: [VEnc; 2] = [v(1, 1, 0xd8), v(1, 1, 0xd9)];
-const PADDS: [VEnc; 2] = [v(1, 1, 0xec), v(1, 1, 0xed)];
-const PADDUS: [VEnc; 2] = [v(1, 1, 0xdc), v(1, 1, 0xdd)];
-const PSUBS: [VEnc; 2] = [v(1, 1, 0xe8), v(1, 1, 0xe9)];
-const PMULHRSW: VEnc = v(1, 2, 0x0b);
-const PAVG: [VEnc; 2] = [v(1, 1, 0xe0), v(1, 1, 0xe3)];
-const PUNPCKL: [VEnc; 4] = [v(1, 1, 0x60), v(1, 1, 0x61), v(1, 1, 0x62), v(1, 1, 0x6c)];
-const PUNPCKH: [VEnc; 4] = [v(1, 1, 0x68), v(1, 1, 0x69), v(1, 1, 0x6a), v(1, 1, 0x6d)];
-/// Zero extension from lanes of that size to the next.
-const PMOVZX: [VEnc; 3] = [v(1, 2, 0x30), v(1, 2, 0x33), v(1, 2, 0x35)];
-const PMOVSX: [VEnc; 3] = [v(1, 2, 0x20), v(1, 2, 0x23), v(1, 2, 0x25)];
-/// Packs lanes of the next size to that size, unsigned saturation.
-const PACKUS: [VEnc; 2] = [v(1, 1, 0x67), v(1, 2, 0x2b)];
-const PAND: VEnc = v(1, 1, 0xdb);
-const PANDN: VEnc = v(1, 1, 0xdf);
-const POR: VEnc = v(1, 1, 0xeb);
-const PXOR: VEnc = v(1, 1, 0xef);
-const PMULLW: VEnc = v(1, 1, 0xd5);
-const PMULLD: VEnc = v(1, 2, 0x40);
-const PMULHW: VEnc = v(1, 1, 0xe5);
-const PMULHUW: VEnc = v(1, 1, 0xe4);
-const PMULUDQ: VEnc = v(1, 1, 0xf4);
-const PMULDQ: VEnc = v(1, 2, 0x28);
-const PMADDWD: VEnc = v(1, 1, 0xf5);
-const PMADDUBSW: VEnc = v(1, 2, 0x04);
-const PSADBW: VEnc = v(1, 1, 0xf6);
-const PHADD: [VEnc; 2] = [v(1, 2, 0x01), v(1, 2, 0x02)];
-const PHMINPOSUW: VEnc = v(1, 2, 0x41);
-const PSHUFB: VEnc = v(1, 2, 0x00);
-const PSHUFD: VEnc = v(1, 1, 0x70);
-const PSHUFLW: VEnc = v(3, 1, 0x70);
-const PSHUFHW: VEnc = v(2, 1, 0x70);
-const SHUFPS: VEnc = v(0, 1, 0xc6);
-const SHUFPD: VEnc = v(1, 1, 0xc6);
-const PALIGNR: VEnc = v(1, 3, 0x0f);
-const PBLENDW: VEnc = v(1, 3, 0x0e);
-const INSERTPS: VEnc = v(1, 3, 0x21);
-const MOVSD: VEnc = v(3, 1, 0x10);
-const MOVQ: VEnc = v(2, 1, 0x7e);
-const MOVUPS: VEnc = v(0, 1, 0x10);
-const MOVUPS_STORE: VEnc = v(0, 1, 0x11);
-const MOVAPS: VEnc = v(0, 1, 0x28);
-const MOVAPS_STORE: VEnc = v(0, 1, 0x29);
-const PEXTRB: VEnc = v(1, 3, 0x14);
-const PEXTRW: VEnc = v(1, 3, 0x15);
-const PINSRB: VEnc = v(1, 3, 0x20);
-const PINSRW: VEnc = v(1, 1, 0xc4);
-const PINSRQ: VEnc = vw(1, 3, 0x22);
-const AESENC: VEnc = v(1, 2, 0xdc);
-const AESENCLAST: VEnc = v(1, 2, 0xdd);
-const AESDEC: VEnc = v(1, 2, 0xde);
-const AESDECLAST: VEnc = v(1, 2, 0xdf);
-const AESIMC: VEnc = v(1, 2, 0xdb);
-const SHA256RNDS2: VEnc = v(0, 2, 0xcb);
-const PCLMULQDQ: VEnc = v(1, 3, 0x44);
-/// AVX2, 32 and 64 bits: each lane by its own amount, zero (or sign) from the lane's width on.
-const VPSLLV: [VEnc; 2] = [v(1, 2, 0x47), vw(1, 2, 0x47)];
-const VPSRLV: [VEnc; 2] = [v(1, 2, 0x45), vw(1, 2, 0x45)];
-const VPSRAVD: VEnc = v(1, 2, 0x46);
-const PBLENDVB: VEnc = v(1, 3, 0x4c);
-const VPBROADCAST: [VEnc; 2] = [v(1, 2, 0x78), v(1, 2, 0x79)];
 
 /// Bytes by which PSHUFB reverses the bytes of lanes of 2, 4, 8 bytes.
 const REVERSE: [u128; 3] = [
@@ -266,7 +194,7 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             if e.a.avx {
                 let (b, c) = (e.reg(b, X0), e.reg(c, X1));
                 let a = e.rm(a);
-                e.a.vex(PBLENDVB, x, b, a);
+                e.a.vex(VPBLENDVB, x, b, a);
                 e.a.b(c << 4);
             } else {
                 // The bytes' top bits everywhere in them.
@@ -616,7 +544,7 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
                     e.op(VPSLLV[0], X0, X0, X2);
                     // Bit 7 of the amount chooses.
                     e.shl(2, X2, X2, 24);
-                    e.a.vex(v(1, 3, 0x4a), X0, X0, Rm::R(X1));
+                    e.a.vex(VBLENDVP[0], X0, X0, Rm::R(X1));
                     e.a.b(X2 << 4);
                 }
                 if odd {
@@ -653,7 +581,7 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(VPSLLV[es - 2], X0, ra, X1);
             // Bit 7 of the amount to the lane's top chooses.
             e.shl(es, X1, X1, bits - 8);
-            e.a.vex(v(1, 3, if es == 2 { 0x4a } else { 0x4b }), x, X0, Rm::R(X2));
+            e.a.vex(VBLENDVP[es - 2], x, X0, Rm::R(X2));
             e.a.b(X1 << 4);
         }
 
@@ -845,14 +773,14 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         Extract => {
             let a = e.reg(a, X0);
             e.op(PUNPCKL[3], X0, a, e.rm(b));
-            e.a.vshift_imm(0x73, 3, x, X0, n);
+            e.a.vshift_imm(PSRLDQ, x, X0, n);
         }
         Zip1 => e.binary(PUNPCKL[es], x, a, b),
         Zip2 if bytes == 16 => e.binary(PUNPCKH[es], x, a, b),
         Zip2 => {
             let a = e.reg(a, X0);
             e.op(PUNPCKL[es], X0, a, e.rm(b));
-            e.a.vshift_imm(0x73, 3, x, X0, 8);
+            e.a.vshift_imm(PSRLDQ, x, X0, 8);
         }
         Uzp1 | Uzp2 => {
             let (mut p, mut q) = (e.reg(a, X0), X0);
@@ -922,14 +850,14 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
                 }
                 _ => {
                     let a = e.reg(a, X1);
-                    e.a.v2i(if es == 0 { PEXTRB } else { PEXTRW }, a, RAX, from);
+                    e.a.v2i(PEXTR[es], a, RAX, from);
                     let c = e.reg(c, X0);
                     // A general register has the number of a vector register, but is not that register.
                     if !e.a.avx {
                         e.a.vmov(x, c);
-                        e.a.sse(if es == 0 { PINSRB } else { PINSRW }, x, RAX);
+                        e.a.sse(PINSR[es], x, RAX);
                     } else {
-                        e.a.vex(if es == 0 { PINSRB } else { PINSRW }, x, c, RAX);
+                        e.a.vex(PINSR[es], x, c, RAX);
                     }
                     e.a.b(to);
                 }
@@ -968,15 +896,15 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(PXOR, X1, X1, X2);
             e.opi(PCLMULQDQ, X2, X0, TMP, 0x11);
             e.opi(PCLMULQDQ, X0, X0, TMP, 0x00);
-            e.a.vshift_imm(0x73, 7, TMP, X1, 8);
+            e.a.vshift_imm(PSLLDQ, TMP, X1, 8);
             e.op(PXOR, X0, X0, TMP);
-            e.a.vshift_imm(0x73, 3, X1, X1, 8);
+            e.a.vshift_imm(PSRLDQ, X1, X1, 8);
             e.op(PXOR, X2, X2, X1);
             let k = e.constant(X1, GHASH);
             e.opi(PCLMULQDQ, X1, X2, k, 0x01);
-            e.a.vshift_imm(0x73, 7, TMP, X1, 8);
+            e.a.vshift_imm(PSLLDQ, TMP, X1, 8);
             e.op(PXOR, X0, X0, TMP);
-            e.a.vshift_imm(0x73, 3, X1, X1, 8);
+            e.a.vshift_imm(PSRLDQ, X1, X1, 8);
             e.op(PXOR, X2, X2, X1);
             e.opi(PCLMULQDQ, X2, X2, k, 0x00);
             e.op(PXOR, X0, X0, X2);
@@ -1016,11 +944,11 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
         }
         Sha1Schedule1 => {
             let ra = e.reg(a, X0);
-            e.a.vshift_imm(0x73, 3, X0, ra, 4);
+            e.a.vshift_imm(PSRLDQ, X0, ra, 4);
             e.op(PXOR, X2, X0, e.rm(c));
             e.rotate_right(2, X2, X2, 31);
             // The last word also takes the first result, which is ready only now.
-            e.a.vshift_imm(0x73, 7, TMP, X2, 12);
+            e.a.vshift_imm(PSLLDQ, TMP, X2, 12);
             e.shl(2, X1, TMP, 1);
             e.shr(2, TMP, TMP, 31);
             e.op(PXOR, X1, X1, TMP);
@@ -1037,10 +965,10 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             e.op(PSUB[2], X1, rb, k);
             e.a.v2i(PSHUFD, X1, X1, 0x1b);
             let ra = e.reg(a, X2);
-            e.a.vshift_imm(0x73, 7, X2, ra, 12);
+            e.a.vshift_imm(PSLLDQ, X2, ra, 12);
             e.op(PADD[2], X1, X1, X2);
             e.a.v2i(PSHUFD, X0, e.rm(c), 0x1b);
-            e.a.sse(v(0, 3, 0xcc), X0, X1);
+            e.a.sse(SHA1RNDS4, X0, X1);
             e.a.b(number);
             e.a.v2i(PSHUFD, x, X0, 0x1b);
         }
@@ -1066,14 +994,14 @@ pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
             let c = e.reg(c, X0);
             e.a.vmov(X0, c);
             let a = e.reg(a, X1);
-            e.a.sse(v(0, 2, 0xcc), X0, a);
+            e.a.sse(SHA256MSG1, X0, a);
             e.a.vmov(x, X0);
         }
         Sha256Schedule1 if e.features.sha => {
             let rb = e.reg(b, X1);
             e.opi(PALIGNR, X0, rb, e.rm(a), 4);
             e.op(PADD[2], X0, X0, e.rm(c));
-            e.a.sse(v(0, 2, 0xcd), X0, rb);
+            e.a.sse(SHA256MSG2, X0, rb);
             e.a.vmov(x, X0);
         }
         Sha256Schedule0 => {
@@ -1314,7 +1242,7 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
             }
             // What comes back when the result is widened again is the same, or did not fit.
             let (pack, widen) = match op {
-                ShrNarrowSatS => ([v(1, 1, 0x63), v(1, 1, 0x6b)][es], PMOVSX[es]),
+                ShrNarrowSatS => (PACKSS[es], PMOVSX[es]),
                 _ => (PACKUS[es], PMOVZX[es]),
             };
             e.zero(TMP);
@@ -1475,11 +1403,11 @@ impl Emit<'_> {
     fn note_difference(&mut self, p: u8, q: u8, bytes: u8) {
         // q may be the result: the comparison goes to TMP.
         self.op(PCMPEQ[0], TMP, q, p);
-        self.a.v2(v(1, 1, 0xd7), RAX, TMP);
+        self.a.v2(MOVMSK[0], RAX, TMP);
         self.a.not(false, RAX);
         self.a.test_imm(false, RAX, (1 << bytes) - 1);
         self.a.setcc(Cc::Ne, RAX);
-        self.a.op1(false, 0x08, RAX, Rm::M(state(offset_of!(Cpu, fp) + offset_of!(FpEnv, saturated))));
+        self.a.alu_store8(Op::Or, state(offset_of!(Cpu, fp) + offset_of!(FpEnv, saturated)), RAX);
     }
 
     /// X0's smallest numbers become the largest, which is noted: the results of operations where only that one result does not fit. Uses X1.
@@ -1616,8 +1544,8 @@ impl Emit<'_> {
             8 => self.a.v2(MOVQ, d, s),
             4 => self.opi(INSERTPS, d, s, Rm::R(s), 0b1110),
             _ => {
-                self.a.v2i(if bytes == 2 { PEXTRW } else { PEXTRB }, s, RAX, 0);
-                self.a.v2(v(1, 1, 0x6e), d, RAX);
+                self.a.v2i(PEXTR[(bytes == 2) as usize], s, RAX, 0);
+                self.a.v2(MOVD, d, RAX);
             }
         }
     }
@@ -1630,21 +1558,21 @@ impl Emit<'_> {
         let (low, high) = (value as u64, (value >> 64) as u64);
         if low == high && low as u32 == (low >> 32) as u32 {
             self.a.mov_imm(RAX, low as u32 as u64);
-            self.a.v2(v(1, 1, 0x6e), x, RAX);
+            self.a.v2(MOVD, x, RAX);
             self.a.v2i(PSHUFD, x, x, 0);
             return Rm::R(x);
         }
         self.a.mov_imm(RAX, low);
-        self.a.v2(vw(1, 1, 0x6e), x, RAX);
+        self.a.v2(MOVQ_FROM_GPR, x, RAX);
         if low == high {
             self.a.v2i(PSHUFD, x, x, 0x44);
             return Rm::R(x);
         }
         self.a.mov_imm(RAX, high);
         if self.a.avx {
-            self.a.vex(PINSRQ, x, x, RAX)
+            self.a.vex(PINSR[3], x, x, RAX)
         } else {
-            self.a.sse(PINSRQ, x, RAX)
+            self.a.sse(PINSR[3], x, RAX)
         }
         self.a.b(1);
         Rm::R(x)
@@ -1683,16 +1611,16 @@ impl Emit<'_> {
 
     /// Shifts of lanes of 16 to 64 bits; an amount of the lane's width or more gives zero.
     fn shl(&mut self, es: usize, d: u8, a: u8, n: u8) {
-        self.a.vshift_imm(0x70 + es as u8, 6, d, a, n);
+        self.a.vshift_imm(psll(es), d, a, n);
     }
 
     fn shr(&mut self, es: usize, d: u8, a: u8, n: u8) {
-        self.a.vshift_imm(0x70 + es as u8, 2, d, a, n);
+        self.a.vshift_imm(psrl(es), d, a, n);
     }
 
     /// 16 and 32 bits only.
     fn sar(&mut self, es: usize, d: u8, a: u8, n: u8) {
-        self.a.vshift_imm(0x70 + es as u8, 4, d, a, n);
+        self.a.vshift_imm(psra(es), d, a, n);
     }
 
     /// Left shift of lanes of any size. Uses X1.
@@ -2016,11 +1944,11 @@ impl Emit<'_> {
             let ra = self.reg(a, X0);
             match es {
                 3 if n == 0 => self.a.v2(MOVQ, x, ra),
-                3 => self.a.vshift_imm(0x73, 3, x, ra, 8),
+                3 => self.a.vshift_imm(PSRLDQ, x, ra, 8),
                 2 => self.opi(INSERTPS, x, ra, Rm::R(ra), n << 6 | 0b1110),
                 _ => {
-                    self.a.v2i(if es == 1 { PEXTRW } else { PEXTRB }, ra, RAX, n);
-                    self.a.v2(v(1, 1, 0x6e), x, RAX);
+                    self.a.v2i(PEXTR[es], ra, RAX, n);
+                    self.a.v2(MOVD, x, RAX);
                 }
             }
             return;
@@ -2031,7 +1959,7 @@ impl Emit<'_> {
             _ if self.features.avx2 => {
                 let mut r = self.reg(a, X0);
                 if n > 0 {
-                    self.a.vshift_imm(0x73, 3, X0, r, n << es);
+                    self.a.vshift_imm(PSRLDQ, X0, r, n << es);
                     r = X0;
                 }
                 self.a.v2(VPBROADCAST[es], x, r);

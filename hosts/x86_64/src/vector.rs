@@ -1,6 +1,6 @@
 //! Vector and floating-point operations as SSE/AVX code, with the reference functions behind them for the rest.
 
-use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, reg::*, v, vw};
+use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, opcodes::*, reg::*};
 use super::helpers::{self, pack_vec};
 use super::vec::{Emit, has_struct, load_struct, lower, lower_clobbering, store_struct, table};
 use super::{STATE_BIAS, Scratch, Translator, scratch};
@@ -29,12 +29,12 @@ pub(crate) const TAILS: [u128; 16] = {
 pub(super) fn load(t: &mut T<'_>, bytes: u8, d: V, m: Mem) {
     let x = t.vdef(d, X0);
     match bytes {
-        16 => t.a.v2(v(0, 1, 0x10), x, m),
-        8 => t.a.v2(v(2, 1, 0x7e), x, m),
-        4 => t.a.v2(v(1, 1, 0x6e), x, m),
+        16 => t.a.v2(MOVUPS, x, m),
+        8 => t.a.v2(MOVQ, x, m),
+        4 => t.a.v2(MOVD, x, m),
         n => {
             t.a.movzx(n, RAX, m);
-            t.a.v2(v(1, 1, 0x6e), x, RAX);
+            t.a.v2(MOVD, x, RAX);
         }
     }
     t.vput(d, x);
@@ -44,11 +44,11 @@ pub(super) fn load(t: &mut T<'_>, bytes: u8, d: V, m: Mem) {
 pub(super) fn store(t: &mut T<'_>, bytes: u8, s: V, m: Mem) {
     let x = t.vgetr(s, X0);
     match bytes {
-        16 => t.a.v2(v(0, 1, 0x11), x, m),
-        8 => t.a.v2(v(1, 1, 0xd6), x, m),
-        4 => t.a.v2(v(1, 1, 0x7e), x, m),
-        2 => t.a.v2i(v(1, 3, 0x15), x, m, 0),
-        _ => t.a.v2i(v(1, 3, 0x14), x, m, 0),
+        16 => t.a.v2(MOVUPS_STORE, x, m),
+        8 => t.a.v2(MOVQ_STORE, x, m),
+        4 => t.a.v2(MOVD_STORE, x, m),
+        2 => t.a.v2i(PEXTR[1], x, m, 0),
+        _ => t.a.v2i(PEXTR[0], x, m, 0),
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
     }
     if op == VOp::Sha256Hash2 && t.pair.is_second(&args) {
         let x = t.vdef(args.d, X0);
-        t.a.v2(v(0, 1, 0x28), x, super::sha::other_half());
+        t.a.v2(MOVAPS, x, super::sha::other_half());
         return t.vput(args.d, x);
     }
     t.clobber_flags();
@@ -94,15 +94,9 @@ pub(super) fn vget(t: &mut T<'_>, signed: bool, w: W, d: R, a: V, es: u8, idx: u
     }
     let x = t.vhost(a);
     match es {
-        0 => t.a.v2i(v(1, 3, 0x14), x, r, idx),
-        1 => {
-            // PEXTRW in its 0F3A form has the general register as rm.
-            t.a.v2i(v(1, 3, 0x15), x, r, idx)
-        }
-        2 if idx == 0 => t.a.v2(v(1, 1, 0x7e), x, r),
-        2 => t.a.v2i(v(1, 3, 0x16), x, r, idx),
-        _ if idx == 0 => t.a.v2(vw(1, 1, 0x7e), x, r),
-        _ => t.a.v2i(vw(1, 3, 0x16), x, r, idx),
+        2 if idx == 0 => t.a.v2(MOVD_STORE, x, r),
+        3 if idx == 0 => t.a.v2(MOVQ_TO_GPR, x, r),
+        _ => t.a.v2i(PEXTR[es as usize & 3], x, r, idx),
     }
     if signed && es < 3 {
         t.a.movsx(wide, 1 << es, r, r);
@@ -123,13 +117,7 @@ pub(super) fn vset(t: &mut T<'_>, d: V, es: u8, idx: u8, s: R) {
         }
         return;
     }
-    let e = match es {
-        0 => v(1, 3, 0x20),
-        1 => v(1, 1, 0xc4),
-        2 => v(1, 3, 0x22),
-        _ => vw(1, 3, 0x22),
-    };
-    t.a.v3i(e, h, h, Rm::R(r), idx, X1);
+    t.a.v3i(PINSR[es as usize & 3], h, h, Rm::R(r), idx, X1);
 }
 
 pub(super) fn vfrom(t: &mut T<'_>, d: V, es: u8, s: R) {
@@ -139,30 +127,30 @@ pub(super) fn vfrom(t: &mut T<'_>, d: V, es: u8, s: R) {
         t.a.movzx(1 << es, RAX, r);
         r = RAX;
     }
-    t.a.v2(if es == 3 { vw(1, 1, 0x6e) } else { v(1, 1, 0x6e) }, x, r);
+    t.a.v2(if es == 3 { MOVQ_FROM_GPR } else { MOVD }, x, r);
     t.vput(d, x);
 }
 
 pub(super) fn vdup(t: &mut T<'_>, d: V, es: u8, bytes: u8, s: R) {
     let x = t.vdef(d, X0);
     let r = t.get(true, s, RAX);
-    t.a.v2(if es == 3 { vw(1, 1, 0x6e) } else { v(1, 1, 0x6e) }, x, r);
+    t.a.v2(if es == 3 { MOVQ_FROM_GPR } else { MOVD }, x, r);
     match es {
         0 => {
             // PSHUFB by zeroes.
-            t.a.v3(v(1, 1, 0xef), X1, X1, Rm::R(X1), true, X1);
-            t.a.v3(v(1, 2, 0x00), x, x, Rm::R(X1), false, X1);
+            t.a.v3(PXOR, X1, X1, Rm::R(X1), true, X1);
+            t.a.v3(PSHUFB, x, x, Rm::R(X1), false, X1);
         }
         1 => {
-            t.a.v2i(v(3, 1, 0x70), x, x, 0);
-            t.a.v2i(v(1, 1, 0x70), x, x, 0);
+            t.a.v2i(PSHUFLW, x, x, 0);
+            t.a.v2i(PSHUFD, x, x, 0);
         }
-        2 => t.a.v2i(v(1, 1, 0x70), x, x, 0),
-        _ if bytes == 16 => t.a.v2i(v(1, 1, 0x70), x, x, 0x44),
+        2 => t.a.v2i(PSHUFD, x, x, 0),
+        _ if bytes == 16 => t.a.v2i(PSHUFD, x, x, 0x44),
         _ => {}
     }
     if bytes == 8 && es < 3 {
-        t.a.v2(v(2, 1, 0x7e), x, x);
+        t.a.v2(MOVQ, x, x);
     }
     t.vput(d, x);
 }
@@ -171,17 +159,17 @@ pub(super) fn vconst(t: &mut T<'_>, d: V, value: u128) {
     let x = t.vdef(d, X0);
     let (low, high) = (value as u64, (value >> 64) as u64);
     if value == 0 {
-        t.a.v3(v(1, 1, 0xef), x, x, Rm::R(x), true, X1);
+        t.a.v3(PXOR, x, x, Rm::R(x), true, X1);
     } else if value == u128::MAX {
-        t.a.v3(v(1, 1, 0x76), x, x, Rm::R(x), true, X1);
+        t.a.v3(PCMPEQ[2], x, x, Rm::R(x), true, X1);
     } else {
         t.a.mov_imm(RAX, low);
-        t.a.v2(if low >> 32 == 0 { v(1, 1, 0x6e) } else { vw(1, 1, 0x6e) }, x, RAX);
+        t.a.v2(if low >> 32 == 0 { MOVD } else { MOVQ_FROM_GPR }, x, RAX);
         if high == low {
-            t.a.v2i(v(1, 1, 0x70), x, x, 0x44);
+            t.a.v2i(PSHUFD, x, x, 0x44);
         } else if high != 0 {
             t.a.mov_imm(RAX, high);
-            t.a.v3i(vw(1, 3, 0x22), x, x, Rm::R(RAX), 1, X1);
+            t.a.v3i(PINSR[3], x, x, Rm::R(RAX), 1, X1);
         }
     }
     t.vput(d, x);
@@ -193,21 +181,21 @@ pub(super) fn tail(t: &mut T<'_>, d: V, a: V, b: Option<V>, es: u8, first: u8, c
     t.get_into(true, count, RCX);
     t.a.neg(true, RCX);
     let middle = scratch(offset_of!(Scratch, tails)) as i32 + 128 + ((first as i32) << es) - STATE_BIAS;
-    t.a.v2(v(0, 1, 0x10), X1, Mem::index(RBP, RCX, es, middle));
+    t.a.v2(MOVUPS, X1, Mem::index(RBP, RCX, es, middle));
     let (x, a) = (t.vdef(d, X0), t.vrm(a));
     match b {
-        None => t.a.v3(v(1, 1, 0xdb), x, X1, a, true, X0),
+        None => t.a.v3(PAND, x, X1, a, true, X0),
         Some(b) if t.a.avx => {
             let b = t.vgetr(b, X0);
-            t.a.vex(v(1, 3, 0x4c), x, b, a);
+            t.a.vex(VPBLENDVB, x, b, a);
             t.a.b(X1 << 4);
         }
         Some(b) => {
             let b = t.vrm(b);
-            t.a.v2(v(0, 1, 0x28), X0, a);
-            t.a.sse(v(1, 1, 0xdb), X0, X1);
-            t.a.sse(v(1, 1, 0xdf), X1, b);
-            t.a.sse(v(1, 1, 0xeb), X0, X1);
+            t.a.v2(MOVAPS, X0, a);
+            t.a.sse(PAND, X0, X1);
+            t.a.sse(PANDN, X1, b);
+            t.a.sse(POR, X0, X1);
             t.a.vmov(x, X0);
         }
     }
@@ -223,11 +211,11 @@ pub(super) fn signs(t: &mut T<'_>, d: R, a: V, es: u8) {
     match es {
         1 => {
             // PACKSSWB keeps the signs.
-            t.a.v3(v(1, 1, 0xef), X1, X1, X1, true, X1);
-            t.a.v3(v(1, 1, 0x63), X0, x, X1, false, X1);
-            t.a.v2(v(1, 1, 0xd7), r, X0);
+            t.a.v3(PXOR, X1, X1, X1, true, X1);
+            t.a.v3(PACKSS[0], X0, x, X1, false, X1);
+            t.a.v2(MOVMSK[0], r, X0);
         }
-        _ => t.a.v2([v(1, 1, 0xd7), v(1, 1, 0xd7), v(0, 1, 0x50), v(1, 1, 0x50)][es as usize & 3], r, x),
+        _ => t.a.v2(MOVMSK[es as usize & 3], r, x),
     }
     t.put(d, r);
 }
@@ -238,17 +226,16 @@ pub(super) fn store_masked(t: &mut T<'_>, es: u8, s: V, mask: V, addr: R, offset
     if es >= 2 && t.a.avx {
         let x = t.vgetr(s, X0);
         let base = t.get(true, addr, RAX);
-        // VMASKMOVPS, VMASKMOVPD
-        return t.a.vex(v(1, 2, 0x2e + (es & 1)), x, mask, Mem::base(base, offset));
+        return t.a.vex(VMASKMOVP_STORE[es as usize & 1], x, mask, Mem::base(base, offset));
     }
     t.clobber_flags();
     let mut signs = mask;
     if es == 1 {
-        t.a.v3(v(1, 1, 0xef), X0, X0, X0, true, X0);
-        t.a.v3(v(1, 1, 0x63), X1, mask, X0, false, X0);
+        t.a.v3(PXOR, X0, X0, X0, true, X0);
+        t.a.v3(PACKSS[0], X1, mask, X0, false, X0);
         signs = X1;
     }
-    t.a.v2([v(1, 1, 0xd7), v(1, 1, 0xd7), v(0, 1, 0x50), v(1, 1, 0x50)][es as usize & 3], RCX, signs);
+    t.a.v2(MOVMSK[es as usize & 3], RCX, signs);
     t.a.alu_imm(Op::Cmp, false, RCX, (1 << (16 >> es)) - 1);
     let some = t.a.jcc_near(Cc::Ne);
     let base = t.get(true, addr, RAX);
@@ -266,10 +253,10 @@ pub(super) fn store_masked(t: &mut T<'_>, es: u8, s: V, mask: V, addr: R, offset
         t.a.shift_imm(Sh::Shl, false, RAX, es);
     }
     match es {
-        0 => t.a.v3i(v(1, 3, 0x20), X0, X0, Mem::index(RBP, RAX, 0, slot), 0, X1),
-        1 => t.a.v3i(v(1, 1, 0xc4), X0, X0, Mem::index(RBP, RAX, 0, slot), 0, X1),
-        2 => t.a.v2(v(1, 1, 0x6e), X0, Mem::index(RBP, RAX, 0, slot)),
-        _ => t.a.v2(v(2, 1, 0x7e), X0, Mem::index(RBP, RAX, 0, slot)),
+        0 => t.a.v3i(PINSR[0], X0, X0, Mem::index(RBP, RAX, 0, slot), 0, X1),
+        1 => t.a.v3i(PINSR[1], X0, X0, Mem::index(RBP, RAX, 0, slot), 0, X1),
+        2 => t.a.v2(MOVD, X0, Mem::index(RBP, RAX, 0, slot)),
+        _ => t.a.v2(MOVQ, X0, Mem::index(RBP, RAX, 0, slot)),
     }
     if addr != R::ZERO {
         let base = t.rm(addr, RAX);
@@ -277,10 +264,10 @@ pub(super) fn store_masked(t: &mut T<'_>, es: u8, s: V, mask: V, addr: R, offset
     }
     let to = Mem::base(RAX, offset);
     match es {
-        0 => t.a.v2i(v(1, 3, 0x14), X0, to, 0),
-        1 => t.a.v2i(v(1, 3, 0x15), X0, to, 0),
-        2 => t.a.v2(v(1, 1, 0x7e), X0, to),
-        _ => t.a.v2(v(1, 1, 0xd6), X0, to),
+        0 => t.a.v2i(PEXTR[0], X0, to, 0),
+        1 => t.a.v2i(PEXTR[1], X0, to, 0),
+        2 => t.a.v2(MOVD_STORE, X0, to),
+        _ => t.a.v2(MOVQ_STORE, X0, to),
     }
     t.a.test(false, RCX, RCX);
     t.a.jcc_to(Cc::Ne, again);
@@ -305,24 +292,24 @@ pub(super) fn part(t: &mut T<'_>, is_store: bool, first: V, slots: u8, es: u8, a
         let (from, to) = if is_store { (slots, memory) } else { (memory, slots) };
         match bytes {
             16 => {
-                t.a.v2(v(0, 1, 0x10), X0, from);
-                t.a.v2(v(0, 1, 0x11), X0, to);
+                t.a.v2(MOVUPS, X0, from);
+                t.a.v2(MOVUPS_STORE, X0, to);
             }
             8 => {
-                t.a.v2(v(2, 1, 0x7e), X0, from);
-                t.a.v2(v(1, 1, 0xd6), X0, to);
+                t.a.v2(MOVQ, X0, from);
+                t.a.v2(MOVQ_STORE, X0, to);
             }
             4 => {
-                t.a.v2(v(1, 1, 0x6e), X0, from);
-                t.a.v2(v(1, 1, 0x7e), X0, to);
+                t.a.v2(MOVD, X0, from);
+                t.a.v2(MOVD_STORE, X0, to);
             }
             2 => {
-                t.a.v3i(v(1, 1, 0xc4), X0, X0, from, 0, X1);
-                t.a.v2i(v(1, 3, 0x15), X0, to, 0);
+                t.a.v3i(PINSR[1], X0, X0, from, 0, X1);
+                t.a.v2i(PEXTR[1], X0, to, 0);
             }
             _ => {
-                t.a.v3i(v(1, 3, 0x20), X0, X0, from, 0, X1);
-                t.a.v2i(v(1, 3, 0x14), X0, to, 0);
+                t.a.v3i(PINSR[0], X0, X0, from, 0, X1);
+                t.a.v2i(PEXTR[0], X0, to, 0);
             }
         }
     };
