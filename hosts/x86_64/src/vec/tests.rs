@@ -2,10 +2,13 @@
 
 use super::super::Buffers;
 use super::super::asm::reg::*;
+use super::super::{Scratch, state};
 use super::*;
 use anyarch_engine::run::{Slots, Thread};
+use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::{Form, Imm, eval};
 use anyarch_sys::raw_syscall;
+use core::mem::offset_of;
 use linux_raw_sys::general as sys;
 use std::collections::BTreeMap;
 
