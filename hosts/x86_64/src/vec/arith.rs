@@ -1,61 +1,104 @@
 //! Arithmetic within lanes.
 
-use super::super::asm::{NONE, Rm, opcodes::*};
-use super::constants::{LEADING, REVERSED, splat};
-use super::{Emit, TMP, X0, X1, X2};
+use super::super::asm::{NONE, opcodes::*};
+use super::{Done, Emit, Operands, TMP, X0, X1, X2};
 use anyarch_engine::ops::V;
+use anyarch_engine::vec::VOp;
 
-impl Emit<'_> {
-    /// X0 = the leading zeros of its lanes of up to 32 bits. Uses X1, X2 and TMP.
-    pub(super) fn leading_zeros(&mut self, es: usize) {
-        let k = self.constant(X1, splat(0, 0x0f));
-        self.shr(1, X2, X0, 4);
-        self.op(PAND, X2, X2, k);
-        self.op(PAND, X0, X0, k);
-        // The low four bits count where the high four are zero.
-        self.load_constant(X1, LEADING);
-        self.a.v3(PSHUFB, X0, X1, Rm::R(X0), false, TMP);
-        self.zero(TMP);
-        self.a.v3(PCMPEQ[0], TMP, TMP, Rm::R(X2), true, TMP);
-        self.op(PAND, X0, X0, TMP);
-        self.op(PSHUFB, X2, X1, X2);
-        self.op(PADD[0], X0, X0, X2);
-        for wide in 1..=es {
-            let bits = 4u8 << wide;
-            self.shr(wide, X2, X0, bits);
-            self.shl(wide, X0, X0, bits);
-            self.shr(wide, X0, X0, bits);
-            self.load_constant(X1, splat(wide, bits as u64));
-            self.op(PCMPEQ[wide], X1, X1, X2);
-            self.op(PAND, X0, X0, X1);
-            self.op(PADD[wide], X0, X0, X2);
+/// Arithmetic within lanes.
+pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
+    use VOp::*;
+    let &Operands { a, b, c, x, es, .. } = o;
+    match op {
+        Add => e.binary(PADD[es], x, a, b),
+        Sub => e.binary(PSUB[es], x, a, b),
+        Neg => {
+            e.zero(X1);
+            e.op(PSUB[es], x, X1, e.rm(a));
         }
+        Abs if es < 3 => e.a.v2(PABS[es], x, e.rm(a)),
+        Abs => {
+            e.zero(X1);
+            e.op(PCMPGT[3], X1, X1, e.rm(a));
+            e.op(PXOR, X0, X1, e.rm(a));
+            e.op(PSUB[3], x, X0, X1);
+        }
+        HalfAddRoundU if es < 2 => e.binary(PAVG[es], x, a, b),
+        HalfAddRoundU if es == 2 => {
+            let ra = e.reg(a, X0);
+            e.op(PXOR, X1, ra, e.rm(b));
+            e.op(POR, X0, ra, e.rm(b));
+            e.shr(2, X1, X1, 1);
+            e.op(PSUB[2], x, X0, X1);
+        }
+        AbsDiffS | AbsDiffU if es < 3 => e.abs_diff(op == AbsDiffS, es, x, a, b),
+        AbsDiffAddS | AbsDiffAddU if es < 3 => {
+            e.abs_diff(op == AbsDiffAddS, es, X0, a, b);
+            e.op(PADD[es], x, X0, e.rm(c));
+        }
+        Mul => e.mul(es, x, a, b),
+        MulAdd => {
+            e.mul(es, X0, a, b);
+            e.op(PADD[es], x, X0, e.rm(c));
+        }
+        MulSub => {
+            e.mul(es, X0, a, b);
+            let c = e.reg(c, X1);
+            e.op(PSUB[es], x, c, X0);
+        }
+        HalfAddU | HalfAddS | HalfAddRoundS | HalfSubU | HalfSubS if es < 3 => {
+            // The differing bits halved, and the common ones (or those that a sum rounded up, or b alone, has) around them.
+            let ra = e.reg(a, X0);
+            e.op(PXOR, X2, ra, e.rm(b));
+            match op {
+                HalfAddU | HalfAddS => e.op(PAND, TMP, ra, e.rm(b)),
+                HalfAddRoundS => e.op(POR, TMP, ra, e.rm(b)),
+                _ => e.op(PANDN, TMP, ra, e.rm(b)),
+            }
+            let signed = matches!(op, HalfAddS | HalfAddRoundS | HalfSubS);
+            e.shr_lane(signed, es, X0, X2, 1);
+            match op {
+                HalfAddU | HalfAddS => e.op(PADD[es], x, X0, TMP),
+                HalfAddRoundS => {
+                    e.op(PSUB[es], TMP, TMP, X0);
+                    e.a.vmov(x, TMP);
+                }
+                _ => e.op(PSUB[es], x, X0, TMP),
+            }
+        }
+        DotS | DotU | DotUS => {
+            // Products of 16-bit lanes: their sums in pairs, then the pairs'.
+            e.extend(op == DotS, true, 1, X0, a);
+            e.extend(op != DotU, true, 1, X1, b);
+            e.op(PMADDWD, X2, X0, X1);
+            e.extend(op == DotS, false, 1, X0, a);
+            e.extend(op != DotU, false, 1, X1, b);
+            e.op(PMADDWD, X0, X0, X1);
+            e.op(PHADD[1], X0, X0, X2);
+            e.op(PADD[2], x, X0, e.rm(c));
+        }
+        MatMulS | MatMulU | MatMulUS => {
+            let (sa, sb) = (op == MatMulS, op != MatMulU);
+            e.extend(sa, false, 1, X0, a);
+            e.extend(sb, false, 1, X1, b);
+            e.extend(sb, true, 1, X2, b);
+            e.op(PMADDWD, X1, X1, X0);
+            e.op(PMADDWD, X2, X2, X0);
+            e.op(PHADD[1], X1, X1, X2);
+            e.extend(sa, true, 1, X0, a);
+            e.extend(sb, false, 1, X2, b);
+            e.op(PMADDWD, X2, X2, X0);
+            e.extend(sb, true, 1, TMP, b);
+            e.a.v3(PMADDWD, X0, X0, TMP, true, TMP);
+            e.op(PHADD[1], X2, X2, X0);
+            e.op(PHADD[1], X1, X1, X2);
+            e.op(PADD[2], x, X1, e.rm(c));
+        }
+        _ => return Done::No,
     }
-
-    /// X0 = the low four bits of a's bytes, X2 = their high four bits.
-    pub(super) fn nibbles(&mut self, a: V) {
-        let k = self.constant(X1, splat(0, 0x0f));
-        let ra = self.reg(a, X0);
-        self.shr(1, X2, ra, 4);
-        self.op(PAND, X2, X2, k);
-        self.op(PAND, X0, ra, k);
-    }
-
-    /// X0 = the bits of X0's bytes in reverse order. Uses X1 and X2.
-    pub(super) fn reverse_bytes_bits(&mut self) {
-        let k = self.constant(X1, splat(0, 0x0f));
-        self.shr(1, X2, X0, 4);
-        self.op(PAND, X2, X2, k);
-        self.op(PAND, X0, X0, k);
-        self.load_constant(X1, REVERSED);
-        self.op(PSHUFB, X1, X1, X2);
-        self.load_constant(X2, REVERSED);
-        self.op(PSHUFB, X2, X2, X0);
-        // The low four bits' mirror image fits below bit 4, so no mask is needed.
-        self.shl(1, X0, X2, 4);
-        self.op(POR, X0, X0, X1);
-    }
-
+    Done::In(x)
+}
+impl Emit<'_> {
     /// x = |a - b|. Uses X0 and X1.
     pub(super) fn abs_diff(&mut self, signed: bool, es: usize, x: u8, a: V, b: V) {
         let ra = self.reg(a, X0);

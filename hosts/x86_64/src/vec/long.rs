@@ -1,9 +1,95 @@
 //! Lanes that change their width, neighbours and whole vectors that are folded.
 
-use super::super::asm::{Rm, VEnc, opcodes::*};
-use super::{Emit, TMP, X0, X1};
-use anyarch_engine::ops::{V, VArgs};
+use super::super::asm::opcodes::*;
+use super::constants::splat;
+use super::{Done, Emit, Operands, TMP, X0, X1};
+use anyarch_engine::ops::V;
+use anyarch_engine::vec::VOp;
 
+/// Lanes whose width changes.
+pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
+    use VOp::*;
+    let &Operands { d, a, b, c, x, es, bytes, bits, n, high, .. } = o;
+    match op {
+        ShlLongU | ShlLongS => {
+            if n == 0 {
+                e.extend(op == ShlLongS, high, es, x, a);
+            } else {
+                e.extend(op == ShlLongS, high, es, X0, a);
+                e.shl(es, x, X0, n);
+            }
+        }
+        AddLongS | AddLongU | SubLongS | SubLongU => {
+            let signed = matches!(op, AddLongS | SubLongS);
+            e.extend(signed, high, es, X0, a);
+            e.extend(signed, high, es, X1, b);
+            let add = matches!(op, AddLongS | AddLongU);
+            e.op(if add { PADD[es] } else { PSUB[es] }, x, X0, X1);
+        }
+        AddWideS | AddWideU | SubWideS | SubWideU => {
+            e.extend(matches!(op, AddWideS | SubWideS), high, es, X1, b);
+            let a = e.reg(a, X0);
+            let add = matches!(op, AddWideS | AddWideU);
+            e.op(if add { PADD[es] } else { PSUB[es] }, x, a, X1);
+        }
+        AbsDiffLongS | AbsDiffLongU | AbsDiffLongAddS | AbsDiffLongAddU => {
+            e.abs_diff(matches!(op, AbsDiffLongS | AbsDiffLongAddS), es - 1, X0, a, b);
+            let add = matches!(op, AbsDiffLongAddS | AbsDiffLongAddU);
+            let to = if add { X0 } else { x };
+            e.extend_reg(false, high, es, to, X0);
+            if add {
+                e.op(PADD[es], x, X0, e.rm(c));
+            }
+        }
+        MulLongS | MulLongU => e.mul_long(op == MulLongS, high, es, x, a, b),
+        MulLongAddS | MulLongAddU => {
+            e.mul_long(op == MulLongAddS, high, es, X0, a, b);
+            e.op(PADD[es], x, X0, e.rm(c));
+        }
+        MulLongSubS | MulLongSubU => {
+            e.mul_long(op == MulLongSubS, high, es, X0, a, b);
+            let c = e.reg(c, X1);
+            e.op(PSUB[es], x, c, X0);
+        }
+        MulLongPoly if es == 4 && e.features.pclmul => {
+            let a = e.reg(a, X0);
+            e.opi(PCLMULQDQ, x, a, e.rm(b), if high { 0x11 } else { 0 });
+        }
+        ShrNarrow => {
+            let ra = e.reg(a, X0);
+            e.narrow(es, X0, ra, n);
+            e.place(d, c, bytes, high);
+            return Done::Whole;
+        }
+        ShrNarrowRound | AddNarrowHighRound | SubNarrowHighRound | AddNarrowHigh | SubNarrowHigh => {
+            let ra = e.reg(a, X0);
+            let n = if op == ShrNarrowRound { n } else { bits };
+            let sum = match op {
+                ShrNarrowRound => ra,
+                AddNarrowHigh | AddNarrowHighRound => {
+                    e.op(PADD[es + 1], X0, ra, e.rm(b));
+                    X0
+                }
+                _ => {
+                    e.op(PSUB[es + 1], X0, ra, e.rm(b));
+                    X0
+                }
+            };
+            if matches!(op, AddNarrowHigh | SubNarrowHigh) {
+                e.narrow(es, X0, sum, n);
+            } else {
+                // Half a unit.
+                let k = e.constant(X1, splat(es + 1, (1u64 << n) >> 1));
+                e.op(PADD[es + 1], X0, sum, k);
+                e.narrow(es, X0, X0, n);
+            }
+            e.place(d, c, bytes, high);
+            return Done::Whole;
+        }
+        _ => return Done::No,
+    }
+    Done::In(x)
+}
 impl Emit<'_> {
     /// Lanes of half of `es` to `es`, from the low or the high half.
     pub(super) fn extend(&mut self, signed: bool, high: bool, es: usize, x: u8, a: V) {
@@ -74,85 +160,15 @@ impl Emit<'_> {
     }
 
     /// Puts a narrowed vector in X0 into its half of the destination.
-    pub(super) fn place(&mut self, args: &VArgs, high: bool) -> bool {
+    pub(super) fn place(&mut self, d: V, c: V, bytes: u8, high: bool) {
         if high {
-            let x = self.def(args.d);
-            let c = self.reg(args.c, X1);
+            let x = self.def(d);
+            let c = self.reg(c, X1);
             self.op(PUNPCKL[3], x, c, X0);
-            self.put(args.d, x);
+            self.put(d, x);
         } else {
             // Above the narrowed half it is zero already.
-            if args.bytes < 8 { self.put_low(args.d, X0, args.bytes) } else { self.put(args.d, X0) }
+            if bytes < 8 { self.put_low(d, X0, bytes) } else { self.put(d, X0) }
         }
-        true
-    }
-
-    /// Sums of neighbouring half-size lanes. Uses X1; `signed` not for `es` 3.
-    pub(super) fn pairs_long(&mut self, signed: bool, es: usize, x: u8, a: V) {
-        match (es, signed) {
-            (1, _) => {
-                // Products with ones.
-                let ra = self.reg(a, X0);
-                self.ones(X1);
-                self.a.v2(PABS[0], X1, X1);
-                if signed { self.op(PMADDUBSW, x, X1, ra) } else { self.op(PMADDUBSW, x, ra, X1) }
-            }
-            (2, true) => {
-                self.ones(X1);
-                self.a.v2(PABS[1], X1, X1);
-                self.op(PMADDWD, x, X1, self.rm(a));
-            }
-            _ => {
-                let half = 4 << es;
-                let ra = self.reg(a, X0);
-                self.shr(es, X1, ra, half);
-                self.shl(es, X0, ra, half);
-                self.shr(es, X0, X0, half);
-                self.op(PADD[es], x, X0, X1);
-            }
-        }
-    }
-
-    /// x = the sum of a's low `bytes` bytes, zero above. Uses X0 and X1.
-    pub(super) fn sum_bytes(&mut self, bytes: u8, x: u8, a: V) {
-        self.zero(X1);
-        if bytes == 16 {
-            self.op(PSADBW, X0, X1, self.rm(a));
-            self.a.v2i(PSHUFD, X1, X0, 0xee);
-            self.op(PADD[2], X0, X0, X1);
-            self.a.v2(MOVQ, x, X0);
-        } else {
-            let r = self.reg(a, X0);
-            self.a.v2(MOVQ, X0, r);
-            self.op(PSADBW, x, X0, X1);
-        }
-    }
-
-    /// Folds the low `bytes` bytes of s to one lane with an associative operation.
-    pub(super) fn across(&mut self, i: VEnc, args: &VArgs, s: Rm) -> bool {
-        let es = args.es as usize;
-        let mut r = s;
-        debug_assert!(args.bytes > 1 << es);
-        if args.bytes == 16 {
-            self.a.v2i(PSHUFD, X1, r, 0xee);
-            self.op(i, X0, X1, r);
-            r = Rm::R(X0);
-        }
-        if es < 3 {
-            self.a.v2i(PSHUFD, X1, r, 0x55);
-            self.op(i, X0, X1, r);
-        }
-        if es < 2 {
-            self.shr(2, X1, X0, 16);
-            self.op(i, X0, X0, X1);
-        }
-        if es < 1 {
-            self.shr(1, X1, X0, 8);
-            self.op(i, X0, X0, X1);
-        }
-        let x = self.def(args.d);
-        self.clear(x, X0, 1 << es);
-        self.put(args.d, x);
-        true
     }
 }

@@ -1,10 +1,129 @@
 //! Lanes and bytes that change places.
 
 use super::super::asm::{Rm, opcodes::*, reg::RAX};
-use super::constants::splat;
-use super::{Emit, TMP, X0, X1, X2};
+use super::constants::{REVERSE, splat};
+use super::{Done, Emit, Operands, TMP, X0, X1, X2};
 use anyarch_engine::ops::V;
+use anyarch_engine::vec::VOp;
 
+/// Lanes and bytes that change places.
+pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
+    use VOp::*;
+    let &Operands { d, a, b, c, x, es, bytes, bits, n, .. } = o;
+    match op {
+        Reverse => match (es, n) {
+            (0, _) => {
+                let (ra, k) = (e.reg(a, X0), e.constant(X1, REVERSE[n as usize - 1]));
+                e.op(PSHUFB, x, ra, k);
+            }
+            (1, _) => {
+                let order = if n == 2 { 0xb1 } else { 0x1b };
+                e.a.v2i(PSHUFLW, X0, e.rm(a), order);
+                e.a.v2i(PSHUFHW, x, X0, order);
+            }
+            _ => e.a.v2i(PSHUFD, x, e.rm(a), 0xb1),
+        },
+        Extract if bytes == 16 => {
+            let b = e.reg(b, X0);
+            e.opi(PALIGNR, x, b, e.rm(a), n);
+        }
+        Extract => {
+            let a = e.reg(a, X0);
+            e.op(PUNPCKL[3], X0, a, e.rm(b));
+            e.a.vshift_imm(PSRLDQ, x, X0, n);
+        }
+        Zip1 => e.binary(PUNPCKL[es], x, a, b),
+        Zip2 if bytes == 16 => e.binary(PUNPCKH[es], x, a, b),
+        Zip2 => {
+            let a = e.reg(a, X0);
+            e.op(PUNPCKL[es], X0, a, e.rm(b));
+            e.a.vshift_imm(PSRLDQ, x, X0, 8);
+        }
+        Uzp1 | Uzp2 => {
+            let (mut p, mut q) = (e.reg(a, X0), X0);
+            if bytes < 16 {
+                e.op(PUNPCKL[3], X0, p, e.rm(b));
+                p = X0;
+            } else {
+                q = e.reg(b, X1);
+            }
+            if op == Uzp1 { e.uzp1(es, x, p, q) } else { e.uzp2(es, x, p, q) }
+        }
+        Trn1 => match es {
+            3 => e.binary(PUNPCKL[3], x, a, b),
+            0 => {
+                let b = e.reg(b, X1);
+                e.shl(1, X1, b, 8);
+                let (a, k) = (e.reg(a, X0), e.constant(X0, splat(1, 0xff)));
+                e.op(PAND, X0, a, k);
+                e.op(POR, x, X0, X1);
+            }
+            _ => {
+                let (rb, ra) = (e.reg(b, X1), e.reg(a, X0));
+                e.shl(es + 1, X1, rb, bits);
+                e.opi(PBLENDW, x, ra, Rm::R(X1), if es == 1 { 0xaa } else { 0xcc });
+            }
+        },
+        Trn2 => match es {
+            3 => e.binary(PUNPCKH[3], x, a, b),
+            0 => {
+                let a = e.reg(a, X1);
+                e.shr(1, X1, a, 8);
+                let (b, k) = (e.reg(b, X0), e.constant(X0, splat(1, 0xff00)));
+                e.op(PAND, X0, b, k);
+                e.op(POR, x, X0, X1);
+            }
+            _ => {
+                let a = e.reg(a, X0);
+                e.shr(es + 1, X0, a, bits);
+                e.opi(PBLENDW, x, X0, e.rm(b), if es == 1 { 0xaa } else { 0xcc });
+            }
+        },
+        DupLane => {
+            e.dup_lane(x, a, es, bytes, n);
+            if bytes == 1 << es {
+                e.put(d, x);
+                return Done::Whole;
+            }
+        }
+        InsertLane => {
+            let (to, from) = (n, (o.imm >> 8) as u8);
+            match es {
+                3 => match (to, from) {
+                    (0, 0) => {
+                        let (c, a) = (e.reg(c, X0), e.reg(a, X1));
+                        e.op(MOVSD, x, c, a);
+                    }
+                    (0, _) => e.binary(PUNPCKH[3], x, a, c),
+                    (_, 0) => e.binary(PUNPCKL[3], x, c, a),
+                    _ => {
+                        let c = e.reg(c, X0);
+                        e.opi(SHUFPD, x, c, e.rm(a), 2);
+                    }
+                },
+                2 => {
+                    let (c, a) = (e.reg(c, X0), e.reg(a, X1));
+                    e.opi(INSERTPS, x, c, Rm::R(a), from << 6 | to << 4);
+                }
+                _ => {
+                    let a = e.reg(a, X1);
+                    e.a.v2i(PEXTR[es], a, RAX, from);
+                    let c = e.reg(c, X0);
+                    // A general register has the number of a vector register, but is not that register.
+                    if !e.a.avx {
+                        e.a.vmov(x, c);
+                        e.a.sse(PINSR[es], x, RAX);
+                    } else {
+                        e.a.vex(PINSR[es], x, c, RAX);
+                    }
+                    e.a.b(to);
+                }
+            }
+        }
+        _ => return Done::No,
+    }
+    Done::In(x)
+}
 /// Emits a table lookup, see [`anyarch_engine::ops::Ops::vtbl`]. False, and nothing emitted,
 /// without AVX.
 pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8) -> bool {
@@ -41,28 +160,7 @@ pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V,
     e.put(d, x);
     true
 }
-
 impl Emit<'_> {
-    /// X0 = even lanes of X1:X0, TMP = odd lanes. Uses X1 and X2; with AVX only.
-    pub(super) fn split(&mut self, es: usize) {
-        match es {
-            3 => {
-                self.op(PUNPCKH[3], TMP, X0, X1);
-                self.op(PUNPCKL[3], X0, X0, X1);
-            }
-            2 => {
-                self.opi(SHUFPS, TMP, X0, Rm::R(X1), 0xdd);
-                self.opi(SHUFPS, X0, X0, Rm::R(X1), 0x88);
-            }
-            _ => {
-                self.shr(es + 1, X2, X1, 8 << es);
-                self.shr(es + 1, TMP, X0, 8 << es);
-                self.op(PACKUS[es], TMP, TMP, X2);
-                self.uzp1(es, X0, X0, X1);
-            }
-        }
-    }
-
     /// Even lanes of q:p. Uses X0 to X2.
     pub(super) fn uzp1(&mut self, es: usize, x: u8, p: u8, q: u8) {
         match es {

@@ -4,19 +4,18 @@
 use super::super::asm::{Cc, Op, Rm, opcodes::*, reg::RAX};
 use super::super::state;
 use super::constants::splat;
-use super::{Emit, TMP, X0, X1, X2};
+use super::{Emit, Operands, TMP, X0, X1, X2};
 use anyarch_engine::fp::FpEnv;
 use anyarch_engine::ops::VArgs;
 use anyarch_engine::state::Cpu;
-use anyarch_engine::vec::{HIGH, VOp};
+use anyarch_engine::vec::VOp;
 use core::mem::offset_of;
 
 /// Emits an operation whose code changes EFLAGS, which must be free. False, and nothing emitted, if it has no host code.
 pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
     use VOp::*;
-    let es = args.es as usize;
-    let VArgs { d, a, b, c, bytes, .. } = *args;
-    let n = (args.imm & 0xff) as u8;
+    let o = Operands::new(e, args);
+    let Operands { d, a, b, c, es, bytes, .. } = o;
     let rounds = match op {
         Sha1Choose => e.sha.sha1[0],
         Sha1Parity => e.sha.sha1[1],
@@ -37,196 +36,235 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
         e.put(d, X0);
         return true;
     }
-    let bits = 8u8 << es;
     match op {
-        NegSat | AbsSat if es < 3 || op == NegSat => {
-            if op == NegSat {
-                e.zero(X0);
-                e.op(PSUB[es], X0, X0, e.rm(a));
-            } else {
-                e.a.v2(PABS[es], X0, e.rm(a));
-            }
-            e.saturate_smallest(es, bytes);
-            e.put_low(d, X0, bytes);
-            true
-        }
-        AddSatS | SubSatS if es > 1 => {
-            let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
-            e.add_saturating(op == SubSatS, es, bytes, ra, rb);
-            e.put_low(d, X0, bytes);
-            true
-        }
-        AddSatU | SubSatU if es == 2 => {
-            // As much as fits is added; as much as is there is taken away.
-            let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
-            if op == AddSatU {
-                e.op(PADD[2], X2, ra, rb);
-                e.ones(TMP);
-                e.a.v3(PXOR, TMP, TMP, Rm::R(ra), true, TMP);
-                e.a.v3(PMINU[2], TMP, TMP, Rm::R(rb), true, TMP);
-                e.op(PADD[2], X0, ra, TMP);
-            } else {
-                e.op(PSUB[2], X2, ra, rb);
-                e.op(PMAXU[2], X0, ra, rb);
-                e.op(PSUB[2], X0, X0, rb);
-            }
-            e.note_difference(X0, X2, bytes);
-            e.put_low(d, X0, bytes);
-            true
-        }
-        ShlSatS | ShlSatU | ShlSatSU if es == 1 || es == 2 => {
-            // What does not come back when shifted back did not fit.
-            let ra = e.reg(a, X0);
-            e.a.vmov(X2, ra);
-            e.shl(es, X1, X2, n);
-            if op == ShlSatS {
-                e.sar(es, X0, X1, n);
-                e.op(PCMPEQ[es], X0, X0, X2);
-                // The largest, or the smallest for a negative number.
-                e.sar(es, X2, X2, bits - 1);
-                e.ones(TMP);
-                e.shr(es, TMP, TMP, 1);
-                e.a.v3(PXOR, X2, X2, TMP, true, TMP);
-            } else {
-                e.shr(es, X0, X1, n);
-                e.op(PCMPEQ[es], X0, X0, X2);
-                e.sar(es, X2, X2, bits - 1);
-                e.ones(TMP);
-                if op == ShlSatSU {
-                    // Negative numbers never fit, and become zero.
-                    e.a.v3(PXOR, X2, X2, TMP, true, TMP);
-                    e.op(PAND, X0, X0, X2);
-                } else {
-                    e.a.vmov(X2, TMP);
-                }
-            }
-            // Fits ? shifted : limit.
-            e.op(PAND, X1, X1, X0);
-            e.op(PANDN, X2, X0, X2);
-            e.op(POR, X1, X1, X2);
-            e.ones(X2);
-            e.note_difference(X0, X2, bytes);
-            e.put_low(d, X1, bytes);
-            true
-        }
-        MulDoubleHighSat | MulDoubleHighRoundSat if es == 2 => {
-            let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
-            e.shr(3, X2, ra, 32);
-            e.shr(3, TMP, rb, 32);
-            e.a.v3(PMULDQ, X2, X2, TMP, true, TMP);
-            e.op(PMULDQ, X0, ra, rb);
-            if op == MulDoubleHighRoundSat {
-                e.load_constant(X1, splat(3, 1 << 30));
-                e.op(PADD[3], X0, X0, X1);
-                e.op(PADD[3], X2, X2, X1);
-            }
-            e.shr(3, X0, X0, 31);
-            e.shl(3, X2, X2, 1);
-            e.opi(PBLENDW, X0, X0, Rm::R(X2), 0xcc);
-            e.saturate_smallest(2, bytes);
-            e.put_low(d, X0, bytes);
-            true
-        }
+        NegSat | AbsSat if es < 3 || op == NegSat => limit_smallest(e, op, &o),
+        AddSatS | SubSatS if es > 1 => add_signed(e, op, &o),
+        AddSatU | SubSatU if es == 2 => add_unsigned(e, op, &o),
+        ShlSatS | ShlSatU | ShlSatSU if es == 1 || es == 2 => shift_left(e, op, &o),
+        MulDoubleHighSat | MulDoubleHighRoundSat if es == 2 => mul_double_words(e, op, &o),
         MulLongDoubleSat | MulLongDoubleAddSat | MulLongDoubleSubSat if bytes == 16 => {
-            e.mul_long(true, args.imm & HIGH != 0, es, X0, a, b);
-            e.op(PADD[es], X0, X0, X0);
-            e.saturate_smallest(es, 16);
-            if op != MulLongDoubleSat {
-                e.a.vmov(X1, X0);
-                let rc = e.reg(c, X0);
-                e.add_saturating(op == MulLongDoubleSubSat, es, 16, rc, X1);
-            }
-            e.put_low(d, X0, bytes);
-            true
+            mul_double_long(e, op, &o)
         }
-        AddSatS | AddSatU | SubSatS | SubSatU if es < 2 => {
-            let (saturating, wrapping) = match op {
-                AddSatS => (PADDS[es], PADD[es]),
-                AddSatU => (PADDUS[es], PADD[es]),
-                SubSatS => (PSUBS[es], PSUB[es]),
-                _ => (PSUBUS[es], PSUB[es]),
-            };
-            let ra = e.reg(a, X0);
-            e.op(wrapping, X1, ra, e.rm(b));
-            e.op(saturating, X0, ra, e.rm(b));
-            e.note_difference(X0, X1, bytes);
-            e.put_low(d, X0, bytes);
-            true
-        }
-        MulDoubleHighSat | MulDoubleHighRoundSat if es == 1 => {
-            let ra = e.reg(a, X0);
-            if op == MulDoubleHighRoundSat {
-                e.op(PMULHRSW, X0, ra, e.rm(b));
-            } else {
-                e.op(PMULHW, X1, ra, e.rm(b));
-                e.op(PMULLW, X0, ra, e.rm(b));
-                e.op(PADD[1], X1, X1, X1);
-                e.shr(1, X0, X0, 15);
-                e.op(POR, X0, X0, X1);
-            }
-            // Only the square of the smallest number does not fit, and only its result is this.
-            e.ones(X1);
-            e.shl(1, X1, X1, 15);
-            e.op(PCMPEQ[1], X1, X1, X0);
-            e.op(PXOR, X1, X1, X0);
-            e.note_difference(X0, X1, bytes);
-            e.put_low(d, X1, bytes);
-            true
-        }
+        AddSatS | AddSatU | SubSatS | SubSatU if es < 2 => add_narrow(e, op, &o),
+        MulDoubleHighSat | MulDoubleHighRoundSat if es == 1 => mul_double_halves(e, op, &o),
         ShrNarrowSatS | ShrNarrowSatU | ShrNarrowSatSU | ShrNarrowRoundSatS | ShrNarrowRoundSatU
         | ShrNarrowRoundSatSU
             if es < 2 =>
         {
-            let high = args.imm & HIGH != 0;
-            let mut r = e.reg(a, X0);
-            let rounding =
-                n > 0 && matches!(op, ShrNarrowRoundSatS | ShrNarrowRoundSatU | ShrNarrowRoundSatSU);
-            let op = match op {
-                ShrNarrowRoundSatS => ShrNarrowSatS,
-                ShrNarrowRoundSatU => ShrNarrowSatU,
-                ShrNarrowRoundSatSU => ShrNarrowSatSU,
-                op => op,
-            };
-            if rounding {
-                // The last bit shifted out.
-                e.shl(es + 1, X2, r, 2 * bits - n);
-                e.shr(es + 1, X2, X2, 2 * bits - 1);
-            }
-            if n > 0 {
-                if op == ShrNarrowSatU {
-                    e.shr(es + 1, X0, r, n)
-                } else {
-                    e.sar(es + 1, X0, r, n)
-                }
-                r = X0;
-            }
-            if rounding {
-                e.op(PADD[es + 1], X0, X0, X2);
-            }
-            // What comes back when the result is widened again is the same, or did not fit.
-            let (pack, widen) = match op {
-                ShrNarrowSatS => (PACKSS[es], PMOVSX[es]),
-                _ => (PACKUS[es], PMOVZX[es]),
-            };
-            e.zero(TMP);
-            if op == ShrNarrowSatU {
-                e.ones(X1);
-                e.shr(es + 1, X1, X1, 8 << es);
-                e.a.v2(MOVAPS, X2, r);
-                e.op(PMINU[es + 1], X1, X1, X2);
-                e.zero(X2);
-                e.op(pack, X1, X1, X2);
-            } else {
-                e.a.v2(MOVAPS, X1, r);
-                e.op(pack, X1, X1, TMP);
-            }
-            e.a.v2(widen, X2, X1);
-            e.note_difference(r, X2, if bytes < 8 { 2 * bytes } else { 16 });
-            e.a.vmov(X0, X1);
-            e.place(args, high)
+            shift_narrow(e, op, &o)
         }
-        _ => false,
+        _ => return false,
     }
+    true
+}
+
+/// Negation and magnitude: only the smallest number has none that fits.
+fn limit_smallest(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, es, bytes, .. } = o;
+    if op == NegSat {
+        e.zero(X0);
+        e.op(PSUB[es], X0, X0, e.rm(a));
+    } else {
+        e.a.v2(PABS[es], X0, e.rm(a));
+    }
+    e.saturate_smallest(es, bytes);
+    e.put_low(d, X0, bytes);
+}
+
+/// Sums and differences of lanes of 32 or 64 bits, signed.
+fn add_signed(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, b, es, bytes, .. } = o;
+    let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
+    e.add_saturating(op == SubSatS, es, bytes, ra, rb);
+    e.put_low(d, X0, bytes);
+}
+
+/// Sums and differences of lanes of 32 bits, unsigned.
+fn add_unsigned(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, b, bytes, .. } = o;
+    // As much as fits is added; as much as is there is taken away.
+    let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
+    if op == AddSatU {
+        e.op(PADD[2], X2, ra, rb);
+        e.ones(TMP);
+        e.a.v3(PXOR, TMP, TMP, Rm::R(ra), true, TMP);
+        e.a.v3(PMINU[2], TMP, TMP, Rm::R(rb), true, TMP);
+        e.op(PADD[2], X0, ra, TMP);
+    } else {
+        e.op(PSUB[2], X2, ra, rb);
+        e.op(PMAXU[2], X0, ra, rb);
+        e.op(PSUB[2], X0, X0, rb);
+    }
+    e.note_difference(X0, X2, bytes);
+    e.put_low(d, X0, bytes);
+}
+
+/// Left shifts of lanes of 16 or 32 bits.
+fn shift_left(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, es, bytes, bits, n, .. } = o;
+    // What does not come back when shifted back did not fit.
+    let ra = e.reg(a, X0);
+    e.a.vmov(X2, ra);
+    e.shl(es, X1, X2, n);
+    if op == ShlSatS {
+        e.sar(es, X0, X1, n);
+        e.op(PCMPEQ[es], X0, X0, X2);
+        // The largest, or the smallest for a negative number.
+        e.sar(es, X2, X2, bits - 1);
+        e.ones(TMP);
+        e.shr(es, TMP, TMP, 1);
+        e.a.v3(PXOR, X2, X2, TMP, true, TMP);
+    } else {
+        e.shr(es, X0, X1, n);
+        e.op(PCMPEQ[es], X0, X0, X2);
+        e.sar(es, X2, X2, bits - 1);
+        e.ones(TMP);
+        if op == ShlSatSU {
+            // Negative numbers never fit, and become zero.
+            e.a.v3(PXOR, X2, X2, TMP, true, TMP);
+            e.op(PAND, X0, X0, X2);
+        } else {
+            e.a.vmov(X2, TMP);
+        }
+    }
+    // Fits ? shifted : limit.
+    e.op(PAND, X1, X1, X0);
+    e.op(PANDN, X2, X0, X2);
+    e.op(POR, X1, X1, X2);
+    e.ones(X2);
+    e.note_difference(X0, X2, bytes);
+    e.put_low(d, X1, bytes);
+}
+
+/// Upper halves of doubled products of 32 bits.
+fn mul_double_words(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, b, bytes, .. } = o;
+    let (ra, rb) = (e.reg(a, X0), e.reg(b, X1));
+    e.shr(3, X2, ra, 32);
+    e.shr(3, TMP, rb, 32);
+    e.a.v3(PMULDQ, X2, X2, TMP, true, TMP);
+    e.op(PMULDQ, X0, ra, rb);
+    if op == MulDoubleHighRoundSat {
+        e.load_constant(X1, splat(3, 1 << 30));
+        e.op(PADD[3], X0, X0, X1);
+        e.op(PADD[3], X2, X2, X1);
+    }
+    e.shr(3, X0, X0, 31);
+    e.shl(3, X2, X2, 1);
+    e.opi(PBLENDW, X0, X0, Rm::R(X2), 0xcc);
+    e.saturate_smallest(2, bytes);
+    e.put_low(d, X0, bytes);
+}
+
+/// Doubled products of twice the width, alone, added or subtracted.
+fn mul_double_long(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, b, c, es, bytes, high, .. } = o;
+    e.mul_long(true, high, es, X0, a, b);
+    e.op(PADD[es], X0, X0, X0);
+    e.saturate_smallest(es, 16);
+    if op != MulLongDoubleSat {
+        e.a.vmov(X1, X0);
+        let rc = e.reg(c, X0);
+        e.add_saturating(op == MulLongDoubleSubSat, es, 16, rc, X1);
+    }
+    e.put_low(d, X0, bytes);
+}
+
+/// Sums and differences of lanes of 8 or 16 bits, for which the host has instructions.
+fn add_narrow(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, b, es, bytes, .. } = o;
+    let (saturating, wrapping) = match op {
+        AddSatS => (PADDS[es], PADD[es]),
+        AddSatU => (PADDUS[es], PADD[es]),
+        SubSatS => (PSUBS[es], PSUB[es]),
+        _ => (PSUBUS[es], PSUB[es]),
+    };
+    let ra = e.reg(a, X0);
+    e.op(wrapping, X1, ra, e.rm(b));
+    e.op(saturating, X0, ra, e.rm(b));
+    e.note_difference(X0, X1, bytes);
+    e.put_low(d, X0, bytes);
+}
+
+/// Upper halves of doubled products of 16 bits.
+fn mul_double_halves(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, b, bytes, .. } = o;
+    let ra = e.reg(a, X0);
+    if op == MulDoubleHighRoundSat {
+        e.op(PMULHRSW, X0, ra, e.rm(b));
+    } else {
+        e.op(PMULHW, X1, ra, e.rm(b));
+        e.op(PMULLW, X0, ra, e.rm(b));
+        e.op(PADD[1], X1, X1, X1);
+        e.shr(1, X0, X0, 15);
+        e.op(POR, X0, X0, X1);
+    }
+    // Only the square of the smallest number does not fit, and only its result is this.
+    e.ones(X1);
+    e.shl(1, X1, X1, 15);
+    e.op(PCMPEQ[1], X1, X1, X0);
+    e.op(PXOR, X1, X1, X0);
+    e.note_difference(X0, X1, bytes);
+    e.put_low(d, X1, bytes);
+}
+
+/// Right shifts to half the width.
+fn shift_narrow(e: &mut Emit<'_>, op: VOp, o: &Operands) {
+    use VOp::*;
+    let &Operands { d, a, c, es, bytes, bits, n, high, .. } = o;
+    let mut r = e.reg(a, X0);
+    let rounding = n > 0 && matches!(op, ShrNarrowRoundSatS | ShrNarrowRoundSatU | ShrNarrowRoundSatSU);
+    let op = match op {
+        ShrNarrowRoundSatS => ShrNarrowSatS,
+        ShrNarrowRoundSatU => ShrNarrowSatU,
+        ShrNarrowRoundSatSU => ShrNarrowSatSU,
+        op => op,
+    };
+    if rounding {
+        // The last bit shifted out.
+        e.shl(es + 1, X2, r, 2 * bits - n);
+        e.shr(es + 1, X2, X2, 2 * bits - 1);
+    }
+    if n > 0 {
+        if op == ShrNarrowSatU {
+            e.shr(es + 1, X0, r, n)
+        } else {
+            e.sar(es + 1, X0, r, n)
+        }
+        r = X0;
+    }
+    if rounding {
+        e.op(PADD[es + 1], X0, X0, X2);
+    }
+    // What comes back when the result is widened again is the same, or did not fit.
+    let (pack, widen) = match op {
+        ShrNarrowSatS => (PACKSS[es], PMOVSX[es]),
+        _ => (PACKUS[es], PMOVZX[es]),
+    };
+    e.zero(TMP);
+    if op == ShrNarrowSatU {
+        e.ones(X1);
+        e.shr(es + 1, X1, X1, 8 << es);
+        e.a.v2(MOVAPS, X2, r);
+        e.op(PMINU[es + 1], X1, X1, X2);
+        e.zero(X2);
+        e.op(pack, X1, X1, X2);
+    } else {
+        e.a.v2(MOVAPS, X1, r);
+        e.op(pack, X1, X1, TMP);
+    }
+    e.a.v2(widen, X2, X1);
+    e.note_difference(r, X2, if bytes < 8 { 2 * bytes } else { 16 });
+    e.a.vmov(X0, X1);
+    e.place(d, c, bytes, high);
 }
 
 impl Emit<'_> {

@@ -1,6 +1,6 @@
 //! Loads and stores of structures of two to four elements.
 
-use super::super::asm::{Mem, opcodes::*};
+use super::super::asm::{Mem, Rm, opcodes::*};
 use super::super::state;
 use super::{Emit, TMP, X0, X1, X2};
 use anyarch_engine::ops::V;
@@ -79,5 +79,27 @@ pub(crate) fn store_struct(e: &mut Emit<'_>, n: u8, es: u8, bytes: u8, first: V,
         store(e, X0, 2 * half as i32);
         e.op(PUNPCKH[es], X0, X1, X2);
         store(e, X0, 2 * half as i32 + 1);
+    }
+}
+
+impl Emit<'_> {
+    /// X0 = even lanes of X1:X0, TMP = odd lanes. Uses X1 and X2; with AVX only.
+    pub(super) fn split(&mut self, es: usize) {
+        match es {
+            3 => {
+                self.op(PUNPCKH[3], TMP, X0, X1);
+                self.op(PUNPCKL[3], X0, X0, X1);
+            }
+            2 => {
+                self.opi(SHUFPS, TMP, X0, Rm::R(X1), 0xdd);
+                self.opi(SHUFPS, X0, X0, Rm::R(X1), 0x88);
+            }
+            _ => {
+                self.shr(es + 1, X2, X1, 8 << es);
+                self.shr(es + 1, TMP, X0, 8 << es);
+                self.op(PACKUS[es], TMP, TMP, X2);
+                self.uzp1(es, X0, X0, X1);
+            }
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! Vector code against the reference.
 
 use super::super::Buffers;
-use super::super::asm::reg::*;
+use super::super::asm::{
+    Mem, NONE,
+    opcodes::{MOVAPS, MOVAPS_STORE},
+    reg::*,
+};
 use super::super::{Scratch, state};
 use super::*;
 use anyarch_engine::run::{Slots, Thread};
