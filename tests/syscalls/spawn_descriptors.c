@@ -130,6 +130,25 @@ int main(int argc, char **argv)
 		_exit(1);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	// The last numbers below the limit are taken while lower ones are free.
+	for (int last = 200; last <= 230; last += 15) {
+		pid = fork();
+		if (pid == 0) {
+			struct stat st;
+			struct rlimit limit = { last + 1, last + 1 };
+			CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+			for (int fd = 150; fd <= last; fd++)
+				CHECK(dup2(1, fd) == fd);
+			for (int fd = 150; fd <= last; fd++)
+				CHECK(fstat(fd, &st) == 0 && write(fd, "", 0) == 0);
+			CHECK(spawned(NULL, -2) == 0);
+			CHECK(close(last) == 0);
+			closed(last);
+			CHECK(dup2(1, last) == last && spawned(NULL, -2) == 0);
+			_exit(0);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	}
 	// All in use, up to the soft limit, and up to the hard one.
 	struct rlimit limit;
 	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);

@@ -14,6 +14,8 @@ use crate::{Errno, Mutex, MutexGuard, SysResult, syscall};
 
 /// The resources concerned, as prlimit(2) names them.
 pub const RESOURCES: [u32; 2] = [RLIMIT_AS, RLIMIT_DATA];
+/// RLIMIT_DATA's index in [`RESOURCES`].
+pub const DATA: usize = 1;
 const RLIMIT_DATA: u32 = 2;
 const RLIMIT_AS: u32 = 9;
 /// No limit.
@@ -68,7 +70,13 @@ pub unsafe fn map(at: u64, size: u64, prot: u32, flags: u32) -> SysResult {
     let sizes = [size, if prot & PROT_WRITE != 0 { size } else { 0 }];
     account.grow(sizes);
     // SAFETY: by the caller.
-    let result = unsafe { syscall!(__NR_mmap, at, size, prot, flags, -1i64, 0) };
+    let call = || unsafe { syscall!(__NR_mmap, at, size, prot, flags, -1i64, 0) };
+    let mut result = call();
+    // The guest may have more than its limits allow: they were lowered since. That is its own
+    // mappings' matter.
+    if result == Err(Errno::ENOMEM) && account.finite {
+        result = account.beyond_soft_limits(call);
+    }
     if result.is_err() {
         account.shrink(sizes);
     }
@@ -152,6 +160,27 @@ impl Account {
         if self.finite {
             self.settle();
         }
+    }
+
+    /// Makes a call with soft limits as high as the hard ones.
+    fn beyond_soft_limits<T>(&self, call: impl FnOnce() -> T) -> T {
+        let limits = RESOURCES.map(|resource| host(0, resource).ok());
+        let set = |of: fn(Limits) -> Limits| {
+            for (limits, resource) in limits.iter().zip(RESOURCES) {
+                // What cannot be raised is as low as it was; what was raised can be lowered.
+                let _ = limits.map(|limits| set_host(0, resource, of(limits)));
+            }
+        };
+        set(|limits| [limits[1]; 2]);
+        let result = call();
+        set(|limits| limits);
+        result
+    }
+
+    /// The guest's soft limit for a resource of [`RESOURCES`] by its index, in bytes; none if the
+    /// kernel does not tell.
+    pub fn soft_limit(&self, r: usize) -> Option<u64> {
+        host(0, RESOURCES[r]).ok().map(|limits| self.guest(r, limits)[0])
     }
 
     /// Makes the host's limits fit what the emulator has mapped now.
@@ -274,6 +303,7 @@ impl Account {
         self.finite
     }
 }
+
 /// Asks the kernel for pages of the emulator's own in one go: a fault for each would cost more.
 pub fn populate(at: *mut u8, len: usize) {
     const MADV_POPULATE_WRITE: u32 = 23;

@@ -68,11 +68,15 @@ fn suspect(name: &[u8], flags: u32) -> Suspect {
     if is_concerned(name) || name.iter().all(u8::is_ascii_digit) {
         return Suspect::Yes;
     }
-    const OTHERS: u32 = O_WRONLY | O_DIRECTORY | O_PATH | O_NOFOLLOW | O_EXCL;
-    match (flags & OTHERS, flags & O_CREAT) {
-        (0, 0) => Suspect::Across,
-        (0, _) => Suspect::Yes,
-        _ => Suspect::No,
+    const OTHERS: u32 = O_WRONLY | O_DIRECTORY | O_PATH | O_NOFOLLOW;
+    let creates = flags & O_CREAT != 0;
+    // O_EXCL alone says nothing of links.
+    if flags & OTHERS != 0 || creates && flags & O_EXCL != 0 {
+        Suspect::No
+    } else if creates {
+        Suspect::Yes
+    } else {
+        Suspect::Across
     }
 }
 

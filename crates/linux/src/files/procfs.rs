@@ -154,6 +154,10 @@ fn program_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
 
 /// Called before a host readlink(2) of (`dirfd`, `path`): `Some` is the target that the guest is to see.
 pub fn readlink_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
+    // The descriptor itself may be of the link (O_PATH with O_NOFOLLOW).
+    if path.is_empty() && dirfd != AT_FDCWD {
+        return program_link(AT_FDCWD, &path_of(dirfd)?);
+    }
     program_link(dirfd, path)
 }
 

@@ -24,7 +24,7 @@ use crate::calls::uring;
 use crate::files::procfile;
 use crate::memory::range::Hole;
 use crate::memory::space::PAGE;
-use crate::task::Task;
+use crate::task::{Task, limits};
 use alloc::vec::Vec;
 use anyarch_engine::run::code::{self, View};
 use anyarch_sys::raw::general::*;
@@ -102,6 +102,9 @@ pub(crate) struct State {
     brk: u64,
     /// The next library ends here at the latest (0: not begun).
     next_library: u64,
+    /// What a child of fork may find gone or zero (`MADV_DONTFORK`, `MADV_WIPEONFORK`), and what was
+    /// mapped there since.
+    not_inherited: RangeSet,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
@@ -111,6 +114,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     brk_start: 0,
     brk: 0,
     next_library: 0,
+    not_inherited: RangeSet::new(),
 });
 
 /// Keeps this module's lock while it lives.
@@ -119,6 +123,14 @@ pub struct ForkGuard(#[allow(dead_code)] MutexGuard<'static, State>);
 /// Held across a fork, so that the child does not find the lock held by a thread it does not have.
 pub fn lock_for_fork() -> ForkGuard {
     ForkGuard(STATE.lock())
+}
+
+/// After a fork, in the child: code of memory that it has not inherited is none.
+pub(crate) fn after_fork() {
+    let state = STATE.lock();
+    for &(start, end) in state.not_inherited.ranges() {
+        state.changed(start, end);
+    }
 }
 
 /// A copy of the ranges that the guest may execute.
@@ -324,8 +336,18 @@ pub fn brk(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// The host's; for a fixed place that is the emulator's `ENOMEM`, or `EEXIST` if nothing is to be replaced.
 pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64) -> SysResult {
     let flags = flags & !X86_MAP_FLAGS;
-    if len == 0 || !offset.is_multiple_of(PAGE) {
+    let anonymous = flags & MAP_ANONYMOUS as u64 != 0;
+    // The kernel looks at the descriptor before the addresses.
+    let invalid = || {
+        // SAFETY: no pointers.
+        let open = || unsafe { syscall!(__NR_fcntl, fd, F_GETFD) }.is_ok();
+        if anonymous || open() { Errno::EINVAL } else { Errno::EBADF }
+    };
+    if !offset.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
+    }
+    if len == 0 {
+        return Err(invalid());
     }
     let size = page_up(len).ok_or(Errno::ENOMEM)?;
     if size > anyarch_sys::GUEST_END {
@@ -335,7 +357,7 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
     let mut at = addr;
     if fixed {
         if !addr.is_multiple_of(PAGE) {
-            return Err(Errno::EINVAL);
+            return Err(invalid());
         }
         if space::is_reserved(addr, size) {
             let within = addr.checked_add(size).is_some_and(|end| end <= anyarch_sys::GUEST_END);
@@ -347,7 +369,6 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         at = 0;
     }
     let private = flags & MAP_TYPE as u64 == MAP_PRIVATE as u64;
-    let anonymous = flags & MAP_ANONYMOUS as u64 != 0;
     let implied = implied_exec(prot);
     let mut state = STATE.lock();
     if at == 0 && !fixed && private && (!anonymous || prot & PROT_BITS == 0 && size <= SMALL_RESERVATION) {
@@ -577,11 +598,15 @@ pub fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
         return Err(Errno::EINVAL);
     }
     range::each(addr, size, Hole::Reported, |addr, size| {
-        let state = STATE.lock();
+        let mut state = STATE.lock();
         // SAFETY: the range is not the emulator's.
         let result = unsafe { syscall!(__NR_madvise, addr, size, advice) }?;
-        if matches!(advice as u32, MADV_DONTNEED | MADV_REMOVE | MADV_FREE) || advice == 24 {
-            state.changed(addr, addr + size);
+        match advice as u32 {
+            MADV_DONTNEED | MADV_REMOVE | MADV_FREE | MADV_DONTNEED_LOCKED => {
+                state.changed(addr, addr + size);
+            }
+            MADV_DONTFORK | MADV_WIPEONFORK => state.not_inherited.insert(addr, addr + size),
+            _ => {}
         }
         Ok(result)
     })
@@ -663,6 +688,10 @@ pub fn do_brk(addr: u64) -> u64 {
         return state.brk;
     }
     let (Some(old), Some(new)) = (page_up(state.brk), page_up(addr)) else { return state.brk };
+    // The heap alone, whatever else there is: with a limit of 0 too, at which mmap looks elsewhere.
+    if limits::of_data().is_some_and(|limit| addr - state.brk_start > limit) {
+        return state.brk;
+    }
     if new > old {
         if space::is_reserved(old, new - old) {
             return state.brk;

@@ -88,7 +88,10 @@ pub fn execveat(task: &mut Task, [dir, path, argv, envp, flags, _]: [u64; 6]) ->
 
 fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) -> SysResult {
     task.exec.path = read_cstr(path, path::PATH_MAX)?;
-    let instead = procfs::exec_hook(dir, &task.exec.path)
+    let follows = flags & AT_SYMLINK_NOFOLLOW as u64 == 0;
+    let instead = follows
+        .then(|| procfs::exec_hook(dir, &task.exec.path))
+        .flatten()
         .map(|mut p| {
             p.push(0);
             p

@@ -17,6 +17,9 @@ use core::sync::atomic::{AtomicI32, Ordering};
 /// Our descriptors get numbers from here on, out of the way of programs that count on low numbers.
 pub const FD_FROM: i32 = 200;
 
+/// The number behind those of the standard streams.
+const FIRST_OTHER: i32 = 3;
+
 /// The executable's name where there is /proc.
 pub(crate) const PATH: &core::ffi::CStr = c"/proc/self/exe";
 
@@ -47,9 +50,16 @@ pub fn hidden_fd(task: &Task) -> Option<i32> {
 
 /// Called before a call that puts a descriptor at the number `fd` (dup2, dup3): moves ours out of the way.
 pub fn vacate_fd(task: &Task, fd: i32) {
-    if hidden_fd(task) == Some(fd) {
-        task.own.0.store(move_up(fd, fd + 1), Ordering::Relaxed);
+    if hidden_fd(task) != Some(fd) {
+        return;
     }
+    // Numbers above may be beyond RLIMIT_NOFILE; low ones are what programs count on.
+    let places = [fd + 1, FD_FROM, FIRST_OTHER];
+    let moved = places.into_iter().map(|from| move_up(fd, from)).find(|&new| new != fd);
+    if moved.is_none() {
+        close(fd);
+    }
+    task.own.0.store(moved.unwrap_or(-1), Ordering::Relaxed);
 }
 
 /// Closes the descriptor, so that its number is free for an execve that finds no other; whether it could be, and can be had again ([`take_back`]).

@@ -61,6 +61,12 @@ pub fn setrlimit(task: &mut Task, args: [u64; 6]) -> SysResult {
     prlimit64(task, args6(&[0, args[0], args[1], 0]))
 }
 
+/// RLIMIT_DATA's soft limit of this process, in bytes, if it is finite.
+pub(crate) fn of_data() -> Option<u64> {
+    let account = footprint::account();
+    account.finite().then(|| account.soft_limit(footprint::DATA)).flatten()
+}
+
 /// The variable that tells the next emulator what hard limits have on top of the guest's: the
 /// host's limit and what it has on top, for both resources, as hexadecimal numbers with colons in
 /// between.

@@ -141,6 +141,7 @@ fn separate(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRe
     let result = hold_locks(task, |task| host_call(task, nr, &[a[0], a[1], a[2], a[3], a[4], 0]));
     if result == Ok(0) {
         task.thread.after_fork();
+        crate::memory::after_fork();
         crate::program::perf::after_fork();
         task.forget_pending(inherited);
         if flags & CLONE_CLEAR_SIGHAND != 0 {
