@@ -97,8 +97,10 @@ const PACKAGES: &[&str] =
 const NUMBERS: usize = 8;
 /// So many rounds are done even if the time is over: each number twice.
 const LEAST: usize = 2 * NUMBERS;
-/// What a round may take on a machine that is busy with all loads.
+/// What a round may take: so long on the clock, and on a busy machine so long of the processor's time
+/// while it gets some in each [`TURN`].
 const PATIENCE: Duration = Duration::from_secs(1800);
+const TURN: Duration = Duration::from_secs(60);
 /// So often a load that failed is started again.
 const ATTEMPTS: usize = 5;
 
@@ -400,14 +402,43 @@ impl Program {
         let ask = self.ask.as_mut().ok_or("no pipe")?;
         // A program that has ended is found by its answer.
         let _ = writeln!(ask, "{number}");
-        match self.answers.recv_timeout(PATIENCE) {
-            Ok(line) => Ok(line),
-            Err(Timeout) => Err(format!("no answer in {} seconds", PATIENCE.as_secs())),
-            Err(Disconnected) => match self.child.wait() {
-                Ok(status) => Err(format!("ended: {status}")),
-                Err(e) => Err(e.to_string()),
-            },
+        let start = (Instant::now(), self.processor_time());
+        let mut last = start.1;
+        loop {
+            match self.answers.recv_timeout(TURN) {
+                Ok(line) => return Ok(line),
+                Err(Disconnected) => {
+                    return match self.child.wait() {
+                        Ok(status) => Err(format!("ended: {status}")),
+                        Err(e) => Err(e.to_string()),
+                    };
+                }
+                Err(Timeout) => {
+                    let (passed, now) = (start.0.elapsed(), self.processor_time());
+                    let used = now.saturating_sub(start.1);
+                    if passed > PATIENCE && (now <= last || used > PATIENCE) {
+                        let (passed, used) = (passed.as_secs(), used.as_secs());
+                        return Err(format!("no answer in {passed} seconds, {used} of them running"));
+                    }
+                    last = now;
+                }
+            }
         }
+    }
+
+    /// The processor's time that the program's process group has had.
+    fn processor_time(&self) -> Duration {
+        let Ok(processes) = fs::read_dir("/proc") else { return Duration::ZERO };
+        let ticks = processes.flatten().filter_map(|process| {
+            let stat = fs::read_to_string(process.path().join("stat")).ok()?;
+            // Behind the name: state, parent, group; the 12th to the 15th are user and system time,
+            // its own and that of children that it waited for.
+            let fields: Vec<u64> =
+                stat.rsplit_once(')')?.1.split_whitespace().map(|f| f.parse().unwrap_or(0)).collect();
+            (fields.get(2) == Some(&self.child.id().into())).then(|| fields[11..15].iter().sum::<u64>())
+        });
+        // USER_HZ.
+        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     fn reading(&self) -> Result<Reading> {
