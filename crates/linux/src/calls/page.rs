@@ -35,6 +35,25 @@ What differs from a native kernel although a call succeeds:
 - Without a registered handler the emulator holds its executable open, as a descriptor that calls and /proc do not show. What is left to see: a path that goes on behind
   its name in /proc fails with ENOTDIR, select with that number fails with EBADF although the table of descriptors would end before it, and requests of io_uring, connect, bind
   and calls that mount find the name in /proc.
+- A free number that the emulator's descriptor has is not given out: F_DUPFD gives the next one, and
+  a limit on open files leaves one less.
+- maps, smaps, numa_maps and map_files of other processes of the emulator show the emulator's own
+  mappings as well, and so does a request of io_uring that opens such a file of the process itself.
+- /proc files that are generated take F_GET_SEALS, and a write through a descriptor that was opened
+  for writing fails with EPERM.
+- SigBlk and SigPnd of other threads and processes lack the signals of faults (SIGILL, SIGTRAP,
+  SIGBUS, SIGFPE, SIGSEGV); Seccomp of another thread is the calling thread's.
+- The kernel protects the emulator's file, not the guest's, from being written while it runs: open
+  for writing of a running program does not fail with ETXTBSY, nor does an execve whose loader
+  somebody has open for writing.
+- A store-exclusive (store-conditional) notices what other threads of its process write by atomic
+  instructions, and not what another process writes to shared memory between with the old value put
+  back.
+- Memory that another thread supplies through userfaultfd may hold data. Code must be there before
+  it is run: the translator waits for it with a lock that the other threads need.
+- RLIMIT_MEMLOCK counts the emulator's memory too, so that mlockall fails where it is low.
+- mbind with the default policy, and userfaultfd's ioctls, fail over a range that the emulator's own
+  memory lies in.
 - KVM's ioctls fail with ENOTTY.
 
 ";
