@@ -204,14 +204,7 @@ fn run(args: &[OsString]) -> Result<()> {
 }
 
 /// Prints a row of the table; the same for machines.
-fn row(
-    name: &str,
-    medians: [Option<f64>; 3],
-    target: Option<f64>,
-    runs: usize,
-    same: bool,
-    note: &str,
-) -> String {
+fn row(name: &str, medians: Medians, target: Option<f64>, runs: usize, same: bool, note: &str) -> String {
     let [native, qemu, ours] = medians;
     let ratio = |a: Option<f64>, b: Option<f64>| match (a, b) {
         (Some(a), Some(b)) if b > 0.0 => format!("{:.2}", a / b),
@@ -238,13 +231,16 @@ fn row(
     )
 }
 
+/// Medians of native runs, of QEMU's and of ours, where there were any.
+type Medians = [Option<f64>; 3];
+
 /// Wall and processor milliseconds of debootstrap's second stage, under QEMU and ours in turn. (There is no native one: the packages are the guest's.)
 fn second_stage(
     cache: &Path,
     arch: &Guest,
     engines: [(&str, &Path); 2],
     runs: usize,
-) -> Result<([Option<f64>; 3], [Option<f64>; 3])> {
+) -> Result<(Medians, Medians)> {
     let archive = first_stage(cache, arch)?;
     let (mut wall, mut cpu): ([Vec<f64>; 3], [Vec<f64>; 3]) = Default::default();
     for _ in 0..runs {

@@ -67,11 +67,14 @@ pub struct Words {
     pub fp_rounding: fn(FpWord, Rounding) -> FpWord,
 }
 
+/// A maker of units, and the end of the code that all units share.
+pub type Opened = (Box<dyn UnitMaker>, *mut u8);
+
 /// How code is made and run.
 pub struct Generator {
     /// Begins to make code in [start, end), which begins at a page: puts there what all units
     /// share, the glue, and returns its end.
-    pub open: fn(start: *mut u8, end: *mut u8) -> (Box<dyn UnitMaker>, *mut u8),
+    pub open: fn(start: *mut u8, end: *mut u8) -> Opened,
     /// Puts the host's part of a thread's state ([`Thread::scratch`]) in order, for a thread that
     /// is new or begins anew.
     pub prepare: fn(&mut Thread),

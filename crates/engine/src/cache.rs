@@ -92,11 +92,11 @@ impl InsnMark {
 
     /// The next mark is of the same instruction.
     pub fn is_more(self) -> bool {
-        self.len() == Self::MORE as u32
+        self.host_len() == Self::MORE as u32
     }
 
     /// Host bytes.
-    pub fn len(self) -> u32 {
+    pub fn host_len(self) -> u32 {
         (self.0 & 2047) as u32
     }
 
@@ -520,13 +520,13 @@ impl Code {
         let (mut index, mut start) = (0, check);
         let mut at = check;
         for (i, m) in marks.iter().enumerate() {
-            if rel < at + m.len() {
+            if rel < at + m.host_len() {
                 let more = marks[i..].iter().take_while(|m| m.is_more()).count();
                 let end =
-                    at + marks[i..=(i + more).min(marks.len() - 1)].iter().map(|m| m.len()).sum::<u32>();
+                    at + marks[i..=(i + more).min(marks.len() - 1)].iter().map(|m| m.host_len()).sum::<u32>();
                 return insn(index, rel == start, (start, end));
             }
-            at += m.len();
+            at += m.host_len();
             if !m.is_more() {
                 (index, start) = (i + 1, at);
             }

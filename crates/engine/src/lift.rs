@@ -210,8 +210,7 @@ fn cas_loop<T: UnitBuilder>(t: &mut T, l: &CasLoop) -> bool {
             Src::Extended(_, Ext::U16, _) => !signed && bits == 16,
             _ => false,
         };
-    if !is_whole
-        || !(is_kept(base) && is_kept(new) && is_kept(source))
+    if !(is_whole && is_kept(base) && is_kept(new) && is_kept(source))
         || status == R::ZERO
         || status == old
         || equal != next && different != next

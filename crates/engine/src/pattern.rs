@@ -10,8 +10,8 @@
 //!
 //! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name` is a field of one bit and `name:n` a field of n bits.
 //!   Field names are documentation: functions read their fields from `Insn`. `sbz` and `sbo` are
-//! bits that should be zero or one, which nothing looks at; tests make instructions with them as
-//! they should be ([`Row::should_be`]).
+//!   bits that should be zero or one, which nothing looks at; tests make instructions with them as
+//!   they should be ([`Row::should_be`]).
 //! - The name is unique; tests, traces and the fuzzer use it.
 //! - Flags is what the instruction does with the guest's condition flags: see [`flags`].
 //! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in [`undefined`]. Rows that differ in a constant share a

@@ -281,10 +281,10 @@ pub fn report() -> alloc::string::String {
     )
 }
 
-impl Thread {
+impl ThreadBox {
     /// A thread with all registers zero. Ends the process where there is no memory for it.
     pub fn new(guest: &'static Guest) -> ThreadBox {
-        Thread::try_new(guest).unwrap_or_else(|e| {
+        ThreadBox::try_new(guest).unwrap_or_else(|e| {
             anyarch_sys::eprintln!("anyarch-emu: no memory for a thread: error {}", e.0);
             anyarch_sys::exit_group(127)
         })
@@ -340,7 +340,9 @@ impl Thread {
         thread.reset();
         Ok(thread)
     }
+}
 
+impl Thread {
     /// What is not zero at a thread's beginning.
     fn reset(&mut self) {
         self.seen.store(cache::NOWHERE, Ordering::Relaxed);
@@ -398,7 +400,7 @@ impl Thread {
     /// `thread` is alive. Its own host thread may be running generated code meanwhile.
     pub(crate) unsafe fn forget_lookups(thread: *const Thread) {
         // SAFETY: by the caller; atomic words.
-        let lookup = unsafe { &*(&raw const (*thread).lookup) };
+        let lookup = unsafe { &(*thread).lookup };
         for (i, l) in lookup.iter().enumerate() {
             if l.pc.load(Ordering::Relaxed) != 0 {
                 l.pc.store(if i == 0 { u64::MAX } else { 0 }, Ordering::Relaxed);
@@ -413,7 +415,7 @@ impl Thread {
     pub(crate) unsafe fn forget_lookup(thread: *const Thread, guest: &Guest, pc: u64) {
         let i = guest.lookup_index(pc);
         // SAFETY: by the caller; an atomic word.
-        let l = unsafe { &*(&raw const (*thread).lookup[i]) };
+        let l = unsafe { &(*thread).lookup[i] };
         if l.pc.load(Ordering::Relaxed) == pc {
             l.pc.store(if i == 0 { u64::MAX } else { 0 }, Ordering::Relaxed);
         }
@@ -452,7 +454,7 @@ impl Thread {
         // SAFETY: by the caller.
         unsafe {
             // In a helper there is its return address below the last pair.
-            let mut p = ((*thread).shadow_sp as usize + 8 & !15) as *mut [u64; 2];
+            let mut p = (((*thread).shadow_sp as usize + 8) & !15) as *mut [u64; 2];
             let top = thread.cast::<[u64; 2]>().sub(1);
             if (top as usize).saturating_sub(p as usize) > MANY * 16 {
                 return false;

@@ -11,6 +11,9 @@ use anyarch_engine::run::Guest;
 use anyarch_engine::state::Cpu;
 use anyarch_sys::Errno;
 
+/// An alternate signal stack: ss_sp, ss_flags, ss_size.
+pub type AltStack = (u64, i32, u64);
+
 /// How a guest signal is to be delivered: what the frame holds besides the CPU state.
 #[derive(Clone, Debug)]
 pub struct SignalDelivery {
@@ -29,7 +32,7 @@ pub struct SignalDelivery {
     /// Stack pointer to build the frame below (alternate stack already chosen).
     pub sp: u64,
     /// The alternate stack to record in the frame: (ss_sp, ss_flags, ss_size).
-    pub altstack: (u64, i32, u64),
+    pub altstack: AltStack,
     /// Fault address and "error code" material for the frame (0 if none).
     pub fault_addr: u64,
     /// Whether the fault was a write.
@@ -98,7 +101,7 @@ impl FrameBuf {
         self.u64(Self::UC_SIGMASK, d.old_mask);
     }
     /// Signal mask and alternate stack, as [`Abi::pop_signal_frame`] returns them.
-    pub fn ucontext(&self) -> (u64, (u64, i32, u64)) {
+    pub fn ucontext(&self) -> (u64, AltStack) {
         let stack = (
             self.get64(Self::UC_STACK),
             self.get32(Self::UC_STACK + 8) as i32,
@@ -184,7 +187,7 @@ pub trait Abi: Sync {
     ///
     /// # Errors
     /// A bad frame: its signal mask, which counts all the same, unless that cannot be read.
-    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Option<u64>>;
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, AltStack), Option<u64>>;
     /// si_code and si_addr of the SIGSEGV for a bad frame at `sp`.
     fn bad_frame(&self, _sp: u64) -> (i32, u64) {
         const SI_KERNEL: i32 = 0x80;

@@ -9,7 +9,7 @@ use crate::system::{fpcr, fpsr, set_fpcr, set_fpsr};
 use alloc::string::String;
 use anyarch_engine::run::Guest;
 use anyarch_engine::state::{Cpu, slot};
-use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
+use anyarch_linux::abi::{Abi, AltStack, FrameBuf, SignalDelivery, Vdso};
 use anyarch_linux::calls::numbers::Column;
 use anyarch_linux::structure::{Model, model};
 use anyarch_sys::{Errno, read, read_bytes, write, write_bytes};
@@ -189,7 +189,7 @@ impl Abi for Aarch64 {
         Ok(())
     }
 
-    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Option<u64>> {
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, AltStack), Option<u64>> {
         let base = cpu.gpr[SP];
         if base & 15 != 0 {
             return Err(None);

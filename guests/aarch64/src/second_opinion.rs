@@ -2,7 +2,7 @@
 
 use crate::decode;
 use anyarch_engine::interp::{Interp, Outcome};
-use anyarch_engine::run::Thread;
+use anyarch_engine::run::{Thread, ThreadBox};
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -92,7 +92,7 @@ fn encodings() {
         words.extend((0..200).map(|_| random() & !row.mask | row.value));
     }
     words.retain(|&w| covered(w) && !EXPECTED.iter().any(|(mask, value, _)| w & mask == *value));
-    let mut thread = Thread::new(&crate::GUEST);
+    let mut thread = ThreadBox::new(&crate::GUEST);
     let mut bad: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (word, theirs) in words.iter().zip(theirs(&words)) {
         let ours = defined(&mut thread, *word);

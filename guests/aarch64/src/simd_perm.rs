@@ -61,7 +61,7 @@ fn expand(op: bool, cmode: u32, imm8: u64) -> u64 {
         (_, 1, _) if cmode == 13 => repeat(imm8 << 16 | 0xffff, 2),
         (_, 0, false) => repeat(imm8, 0),
         // Each bit becomes a byte.
-        (_, 0, true) => (0..8).fold(0, |r, n| r | (imm8 >> n & 1) * 0xff << (8 * n)),
+        (_, 0, true) => (0..8).fold(0, |r, n| r | ((imm8 >> n & 1) * 0xff) << (8 * n)),
         (_, _, false) => repeat(expand_float(imm8, 8, 23), 2),
         (_, _, true) => expand_float(imm8, 11, 52),
     }

@@ -115,7 +115,7 @@ fn expand_modified(op: bool, cmode: u32, imm8: u64) -> u64 {
         8..12 => repeat(imm8 << (8 * (cmode >> 1 & 1)), 1),
         12 => repeat(imm8 << 8 | 0xff, 2),
         13 => repeat(imm8 << 16 | 0xffff, 2),
-        14 if op => (0..8).fold(0, |r, n| r | (imm8 >> n & 1) * 0xff << (8 * n)),
+        14 if op => (0..8).fold(0, |r, n| r | ((imm8 >> n & 1) * 0xff) << (8 * n)),
         14 => repeat(imm8, 0),
         _ => repeat(expand(imm8, 8, 23), 2),
     }

@@ -37,7 +37,7 @@ fn fill(cpu: &mut Cpu, random: &mut Random, word: u32, memory: Option<u64>) {
         };
     }
     for slot in 0..32 {
-        let boxed = random.next() % 2 == 0;
+        let boxed = random.next().is_multiple_of(2);
         cpu.vec[slot] = (random.next() | if boxed { !0 << 32 } else { 0 }) as u128;
         cpu.vec[V0 + slot] = (random.next() as u128) << 64 | random.next() as u128;
     }

@@ -323,11 +323,11 @@ fn constant(es: u8, n: u32) -> u64 {
         30 => exponent_ones(es),
         31 => canonical_nan(es),
         _ => {
-            let (e, f) = TABLE[n as usize - 2 & 31];
+            let (e, f) = TABLE[(n as usize - 2) & 31];
             match e + bias {
                 // The two smallest are denormal in half precision.
                 biased @ ..=0 => 1 << (frac as i32 - 1 + biased),
-                biased if biased >= 2 * bias + 1 => exponent_ones(es),
+                biased if biased > 2 * bias => exponent_ones(es),
                 biased => (biased as u64) << frac | f << (frac - 2),
             }
         }

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use anyarch_engine::run::{Guest, code};
 use anyarch_engine::state::Cpu;
-use anyarch_linux::abi::{Abi, FrameBuf, SignalDelivery, Vdso};
+use anyarch_linux::abi::{Abi, AltStack, FrameBuf, SignalDelivery, Vdso};
 use anyarch_linux::calls::misc::online_cpus;
 use anyarch_linux::calls::numbers::Column;
 use anyarch_linux::calls::table::Sys;
@@ -251,7 +251,7 @@ impl Abi for Riscv64 {
         Ok(())
     }
 
-    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Option<u64>> {
+    fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, AltStack), Option<u64>> {
         let base = cpu.gpr[SP];
         let mut f = FrameBuf::new(frame::size(false));
         read_bytes(base, &mut f.0).map_err(|_| None)?;

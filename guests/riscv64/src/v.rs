@@ -518,7 +518,7 @@ impl Unit<'_> {
     }
 
     /// Ends the instruction if vstart is not zero.
-    pub(crate) fn from_zero(&self) -> Done {
+    pub(crate) fn begins_at_zero(&self) -> Done {
         legal(self.vstart == 0)
     }
 

@@ -104,7 +104,7 @@ fn ghash<O: Ops>(o: &mut O, i: Insn, add: bool) {
 fn quads(u: &Unit<'_>) -> Result<Group, crate::v::Stop> {
     let d = u.group(u.vd(), u.sew)?;
     // A group of elements fits into the register group.
-    legal(u.lmul + 2 >= u.sew as i32 && u.vl % 4 == 0 && u.vstart % 4 == 0)?;
+    legal(u.lmul + 2 >= u.sew as i32 && u.vl.is_multiple_of(4) && u.vstart.is_multiple_of(4))?;
     Ok(d)
 }
 

@@ -542,7 +542,7 @@ extern "C" fn reduce_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         let (op, wide) = (Op::from_arg(arg), (arg >> 32) as u32 & WIDE != 0);
         let sew = format(u.sew)?;
         let dw = format(sew + wide as u32)?;
-        u.from_zero()?;
+        u.begins_at_zero()?;
         let a = u.group(u.vs2(), sew)?;
         u.sources(&[a, u.first(u.vs1(), dw)])?;
         if u.vl == 0 {

@@ -358,9 +358,9 @@ fn eval(op: Op, ew: u32, a: u64, b: u64, d: u64, vxrm: u32, saturated: &mut bool
         Op::Rol => a << amount | a >> ((bits - amount) & (bits - 1)),
         Op::Ror => a >> amount | a << ((bits - amount) & (bits - 1)),
         Op::Mul => a.wrapping_mul(b),
-        Op::MulhU => (a as u128 * b as u128 >> bits) as u64,
-        Op::MulhS => (sa as i128 * sb as i128 >> bits) as u64,
-        Op::MulhSu => (sa as i128 * b as i128 >> bits) as u64,
+        Op::MulhU => ((a as u128 * b as u128) >> bits) as u64,
+        Op::MulhS => ((sa as i128 * sb as i128) >> bits) as u64,
+        Op::MulhSu => ((sa as i128 * b as i128) >> bits) as u64,
         Op::DivU => a.checked_div(b).unwrap_or(u64::MAX),
         Op::DivS => {
             if sb == 0 {
@@ -670,7 +670,7 @@ extern "C" fn reduce_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
         let (op, tag, sew) = (Op::from_arg(arg), (arg >> 32) as u32, u.sew);
         let dw = sew + (tag & WIDE != 0) as u32;
         legal(dw <= 3)?;
-        u.from_zero()?;
+        u.begins_at_zero()?;
         let a = u.group(u.vs2(), sew)?;
         u.sources(&[a, u.first(u.vs1(), dw)])?;
         if u.vl == 0 {

@@ -156,7 +156,7 @@ extern "C" fn helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
 }
 
 fn look_at_mask(u: &mut Unit<'_>, kind: Kind) -> Done {
-    u.from_zero()?;
+    u.begins_at_zero()?;
     let mask = if u.unmasked() { u128::MAX } else { *u.whole(0) };
     let set = *u.whole(u.vs2()) & mask & below(u.vl);
     let value = match kind {
@@ -169,7 +169,7 @@ fn look_at_mask(u: &mut Unit<'_>, kind: Kind) -> Done {
 }
 
 fn around_first(u: &mut Unit<'_>, kind: Kind) -> Done {
-    u.from_zero()?;
+    u.begins_at_zero()?;
     legal(u.vd() != u.vs2() && (u.unmasked() || u.vd() != 0))?;
     let mut found = false;
     for n in 0..u.vl {
@@ -189,7 +189,7 @@ fn around_first(u: &mut Unit<'_>, kind: Kind) -> Done {
 }
 
 fn iota(u: &mut Unit<'_>) -> Done {
-    u.from_zero()?;
+    u.begins_at_zero()?;
     let d = u.group(u.vd(), u.sew)?;
     legal(!d.overlaps(Group::mask(u.vs2())))?;
     u.destination(d, &[])?;
@@ -285,7 +285,7 @@ fn gather(u: &mut Unit<'_>, kind: Kind) -> Done {
 }
 
 fn compress(u: &mut Unit<'_>) -> Done {
-    u.from_zero()?;
+    u.begins_at_zero()?;
     let (d, a) = groups(u, false)?;
     let mask = Group::mask(u.vs1());
     u.sources(&[a, mask])?;

@@ -248,7 +248,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let sha = super::sha::emit(a, buffers);
     let pieces = (from, a.p as u64);
 
-    while a.p as usize % 16 != 0 {
+    while !(a.p as usize).is_multiple_of(16) {
         a.b(0xcc);
     }
     let pool = a.p as *const u8;

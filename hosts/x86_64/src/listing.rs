@@ -130,7 +130,7 @@ impl<'a> Lister<'a> {
             if let Some(turn) = self.draft.turns.iter().find(|t| t.0 as usize == i) {
                 pc = turn.1;
             }
-            let len = if mark.is_covered() { 0 } else { mark.len() as usize };
+            let len = if mark.is_covered() { 0 } else { mark.host_len() as usize };
             match insns.last_mut() {
                 Some(last) if goes_on => last.code.end += len,
                 _ => insns.push(Insn { pc, code: at..at + len, is_covered: mark.is_covered() }),

@@ -56,8 +56,11 @@ const CASES: &[Case] = &[
     Case { name: "object file", args: &["@"], file: |f| f[16] = 1, status: 255, says: "" },
 ];
 
+/// A change to an ELF file.
+type Change = fn(&mut Vec<u8>);
+
 /// Files that may end in any way but a hang or a crash of the emulator itself (a guest's own fault ends it by the signal).
-const HOSTILE: &[(&str, fn(&mut Vec<u8>))] = &[
+const HOSTILE: &[(&str, Change)] = &[
     ("entry in nothing", |f| f[24..32].copy_from_slice(&0xdead_0000u64.to_le_bytes())),
     ("entry in the emulator", |f| f[24..32].copy_from_slice(&0x7000_0001_0000u64.to_le_bytes())),
     ("segment over the emulator", |f| segment(f, 16, 0x7000_0000_0000)),

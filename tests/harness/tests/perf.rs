@@ -234,10 +234,12 @@ fn nothing(guest: &Guest) -> Result<(), String> {
     }
 }
 
+type Test = fn(&Guest) -> Result<(), String>;
+
 fn main() -> ExitCode {
     let mut trials = Vec::new();
     for guest in GUESTS {
-        let tests: [(&str, fn(&Guest) -> Result<(), String>); 4] =
+        let tests: [(&str, Test); 4] =
             [("files", files), ("libraries", libraries), ("places", places), ("nothing", nothing)];
         for (name, test) in tests {
             let name = format!("perf::{}::{name}", guest.name);

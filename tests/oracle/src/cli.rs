@@ -30,8 +30,8 @@ pub fn main<G: Guest>(more: Vec<Trial>) -> ExitCode {
             ExitCode::from(2)
         });
     }
-    let kinds: [(&str, fn(usize) -> bool); 2] =
-        [("rows", |times| times == 1), ("sequences", |times| times > 1)];
+    type Kind = (&'static str, fn(usize) -> bool);
+    let kinds: [Kind; 2] = [("rows", |times| times == 1), ("sequences", |times| times > 1)];
     let mut trials: Vec<Trial> = kinds
         .into_iter()
         .map(|(name, wanted)| Trial {

@@ -74,11 +74,17 @@ pub trait Guest: Clone + core::fmt::Debug + Send + Sync + Sized + 'static {
     );
 
     /// Changes that make registers simpler, each of one register.
-    fn simplifications() -> Vec<Box<dyn Fn(&mut Self::Registers)>>;
+    fn simplifications() -> Vec<Change<Self::Registers>>;
 
     /// Registers as text, without those that are zero.
     fn print(registers: &Self::Registers) -> String;
 }
+
+/// A change that makes registers simpler.
+pub type Change<R> = Box<dyn Fn(&mut R)>;
+
+/// Whether a mismatch is of a kind: case, ours, theirs.
+pub type Mismatch<G> = fn(&Case<G>, &State<<G as Guest>::Registers>, &State<<G as Guest>::Registers>) -> bool;
 
 /// How a case ended, for the comparison.
 pub struct Ending<'a, G: Guest> {
@@ -133,7 +139,7 @@ pub struct Known<G: Guest> {
     /// The reference that deviates; empty for all.
     pub reference: &'static str,
     /// Which of its mismatches: case, ours, theirs.
-    pub when: fn(&Case<G>, &State<G::Registers>, &State<G::Registers>) -> bool,
+    pub when: Mismatch<G>,
     /// Why, with the manual's section if the reference is wrong.
     pub reason: &'static str,
     /// It must show in a long enough run; else it is an error that it is listed.

@@ -26,5 +26,5 @@ pub mod state;
 pub mod values;
 
 pub use cli::main;
-pub use guest::{Elsewhere, Ending, Guest, Kind, Known};
+pub use guest::{Change, Elsewhere, Ending, Guest, Kind, Known};
 pub use reference::Reference;

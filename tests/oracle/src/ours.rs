@@ -10,7 +10,7 @@ use crate::state::{CODE_BASE, EDGE, EXIT, MID, SCRATCH, SCRATCH_BYTES, State};
 use anyarch_engine::backend::Backend;
 use anyarch_engine::cache::CACHE;
 use anyarch_engine::interp::{Interp, Outcome};
-use anyarch_engine::run::{Exit, Thread, code, on_host_fault};
+use anyarch_engine::run::{Exit, Thread, ThreadBox, code, on_host_fault};
 use anyarch_engine::state::{Cpu, Fault};
 use anyarch_sys::arch::Context;
 use anyarch_sys::{MemFault, fixup};
@@ -19,12 +19,15 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Mutex;
 
+/// Runs cases one after the other; the states afterwards.
+type Run<G> = fn(&[Case<G>]) -> Vec<State<<G as Guest>::Registers>>;
+
 /// One of our implementations.
 pub struct Player<G: Guest> {
     /// Its name.
     pub name: &'static str,
     /// Runs the cases of a batch one after the other; the states afterwards.
-    run: fn(&[Case<G>]) -> Vec<State<G::Registers>>,
+    run: Run<G>,
 }
 
 /// All of them. `again` runs code a second time, made when the state was another one, so that what
@@ -80,7 +83,7 @@ static CURRENT: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 
 fn translate_all<G: Guest>(cases: &[Case<G>], again: bool) -> Vec<State<G::Registers>> {
     let mut cpu = zeroed();
-    let mut thread = Thread::new(engine::<G>());
+    let mut thread = ThreadBox::new(engine::<G>());
     CURRENT.store(&mut *thread, Ordering::Relaxed);
     let states = cases
         .iter()

@@ -133,8 +133,11 @@ struct Script {
     partial: bool,
 }
 
-/// The script's options: short, long, whether a value follows.
-const OPTIONS: &[(char, &str, bool)] = &[
+/// An option: short, long, whether a value follows.
+type Getopt = (char, &'static str, bool);
+
+/// The script's options.
+const OPTIONS: &[Getopt] = &[
     ('d', "debian", false),
     ('s', "systemd", true),
     ('Q', "qemu-path", true),
@@ -169,7 +172,7 @@ impl Script {
     fn parse(args: &[String], mut script: Script) -> Result<Script> {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
-            let mut items: Vec<(&(char, &str, bool), Option<String>)> = Vec::new();
+            let mut items: Vec<(&Getopt, Option<String>)> = Vec::new();
             if arg == "--" {
                 break;
             } else if let Some(long) = arg.strip_prefix("--") {

@@ -43,7 +43,7 @@ pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) 
     // Whoever opens a FIFO waits for its writer.
     let may_be_opened = std::fs::metadata(path).is_ok_and(|m| m.is_file() || m.is_dir());
     let is_program = path.exists() && !(may_be_opened && crate::commands::explain_image::is_image(path));
-    if !is_program && !(target.starts_with(['/', '.']) && !names_a_layout(target)) {
+    if !is_program && (!target.starts_with(['/', '.']) || names_a_layout(target)) {
         return crate::commands::explain_image::explain(target, platform, as_json, dir);
     }
     let facts = Facts::of(path, dir)?;

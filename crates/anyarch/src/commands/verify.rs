@@ -135,10 +135,8 @@ pub fn verify(words: &[String], as_json: bool, dir: &Path) -> Result<u8> {
         let value = json!({ "schema": 1, "ok": reasons.is_empty(), "architectures": reports, "untested": untested, "failures": reasons });
         print!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default());
     } else {
-        if table.len() > 1 {
-            if !ui::quiet() {
-                print!("{}", ui::table(&table));
-            }
+        if table.len() > 1 && !ui::quiet() {
+            print!("{}", ui::table(&table));
         }
         if !untested.is_empty() {
             ui::say!("registered, but without a test program: {}", untested.join(", "));

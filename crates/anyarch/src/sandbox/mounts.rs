@@ -125,7 +125,7 @@ fn hand_over_pipes(range: Range) {
     for fd in stdio {
         // SAFETY: the three descriptors are not closed before the process ends.
         let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-        if rustix::fs::fstatfs(fd).is_ok_and(|s| s.f_type as i64 == PIPEFS_MAGIC) {
+        if rustix::fs::fstatfs(fd).is_ok_and(|s| s.f_type == PIPEFS_MAGIC) {
             let owner = (Some(Uid::from_raw(range.uid)), Some(Gid::from_raw(range.gid)));
             if let Err(error) = rustix::fs::fchown(fd, owner.0, owner.1) {
                 detail!("a pipe cannot be given to root inside: {error}");

@@ -156,7 +156,7 @@ fn one(stream: impl Read + Write, log: &Mutex<Vec<Seen>>, handler: &dyn Fn(&Seen
     let Some(first) = line().filter(|l| l.contains(" HTTP/1.1")) else { return };
     let mut headers = HashMap::new();
     while let Some((name, value)) =
-        line().and_then(|l| Some(l.split_once(':').map(|(n, v)| (n.to_string(), v.to_string()))?))
+        line().and_then(|l| l.split_once(':').map(|(n, v)| (n.to_string(), v.to_string())))
     {
         headers.insert(name.to_ascii_lowercase(), value.trim().to_string());
     }
@@ -194,9 +194,12 @@ fn one(stream: impl Read + Write, log: &Mutex<Vec<Seen>>, handler: &dyn Fn(&Seen
     }
 }
 
-/// What a registry has, by path.
+/// Media types and contents, by path.
+type ByPath = HashMap<String, (String, Vec<u8>)>;
+
+/// What a registry has.
 #[derive(Clone, Default)]
-pub struct Files(pub Arc<Mutex<HashMap<String, (String, Vec<u8>)>>>);
+pub struct Files(pub Arc<Mutex<ByPath>>);
 
 impl Files {
     pub fn put(&self, path: &str, kind: &str, bytes: &[u8]) -> String {

@@ -50,7 +50,7 @@ impl Cache {
             return if self.next_region() { Ok(()) } else { Err(NoCode::Full) };
         }
         // Whether it is in old code is asked of every thread: not for each unit.
-        if self.holds_dead && self.code.units.len() % 64 == 0 {
+        if self.holds_dead && self.code.units.len().is_multiple_of(64) {
             self.release_dead();
         }
         if self.dead_bytes > self.dead_limit {

@@ -568,12 +568,12 @@ fn scalar(op: FOp, f: Format, a: u64, b: u64, c: u64, imm: u32, env: &mut FpEnv)
 /// Lane `i` of `v`.
 fn lane(v: u128, es: u8, i: usize) -> u64 {
     let bits = 8u32 << es;
-    (v >> (bits as usize * i & 127)) as u64 & u64::MAX >> (64 - bits)
+    (v >> ((bits as usize * i) & 127)) as u64 & u64::MAX >> (64 - bits)
 }
 
 /// A vector of `n` lanes.
 fn build(es: u8, n: usize, mut f: impl FnMut(usize) -> u64) -> u128 {
-    (0..n).fold(0, |v, i| v | (f(i) as u128) << ((8usize << es) * i & 127))
+    (0..n).fold(0, |v, i| v | (f(i) as u128) << (((8usize << es) * i) & 127))
 }
 
 fn sign_if(f: Format, negative: bool) -> u64 {

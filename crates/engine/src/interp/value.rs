@@ -89,7 +89,7 @@ pub(super) fn crc(castagnoli: bool, bytes: u32, mut crc: u32, value: u64) -> u32
     let polynomial = if castagnoli { 0x82f6_3b78 } else { 0xedb8_8320 };
     for i in 0..bytes * 8 {
         let bit = crc & 1 ^ (value >> i) as u32 & 1;
-        crc = crc >> 1 ^ polynomial * bit;
+        crc = (crc >> 1) ^ (polynomial * bit);
     }
     crc
 }

@@ -220,7 +220,7 @@ pub fn ghash_mul(a: u128, b: u128) -> u128 {
     let mut product = 0;
     for n in 0..128 {
         product ^= b & (a >> n & 1).wrapping_neg();
-        b = b << 1 ^ (b >> 127) * 0x87;
+        b = (b << 1) ^ ((b >> 127) * 0x87);
     }
     brev8(product)
 }

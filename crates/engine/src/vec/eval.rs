@@ -39,7 +39,7 @@ pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bo
         Not => l.whole(!a),
         Select => l.whole(a & c | b & !c),
         Blend => l.whole({
-            let c = (c >> 7 & u128::MAX / 0xff) * 0xff;
+            let c = ((c >> 7) & (u128::MAX / 0xff)) * 0xff;
             a & c | b & !c
         }),
         BitsToLanes => l.make(|i| ones(a.checked_shr(n + i).unwrap_or(0) & 1 != 0)),

@@ -135,6 +135,6 @@ mod tests {
             assert_eq!(set, want, "{list:?}");
         }
         let set = online_cpus();
-        assert!(set.len() % 8 == 0 && set.iter().any(|b| *b != 0));
+        assert!(set.len().is_multiple_of(8) && set.iter().any(|b| *b != 0));
     }
 }

@@ -4,12 +4,12 @@
 
 use super::dispatch::dispatch;
 use super::numbers::Column;
-use crate::abi::{Abi, SignalDelivery, Vdso};
+use crate::abi::{Abi, AltStack, SignalDelivery, Vdso};
 use crate::structure::model::{self, Model, Order};
 use crate::structure::{Struct, rows};
 use crate::task::Task;
 use anyarch_engine::ops::R;
-use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, Thread};
+use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, ThreadBox};
 use anyarch_engine::state::Cpu;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
@@ -95,7 +95,7 @@ impl Abi for Player {
     fn push_signal_frame(&self, _: &mut Cpu, _: &SignalDelivery) -> Result<(), Errno> {
         Err(Errno::EFAULT)
     }
-    fn pop_signal_frame(&self, _: &mut Cpu) -> Result<(u64, (u64, i32, u64)), Option<u64>> {
+    fn pop_signal_frame(&self, _: &mut Cpu) -> Result<(u64, AltStack), Option<u64>> {
         Err(None)
     }
     fn vdso(&self) -> &'static Vdso {
@@ -123,7 +123,7 @@ impl Play {
         // SAFETY: a new mapping, wherever there is room below 2 GiB.
         let base =
             unsafe { syscall!(__NR_mmap, 0, MEMORY, PROT_READ | PROT_WRITE, FLAGS, -1i64, 0) }.unwrap();
-        let task = Task::new(Thread::new(&GUEST), guest, Arc::new(crate::signal::SigHand::new()));
+        let task = Task::new(ThreadBox::new(&GUEST), guest, Arc::new(crate::signal::SigHand::new()));
         Play { guest, task, base, used: 0 }
     }
 
@@ -410,7 +410,7 @@ fn directories() {
                 while at < len {
                     let (reclen, name) = if call == "getdents" { (2 * word, 2 * word + 2) } else { (16, 19) };
                     let size = play.load(buf + at + reclen as u64, 2);
-                    assert!(size > 0 && size % word as u64 == 0);
+                    assert!(size > 0 && size.is_multiple_of(word as u64));
                     let text = play.get(buf + at + name as u64, size as usize - name);
                     let text = text.split(|&b| b == 0).next().unwrap();
                     names.push(std::ffi::OsString::from(std::str::from_utf8(text).unwrap()));
@@ -874,7 +874,7 @@ fn users_limits_and_numbers() {
         // Processors: whole words of the guest's.
         let words = play.room(1024);
         let len = play.call("sched_getaffinity", &[0, 1024, words]);
-        assert!(len > 0 && len % model.word as u64 == 0);
+        assert!(len > 0 && len.is_multiple_of(model.word as u64));
         let mut host = [0u64; 128];
         // SAFETY: room for the set.
         unsafe { syscall!(__NR_sched_getaffinity, 0, 1024, host.as_mut_ptr()) }.unwrap();

@@ -131,7 +131,8 @@ mod tests {
     fn what_is_the_emulators_is_a_hole() {
         let (cache, cache_end) = (code_cache_base(), code_cache_base() + CODE_CACHE_SIZE);
         let last = anyarch_sys::GUEST_END;
-        let rows: [(u64, u64, &[(u64, u64)]); 8] = [
+        type Row<'a> = (u64, u64, &'a [(u64, u64)]);
+        let rows: [Row<'_>; 8] = [
             (PAGE, 3 * PAGE, &[(PAGE, 3 * PAGE)]),
             (PAGE, cache + PAGE, &[(PAGE, cache)]),
             (cache, cache_end, &[]),

@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn lines_of_maps() {
-        let rows: &[(&str, Option<(u64, u64, u64, &str)>)] = &[
+        type Mapping = (u64, u64, u64, &'static str);
+        let rows: &[(&str, Option<Mapping>)] = &[
             (
                 "5500-5600 r--p 00001000 fe:01 17                         /a b/c",
                 Some((0x5500, 0x5600, 0x1000, "/a b/c")),

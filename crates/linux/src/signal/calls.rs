@@ -3,6 +3,7 @@
 use super::actions::Action;
 use super::deliver::force_segv;
 use super::*;
+use crate::abi::AltStack;
 use crate::calls::dispatch::{KEEP_REGISTERS, host_call};
 use crate::structure::constants::{SIGACTION_FLAGS, SIGNALS};
 use anyarch_sys::raw::general::{
@@ -317,10 +318,7 @@ pub fn sigaltstack(task: &mut Task, [new, old, ..]: [u64; 6]) -> SysResult {
 }
 
 /// The kernel's do_sigaltstack.
-pub(super) fn set_altstack(
-    task: &mut Task,
-    (ss_sp, ss_flags, ss_size): (u64, i32, u64),
-) -> Result<(), Errno> {
+pub(super) fn set_altstack(task: &mut Task, (ss_sp, ss_flags, ss_size): AltStack) -> Result<(), Errno> {
     if on_altstack(task.altstack, task.abi.sp(&task.thread.cpu)) {
         return Err(Errno::EPERM);
     }

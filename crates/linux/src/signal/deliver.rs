@@ -4,7 +4,7 @@ use super::actions::{Action, host_action};
 use super::calls::flags_to_guest;
 use super::host::set_host_mask;
 use super::*;
-use crate::abi::SignalDelivery;
+use crate::abi::{AltStack, SignalDelivery};
 use crate::structure::constants::SIGNALS;
 use crate::structure::siginfo;
 use anyarch_engine::interp::effective;
@@ -256,7 +256,7 @@ pub(crate) fn die_by(signo: i32) -> ! {
 }
 
 /// The kernel's on_sig_stack.
-pub fn on_altstack((ss_sp, ss_flags, ss_size): (u64, i32, u64), sp: u64) -> bool {
+pub fn on_altstack((ss_sp, ss_flags, ss_size): AltStack, sp: u64) -> bool {
     ss_flags & SS_AUTODISARM == 0 && sp > ss_sp && sp - ss_sp <= ss_size
 }
 

@@ -356,7 +356,7 @@ impl<'a> Calling<'a> {
             Arg::InWords(n) => self.words(i, self.theirs[n], true, false),
             Arg::OutWords(n) => {
                 let size = self.theirs[n];
-                if size % self.guest.word as u64 == 0 && size < TOO_MANY {
+                if size.is_multiple_of(self.guest.word as u64) && size < TOO_MANY {
                     // The kernel wants whole words of its own.
                     self.args[n] = size.next_multiple_of(8);
                     self.words(i, size, false, true)?;
@@ -712,7 +712,7 @@ mod tests {
             let signal = ["rt_sigaction"];
             let known =
                 |name: &&str| [&stats[..], &events[..], &signal[..]].iter().any(|names| names.contains(name));
-            assert!(differ.iter().all(|name| known(&name)), "{}: {differ:?}", guest.name);
+            assert!(differ.iter().all(known), "{}: {differ:?}", guest.name);
             for name in stats.iter().chain(&events) {
                 assert!(differ.contains(name), "{}: {name}", guest.name);
             }

@@ -47,8 +47,11 @@ pub struct Group {
     index: usize,
 }
 
-/// Pairs (guest, host) that differ, by guest and group.
-static PAIRS: [[Kept<Vec<(u32, u32)>>; ALL.len()]; model::MODELS.len()] =
+/// Pairs (guest, host) that differ.
+type Pairs = Kept<Vec<(u32, u32)>>;
+
+/// They, by guest and group.
+static PAIRS: [[Pairs; ALL.len()]; model::MODELS.len()] =
     [const { [const { Kept::new() }; ALL.len()] }; model::MODELS.len()];
 
 impl Group {

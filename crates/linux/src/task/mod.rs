@@ -10,13 +10,13 @@ pub mod process;
 mod robust;
 pub mod thread;
 
-use crate::abi::Abi;
+use crate::abi::{Abi, AltStack};
 use crate::seccomp::Seccomp;
 use crate::signal::{self, Inbox, SigHand};
 use crate::task::thread::HostStack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use anyarch_engine::run::{Exit, Thread, ThreadBox};
+use anyarch_engine::run::{Exit, ThreadBox};
 use anyarch_sys::arch::{Current, set_current};
 use anyarch_sys::calls::gettid;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -37,7 +37,7 @@ pub struct Task {
     /// The host's mask differs from the guest's: everything has been blocked since the handler recorded a signal, or the guest's changed.
     pub(crate) host_mask_stale: bool,
     /// Alternate signal stack: (ss_sp, ss_flags, ss_size).
-    pub(crate) altstack: (u64, i32, u64),
+    pub(crate) altstack: AltStack,
     /// Signals recorded by the host's handler.
     pub(crate) inbox: Inbox,
     /// Dispositions, shared by the tasks of a process (CLONE_SIGHAND).
@@ -91,7 +91,7 @@ impl Task {
     /// The first task of a program: the calling host thread, with the signal mask and dispositions that it inherited. Installs the host's
     /// signal handlers.
     pub fn first(abi: &'static dyn Abi) -> Box<Task> {
-        let mut task = Task::new(Thread::new(abi.guest()), abi, Arc::new(SigHand::new()));
+        let mut task = Task::new(ThreadBox::new(abi.guest()), abi, Arc::new(SigHand::new()));
         // SAFETY: the box is never dropped while its thread lives, and does not move.
         unsafe { task.attach() };
         task.thread.begin();

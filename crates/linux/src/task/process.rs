@@ -17,7 +17,7 @@ use crate::task::robust;
 use crate::task::thread::{self, HostStack};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use anyarch_engine::run::Thread;
+use anyarch_engine::run::ThreadBox;
 use anyarch_sys::arch::{clone_args, spawn};
 use anyarch_sys::raw::general::{
     __NR_clone, __NR_clone3, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_SETTLS, CLONE_SIGHAND, CLONE_VFORK,
@@ -175,7 +175,7 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
     let flags = call.flags();
     let clear = flags & CLONE_CLEAR_SIGHAND != 0;
     let stack = HostStack::get()?;
-    let thread = match Thread::try_new(task.abi.guest()) {
+    let thread = match ThreadBox::try_new(task.abi.guest()) {
         Ok(thread) => thread,
         Err(_) => {
             stack.put();

@@ -314,7 +314,7 @@ pub(crate) fn exclusive_loop(r: &mut Rng, pc: u64) -> Case {
     } | wide;
     match r.below(8) {
         0 => words.extend([load, store(src), branch(1, status, -2)]),
-        1 | 2 | 3 => {
+        1..=3 => {
             let rm = src << 16;
             let operation = match r.below(5) {
                 0 => 0x1100_0000 | (r.below(2) as u32) << 30 | (r.below(4096) as u32) << 10 | old << 5,

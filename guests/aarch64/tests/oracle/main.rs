@@ -10,7 +10,7 @@ use anyarch_engine::state::{Cpu, slot};
 use anyarch_harness::trial::Trial;
 use anyarch_oracle::check::{field, vectors};
 use anyarch_oracle::state::{EXIT, MID, Plain};
-use anyarch_oracle::{Elsewhere, Ending, Guest, Kind, Known, Reference, reference};
+use anyarch_oracle::{Change, Elsewhere, Ending, Guest, Kind, Known, Reference, reference};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -178,8 +178,8 @@ impl Guest for Aarch64 {
         }
     }
 
-    fn simplifications() -> Vec<Box<dyn Fn(&mut Registers)>> {
-        let mut changes: Vec<Box<dyn Fn(&mut Registers)>> = vec![
+    fn simplifications() -> Vec<Change<Registers>> {
+        let mut changes: Vec<Change<Registers>> = vec![
             Box::new(|s| s.fpsr = 0),
             Box::new(|s| s.fpcr = 0),
             Box::new(|s| s.nzcv = 0),

@@ -7,7 +7,7 @@ mod vector;
 use anyarch_engine::state::Cpu;
 use anyarch_oracle::check::{field, vectors};
 use anyarch_oracle::state::Plain;
-use anyarch_oracle::{Elsewhere, Ending, Guest, Kind, Known, Reference, reference};
+use anyarch_oracle::{Change, Elsewhere, Ending, Guest, Kind, Known, Reference, reference};
 use anyarch_riscv64::compressed::expand;
 use anyarch_riscv64::features::EXTENSIONS;
 use anyarch_riscv64::{decode, features, system, v};
@@ -248,8 +248,8 @@ impl Guest for Riscv64 {
         }
     }
 
-    fn simplifications() -> Vec<Box<dyn Fn(&mut Registers)>> {
-        let mut changes: Vec<Box<dyn Fn(&mut Registers)>> = vec![
+    fn simplifications() -> Vec<Change<Registers>> {
+        let mut changes: Vec<Change<Registers>> = vec![
             Box::new(|s| s.fcsr = 0),
             Box::new(|s| s.vstart = 0),
             Box::new(|s| s.vcsr = 0),

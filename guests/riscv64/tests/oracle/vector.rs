@@ -143,7 +143,7 @@ pub(crate) fn word(r: &mut Rng, row: &Row, groups: &[u32], align: u32) -> u32 {
     let mut w = r.next() as u32 & !row.mask | row.value;
     if w & 0x7f == 0x57 && w >> 12 & 7 == 7 {
         // VSETVLI and its like: a vtype that is there; VSETVL's operand is a register.
-        let vtype = r.pick(&[0, 1, 2, 3, 5, 6, 7]) | r.below(4) as u32 * 8 | r.below(4) as u32 * 64;
+        let vtype = r.pick(&[0, 1, 2, 3, 5, 6, 7]) | (r.below(4) as u32 * 8) | (r.below(4) as u32 * 64);
         if row.name != "Vsetvl" && !r.one_in(8) {
             w = put(row, w, 20, if row.name == "Vsetivli" { 10 } else { 11 }, vtype);
         }
@@ -219,7 +219,7 @@ pub(crate) fn single(r: &mut Rng, row: &'static Row, s: &mut State) -> u32 {
     }
     if is_memory(w) && w >> 26 & 3 == 0 && w >> 20 & 31 == 8 {
         // QEMU 11 ends itself where vstart is behind all elements.
-        s.r.vstart %= 16 * ((w >> 29) as u64 + 1) >> width(w);
+        s.r.vstart %= (16 * ((w >> 29) as u64 + 1)) >> width(w);
     }
     // Reductions and the like may not be resumed.
     if r.one_in(2) {

@@ -15,6 +15,9 @@ use anyarch_sys::raw_syscall;
 use linux_raw_sys::general as sys;
 use std::collections::BTreeMap;
 
+/// A piece of a unit in words of the vocabulary.
+pub(crate) type Step<'a> = &'a dyn Fn(&mut dyn Ops);
+
 static SLOTS_USED: Slots =
     Slots { gpr: &[0, 1, 2, 3, 4, 5, 6, 7], no_bases: &[], vec: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] };
 static GUEST: Guest = Guest {
@@ -86,7 +89,7 @@ impl Bench {
     }
 
     /// Plays on the state by generated code. Whether a helper was called for good.
-    pub(crate) fn run(&mut self, pc: u64, steps: &[&dyn Fn(&mut dyn Ops)]) -> usize {
+    pub(crate) fn run(&mut self, pc: u64, steps: &[Step<'_>]) -> usize {
         let at = self.glue.end as *mut u8;
         let known = |_| false;
         let mode = self.cpu().mode;
@@ -217,7 +220,7 @@ fn feature_sets() -> [Features; 2] {
 }
 
 /// Plays `op` by generated code and by the interpreter, on the same random state, and compares.
-fn check(bench: &mut Bench, r: &mut Random, es: u8, name: &str, op: &dyn Fn(&mut dyn Ops)) -> usize {
+fn check(bench: &mut Bench, r: &mut Random, es: u8, name: &str, op: Step<'_>) -> usize {
     let rounding = r.pick(&[Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero]);
     let cpu = bench.cpu();
     for s in SLOTS {
@@ -244,9 +247,9 @@ fn check(bench: &mut Bench, r: &mut Random, es: u8, name: &str, op: &dyn Fn(&mut
     let compare = |o: &mut dyn Ops| o.alu_flags(Alu::Sub, W::W64, R::ZERO, R(5), Src::Reg(R(6)));
     let fp_flags = |o: &mut dyn Ops| o.fp_compare(false, 3, V(0), Some(V(20)));
     let nothing = |_: &mut dyn Ops| {};
-    let nothing: &dyn Fn(&mut dyn Ops) = &nothing;
-    let flags = r.pick::<&dyn Fn(&mut dyn Ops)>(&[&compare, &fp_flags, nothing]);
-    let clean: &dyn Fn(&mut dyn Ops) = if r.next() & 0x100 == 0 { &clean } else { nothing };
+    let nothing: Step<'_> = &nothing;
+    let flags = r.pick::<Step<'_>>(&[&compare, &fp_flags, nothing]);
+    let clean: Step<'_> = if r.next() & 0x100 == 0 { &clean } else { nothing };
     let pc = r.pick(&[LIVE, DEAD]);
     // SAFETY: plain data.
     let mut want = Box::new(unsafe { core::ptr::read(cpu) });
@@ -361,7 +364,7 @@ const INSTEAD: Helper = Helper { function: instead, effects: |_| Effects::NONE.r
 
 /// Plays an operation on boxed numbers as RISC-V has them, by generated code and by the interpreter. Flags are equal without exception. What is above
 /// bit 63 is not compared.
-fn check_boxed(bench: &mut Bench, r: &mut Random, name: &str, op: &dyn Fn(&mut dyn Ops)) -> bool {
+fn check_boxed(bench: &mut Bench, r: &mut Random, name: &str, op: Step<'_>) -> bool {
     use anyarch_engine::fp::IntInvalid;
     let rounding = r.pick(&[Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero]);
     let sizes = [r.pick(&[1, 2, 3]), r.pick(&[2, 3])];
@@ -391,7 +394,7 @@ fn check_boxed(bench: &mut Bench, r: &mut Random, name: &str, op: &dyn Fn(&mut d
         o.fp_box(slot, size);
     };
     let nothing = |_: &mut dyn Ops| {};
-    let known: &dyn Fn(&mut dyn Ops) = if r.next() & 0x100 == 0 { &known } else { &nothing };
+    let known: Step<'_> = if r.next() & 0x100 == 0 { &known } else { &nothing };
     // SAFETY: plain data.
     let mut want = Box::new(unsafe { core::ptr::read(cpu) });
     let (before, gpr) = (cpu.vec, cpu.gpr);
@@ -532,7 +535,7 @@ fn comparisons_conversions_and_selections_agree_with_the_reference() {
             let nzcv = (r.next() >> 11) as u8 & 15;
             use Round::*;
             let round = r.pick(&[NearestEven, Up, Down, Zero, NearestAway, Current]);
-            let mut each = |name: &str, op: &dyn Fn(&mut dyn Ops)| {
+            let mut each = |name: &str, op: Step<'_>| {
                 let name = format!(
                     "{name} es {es} {d:?} {a:?} {b:?} {reg:?} signed {signed} {w:?} fbits {fbits} {cond:?} {nzcv:x} {round:?} avx {}",
                     features.avx
