@@ -20,13 +20,14 @@ use anyarch_linux::program::perf;
 use anyarch_linux::seccomp;
 use anyarch_linux::task;
 use anyarch_linux::task::limits;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, eprintln, exit_group, syscall};
+use anyarch_sys::{Errno, eprintln, exit_group};
 
 /// AT_FLAGS bit 0: the interpreter gets the program's own argv[0] behind its path.
 const AT_FLAGS_PRESERVE_ARGV0: u64 = 1;
 /// personality(2): no randomisation of addresses.
-const ADDR_NO_RANDOMIZE: u64 = 0x004_0000;
+const ADDR_NO_RANDOMIZE: u32 = 0x004_0000;
 
 /// The kernel's string at `at`, without its NUL.
 ///
@@ -66,14 +67,8 @@ fn fail(path: &[u8], reason: impl core::fmt::Display, code: i32) -> ! {
 fn executable(path: &[u8]) -> bool {
     let mut name = path.to_vec();
     name.push(0);
-    // SAFETY: all-zero is a valid stat, which the kernel fills.
-    let mut st: stat = unsafe { core::mem::zeroed() };
-    // SAFETY: a NUL-terminated path and a stat of ours.
-    unsafe {
-        syscall!(__NR_newfstatat, AT_FDCWD, name.as_ptr(), &raw mut st, 0).is_ok()
-            && st.st_mode & S_IFMT == S_IFREG
-            && syscall!(__NR_faccessat, AT_FDCWD, name.as_ptr(), X_OK).is_ok()
-    }
+    calls::stat_at(AT_FDCWD, &name, 0).is_ok_and(|st| st.st_mode & S_IFMT == S_IFREG)
+        && calls::access(&name, X_OK).is_ok()
 }
 
 /// Finds the program of a command line: a name without slash also in PATH, like execvp.
@@ -124,15 +119,13 @@ fn log_file(file: &[u8], begun: bool) -> Vec<u8> {
     let mut path = Vec::new();
     if file.first() != Some(&b'/') {
         let mut buf = [0u8; 4096];
-        // SAFETY: the kernel fills our buffer.
-        let n = unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }.unwrap_or(0) as usize;
+        let n = calls::getcwd(&mut buf).unwrap_or(0);
         path.extend_from_slice(&buf[..n.saturating_sub(1)]);
         path.push(b'/');
     }
     match file.windows(2).position(|w| w == b"%d") {
         Some(at) => {
-            // SAFETY: getpid.
-            let pid = unsafe { syscall!(__NR_getpid) }.unwrap_or(0);
+            let pid = calls::getpid();
             path.extend_from_slice(&file[..at]);
             path.extend_from_slice(alloc::format!("{pid}").as_bytes());
             path.extend_from_slice(&file[at + 2..]);
@@ -147,15 +140,11 @@ fn log_file(file: &[u8], begun: bool) -> Vec<u8> {
 
 /// Randomness for the layout: none if the personality says so.
 fn randomness() -> u64 {
-    let mut random = 0u64;
-    // SAFETY: asks the personality; fills our word.
-    unsafe {
-        let persona = syscall!(__NR_personality, 0xffff_ffffu64).unwrap_or(0);
-        if persona & ADDR_NO_RANDOMIZE == 0 {
-            let _ = syscall!(__NR_getrandom, &raw mut random, 8, 0);
-        }
+    let mut random = [0; 8];
+    if calls::personality() & ADDR_NO_RANDOMIZE == 0 {
+        calls::getrandom(&mut random);
     }
-    random
+    u64::from_ne_bytes(random)
 }
 
 /// Bytes that the kernel has mapped of the emulator's image: all, and writable ones.

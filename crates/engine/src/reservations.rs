@@ -33,8 +33,9 @@
 
 use crate::cache::{self, CACHE};
 use crate::state::Cpu;
+use anyarch_sys::Errno;
+use anyarch_sys::calls::{self, Fd};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, syscall};
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -96,8 +97,7 @@ impl Wait {
         if self.rounds < 100 {
             return spin_loop();
         }
-        // SAFETY: no pointers.
-        let _ = unsafe { syscall!(__NR_sched_yield) };
+        calls::sched_yield();
         let now = cache::now();
         if self.looked == 0 {
             self.looked = now;
@@ -129,24 +129,18 @@ fn give_back(word: &AtomicU64, seen: u64, anyway: bool) {
 /// Whether a process has ended, be it that nobody has waited for it. What cannot be told is not so: 0 stands for a process that is not known, and /proc may be
 /// missing.
 fn is_gone(process: i32) -> bool {
-    // SAFETY: no pointers.
-    let own = unsafe { syscall!(__NR_getpid) }.unwrap_or(0) as i32;
+    let own = calls::getpid();
     if process == 0 || process == own {
         return false;
     }
     let mut text = [0u8; 256];
     let mut state = |process: i32| {
         let path = alloc::format!("/proc/{process}/stat\0");
-        // SAFETY: a NUL-terminated path, and a buffer of ours.
-        unsafe {
-            let fd = syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), O_RDONLY | O_CLOEXEC, 0)?;
-            let read = syscall!(__NR_read, fd, text.as_mut_ptr(), text.len());
-            let _ = syscall!(__NR_close, fd);
-            // The state stands behind the name, which is in parentheses and may hold some.
-            let text = &text[..read? as usize];
-            let name = text.iter().rposition(|&b| b == b')').unwrap_or(0);
-            Ok(text.get(name + 2).copied().unwrap_or(b'?'))
-        }
+        let n = Fd::open(path.as_bytes(), O_RDONLY, 0)?.read(&mut text)?;
+        // The state stands behind the name, which is in parentheses and may hold some.
+        let text = &text[..n];
+        let name = text.iter().rposition(|&b| b == b')').unwrap_or(0);
+        Ok(text.get(name + 2).copied().unwrap_or(b'?'))
     };
     match state(process) {
         Ok(state) => matches!(state, b'Z' | b'X'),

@@ -10,8 +10,9 @@ use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
 use crate::shared;
 use crate::state::{Cpu, Fault};
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, footprint, syscall};
+use anyarch_sys::{Errno, footprint};
 use core::marker::PhantomPinned;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -747,9 +748,7 @@ impl Thread {
 
     /// The calling host thread is going to run this one.
     pub fn begin(&self) {
-        // SAFETY: no pointers.
-        let process = unsafe { syscall!(__NR_getpid) }.unwrap_or(0);
-        self.process.store(process as i32, Ordering::Relaxed);
+        self.process.store(calls::getpid(), Ordering::Relaxed);
     }
 
     /// After a fork, in the child: the other threads are gone.

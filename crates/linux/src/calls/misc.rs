@@ -5,9 +5,9 @@ use crate::config;
 use crate::structure::{call::filled_by, rows};
 use crate::task::Task;
 use alloc::vec::Vec;
-use anyarch_sys::calls::Fd;
-use anyarch_sys::raw::general::{__NR_mlockall, __NR_sched_getaffinity, __NR_sysinfo, __NR_uname, O_RDONLY};
-use anyarch_sys::{SysResult, args6, syscall, write_bytes};
+use anyarch_sys::calls::{self, Fd};
+use anyarch_sys::raw::general::{__NR_mlockall, __NR_sysinfo, O_RDONLY};
+use anyarch_sys::{SysResult, args6, write_bytes};
 
 /// Length of a field of `struct new_utsname`.
 const UTS_FIELD: usize = 65;
@@ -17,10 +17,7 @@ const UTS_FIELD: usize = 65;
 /// # Errors
 /// `EFAULT`.
 pub fn uname(task: &mut Task, args: [u64; 6]) -> SysResult {
-    // sysname, nodename, release, version, machine, domainname
-    let mut uts = [[0u8; UTS_FIELD]; 6];
-    // SAFETY: the buffer has the structure's size.
-    unsafe { syscall!(__NR_uname, uts.as_mut_ptr())? };
+    let mut uts = calls::uname()?;
     let mut set = |field: usize, text: &[u8]| {
         let n = text.len().min(UTS_FIELD - 1);
         uts[field] = [0; UTS_FIELD];
@@ -37,9 +34,8 @@ pub fn uname(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// The processors that are online, as a set of the size that the kernel's have.
 pub fn online_cpus() -> Vec<u8> {
     let mut set = alloc::vec![0u8; 8192];
-    // SAFETY: the kernel fills our buffer, and tells how much of it.
-    let size = unsafe { syscall!(__NR_sched_getaffinity, 0, set.len(), set.as_mut_ptr()) }.unwrap_or(8);
-    set.truncate(size as usize);
+    let size = calls::sched_getaffinity(&mut set).unwrap_or(8);
+    set.truncate(size);
     let mut text = [0u8; 4096];
     let online = Fd::open(b"/sys/devices/system/cpu/online\0", O_RDONLY, 0);
     // Without /sys there are at least those on which we may run.

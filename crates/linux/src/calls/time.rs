@@ -8,8 +8,9 @@ use crate::calls::table::Sys;
 use crate::memory::space::PAGE;
 use crate::task::Task;
 use anyarch_sys::arch::{VDSO_CLOCK_GETTIME, VDSO_GETCPU, VDSO_GETTIMEOFDAY};
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::{__NR_clock_gettime, __NR_getcpu, __NR_gettimeofday};
-use anyarch_sys::{Errno, SysResult, store_once, syscall, write};
+use anyarch_sys::{Errno, SysResult, store_once, write};
 use core::ffi::CStr;
 use core::mem::transmute;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -136,7 +137,7 @@ pub fn monotonic() -> u64 {
                 transmute::<u64, ClockGettime>(function)(CLOCK_MONOTONIC, &mut ts);
             }
             None => {
-                let _ = syscall!(__NR_clock_gettime, CLOCK_MONOTONIC, ts.as_mut_ptr());
+                ts = calls::monotonic().map(|word| word as i64);
             }
         }
     }

@@ -20,8 +20,9 @@ use crate::program::own::{self, FD_FROM};
 use crate::task::Task;
 use alloc::format;
 use alloc::vec::Vec;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{read_cstr, syscall};
+use anyarch_sys::read_cstr;
 
 /// Calls but open and stat that follow a symbolic link at a path's end.
 const FOLLOW: [Sys; 20] = [
@@ -156,11 +157,10 @@ pub fn is_entry(task: &Task, dir: i32, path: &[u8]) -> bool {
     };
     let parent = with_nul(parent);
     let flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    // SAFETY: NUL-terminated path.
-    let open = || unsafe { syscall!(__NR_openat, dir, parent.as_ptr(), flags, 0) };
+    let open = || calls::open_at(dir, &parent, flags, 0);
     let Ok(fd) = own::with_room(open) else { return false };
-    let hides = Table::listed_by(task, fd as i32).is_some_and(|table| table.hides(name));
-    close(fd as i32);
+    let hides = Table::listed_by(task, fd).is_some_and(|table| table.hides(name));
+    close(fd);
     hides
 }
 

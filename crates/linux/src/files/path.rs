@@ -6,8 +6,8 @@
 use crate::config;
 use crate::files::procfs;
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::__NR_faccessat2;
-use anyarch_sys::{read_cstr, syscall};
+use anyarch_sys::calls;
+use anyarch_sys::read_cstr;
 
 /// Stands for the current directory.
 pub const AT_FDCWD: i32 = anyarch_sys::raw::general::AT_FDCWD;
@@ -26,8 +26,7 @@ pub fn in_sysroot(path: &[u8]) -> Option<Vec<u8>> {
     full.extend_from_slice(prefix);
     full.extend_from_slice(path);
     full.push(0);
-    // SAFETY: `full` ends with a NUL.
-    unsafe { syscall!(__NR_faccessat2, AT_FDCWD, full.as_ptr(), 0, AT_SYMLINK_NOFOLLOW) }.ok()?;
+    calls::access_at(AT_FDCWD, &full, 0, AT_SYMLINK_NOFOLLOW).ok()?;
     Some(full)
 }
 

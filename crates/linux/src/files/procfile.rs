@@ -16,8 +16,9 @@ use crate::files::procfs::{self, close, open, path_of, read_link, with_nul};
 use crate::task::Task;
 use alloc::format;
 use alloc::vec::Vec;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, SysResult, read, syscall, write_bytes};
+use anyarch_sys::{Errno, SysResult, read, write_bytes};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// What the name of a generated file's memfd begins with, as /proc/PID/fd/N shows it, and ends
@@ -174,9 +175,7 @@ pub(crate) fn is_proc(fd: i32, st: &stat) -> bool {
 /// Whether `fd` is anything of procfs.
 pub(crate) fn is_on_proc(fd: i32) -> bool {
     const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-    let mut fs = [0u64; 16];
-    // SAFETY: struct statfs is 120 bytes; its first word is the type.
-    unsafe { syscall!(__NR_fstatfs, fd, fs.as_mut_ptr()) }.is_ok() && fs[0] == PROC_SUPER_MAGIC
+    calls::fstatfs(fd).is_ok_and(|fs| fs[0] == PROC_SUPER_MAGIC)
 }
 
 fn stat_of(path: &[u8]) -> Option<stat> {
@@ -185,11 +184,7 @@ fn stat_of(path: &[u8]) -> Option<stat> {
 
 /// The host's stat of a path that ends with NUL.
 pub(crate) fn stat_at(dir: i32, path: &[u8]) -> Option<stat> {
-    // SAFETY: all-zero is a valid stat.
-    let mut st: stat = unsafe { core::mem::zeroed() };
-    // SAFETY: a NUL-terminated path and a stat of ours.
-    unsafe { syscall!(__NR_newfstatat, dir, path.as_ptr(), &raw mut st, 0) }.ok()?;
-    Some(st)
+    calls::stat_at(dir, path, 0).ok()
 }
 
 /// Device and inode of the emulator's executable, once they were needed.
@@ -211,11 +206,7 @@ pub(crate) fn is_emulator(mode: u32, dev: u64, ino: u64) -> bool {
 
 /// The host's fstat.
 pub(crate) fn fstat(fd: i32) -> Option<stat> {
-    // SAFETY: all-zero is a valid stat.
-    let mut st: stat = unsafe { core::mem::zeroed() };
-    // SAFETY: a stat of ours.
-    unsafe { syscall!(__NR_fstat, fd, &raw mut st) }.ok()?;
-    Some(st)
+    calls::fstat(fd).ok()
 }
 
 /// The name in /proc of a file of procfs that was opened. A single file mounted somewhere else has
@@ -243,25 +234,19 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// Those of memfd_create.
 pub(crate) fn stand_in(path: &[u8], content: &[u8], flags: u32) -> Result<i32, Errno> {
     const MFD_NOEXEC_SEAL: u32 = 8;
-    const F_ADD_SEALS: u32 = 1033;
     const SEAL_ALL: u32 = 0xf;
     ANY.store(true, Ordering::Relaxed);
     let prefix = &MEMFD[b"/memfd:".len()..];
     let name =
         with_nul(&[prefix, &path[path.len().saturating_sub(MEMFD_NAME_MAX - prefix.len())..]].concat());
-    let create = |more: u32| {
-        // SAFETY: NUL-terminated name.
-        unsafe { syscall!(__NR_memfd_create, name.as_ptr(), MFD_CLOEXEC | MFD_ALLOW_SEALING | more) }
-    };
+    let create = |more: u32| calls::memfd_create(&name, MFD_CLOEXEC | MFD_ALLOW_SEALING | more);
     // Kernels before 6.3 do not know the flag.
-    let fd = create(MFD_NOEXEC_SEAL).or_else(|_| create(0))? as i32;
+    let fd = create(MFD_NOEXEC_SEAL).or_else(|_| create(0))?;
     anyarch_sys::write_all(fd, content);
-    // SAFETY: our descriptor.
-    unsafe {
-        let _ = syscall!(__NR_fchmod, fd, MODE);
-        let _ = syscall!(__NR_fcntl, fd, F_ADD_SEALS, SEAL_ALL);
-        let _ = syscall!(__NR_lseek, fd, 0, 0);
-    }
+    // None of these fails for a file that was just made.
+    let _ = calls::fchmod(fd, MODE);
+    let _ = calls::add_seals(fd, SEAL_ALL);
+    calls::seek(fd, 0);
     // Opened again it has the guest's access mode and flags.
     let gone = O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW | O_NOCTTY;
     match open(format!("/proc/thread-self/fd/{fd}").as_bytes(), flags & !gone) {
@@ -300,8 +285,7 @@ pub fn original(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
         return stands_for(dir);
     }
     let path = with_nul(path);
-    // SAFETY: NUL-terminated path.
-    let fd = unsafe { syscall!(__NR_openat, dir, path.as_ptr(), O_PATH | O_CLOEXEC, 0) }.ok()? as i32;
+    let fd = calls::open_at(dir, &path, O_PATH | O_CLOEXEC, 0).ok()?;
     let name = stands_for(fd);
     close(fd);
     name
@@ -330,10 +314,8 @@ pub fn fstatfs(task: &mut Task, args: [u64; 6]) -> SysResult {
         && let Some(path) = stands_for(args[0] as i32)
     {
         let path = with_nul(&path);
-        let mut fs = [0u8; 120];
-        // SAFETY: a NUL-terminated path, and room for struct statfs.
-        if unsafe { syscall!(__NR_statfs, path.as_ptr(), fs.as_mut_ptr()) }.is_ok() {
-            write_bytes(args[1], &fs)?;
+        if let Ok(fs) = calls::statfs(&path) {
+            write_bytes(args[1], fs.map(u64::to_ne_bytes).as_flattened())?;
         }
     }
     Ok(result)

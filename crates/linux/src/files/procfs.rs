@@ -17,7 +17,7 @@ use crate::task::Task;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use anyarch_sys::calls::{Fd, read};
+use anyarch_sys::calls::{self, Fd, read};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
 use core::fmt::Write;
@@ -34,9 +34,7 @@ pub(crate) fn with_nul(path: &[u8]) -> Vec<u8> {
 pub(crate) use anyarch_sys::calls::{close, getpid};
 
 pub(crate) fn open(path: &[u8], flags: u32) -> Result<i32, Errno> {
-    let path = with_nul(path);
-    // SAFETY: NUL-terminated path.
-    unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags, 0) }.map(|fd| fd as i32)
+    calls::open_at(AT_FDCWD, &with_nul(path), flags, 0)
 }
 
 pub(crate) fn read_all(fd: i32) -> Result<Vec<u8>, Errno> {
@@ -65,11 +63,9 @@ pub(crate) fn read_file(path: &[u8]) -> Option<Vec<u8>> {
 
 /// The host's readlinkat of a path without NUL.
 pub(crate) fn read_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
-    let path = with_nul(path);
     let mut out = alloc::vec![0u8; 4096];
-    // SAFETY: NUL-terminated path, buffer of ours.
-    let n = unsafe { syscall!(__NR_readlinkat, dir, path.as_ptr(), out.as_mut_ptr(), out.len()) }.ok()?;
-    out.truncate(n as usize);
+    let n = calls::read_link_at(dir, &with_nul(path), &mut out).ok()?;
+    out.truncate(n);
     Some(out)
 }
 

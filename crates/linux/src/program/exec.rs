@@ -27,6 +27,7 @@ use crate::task::Task;
 use crate::task::limits;
 use alloc::format;
 use alloc::vec::Vec;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr, syscall};
 
@@ -226,9 +227,7 @@ fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: (u64, u64), fl
     if hidden_fd(task).is_some() {
         return direct(task, dir, argv, envp.0, flags);
     }
-    // SAFETY: flags of a descriptor.
-    let closes = unsafe { syscall!(__NR_fcntl, dir, F_GETFD) }? != 0;
-    if !closes {
+    if !calls::closes_on_exec(dir)? {
         return Err(Errno::ENOENT);
     }
     let envp = with_variables(task, envp.1, Some(dir))?;
@@ -315,20 +314,15 @@ fn script_line(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 /// Opens the file of an exec; `path` ends with NUL.
 pub(crate) fn open_file(dir: i32, path: &[u8], flags: u64) -> Result<i32, Errno> {
     let open = |dir: i32, path: &[u8], more: u32| {
-        // SAFETY: NUL-terminated path.
-        with_room(|| unsafe { syscall!(__NR_openat, dir, path.as_ptr(), O_RDONLY | O_CLOEXEC | more, 0) })
-            .map(|fd| fd as i32)
+        with_room(|| calls::open_at(dir, path, O_RDONLY | O_CLOEXEC | more, 0))
     };
     if path.len() > 1 || flags & AT_EMPTY_PATH == 0 {
         return open(dir, path, if flags & AT_SYMLINK_NOFOLLOW as u64 != 0 { O_NOFOLLOW } else { 0 });
     }
-    // SAFETY: duplicates a descriptor.
-    let copy = |from: i32| with_room(|| unsafe { syscall!(__NR_fcntl, dir, F_DUPFD_CLOEXEC, from) });
+    let copy = |from: i32| with_room(|| calls::duplicate(dir, from));
     // Where RLIMIT_NOFILE is too low for our numbers, any will do.
-    if let Ok(fd) = copy(FD_FROM).or_else(|_| copy(0)).map(|fd| fd as i32) {
-        let mut byte = 0u8;
-        // SAFETY: reads into a byte of ours.
-        if unsafe { syscall!(__NR_pread64, fd, &raw mut byte, 1, 0) }.is_ok() {
+    if let Ok(fd) = copy(FD_FROM).or_else(|_| copy(0)) {
+        if calls::read_at(fd, &mut [0], 0).is_ok() {
             return Ok(fd);
         }
         close(fd);
@@ -361,8 +355,7 @@ pub fn follow_scripts(path: &[u8], fd: i32) -> Result<(i32, Vec<Vec<u8>>), Errno
     let mut front: Vec<Vec<u8>> = Vec::new();
     for depth in 0.. {
         let mut head = [0u8; SCRIPT_HEAD];
-        // SAFETY: reads into our buffer.
-        let n = unsafe { syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) }.unwrap_or(0) as usize;
+        let n = calls::read_at(fd, &mut head, 0).unwrap_or(0);
         let Some((name, arg)) = script_line(&head[..n]) else { break };
         close(fd);
         if depth >= SCRIPT_DEPTH {

@@ -10,6 +10,7 @@ use crate::program::exec;
 use crate::program::loader;
 use crate::program::own::{close, with_room};
 use alloc::vec::Vec;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
 
@@ -54,12 +55,9 @@ fn read_all(fd: i32, buf: &mut [u8], offset: u64) -> Result<(), Errno> {
 /// The kernel's for that file; `EMFILE` where there is no number left to open it. The kernel's reasons not to open it, which come first, are not looked for: see
 /// [`reason`].
 pub(crate) fn check(dir: i32, name: &[u8], flags: u64) -> Result<(), Errno> {
-    // SAFETY: all-zero is a valid stat, which the kernel fills.
-    let mut st: stat = unsafe { core::mem::zeroed() };
-    // SAFETY: a NUL-terminated path and a stat of ours.
-    let known = unsafe { syscall!(__NR_newfstatat, dir, name.as_ptr(), &raw mut st, flags) };
+    let Ok(st) = calls::stat_at(dir, name, flags as u32) else { return Ok(()) };
     // To open anything but a regular file could have effects.
-    if known.is_err() || st.st_mode & S_IFMT != S_IFREG || st.st_mode & 0o111 == 0 {
+    if st.st_mode & S_IFMT != S_IFREG || st.st_mode & 0o111 == 0 {
         return Ok(());
     }
     let opened = exec::open_file(dir, name, flags).and_then(|fd| exec::follow_scripts(name, fd));
@@ -109,23 +107,16 @@ fn check_loader(fd: i32, machine: u16) -> Result<(), Errno> {
 /// Opens a program loader as the kernel's open_exec: a regular file that may be executed.
 fn open_exec(name: &[u8]) -> Result<i32, Errno> {
     let name = path::in_sysroot(name).unwrap_or_else(|| [name, b"\0"].concat());
-    // SAFETY: all-zero is a valid stat, which the kernel fills.
-    let mut st: stat = unsafe { core::mem::zeroed() };
-    // SAFETY: a NUL-terminated path and a stat of ours.
-    unsafe { syscall!(__NR_newfstatat, AT_FDCWD, name.as_ptr(), &raw mut st, 0) }?;
+    let st = calls::stat_at(AT_FDCWD, &name, 0)?;
     if st.st_mode & S_IFMT != S_IFREG || !may_execute(AT_FDCWD, &name, 0) {
         return Err(Errno::EACCES);
     }
-    // SAFETY: a NUL-terminated path.
-    with_room(|| unsafe { syscall!(__NR_openat, AT_FDCWD, name.as_ptr(), O_RDONLY | O_CLOEXEC, 0) })
-        .map(|fd| fd as i32)
+    with_room(|| calls::open_at(AT_FDCWD, &name, O_RDONLY | O_CLOEXEC, 0))
 }
 
 /// Whether the permissions of a regular file and its mount allow to execute it.
 fn may_execute(dir: i32, name: &[u8], flags: u64) -> bool {
-    let flags = flags | AT_EACCESS;
-    // SAFETY: a NUL-terminated path.
-    let result = unsafe { syscall!(__NR_faccessat2, dir, name.as_ptr(), X_OK, flags) };
+    let result = calls::access_at(dir, name, X_OK, (flags | AT_EACCESS) as u32);
     // A kernel before 5.8, or a filter that does not know the call, leaves it to what comes later.
     !matches!(result, Err(Errno::EACCES | Errno::EROFS | Errno::ELOOP))
 }

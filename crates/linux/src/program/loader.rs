@@ -19,6 +19,7 @@ use crate::program::{self, Program};
 use crate::signal;
 use alloc::vec::Vec;
 use anyarch_engine::backend::Backend;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, syscall};
 
@@ -206,10 +207,9 @@ pub(crate) fn read_at(fd: i32, buf: &mut [u8], offset: u64) -> Result<usize, Why
     let mut done = 0;
     while done < buf.len() {
         let rest = &mut buf[done..];
-        // SAFETY: reads into our buffer.
-        match unsafe { syscall!(__NR_pread64, fd, rest.as_mut_ptr(), rest.len(), offset + done as u64) } {
+        match calls::read_at(fd, rest, offset + done as u64) {
             Ok(0) => break,
-            Ok(n) => done += n as usize,
+            Ok(n) => done += n,
             Err(Errno::EINTR) => {}
             Err(e) => return Err(Why::Read(e)),
         }
@@ -222,10 +222,7 @@ pub(crate) fn read_at(fd: i32, buf: &mut [u8], offset: u64) -> Result<usize, Why
 /// # Errors
 /// Why it cannot be run.
 pub fn read_headers(fd: i32, must_be_executable: bool) -> Result<Headers, Why> {
-    // SAFETY: all-zero is a valid stat, and the kernel fills it.
-    let mut st: stat = unsafe { core::mem::zeroed() };
-    // SAFETY: as above.
-    unsafe { syscall!(__NR_fstat, fd, &raw mut st) }.map_err(Why::Read)?;
+    let st = calls::fstat(fd).map_err(Why::Read)?;
     if st.st_mode & S_IFMT != S_IFREG || must_be_executable && st.st_mode & 0o111 == 0 {
         return Err(Why::NotExecutable);
     }
@@ -324,9 +321,8 @@ fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
         open_name.push(0);
     }
     let flags = O_RDONLY | O_CLOEXEC;
-    // SAFETY: a NUL-terminated path of ours.
-    let open = || unsafe { syscall!(__NR_openat, AT_FDCWD, open_name.as_ptr(), flags, 0) };
-    let fd = own::with_room(open).map_err(|e| fail(&name, Why::NoLoader(e)))? as i32;
+    let open = || calls::open_at(AT_FDCWD, &open_name, flags, 0);
+    let fd = own::with_room(open).map_err(|e| fail(&name, Why::NoLoader(e)))?;
     let loaded = (|| {
         let h = read_headers(fd, true).map_err(|why| match why {
             // Linux looks at a loader's type when it maps it.

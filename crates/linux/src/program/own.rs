@@ -10,6 +10,7 @@ use crate::files::{hidden, procfile};
 use crate::memory::space;
 use crate::task::Task;
 use alloc::sync::Arc;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, read, syscall};
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -64,8 +65,7 @@ pub fn vacate_fd(task: &Task, fd: i32) {
 
 /// Closes the descriptor, so that its number is free for an execve that finds no other; whether it could be, and can be had again ([`take_back`]).
 pub(crate) fn lend(task: &Task) -> bool {
-    // SAFETY: NUL-terminated path.
-    let reachable = unsafe { syscall!(__NR_faccessat, AT_FDCWD, PATH.as_ptr(), X_OK) }.is_ok();
+    let reachable = calls::access(PATH.to_bytes_with_nul(), X_OK).is_ok();
     match hidden_fd(task) {
         Some(fd) if reachable => {
             task.own.0.store(-1, Ordering::Relaxed);
@@ -212,12 +212,10 @@ pub(crate) use anyarch_sys::calls::close;
 
 /// Moves a descriptor of ours to a number from `from` on, or as high as it goes; returns the new number.
 fn move_up(fd: i32, from: i32) -> i32 {
-    // SAFETY: duplicates a descriptor of ours.
-    let up = |from: i32| unsafe { syscall!(__NR_fcntl, fd, F_DUPFD_CLOEXEC, from) };
-    match with_room(|| up(from)) {
+    match with_room(|| calls::duplicate(fd, from)) {
         Ok(new) => {
             close(fd);
-            new as i32
+            new
         }
         // RLIMIT_NOFILE is lower than that: it stays where it is.
         Err(_) => fd,
@@ -236,20 +234,15 @@ pub fn with_room<T>(call: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
     if !matches!(result, Err(Errno::EMFILE)) {
         return result;
     }
-    let mut limit = [0u64; 2];
-    // SAFETY: struct rlimit64 is two words; the kernel fills ours.
-    let known = unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &raw mut limit) };
+    let Ok(limit) = calls::resource_limit(RLIMIT_NOFILE) else { return result };
     let more = limit[0].saturating_add(MORE);
-    let raise = |raised: [u64; 2]| {
-        // SAFETY: the kernel reads two words.
-        unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, raised.as_ptr(), 0) }.is_ok()
-    };
-    if known.is_err() || !raise([more, limit[1].max(more)]) && !raise([more.min(limit[1]), limit[1]]) {
+    let raise = |raised: [u64; 2]| calls::set_resource_limit(RLIMIT_NOFILE, raised).is_ok();
+    if !raise([more, limit[1].max(more)]) && !raise([more.min(limit[1]), limit[1]]) {
         return result;
     }
     let result = call();
-    // SAFETY: as above.
-    let _ = unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_NOFILE, limit.as_ptr(), 0) };
+    // Where it cannot be put back it stays higher, which harms nothing.
+    let _ = calls::set_resource_limit(RLIMIT_NOFILE, limit);
     result
 }
 
@@ -270,10 +263,8 @@ pub fn enable_direct(inherited: Option<i32>, exec_fn: u64) {
 fn open_own(exec_fn: u64) -> Option<i32> {
     let at = AT_FDCWD;
     let flags = O_PATH | O_CLOEXEC;
-    // SAFETY: NUL-terminated path.
-    let open = || unsafe { syscall!(__NR_openat, at, PATH.as_ptr(), flags, 0) };
-    if let Ok(fd) = with_room(open) {
-        return Some(fd as i32);
+    if let Ok(fd) = with_room(|| calls::open_at(at, PATH.to_bytes_with_nul(), flags, 0)) {
+        return Some(fd);
     }
     if exec_fn == 0 {
         return None;
@@ -283,12 +274,11 @@ fn open_own(exec_fn: u64) -> Option<i32> {
     let fd = with_room(open).ok()? as i32;
     // The path could lead elsewhere by now: the file must begin like the image in memory, build id included.
     let mut head = [0u8; 640];
-    // SAFETY: reads into our buffer; the image's first page is mapped at its fixed address.
-    let same = unsafe {
-        syscall!(__NR_pread64, fd, head.as_mut_ptr(), head.len(), 0) == Ok(head.len() as u64)
-            && core::slice::from_raw_parts(space::EMU_START as *const u8, head.len()) == head
-    };
-    // SAFETY: as above.
+    let is_whole = calls::read_at(fd, &mut head, 0) == Ok(head.len());
+    // SAFETY: the image's first page is mapped at its fixed address.
+    let same =
+        is_whole && unsafe { core::slice::from_raw_parts(space::EMU_START as *const u8, head.len()) == head };
+    // SAFETY: the kernel's string.
     let named = || unsafe { syscall!(__NR_openat, at, exec_fn, flags, 0) };
     let own = if same { with_room(named).ok() } else { None }.map(|fd| fd as i32);
     let file = |fd: i32| procfile::fstat(fd).map(|st| (st.st_dev, st.st_ino));
@@ -304,7 +294,6 @@ fn open_own(exec_fn: u64) -> Option<i32> {
 }
 
 pub(crate) fn set_cloexec(fd: i32, on: bool) {
-    const FD_CLOEXEC: u64 = 1;
-    // SAFETY: flags of a descriptor of ours, or of one that the guest executes.
-    let _ = unsafe { syscall!(__NR_fcntl, fd, F_SETFD, if on { FD_CLOEXEC } else { 0 }) };
+    // It is a descriptor of ours, or one that the guest executes, and open.
+    let _ = calls::set_closes_on_exec(fd, on);
 }

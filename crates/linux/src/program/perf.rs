@@ -24,7 +24,7 @@ use crate::program::symbols::Symbols;
 use alloc::format;
 use alloc::vec::Vec;
 use anyarch_engine::run::{self, Made};
-use anyarch_sys::calls::{getpid, gettid};
+use anyarch_sys::calls::{self, getpid, gettid};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, Mutex, syscall};
 
@@ -65,21 +65,15 @@ struct File {
 /// The host's; EPERM for what is not a plain file of the user's own.
 fn open(path: &[u8], flags: u32) -> Result<(i32, (u64, u64)), Errno> {
     let flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    // SAFETY: a NUL-terminated path of ours.
-    let open = || unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags, 0o600) };
-    let fd = own::with_room(open)? as i32;
-    // SAFETY: all-zero is a valid stat, and the kernel fills it.
-    let mut st: stat = unsafe { core::mem::zeroed() };
-    // SAFETY: as above.
-    let known = unsafe { syscall!(__NR_fstat, fd, &raw mut st) };
-    // SAFETY: geteuid.
-    let user = unsafe { syscall!(__NR_geteuid) };
-    let ours = Ok(st.st_uid as u64) == user
-        && st.st_mode & S_IFMT == S_IFREG
-        && st.st_mode & 0o022 == 0
-        && st.st_nlink == 1;
-    match known {
-        Ok(_) if ours => Ok((fd, (st.st_dev, st.st_ino))),
+    let fd = own::with_room(|| calls::open_at(AT_FDCWD, path, flags, 0o600))?;
+    let is_ours = |st: &stat| {
+        st.st_uid == calls::geteuid()
+            && st.st_mode & S_IFMT == S_IFREG
+            && st.st_mode & 0o022 == 0
+            && st.st_nlink == 1
+    };
+    match calls::fstat(fd) {
+        Ok(st) if is_ours(&st) => Ok((fd, (st.st_dev, st.st_ino))),
         result => {
             own::close(fd);
             Err(result.err().unwrap_or(Errno::EPERM))
@@ -116,8 +110,7 @@ impl File {
 
 /// `None` if not all could be written.
 fn write(fd: i32, bytes: &[u8]) -> Option<()> {
-    // SAFETY: the bytes are ours.
-    (unsafe { syscall!(__NR_write, fd, bytes.as_ptr(), bytes.len()) } == Ok(bytes.len() as u64)).then_some(())
+    (calls::write(fd, bytes) == Ok(bytes.len())).then_some(())
 }
 
 fn pid() -> u32 {
@@ -154,8 +147,7 @@ fn begin_map(pid: u32) -> Result<File, Error> {
 
 fn begin_dump(pid: u32) -> Result<File, Error> {
     let mut buf = [0u8; 4096];
-    // SAFETY: the kernel fills our buffer.
-    let n = unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }.unwrap_or(0) as usize;
+    let n = calls::getcwd(&mut buf).unwrap_or(0);
     let name = format!("/jit-{pid}.dump\0");
     let (mut file, fd) = File::create([&buf[..n.saturating_sub(1)], name.as_bytes()].concat())?;
     let header = header(pid);

@@ -10,8 +10,9 @@ use crate::program::own;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use anyarch_sys::Errno;
+use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, syscall};
 
 /// Tables of more bytes than this are not read.
 const TABLE_MAX: u64 = 1 << 28;
@@ -129,9 +130,8 @@ fn read_maps() -> Vec<u8> {
     loop {
         let len = text.len();
         text.resize(len + STEP, 0);
-        // SAFETY: reads into our buffer.
-        let n = unsafe { syscall!(__NR_read, fd, text[len..].as_mut_ptr(), STEP) };
-        text.truncate(len + n.unwrap_or(0) as usize);
+        let n = calls::read(fd, &mut text[len..]);
+        text.truncate(len + n.unwrap_or(0));
         if !matches!(n, Ok(1..) | Err(Errno::EINTR)) {
             break;
         }
@@ -143,8 +143,7 @@ fn read_maps() -> Vec<u8> {
 /// Opens a file of a NUL-terminated path for reading, without waiting for the other end of what is no file.
 fn open(path: &[u8]) -> Result<i32, Errno> {
     let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    // SAFETY: a NUL-terminated path.
-    own::with_room(|| unsafe { syscall!(__NR_openat, AT_FDCWD, path.as_ptr(), flags, 0) }).map(|fd| fd as i32)
+    own::with_room(|| calls::open_at(AT_FDCWD, path, flags, 0))
 }
 
 /// `size` bytes of a file. `None` where it has fewer or there are too many.

@@ -19,8 +19,8 @@ use crate::task::Task;
 use crate::task::thread;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::{__NR_capget, __NR_prctl};
-use anyarch_sys::{Errno, SysResult, read, read_bytes, syscall, write};
+use anyarch_sys::calls;
+use anyarch_sys::{Errno, SysResult, read, read_bytes, write};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// One instruction of a classic BPF program (`struct sock_filter`).
@@ -512,17 +512,8 @@ fn insn(b: &[u8], order: Order) -> Insn {
 
 /// Whether the task may install filters: no_new_privs is set, or it has CAP_SYS_ADMIN.
 fn may_install() -> bool {
-    const PR_GET_NO_NEW_PRIVS: u64 = 39;
     const CAP_SYS_ADMIN: u32 = 21;
-    const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-    let header = [CAPABILITY_VERSION_3, 0];
-    let mut data = [0u32; 6];
-    // SAFETY: calls that read the thread's state; the buffers have the kernel's sizes.
-    unsafe {
-        syscall!(__NR_prctl, PR_GET_NO_NEW_PRIVS) == Ok(1)
-            || syscall!(__NR_capget, header.as_ptr(), data.as_mut_ptr()).is_ok()
-                && data[0] >> CAP_SYS_ADMIN & 1 != 0
-    }
+    calls::no_new_privs() || calls::capabilities().is_ok_and(|set| set >> CAP_SYS_ADMIN & 1 != 0)
 }
 
 #[cfg(test)]

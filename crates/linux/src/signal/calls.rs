@@ -6,10 +6,9 @@ use super::*;
 use crate::abi::AltStack;
 use crate::calls::dispatch::{KEEP_REGISTERS, host_call};
 use crate::structure::constants::{SIGACTION_FLAGS, SIGNALS};
-use anyarch_sys::raw::general::{
-    __NR_rt_sigpending, __NR_rt_sigprocmask, __NR_rt_sigsuspend, __NR_rt_sigtimedwait,
-};
-use anyarch_sys::{Errno, SysResult, read, syscall, write};
+use anyarch_sys::calls;
+use anyarch_sys::raw::general::{__NR_rt_sigprocmask, __NR_rt_sigsuspend, __NR_rt_sigtimedwait};
+use anyarch_sys::{Errno, SysResult, read, write};
 
 pub(super) fn check_size(size: u64) -> Result<(), Errno> {
     if size == 8 { Ok(()) } else { Err(Errno::EINVAL) }
@@ -152,10 +151,7 @@ pub fn rt_sigpending(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
 }
 
 pub(super) fn pending(task: &Task) -> Result<u64, Errno> {
-    let mut pending = 0u64;
-    // SAFETY: fills our word.
-    unsafe { syscall!(__NR_rt_sigpending, &raw mut pending, 8) }?;
-    Ok(pending | task.inbox.sent.load(Ordering::Relaxed) & task.sigmask())
+    Ok(calls::pending_signals()? | task.inbox.sent.load(Ordering::Relaxed) & task.sigmask())
 }
 
 // The calls of one word of signals, which some architectures still have.

@@ -8,9 +8,9 @@ use crate::abi::{AltStack, SignalDelivery};
 use crate::structure::constants::SIGNALS;
 use crate::structure::siginfo;
 use anyarch_engine::interp::effective;
-use anyarch_sys::calls::{getpid, gettid};
-use anyarch_sys::raw::general::{__NR_exit_group, __NR_tgkill};
-use anyarch_sys::{raw_syscall, syscall};
+use anyarch_sys::calls;
+use anyarch_sys::raw::general::__NR_exit_group;
+use anyarch_sys::raw_syscall;
 use core::sync::atomic::compiler_fence;
 
 /// What a delivery is about.
@@ -239,8 +239,7 @@ pub(super) fn default_action(signo: i32) {
 }
 
 pub(super) fn raise_on_host(signo: i32) {
-    // SAFETY: signals the calling thread.
-    let _ = unsafe { syscall!(__NR_tgkill, getpid(), gettid(), signo) };
+    calls::raise(signo);
 }
 
 /// Ends the process by the signal's default action, so that whoever waits sees the truth.

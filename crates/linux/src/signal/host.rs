@@ -5,8 +5,8 @@ use super::actions::{Action, host_action, install};
 use super::*;
 use anyarch_engine::run::{on_host_fault, on_host_signal, on_sent_signal};
 use anyarch_sys::arch::{Context, current_task};
-use anyarch_sys::raw::general::__NR_rt_sigprocmask;
-use anyarch_sys::{MemFault, safe_syscall_fixup, syscall};
+use anyarch_sys::calls;
+use anyarch_sys::{MemFault, safe_syscall_fixup};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, compiler_fence};
 
@@ -33,19 +33,14 @@ impl Inbox {
 
 /// Sets the host thread's mask and returns the old one.
 pub(crate) fn set_host_mask(mask: u64) -> u64 {
-    let mut old = 0u64;
-    // SAFETY: both masks are ours.
-    let _ = unsafe { syscall!(__NR_rt_sigprocmask, SIG_SETMASK, &raw const mask, &raw mut old, 8) };
-    old
+    calls::signal_mask(Some(mask))
 }
 
 /// Installs the handlers of faults and learns what the program inherited.
 pub(crate) fn init(task: &mut Task) {
     crate::task::thread::set_first_altstack();
     reinstall(task);
-    let mut mask = 0u64;
-    // SAFETY: asks the mask.
-    let _ = unsafe { syscall!(__NR_rt_sigprocmask, SIG_SETMASK, 0, &raw mut mask, 8) };
+    let mask = calls::signal_mask(None);
     *task.sigmask.get_mut() = mask;
     if mask & FAULT_SET != 0 {
         set_host_mask(mask & !FAULT_SET);

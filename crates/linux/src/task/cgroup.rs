@@ -6,8 +6,7 @@
 
 use crate::files::procfs::read_file;
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::*;
-use anyarch_sys::syscall;
+use anyarch_sys::calls;
 
 /// Bytes of memory that the process may use, as far as that can be known. Reads files: asked where it matters, not at every start.
 pub fn memory() -> u64 {
@@ -51,11 +50,8 @@ fn number(bytes: &[u8]) -> Option<u64> {
 
 /// The machine's memory in bytes: sysinfo(2).
 fn machine() -> u64 {
-    // struct sysinfo: 112 bytes; totalram at 32, mem_unit at 104.
-    let mut info = [0u64; 14];
-    // SAFETY: writes one structure.
-    match unsafe { syscall!(__NR_sysinfo, info.as_mut_ptr()) } {
-        Ok(_) => info[4].saturating_mul(info[13] & 0xffff_ffff),
+    match calls::sysinfo() {
+        Ok(info) => info[4].saturating_mul(info[13] & 0xffff_ffff),
         Err(_) => u64::MAX,
     }
 }

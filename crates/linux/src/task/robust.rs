@@ -5,10 +5,9 @@
 
 use crate::structure::{Direction, Model, Plan, model, rows};
 use crate::task::Task;
-use anyarch_sys::raw::general::__NR_futex;
-use anyarch_sys::{Errno, SysResult, compare_exchange, read_bytes, syscall, write};
+use anyarch_sys::calls;
+use anyarch_sys::{Errno, SysResult, compare_exchange, read_bytes, write};
 
-const FUTEX_WAKE: u64 = 1;
 const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
 const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
 const FUTEX_WAITERS: u32 = 0x8000_0000;
@@ -116,8 +115,7 @@ fn give_up(task: &mut Task, tid: i32, at: u64) {
         match compare_exchange(at, 4, seen as u64, new as u64) {
             Ok(before) if before == seen as u64 => {
                 if word & FUTEX_WAITERS != 0 {
-                    // SAFETY: wakes who waits at an address of the guest's.
-                    let _ = unsafe { syscall!(__NR_futex, at, FUTEX_WAKE, 1) };
+                    calls::futex_wake(at, 1);
                 }
                 return;
             }
