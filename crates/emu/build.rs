@@ -1,5 +1,5 @@
-//! Link arguments of the emulator's executable: no C start files or libraries, not position-independent, at a fixed
-//! address far from everything a guest asks for.
+//! Link arguments of the emulator's executable: no C start files or libraries, not
+//! position-independent, at a fixed address far from everything a guest asks for.
 
 /// Where the image goes on a host: `anyarch_sys::arch::EMU_START` of that host.
 const PLACES: &[(&str, &str)] = &[("x86_64", "0x700000000000"), ("aarch64", "0x600000000000")];

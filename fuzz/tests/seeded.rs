@@ -1,5 +1,6 @@
-//! Every target with mutations of its seeds, for some seconds (`ANYARCH_FUZZ_SECONDS`, 8 by default). The mutations are the same in each run, so what one run
-//! finds the next one finds, if the machine is fast enough; and the input is kept.
+//! Every target with mutations of its seeds, for some seconds (`ANYARCH_FUZZ_SECONDS`, 8 by
+//! default). The mutations are the same in each run, so what one run finds the next one finds, if
+//! the machine is fast enough; and the input is kept.
 
 use anyarch_fuzz::{TARGETS, keep};
 use std::panic::{AssertUnwindSafe, catch_unwind};

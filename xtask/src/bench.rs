@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: the same work natively, under QEMU and under ours.
 //!
-//! Each engine has a worker: this executable again, in a user and mount namespace of its own with its own binfmt_misc instance (Linux 6.7 and later),
-//! inside a root file system made of Debian packages (the guest's, or amd64's for native). So programs start as they do in a container: the kernel
-//! finds the interpreter. The parent asks the workers in turn, so that the machine's moods spread evenly, and takes medians.
+//! Each engine has a worker: this executable again, in a user and mount namespace of its own with
+//! its own binfmt_misc instance (Linux 6.7 and later), inside a root file system made of Debian
+//! packages (the guest's, or amd64's for native). So programs start as they do in a container: the
+//! kernel finds the interpreter. The parent asks the workers in turn, so that the machine's moods
+//! spread evenly, and takes medians.
 //!
 //! Everything downloaded stays in the user's cache folder: the packages, QEMU of Debian sid.
 
@@ -234,7 +236,8 @@ fn row(name: &str, medians: Medians, target: Option<f64>, runs: usize, same: boo
 /// Medians of native runs, of QEMU's and of ours, where there were any.
 type Medians = [Option<f64>; 3];
 
-/// Wall and processor milliseconds of debootstrap's second stage, under QEMU and ours in turn. (There is no native one: the packages are the guest's.)
+/// Wall and processor milliseconds of debootstrap's second stage, under QEMU and ours in turn.
+/// (There is no native one: the packages are the guest's.)
 fn second_stage(
     cache: &Path,
     arch: &Guest,
@@ -319,7 +322,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// A worker that runs programs of a tree; the engine is what binfmt_misc compares, and the emulator.
+    /// A worker that runs programs of a tree; the engine is what binfmt_misc compares, and the
+    /// emulator.
     fn start(name: &'static str, tree: &Path, engine: Option<(&str, &Path)>) -> Result<Worker> {
         Self::start_in(name, "bench-worker", tree, engine)
     }
@@ -408,7 +412,8 @@ fn map_ids(pid: u32) -> Result<()> {
     put("gid_map", &format!("0 {gid} 1"))
 }
 
-/// The worker of [`second_stage`]: unpacks the archive in memory, runs the stage, and says how long that took.
+/// The worker of [`second_stage`]: unpacks the archive in memory, runs the stage, and says how long
+/// that took.
 pub(crate) fn stage_worker(args: &[OsString]) -> ExitCode {
     let root = match enter_stage(args) {
         Ok(root) => root,
@@ -443,7 +448,8 @@ pub(crate) fn stage_worker(args: &[OsString]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Processor time of ended children (proc_pid_stat(5): cutime and cstime, in hundredths of a second).
+/// Processor time of ended children (proc_pid_stat(5): cutime and cstime, in hundredths of a
+/// second).
 fn children_ms() -> f64 {
     let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();

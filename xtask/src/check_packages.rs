@@ -1,8 +1,10 @@
 //! `cargo xtask check-packages`: a release as its users meet it.
 //!
-//! It is made twice, and the bytes must be the same. Its Debian package is installed, upgraded, removed and purged in a Debian of its own, with and without
-//! other packages that register handlers (tests/e2e/packages.sh). install.sh fetches it from a server on this machine, and the script of the GitHub action
-//! does its work. All of it runs in user namespaces, each with an instance of binfmt_misc of its own: the machine's handlers are never touched.
+//! It is made twice, and the bytes must be the same. Its Debian package is installed, upgraded,
+//! removed and purged in a Debian of its own, with and without other packages that register
+//! handlers (tests/e2e/packages.sh). install.sh fetches it from a server on this machine, and the
+//! script of the GitHub action does its work. All of it runs in user namespaces, each with an
+//! instance of binfmt_misc of its own: the machine's handlers are never touched.
 
 use crate::debian::Tree;
 use crate::dist::{self, Release};

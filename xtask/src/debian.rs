@@ -1,8 +1,10 @@
-//! Debians that the project's commands make from the mirror, once, and keep in the user's cache folder. Their packages are unpacked by debootstrap and
-//! configured by their own programs: natively, or under our emulator.
+//! Debians that the project's commands make from the mirror, once, and keep in the user's cache
+//! folder. Their packages are unpacked by debootstrap and configured by their own programs:
+//! natively, or under our emulator.
 //!
-//! debootstrap makes device nodes, which a user namespace forbids, so root is needed; the programs run in a plain chroot. The emulator is started by name
-//! from a copy in the tree, and then starts every program of the tree itself: nothing is registered.
+//! debootstrap makes device nodes, which a user namespace forbids, so root is needed; the programs
+//! run in a plain chroot. The emulator is started by name from a copy in the tree, and then starts
+//! every program of the tree itself: nothing is registered.
 
 use anyarch_harness::debian::{cache_dir, mirror};
 use std::fs;
@@ -35,7 +37,8 @@ pub(crate) fn is_made(root: &Path) -> bool {
 }
 
 impl Tree {
-    /// The base system of an architecture, made when it is not there. The name is that of its folder in the cache.
+    /// The base system of an architecture, made when it is not there. The name is that of its
+    /// folder in the cache.
     ///
     /// # Errors
     /// What failed, with what is missing.
@@ -68,7 +71,8 @@ impl Tree {
         &self.root
     }
 
-    /// Begins a command whose words, which follow, are a program of the tree and its arguments. The process is that program's: nothing between forks.
+    /// Begins a command whose words, which follow, are a program of the tree and its arguments. The
+    /// process is that program's: nothing between forks.
     ///
     /// # Errors
     /// If the emulator cannot be copied.

@@ -1,12 +1,15 @@
 //! `cargo xtask check-host-neutral`: what names no host builds and works on another one.
 //!
-//! The emulator is built for arm64, where all instructions are interpreted. The compiler is Debian sid's, which has the standard library for other architectures
-//! in packages; crates are the machine's own copies. The emulator for this machine then plays an arm64 machine: in a user namespace with an instance of
-//! binfmt_misc of its own, which knows the emulator for arm64 by a mark in its header and nothing else. So each program that a test starts, and each that it
-//! executes in turn, is run by the emulator for arm64. The results are compared as always (tests/README.md).
+//! The emulator is built for arm64, where all instructions are interpreted. The compiler is Debian
+//! sid's, which has the standard library for other architectures in packages; crates are the
+//! machine's own copies. The emulator for this machine then plays an arm64 machine: in a user
+//! namespace with an instance of binfmt_misc of its own, which knows the emulator for arm64 by a
+//! mark in its header and nothing else. So each program that a test starts, and each that it
+//! executes in turn, is run by the emulator for arm64. The results are compared as always
+//! (tests/README.md).
 //!
-//! A few programs cannot pass in such a namespace, also natively. For these the emulator for this machine is called by name, and runs what they execute in turn
-//! by itself.
+//! A few programs cannot pass in such a namespace, also natively. For these the emulator for this
+//! machine is called by name, and runs what they execute in turn by itself.
 
 use crate::debian::{Shared, Tree};
 use crate::packages;
@@ -30,7 +33,8 @@ const PROFILE: &str = "fast";
 const MARK: &[u8] = b"ANYARCH";
 /// Offset of that padding (EI_PAD).
 const MARK_AT: u64 = 9;
-/// How much longer a program may take than natively translated: two emulators, one of which interprets.
+/// How much longer a program may take than natively translated: two emulators, one of which
+/// interprets.
 const PATIENCE: &str = "10";
 
 /// Programs that cannot pass, and why.

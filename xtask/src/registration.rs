@@ -1,9 +1,10 @@
 //! `cargo xtask registration`: the real qemu-binfmt-conf.sh of Debian's QEMU against `anyarch`.
 //!
-//! The script is taken out of Debian's source package, which is fetched once. Both run with the same arguments in user
-//! namespaces with a binfmt_misc of their own; the files they write, the entries the kernel then has, their output and
-//! exit codes are compared. Where anyarch means to differ stands in [`DIFFERENCES`], and one that is no longer there is
-//! a failure as well. Then both register everything, in turn, and the medians are printed.
+//! The script is taken out of Debian's source package, which is fetched once. Both run with the
+//! same arguments in user namespaces with a binfmt_misc of their own; the files they write, the
+//! entries the kernel then has, their output and exit codes are compared. Where anyarch means to
+//! differ stands in [`DIFFERENCES`], and one that is no longer there is a failure as well. Then
+//! both register everything, in turn, and the medians are printed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,7 +17,8 @@ use std::time::Instant;
 use crate::bench::{Result, median};
 use anyarch_harness::debian::{Apt, cache_dir};
 
-/// How to start a program in an instance of its own: `$@` runs in it, and then the entries are copied to `entries`.
+/// How to start a program in an instance of its own: `$@` runs in it, and then the entries are
+/// copied to `entries`.
 const IN_INSTANCE: &str = "B=/proc/sys/fs/binfmt_misc; mount -t binfmt_misc binfmt_misc $B || exit 99\n\
      \"$@\"; code=$?; for e in $B/*-*; do [ -f $e ] && cat $e > entries/${e##*/}; done; exit $code";
 

@@ -1,4 +1,5 @@
-//! What the executables are made of: the crates that cargo links into them, as a CycloneDX list and with their licences.
+//! What the executables are made of: the crates that cargo links into them, as a CycloneDX list and
+//! with their licences.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -32,7 +33,8 @@ pub(crate) fn cargo_home() -> Result<PathBuf, String> {
     }
 }
 
-/// The crates that are linked into these packages for a target, with the packages: tests and build scripts are left out.
+/// The crates that are linked into these packages for a target, with the packages: tests and build
+/// scripts are left out.
 ///
 /// # Errors
 /// What cargo says.
@@ -103,7 +105,8 @@ impl Crate {
     }
 }
 
-/// The list in CycloneDX 1.5, <https://cyclonedx.org/docs/1.5/json/>. It has no date and no serial number, so that it stays the same.
+/// The list in CycloneDX 1.5, <https://cyclonedx.org/docs/1.5/json/>. It has no date and no serial
+/// number, so that it stays the same.
 ///
 /// # Errors
 /// None that can occur: what serde_json says.

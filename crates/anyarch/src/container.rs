@@ -26,8 +26,8 @@ pub fn is_inside_of(root: &Path) -> bool {
     }
 }
 
-/// What the mounts of a process begin with: the id of its first mount, which no two mount namespaces
-/// share (proc_pid_mountinfo(5)).
+/// What the mounts of a process begin with: the id of its first mount, which no two mount
+/// namespaces share (proc_pid_mountinfo(5)).
 fn mounts_of(root: &Path, process: &str) -> Option<String> {
     let text = fs::read_to_string(root.join("proc").join(process).join("mountinfo")).ok()?;
     Some(text.split(' ').next()?.to_string())

@@ -1,4 +1,5 @@
-//! As much of an ELF file as the host tool asks about: whose it is, whether it needs a loader, and which.
+//! As much of an ELF file as the host tool asks about: whose it is, whether it needs a loader, and
+//! which.
 
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use anyarch_binfmt::{Family, family};

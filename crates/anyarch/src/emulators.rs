@@ -1,7 +1,8 @@
 //! Which emulator runs which architecture, and where it is.
 //!
-//! Ours lies beside this executable. QEMU's is looked for where distributions and other tools put static builds; one
-//! that needs a loader is refused, because it cannot start in a container or chroot that lacks its libraries.
+//! Ours lies beside this executable. QEMU's is looked for where distributions and other tools put
+//! static builds; one that needs a loader is refused, because it cannot start in a container or
+//! chroot that lacks its libraries.
 
 use crate::elf::Elf;
 use crate::failure::{Code, Failure, Result, fail};
@@ -176,7 +177,8 @@ fn qemu_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// A handler that is opened at registration still loads its own loader at each start, from the container's root.
+/// A handler that is opened at registration still loads its own loader at each start, from the
+/// container's root.
 fn check_static(path: &Path) -> Result<()> {
     let elf = Elf::open(path).map_err(|f| Failure { code: Code::NoEngine, ..f })?;
     match elf {

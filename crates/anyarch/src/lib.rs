@@ -1,8 +1,8 @@
-//! `anyarch`: the host tool. It registers emulators with the kernel, verifies and repairs the registration, and runs
-//! foreign programs and containers.
+//! `anyarch`: the host tool. It registers emulators with the kernel, verifies and repairs the
+//! registration, and runs foreign programs and containers.
 //!
-//! Each command is a module of [`commands`] that returns an exit code or a [`failure::Failure`]; words are printed where they arise,
-//! failures once, here.
+//! Each command is a module of [`commands`] that returns an exit code or a [`failure::Failure`];
+//! words are printed where they arise, failures once, here.
 
 // First, because every module prints by its macros.
 #[macro_use]

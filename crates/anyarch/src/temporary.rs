@@ -199,7 +199,7 @@ fn remove_leftover(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-// ---- signals --------------------------------------------------------------------------------------------------------
+// ---- signals ------------------------------------------------------------------------------------
 
 /// What is to be removed, the last first.
 static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());

@@ -1,5 +1,5 @@
-//! `doctor` against machines in each of the states that it knows: kernel files of another root, programs that answer as
-//! the real ones do, and real entries of an instance of the test's own.
+//! `doctor` against machines in each of the states that it knows: kernel files of another root,
+//! programs that answer as the real ones do, and real entries of an instance of the test's own.
 
 mod common;
 use common::*;
@@ -25,7 +25,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("newuidmap", ""),
 ];
 
-/// Findings of a machine that is healthy but for these files (below its root) and programs. `script` runs before.
+/// Findings of a machine that is healthy but for these files (below its root) and programs.
+/// `script` runs before.
 fn doctor(
     files: &[(&str, &str)],
     programs: &[(&str, &str)],
@@ -148,7 +149,8 @@ fn every_state_of_other_programs_is_found() {
     check(("update-binfmts", "echo binfmt-support 2.1.10"), "update-binfmts", "ok", "2.1.10");
 }
 
-/// Each line: how an entry is made, what the doctor says of it, what `--fix` does, and what must hold afterwards.
+/// Each line: how an entry is made, what the doctor says of it, what `--fix` does, and what must
+/// hold afterwards.
 #[test]
 fn every_state_of_entries_is_found_and_mended() {
     need_qemu("s390x");

@@ -3,8 +3,8 @@
 mod common;
 use common::*;
 
-/// Each line of the script makes a file; the kernel's answer to it is the exit code of the shell, which
-/// tries nothing of its own with `exec` of a path but files that no format takes.
+/// Each line of the script makes a file; the kernel's answer to it is the exit code of the shell,
+/// which tries nothing of its own with `exec` of a path but files that no format takes.
 #[test]
 fn explain_agrees_with_the_kernel() {
     need_qemu("s390x");

@@ -82,8 +82,8 @@ fn a_replaced_emulator_is_registered_anew() {
     assert!(out.contains("(registered anew)"), "{out}");
 }
 
-/// While one process swaps the handler as fast as it can, and is killed again and again, another runs a foreign
-/// program all the time: no start may fail.
+/// While one process swaps the handler as fast as it can, and is killed again and again, another
+/// runs a foreign program all the time: no start may fail.
 #[test]
 fn there_is_a_handler_at_every_moment() {
     need_qemu("aarch64");
@@ -281,7 +281,8 @@ fn other_tools_arguments_are_taken() {
     assert!(out.contains("Setting /usr/bin/qemu-s390x-static as binfmt interpreter for s390x\n"), "{out}");
     assert!(out.contains("interpreter /usr/bin/qemu-s390x-static\nflags: F\n"), "{out}");
     assert!(out.ends_with("33\n"), "{out}");
-    // From an image with one emulator: every other `qemu-*` goes, whoever made it, and nothing else.
+    // From an image with one emulator: every other `qemu-*` goes, whoever made it, and nothing
+    // else.
     let entry = |name: &str| format!("echo ':{name}:E::x{}::/bin/true:' > $B/register", name.len());
     let entries = ["qemu-arm", "qemu-other", "aarch64", "python3"].map(entry).join("; ");
     let out = succeed(&format!(
@@ -346,8 +347,8 @@ fn tonistiigis_arguments_are_taken() {
     assert!(stderr.ends_with("\n1\n"), "{stderr}");
 }
 
-/// Our image stands for tonistiigi's and multiarch's: its one entry point tells by the arguments, and
-/// either's own program is there as well.
+/// Our image stands for tonistiigi's and multiarch's: its one entry point tells by the arguments,
+/// and either's own program is there as well.
 #[test]
 fn the_images_entry_point_tells_by_the_arguments() {
     let qemu = need_qemu("s390x");
@@ -433,7 +434,8 @@ fn a_mount_in_a_container_is_a_failure_only_where_the_instance_is_new() {
     }
 }
 
-/// The best of several runs, for machines with other work: 34 emulators, one process, less than 50 ms.
+/// The best of several runs, for machines with other work: 34 emulators, one process, less than 50
+/// ms.
 #[test]
 fn registering_everything_is_quick() {
     need_qemu("arm");

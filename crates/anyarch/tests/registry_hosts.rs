@@ -250,7 +250,7 @@ fn proxies_are_for_others_and_not_for_this_machine() {
     user.refuses(&name, "proxy");
 }
 
-// ---- names ----------------------------------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------
 
 /// What the test's name server says of a name: addresses, none, or no answer that can be used.
 enum Zone {

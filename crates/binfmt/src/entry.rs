@@ -1,10 +1,11 @@
 //! A registration as the kernel reads it back, and whose it is.
 //!
-//! The kernel keeps no note of who registered an entry, and the name must stay `qemu-ARCH` because other tools look
-//! for it. So the mark is in the one field that is ours to spell: the interpreter's path. anyarch writes it with
-//! [`MARK`] in front (`/./usr/bin/qemu-s390x-static`), which names the same file to the kernel and which nobody writes
-//! by accident. The mark needs no state file, is seen from every container that sees the entry, and survives whatever
-//! else is lost. An interpreter called `anyarch-emu` is ours as well, however it is spelled.
+//! The kernel keeps no note of who registered an entry, and the name must stay `qemu-ARCH` because
+//! other tools look for it. So the mark is in the one field that is ours to spell: the
+//! interpreter's path. anyarch writes it with [`MARK`] in front (`/./usr/bin/qemu-s390x-static`),
+//! which names the same file to the kernel and which nobody writes by accident. The mark needs no
+//! state file, is seen from every container that sees the entry, and survives whatever else is
+//! lost. An interpreter called `anyarch-emu` is ours as well, however it is spelled.
 
 use crate::rule::{Flags, Matcher, Rule, RuleError, unescape};
 use std::fmt;
@@ -15,7 +16,8 @@ pub const MARK: &str = "/.";
 /// The file name of anyarch's own emulator.
 pub const EMULATOR: &str = "anyarch-emu";
 
-/// Names that a swap uses for the moment in which the real name is free; left behind only if it was killed.
+/// Names that a swap uses for the moment in which the real name is free; left behind only if it was
+/// killed.
 pub const SWAP_PREFIX: &str = "anyarch-swap-";
 
 /// One entry of a binfmt_misc instance.

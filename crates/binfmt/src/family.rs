@@ -1,18 +1,22 @@
 //! The architectures the kernel can be told about, one row each.
 //!
-//! A row says how the ELF header of such a binary looks (magic and mask), which names people use for it, and which
-//! OCI platforms it runs. Everything else (register lines, status tables, name parsing) is derived from the rows.
+//! A row says how the ELF header of such a binary looks (magic and mask), which names people use
+//! for it, and which OCI platforms it runs. Everything else (register lines, status tables, name
+//! parsing) is derived from the rows.
 //!
-//! The rows agree with QEMU's `qemu-binfmt-conf.sh` except where that script is wrong: its microblaze row has the
-//! object type in the wrong byte order. They agree with Debian's packages except where Debian compares more of the
-//! OSABI byte or less of the padding; the tests list every such row.
+//! The rows agree with QEMU's `qemu-binfmt-conf.sh` except where that script is wrong: its
+//! microblaze row has the object type in the wrong byte order. They agree with Debian's packages
+//! except where Debian compares more of the OSABI byte or less of the padding; the tests list every
+//! such row.
 
-/// One architecture. Names are QEMU's, because entry names are (`qemu-aarch64`), and other tools look for them.
+/// One architecture. Names are QEMU's, because entry names are (`qemu-aarch64`), and other tools
+/// look for them.
 #[derive(Debug)]
 pub struct Family {
     /// QEMU's name: `aarch64`.
     pub name: &'static str,
-    /// The group whose members a host of one of them runs itself (or is assumed to): `arm` for arm and aarch64.
+    /// The group whose members a host of one of them runs itself (or is assumed to): `arm` for arm
+    /// and aarch64.
     pub family: &'static str,
     /// OCI platforms; a trailing `*` marks a name that Go reserves but nobody publishes images for.
     platforms: &'static [&'static str],
@@ -151,7 +155,8 @@ impl Family {
         unhex(self.mask)
     }
 
-    /// Whether a file that starts with `header` is a binary of this architecture, as the kernel would decide.
+    /// Whether a file that starts with `header` is a binary of this architecture, as the kernel
+    /// would decide.
     pub fn matches(&self, header: &[u8]) -> bool {
         let magic = self.magic();
         header.len() >= magic.len()
@@ -168,7 +173,8 @@ impl Family {
         self.platforms.iter().copied().filter(|p| !p.ends_with('*'))
     }
 
-    /// The name of the kernel's entry. Apptainer, tonistiigi/binfmt and Debian's tools look for exactly this.
+    /// The name of the kernel's entry. Apptainer, tonistiigi/binfmt and Debian's tools look for
+    /// exactly this.
     pub fn entry_name(&self) -> String {
         format!("qemu-{}", self.name)
     }
@@ -178,7 +184,8 @@ impl Family {
         if self.name == "i486" { "i386" } else { self.name }
     }
 
-    /// Whether a host with this `uname -m` runs such binaries without help, by the rule of QEMU's script.
+    /// Whether a host with this `uname -m` runs such binaries without help, by the rule of QEMU's
+    /// script.
     pub fn is_native_to(&self, machine: &str) -> bool {
         of_host(machine).is_some_and(|host| host.family == self.family)
     }
@@ -189,8 +196,8 @@ impl Family {
     }
 }
 
-/// The row of a host with this `uname -m`, or of a HOST_ARCH as QEMU's script takes it: Debian's names, `i686`,
-/// `armv7l` and the like count as well.
+/// The row of a host with this `uname -m`, or of a HOST_ARCH as QEMU's script takes it: Debian's
+/// names, `i686`, `armv7l` and the like count as well.
 pub fn of_host(machine: &str) -> Option<&'static Family> {
     let arm = |end| machine.starts_with("armv") && machine.ends_with(end);
     let name = match machine {
@@ -209,8 +216,9 @@ pub fn by_name(name: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|f| f.name == name)
 }
 
-/// The rows that a name, alias, entry name or OCI platform means: `arm64`, `linux/arm/v7`, `qemu-s390x`, `ppc64el`.
-/// Empty where nothing is meant. Some platforms are two rows (`linux/386` is i386 and i486).
+/// The rows that a name, alias, entry name or OCI platform means: `arm64`, `linux/arm/v7`,
+/// `qemu-s390x`, `ppc64el`. Empty where nothing is meant. Some platforms are two rows (`linux/386`
+/// is i386 and i486).
 pub fn lookup(text: &str) -> Vec<&'static Family> {
     let lower = text.to_ascii_lowercase();
     let name = lower.strip_prefix("qemu-").unwrap_or(&lower);
@@ -224,8 +232,8 @@ pub fn lookup(text: &str) -> Vec<&'static Family> {
     FAMILIES.iter().filter(|f| f.platforms().any(|p| same_platform(p, &platform))).collect()
 }
 
-/// Whether `asked` names the platform `known`: equal, or differing by a variant that changes nothing here
-/// (`linux/arm64/v8`, `linux/amd64/v3`, and `linux/arm` for any of its variants).
+/// Whether `asked` names the platform `known`: equal, or differing by a variant that changes
+/// nothing here (`linux/arm64/v8`, `linux/amd64/v3`, and `linux/arm` for any of its variants).
 fn same_platform(known: &str, asked: &str) -> bool {
     let arch = |p: &str| p.split('/').nth(1).unwrap_or("").to_string();
     let variant = |p: &str| p.split('/').nth(2).map(str::to_string);

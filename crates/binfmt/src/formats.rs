@@ -1,7 +1,8 @@
 //! Files that make a registration survive a reboot: systemd-binfmt's and Debian's update-binfmts'.
 //!
-//! Written exactly as QEMU's `qemu-binfmt-conf.sh` writes them, because that is what packagers compare with, and
-//! read as both programs read them. A file for systemd-binfmt is the kernel's line ([`Rule::line`]).
+//! Written exactly as QEMU's `qemu-binfmt-conf.sh` writes them, because that is what packagers
+//! compare with, and read as both programs read them. A file for systemd-binfmt is the kernel's
+//! line ([`Rule::line`]).
 
 use crate::rule::{Flags, Matcher, Rule, RuleError, unescape};
 
@@ -10,7 +11,8 @@ pub fn systemd(rule: &Rule) -> Result<String, RuleError> {
     Ok(rule.line()? + "\n")
 }
 
-/// A file for `/usr/share/binfmts`, as QEMU's script writes it (`--debian`). `None` for rules by extension.
+/// A file for `/usr/share/binfmts`, as QEMU's script writes it (`--debian`). `None` for rules by
+/// extension.
 pub fn debian(rule: &Rule) -> Option<String> {
     let Matcher::Magic { magic, mask, .. } = &rule.matcher else { return None };
     let has = |flag| if rule.flags.contains(flag) { "yes" } else { "no" };

@@ -1,8 +1,8 @@
 //! One mounted binfmt_misc.
 //!
-//! Nothing here mounts: a mount in the wrong namespace hides the machine's handlers, and unmounting the last one drops
-//! them all. The lock is a flock on the instance's own root folder, so it needs no file anywhere and is shared by exactly
-//! those who share the instance, containers included.
+//! Nothing here mounts: a mount in the wrong namespace hides the machine's handlers, and unmounting
+//! the last one drops them all. The lock is a flock on the instance's own root folder, so it needs
+//! no file anywhere and is shared by exactly those who share the instance, containers included.
 
 use crate::entry::Entry;
 use crate::rule::{Rule, RuleError};
@@ -46,7 +46,8 @@ pub struct Lock {
 /// What can go wrong with an instance. The caller adds what to do about it.
 #[derive(Debug)]
 pub enum InstanceError {
-    /// The folder does not exist: the kernel has no binfmt_misc, or its module is not loaded, or /proc is missing.
+    /// The folder does not exist: the kernel has no binfmt_misc, or its module is not loaded, or
+    /// /proc is missing.
     Missing(PathBuf),
     /// The folder exists and nothing is mounted on it.
     NotMounted(PathBuf),
@@ -179,13 +180,14 @@ impl Instance {
         }
     }
 
-    /// When an entry was registered: the kernel dates the file that shows it. Switching it off and on again dates it anew.
+    /// When an entry was registered: the kernel dates the file that shows it. Switching it off and
+    /// on again dates it anew.
     pub fn registered_at(&self, name: &str) -> Option<std::time::SystemTime> {
         fs::metadata(self.dir.join(name)).ok()?.modified().ok()
     }
 
-    /// All entries, the one that the kernel tries first in front. The kernel lists the folder in this order: each new
-    /// entry goes to the head of both lists.
+    /// All entries, the one that the kernel tries first in front. The kernel lists the folder in
+    /// this order: each new entry goes to the head of both lists.
     pub fn newest_first(&self) -> Result<Vec<Entry>, InstanceError> {
         let failed = |e| refused(format!("list {}", self.dir.display()), e, None);
         let mut entries = Vec::new();

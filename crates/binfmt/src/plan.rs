@@ -1,9 +1,10 @@
 //! From what is registered to what is wanted, in steps between which a handler always exists.
 //!
-//! The kernel has no rename and no replace: a name must be removed before it can be registered anew, and in between
-//! binaries of that architecture would not start. So a change first registers the new rule under a second name, then
-//! removes the old entry, registers the final name, and removes the second one. Killed between any two writes, some
-//! handler for the architecture is there; the next run finds the leftover by its name and finishes the work.
+//! The kernel has no rename and no replace: a name must be removed before it can be registered
+//! anew, and in between binaries of that architecture would not start. So a change first registers
+//! the new rule under a second name, then removes the old entry, registers the final name, and
+//! removes the second one. Killed between any two writes, some handler for the architecture is
+//! there; the next run finds the leftover by its name and finishes the work.
 //!
 //! Entries that are not ours are not touched, unless the caller's [`Policy`] says so.
 
@@ -106,7 +107,8 @@ fn plan_one(current: &[Entry], rule: &Rule, policy: Policy, refresh: bool) -> Ch
             let temporary = Rule { name: swap_name.clone(), ..rule.clone() };
             let mut steps = Vec::new();
             if leftover {
-                // The leftover may be of an older rule; the final name still holds a handler while it goes.
+                // The leftover may be of an older rule; the final name still holds a handler while
+                // it goes.
                 steps.push(Step::Remove(swap_name.clone()));
             }
             steps.push(Step::Register(temporary));
@@ -124,8 +126,8 @@ fn plan_one(current: &[Entry], rule: &Rule, policy: Policy, refresh: bool) -> Ch
     }
 }
 
-/// The changes that remove our entries of these names (with shadows and leftovers), or, with `reset`, whoever's.
-/// `wanted` decides by the architecture's entry name (`qemu-aarch64`).
+/// The changes that remove our entries of these names (with shadows and leftovers), or, with
+/// `reset`, whoever's. `wanted` decides by the architecture's entry name (`qemu-aarch64`).
 pub fn plan_unregister(current: &[Entry], wanted: &dyn Fn(&str) -> bool, reset: bool) -> Vec<Change> {
     let mut changes = Vec::new();
     for entry in current {
@@ -150,7 +152,8 @@ pub fn plan_unregister(current: &[Entry], wanted: &dyn Fn(&str) -> bool, reset: 
     changes
 }
 
-/// Does a change's steps. The first failure ends it; everything done so far stays, and a handler with it.
+/// Does a change's steps. The first failure ends it; everything done so far stays, and a handler
+/// with it.
 pub fn apply(kernel: &mut dyn Kernel, change: &Change) -> Outcome {
     if let Kind::Conflict(entry) = &change.kind {
         return Outcome::Conflict(entry.clone());

@@ -1,9 +1,9 @@
 //! A registration, and the line that tells the kernel about it.
 //!
-//! `:name:M:offset:magic:mask:interpreter:flags` (Documentation/admin-guide/binfmt-misc.rst and fs/binfmt_misc.c).
-//! The first byte is the delimiter and may be anything; magic and mask may hold `\xHH`, the other fields are taken as
-//! they are. The kernel answers nearly every mistake with EINVAL, so all its limits are checked here first, where the
-//! reason can be named.
+//! `:name:M:offset:magic:mask:interpreter:flags` (Documentation/admin-guide/binfmt-misc.rst and
+//! fs/binfmt_misc.c). The first byte is the delimiter and may be anything; magic and mask may hold
+//! `\xHH`, the other fields are taken as they are. The kernel answers nearly every mistake with
+//! EINVAL, so all its limits are checked here first, where the reason can be named.
 
 use std::fmt;
 
@@ -161,8 +161,9 @@ impl fmt::Display for RuleError {
 }
 
 impl Rule {
-    /// The line for the kernel's `register` file and for systemd-binfmt's files, all limits checked. It is spelled as
-    /// QEMU's script spells it, because that is what packagers compare with.
+    /// The line for the kernel's `register` file and for systemd-binfmt's files, all limits
+    /// checked. It is spelled as QEMU's script spells it, because that is what packagers compare
+    /// with.
     pub fn line(&self) -> Result<String, RuleError> {
         self.check()?;
         let taken = |c: char| {
@@ -184,7 +185,8 @@ impl Rule {
         if line.len() > MAX_LINE { Err(RuleError::TooLong(line.len())) } else { Ok(line) }
     }
 
-    /// Every byte as `\xHH`, but the letters ELF at their place stay letters; except in one of the script's rows.
+    /// Every byte as `\xHH`, but the letters ELF at their place stay letters; except in one of the
+    /// script's rows.
     pub(crate) fn escape(&self, bytes: &[u8]) -> String {
         let digits = |bytes: &[u8]| bytes.iter().map(|b| format!("\\x{b:02x}")).collect::<String>();
         match bytes.strip_prefix(b"\x7fELF") {
@@ -266,7 +268,8 @@ impl Matcher {
         }
     }
 
-    /// Whether both select the same files: masked-out bits of the magic do not count, an all-ones mask equals none.
+    /// Whether both select the same files: masked-out bits of the magic do not count, an all-ones
+    /// mask equals none.
     pub fn same(&self, other: &Matcher) -> bool {
         match (self, other) {
             (

@@ -1,7 +1,8 @@
-//! The emulator's executable: entry point, heap, panic handler and memory routines of a program without libc.
+//! The emulator's executable: entry point, heap, panic handler and memory routines of a program
+//! without libc.
 //!
-//! The kernel's stack becomes the guest's; the emulator continues at once on a stack of its own, mapped together with the first part of its
-//! heap.
+//! The kernel's stack becomes the guest's; the emulator continues at once on a stack of its own,
+//! mapped together with the first part of its heap.
 #![no_std]
 #![no_main]
 
@@ -31,7 +32,8 @@ unsafe extern "C" fn main(sp: u64) -> ! {
     }
 }
 
-/// A panic is a bug of the emulator: one line, and the exit code of a process that abort() killed, without a core dump.
+/// A panic is a bug of the emulator: one line, and the exit code of a process that abort() killed,
+/// without a core dump.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     struct Line([u8; 512], usize);

@@ -1,9 +1,11 @@
 //! From the kernel's initial stack to the first guest instruction.
 //!
-//! The kernel starts the emulator in one of two ways. As interpreter of a program by binfmt_misc the arguments are: own name,
-//! the program's path, and then the program's arguments behind argv[0] (flag P) or including it; the auxiliary vector tells
-//! about P (AT_FLAGS) and hands over the opened program (flags O and C: AT_EXECFD). From a command line there are options first. Without any of
-//! P, O and C the two look the same, which is fine: a path is a command line without options.
+//! The kernel starts the emulator in one of two ways. As interpreter of a program by binfmt_misc
+//! the arguments are: own name, the program's path, and then the program's arguments behind argv[0]
+//! (flag P) or including it; the auxiliary vector tells about P (AT_FLAGS) and hands over the
+//! opened program (flags O and C: AT_EXECFD). From a command line there are options first. Without
+//! any of P, O and C the two look the same, which is fine: a path is a command line without
+//! options.
 
 use crate::cli::{self, Input, Invocation};
 use crate::guests;
@@ -91,8 +93,9 @@ fn find(name: &[u8], env: &[&[u8]], path_first: bool) -> Vec<u8> {
 /// What the emulator's variables begin with.
 const OUR_PREFIXES: [&[u8]; 2] = [b"QEMU_", b"ANYARCH_"];
 
-/// The environment after -E and -U. A program that is started `secure` (AT_SECURE) does not see what its caller has put there for the emulator: the programs that it
-/// starts in turn may be without that mark, and would obey. (So glibc's loader takes LD_LIBRARY_PATH and its kin out.)
+/// The environment after -E and -U. A program that is started `secure` (AT_SECURE) does not see
+/// what its caller has put there for the emulator: the programs that it starts in turn may be
+/// without that mark, and would obey. (So glibc's loader takes LD_LIBRARY_PATH and its kin out.)
 fn environment(env: &[u64], invocation: &Invocation, secure: bool) -> Vec<Str> {
     fn name_of(var: &[u8]) -> &[u8] {
         var.split(|&b| b == b'=').next().unwrap_or(var)
@@ -114,7 +117,8 @@ fn environment(env: &[u64], invocation: &Invocation, secure: bool) -> Vec<Str> {
     out
 }
 
-/// The log file's absolute path. It is emptied, unless this is another program of a process that has begun it.
+/// The log file's absolute path. It is emptied, unless this is another program of a process that
+/// has begun it.
 fn log_file(file: &[u8], begun: bool) -> Vec<u8> {
     let mut path = Vec::new();
     if file.first() != Some(&b'/') {
@@ -261,7 +265,8 @@ pub unsafe fn start(sp: u64, before: u64) -> ! {
             fd
         }
     };
-    // Where all numbers are in use, the program has the one that is for the emulator's executable until it is loaded.
+    // Where all numbers are in use, the program has the one that is for the emulator's executable
+    // until it is loaded.
     let exec_fn = host.aux(at::EXECFN).unwrap_or(0);
     let late = invocation.direct.is_some_and(|d| d.0 < 0);
     if !interpreter && !late {
@@ -300,7 +305,8 @@ pub unsafe fn start(sp: u64, before: u64) -> ! {
     if late {
         own::enable_direct(None, exec_fn);
     }
-    // Also for a program that gains rights: its caller could have had the descriptor closed by the exec all the same.
+    // Also for a program that gains rights: its caller could have had the descriptor closed by the
+    // exec all the same.
     exec::close_left_open(args[invocation.program], &env);
 
     let mut task = task::Task::first(started.abi);

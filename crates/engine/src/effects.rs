@@ -1,8 +1,8 @@
 //! What helpers do, told beside each: what a host may keep in registers across a call, and what an
 //! optimiser and a fault map need to know.
 //!
-//! An [`Effects`] says what a call may do at most. Debug builds hold every helper that the interpreter
-//! plays to it: what is not written stays, and what is not read does not matter.
+//! An [`Effects`] says what a call may do at most. Debug builds hold every helper that the
+//! interpreter plays to it: what is not written stays, and what is not read does not matter.
 
 use crate::ops::{HelperExit, R, V};
 use crate::state::Cpu;
@@ -10,12 +10,12 @@ use crate::state::Cpu;
 /// The function of a helper.
 pub type HelperFn = extern "C" fn(cpu: &mut Cpu, arg: u64) -> HelperExit;
 
-/// A function that generated code or the interpreter calls with the whole state in memory, and what it
-/// does. The argument is a constant chosen at translation.
+/// A function that generated code or the interpreter calls with the whole state in memory, and what
+/// it does. The argument is a constant chosen at translation.
 ///
 /// What it may do: read and change any guest register, read and write guest memory through
-/// `anyarch_sys`. In generated code `pc` is not the instruction's own; a fault that is SIGILL gets its
-/// address from the engine. It must not change `pc` unless it returns something other than
+/// `anyarch_sys`. In generated code `pc` is not the instruction's own; a fault that is SIGILL gets
+/// its address from the engine. It must not change `pc` unless it returns something other than
 /// [`HelperExit::Continue`].
 #[derive(Clone, Copy)]
 pub struct Helper {
@@ -50,8 +50,8 @@ impl SlotSet {
     }
 }
 
-/// What a call may do at most. A slot that is written only sometimes, or in part, need not be listed as
-/// read.
+/// What a call may do at most. A slot that is written only sometimes, or in part, need not be
+/// listed as read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Effects {
     /// Slots that what it does depends on.
@@ -157,7 +157,8 @@ mod checked {
         (cpu.nzcv(), cpu.fp_flags(), modes, cpu.mode, cpu.fpcr)
     }
 
-    /// The numbers of the slots of `among` in which two states differ, integer ones and vector ones.
+    /// The numbers of the slots of `among` in which two states differ, integer ones and vector
+    /// ones.
     fn differing(among: SlotSet, a: &Cpu, b: &Cpu) -> SlotSet {
         let mut found = SlotSet::default();
         for n in (0..a.gpr.len()).filter(|&n| a.gpr[n] != b.gpr[n]) {

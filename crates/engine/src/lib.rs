@@ -1,8 +1,8 @@
 //! The translation engine. It never names a guest.
 //!
-//! A guest's semantics are written once, as calls to the operation vocabulary [`ops::Ops`]. Two things play
-//! them: [`interp::Interp`], slow and obvious, the oracle in tests; and a host's translator, which
-//! turns each call straight into bytes. Both work on [`state::Cpu`].
+//! A guest's semantics are written once, as calls to the operation vocabulary [`ops::Ops`]. Two
+//! things play them: [`interp::Interp`], slow and obvious, the oracle in tests; and a host's
+//! translator, which turns each call straight into bytes. Both work on [`state::Cpu`].
 //!
 //! The engine names neither guests nor hosts: a guest is a [`run::Guest`] and a [`lift::Lift`], a
 //! host a [`backend::Backend`].

@@ -1,17 +1,21 @@
 //! The operation vocabulary: what a guest's semantics are written in.
 //!
-//! One call is one small step of one guest instruction. The reference interpreter carries it out at once; the
-//! translator emits host code for it. The words are guest-neutral: widths, slots and addresses, and no guest's names.
+//! One call is one small step of one guest instruction. The reference interpreter carries it out at
+//! once; the translator emits host code for it. The words are guest-neutral: widths, slots and
+//! addresses, and no guest's names.
 //!
 //! Rules for semantics:
-//! - **Precise faults.** An operation that may fault (memory) comes before any change of guest-visible state in the same guest
-//!   instruction; loads whose results could overwrite a still needed base go to a temporary first. An instruction with several
-//!   memory accesses must be restartable from its first.
+//! - **Precise faults.** An operation that may fault (memory) comes before any change of
+//!   guest-visible state in the same guest instruction; loads whose results could overwrite a still
+//!   needed base go to a temporary first. An instruction with several memory accesses must be
+//!   restartable from its first.
 //! - **Temporaries** (`R::T0..`, `V::T0..`) live within one guest instruction only.
 //! - **Flags.** NZCV of the state change only through operations that say so.
-//! - **Control flow.** At most one control-flow operation, the last of its instruction, except that `branch*` fall through when not taken.
-//! - **Alignment.** Any access may have any address (an unaligned atomic one costs a split lock), except that a compare and swap of 16 bytes that
-//!   is not aligned to them raises an alignment fault (SIGBUS, BUS_ADRALN).
+//! - **Control flow.** At most one control-flow operation, the last of its instruction, except that
+//!   `branch*` fall through when not taken.
+//! - **Alignment.** Any access may have any address (an unaligned atomic one costs a split lock),
+//!   except that a compare and swap of 16 bytes that is not aligned to them raises an alignment
+//!   fault (SIGBUS, BUS_ADRALN).
 //! - `R::ZERO` reads as zero and swallows writes (as a destination it still performs loads).
 
 pub use crate::effects::{Effects, Helper, HelperFn, SlotSet};
@@ -19,8 +23,8 @@ use crate::fp::FOp;
 use crate::state::Cpu;
 use crate::vec::VOp;
 
-/// An integer register slot of [`Cpu`]: 0 to 31 guest general registers, 32 to 55 guest special registers
-/// (thread pointer, ...), 56 to 63 temporaries of one instruction, 255 the zero register.
+/// An integer register slot of [`Cpu`]: 0 to 31 guest general registers, 32 to 55 guest special
+/// registers (thread pointer, ...), 56 to 63 temporaries of one instruction, 255 the zero register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct R(pub u8);
 
@@ -37,7 +41,8 @@ impl R {
     pub const T3: R = R(59);
 }
 
-/// A vector register slot of [`Cpu`], 128 bits: 0 to 31 and 48 to 79 guest registers, 40 to 47 temporaries.
+/// A vector register slot of [`Cpu`], 128 bits: 0 to 31 and 48 to 79 guest registers, 40 to 47
+/// temporaries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct V(pub u8);
 
@@ -119,7 +124,8 @@ pub enum Src {
     Imm(u64),
     /// A register shifted by a constant below the width, at the operation's width.
     Shifted(R, Shift, u8),
-    /// A register's low part extended to 64 bits, then shifted left by 0 to 4, then truncated to the width.
+    /// A register's low part extended to 64 bits, then shifted left by 0 to 4, then truncated to
+    /// the width.
     Extended(R, Ext, u8),
 }
 
@@ -359,7 +365,8 @@ pub enum Order {
     Acquire,
     /// Store-release that later acquires of the same thread may pass (RCpc).
     Release,
-    /// Load-acquire or store-release, sequentially consistent among themselves (RCsc: AArch64 LDAR and STLR).
+    /// Load-acquire or store-release, sequentially consistent among themselves (RCsc: AArch64 LDAR
+    /// and STLR).
     SeqCst,
 }
 
@@ -423,7 +430,8 @@ pub enum Trap {
 pub enum HelperExit {
     /// On with the next operation.
     Continue = 0,
-    /// The instruction is done and the run loop must look at the state (mode or code changed): go on at the next instruction.
+    /// The instruction is done and the run loop must look at the state (mode or code changed): go
+    /// on at the next instruction.
     Resync = 1,
     /// The instruction faulted: `cpu.fault` says how; `pc` becomes the instruction's own.
     Fault = 2,
@@ -433,8 +441,9 @@ pub enum HelperExit {
     Syscall = 4,
 }
 
-/// Operands of a vector operation. Lanes are `1 << es` bytes; the operation covers the low `bytes` bytes and
-/// **zeroes the destination above them**. A scalar operation has `bytes == 1 << es`, or is one of [`VArgs::BOXED`].
+/// Operands of a vector operation. Lanes are `1 << es` bytes; the operation covers the low `bytes`
+/// bytes and **zeroes the destination above them**. A scalar operation has `bytes == 1 << es`, or
+/// is one of [`VArgs::BOXED`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VArgs {
     /// Destination.
@@ -454,8 +463,9 @@ pub struct VArgs {
 }
 
 impl VArgs {
-    /// As `bytes` of an [`Ops::fp`]: a scalar operation among registers of 64 bits that hold narrower numbers boxed (RISC-V). The bits from the
-    /// result's end to bit 63 become ones; those from bit 64 on have no meaning, neither in the operands nor in the result. The operands are
+    /// As `bytes` of an [`Ops::fp`]: a scalar operation among registers of 64 bits that hold
+    /// narrower numbers boxed (RISC-V). The bits from the result's end to bit 63 become ones; those
+    /// from bit 64 on have no meaning, neither in the operands nor in the result. The operands are
     /// boxed: [`Ops::check_boxes`] comes before.
     pub const BOXED: u8 = 0;
 
@@ -556,7 +566,8 @@ pub trait Ops {
     fn extract_shl(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8);
     /// Bits lsb..lsb+len of d = low `len` bits of a; the other bits of d (at the width) stay.
     fn insert(&mut self, w: W, d: R, a: R, lsb: u8, len: u8);
-    /// Bits lsb..lsb+16 of d = imm; the other bits of d (at the width) stay. lsb is 0, 16, 32 or 48.
+    /// Bits lsb..lsb+16 of d = imm; the other bits of d (at the width) stay. lsb is 0, 16, 32
+    /// or 48.
     fn insert_imm16(&mut self, w: W, d: R, imm: u16, lsb: u8);
     /// Low width bits of the double-width hi:lo shifted right by lsb.
     fn extract_pair(&mut self, w: W, d: R, hi: R, lo: R, lsb: u8);
@@ -574,7 +585,8 @@ pub trait Ops {
     fn cond_compare(&mut self, c: Cond, sub: bool, w: W, a: R, b: Src, nzcv: u8);
     /// d = (a cmp b) ? 1 : 0.
     fn set_cmp(&mut self, cmp: Cmp, d: R, a: R, b: Src);
-    /// d = CRC32 of `size` bytes of b over a (polynomial 0x1EDC6F41 if `castagnoli`, else 0x04C11DB7; both reflected).
+    /// d = CRC32 of `size` bytes of b over a (polynomial 0x1EDC6F41 if `castagnoli`, else
+    /// 0x04C11DB7; both reflected).
     fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R);
     /// NZ = sign and zero of r at the width; C as `carry` says; V stays. Uses the temporaries 61 to
     /// 63.
@@ -606,8 +618,9 @@ pub trait Ops {
 
     // Memory.
 
-    /// Faults (SIGBUS, BUS_ADRALN) unless base + offset, where the instruction is about to access memory, is a multiple of `bytes`, a power of 2. `offset` is
-    /// at most 12 bits long. Comes before anything else in the instruction or, in a step, before anything is changed.
+    /// Faults (SIGBUS, BUS_ADRALN) unless base + offset, where the instruction is about to access
+    /// memory, is a multiple of `bytes`, a power of 2. `offset` is at most 12 bits long. Comes
+    /// before anything else in the instruction or, in a step, before anything is changed.
     fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, write: bool, tells: FaultAddr);
     /// d = memory.
     fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order);
@@ -619,15 +632,19 @@ pub trait Ops {
     fn vstore(&mut self, bytes: u8, s: V, a: Addr);
     /// d = old value (zero-extended), memory = op(old, s); all atomic and sequentially consistent.
     fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R);
-    /// Compare and swap: if memory == low part of `expected` then memory = new; `expected` = old memory (zero-extended).
+    /// Compare and swap: if memory == low part of `expected` then memory = new; `expected` = old
+    /// memory (zero-extended).
     fn cas(&mut self, size: Size, expected: R, new: R, addr: R);
-    /// Compare and swap of two registers of `size` (B4: an 8-byte access, B8: 16 bytes, aligned to it); first register at the lower address.
+    /// Compare and swap of two registers of `size` (B4: an 8-byte access, B8: 16 bytes, aligned to
+    /// it); first register at the lower address.
     fn cas_pair(&mut self, size: Size, expected: [R; 2], new: [R; 2], addr: R);
-    /// Load exclusive: d = memory (zero-extended), and remember address and value, and reserve the memory (see [`crate::reservations`]).
+    /// Load exclusive: d = memory (zero-extended), and remember address and value, and reserve the
+    /// memory (see [`crate::reservations`]).
     fn load_exclusive(&mut self, size: Size, d: R, addr: R);
     /// Load exclusive of a pair of registers of `size` (B4 or B8).
     fn load_exclusive_pair(&mut self, size: Size, d: [R; 2], addr: R);
-    /// Store exclusive: status = 0 if the memory at the remembered address is still reserved, held the remembered value and now holds s, else 1.
+    /// Store exclusive: status = 0 if the memory at the remembered address is still reserved, held
+    /// the remembered value and now holds s, else 1.
     fn store_exclusive(&mut self, size: Size, status: R, s: R, addr: R);
     /// Store exclusive of a pair.
     fn store_exclusive_pair(&mut self, size: Size, status: R, s: [R; 2], addr: R);
@@ -635,7 +652,8 @@ pub trait Ops {
     fn clear_exclusive(&mut self);
     /// Memory barrier.
     fn barrier(&mut self, b: Barrier);
-    /// The instructions that follow are fetched after this one: the last operation of an instruction that makes new code visible to its own thread.
+    /// The instructions that follow are fetched after this one: the last operation of an
+    /// instruction that makes new code visible to its own thread.
     fn sync_fetch(&mut self);
 
     // Control flow.
@@ -664,14 +682,18 @@ pub trait Ops {
     fn trap(&mut self, t: Trap);
     /// Call a helper with the whole state in memory.
     fn helper(&mut self, f: Helper, arg: u64);
-    /// What a slot of run-time state likely holds at this instruction, to choose host code behind a [`Ops::guard`]: the last value of
-    /// [`Ops::set_likely`] in the unit, before the first the value that [`crate::run::Guest::likely`] had when the unit was translated. Zero in the interpreter.
+    /// What a slot of run-time state likely holds at this instruction, to choose host code behind a
+    /// [`Ops::guard`]: the last value of [`Ops::set_likely`] in the unit, before the first the
+    /// value that [`crate::run::Guest::likely`] had when the unit was translated. Zero in the
+    /// interpreter.
     fn likely(&self) -> u64;
     /// See [`Ops::likely`].
     fn set_likely(&mut self, value: u64);
-    /// If the slot's value is not `value`, calls a helper as the whole rest of the instruction. Returns whether the operations that follow are to
-    /// be played (generated code has both ways). No control flow may follow in the instruction, and nothing may have changed before; the helper may
-    /// change no general register and no vector slot below 48 that the instruction does not change otherwise.
+    /// If the slot's value is not `value`, calls a helper as the whole rest of the instruction.
+    /// Returns whether the operations that follow are to be played (generated code has both ways).
+    /// No control flow may follow in the instruction, and nothing may have changed before; the
+    /// helper may change no general register and no vector slot below 48 that the instruction does
+    /// not change otherwise.
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool;
     /// As [`Ops::guard`] of the bits of `mask` alone. An instruction may have several guards.
     fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool;
@@ -685,8 +707,10 @@ pub trait Ops {
         self.branch(c.invert(), next);
         body(self);
     }
-    /// Plays `then` if the slot's value is `value`, else `otherwise`, as the whole rest of the instruction. (Generated code has both.) Neither has control flow,
-    /// sets NZCV or writes a general register or vector slot below 48 that the instruction does not write on the other way as well; `otherwise` may begin with guards.
+    /// Plays `then` if the slot's value is `value`, else `otherwise`, as the whole rest of the
+    /// instruction. (Generated code has both.) Neither has control flow, sets NZCV or writes a
+    /// general register or vector slot below 48 that the instruction does not write on the other
+    /// way as well; `otherwise` may begin with guards.
     fn choose(&mut self, r: R, value: u32, then: impl FnOnce(&mut Self), otherwise: impl FnOnce(&mut Self))
     where
         Self: Sized;
@@ -695,10 +719,12 @@ pub trait Ops {
 
     /// d = op(a, b, c) on integer lanes. See [`VArgs`] and [`VOp`].
     fn vec(&mut self, op: VOp, args: VArgs);
-    /// Four rounds of SHA-2 in place: `abef` holds f, e, b, a from lane 0 up, `cdgh` holds h, g, d, c, and `words` the schedule with constants added.
-    /// Words of 32 bits; or of 64, and then each of the three is that slot and the next. The three are different slots.
+    /// Four rounds of SHA-2 in place: `abef` holds f, e, b, a from lane 0 up, `cdgh` holds h, g, d,
+    /// c, and `words` the schedule with constants added. Words of 32 bits; or of 64, and then each
+    /// of the three is that slot and the next. The three are different slots.
     fn sha2_rounds(&mut self, wide: bool, abef: V, cdgh: V, words: V);
-    /// d = op(a, b, c) on floating-point lanes, in the current floating-point environment. See [`VArgs`] and [`FOp`].
+    /// d = op(a, b, c) on floating-point lanes, in the current floating-point environment. See
+    /// [`VArgs`] and [`FOp`].
     fn fp(&mut self, op: FOp, args: VArgs);
     /// As [`Ops::fp`] in an environment of its own, whatever the guest's says: round to nearest,
     /// flush denormals of single and double precision to zero, default NaN (Arm's "standard FPSCR",
@@ -707,17 +733,20 @@ pub trait Ops {
     fn fp_standard(&mut self, op: FOp, args: VArgs) {
         self.helper(FP_STANDARD, standard_args(op, args));
     }
-    /// The translation mode ([`crate::state::mode`]): whether an instruction's own direction of rounding is the environment's.
+    /// The translation mode ([`crate::state::mode`]): whether an instruction's own direction of
+    /// rounding is the environment's.
     fn fp_mode(&self) -> u32;
-    /// Whether instructions are forbidden now that the guest may forbid ([`crate::state::mode::RESTRICTED`]).
+    /// Whether instructions are forbidden now that the guest may forbid
+    /// ([`crate::state::mode::RESTRICTED`]).
     fn restricted(&self) -> bool;
-    /// d = the five sticky flags of IEEE 754: inexact in bit 0, underflow, overflow, division by zero, invalid in bit 4 ([`crate::fp::flag`] the other
-    /// way round).
+    /// d = the five sticky flags of IEEE 754: inexact in bit 0, underflow, overflow, division by
+    /// zero, invalid in bit 4 ([`crate::fp::flag`] the other way round).
     fn fp_flags(&mut self, d: R);
     /// Those flags = the low bits of s, in the same order; the others are cleared.
     fn set_fp_flags(&mut self, s: R);
-    /// Whether all of the slots hold boxed numbers of `1 << es` bytes (ones from there to bit 63). If not, the helper is called in place of the whole
-    /// instruction, nothing of which has been played yet; on false nothing more of it is to be played.
+    /// Whether all of the slots hold boxed numbers of `1 << es` bytes (ones from there to bit 63).
+    /// If not, the helper is called in place of the whole instruction, nothing of which has been
+    /// played yet; on false nothing more of it is to be played.
     fn check_boxes(&mut self, es: u8, slots: &[V], f: Helper, arg: u64) -> bool;
     /// The bits of d above its low `1 << es` bytes become ones up to bit 63.
     fn fp_box(&mut self, d: V, es: u8);
@@ -731,34 +760,42 @@ pub trait Ops {
     fn vdup(&mut self, d: V, es: u8, bytes: u8, s: R);
     /// d = a constant.
     fn vconst(&mut self, d: V, value: u128);
-    /// d = a in the lanes whose number is below `count` (at most 128 bytes of lanes), `b` (zero for None) in the others. Lane 0 of d has the number `first`.
+    /// d = a in the lanes whose number is below `count` (at most 128 bytes of lanes), `b` (zero for
+    /// None) in the others. Lane 0 of d has the number `first`.
     #[allow(clippy::too_many_arguments)]
     fn vtail(&mut self, d: V, a: V, b: Option<V>, es: u8, first: u8, count: R);
     /// d = the top bits of a's lanes, the first lane's in bit 0.
     fn vsigns(&mut self, d: R, a: V, es: u8);
-    /// The first `count << es` bytes of consecutive slots = memory at [addr]; the bytes behind them stay. `slots` is 1, 2, 4 or 8, all of them from 48 up, and `count` no more
-    /// than they hold. If it faults, bytes below the one that faults may have changed.
+    /// The first `count << es` bytes of consecutive slots = memory at [addr]; the bytes behind them
+    /// stay. `slots` is 1, 2, 4 or 8, all of them from 48 up, and `count` no more than they hold.
+    /// If it faults, bytes below the one that faults may have changed.
     fn vload_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
-    /// Memory at [addr] = the first `count << es` bytes of consecutive slots, as [`Ops::vload_part`].
+    /// Memory at [addr] = the first `count << es` bytes of consecutive slots, as
+    /// [`Ops::vload_part`].
     fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R);
-    /// Memory at [addr + offset] = those lanes of s for which the top bit of mask's lane is 1; nothing else is written, nor does it matter whether it could be. `s` is from 48 up.
-    /// If it faults, lanes below the one that faults may have been written.
+    /// Memory at [addr + offset] = those lanes of s for which the top bit of mask's lane is 1;
+    /// nothing else is written, nor does it matter whether it could be. `s` is from 48 up. If it
+    /// faults, lanes below the one that faults may have been written.
     fn vstore_masked(&mut self, es: u8, s: V, mask: V, addr: R, offset: i32);
-    /// Table lookup: byte i of d = byte idx[i] of the `n` (1 to 4) consecutive registers from `first` (see [`V::after`]); out of range
-    /// gives zero, or the old byte of d when `keep`. Low `bytes` bytes, zero above.
+    /// Table lookup: byte i of d = byte idx[i] of the `n` (1 to 4) consecutive registers from
+    /// `first` (see [`V::after`]); out of range gives zero, or the old byte of d when `keep`. Low
+    /// `bytes` bytes, zero above.
     fn vtbl(&mut self, keep: bool, d: V, first: V, n: u8, idx: V, bytes: u8);
-    /// Structure load: `n` (2 to 4) consecutive registers from `first` (see [`V::after`]) get elements de-interleaved from memory at
-    /// [addr]; each register has `bytes` (8 or 16) bytes, zero above. Faults before any register changes.
+    /// Structure load: `n` (2 to 4) consecutive registers from `first` (see [`V::after`]) get
+    /// elements de-interleaved from memory at [addr]; each register has `bytes` (8 or 16) bytes,
+    /// zero above. Faults before any register changes.
     fn vload_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R);
     /// Structure store: elements of `n` consecutive registers interleaved to memory at [addr].
     fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R);
-    /// d = floating-point lane 0 of a (1 << es bytes) to integer of width w, times 2^fbits first; saturating, NaN gives zero.
+    /// d = floating-point lane 0 of a (1 << es bytes) to integer of width w, times 2^fbits first;
+    /// saturating, NaN gives zero.
     fn fp_to_int(&mut self, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8);
-    /// d = integer of width w in s, divided by 2^fbits, as floating point of 1 << es bytes, zero above.
+    /// d = integer of width w in s, divided by 2^fbits, as floating point of 1 << es bytes, zero
+    /// above.
     #[allow(clippy::too_many_arguments)]
     fn int_to_fp(&mut self, signed: bool, round: Round, w: W, d: V, s: R, es: u8, fbits: u8);
-    /// NZCV = comparison of lane 0 of a and b (b is +0 when None): less 1000, equal 0110, greater 0010, unordered 0011.
-    /// `signaling` raises Invalid for any NaN.
+    /// NZCV = comparison of lane 0 of a and b (b is +0 when None): less 1000, equal 0110, greater
+    /// 0010, unordered 0011. `signaling` raises Invalid for any NaN.
     fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>);
     /// If the condition holds, as `fp_compare`; else NZCV = `nzcv`.
     fn fp_cond_compare(&mut self, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8);

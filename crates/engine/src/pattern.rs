@@ -1,26 +1,30 @@
 //! Decode rows, as all guests write them: a bit pattern that names its semantics.
 //!
-//! A guest's `decode.rs` has a type `Insn` (an instruction at its address, with accessors for its fields) and calls [`tables!`](crate::tables) with the modules
-//! that hold rows; each of these modules declares its rows with [`rows!`](crate::rows). A row is
+//! A guest's `decode.rs` has a type `Insn` (an instruction at its address, with accessors for its
+//! fields) and calls [`tables!`](crate::tables) with the modules that hold rows; each of these
+//! modules declares its rows with [`rows!`](crate::rows). A row is
 //!
 //! ```text
 //! "sf 0 0 100010 sh imm12:12 rn:5 rd:5"  AddImm  none  add_imm;
 //!  pattern                               name    flags function
 //! ```
 //!
-//! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name` is a field of one bit and `name:n` a field of n bits.
-//!   Field names are documentation: functions read their fields from `Insn`. `sbz` and `sbo` are
-//!   bits that should be zero or one, which nothing looks at; tests make instructions with them as
-//!   they should be ([`Row::should_be`]).
+//! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name`
+//!   is a field of one bit and `name:n` a field of n bits. Field names are documentation: functions
+//!   read their fields from `Insn`. `sbz` and `sbo` are bits that should be zero or one, which
+//!   nothing looks at; tests make instructions with them as they should be ([`Row::should_be`]).
 //! - The name is unique; tests, traces and the fuzzer use it.
 //! - Flags is what the instruction does with the guest's condition flags: see [`flags`].
-//! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in [`undefined`]. Rows that differ in a constant share a
-//!   function: `f[x, y]` calls `f(o, i, x, y)`.
-//! - Rows must not overlap, except that a row marked `first` (before the pattern) wins against the rows after it; [`check`] finds what breaks this.
-//!   Rows of different modules are ordered as the modules are in `tables!`.
+//! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in
+//!   [`undefined`]. Rows that differ in a constant share a function: `f[x, y]` calls
+//!   `f(o, i, x, y)`.
+//! - Rows must not overlap, except that a row marked `first` (before the pattern) wins against the
+//!   rows after it; [`check`] finds what breaks this. Rows of different modules are ordered as the
+//!   modules are in `tables!`.
 //!
-//! How a guest finds the row of a word is its own affair; [`Row::mask`] and [`Row::value`] are what it makes its index from. A row's number selects an arm of
-//! a `match` with a direct call, so that semantics are monomorphised for each [`Ops`].
+//! How a guest finds the row of a word is its own affair; [`Row::mask`] and [`Row::value`] are what
+//! it makes its index from. A row's number selects an arm of a `match` with a direct call, so that
+//! semantics are monomorphised for each [`Ops`].
 
 use crate::ops::{Ops, Trap};
 use alloc::string::String;
@@ -35,7 +39,8 @@ pub struct FlagUse {
     pub writes: bool,
 }
 
-/// The words that rows use for [`FlagUse`]. An instruction that may leave some bit as it was is `both`.
+/// The words that rows use for [`FlagUse`]. An instruction that may leave some bit as it was is
+/// `both`.
 #[allow(non_upper_case_globals)]
 pub mod flags {
     use super::FlagUse;
@@ -100,7 +105,8 @@ impl Row {
     }
 }
 
-/// What is wrong with a guest's rows, one line each: names used twice, overlaps that no `first` declares, rows that no word reaches.
+/// What is wrong with a guest's rows, one line each: names used twice, overlaps that no `first`
+/// declares, rows that no word reaches.
 pub fn check(rows: &[Row]) -> Vec<String> {
     let mut bad = Vec::new();
     for (i, a) in rows.iter().enumerate() {

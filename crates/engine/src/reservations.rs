@@ -1,4 +1,5 @@
-//! Reservations: what lets a store-exclusive fail although memory holds the old value again (A-B-A).
+//! Reservations: what lets a store-exclusive fail although memory holds the old value again
+//! (A-B-A).
 //!
 //! A load-exclusive that is not part of a step (see [`crate::lift`]) takes a reservation of the
 //! granule of 16 bytes around its address, and the store-exclusive compares and swaps by value only
@@ -6,30 +7,40 @@
 //! the reservations of its granule: exclusives, compare and swap, atomic operations, and stores
 //! with release that are sequentially consistent.
 //!
-//! **Words.** A word of [`TABLE`] stands for the granules that hash to it. Its lowest byte has the bits [`ARMED`] and [`HELD`], the others count. To
-//! reserve is to make the word armed, with a new count, unless it is armed already, and to remember it. So any number of threads have reservations of the
-//! same granule, of which the first store ends all. To end them is to clear `ARMED`. A store-exclusive exchanges the word it remembers for the same one
-//! with `HELD` in place of `ARMED`, compares and swaps, and makes the word armed again with a new count, for the next load-exclusive to find; it fails where the
-//! word is another. That two granules share a word makes a
-//! store-exclusive fail now and then, which it may always do.
+//! **Words.** A word of [`TABLE`] stands for the granules that hash to it. Its lowest byte has the
+//! bits [`ARMED`] and [`HELD`], the others count. To reserve is to make the word armed, with a new
+//! count, unless it is armed already, and to remember it. So any number of threads have
+//! reservations of the same granule, of which the first store ends all. To end them is to clear
+//! `ARMED`. A store-exclusive exchanges the word it remembers for the same one with `HELD` in place
+//! of `ARMED`, compares and swaps, and makes the word armed again with a new count, for the next
+//! load-exclusive to find; it fails where the word is another. That two granules share a word makes
+//! a store-exclusive fail now and then, which it may always do.
 //!
-//! **Why a writer looks only after its write.** The write is a locked instruction, and so is what arms a word: each is in memory before its thread reads on. Thus
-//! either the load-exclusive reads what was written, or the writer sees the word armed and clears it before it plays its next instruction. It also waits while the
-//! word is `HELD`. So a thread that writes B over A and then does anything more, such as to free what A points at or to tell another thread of it, has ended the
-//! reservation before, and no store-exclusive of the time before succeeds afterwards. What still succeeds: two threads write B and A, each with one
-//! instruction that it has not finished, while a third is between its load and its store. Since neither knows of the other's write, and
+//! **Why a writer looks only after its write.** The write is a locked instruction, and so is what
+//! arms a word: each is in memory before its thread reads on. Thus either the load-exclusive reads
+//! what was written, or the writer sees the word armed and clears it before it plays its next
+//! instruction. It also waits while the word is `HELD`. So a thread that writes B over A and then
+//! does anything more, such as to free what A points at or to tell another thread of it, has ended
+//! the reservation before, and no store-exclusive of the time before succeeds afterwards. What
+//! still succeeds: two threads write B and A, each with one instruction that it has not finished,
+//! while a third is between its load and its store. Since neither knows of the other's write, and
 //! nobody has learnt of either, nothing tells that from both writes before the load.
 //!
-//! **Who holds a word** names it in [`Cpu::excl_held`] before it takes it, and until it has given it back. A process that shares memory (vfork, posix_spawn) may be
-//! killed in between, and its word would be held for ever. So who has waited for long looks who names the word, and gives it back where all of them are gone.
-//! The word has not changed meanwhile, so that whoever holds it has named it before the look.
+//! **Who holds a word** names it in [`Cpu::excl_held`] before it takes it, and until it has given
+//! it back. A process that shares memory (vfork, posix_spawn) may be killed in between, and its
+//! word would be held for ever. So who has waited for long looks who names the word, and gives it
+//! back where all of them are gone. The word has not changed meanwhile, so that whoever holds it
+//! has named it before the look.
 //!
-//! **What is not noticed.** Plain stores, stores of the kernel, and other processes' writes to shared memory end no reservation: they are noticed by the value, that
-//! is unless they leave the old one. (To notice plain stores would cost each of them a look at the table.)
+//! **What is not noticed.** Plain stores, stores of the kernel, and other processes' writes to
+//! shared memory end no reservation: they are noticed by the value, that is unless they leave the
+//! old one. (To notice plain stores would cost each of them a look at the table.)
 //!
-//! **What it costs.** In generated code a locked instruction is followed by one instruction that does nothing. When such a load-exclusive is translated for the
-//! first time, all of these become jumps to code that looks at the table ([`Cache::watch_reservations`](crate::cache::Cache)). A processor may still
-//! execute what it has fetched before, but for much less time than it takes from there to the load.
+//! **What it costs.** In generated code a locked instruction is followed by one instruction that
+//! does nothing. When such a load-exclusive is translated for the first time, all of these become
+//! jumps to code that looks at the table ([`Cache::watch_reservations`](crate::cache::Cache)). A
+//! processor may still execute what it has fetched before, but for much less time than it takes
+//! from there to the load.
 
 use crate::cache::{self, CACHE};
 use crate::state::Cpu;
@@ -87,11 +98,12 @@ struct Wait {
 impl Wait {
     /// Waits a little. `seen`: what the word was that is held.
     fn pause(&mut self, word: &AtomicU64, seen: u64) {
-        /// Nanoseconds. A store takes a few, and what a thread waits for its processor comes on top.
+        /// Nanoseconds. A store takes a few, and what a thread waits for its processor comes on
+        /// top.
         const LONG: u64 = 20_000_000;
-        /// After this nobody is asked any more: a holder may have been killed where nothing tells so
-        /// (in another pid namespace, without /proc). One that goes on after all stores by comparing
-        /// the value, as everywhere, so that no more than its reservation is lost.
+        /// After this nobody is asked any more: a holder may have been killed where nothing tells
+        /// so (in another pid namespace, without /proc). One that goes on after all stores by
+        /// comparing the value, as everywhere, so that no more than its reservation is lost.
         const TOO_LONG: u64 = 1_000_000_000;
         self.rounds += 1;
         if self.rounds < 100 {
@@ -109,13 +121,15 @@ impl Wait {
     }
 }
 
-/// Gives back a word, if it is held since it was `seen` and all threads that name it are gone, or `anyway`.
+/// Gives back a word, if it is held since it was `seen` and all threads that name it are gone, or
+/// `anyway`.
 fn give_back(word: &AtomicU64, seen: u64, anyway: bool) {
     // Who has the lock may be the one that waits; next time then.
     let Some(guard) = CACHE.try_lock() else { return };
     let Some(cache) = guard.as_deref() else { return };
     let named_by = |(cpu, process): (*const Cpu, i32)| {
-        // SAFETY: a registered thread's state is there as long as the lock is held; its owner changes the word meanwhile.
+        // SAFETY: a registered thread's state is there as long as the lock is held; its owner
+        // changes the word meanwhile.
         let held = unsafe { (&raw const (*cpu).excl_held).read_volatile() };
         (held == word.as_ptr() as u64).then_some(process)
     };
@@ -126,8 +140,8 @@ fn give_back(word: &AtomicU64, seen: u64, anyway: bool) {
     }
 }
 
-/// Whether a process has ended, be it that nobody has waited for it. What cannot be told is not so: 0 stands for a process that is not known, and /proc may be
-/// missing.
+/// Whether a process has ended, be it that nobody has waited for it. What cannot be told is not so:
+/// 0 stands for a process that is not known, and /proc may be missing.
 fn is_gone(process: i32) -> bool {
     let own = calls::getpid();
     if process == 0 || process == own {
@@ -190,7 +204,8 @@ pub fn end(word: u64) {
     }
 }
 
-/// Begins a store-exclusive to `addr`: whether the thread's reservation stands. If so [`release`] must follow soon.
+/// Begins a store-exclusive to `addr`: whether the thread's reservation stands. If so [`release`]
+/// must follow soon.
 pub fn hold(cpu: &mut Cpu, addr: u64) -> bool {
     let (word, own) = (word(addr), cpu.excl_word);
     let held = own ^ (ARMED | HELD);
@@ -204,7 +219,8 @@ pub fn hold(cpu: &mut Cpu, addr: u64) -> bool {
     stands
 }
 
-/// Ends a store-exclusive, if one was begun. Where it did not store because it faulted, the reservations stand. Called from signal handlers too.
+/// Ends a store-exclusive, if one was begun. Where it did not store because it faulted, the
+/// reservations stand. Called from signal handlers too.
 pub fn release(cpu: &mut Cpu, faulted: bool) {
     let held = cpu.excl_held as *const AtomicU64;
     // SAFETY: null, or what `hold` or its like in generated code stored: a word of the table.

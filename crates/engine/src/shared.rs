@@ -1,26 +1,36 @@
 //! Code whose bytes change through another view of its memory.
 //!
-//! The guest announces new code by a virtual address, and its processor promises a physically tagged instruction cache (CTR_EL0.L1Ip on arm64; the other
-//! guests' processors behave so too): an announcement at one address of a page holds for all addresses that the page is mapped at, in every process. And a
-//! page that a truncated file has lost cannot be fetched from, which nobody announces. Two means give that here.
+//! The guest announces new code by a virtual address, and its processor promises a physically
+//! tagged instruction cache (CTR_EL0.L1Ip on arm64; the other guests' processors behave so too): an
+//! announcement at one address of a page holds for all addresses that the page is mapped at, in
+//! every process. And a page that a truncated file has lost cannot be fetched from, which nobody
+//! announces. Two means give that here.
 //!
-//! **Checked units.** Memory mapped with MAP_SHARED may be written by other processes, of which nothing is heard. So a unit made from it compares at its
-//! entry the bytes that it was made from with what is there now. If they differ, or can no longer be read, it goes to the run loop, which drops the unit and
-//! translates anew or finds the fault. What makes this enough:
+//! **Checked units.** Memory mapped with MAP_SHARED may be written by other processes, of which
+//! nothing is heard. So a unit made from it compares at its entry the bytes that it was made from
+//! with what is there now. If they differ, or can no longer be read, it goes to the run loop, which
+//! drops the unit and translates anew or finds the fault. What makes this enough:
 //!
-//! - A checked unit has one entry, its start. Where another unit would have a second one (after a branch, a call, a system call), it ends.
-//! - It also ends after an instruction that synchronizes the fetch (ISB, FENCE.I), so that code behind it is looked at again.
-//! - Nothing but the bytes compared decides what it does: it is made from a copy of its page ([`Copy`]), the check has that copy's bytes, no function is
-//!   translated in the place of a call, and no look ahead at other code tells that flags are dead.
+//! - A checked unit has one entry, its start. Where another unit would have a second one (after a
+//!   branch, a call, a system call), it ends.
+//! - It also ends after an instruction that synchronizes the fetch (ISB, FENCE.I), so that code
+//!   behind it is looked at again.
+//! - Nothing but the bytes compared decides what it does: it is made from a copy of its page
+//!   ([`Copy`]), the check has that copy's bytes, no function is translated in the place of a call,
+//!   and no look ahead at other code tells that flags are dead.
 //!
-//! The cost goes with the length of what is run: a load and a comparison for two instructions of four bytes. Code of many short calls takes twice the
-//! time, loops of longer blocks a tenth more. A counter in shared memory that announcements raise would cost less, but processes that are not the
-//! emulator's, files opened by name and truncation raise no counter. Whether a unit is checked depends on its mapping alone, not on its bytes.
+//! The cost goes with the length of what is run: a load and a comparison for two instructions of
+//! four bytes. Code of many short calls takes twice the time, loops of longer blocks a tenth more.
+//! A counter in shared memory that announcements raise would cost less, but processes that are not
+//! the emulator's, files opened by name and truncation raise no counter. Whether a unit is checked
+//! depends on its mapping alone, not on its bytes.
 //!
-//! **Copies of a file.** A private mapping of a file shows the file's pages until it is written to. All programs and libraries are mapped so, and are not
-//! to pay: an announcement anywhere in a mapping with an object holds for every private mapping of the same offset that has the same bytes at that moment
-//! (which the same page has; another file's page with equal bytes loses some translations for nothing). A change of such a file by another process, or
-//! its truncation, is noticed only when this process announces it or maps the file anew.
+//! **Copies of a file.** A private mapping of a file shows the file's pages until it is written to.
+//! All programs and libraries are mapped so, and are not to pay: an announcement anywhere in a
+//! mapping with an object holds for every private mapping of the same offset that has the same
+//! bytes at that moment (which the same page has; another file's page with equal bytes loses some
+//! translations for nothing). A change of such a file by another process, or its truncation, is
+//! noticed only when this process announces it or maps the file anew.
 
 use crate::cache::{CACHE, Cache, Place};
 use crate::run::Thread;
@@ -45,7 +55,8 @@ pub struct Views {
     map: BTreeMap<u64, (u64, View)>,
     /// Memory that others may write has been executable: few programs have that.
     checks: bool,
-    /// Where an announcement was last found to be of no object's memory, as start and end: there is no view in it.
+    /// Where an announcement was last found to be of no object's memory, as start and end: there is
+    /// no view in it.
     gap: (u64, u64),
 }
 
@@ -86,7 +97,8 @@ impl Views {
         }
     }
 
-    /// What [old, old + old_len) shows is at [new, new + new_len) now, as mremap(2) moves, grows and shrinks; `stays` at the old place too.
+    /// What [old, old + old_len) shows is at [new, new + new_len) now, as mremap(2) moves, grows
+    /// and shrinks; `stays` at the old place too.
     pub fn moved(&mut self, old: u64, old_len: u64, new: u64, new_len: u64, stays: bool) {
         let mut parts: Vec<_> = self.within(old, old + old_len.max(PAGE)).collect();
         if !stays {
@@ -188,13 +200,15 @@ impl Copy {
 }
 
 impl Cache {
-    /// The page around `pc` as it is now, if units made from it are to be checked. (The last instruction may reach into the next page.)
+    /// The page around `pc` as it is now, if units made from it are to be checked. (The last
+    /// instruction may reach into the next page.)
     pub(crate) fn copy_to_check(&self, pc: u64) -> Option<Copy> {
         let shared = self.views.is_shared(pc) || pc & 4095 > 4092 && self.views.is_shared((pc | 4095) + 1);
         shared.then(|| Copy::take(pc))
     }
 
-    /// The guest announced new code in [start, end): as [`Cache::invalidate`], wherever else that memory is seen.
+    /// The guest announced new code in [start, end): as [`Cache::invalidate`], wherever else that
+    /// memory is seen.
     pub fn announced(&mut self, start: u64, end: u64, by: *const Thread) -> bool {
         let mut any = self.invalidate(start, end, by);
         for (start, end) in self.views.copies(start, end) {
@@ -261,7 +275,8 @@ mod tests {
         const OLD: u64 = 16 * PAGE;
         const NEW: u64 = 64 * PAGE;
         let view = |offset: u64| View { offset: offset * PAGE, shared: true };
-        // Old and new length in pages, whether it stays; then what is at the old and at the new place: offset and pages.
+        // Old and new length in pages, whether it stays; then what is at the old and at the new
+        // place: offset and pages.
         type Found<'a> = &'a [(u64, u64)];
         let rows: [(u64, u64, bool, Found<'_>, Found<'_>); 5] = [
             (4, 4, false, &[], &[(7, 4)]),

@@ -1,5 +1,5 @@
-//! The boundary between guests and hosts, as it stands in the sources: the engine and the guests name
-//! no host, hosts name no guest, and only the emulator puts the two together.
+//! The boundary between guests and hosts, as it stands in the sources: the engine and the guests
+//! name no host, hosts name no guest, and only the emulator puts the two together.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,8 +69,8 @@ fn the_engine_and_the_guests_name_no_host() {
     assert!(bad.is_empty(), "\n{}", bad.join("\n"));
 }
 
-/// Tables of the Linux layer have columns for architectures, but nothing depends on the host's beside
-/// what `anyarch_sys::arch` tells.
+/// Tables of the Linux layer have columns for architectures, but nothing depends on the host's
+/// beside what `anyarch_sys::arch` tells.
 #[test]
 fn instructions_of_hosts_stand_in_their_folders() {
     let host_text =

@@ -1,8 +1,9 @@
-//! Linux for the guest: everything between a guest's system call instruction and the host kernel. It never names a
-//! guest: what differs between architectures comes through [`abi::Abi`].
+//! Linux for the guest: everything between a guest's system call instruction and the host kernel.
+//! It never names a guest: what differs between architectures comes through [`abi::Abi`].
 //!
-//! Guest address = host address. What the two sides lay out or number differently is converted by the
-//! rows of [`structure`], [`ioctl`] and [`sockopt`], which know every architecture by its C types.
+//! Guest address = host address. What the two sides lay out or number differently is converted by
+//! the rows of [`structure`], [`ioctl`] and [`sockopt`], which know every architecture by its C
+//! types.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;

@@ -1,5 +1,5 @@
-//! Calls of the host's kernel that the emulator makes for itself, by types: a descriptor is owned and
-//! an error an [`Errno`].
+//! Calls of the host's kernel that the emulator makes for itself, by types: a descriptor is owned
+//! and an error an [`Errno`].
 
 use crate::raw::general::{
     __NR_capget, __NR_clock_gettime, __NR_close, __NR_faccessat, __NR_faccessat2, __NR_fchmod, __NR_fcntl,
@@ -70,7 +70,8 @@ pub fn sysinfo() -> Result<[u64; 14], Errno> {
     Ok(info)
 }
 
-/// The processors on which this thread may run, as a set of bits; how many bytes the kernel's sets have.
+/// The processors on which this thread may run, as a set of bits; how many bytes the kernel's sets
+/// have.
 ///
 /// # Errors
 /// `EINVAL` if the set has no room for them.

@@ -1,7 +1,8 @@
-//! Single accesses to guest memory that are atomic as the processor's own are: what a guest's loads, stores and atomic
-//! instructions need beyond a copy.
+//! Single accesses to guest memory that are atomic as the processor's own are: what a guest's
+//! loads, stores and atomic instructions need beyond a copy.
 //!
-//! The routines are the host's ([`crate::arch`]); the fault handler's [`fixup`](crate::fixup) ends them.
+//! The routines are the host's ([`crate::arch`]); the fault handler's [`fixup`](crate::fixup) ends
+//! them.
 
 use crate::MemFault;
 use crate::arch::{self, GUEST_END, Routine};
@@ -13,7 +14,8 @@ fn check_range(addr: u64, bytes: u64) -> Result<(), MemFault> {
     }
 }
 
-/// Makes an access: the value expected and the new one, each as low and high half; the value loaded.
+/// Makes an access: the value expected and the new one, each as low and high half; the value
+/// loaded.
 ///
 /// # Safety
 /// The guest's own memory may change.
@@ -56,7 +58,8 @@ macro_rules! fetch {
     };
 }
 fetch! {
-    /// [`load_once`] of two bytes, for a decoder that goes over many instructions; `None` where it faults.
+    /// [`load_once`] of two bytes, for a decoder that goes over many instructions; `None` where it
+    /// faults.
     fetch2 u16
 }
 fetch! {
@@ -80,8 +83,8 @@ pub fn store_once(addr: u64, bytes: u32, value: u64) -> Result<(), MemFault> {
     unsafe { access(routine, addr, [0; 2], [value, 0]) }.map(drop)
 }
 
-/// Atomic compare and swap of 1, 2, 4 or 8 bytes; returns the old value (zero-extended), which equals the low part
-/// of `expected` if the swap happened.
+/// Atomic compare and swap of 1, 2, 4 or 8 bytes; returns the old value (zero-extended), which
+/// equals the low part of `expected` if the swap happened.
 ///
 /// # Errors
 /// The fault.

@@ -1,8 +1,8 @@
 //! Guest memory, reached without trusting the guest's pointers.
 //!
-//! Guest address = host address. A copy runs in one assembly routine ([`crate::arch`]); the emulator's SIGSEGV/SIGBUS handler calls
-//! [`fixup`], and when the interrupted program counter is that routine's faulting instruction the copy ends and
-//! reports the fault.
+//! Guest address = host address. A copy runs in one assembly routine ([`crate::arch`]); the
+//! emulator's SIGSEGV/SIGBUS handler calls [`fixup`], and when the interrupted program counter is
+//! that routine's faulting instruction the copy ends and reports the fault.
 
 use crate::Errno;
 use crate::arch::{self, Context, GUEST_END};
@@ -27,8 +27,8 @@ impl MemFault {
     }
 }
 
-/// Called from the handler of SIGSEGV and SIGBUS: if the interrupted thread faulted in a guest copy or another access of this crate, makes that end with
-/// the fault, and returns true.
+/// Called from the handler of SIGSEGV and SIGBUS: if the interrupted thread faulted in a guest copy
+/// or another access of this crate, makes that end with the fault, and returns true.
 pub fn fixup(context: &mut Context, fault: MemFault) -> bool {
     let Some(next) = arch::continuation(context.pc()) else { return false };
     context.set_pc(next);
@@ -42,7 +42,8 @@ pub fn fixup(context: &mut Context, fault: MemFault) -> bool {
 /// The fault, after which a prefix may have been copied.
 ///
 /// # Safety
-/// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's side.
+/// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's
+/// side.
 pub unsafe fn try_copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), MemFault> {
     // SAFETY: by the caller; a fault is caught by `fixup`.
     unsafe { arch::copy(dst, src, len) }.map_err(MemFault::of)

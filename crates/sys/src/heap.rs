@@ -1,9 +1,10 @@
 //! The emulator's heap: a global allocator without libc and without thread-local storage.
 //!
-//! Blocks come in size classes, four to a power of two, each with a free list; what no list has is cut off the end of an
-//! arena that grows upwards from [`ARENA`] and never shrinks (the pages of large free blocks go back to the kernel). One
-//! futex lock guards it all. Whoever forks holds the lock across the fork ([`lock_for_fork`]), so that the child, which has only the forking thread, never
-//! finds it held by a thread that is gone. A signal handler must not allocate.
+//! Blocks come in size classes, four to a power of two, each with a free list; what no list has is
+//! cut off the end of an arena that grows upwards from [`ARENA`] and never shrinks (the pages of
+//! large free blocks go back to the kernel). One futex lock guards it all. Whoever forks holds the
+//! lock across the fork ([`lock_for_fork`]), so that the child, which has only the forking thread,
+//! never finds it held by a thread that is gone. A signal handler must not allocate.
 
 use crate::arch::EMU_START;
 use crate::raw::general::__NR_madvise;
@@ -13,9 +14,11 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// First address of the arena; the entry point maps the first [`FIRST`] bytes together with the emulator's stack.
+/// First address of the arena; the entry point maps the first [`FIRST`] bytes together with the
+/// emulator's stack.
 pub const ARENA: u64 = EMU_START + 0x1000_0000;
-/// Bytes mapped by the entry point: less than a huge page, so that the first touch does not clear 2 MiB.
+/// Bytes mapped by the entry point: less than a huge page, so that the first touch does not clear 2
+/// MiB.
 pub const FIRST: u64 = 1 << 20;
 /// The arena's end.
 const ARENA_END: u64 = EMU_START + 0x40_0000_0000;
@@ -51,7 +54,8 @@ struct Block {
 // SAFETY: the blocks on the lists belong to nobody else.
 unsafe impl Send for Inner {}
 
-/// Class and block size for a request. Blocks aligned to more than [`MIN`] are powers of two, cut at multiples of their size.
+/// Class and block size for a request. Blocks aligned to more than [`MIN`] are powers of two, cut
+/// at multiples of their size.
 fn class_of(layout: Layout) -> Option<(usize, usize)> {
     let mut size = layout.size().max(1);
     if layout.align() > MIN {
@@ -176,8 +180,9 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// An address to propose to mmap (without MAP_FIXED) for a mapping of the emulator's own, so that it lies in the emulator's range, which the guest does
-/// not see. After a quarter of a TiB it begins again; the kernel then chooses where a place is still taken.
+/// An address to propose to mmap (without MAP_FIXED) for a mapping of the emulator's own, so that
+/// it lies in the emulator's range, which the guest does not see. After a quarter of a TiB it
+/// begins again; the kernel then chooses where a place is still taken.
 pub fn place(size: u64) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let size = size.next_multiple_of(4096) + 4096;
@@ -211,7 +216,8 @@ pub struct ForkGuard(
     #[allow(dead_code)] MutexGuard<'static, footprint::Account>,
 );
 
-/// Held across a fork, by parent and child until after it. Not needed for children that share memory (vfork, threads).
+/// Held across a fork, by parent and child until after it. Not needed for children that share
+/// memory (vfork, threads).
 pub fn lock_for_fork() -> ForkGuard {
     // SAFETY: written once before there were threads.
     let heap = unsafe { INSTALLED }.map(|heap| heap.inner.lock());
@@ -246,7 +252,8 @@ mod tests {
 
     #[test]
     fn blocks_do_not_overlap() {
-        // Not the executable's arena: the entry point maps the first part there, so this test does it.
+        // Not the executable's arena: the entry point maps the first part there, so this test does
+        // it.
         const FLAGS: u64 = 0x2 | 0x20 | 0x4000 | 0x10_0000;
         // SAFETY: a fresh mapping far from everything the test process uses.
         let at = unsafe { raw_syscall(__NR_mmap, [ARENA, FIRST, 3, FLAGS, -1i64 as u64, 0]) };

@@ -1,8 +1,9 @@
-//! The host kernel as the emulator sees it: raw system calls without libc, and guest memory access that
-//! turns a fault into an errno instead of a crash.
+//! The host kernel as the emulator sees it: raw system calls without libc, and guest memory access
+//! that turns a fault into an errno instead of a crash.
 //!
-//! Everything above this crate is written against these few functions, so that the emulator needs no libc
-//! and no thread-local storage: it starts in a tenth of the time and keeps working after a raw `clone`.
+//! Everything above this crate is written against these few functions, so that the emulator needs
+//! no libc and no thread-local storage: it starts in a tenth of the time and keeps working after a
+//! raw `clone`.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;

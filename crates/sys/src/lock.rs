@@ -1,7 +1,8 @@
 //! A mutex over the host's futex.
 //!
-//! The emulator's locks are held for short, bounded work and never while guest code runs. Asynchronous host signal handlers only
-//! record, and take none unless it was guest code that they interrupted. A fork must hold every lock that its child needs (see
+//! The emulator's locks are held for short, bounded work and never while guest code runs.
+//! Asynchronous host signal handlers only record, and take none unless it was guest code that they
+//! interrupted. A fork must hold every lock that its child needs (see
 //! `anyarch_linux::task::process`), since the child inherits the locks' state but not their owners.
 
 use crate::raw::general::{__NR_futex, FUTEX_PRIVATE_FLAG, FUTEX_WAIT, FUTEX_WAKE};
@@ -9,7 +10,8 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Mutual exclusion around a value. Works between threads that share memory, a vfork child included.
+/// Mutual exclusion around a value. Works between threads that share memory, a vfork child
+/// included.
 pub struct Mutex<T> {
     /// 0 free, 1 held, 2 held and somebody may wait.
     state: AtomicU32,

@@ -92,20 +92,22 @@ pub fn exit_group(code: i32) -> ! {
     }
 }
 
-// The interruptible call. A signal that arrives before the kernel has entered the call must not be lost in a call that then blocks: the
-// emulator's handler notes the signal in the pending word and moves the program counter by `safe_syscall_fixup`, so from the test of that word
-// to the system call instruction there is no gap.
+// The interruptible call. A signal that arrives before the kernel has entered the call must not be
+// lost in a call that then blocks: the emulator's handler notes the signal in the pending word and
+// moves the program counter by `safe_syscall_fixup`, so from the test of that word to the system
+// call instruction there is no gap.
 unsafe extern "C" {
     fn anyarch_safe_syscall_start();
     fn anyarch_safe_syscall_insn();
     fn anyarch_safe_syscall_abort();
 }
 
-/// Makes a host system call that may block, unless `pending` is not zero; returns the kernel's raw value, or -ERESTARTSYS when the call was not
-/// made or is to be made again.
+/// Makes a host system call that may block, unless `pending` is not zero; returns the kernel's raw
+/// value, or -ERESTARTSYS when the call was not made or is to be made again.
 ///
-/// With a host handler installed with SA_RESTART exactly when the guest's has it, -ERESTARTSYS always means to run the guest's handler first and then
-/// make the call again: a call interrupted by a handler without SA_RESTART comes back as -EINTR from the kernel itself.
+/// With a host handler installed with SA_RESTART exactly when the guest's has it, -ERESTARTSYS
+/// always means to run the guest's handler first and then make the call again: a call interrupted
+/// by a handler without SA_RESTART comes back as -EINTR from the kernel itself.
 ///
 /// # Safety
 /// See [`raw_syscall`].
@@ -114,8 +116,9 @@ pub unsafe fn safe_syscall(pending: &AtomicU32, nr: u32, args: &[u64; 6]) -> u64
     unsafe { anyarch_safe_syscall(pending, nr, args.as_ptr()) }
 }
 
-/// For the handler of an asynchronous signal, once it has noted the signal in the pending word: where the interrupted context at `pc` must go on
-/// instead, if it was about to enter (or to restart) a call of [`safe_syscall`]. Async-signal-safe.
+/// For the handler of an asynchronous signal, once it has noted the signal in the pending word:
+/// where the interrupted context at `pc` must go on instead, if it was about to enter (or to
+/// restart) a call of [`safe_syscall`]. Async-signal-safe.
 pub fn safe_syscall_fixup(pc: u64) -> Option<u64> {
     let (start, insn) =
         (anyarch_safe_syscall_start as *const () as u64, anyarch_safe_syscall_insn as *const () as u64);

@@ -1,10 +1,12 @@
-//! Exclusives, ordered loads and stores, and the atomic memory operations of FEAT_LSE (Arm ARM C4.1, "Loads and Stores").
+//! Exclusives, ordered loads and stores, and the atomic memory operations of FEAT_LSE (Arm ARM
+//! C4.1, "Loads and Stores").
 //!
-//! The acquire and release bits of read-modify-write operations are not looked at: the operations are sequentially
-//! consistent. The same holds for exclusives, whose store is.
+//! The acquire and release bits of read-modify-write operations are not looked at: the operations
+//! are sequentially consistent. The same holds for exclusives, whose store is.
 //!
-//! All of them fault unless the address is a multiple of what they access, as without FEAT_LSE2 (Arm ARM B2.8.2), which would also promise that LDP and STP
-//! of 16 bytes are atomic. The store-exclusive's address is checked before its monitor.
+//! All of them fault unless the address is a multiple of what they access, as without FEAT_LSE2
+//! (Arm ARM B2.8.2), which would also promise that LDP and STP of 16 bytes are atomic. The
+//! store-exclusive's address is checked before its monitor.
 
 use crate::decode::{Insn, undefined, zr};
 use anyarch_engine::ops::{Addr, FaultAddr, LoadExt, Ops, Order, Rmw, Size};
@@ -21,7 +23,8 @@ anyarch_engine::rows! {
     "size:2 001000 0 0 0 rs:5 o0 xxxxx rn:5 rt:5" Stxr none stxr;
     "size:2 001000 0 1 0 xxxxx o0 xxxxx rn:5 rt:5" Ldxr none ldxr;
 
-    // Load/store ordered (LDAR, STLR; LDLAR, STLLR of FEAT_LOR, which may order more than they must).
+    // Load/store ordered (LDAR, STLR; LDLAR, STLLR of FEAT_LOR, which may order more than they
+    // must).
     "size:2 001000 1 0 0 xxxxx o0 xxxxx rn:5 rt:5" Stlr none stlr;
     "size:2 001000 1 1 0 xxxxx o0 xxxxx rn:5 rt:5" Ldar none ldar;
 

@@ -1,7 +1,8 @@
-//! Branches, exception generation, hints and barriers (Arm ARM C4.1, "Branches, Exception Generating and System").
+//! Branches, exception generation, hints and barriers (Arm ARM C4.1, "Branches, Exception
+//! Generating and System").
 //!
-//! Pointer authentication is not advertised: its instructions in the hint space do nothing, the others are undefined.
-//! BTI is a hint and does nothing.
+//! Pointer authentication is not advertised: its instructions in the hint space do nothing, the
+//! others are undefined. BTI is a hint and does nothing.
 
 use crate::decode::Insn;
 use anyarch_engine::ops::{Barrier, Cond, Ops, R, Trap};
@@ -113,14 +114,14 @@ fn dmb<O: Ops>(o: &mut O, i: Insn) {
     });
 }
 
-/// Where control goes after an instruction word, for the translator's look ahead. What it does not know is `Other` only where control may
-/// leave; calls, returns, system calls and traps are.
+/// Where control goes after an instruction word, for the translator's look ahead. What it does not
+/// know is `Other` only where control may leave; calls, returns, system calls and traps are.
 #[inline]
 pub(crate) fn transfer(insn: u32, pc: u64) -> Transfer {
     let to = |offset: i64| pc.wrapping_add((offset as u64) << 2);
     let i = Insn { word: insn, pc };
-    // Branches, exception generation and system instructions have op0 = 101x in bits 28 to 25; undefined words trap at once and
-    // do not matter here.
+    // Branches, exception generation and system instructions have op0 = 101x in bits 28 to 25;
+    // undefined words trap at once and do not matter here.
     if insn >> 26 & 7 != 0b101 {
         return Transfer::Next;
     }

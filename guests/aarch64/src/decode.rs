@@ -1,13 +1,16 @@
 //! Decoding: rows of bit patterns, in the manual's order, that name their semantics.
 //!
-//! Every instruction is one row of a `rows!` table (see [`anyarch_engine::pattern`] for the rows), and the tables live in the files of the semantics
-//! (`int.rs`, `branch.rs`, ...). The flags are NZCV: an instruction that may leave some bit as it was (SETF8, RMIF) is `both`.
+//! Every instruction is one row of a `rows!` table (see [`anyarch_engine::pattern`] for the rows),
+//! and the tables live in the files of the semantics (`int.rs`, `branch.rs`, ...). The flags are
+//! NZCV: an instruction that may leave some bit as it was (SETF8, RMIF) is `both`.
 //!
-//! To add a row: write it in the file of its class, write its function. To add a file: write a `rows!` table in it and name the
-//! module in `tables!`. Nothing else; a word that matches no row is undefined.
+//! To add a row: write it in the file of its class, write its function. To add a file: write a
+//! `rows!` table in it and name the module in `tables!`. Nothing else; a word that matches no row
+//! is undefined.
 //!
-//! **How it is fast.** At compile time the rows become a table indexed by bits 31 to 21 and, where more than a few rows remain,
-//! a second one indexed by bits 15 to 10. What remains is a short list of rows (mostly one) whose masks are compared in order.
+//! **How it is fast.** At compile time the rows become a table indexed by bits 31 to 21 and, where
+//! more than a few rows remain, a second one indexed by bits 15 to 10. What remains is a short list
+//! of rows (mostly one) whose masks are compared in order.
 
 use anyarch_engine::ops::{Ops, R, V, W};
 pub use anyarch_engine::pattern::undefined;
@@ -302,7 +305,8 @@ const BUCKETS: ([u16; SIZES.1], [u32; BITS1]) = {
     (lists, starts)
 };
 
-/// Room for lists: the first entry is the empty list, then one list for each single row, then the lists of several rows.
+/// Room for lists: the first entry is the empty list, then one list for each single row, then the
+/// lists of several rows.
 const MAX_LISTS: usize = 0x7fff;
 
 #[allow(long_running_const_eval)]

@@ -1,7 +1,9 @@
-//! The one list of implemented features. AT_HWCAP and AT_HWCAP2, the ID registers and /proc/cpuinfo derive from it.
+//! The one list of implemented features. AT_HWCAP and AT_HWCAP2, the ID registers and /proc/cpuinfo
+//! derive from it.
 //!
-//! The CPU looks like a Neoverse N1 with more: Linux lets user level read the ID registers (HWCAP_CPUID) with all fields
-//! hidden that say nothing about user level, and so do we (arch/arm64/kernel/cpufeature.c).
+//! The CPU looks like a Neoverse N1 with more: Linux lets user level read the ID registers
+//! (HWCAP_CPUID) with all fields hidden that say nothing about user level, and so do we
+//! (arch/arm64/kernel/cpufeature.c).
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -26,7 +28,8 @@ pub enum Id {
     Pfr0,
 }
 
-/// A feature: its word in /proc/cpuinfo, its hwcap, and the least values of ID register fields (register, lowest bit, value).
+/// A feature: its word in /proc/cpuinfo, its hwcap, and the least values of ID register fields
+/// (register, lowest bit, value).
 pub struct Feature {
     /// Word in the Features line.
     pub name: &'static str,
@@ -116,7 +119,8 @@ const ISAR1: u64 = fields(Id::Isar1);
 // EL1 and EL0 run only AArch64.
 const PFR0: u64 = fields(Id::Pfr0) | 0x11;
 
-/// What user level reads from the system register op1:CRn:CRm:op2 (op0 = 3) where Linux emulates it; `None`: undefined.
+/// What user level reads from the system register op1:CRn:CRm:op2 (op0 = 3) where Linux emulates
+/// it; `None`: undefined.
 pub fn id_register(number: u32) -> Option<u64> {
     // op1 = 0 and CRn = 0 only.
     if number >> 7 != 0 {
@@ -134,7 +138,8 @@ pub fn id_register(number: u32) -> Option<u64> {
         (5, 0) => 6,
         (6, 0) => ISAR0,
         (6, 1) => ISAR1,
-        // ID_AA64MMFR0_EL1: all fields hidden: the translation granules have their safe values, not there in stage 1 and not told of in stage 2 but there.
+        // ID_AA64MMFR0_EL1: all fields hidden: the translation granules have their safe values, not
+        // there in stage 1 and not told of in stage 2 but there.
         (7, 0) => 0x111_ff00_0000,
         (2..=7, _) => 0,
         _ => return None,

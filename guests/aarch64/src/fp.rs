@@ -1,4 +1,5 @@
-//! Scalar floating point (Arm ARM C4.1, "Data Processing -- Scalar Floating-Point and Advanced SIMD", the floating-point classes).
+//! Scalar floating point (Arm ARM C4.1, "Data Processing -- Scalar Floating-Point and Advanced
+//! SIMD", the floating-point classes).
 
 use crate::decode::{Insn, undefined};
 use anyarch_engine::fp::{FOp, imm};

@@ -1,8 +1,9 @@
-//! Advanced SIMD floating point (Arm ARM C4.1, "Data Processing -- Scalar Floating-Point and Advanced SIMD", the vector classes).
+//! Advanced SIMD floating point (Arm ARM C4.1, "Data Processing -- Scalar Floating-Point and
+//! Advanced SIMD", the vector classes).
 //!
-//! Each row names the engine's operation; the functions only find the lanes. Lane sizes: `sz` (bit 22) is single or double, and the
-//! half-precision classes have rows of their own. An operation by element broadcasts the element to a temporary and then is the plain
-//! operation.
+//! Each row names the engine's operation; the functions only find the lanes. Lane sizes: `sz`
+//! (bit 22) is single or double, and the half-precision classes have rows of their own. An
+//! operation by element broadcasts the element to a temporary and then is the plain operation.
 
 use crate::decode::{Insn, undefined};
 use anyarch_engine::fp::{FOp, imm};

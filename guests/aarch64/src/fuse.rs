@@ -1,6 +1,7 @@
-//! Sequences of instructions that the translator makes one step of. First, loops around a load exclusive and a store exclusive as compilers,
-//! libraries and run-time systems write them. (Where the processor has FEAT_LSE much code takes its instructions instead; musl, older
-//! programs and many compilers' output do not look.)
+//! Sequences of instructions that the translator makes one step of. First, loops around a load
+//! exclusive and a store exclusive as compilers, libraries and run-time systems write them. (Where
+//! the processor has FEAT_LSE much code takes its instructions instead; musl, older programs and
+//! many compilers' output do not look.)
 //!
 //! ```text
 //! 1: ldxr old, [base]            1: ldxr old, [base]           1: ldxr old, [base]         stxr status, new, [base]
@@ -10,11 +11,14 @@
 //!                                                                 cbnz status, 1b          b.eq 1b - 8
 //! ```
 //!
-//! In the latter two a comparison with zero may be `cbnz old` or `cbz old`. With or without acquire and release: the step is sequentially consistent.
+//! In the latter two a comparison with zero may be `cbnz old` or `cbz old`. With or without acquire
+//! and release: the step is sequentially consistent.
 //!
-//! Also ADRP together with the ADD or load behind it that has the rest of the address, and [`leaf`] functions.
+//! Also ADRP together with the ADD or load behind it that has the rest of the address, and [`leaf`]
+//! functions.
 //!
-//! Everything lies in one page; code that jumps into the middle is translated as single instructions from there.
+//! Everything lies in one page; code that jumps into the middle is translated as single
+//! instructions from there.
 
 use crate::decode::{Insn, zr};
 use crate::int::bit_mask;
@@ -38,7 +42,8 @@ pub(crate) fn step<T: UnitBuilder>(t: &mut T, first: Insn, word: impl Fn(u64) ->
     if is_load_exclusive(first.word) { exclusive(t, first, word) } else { address(t, first, word) }
 }
 
-/// ADRP and the instruction that completes the address in the same register, or loads from it into that.
+/// ADRP and the instruction that completes the address in the same register, or loads from it into
+/// that.
 fn address<T: UnitBuilder>(t: &mut T, adrp: Insn, word: impl Fn(u64) -> Option<u32>) -> bool {
     let (pc, d) = (adrp.pc, adrp.d());
     if pc & 4095 == 4092 || d == 31 {
@@ -71,8 +76,9 @@ fn address<T: UnitBuilder>(t: &mut T, adrp: Insn, word: impl Fn(u64) -> Option<u
     true
 }
 
-/// See [`anyarch_engine::run::Guest::leaf`]: up to eight instructions. A branch may only be one that is hardly ever taken: of the registers that no
-/// compiled function uses for its own purposes, as the outline atomics test for FEAT_LSE.
+/// See [`anyarch_engine::run::Guest::leaf`]: up to eight instructions. A branch may only be one
+/// that is hardly ever taken: of the registers that no compiled function uses for its own purposes,
+/// as the outline atomics test for FEAT_LSE.
 pub(crate) fn leaf(target: u64, word: impl Fn(u64) -> Option<u32>) -> Option<u64> {
     const RET: u32 = 0xd65f_03c0;
     for i in 0..8 {
@@ -150,7 +156,8 @@ fn exclusive<T: UnitBuilder>(t: &mut T, load: Insn, word: impl Fn(u64) -> Option
         let op = Some((op, w, src));
         return finish(t, 4, |t| t.rmw_loop(&RmwLoop { size, old, base, op, new, status }));
     }
-    // Compare and swap: how many instructions compare, and where the branch goes that ends the comparison.
+    // Compare and swap: how many instructions compare, and where the branch goes that ends the
+    // comparison.
     let wide = |i: Insn| if i.bit(31) { W::W64 } else { W::W32 };
     let (expect, compare, when_equal, target) = if let Some(target) = branch(second, true, old) {
         (Expect::Zero(wide(second)), 1, false, target)
@@ -216,7 +223,8 @@ fn finish<T: UnitBuilder>(t: &mut T, words: usize, step: impl FnOnce(&mut T) -> 
     done
 }
 
-/// An operation on `old` that leaves the flags alone: what it does, its width, destination and other operand.
+/// An operation on `old` that leaves the flags alone: what it does, its width, destination and
+/// other operand.
 fn operation(i: Insn, old: R) -> Option<(Alu, W, R, Src)> {
     let (d, n, m, w) = (i.rd(), i.rn(), i.rm(), i.sf());
     if d == R::ZERO || n == R::ZERO || old == R::ZERO {

@@ -1,4 +1,5 @@
-//! Data processing, immediate and register (Arm ARM C4.1, "Data Processing -- Immediate" and "-- Register").
+//! Data processing, immediate and register (Arm ARM C4.1, "Data Processing -- Immediate" and "--
+//! Register").
 
 use crate::decode::{Insn, undefined};
 use anyarch_engine::ops::{Alu, Cond, DivZero, Ext, Mul, Ops, R, Sel, Shift, Size, Src, Unary, W};

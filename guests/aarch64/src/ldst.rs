@@ -1,8 +1,9 @@
-//! Loads and stores of general registers, and of whole SIMD&FP registers (Arm ARM C4.1, "Loads and Stores").
+//! Loads and stores of general registers, and of whole SIMD&FP registers (Arm ARM C4.1, "Loads and
+//! Stores").
 //!
-//! A row covers one addressing mode; `size` and `opc` tell the access apart (see [`integer_access`] and [`vector_access`]).
-//! Base registers change only after the access. Where base and destination are the same register with write-back, which is
-//! unpredictable, the address wins.
+//! A row covers one addressing mode; `size` and `opc` tell the access apart (see [`integer_access`]
+//! and [`vector_access`]). Base registers change only after the access. Where base and destination
+//! are the same register with write-back, which is unpredictable, the address wins.
 
 use crate::decode::{Insn, undefined};
 use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Ops, Order, R, Size, Src, V, W};
@@ -22,7 +23,8 @@ anyarch_engine::rows! {
     "opc:2 101 1 010 l imm7:7 rt2:5 rn:5 rt:5" LdpOffsetV none ldp_offset_v;
     "opc:2 101 1 011 l imm7:7 rt2:5 rn:5 rt:5" LdpPreV none ldp_pre_v;
 
-    // Load/store register (unscaled immediate, immediate post-indexed, unprivileged, immediate pre-indexed).
+    // Load/store register (unscaled immediate, immediate post-indexed, unprivileged, immediate
+    // pre-indexed).
     "size:2 111 0 00 opc:2 0 imm9:9 00 rn:5 rt:5" Ldur none ldur;
     "size:2 111 0 00 opc:2 0 imm9:9 01 rn:5 rt:5" LdrPost none ldr_post;
     "size:2 111 0 00 opc:2 0 imm9:9 10 rn:5 rt:5" Ldtr none ldtr;

@@ -1,4 +1,5 @@
-//! Which encodings exist, compared with an independent decoder (the disassembler of binutils) on random words.
+//! Which encodings exist, compared with an independent decoder (the disassembler of binutils) on
+//! random words.
 
 use crate::decode;
 use anyarch_engine::interp::{Interp, Outcome};
@@ -8,7 +9,8 @@ use std::process::Command;
 
 const SIGILL: i32 = 4;
 
-/// Whether the word is an instruction here. Plays it in a state in which no access can reach memory.
+/// Whether the word is an instruction here. Plays it in a state in which no access can reach
+/// memory.
 fn defined(thread: &mut Thread, word: u32) -> bool {
     // The top byte may be a tag; what is below it makes every sum of two such registers no address.
     const NOWHERE: u64 = 0x00f0_0000_0000_0000;

@@ -1,9 +1,11 @@
-//! Advanced SIMD data processing on integers (Arm ARM C4.1, "Data Processing -- Scalar Floating-Point and Advanced SIMD"):
-//! everything that works lane by lane, pairwise or across lanes. Shifts by a constant are in `simd_shift`, moves and
-//! permutations in `simd_perm`, cryptography in `simd_crypto`.
+//! Advanced SIMD data processing on integers (Arm ARM C4.1, "Data Processing -- Scalar
+//! Floating-Point and Advanced SIMD"): everything that works lane by lane, pairwise or across
+//! lanes. Shifts by a constant are in `simd_shift`, moves and permutations in `simd_perm`,
+//! cryptography in `simd_crypto`.
 //!
-//! Rows name the vector operation and the element sizes that are allocated; the functions only lay out the operands. In terms
-//! of the manual, a is Vn, b is Vm and c is Vd unless a function says otherwise.
+//! Rows name the vector operation and the element sizes that are allocated; the functions only lay
+//! out the operands. In terms of the manual, a is Vn, b is Vm and c is Vd unless a function says
+//! otherwise.
 
 use crate::decode::{Insn, undefined};
 use anyarch_engine::ops::{Ops, V, VArgs};
@@ -390,7 +392,8 @@ fn addp_scalar<O: Ops>(o: &mut O, i: Insn) {
     o.vec(VOp::SumAcross, args(i, 3, 16, 0));
 }
 
-/// Copies the element that the instruction names to every lane of a temporary. `None` for a reserved size.
+/// Copies the element that the instruction names to every lane of a temporary. `None` for a
+/// reserved size.
 fn element_operand<O: Ops>(o: &mut O, i: Insn) -> Option<V> {
     let hlm = i.bits(11, 1) << 2 | i.bits(21, 1) << 1 | i.bits(20, 1);
     let (a, index) = match size(i) {
@@ -426,7 +429,8 @@ fn element_long_scalar<O: Ops>(o: &mut O, i: Insn, op: VOp) {
     o.vec(op, VArgs { b, ..args(i, size(i) + 1, 2 << size(i), 0) });
 }
 
-/// The element is a group of four bytes. SUDOT is USDOT with its (signed, unsigned) operands in the other order.
+/// The element is a group of four bytes. SUDOT is USDOT with its (signed, unsigned) operands in the
+/// other order.
 fn element_dot<O: Ops>(o: &mut O, i: Insn, op: VOp, swap: bool) {
     dup(o, i.vm(), 2, i.bits(11, 1) << 1 | i.bits(21, 1));
     let (a, b) = if swap { (V::T0, i.vn()) } else { (i.vn(), V::T0) };

@@ -1,5 +1,6 @@
-//! Cryptographic Advanced SIMD instructions (Arm ARM C4.1, "Cryptographic AES" to "Cryptographic four-register"). SM3 and SM4 are
-//! not offered. The carry-less multiplications PMUL and PMULL are in `simd`.
+//! Cryptographic Advanced SIMD instructions (Arm ARM C4.1, "Cryptographic AES" to "Cryptographic
+//! four-register"). SM3 and SM4 are not offered. The carry-less multiplications PMUL and PMULL are
+//! in `simd`.
 
 use crate::decode::Insn;
 use crate::simd::args;

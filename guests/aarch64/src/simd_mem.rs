@@ -1,8 +1,10 @@
-//! Advanced SIMD structure loads and stores (Arm ARM C4.1, "Advanced SIMD load/store multiple structures" and "single structure").
+//! Advanced SIMD structure loads and stores (Arm ARM C4.1, "Advanced SIMD load/store multiple
+//! structures" and "single structure").
 //!
-//! A fault leaves every register as it was. An instruction touches at most 64 bytes in a row, so at most two pages: where
-//! several registers are loaded one by one, the first goes to a temporary and the last is loaded next; when both have succeeded
-//! the others cannot fault, and the first moves to its place at the end.
+//! A fault leaves every register as it was. An instruction touches at most 64 bytes in a row, so at
+//! most two pages: where several registers are loaded one by one, the first goes to a temporary and
+//! the last is loaded next; when both have succeeded the others cannot fault, and the first moves
+//! to its place at the end.
 
 use crate::decode::{Insn, undefined, zr};
 use crate::simd::vector_bytes;
@@ -129,7 +131,8 @@ fn single_regs(i: Insn) -> u8 {
     (i.bits(13, 1) << 1 | i.bits(21, 1)) as u8 + 1
 }
 
-/// Element size and lane of a single structure: Q:S:size holds the lane above the bits that the size does not need.
+/// Element size and lane of a single structure: Q:S:size holds the lane above the bits that the
+/// size does not need.
 #[inline]
 fn lane(i: Insn) -> Option<(u8, u8)> {
     let (s, size) = (i.bits(12, 1), i.bits(10, 2));

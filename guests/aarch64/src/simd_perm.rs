@@ -1,5 +1,5 @@
-//! Advanced SIMD moves and permutations (Arm ARM C4.1, "Advanced SIMD copy", "permute", "extract", "table lookup" and
-//! "modified immediate").
+//! Advanced SIMD moves and permutations (Arm ARM C4.1, "Advanced SIMD copy", "permute", "extract",
+//! "table lookup" and "modified immediate").
 
 use crate::decode::{Insn, undefined, zr};
 use crate::simd::{args, size, vector_bytes};
@@ -7,7 +7,8 @@ use anyarch_engine::ops::{Ops, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
 anyarch_engine::rows! {
-    // Modified immediate. These win against the shifts by immediate, which they are cut out of (immh = 0).
+    // Modified immediate. These win against the shifts by immediate, which they are cut out of
+    // (immh = 0).
     first "0 q op 0111100000 abc:3 0 xx 0 01 defgh:5 rd:5" MoviShifted32 none modified_move;
     first "0 q op 0111100000 abc:3 0 xx 1 01 defgh:5 rd:5" OrrBicImm32 none modified_logic;
     first "0 q op 0111100000 abc:3 10 x 0 01 defgh:5 rd:5" MoviShifted16 none modified_move;
@@ -67,7 +68,8 @@ fn expand(op: bool, cmode: u32, imm8: u64) -> u64 {
     }
 }
 
-/// VFPExpandImm: sign, an exponent of `e` bits made of one bit, its complement and two bits, a fraction of `f` bits.
+/// VFPExpandImm: sign, an exponent of `e` bits made of one bit, its complement and two bits, a
+/// fraction of `f` bits.
 #[inline]
 pub(crate) fn expand_float(imm8: u64, e: u32, f: u32) -> u64 {
     let b = imm8 >> 6 & 1;

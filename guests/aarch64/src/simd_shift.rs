@@ -1,7 +1,9 @@
-//! Advanced SIMD shifts by a constant (Arm ARM C4.1, "Advanced SIMD shift by immediate" and "scalar shift by immediate").
+//! Advanced SIMD shifts by a constant (Arm ARM C4.1, "Advanced SIMD shift by immediate" and "scalar
+//! shift by immediate").
 //!
-//! The position of immh's top bit is the element's size; immh:immb is the size plus a left shift, or twice the size minus a right
-//! shift. immh = 0 belongs to the modified immediates (`simd_perm`), whose rows come first; what is left of it is undefined.
+//! The position of immh's top bit is the element's size; immh:immb is the size plus a left shift,
+//! or twice the size minus a right shift. immh = 0 belongs to the modified immediates
+//! (`simd_perm`), whose rows come first; what is left of it is undefined.
 
 use crate::decode::{Insn, undefined};
 use crate::simd::{BHSD, D, args, arranged, high, vector_bytes};

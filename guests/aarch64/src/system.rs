@@ -1,8 +1,10 @@
-//! System instructions and registers that user level may use (Arm ARM C5), and those Linux emulates for it.
+//! System instructions and registers that user level may use (Arm ARM C5), and those Linux emulates
+//! for it.
 //!
-//! The thread pointer is an integer slot. FPCR and FPSR are kept in the engine's floating-point environment: [`fpcr`],
-//! [`set_fpcr`], [`fpsr`] and [`set_fpsr`] are the only places that know the registers' layout, and [`set_fpcr`] chooses the
-//! translation mode. Identification registers come from [`crate::features`].
+//! The thread pointer is an integer slot. FPCR and FPSR are kept in the engine's floating-point
+//! environment: [`fpcr`], [`set_fpcr`], [`fpsr`] and [`set_fpsr`] are the only places that know the
+//! registers' layout, and [`set_fpcr`] chooses the translation mode. Identification registers come
+//! from [`crate::features`].
 
 use crate::decode::{Insn, undefined, zr};
 use crate::features;
@@ -48,8 +50,8 @@ const TPIDRRO_EL0: u32 = register(3, 13, 0, 3);
 const CNTFRQ_EL0: u32 = register(3, 14, 0, 0);
 const CNTVCT_EL0: u32 = register(3, 14, 0, 2);
 
-/// CTR_EL0: 64-byte lines; no clean of the data cache is needed before instruction fetch (IDC), but the instruction cache must
-/// be invalidated, which is how the guest announces new code.
+/// CTR_EL0: 64-byte lines; no clean of the data cache is needed before instruction fetch (IDC), but
+/// the instruction cache must be invalidated, which is how the guest announces new code.
 const CTR: u64 = 0x9444_c004;
 /// DCZID_EL0: DC ZVA is allowed and zeroes 64 bytes.
 const DCZID: u64 = 4;
@@ -233,8 +235,8 @@ pub fn fpcr(cpu: &Cpu) -> u32 {
     cpu.fpcr
 }
 
-/// Sets FPCR, the environment and the translation mode. Bits that are not implemented stay zero. True if something changed, so
-/// that code translated for the old value must not go on.
+/// Sets FPCR, the environment and the translation mode. Bits that are not implemented stay zero.
+/// True if something changed, so that code translated for the old value must not go on.
 pub fn set_fpcr(cpu: &mut Cpu, value: u32) -> bool {
     let value = value & (FPCR_AHP | FPCR_DN | FPCR_FZ | FPCR_RMODE | FPCR_FZ16);
     let changed = value != cpu.fpcr;

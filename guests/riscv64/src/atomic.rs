@@ -1,8 +1,9 @@
 //! Atomics: A, Zacas, Zabha. The ordering bits are not looked at: all are sequentially consistent,
 //! except that a load-reserved is what the host makes of any load.
 //!
-//! All of them fault unless the address is a multiple of what they access, as without Zama16b (which Linux has no way to tell of). Linux makes that
-//! SIGBUS with the address of the instruction (do_trap_load_misaligned and do_trap_store_misaligned of arch/riscv/kernel/traps.c).
+//! All of them fault unless the address is a multiple of what they access, as without Zama16b
+//! (which Linux has no way to tell of). Linux makes that SIGBUS with the address of the instruction
+//! (do_trap_load_misaligned and do_trap_store_misaligned of arch/riscv/kernel/traps.c).
 
 use crate::decode::{Insn, undefined, x};
 use anyarch_engine::ops::{Ext, FaultAddr, Ops, R, Rmw, Size, Src, W};

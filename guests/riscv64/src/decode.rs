@@ -1,5 +1,6 @@
-//! Decoding: rows of bit patterns that name their semantics (see [`anyarch_engine::pattern`]; there are no condition flags here, so rows do without that word).
-//! Compressed instructions are expanded to the words of the same meaning first (`compressed.rs`).
+//! Decoding: rows of bit patterns that name their semantics (see [`anyarch_engine::pattern`]; there
+//! are no condition flags here, so rows do without that word). Compressed instructions are expanded
+//! to the words of the same meaning first (`compressed.rs`).
 //!
 //! Rows are found by opcode (bits 6 to 2) and funct3, then by comparing masks in order.
 
@@ -140,7 +141,8 @@ pub fn lift<O: Ops>(o: &mut O, i: Insn) {
     }
 }
 
-/// Whether an instruction is there: not if it is of an extension that this host cannot do, or of vectors when the thread may not use them.
+/// Whether an instruction is there: not if it is of an extension that this host cannot do, or of
+/// vectors when the thread may not use them.
 #[inline]
 fn permitted(number: usize, word: u32, no_vectors: bool) -> bool {
     const OP_VE: u32 = 0x77;
@@ -160,7 +162,8 @@ fn extension(row: &str) -> &'static str {
     }
 }
 
-/// Whether a processor whose vector unit is off (VS of the status register) traps at an instruction.
+/// Whether a processor whose vector unit is off (VS of the status register) traps at an
+/// instruction.
 #[inline]
 fn is_vector(word: u32) -> bool {
     use crate::v::csr::*;

@@ -1,5 +1,6 @@
-//! The one list of implemented extensions. AT_HWCAP, riscv_hwprobe and /proc/cpuinfo derive from it, and so does which instructions of vector cryptography
-//! there are: those that the host does not do fast are not told, and raise SIGILL.
+//! The one list of implemented extensions. AT_HWCAP, riscv_hwprobe and /proc/cpuinfo derive from
+//! it, and so does which instructions of vector cryptography there are: those that the host does
+//! not do fast are not told, and raise SIGILL.
 //!
 //! What is told promises Zkt's and Zvkt's times that depend on no operand: of the host code, and of
 //! the reference functions where there is none. (AES is the host's there too, see `v_crypto.rs`.)
@@ -8,21 +9,23 @@ use alloc::string::String;
 use anyarch_engine::backend::{Abilities, backend};
 use core::fmt::Write;
 
-/// A multi-letter extension: its word in the ISA string, its bit in RISCV_HWPROBE_KEY_IMA_EXT_0 (uapi/asm/hwprobe.h) if it has one, and what the host must
-/// offer for it.
+/// A multi-letter extension: its word in the ISA string, its bit in RISCV_HWPROBE_KEY_IMA_EXT_0
+/// (uapi/asm/hwprobe.h) if it has one, and what the host must offer for it.
 pub struct Extension {
     /// Name.
     pub name: &'static str,
     /// Bit.
     pub probe: Option<u8>,
-    /// Whether this host can do it fast, and in a time that does not depend on data where that is promised.
+    /// Whether this host can do it fast, and in a time that does not depend on data where that is
+    /// promised.
     pub possible: fn(&Abilities) -> bool,
 }
 
 macro_rules! extensions {
     ($($name:literal $probe:expr $(, needs $feature:ident)?;)*) => {
-        /// All multi-letter extensions, in the order of the kernel's ISA string (riscv_isa_ext of arch/riscv/kernel/cpufeature.c). Names of bundles
-        /// (Zvkn, Zvkng) and lengths (Zvl128b) are none of its words.
+        /// All multi-letter extensions, in the order of the kernel's ISA string (riscv_isa_ext of
+        /// arch/riscv/kernel/cpufeature.c). Names of bundles (Zvkn, Zvkng) and lengths (Zvl128b)
+        /// are none of its words.
         pub const EXTENSIONS: &[Extension] = &[$(
             Extension { name: $name, probe: $probe, possible: |_host| true $(&& _host.$feature)? }
         ),*];
@@ -102,7 +105,8 @@ fn ima_ext_0(host: &Abilities) -> u64 {
 pub struct Probe {
     /// Its value.
     pub value: u64,
-    /// Whether a program that asks for processors with certain values names bits that must be there, and not the value.
+    /// Whether a program that asks for processors with certain values names bits that must be
+    /// there, and not the value.
     pub bitmask: bool,
 }
 
@@ -128,7 +132,8 @@ pub fn probe(key: i64) -> Option<Probe> {
         8 => (crate::system::TIME_HZ, false),
         // MISALIGNED_SCALAR_PERF, MISALIGNED_VECTOR_PERF.
         9 | 10 => (FAST, false),
-        // VENDOR_EXT_THEAD_0, VENDOR_EXT_SIFIVE_0, VENDOR_EXT_MIPS_0: no vendor's extensions; IMA_EXT_1: Zicfiss, which is not there.
+        // VENDOR_EXT_THEAD_0, VENDOR_EXT_SIFIVE_0, VENDOR_EXT_MIPS_0: no vendor's extensions;
+        // IMA_EXT_1: Zicfiss, which is not there.
         11 | 13 | 14 | 16 => (0, true),
         _ => return None,
     };

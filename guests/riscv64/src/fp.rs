@@ -1,8 +1,10 @@
 //! Floating point: F, D, Zfh, Zfa.
 //!
-//! A single or half in a register is boxed: all bits above are ones, and a value without that counts as NaN. Operations of the vocabulary do what
-//! compiled code does: numbers that are boxed, rounded as the environment says. Everything else is [`compute`], which uses the engine's reference functions: other
-//! directions of rounding, half precision but for conversions, classes, and operands that are not boxed ([`Ops::check_boxes`]).
+//! A single or half in a register is boxed: all bits above are ones, and a value without that
+//! counts as NaN. Operations of the vocabulary do what compiled code does: numbers that are boxed,
+//! rounded as the environment says. Everything else is [`compute`], which uses the engine's
+//! reference functions: other directions of rounding, half precision but for conversions, classes,
+//! and operands that are not boxed ([`Ops::check_boxes`]).
 
 use crate::decode::{Insn, undefined};
 use crate::system::{illegal, rounding};
@@ -112,7 +114,8 @@ fn referred<O: Ops>(o: &mut O, i: Insn) {
     with_format(o, i, |o, _| refer(o, i));
 }
 
-/// Runs the semantics of an instruction with the field `rm` if the environment's direction of rounding serves; `exact`: any does.
+/// Runs the semantics of an instruction with the field `rm` if the environment's direction of
+/// rounding serves; `exact`: any does.
 fn rounded<O: Ops>(o: &mut O, i: Insn, exact: bool, f: impl FnOnce(&mut O)) {
     match (o.fp_mode(), rm(i)) {
         (_, 5 | 6) => undefined(o),
@@ -176,7 +179,8 @@ fn convert<O: Ops>(o: &mut O, i: Insn) {
     }
 }
 
-/// d = b c a: the comparisons are those of a with b the other way round, so that none holds of unordered operands.
+/// d = b c a: the comparisons are those of a with b the other way round, so that none holds of
+/// unordered operands.
 fn compare<O: Ops>(o: &mut O, i: Insn, signaling: bool, c: Cond) {
     with_format(o, i, |o, es| {
         if es == 3 || o.check_boxes(es, &[i.fs1(), i.fs2()], COMPUTE, i.word as u64) {

@@ -1,7 +1,8 @@
-//! Sequences of instructions that the translator makes one step of: an address or a constant that takes two instructions, with a call or a load
-//! through it; an index, a sum and the load from there into its place; shifts that zero-extend, sign-extend or scale an index; the two halves of four rounds
-//! of SHA-2; comparisons of floating-point numbers that raise no flags or are followed by a branch; and the loop of a compare and swap as compilers and
-//! libraries write it.
+//! Sequences of instructions that the translator makes one step of: an address or a constant that
+//! takes two instructions, with a call or a load through it; an index, a sum and the load from
+//! there into its place; shifts that zero-extend, sign-extend or scale an index; the two halves of
+//! four rounds of SHA-2; comparisons of floating-point numbers that raise no flags or are followed
+//! by a branch; and the loop of a compare and swap as compilers and libraries write it.
 //!
 //! ```text
 //! auipc d    auipc d       auipc ra         lui d         slli d, a    slli d, a    1: lr old, (base)
@@ -15,7 +16,8 @@
 //! fsflags d
 //! ```
 //!
-//! Everything lies in one page; code that jumps into the middle is translated as single instructions from there. Also [`leaf`] functions.
+//! Everything lies in one page; code that jumps into the middle is translated as single
+//! instructions from there. Also [`leaf`] functions.
 
 use crate::decode::{Insn, decode, x};
 use crate::v_crypto::{is_sha2_low, sha2_rounds};
@@ -81,7 +83,8 @@ fn behind(i: Insn, fetch: &impl Fn(u64) -> Option<Insn>) -> Option<Insn> {
     within(i.pc, i.pc.wrapping_add(i.len), fetch)
 }
 
-/// Translates the sequence that begins with the instruction, if it is one of ours. `fetch` knows what lies in one page.
+/// Translates the sequence that begins with the instruction, if it is one of ours. `fetch` knows
+/// what lies in one page.
 pub(crate) fn step<T: UnitBuilder>(t: &mut T, i: Insn, fetch: impl Fn(u64) -> Option<Insn>) -> bool {
     match i.word & 0x7f {
         LR => return compare_and_swap(t, i, fetch),

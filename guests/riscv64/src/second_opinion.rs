@@ -4,7 +4,8 @@ use crate::compressed::expand;
 use crate::decode;
 use std::process::Command;
 
-/// The text of each instruction by Debian's binutils-riscv64-linux-gnu; symbols and comments removed.
+/// The text of each instruction by Debian's binutils-riscv64-linux-gnu; symbols and comments
+/// removed.
 fn disassemble(name: &str, bytes: &[u8]) -> Vec<String> {
     let file = std::env::temp_dir().join(format!("anyarch-riscv-{name}-{}", std::process::id()));
     std::fs::write(&file, bytes).unwrap();

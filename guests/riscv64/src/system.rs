@@ -1,4 +1,5 @@
-//! System instructions: calls, breakpoints, fences, cache blocks, waiting, and the control and status registers of user level.
+//! System instructions: calls, breakpoints, fences, cache blocks, waiting, and the control and
+//! status registers of user level.
 
 use crate::decode::{Insn, undefined, x};
 use crate::v;
@@ -40,7 +41,8 @@ pub const TIME_HZ: u64 = 1_000_000_000;
 const FFLAGS: u32 = 1;
 const FRM: u32 = 2;
 const FCSR: u32 = 3;
-/// Of the counters this alone: cycle, instret and hpmcounters are not for user level unless `kernel.perf_user_access` says so.
+/// Of the counters this alone: cycle, instret and hpmcounters are not for user level unless
+/// `kernel.perf_user_access` says so.
 const TIME: u32 = 0xc01;
 
 fn ecall<O: Ops>(o: &mut O, _: Insn) {
@@ -57,7 +59,8 @@ fn full_fence<O: Ops>(o: &mut O, _: Insn) {
     o.barrier(Barrier::Full);
 }
 
-/// Only earlier writes against later reads need anything on the host. (PAUSE is a fence of nothing before.)
+/// Only earlier writes against later reads need anything on the host. (PAUSE is a fence of nothing
+/// before.)
 fn fence<O: Ops>(o: &mut O, i: Insn) {
     let (before, after) = (i.bits(24, 4), i.bits(20, 4));
     if before & 0b0101 != 0 && after & 0b1010 != 0 {
@@ -113,7 +116,8 @@ fn csr<O: Ops>(o: &mut O, i: Insn) {
     }
 }
 
-/// Accesses of fflags, frm and fcsr. Where the direction of rounding is to nearest even it is known, and a write that leaves it that needs no helper either.
+/// Accesses of fflags, frm and fcsr. Where the direction of rounding is to nearest even it is
+/// known, and a write that leaves it that needs no helper either.
 fn float_csr<O: Ops>(o: &mut O, i: Insn, number: u32, writes: bool) {
     let (op, immediate) = (i.bits(12, 2), i.bits(14, 1) != 0);
     if number != FFLAGS && o.fp_mode() != mode::EXACT {

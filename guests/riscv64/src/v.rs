@@ -1,13 +1,18 @@
-//! The vector extension (V 1.0, VLEN 128, ELEN 64): its state, configuration and control registers, and what its instructions share.
+//! The vector extension (V 1.0, VLEN 128, ELEN 64): its state, configuration and control registers,
+//! and what its instructions share.
 //!
-//! v0 to v31 are the vector slots from [`V0`] on. vl, vtype, vstart, vcsr and [`KEY`] are integer slots, so that VSETVLI is a few operations of the
-//! vocabulary. Everything else is a reference function ([`Unit`] and the files `v_*.rs`) that the interpreter and generated code call with the
-//! instruction's word; it looks at vtype when it runs. What is common enough has host code as well, see `v_fast/`.
+//! v0 to v31 are the vector slots from [`V0`] on. vl, vtype, vstart, vcsr and [`KEY`] are integer
+//! slots, so that VSETVLI is a few operations of the vocabulary. Everything else is a reference
+//! function ([`Unit`] and the files `v_*.rs`) that the interpreter and generated code call with the
+//! instruction's word; it looks at vtype when it runs. What is common enough has host code as well,
+//! see `v_fast/`.
 //!
 //! - **Tail and masked-off elements** stay as they are, whatever the policy bits say.
-//! - **Faults are precise**: vstart becomes the element that faulted, and an instruction goes on from vstart.
-//! - **Reserved encodings** (vill, register groups out of line, forbidden overlap, one register read with two element widths, vstart where it must
-//!   be zero, frm out of range) raise SIGILL before anything changes.
+//! - **Faults are precise**: vstart becomes the element that faulted, and an instruction goes on
+//!   from vstart.
+//! - **Reserved encodings** (vill, register groups out of line, forbidden overlap, one register
+//!   read with two element widths, vstart where it must be zero, frm out of range) raise SIGILL
+//!   before anything changes.
 
 use crate::decode::Insn;
 use crate::system::illegal;
@@ -33,8 +38,8 @@ pub const VTYPE: R = R(34);
 pub const VSTART: R = R(35);
 /// vcsr: vxsat in bit 0, vxrm in bits 2 and 1.
 pub const VCSR: R = R(36);
-/// What host code looks at: LMUL and SEW as vtype has them, [`SHAPED`], [`USED`], [`COUNTED`], and vl from bit 16 on; zero unless vtype is valid
-/// and vstart is zero.
+/// What host code looks at: LMUL and SEW as vtype has them, [`SHAPED`], [`USED`], [`COUNTED`], and
+/// vl from bit 16 on; zero unless vtype is valid and vstart is zero.
 pub const KEY: R = R(37);
 /// Not zero once vectors were used, unless [`KEY`] is not zero: then a signal frame has them.
 pub const DIRTY: R = R(39);
@@ -44,7 +49,8 @@ pub const POLICY: R = R(38);
 pub const SHAPED: u64 = 1 << 7;
 /// In [`KEY`]: vtype is valid, and vstart is zero.
 pub const USED: u64 = 1 << 9;
-/// In [`KEY`]: vl was counted down from a register. Only a hint that it may be another the next time.
+/// In [`KEY`]: vl was counted down from a register. Only a hint that it may be another the next
+/// time.
 pub const COUNTED: u64 = 1 << 10;
 /// Where vl is in [`KEY`].
 pub const KEY_VL: u32 = 16;
@@ -55,8 +61,8 @@ pub const VILL: u64 = 1 << 63;
 pub(crate) const STATE: SlotSet =
     SlotSet { gpr: 0, vec: 0 }.with(VL).with(VTYPE).with(VSTART).with(VCSR).with(KEY).with(DIRTY);
 
-/// What an instruction of the vector unit does, by its word in the lower half of the argument: it has
-/// any vectors as operands, and a general or a floating-point register.
+/// What an instruction of the vector unit does, by its word in the lower half of the argument: it
+/// has any vectors as operands, and a general or a floating-point register.
 pub(crate) fn vectors(arg: u64) -> Effects {
     let i = Insn { word: arg as u32, pc: 0, len: 4 };
     let all = STATE.with_vectors(V(V0 as u8), 32);
@@ -76,7 +82,8 @@ pub(crate) fn vectors_and_result(arg: u64) -> Effects {
     vectors(arg).writes(i.rd()).reads_vectors(V(i.d() as u8), 1).writes_vectors(V(i.d() as u8), 1)
 }
 
-/// vtype, without vill: LMUL as a power of two, SEW as log2 of its bytes. `None` if it is not supported.
+/// vtype, without vill: LMUL as a power of two, SEW as log2 of its bytes. `None` if it is not
+/// supported.
 pub fn parse(vtype: u64) -> Option<(i32, u32)> {
     let (lmul, sew) = ((vtype as i32) << 29 >> 29, vtype as u32 >> 3 & 7);
     // A fractional LMUL holds at least one element of SEW in the part of ELEN that it is.
@@ -98,7 +105,8 @@ pub fn is_full(key: u64) -> bool {
     parse(key & 0x3f).is_some_and(|shape| key & USED != 0 && key >> KEY_VL == vlmax(shape))
 }
 
-/// Nothing has used vectors yet: the first instruction finds zeroes everywhere, which Linux gives a thread then. (A vtype of zero is a valid one.)
+/// Nothing has used vectors yet: the first instruction finds zeroes everywhere, which Linux gives a
+/// thread then. (A vtype of zero is a valid one.)
 pub fn reset(cpu: &mut Cpu) {
     for r in [VL, VTYPE, VSTART, VCSR, KEY, DIRTY] {
         cpu.gpr[r.0 as usize] = 0;
@@ -307,7 +315,8 @@ impl Group {
         Group { reg, ew: MASK, emul: 0 }
     }
 
-    /// Elements of `1 << ew` bytes in `1 << emul` registers from `reg`, if there are such groups, and one can begin there.
+    /// Elements of `1 << ew` bytes in `1 << emul` registers from `reg`, if there are such groups,
+    /// and one can begin there.
     pub(crate) fn of(reg: u32, ew: u32, emul: i32) -> Option<Group> {
         let exists = ew <= 3 && (-3..=3).contains(&emul) && reg & ((1 << emul.max(0)) - 1) == 0;
         exists.then_some(Group { reg, ew: ew as i32, emul })
@@ -352,7 +361,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) vstart: usize,
 }
 
-/// Plays an instruction; `vtype` tells whether it depends on vtype. Afterwards vstart is zero, unless it faulted.
+/// Plays an instruction; `vtype` tells whether it depends on vtype. Afterwards vstart is zero,
+/// unless it faulted.
 pub(crate) fn play(
     cpu: &mut Cpu,
     word: u64,
@@ -522,7 +532,8 @@ impl Unit<'_> {
         legal(self.vstart == 0)
     }
 
-    /// The group of elements of `1 << ew` bytes at `reg`: its EMUL must be one, and its number in line.
+    /// The group of elements of `1 << ew` bytes at `reg`: its EMUL must be one, and its number in
+    /// line.
     pub(crate) fn group(&self, reg: u32, ew: u32) -> Result<Group, Stop> {
         self.group_of(reg, ew, self.lmul + ew as i32 - self.sew as i32)
     }
@@ -562,7 +573,8 @@ pub(crate) fn legal(holds: bool) -> Done {
     if holds { Ok(()) } else { Err(Stop::Illegal) }
 }
 
-/// The instruction goes to a reference function: `tag` is what the row says of it, in bits 63 to 32 of the argument.
+/// The instruction goes to a reference function: `tag` is what the row says of it, in bits 63 to 32
+/// of the argument.
 pub(crate) fn call<O: Ops>(o: &mut O, i: Insn, f: Helper, tag: u32) {
     o.helper(f, i.word as u64 | (tag as u64) << 32);
 }

@@ -1,6 +1,6 @@
-//! Vector cryptography: Zvkned (AES), Zvknhb (SHA-2), Zvkg (GHASH). The rest of Zvkng is in `v_int.rs`; all of it takes time that depends on no
-//! operand: AES is told (`features.rs`) on hosts that do it fast, and whose steps are used here
-//! too.
+//! Vector cryptography: Zvkned (AES), Zvknhb (SHA-2), Zvkg (GHASH). The rest of Zvkng is in
+//! `v_int.rs`; all of it takes time that depends on no operand: AES is told (`features.rs`) on
+//! hosts that do it fast, and whose steps are used here too.
 //!
 //! These work on groups of four elements; vl and vstart are multiples of four.
 
@@ -39,7 +39,8 @@ crate::v::numbered! {
 }
 
 impl Aes {
-    /// Of a key schedule's instruction: whether SubWord's result is rotated right by a byte, and the round constant.
+    /// Of a key schedule's instruction: whether SubWord's result is rotated right by a byte, and
+    /// the round constant.
     pub(crate) fn schedule(self, round: u32) -> (bool, u32) {
         // The numbers that are no round have their high bit inverted.
         let round = round & 15;
@@ -114,7 +115,8 @@ fn whole(op: VOp, a: u128) -> u128 {
     (backend().aes)(op, a)
 }
 
-/// SubWord: the rows are shifted by SubBytes' neighbour in the vocabulary, which a word in all columns does not notice.
+/// SubWord: the rows are shifted by SubBytes' neighbour in the vocabulary, which a word in all
+/// columns does not notice.
 fn sub_word(w: u32) -> u32 {
     whole(VOp::AesEncLast, w as u128 * (1 | 1 << 32 | 1 << 64 | 1 << 96)) as u32
 }
@@ -126,7 +128,8 @@ fn words(x: u128) -> [u32; 4] {
     core::array::from_fn(|n| (x >> (32 * n)) as u32)
 }
 
-/// The next round key: each word is the previous one with that of the key `old` added, the first with `first`.
+/// The next round key: each word is the previous one with that of the key `old` added, the first
+/// with `first`.
 fn next_key(first: u32, old: u128) -> u128 {
     let mut last = first;
     words(old).iter().enumerate().fold(0, |key, (n, w)| {
@@ -170,7 +173,8 @@ extern "C" fn aes_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     })
 }
 
-/// The rotations of FIPS 180-4's sigma0 and sigma1 on words of 32 or 64 bits, the last of which is a shift.
+/// The rotations of FIPS 180-4's sigma0 and sigma1 on words of 32 or 64 bits, the last of which is
+/// a shift.
 const ROTATIONS: [[[u32; 3]; 2]; 2] = [[[7, 18, 3], [17, 19, 10]], [[1, 8, 7], [19, 61, 6]]];
 
 fn sigma(wide: bool, which: usize, x: u64) -> u64 {
@@ -179,7 +183,8 @@ fn sigma(wide: bool, which: usize, x: u64) -> u64 {
     rotate(a) ^ rotate(b) ^ x >> c
 }
 
-/// Four words of schedule from the last sixteen, of which `old` has the first four, `b` those numbered 4 and 9 to 11, `a` those from 12 on.
+/// Four words of schedule from the last sixteen, of which `old` has the first four, `b` those
+/// numbered 4 and 9 to 11, `a` those from 12 on.
 fn schedule(wide: bool, old: [u64; 4], b: [u64; 4], a: [u64; 4]) -> [u64; 4] {
     let cut = |x: u64| if wide { x } else { x as u32 as u64 };
     let small = |which, x| sigma(wide, which, x);
@@ -218,7 +223,8 @@ extern "C" fn sha2_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
 
 const SHA2_PAIR: Helper = Helper { function: sha2_pair_helper, effects: vectors };
 
-/// Two instructions one after the other, the first's word in the low half. What makes the second one illegal does so with the first.
+/// Two instructions one after the other, the first's word in the low half. What makes the second
+/// one illegal does so with the first.
 extern "C" fn sha2_pair_helper(cpu: &mut Cpu, arg: u64) -> HelperExit {
     match sha2_helper(cpu, arg & 0xffff_ffff | (Sha2::Cl as u64) << 32) {
         HelperExit::Continue => sha2_helper(cpu, arg >> 32 | (Sha2::Ch as u64) << 32),
@@ -286,7 +292,8 @@ mod tests {
         assert_eq!(keys[1], bytes("fe4890d1e6188d0b046df344706c631e"));
     }
 
-    /// One block of SHA-2 as programs do it: two rounds at a time, the schedule four words at a time.
+    /// One block of SHA-2 as programs do it: two rounds at a time, the schedule four words at a
+    /// time.
     fn block(wide: bool, start: [u64; 8], constants: &[u64], message: [u64; 16]) -> [u64; 8] {
         let cut = |x: u64| if wide { x } else { x as u32 as u64 };
         let mut w = message.to_vec();
@@ -316,7 +323,8 @@ mod tests {
         primes
             .take(count)
             .map(|p| {
-                // The largest r with r^k <= p * 2^(k bits), by bisection; products are compared in pieces of 32 bits.
+                // The largest r with r^k <= p * 2^(k bits), by bisection; products are compared in
+                // pieces of 32 bits.
                 let (mut low, mut high) = (0u128, 1u128 << (bits + 5));
                 while high - low > 1 {
                     let r = (low + high) / 2;

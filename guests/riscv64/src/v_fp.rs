@@ -1,4 +1,5 @@
-//! Floating-point vector instructions (chapter 13, and the floating-point parts of 14 and 16), half precision included (Zvfh).
+//! Floating-point vector instructions (chapter 13, and the floating-point parts of 14 and 16), half
+//! precision included (Zvfh).
 //!
 //! Every element is computed by the engine's reference functions in the rounding mode of frm.
 
@@ -198,7 +199,8 @@ fn moves<O: Ops>(o: &mut O, i: Insn, m: Move) {
     }
 }
 
-/// Runs an instruction with the environment of frm, and keeps the flags it raises. Any of them is reserved while frm is.
+/// Runs an instruction with the environment of frm, and keeps the flags it raises. Any of them is
+/// reserved while frm is.
 fn with_env(cpu: &mut Cpu, arg: u64, f: impl FnOnce(&mut Unit<'_>, &mut FpEnv) -> Done) -> HelperExit {
     play(cpu, arg, true, |u| {
         let mode = rounding(u.cpu.fpcr).ok_or(Stop::Illegal)?;
@@ -269,8 +271,8 @@ fn normalised(es: u8, a: u64) -> (i64, u64) {
     (1 - up as i64, f << up & mask)
 }
 
-/// VFRSQRT7's table (13.9): the fraction's seven bits of 1 / sqrt(m) rounded to nearest, m in the middle of its interval; the lower half is for
-/// even exponents.
+/// VFRSQRT7's table (13.9): the fraction's seven bits of 1 / sqrt(m) rounded to nearest, m in the
+/// middle of its interval; the lower half is for even exponents.
 const RSQRT7: [u8; 128] = {
     let mut table = [0; 128];
     let mut n = 0;

@@ -1,4 +1,5 @@
-//! Integer and fixed-point vector instructions (chapters 11, 12 and 14.1, 14.2), and those of Zvbb and Zvbc, which have the same shapes.
+//! Integer and fixed-point vector instructions (chapters 11, 12 and 14.1, 14.2), and those of Zvbb
+//! and Zvbc, which have the same shapes.
 
 use crate::decode::Insn;
 use crate::v::{Done, Group, Stop, Unit, call, either, legal, play, sign, vectors, zero};

@@ -1,7 +1,8 @@
 //! Vector loads and stores (chapter 7).
 //!
-//! One loop serves them all: element `n` has one address, at which its fields lie one after another. An unmasked unit-stride access of one
-//! field is first tried as a whole; the loop then only serves to find the element that faults.
+//! One loop serves them all: element `n` has one address, at which its fields lie one after
+//! another. An unmasked unit-stride access of one field is first tried as a whole; the loop then
+//! only serves to find the element that faults.
 
 use crate::decode::{Insn, undefined};
 use crate::v::{Done, Group, Stop, Unit, legal, play, vectors_and_memory, zero};
@@ -122,7 +123,8 @@ fn element(u: &mut Unit<'_>, addr: u64, reg: u32, ew: u32, n: usize) -> Result<(
     }
 }
 
-/// Elements `vstart..end` of the registers at vd, one after another in memory: all at once, or nothing certain.
+/// Elements `vstart..end` of the registers at vd, one after another in memory: all at once, or
+/// nothing certain.
 fn bulk(u: &mut Unit<'_>, ew: u32, end: usize) -> bool {
     let at = u.x(u.i.s1()).wrapping_add((u.vstart << ew) as u64);
     let first = u.vd() as usize * 16;

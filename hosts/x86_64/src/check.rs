@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use anyarch_engine::shared::Copy;
 
 impl<'a> Translator<'a> {
-    /// The unit is made from `copy`, if that is given, and is to be checked. It begins with the comparison of these ranges, which the translation of the same
-    /// copy without them used ([`Translator::ranges`]). Called before the first instruction.
+    /// The unit is made from `copy`, if that is given, and is to be checked. It begins with the
+    /// comparison of these ranges, which the translation of the same copy without them used
+    /// ([`Translator::ranges`]). Called before the first instruction.
     pub(super) fn make_from(&mut self, copy: Option<&'a Copy>, ranges: &[(u64, u64)]) {
         let Some(copy) = copy else { return };
         self.copy = Some(copy);

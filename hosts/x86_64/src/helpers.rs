@@ -1,5 +1,5 @@
-//! Operations that generated code leaves to the reference interpreter: rare ones, and those whose fast form has not enough
-//! host registers at hand. The constant argument packs the operands.
+//! Operations that generated code leaves to the reference interpreter: rare ones, and those whose
+//! fast form has not enough host registers at hand. The constant argument packs the operands.
 
 use anyarch_engine::fp::{FOp, flag};
 use anyarch_engine::interp::{Interp, Outcome};
@@ -51,7 +51,8 @@ pub(super) extern "C" fn store_exclusive_pair(cpu: &mut Cpu, arg: u64) -> Helper
     play(cpu, |i| i.store_exclusive_pair(size(arg), r(arg, 0), [r(arg, 1), r(arg, 2)], r(arg, 3)))
 }
 
-/// Packs a vector operation: op 12 bits, es 3, bytes 5, four slots of 7, imm 16 at the top... in 64 bits.
+/// Packs a vector operation: op 12 bits, es 3, bytes 5, four slots of 7, imm 16 at the top... in 64
+/// bits.
 pub(super) fn pack_vec(op: u16, v: &VArgs) -> u64 {
     debug_assert!(v.imm < 1 << 16 && op < 1 << 12);
     op as u64
@@ -116,7 +117,8 @@ fn width(wide: u32) -> W {
     if wide != 0 { W::W64 } else { W::W32 }
 }
 
-/// Packs a conversion: signed, wide, rounding in the op field; the register in the low byte of imm, fraction bits above.
+/// Packs a conversion: signed, wide, rounding in the op field; the register in the low byte of imm,
+/// fraction bits above.
 pub(super) fn pack_convert(signed: bool, w: W, round: u8, v: V, reg: R, es: u8, fbits: u8) -> u64 {
     let op = signed as u16 | ((w == W::W64) as u16) << 1 | (round as u16) << 2;
     let imm = reg.0 as u32 | (fbits as u32) << 8;

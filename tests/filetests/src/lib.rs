@@ -1,7 +1,10 @@
-//! File tests of emitted code: what the translator makes of guest code, kept as text, so that a change of the code is read when it is made.
+//! File tests of emitted code: what the translator makes of guest code, kept as text, so that a
+//! change of the code is read when it is made.
 //!
-//! - `GUEST/NAME.test` ([`files`]): cases of guest assembly and the host code of the unit that each is.
-//! - `rows-GUEST.tsv` ([`rows`]): host instructions and bytes for every row of the guest's decode table.
+//! - `GUEST/NAME.test` ([`files`]): cases of guest assembly and the host code of the unit that each
+//!   is.
+//! - `rows-GUEST.tsv` ([`rows`]): host instructions and bytes for every row of the guest's decode
+//!   table.
 //!
 //! Nothing is run: [`anyarch_host_x86_64::listing`] makes units with the features of a [`Host`]
 //! instead of this machine's, at fixed addresses; the print has names for what lies elsewhere from
@@ -88,7 +91,8 @@ pub struct Host {
     pub features: Features,
 }
 
-/// What x86-64-v3 has, AES and carry-less multiplication, as nearly all of today's machines; and nothing beyond x86-64-v2.
+/// What x86-64-v3 has, AES and carry-less multiplication, as nearly all of today's machines; and
+/// nothing beyond x86-64-v2.
 pub const HOSTS: &[Host] = &[
     Host {
         name: "v3",

@@ -1,4 +1,5 @@
-//! See the crate's text. To write the files anew: `ANYARCH_BLESS=1 cargo test -p anyarch-filetests`.
+//! See the crate's text. To write the files anew:
+//! `ANYARCH_BLESS=1 cargo test -p anyarch-filetests`.
 
 use anyarch_filetests::{ARCHS, Arch, HOSTS, compare, dir, files, memory, rows};
 use std::collections::BTreeSet;

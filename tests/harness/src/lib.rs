@@ -1,4 +1,5 @@
-//! What the tests with real programs share: the emulator, temporary directories, and running a command with a time limit.
+//! What the tests with real programs share: the emulator, temporary directories, and running a
+//! command with a time limit.
 
 pub mod debian;
 pub mod guests;
@@ -44,8 +45,9 @@ pub fn emulator() -> &'static Path {
     })
 }
 
-/// A command that the emulator's options and a program are to follow. `ANYARCH_UNDER` is an emulator that runs it, where the emulator was built for
-/// another architecture than this machine's.
+/// A command that the emulator's options and a program are to follow. `ANYARCH_UNDER` is an
+/// emulator that runs it, where the emulator was built for another architecture than this
+/// machine's.
 pub fn emulator_command() -> Command {
     match std::env::var_os("ANYARCH_UNDER") {
         Some(under) => {
@@ -99,7 +101,8 @@ pub struct Outcome {
 /// # Errors
 /// If it cannot be started.
 pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
-    // A session of its own: a test that signals its group, or everything on its terminal, must not reach us.
+    // A session of its own: a test that signals its group, or everything on its terminal, must not
+    // reach us.
     let mut child = Command::new("setsid")
         .arg(command.get_program())
         .args(command.get_args())
@@ -143,7 +146,8 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
         // What a program left behind would keep the pipes open.
         kill_group(child.id());
     }
-    // A process in a session of its own may still hold them: that is a failure, and none to wait for.
+    // A process in a session of its own may still hold them: that is a failure, and none to wait
+    // for.
     let text = |r: Receiver<Vec<u8>>| match r.recv_timeout(Duration::from_secs(10)) {
         Ok(out) => String::from_utf8_lossy(&out).into_owned(),
         Err(_) => String::from("(a process that was left behind holds this output)"),
@@ -151,7 +155,8 @@ pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
     Ok(Outcome { status, stdout: text(stdout), stderr: text(stderr) })
 }
 
-/// Ends what is left of a child's process group. (Not with kill(1): some versions take `-1234` for -1, everything.)
+/// Ends what is left of a child's process group. (Not with kill(1): some versions take `-1234` for
+/// -1, everything.)
 pub fn kill_group(id: u32) {
     if let Ok(id @ 2..) = i32::try_from(id) {
         // SAFETY: no memory is involved.

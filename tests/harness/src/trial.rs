@@ -1,6 +1,8 @@
-//! A test runner for tests that are found at run time, with the output and the arguments that `cargo test` has.
+//! A test runner for tests that are found at run time, with the output and the arguments that
+//! `cargo test` has.
 //!
-//! (libtest-mimic does this, but needs procedural macros, which cannot be built with the static C run-time that the workspace asks for.)
+//! (libtest-mimic does this, but needs procedural macros, which cannot be built with the static C
+//! run-time that the workspace asks for.)
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

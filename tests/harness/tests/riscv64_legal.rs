@@ -1,11 +1,15 @@
-//! Which instruction words riscv64 executes and which raise SIGILL: all words of 16 bits, and of 32 bits every opcode, funct3 and bits 31 to 20 with several rd
-//! and rs1 (`tests/riscv64/legal.c` executes them), compared with an independent decoder.
+//! Which instruction words riscv64 executes and which raise SIGILL: all words of 16 bits, and of 32
+//! bits every opcode, funct3 and bits 31 to 20 with several rd and rs1 (`tests/riscv64/legal.c`
+//! executes them), compared with an independent decoder.
 //!
-//! That is LLVM's disassembler with exactly the extensions that the guest tells programs of. What it said stands in `tests/riscv64/legal.llvm` in the form that
-//! legal.c prints; `ANYARCH_LLVM_MC=/path/to/llvm-mc` (22 or newer) writes the file anew. Where we differ is in [`DIFFERENT`], each entry with its reason.
+//! That is LLVM's disassembler with exactly the extensions that the guest tells programs of. What
+//! it said stands in `tests/riscv64/legal.llvm` in the form that legal.c prints;
+//! `ANYARCH_LLVM_MC=/path/to/llvm-mc` (22 or newer) writes the file anew. Where we differ is in
+//! [`DIFFERENT`], each entry with its reason.
 //!
-//! QEMU 11 with these extensions was compared in the same way. It executes besides what the oracle's `known.rs` lists as reserved, and the CSRs cycle and instret;
-//! and it does not let users have CBO.CLEAN and CBO.FLUSH. Nothing else was seen.
+//! QEMU 11 with these extensions was compared in the same way. It executes besides what the
+//! oracle's `known.rs` lists as reserved, and the CSRs cycle and instret; and it does not let users
+//! have CBO.CLEAN and CBO.FLUSH. Nothing else was seen.
 
 use anyarch_harness::{TempDir, emulator, tests_dir};
 use anyarch_riscv64::features::EXTENSIONS;
@@ -61,7 +65,8 @@ impl Word {
         self.opcode() == 0x73 && self.funct3() & 3 != 0
     }
 
-    /// Whether an instruction on a CSR is for user level under Linux: fflags, frm, fcsr, vstart, vxsat, vxrm, vcsr; time, vl, vtype, vlenb to be read.
+    /// Whether an instruction on a CSR is for user level under Linux: fflags, frm, fcsr, vstart,
+    /// vxsat, vxrm, vcsr; time, vl, vtype, vlenb to be read.
     fn has_user_csr(self) -> bool {
         let writes = self.funct3() & 3 == 1 || self.bits(15, 5) != 0;
         match self.bits(20, 12) {
@@ -76,7 +81,8 @@ impl Word {
             || matches!(self.opcode(), 0x07 | 0x27) && matches!(self.funct3(), 0 | 5..=7)
     }
 
-    /// Whether the registers of a vector instruction may break a rule that an assembler leaves to the programmer.
+    /// Whether the registers of a vector instruction may break a rule that an assembler leaves to
+    /// the programmer.
     fn has_special_registers(self) -> bool {
         if !self.is_vector() {
             return false;
@@ -126,7 +132,8 @@ const DIFFERENT: &[Different] = &[
     ("vector registers that overlap: the instruction oracle", Open, Word::has_special_registers),
 ];
 
-/// A line of legal.c or of the file: what stands before the colon, and for each number whether it is legal.
+/// A line of legal.c or of the file: what stands before the colon, and for each number whether it
+/// is legal.
 fn parse(line: &str, count: usize) -> (&str, Vec<bool>) {
     let (key, ranges) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
     let mut legal = vec![false; count];

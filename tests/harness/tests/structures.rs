@@ -1,5 +1,6 @@
-//! The layouts of the kernel's structures and the numbers of ioctls against the kernel's own headers,
-//! for every architecture whose cross compiler Debian has: size, and offset and size of each member.
+//! The layouts of the kernel's structures and the numbers of ioctls against the kernel's own
+//! headers, for every architecture whose cross compiler Debian has: size, and offset and size of
+//! each member.
 //!
 //! Nothing is run: the compiler writes each number into its assembler output as an operand of an
 //! `asm` statement, and that is read.

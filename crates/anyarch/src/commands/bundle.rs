@@ -117,8 +117,8 @@ pub fn config(command: &Command, settings: &Settings<'_>) -> Value {
     linux["maskedPaths"] = json!(crate::sandbox::mounts::MASKED);
     let mut read_only = crate::sandbox::mounts::READ_ONLY.to_vec();
     if settings.capabilities.is_some() {
-        // The runtime has it writable, for its own container. Where ids cannot be mapped, all groups of the machine's
-        // below ours would be open to root inside.
+        // The runtime has it writable, for its own container. Where ids cannot be mapped, all
+        // groups of the machine's below ours would be open to root inside.
         read_only.push("/sys/fs/cgroup");
     }
     linux["readonlyPaths"] = json!(read_only);

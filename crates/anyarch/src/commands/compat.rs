@@ -1,11 +1,13 @@
-//! The command lines of other tools: multiarch/qemu-user-static's `register`, QEMU's `qemu-binfmt-conf.sh` and
-//! tonistiigi/binfmt, so that scripts and images built on them go on working.
+//! The command lines of other tools: multiarch/qemu-user-static's `register`, QEMU's
+//! `qemu-binfmt-conf.sh` and tonistiigi/binfmt, so that scripts and images built on them go on
+//! working.
 //!
-//! What is printed, written and registered is what those programs print, write and register, byte for byte where others
-//! read it. Where they lie we do not: an exit code of 0 means that everything asked for was done (multiarch's and the
-//! script's answer for the last target only, tonistiigi's is always 0), and options after a mistyped one are not
-//! ignored. Changes are made without a gap, and an entry that already says the same is left as it is instead of failing
-//! with `File exists`. docs/host-tool.md lists every difference.
+//! What is printed, written and registered is what those programs print, write and register, byte
+//! for byte where others read it. Where they lie we do not: an exit code of 0 means that everything
+//! asked for was done (multiarch's and the script's answer for the last target only, tonistiigi's
+//! is always 0), and options after a mistyped one are not ignored. Changes are made without a gap,
+//! and an entry that already says the same is left as it is instead of failing with `File exists`.
+//! docs/host-tool.md lists every difference.
 
 use crate::commands::register::{self, explain};
 use crate::container;
@@ -21,7 +23,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The program that a name stands for: the name we were called by, or the word after `anyarch compat`.
+/// The program that a name stands for: the name we were called by, or the word after
+/// `anyarch compat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Personality {
     /// multiarch/qemu-user-static's /register.
@@ -70,7 +73,8 @@ impl Personality {
         }
     }
 
-    /// Runs it; the exit code. These programs answer 1 for every failure and put no name before their messages.
+    /// Runs it; the exit code. These programs answer 1 for every failure and put no name before
+    /// their messages.
     pub fn run(self, args: &[String], dir: &Path) -> u8 {
         let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         let outcome = match self {
@@ -88,7 +92,7 @@ impl Personality {
 
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-// ---- multiarch ------------------------------------------------------------------------------------------------------
+// ---- multiarch ----------------------------------------------------------------------------------
 
 fn multiarch(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     if !dir.is_dir() {
@@ -105,7 +109,7 @@ fn multiarch(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     Script::parse(&rest, script)?.run(dir, reset)
 }
 
-// ---- qemu-binfmt-conf.sh --------------------------------------------------------------------------------------------
+// ---- qemu-binfmt-conf.sh ------------------------------------------------------------------------
 
 /// What the script does with each architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +172,8 @@ impl Script {
         }
     }
 
-    /// getopt's rules: values may be joined (`-pyes`, `--persistent=yes`), long names shortened as far as they are clear.
+    /// getopt's rules: values may be joined (`-pyes`, `--persistent=yes`), long names shortened as
+    /// far as they are clear.
     fn parse(args: &[String], mut script: Script) -> Result<Script> {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -237,7 +242,8 @@ impl Script {
         Ok(())
     }
 
-    /// Without the host's family, or, where families are ignored, without what its own emulator would run.
+    /// Without the host's family, or, where families are ignored, without what its own emulator
+    /// would run.
     fn families(&self) -> Result<Vec<&'static Family>> {
         let Some(host) = family::of_host(&self.host) else {
             fail!(Code::Failed, "INTERNAL ERROR: unknown host cpu {}", self.host);
@@ -316,7 +322,8 @@ impl Script {
         writable(&dir.join("register"))?;
         let _lock = instance.lock(std::time::Duration::from_secs(10)).map_err(|e| explain(e, dir))?;
         let current = instance.entries().map_err(|e| explain(e, dir))?;
-        // An image may hold emulators of some architectures only: what it lacks is left out, not failed.
+        // An image may hold emulators of some architectures only: what it lacks is left out, not
+        // failed.
         let is_lacking =
             |rule: &Rule| self.partial && self.persistent && !Path::new(&rule.interpreter).exists();
         let all: Vec<Rule> = self.families()?.into_iter().map(|f| self.rule(f)).collect();
@@ -447,7 +454,7 @@ fn usage() -> String {
     )
 }
 
-// ---- tonistiigi -----------------------------------------------------------------------------------------------------
+// ---- tonistiigi ---------------------------------------------------------------------------------
 
 const TONISTIIGI_USAGE: &str = "Usage of binfmt:
   -install string
@@ -479,7 +486,8 @@ const BUILDKIT_PLATFORMS: [&str; 12] = [
 fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     let (mut install, mut uninstall, mut version, mut dir) = (vec![], vec![], false, dir.to_path_buf());
     let mut args = args.iter();
-    // Go's flags: one dash or two, the value joined with = or the next word; the first other word ends them.
+    // Go's flags: one dash or two, the value joined with = or the next word; the first other word
+    // ends them.
     while let Some(flag) = args.next().and_then(|a| a.strip_prefix('-')) {
         let flag = flag.strip_prefix('-').unwrap_or(flag);
         let (name, joined) = flag.split_once('=').map_or((flag, None), |(n, v)| (n, Some(v.to_string())));

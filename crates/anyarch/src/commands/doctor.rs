@@ -1,9 +1,11 @@
-//! `doctor`: what stands in the way of foreign programs and containers on this machine, and what mends it.
+//! `doctor`: what stands in the way of foreign programs and containers on this machine, and what
+//! mends it.
 //!
-//! Each check is a row of [`CHECKS`]: a function that looks at one thing and tells findings. Whatever is not good has the
-//! reason and the command that mends it; what anyarch can mend itself has a [`Fix`] (`--fix`). Nothing is changed while
-//! looking: in particular nothing is mounted. Files of /proc, /sys and /etc are read below ANYARCH_ROOT where that is set,
-//! so that another machine's can be looked at.
+//! Each check is a row of [`CHECKS`]: a function that looks at one thing and tells findings.
+//! Whatever is not good has the reason and the command that mends it; what anyarch can mend itself
+//! has a [`Fix`] (`--fix`). Nothing is changed while looking: in particular nothing is mounted.
+//! Files of /proc, /sys and /etc are read below ANYARCH_ROOT where that is set, so that another
+//! machine's can be looked at.
 
 use crate::commands::register::{self, Row};
 use crate::container;
@@ -308,7 +310,7 @@ impl std::fmt::Display for Version {
     }
 }
 
-// ---- checks ---------------------------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------
 
 fn kernel(m: &Machine) -> Vec<Finding> {
     let v = &m.release;
@@ -773,7 +775,8 @@ fn yama(m: &Machine) -> Vec<Finding> {
     )]
 }
 
-/// Whether a program succeeds within ten seconds, and what it prints; nothing where it does not exist or end.
+/// Whether a program succeeds within ten seconds, and what it prints; nothing where it does not
+/// exist or end.
 fn program(name: &str, args: &[&str]) -> Option<(bool, String)> {
     let mut command = Command::new(name);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

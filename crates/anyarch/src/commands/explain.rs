@@ -37,7 +37,8 @@ pub fn why_not_executable(path: &Path) -> String {
     }
 }
 
-/// `anyarch explain FILE|IMAGE`: 0 where this machine runs it. What is no file here is an image's name.
+/// `anyarch explain FILE|IMAGE`: 0 where this machine runs it. What is no file here is an image's
+/// name.
 pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) -> Result<u8> {
     let path = Path::new(target);
     // Whoever opens a FIFO waits for its writer.
@@ -202,8 +203,8 @@ const NATIVE: &str = "the processor itself";
 /// How often the kernel goes on to an interpreter (`exec_binprm` of fs/exec.c).
 const MAX_DEPTH: u32 = 5;
 
-/// By what the kernel runs a file. It asks whether the file may be executed, then its formats in this
-/// order: binfmt_misc with the newest entry first, `#!`, ELF.
+/// By what the kernel runs a file. It asks whether the file may be executed, then its formats in
+/// this order: binfmt_misc with the newest entry first, `#!`, ELF.
 fn runs_file(path: &Path, dir: &Path, depth: u32) -> Verdict {
     let meta = std::fs::metadata(path).map_err(|e| (e.to_string(), None))?;
     may_execute(path, &meta)?;
@@ -329,8 +330,8 @@ fn disabled_entry(
     }
 }
 
-/// By what this machine runs a program called `name`, or why not and what changes that: registering,
-/// or `other_way`.
+/// By what this machine runs a program called `name`, or why not and what changes that:
+/// registering, or `other_way`.
 pub fn runs(
     elf: &Elf,
     family: Option<&'static Family>,

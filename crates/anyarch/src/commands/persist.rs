@@ -1,7 +1,9 @@
-//! What a reboot keeps: a line in /etc/binfmt.d, a file for Debian's update-binfmts, or a systemd unit.
+//! What a reboot keeps: a line in /etc/binfmt.d, a file for Debian's update-binfmts, or a systemd
+//! unit.
 //!
-//! A file says in its first line that anyarch wrote it; files without that line are never overwritten or removed.
-//! Each is written beside its place and renamed, so that a full disk or a kill leaves the old one.
+//! A file says in its first line that anyarch wrote it; files without that line are never
+//! overwritten or removed. Each is written beside its place and renamed, so that a full disk or a
+//! kill leaves the old one.
 
 use crate::commands::register::{Options, Planned};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
@@ -123,7 +125,8 @@ pub fn unit(options: &Options) -> Result<String> {
             }
         })
         .collect();
-    // systemd-binfmt flushes every entry when it restarts: be started after it, and again when it is.
+    // systemd-binfmt flushes every entry when it restarts: be started after it, and again when it
+    // is.
     Ok(format!(
         "{SIGNATURE}\n\
          [Unit]\n\

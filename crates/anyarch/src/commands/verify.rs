@@ -1,13 +1,14 @@
 //! `verify`: whether the registered handlers really work.
 //!
-//! For each architecture a tiny program without libc or loader is put into an otherwise empty root and executed through
-//! the kernel: nothing of the host is visible, as in a container made from scratch. The programs test themselves and
-//! answer with an exit code; they are built from `verify/guest.c` and embedded.
+//! For each architecture a tiny program without libc or loader is put into an otherwise empty root
+//! and executed through the kernel: nothing of the host is visible, as in a container made from
+//! scratch. The programs test themselves and answer with an exit code; they are built from
+//! `verify/guest.c` and embedded.
 //!
-//! The root is a tmpfs over the temporary folder in a mount namespace of the test's own, so nothing is left behind and a
-//! `noexec` /tmp does not matter. Without root, a user namespace permits that; it has no binfmt_misc of its own, and
-//! so sees the machine's handlers. Where another user exists (root, or with a range in /etc/subuid), a setuid program is
-//! tried as well.
+//! The root is a tmpfs over the temporary folder in a mount namespace of the test's own, so nothing
+//! is left behind and a `noexec` /tmp does not matter. Without root, a user namespace permits that;
+//! it has no binfmt_misc of its own, and so sees the machine's handlers. Where another user exists
+//! (root, or with a range in /etc/subuid), a setuid program is tried as well.
 
 use crate::commands::register::{self, Row};
 use crate::failure::{Code, Failure, Result};
@@ -338,7 +339,8 @@ fn become_test(program: &[u8], test: &str, entered: OwnedFd, mapped: OwnedFd) ->
     let test = CString::new(test).unwrap_or_default();
     let args = [c"anyarch argv zero".as_ptr(), test.as_ptr(), std::ptr::null()];
     let env = [std::ptr::null()];
-    // SAFETY: both lists end in null, their strings outlive the call; the default action of SIGPIPE is restored.
+    // SAFETY: both lists end in null, their strings outlive the call; the default action of SIGPIPE
+    // is restored.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::execve(c"/t".as_ptr(), args.as_ptr(), env.as_ptr());

@@ -436,7 +436,8 @@ fn machine_certificates() -> Result<&'static [Certificate<'static>]> {
     Ok(FOUND.get_or_init(|| certificates))
 }
 
-/// What a file of certs.d has; `None` where it is for other users, as the keys of docker's daemon are.
+/// What a file of certs.d has; `None` where it is for other users, as the keys of docker's daemon
+/// are.
 fn pem_items(file: &Path) -> Result<Option<Vec<PemItem<'static>>>> {
     let what = || format!("cannot read {}", file.display());
     let pem = match fs::read(file) {

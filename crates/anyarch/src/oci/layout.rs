@@ -24,8 +24,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Opens what a path names: a layout folder, an OCI archive or a docker archive. `None` where it is a folder without
-    /// `oci-layout`: a root file system.
+    /// Opens what a path names: a layout folder, an OCI archive or a docker archive. `None` where
+    /// it is a folder without `oci-layout`: a root file system.
     pub fn open(path: &Path) -> Result<Option<Layout>> {
         if path.is_dir() {
             let is_layout = path.join("oci-layout").is_file() && path.join("index.json").is_file();
@@ -413,8 +413,8 @@ pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
     put(new, file)
 }
 
-/// Opens a file and nothing else: a folder from strangers may have a pipe, on which we would wait, or
-/// a link to a device without an end in its place.
+/// Opens a file and nothing else: a folder from strangers may have a pipe, on which we would wait,
+/// or a link to a device without an end in its place.
 fn open_file(path: &Path) -> std::io::Result<File> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {

@@ -1,6 +1,8 @@
-//! Looks into an image without unpacking it: which files its layers leave, and the content of single ones.
+//! Looks into an image without unpacking it: which files its layers leave, and the content of
+//! single ones.
 //!
-//! Nothing is written but a temporary file, so names and links may say what they like: they only choose among the image's own.
+//! Nothing is written but a temporary file, so names and links may say what they like: they only
+//! choose among the image's own.
 
 use super::archive::Archive;
 use super::progress::Waiting;

@@ -1,8 +1,9 @@
 //! Files with holes in tar archives, whose holes stay holes.
 //!
 //! GNU tar has four forms for them (its manual, "Storing Sparse Files"). The old one is an entry
-//! type of its own; the three of PAX archives are ordinary files with records GNU.sparse.*. Layers of ours have the last form, 1.0: the map
-//! stands before the data, in decimal numbers, each with a line break, up to a full block.
+//! type of its own; the three of PAX archives are ordinary files with records GNU.sparse.*. Layers
+//! of ours have the last form, 1.0: the map stands before the data, in decimal numbers, each with a
+//! line break, up to a full block.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom};

@@ -1,5 +1,5 @@
-//! Images made of files, the same bytes each time: entries sorted, owned by root, dated by SOURCE_DATE_EPOCH or 0, and
-//! compressed without a name or time.
+//! Images made of files, the same bytes each time: entries sorted, owned by root, dated by
+//! SOURCE_DATE_EPOCH or 0, and compressed without a name or time.
 
 use super::{Descriptor, Digest, Layout, Platform, media};
 use crate::failure::{Code, OrFail, Result};
@@ -135,8 +135,8 @@ pub fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-/// The whole layout as one tar, in the order of names: an OCI archive, with docker's manifest.json so that older
-/// `docker load` takes it as well.
+/// The whole layout as one tar, in the order of names: an OCI archive, with docker's manifest.json
+/// so that older `docker load` takes it as well.
 pub fn archive(layout: &Layout, to: &mut dyn Write) -> Result<()> {
     let what = || "cannot write the archive".to_string();
     let mut files = Vec::new();

@@ -1,13 +1,15 @@
-//! arm64: the entry point, and the memory routines that compiled code calls by name. In assembly, so that the compiler cannot turn them into calls of
-//! themselves.
+//! arm64: the entry point, and the memory routines that compiled code calls by name. In assembly,
+//! so that the compiler cannot turn them into calls of themselves.
 //!
-//! Short copies load everything before they store anything, which also makes them right for overlapping buffers; long ones go from one end to the other, so
-//! that nothing is overwritten before it is read.
+//! Short copies load everything before they store anything, which also makes them right for
+//! overlapping buffers; long ones go from one end to the other, so that nothing is overwritten
+//! before it is read.
 
 use anyarch_sys::heap;
 use core::arch::naked_asm;
 
-/// The kernel enters here with the stack pointer at argc. Maps stack and heap, then goes on in Rust on that stack.
+/// The kernel enters here with the stack pointer at argc. Maps stack and heap, then goes on in Rust
+/// on that stack.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _start() -> ! {
@@ -41,7 +43,8 @@ unsafe extern "C" fn _start() -> ! {
     )
 }
 
-/// The compiler's routines for atomic accesses use the instructions of ARMv8.1 where this is not 0. What defines it elsewhere asks a libc; here it stays 0.
+/// The compiler's routines for atomic accesses use the instructions of ARMv8.1 where this is not 0.
+/// What defines it elsewhere asks a libc; here it stays 0.
 #[unsafe(no_mangle)]
 static __aarch64_have_lse_atomics: u8 = 0;
 

@@ -1,13 +1,14 @@
-//! x86-64: the entry point, and the memory routines that compiled code calls by name. In assembly, so that the compiler cannot turn them into calls of
-//! themselves.
+//! x86-64: the entry point, and the memory routines that compiled code calls by name. In assembly,
+//! so that the compiler cannot turn them into calls of themselves.
 //!
-//! Short copies load everything before they store anything, which also makes them right for overlapping buffers; long ones use the processor's
-//! string instructions.
+//! Short copies load everything before they store anything, which also makes them right for
+//! overlapping buffers; long ones use the processor's string instructions.
 
 use anyarch_sys::heap;
 use core::arch::naked_asm;
 
-/// The kernel enters here with the stack pointer at argc. Maps stack and heap, then goes on in Rust on that stack.
+/// The kernel enters here with the stack pointer at argc. Maps stack and heap, then goes on in Rust
+/// on that stack.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _start() -> ! {

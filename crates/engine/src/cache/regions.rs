@@ -1,7 +1,9 @@
-//! The regions of the code cache, and when one generation ends and another begins: see [`super`], "When it is full".
+//! The regions of the code cache, and when one generation ends and another begins: see [`super`],
+//! "When it is full".
 //!
-//! How much memory generated code takes is decided here. A region has its pages only while it holds code that a thread may be in. A generation ends
-//! early when most of its code was taken out, and where the machine or the process's control group has little memory.
+//! How much memory generated code takes is decided here. A region has its pages only while it holds
+//! code that a thread may be in. A generation ends early when most of its code was taken out, and
+//! where the machine or the process's control group has little memory.
 
 use super::*;
 
@@ -20,15 +22,16 @@ pub(super) struct Region {
 /// [`Region::generation`] of a region without dead code.
 pub(super) const FREE: u64 = 0;
 
-/// Bytes of units taken out from which a generation may end before it is full. So few that code and tables of a program that patches code for ever
-/// stay in the processor's caches, and in the same pages.
+/// Bytes of units taken out from which a generation may end before it is full. So few that code and
+/// tables of a program that patches code for ever stay in the processor's caches, and in the same
+/// pages.
 pub(super) const DEAD_MIN: usize = 256 << 10;
 /// A free region keeps so many bytes of its pages, for the next generation.
 const KEEP: usize = 1 << 20;
 /// Bytes of code from which the machine's memory matters. Every generation may have as many.
 const MUCH: usize = 8 << 20;
-/// A generation's code may take this part of the memory. What is known of the code takes as much again, and there are two generations while
-/// threads leave the older one.
+/// A generation's code may take this part of the memory. What is known of the code takes as much
+/// again, and there are two generations while threads leave the older one.
 const MEMORY_PARTS: u64 = 16;
 
 impl Cache {
@@ -37,7 +40,8 @@ impl Cache {
         self.memory = Some(memory);
     }
 
-    /// Makes room for a unit in the current region: a new generation begins where this one has its share, or is mostly dead.
+    /// Makes room for a unit in the current region: a new generation begins where this one has its
+    /// share, or is mostly dead.
     pub(super) fn make_room(&mut self) -> Result<(), NoCode> {
         let used = self.at as usize - self.regions[self.current].start as usize;
         if used > MUCH
@@ -55,8 +59,8 @@ impl Cache {
         }
         if self.dead_bytes > self.dead_limit {
             self.dead_limit = self.dead_bytes + DEAD_MIN;
-            // What is alive is translated again, which is at most a quarter of what was taken out. Threads that wait for long hold regions: enough of them
-            // stay for what fills a region.
+            // What is alive is translated again, which is at most a quarter of what was taken out.
+            // Threads that wait for long hold regions: enough of them stay for what fills a region.
             let free = self.regions.iter().filter(|r| r.generation == FREE).count();
             if self.dead_bytes > used.saturating_sub(self.dead_bytes) * 4 && free > self.regions.len() / 2 {
                 self.next_region();
@@ -70,7 +74,8 @@ impl Cache {
         start.wrapping_add(self.share.min(end as usize - start as usize))
     }
 
-    /// Frees the regions of dead generations that no thread is in. What is more than a few pages is given back.
+    /// Frees the regions of dead generations that no thread is in. What is more than a few pages is
+    /// given back.
     fn release_dead(&mut self) {
         const MADV_DONTNEED: u32 = 4;
         self.holds_dead = false;
@@ -94,7 +99,8 @@ impl Cache {
         }
     }
 
-    /// Ends the current generation and makes another region the current one. False if threads are in all others. The caller is outside generated code.
+    /// Ends the current generation and makes another region the current one. False if threads are
+    /// in all others. The caller is outside generated code.
     fn next_region(&mut self) -> bool {
         self.release_dead();
         let count = self.regions.len();
@@ -110,7 +116,8 @@ impl Cache {
             }
         }
         for &thread in &self.threads {
-            // SAFETY: registered threads are alive; other threads' generated code reads these words while they change, each word whole.
+            // SAFETY: registered threads are alive; other threads' generated code reads these words
+            // while they change, each word whole.
             unsafe { Thread::forget_lookups(thread) };
         }
         let generation = GENERATION.load(Ordering::Relaxed);

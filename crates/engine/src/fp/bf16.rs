@@ -1,4 +1,5 @@
-//! The BFloat16 dot product with its own simplified arithmetic (the Arm manual's BFDotAdd without FEAT_EBF16).
+//! The BFloat16 dot product with its own simplified arithmetic (the Arm manual's BFDotAdd without
+//! FEAT_EBF16).
 
 use super::soft::{SINGLE, add, mul};
 use super::{FpEnv, Rounding, flag};
@@ -12,7 +13,8 @@ pub(super) fn dot(c: u64, a: u64, b: u64, env: &FpEnv) -> u64 {
     step(env, |env| add(SINGLE, c, both, false, env))
 }
 
-/// One operation as BFMulH, BFAdd and BFRound do it: to odd, denormals flushed, default NaN, no flags, and infinity for overflow.
+/// One operation as BFMulH, BFAdd and BFRound do it: to odd, denormals flushed, default NaN, no
+/// flags, and infinity for overflow.
 fn step(env: &FpEnv, op: impl FnOnce(&mut FpEnv) -> u64) -> u64 {
     let nan_negative = env.nan_negative;
     let mut own =

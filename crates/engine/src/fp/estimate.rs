@@ -1,18 +1,21 @@
-//! Reciprocal estimates: the Arm manual's FPRecipEstimate, FPRSqrtEstimate, FPRecpX and their integer forms.
+//! Reciprocal estimates: the Arm manual's FPRecipEstimate, FPRSqrtEstimate, FPRecpX and their
+//! integer forms.
 //!
-//! The manual defines each estimate as an integer function of nine bits, not as an approximation within an error, so every
-//! implementation gives the same bits.
+//! The manual defines each estimate as an integer function of nine bits, not as an approximation
+//! within an error, so every implementation gives the same bits.
 
 use super::soft::{DOUBLE, Format, Kind, invalid, overflow, process_nan, unpack};
 use super::{FpEnv, flag};
 
-/// RecipEstimate: `a` (256 to 511) is 0.5 to 1 in units of 1/512, the result (256 to 511) is 1 to 2 in units of 1/256.
+/// RecipEstimate: `a` (256 to 511) is 0.5 to 1 in units of 1/512, the result (256 to 511) is 1 to 2
+/// in units of 1/256.
 fn recip(a: u64) -> u64 {
     let a = a * 2 + 1;
     ((1 << 19) / a).div_ceil(2)
 }
 
-/// RecipSqrtEstimate: `a` (128 to 511) is 0.25 to 1 in units of 1/512, the result (256 to 511) is 1 to 2 in units of 1/256.
+/// RecipSqrtEstimate: `a` (128 to 511) is 0.25 to 1 in units of 1/512, the result (256 to 511) is 1
+/// to 2 in units of 1/256.
 fn rsqrt(a: u64) -> u64 {
     let a = if a < 256 { a * 2 + 1 } else { (a | 1) * 2 };
     // The largest b with a * b * b < 2^28.
@@ -33,7 +36,8 @@ pub fn unsigned_rsqrt(a: u32) -> u32 {
     if a >> 30 == 0 { u32::MAX } else { (rsqrt((a >> 23) as u64) as u32) << 23 }
 }
 
-/// Exponent field and fraction, the fraction in the upper 52 bits as if it were a double's, normalised.
+/// Exponent field and fraction, the fraction in the upper 52 bits as if it were a double's,
+/// normalised.
 fn scaled(f: Format, bits: u64) -> (i32, u64) {
     let frac = bits << (DOUBLE.frac_bits - f.frac_bits) & ((1 << 52) - 1);
     let exp = (bits >> f.frac_bits & f.max_biased()) as i32;

@@ -1,7 +1,7 @@
 //! Floating point in integers only: the reference semantics of every [`FOp`].
 //!
-//! The host's floating-point unit is never used here, so that the results do not depend on it and its control register
-//! (which generated code owns) is not disturbed.
+//! The host's floating-point unit is never used here, so that the results do not depend on it and
+//! its control register (which generated code owns) is not disturbed.
 
 mod bf16;
 mod estimate;
@@ -86,19 +86,21 @@ pub struct FpEnv {
     pub tiny_after_rounding: bool,
 }
 
-/// Which operand a NaN result comes from; it is made quiet. Operand order is a, b; for multiply-add c, a, b.
+/// Which operand a NaN result comes from; it is made quiet. Operand order is a, b; for multiply-add
+/// c, a, b.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum NanRule {
-    /// The first signalling NaN, else the first quiet one (ARM). A multiply-add of infinity and zero with a quiet NaN as
-    /// addend is invalid and gives the default NaN.
+    /// The first signalling NaN, else the first quiet one (ARM). A multiply-add of infinity and
+    /// zero with a quiet NaN as addend is invalid and gives the default NaN.
     #[default]
     SignalingFirst,
     /// The first NaN, signalling or not; for multiply-add in the order a, b, c.
     FirstOperand,
 }
 
-/// What a conversion to integer gives where the value does not fit. Invalid is raised in every case.
+/// What a conversion to integer gives where the value does not fit. Invalid is raised in every
+/// case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum IntInvalid {
@@ -124,16 +126,20 @@ pub struct Info {
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Floating-point operations on lanes. a, b, c are the operands of [`VArgs`]; a lane has `1 << es` bytes (`es` 1, 2, 3: half, single,
-        /// double), and lane i of the result depends on lane i of the operands unless the operation says otherwise.
+        /// Floating-point operations on lanes. a, b, c are the operands of [`VArgs`]; a lane has
+        /// `1 << es` bytes (`es` 1, 2, 3: half, single, double), and lane i of the result depends
+        /// on lane i of the operands unless the operation says otherwise.
         ///
         /// Common rules, which the descriptions do not repeat:
-        /// - One result is rounded once, in the environment's mode unless the operation names another, and raises the IEEE 754 flags.
-        /// - "NaN rule": a NaN operand gives a NaN result after [`FpEnv::nan_rule`] and [`FpEnv::default_nan`]; a signalling one raises
-        ///   Invalid. An invalid operation without NaN operand gives the default NaN and raises Invalid.
-        /// - With `flush`, a denormal single or double operand counts as zero of its sign and raises InputDenormal; a result that is
-        ///   denormal before rounding becomes zero of its sign and raises Underflow alone. `flush_half` is the same for half precision,
-        ///   except that operands raise nothing.
+        /// - One result is rounded once, in the environment's mode unless the operation names
+        ///   another, and raises the IEEE 754 flags.
+        /// - "NaN rule": a NaN operand gives a NaN result after [`FpEnv::nan_rule`] and
+        ///   [`FpEnv::default_nan`]; a signalling one raises Invalid. An invalid operation without
+        ///   NaN operand gives the default NaN and raises Invalid.
+        /// - With `flush`, a denormal single or double operand counts as zero of its sign and
+        ///   raises InputDenormal; a result that is denormal before rounding becomes zero of its
+        ///   sign and raises Underflow alone. `flush_half` is the same for half precision, except
+        ///   that operands raise nothing.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
         #[repr(u8)]
         pub enum FOp {
@@ -189,16 +195,21 @@ operations! {
     Max,
     /// The smaller of a and b; NaN rule.
     Min,
-    /// As `Max`, but if exactly one operand is a quiet NaN the result is the other (IEEE 754-2008 maxNum).
+    /// As `Max`, but if exactly one operand is a quiet NaN the result is the other (IEEE 754-2008
+    /// maxNum).
     MaxNum,
-    /// As `Min`, but if exactly one operand is a quiet NaN the result is the other (IEEE 754-2008 minNum).
+    /// As `Min`, but if exactly one operand is a quiet NaN the result is the other (IEEE 754-2008
+    /// minNum).
     MinNum,
-    /// As `Max`, but if exactly one operand is a NaN the result is the other; a signalling one raises Invalid (IEEE 754-2019 maximumNumber).
+    /// As `Max`, but if exactly one operand is a NaN the result is the other; a signalling one
+    /// raises Invalid (IEEE 754-2019 maximumNumber).
     MaxNumber,
-    /// As `Min`, but if exactly one operand is a NaN the result is the other; a signalling one raises Invalid (IEEE 754-2019 minimumNumber).
+    /// As `Min`, but if exactly one operand is a NaN the result is the other; a signalling one
+    /// raises Invalid (IEEE 754-2019 minimumNumber).
     MinNumber,
 
-    // Fused multiply-add: one rounding. Signs are changed on the operands, NaNs included, before anything else.
+    // Fused multiply-add: one rounding. Signs are changed on the operands, NaNs included, before
+    // anything else.
 
     /// c + a * b.
     MulAdd,
@@ -208,30 +219,34 @@ operations! {
     NegMulAdd,
     /// (-c) + a * b (AArch64 FNMSUB).
     NegMulSub,
-    /// Half-precision a, b, single-precision c and result: c + a * b exactly as if a and b were single. `es` is 1; `bytes` counts the result;
-    /// result lane i takes lanes i of a and b, or with `imm` 1 lanes i + (result lanes) (AArch64 FMLAL, FMLAL2).
+    /// Half-precision a, b, single-precision c and result: c + a * b exactly as if a and b were
+    /// single. `es` is 1; `bytes` counts the result; result lane i takes lanes i of a and b, or
+    /// with `imm` 1 lanes i + (result lanes) (AArch64 FMLAL, FMLAL2).
     MulAddLong,
     /// As `MulAddLong` with -a.
     MulSubLong,
 
     // Complex numbers: lane 2k is the real, lane 2k + 1 the imaginary part.
 
-    /// a + b rotated by `imm` (1 or 3) quarter turns: with 1, re = a.re + (-b.im) and im = a.im + b.re; with 3, re = a.re + b.im and
-    /// im = a.im + (-b.re) (AArch64 FCADD). The negation changes a NaN's sign too.
+    /// a + b rotated by `imm` (1 or 3) quarter turns: with 1, re = a.re + (-b.im) and im = a.im +
+    /// b.re; with 3, re = a.re + b.im and im = a.im + (-b.re) (AArch64 FCADD). The negation changes
+    /// a NaN's sign too.
     ComplexAdd,
-    /// c + half of the product of a and b rotated by `imm` (0 to 3) quarter turns, each part one fused multiply-add (AArch64 FCMLA):
-    /// 0: re += a.re * b.re, im += a.re * b.im; 1: re += a.im * -b.im, im += a.im * b.re;
-    /// 2: re += a.re * -b.re, im += a.re * -b.im; 3: re += a.im * b.im, im += a.im * -b.re.
-    /// The operands of the multiply-add are in the order a's part, b's part.
+    /// c + half of the product of a and b rotated by `imm` (0 to 3) quarter turns, each part one
+    /// fused multiply-add (AArch64 FCMLA): 0: re += a.re * b.re, im += a.re * b.im; 1: re += a.im *
+    /// -b.im, im += a.im * b.re; 2: re += a.re * -b.re, im += a.re * -b.im; 3: re += a.im * b.im,
+    /// im += a.im * -b.re. The operands of the multiply-add are in the order a's part, b's part.
     ComplexMulAdd,
 
     // Reciprocals.
 
-    /// Estimate of 1 / a with 8 bits, as the Arm manual's FPRecipEstimate defines it bit by bit (AArch64 FRECPE).
+    /// Estimate of 1 / a with 8 bits, as the Arm manual's FPRecipEstimate defines it bit by bit
+    /// (AArch64 FRECPE).
     RecipEstimate,
     /// Estimate of 1 / sqrt(a) with 8 bits, as the manual's FPRSqrtEstimate (AArch64 FRSQRTE).
     RsqrtEstimate,
-    /// a's sign and inverted exponent, fraction zero; zero and denormal give the largest finite exponent (AArch64 FRECPX).
+    /// a's sign and inverted exponent, fraction zero; zero and denormal give the largest finite
+    /// exponent (AArch64 FRECPX).
     RecipExponent,
     /// 2 + (-a) * b with one rounding; zero times infinity counts as 0 (AArch64 FRECPS).
     RecipStep,
@@ -261,21 +276,25 @@ operations! {
     /// |a| > |b|, as `CmpGt`.
     CmpAbsGt,
 
-    // Rounding to integral values, in the direction `imm` (a [`Round`] as number; see [`imm`]). A zero result keeps a's sign. NaN rule.
+    // Rounding to integral values, in the direction `imm` (a [`Round`] as number; see [`imm`]). A
+    // zero result keeps a's sign. NaN rule.
 
     /// a rounded to an integral value; raises no Inexact.
     RoundInt,
     /// As `RoundInt`, raises Inexact if the value changes.
     RoundIntExact,
-    /// As `RoundIntExact`; NaN, infinity and results outside a signed 32-bit integer give -2^31 and raise Invalid alone (single and double).
+    /// As `RoundIntExact`; NaN, infinity and results outside a signed 32-bit integer give -2^31 and
+    /// raise Invalid alone (single and double).
     RoundInt32,
-    /// As `RoundIntExact`; NaN, infinity and results outside a signed 64-bit integer give -2^63 and raise Invalid alone (single and double).
+    /// As `RoundIntExact`; NaN, infinity and results outside a signed 64-bit integer give -2^63 and
+    /// raise Invalid alone (single and double).
     RoundInt64,
 
-    // Conversions between floating point and integers of the same lane size. `imm` from [`imm::to_int`].
+    // Conversions between floating point and integers of the same lane size. `imm` from
+    // [`imm::to_int`].
 
-    /// a times 2^fbits to a signed integer, in the direction of `imm`; NaN and out of range after [`FpEnv::int_invalid`], raising Invalid alone;
-    /// else Inexact if the value changes.
+    /// a times 2^fbits to a signed integer, in the direction of `imm`; NaN and out of range after
+    /// [`FpEnv::int_invalid`], raising Invalid alone; else Inexact if the value changes.
     ToSigned,
     /// As `ToSigned`, unsigned.
     ToUnsigned,
@@ -283,43 +302,54 @@ operations! {
     FromSigned,
     /// As `FromSigned`, unsigned.
     FromUnsigned,
-    /// Double a truncated to an integer, its low 32 bits in lane 0 of four bytes; the next four bytes hold NZCV in bits 31 to 28: Z alone if a was
-    /// exactly a signed 32-bit integer and not -0, else none (AArch64 FJCVTZS). NaN and infinity give 0. Invalid if the integer does not fit,
-    /// else Inexact if the value changes. `es` 3, `bytes` 8.
+    /// Double a truncated to an integer, its low 32 bits in lane 0 of four bytes; the next four
+    /// bytes hold NZCV in bits 31 to 28: Z alone if a was exactly a signed 32-bit integer and not
+    /// -0, else none (AArch64 FJCVTZS). NaN and infinity give 0. Invalid if the integer does not
+    /// fit, else Inexact if the value changes. `es` 3, `bytes` 8.
     ToSignedWrapping,
 
-    // Conversions of precision. `es` is the source's lane, `imm` the result's lane (log2 of the bytes); `bytes` counts the result. NaNs keep sign and
-    // the fraction's high bits (quiet) unless `default_nan`. A half that is read or written here is never flushed, and is in the alternative format if
-    // `alt_half` (no infinity or NaN; infinity becomes the largest number, NaN zero, both with Invalid, as does overflow).
+    // Conversions of precision. `es` is the source's lane, `imm` the result's lane (log2 of the
+    // bytes); `bytes` counts the result. NaNs keep sign and the fraction's high bits (quiet) unless
+    // `default_nan`. A half that is read or written here is never flushed, and is in the
+    // alternative format if `alt_half` (no infinity or NaN; infinity becomes the largest number,
+    // NaN zero, both with Invalid, as does overflow).
 
     /// Lane i of a to lane i of the result, any two of half, single and double.
     Convert,
-    /// As `Convert` to the next larger lane, from the lanes in bytes 8 to 15 of a; `bytes` 16 (AArch64 FCVTL2).
+    /// As `Convert` to the next larger lane, from the lanes in bytes 8 to 15 of a; `bytes` 16
+    /// (AArch64 FCVTL2).
     WidenHigh,
-    /// As `Convert` to the next smaller lane into bytes 8 to 15 of the result; bytes 0 to 7 are those of c; `bytes` 16 (AArch64 FCVTN2).
+    /// As `Convert` to the next smaller lane into bytes 8 to 15 of the result; bytes 0 to 7 are
+    /// those of c; `bytes` 16 (AArch64 FCVTN2).
     NarrowHigh,
-    /// As `Convert` from double to single, rounding to odd (overflow gives the largest finite number) (AArch64 FCVTXN).
+    /// As `Convert` from double to single, rounding to odd (overflow gives the largest finite
+    /// number) (AArch64 FCVTXN).
     NarrowOdd,
     /// As `NarrowHigh` from double to single, rounding to odd (AArch64 FCVTXN2).
     NarrowOddHigh,
 
-    // BFloat16: the high half of a single. `es` is 2 (the lane of c and of the result) except where said.
+    // BFloat16: the high half of a single. `es` is 2 (the lane of c and of the result) except where
+    // said.
 
-    /// Single lane i of a rounded to 2-byte lane i of the result, with `flush` as for single; `bytes` counts the result (AArch64 BFCVT, BFCVTN).
+    /// Single lane i of a rounded to 2-byte lane i of the result, with `flush` as for single;
+    /// `bytes` counts the result (AArch64 BFCVT, BFCVTN).
     ToBf16,
-    /// As `ToBf16`, four lanes into bytes 8 to 15 of the result; bytes 0 to 7 are those of c; `bytes` 16 (AArch64 BFCVTN2).
+    /// As `ToBf16`, four lanes into bytes 8 to 15 of the result; bytes 0 to 7 are those of c;
+    /// `bytes` 16 (AArch64 BFCVTN2).
     ToBf16High,
-    /// c + a.bf16[2i + imm] * b.bf16[2i + imm], fused in single precision (AArch64 BFMLALB with `imm` 0, BFMLALT with 1).
+    /// c + a.bf16[2i + imm] * b.bf16[2i + imm], fused in single precision (AArch64 BFMLALB with
+    /// `imm` 0, BFMLALT with 1).
     Bf16MulAdd,
-    /// c + (a.bf16[2i] * b.bf16[2i] + a.bf16[2i + 1] * b.bf16[2i + 1]) where each of the four operations rounds to odd, flushes denormal inputs and
-    /// results, gives the default NaN for any NaN, overflows to infinity and raises no flags, whatever the environment (AArch64 BFDOT).
+    /// c + (a.bf16[2i] * b.bf16[2i] + a.bf16[2i + 1] * b.bf16[2i + 1]) where each of the four
+    /// operations rounds to odd, flushes denormal inputs and results, gives the default NaN for any
+    /// NaN, overflows to infinity and raises no flags, whatever the environment (AArch64 BFDOT).
     Bf16Dot,
-    /// 2x2 single c + (2x4 bf16 a) * (transposed 2x4 bf16 b), rows one after the other: two `Bf16Dot` steps per element, low pair of columns first;
-    /// `bytes` 16 (AArch64 BFMMLA).
+    /// 2x2 single c + (2x4 bf16 a) * (transposed 2x4 bf16 b), rows one after the other: two
+    /// `Bf16Dot` steps per element, low pair of columns first; `bytes` 16 (AArch64 BFMMLA).
     Bf16MatMul,
 
-    // Pairs: result lane i combines lanes 2i and 2i + 1 of the concatenation a (low), b (high), of `bytes` bytes each. A single result lane
-    // (`bytes` == lane bytes) combines lanes 0 and 1 of a.
+    // Pairs: result lane i combines lanes 2i and 2i + 1 of the concatenation a (low), b (high), of
+    // `bytes` bytes each. A single result lane (`bytes` == lane bytes) combines lanes 0 and 1 of a.
 
     /// `Add` of pairs.
     PairAdd,
@@ -332,7 +362,8 @@ operations! {
     /// `MinNum` of pairs.
     PairMinNum,
 
-    // Across lanes: `bytes` counts the source a; the result is one lane, zero above. Neighbouring lanes are combined first, then those results.
+    // Across lanes: `bytes` counts the source a; the result is one lane, zero above. Neighbouring
+    // lanes are combined first, then those results.
 
     /// `Max` of all lanes.
     AcrossMax,
@@ -380,7 +411,8 @@ pub mod imm {
         round as u32
     }
 
-    /// For `ToSigned` and `ToUnsigned`; with any direction for `FromSigned` and `FromUnsigned`: `fbits` is 0 to 64.
+    /// For `ToSigned` and `ToUnsigned`; with any direction for `FromSigned` and `FromUnsigned`:
+    /// `fbits` is 0 to 64.
     pub const fn to_int(round: Round, fbits: u8) -> u32 {
         round as u32 | (fbits as u32) << 8
     }
@@ -404,7 +436,8 @@ pub mod imm {
     }
 }
 
-/// The reference semantics: the new value of the destination (all 128 bits). a, b, c are the operands' old values.
+/// The reference semantics: the new value of the destination (all 128 bits). a, b, c are the
+/// operands' old values.
 pub fn eval(op: FOp, args: &VArgs, a: u128, b: u128, c: u128, env: &mut FpEnv) -> u128 {
     use FOp::*;
     let (es, imm) = (args.es, args.imm);
@@ -421,7 +454,8 @@ pub fn eval(op: FOp, args: &VArgs, a: u128, b: u128, c: u128, env: &mut FpEnv) -
             })
         }
         ComplexAdd => build(es, n, |i| {
-            // The real part takes b's imaginary part and the other way round; one of them is negated.
+            // The real part takes b's imaginary part and the other way round; one of them is
+            // negated.
             let negate = (i & 1 == 0) == (imm & 3 == 1);
             soft::add(f, lane(a, es, i), lane(b, es, i ^ 1) ^ sign_if(f, negate), false, env)
         }),
@@ -607,12 +641,14 @@ fn direction(round: Round, env: &FpEnv) -> Rounding {
     }
 }
 
-/// Floating point of `1 << es` bytes in the low bits of `a`, times 2^fbits, to an integer of `width` (8 to 64) bits, zero-extended.
+/// Floating point of `1 << es` bytes in the low bits of `a`, times 2^fbits, to an integer of
+/// `width` (8 to 64) bits, zero-extended.
 pub fn to_int(es: u8, a: u64, signed: bool, round: Round, width: u32, fbits: u8, env: &mut FpEnv) -> u64 {
     soft::to_int(Format::of(es), a, signed, direction(round, env), width, fbits, env)
 }
 
-/// The low `width` bits of `s` as an integer, divided by 2^fbits, to floating point of `1 << es` bytes.
+/// The low `width` bits of `s` as an integer, divided by 2^fbits, to floating point of `1 << es`
+/// bytes.
 pub fn from_int(es: u8, s: u64, signed: bool, round: Round, width: u32, fbits: u8, env: &mut FpEnv) -> u64 {
     let current = env.rounding;
     env.rounding = direction(round, env);
@@ -621,7 +657,8 @@ pub fn from_int(es: u8, s: u64, signed: bool, round: Round, width: u32, fbits: u
     value
 }
 
-/// NZCV (bits 3 to 0) of the comparison: less 1000, equal 0110, greater 0010, unordered 0011. `signaling` raises Invalid for any NaN.
+/// NZCV (bits 3 to 0) of the comparison: less 1000, equal 0110, greater 0010, unordered 0011.
+/// `signaling` raises Invalid for any NaN.
 pub fn compare(es: u8, a: u64, b: u64, signaling: bool, env: &mut FpEnv) -> u8 {
     use core::cmp::Ordering::*;
     match soft::compare(Format::of(es), a, b, signaling, env) {

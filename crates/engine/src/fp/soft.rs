@@ -1,10 +1,13 @@
-//! Single operations on unpacked numbers: unpack, exact arithmetic on wide integers, round and pack.
+//! Single operations on unpacked numbers: unpack, exact arithmetic on wide integers, round and
+//! pack.
 //!
-//! The shape is that of the Arm manual's shared pseudocode (FPUnpack, FPRound, FPProcessNaNs, FPAdd, ...), so that the two can be
-//! read side by side. A finite number is `mant * 2^exp` with a 128-bit `mant`, which holds every intermediate result exactly except
-//! in two places: the smaller operand of an addition that is shifted far right, and the quotient or root that goes on for ever. There the
-//! lost bits are **jammed**: the lowest bit is set if any lost bit was. At least ten zero bits lie between the jammed bit and the last bit
-//! that any format keeps, so rounding cannot tell the jammed value from the exact one.
+//! The shape is that of the Arm manual's shared pseudocode (FPUnpack, FPRound, FPProcessNaNs,
+//! FPAdd, ...), so that the two can be read side by side. A finite number is `mant * 2^exp` with a
+//! 128-bit `mant`, which holds every intermediate result exactly except in two places: the smaller
+//! operand of an addition that is shifted far right, and the quotient or root that goes on for
+//! ever. There the lost bits are **jammed**: the lowest bit is set if any lost bit was. At least
+//! ten zero bits lie between the jammed bit and the last bit that any format keeps, so rounding
+//! cannot tell the jammed value from the exact one.
 
 use super::{FpEnv, IntInvalid, NanRule, Rounding, flag};
 
@@ -143,7 +146,8 @@ pub(super) fn unpack(f: Format, bits: u64, env: &mut FpEnv) -> Num {
     unpack_with(f, bits, f.flushes(env), false, env)
 }
 
-/// FPUnpackBase: `flush` makes denormals zero; `alt` is the alternative half format, which has no infinities and NaNs.
+/// FPUnpackBase: `flush` makes denormals zero; `alt` is the alternative half format, which has no
+/// infinities and NaNs.
 pub(super) fn unpack_with(f: Format, bits: u64, flush: bool, alt: bool, env: &mut FpEnv) -> Num {
     let bits = bits & f.mask();
     let sign = bits & f.sign_bit() != 0;
@@ -236,7 +240,8 @@ pub(super) fn overflow(f: Format, sign: bool, mode: Rounding) -> u64 {
     if infinite { f.infinity(sign) } else { f.max_normal(sign) }
 }
 
-/// The magnitude of x in units of 2^unit, rounded, and whether that changed it. The result must be below 2^128.
+/// The magnitude of x in units of 2^unit, rounded, and whether that changed it. The result must be
+/// below 2^128.
 pub(super) fn round_at(x: Exact, unit: i32, mode: Rounding) -> (u128, bool) {
     use core::cmp::Ordering::*;
     let shift = unit - x.exp;
@@ -296,7 +301,8 @@ pub(super) fn process_nan(f: Format, n: &Num, env: &mut FpEnv) -> u64 {
     if env.default_nan { f.default_nan(env) } else { n.bits | f.quiet_bit() }
 }
 
-/// FPProcessNaNs, FPProcessNaNs3: the result if any operand is a NaN, operands in order of precedence.
+/// FPProcessNaNs, FPProcessNaNs3: the result if any operand is a NaN, operands in order of
+/// precedence.
 pub(super) fn process_nans(f: Format, operands: &[&Num], env: &mut FpEnv) -> Option<u64> {
     let signaling = operands.iter().find(|n| n.kind == Kind::Signaling);
     if signaling.is_some() {
@@ -391,7 +397,8 @@ pub(super) fn div(f: Format, a: u64, b: u64, env: &mut FpEnv) -> u64 {
         }
         (Kind::Zero, _) | (_, Kind::Infinity) => f.zero(sign),
         _ => {
-            // The dividend's leading bit at bit 126, the divisor below 2^53: at least 74 bits of quotient.
+            // The dividend's leading bit at bit 126, the divisor below 2^53: at least 74 bits of
+            // quotient.
             let up = a.x.mant.leading_zeros() as i32 - 1;
             let dividend = a.x.mant << up;
             let (quotient, rest) = (dividend / b.x.mant, dividend % b.x.mant);
@@ -410,7 +417,8 @@ pub(super) fn sqrt(f: Format, a: u64, env: &mut FpEnv) -> u64 {
         _ if a.sign() => invalid(f, env),
         Kind::Infinity => f.infinity(false),
         Kind::Finite => {
-            // The leading bit at bit 126 or 125, whichever leaves an even exponent: 63 bits of root.
+            // The leading bit at bit 126 or 125, whichever leaves an even exponent: 63 bits of
+            // root.
             let mut up = a.x.mant.leading_zeros() as i32 - 1;
             up -= (a.x.exp - up) & 1;
             let square = a.x.mant << up;
@@ -532,7 +540,8 @@ pub(super) fn recip_step(f: Format, a: u64, b: u64, root: bool, env: &mut FpEnv)
 
 // Comparisons.
 
-/// The order of a and b; `None` if unordered. Raises Invalid for a signalling NaN, and for any if `signaling`.
+/// The order of a and b; `None` if unordered. Raises Invalid for a signalling NaN, and for any if
+/// `signaling`.
 pub(super) fn compare(
     f: Format,
     a: u64,

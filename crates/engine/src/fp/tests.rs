@@ -38,8 +38,8 @@ fn status_flags(s: Status) -> u8 {
     .fold(0, |f, &(from, to)| if s.contains(from) { f | to } else { f })
 }
 
-/// Compares everything but NaN payloads, underflow (which apfloat detects in its own way) and the overflow of a result rounded to the
-/// largest finite number (which apfloat leaves out).
+/// Compares everything but NaN payloads, underflow (which apfloat detects in its own way) and the
+/// overflow of a result rounded to the largest finite number (which apfloat leaves out).
 fn agrees<F: Float>(
     what: &str,
     f: Format,
@@ -64,7 +64,8 @@ fn agrees<F: Float>(
         (bits, status_flags(theirs.status)),
         "{what} {f:?} {mode:?} {ops:x?}: {ours:x} {bits:x}"
     );
-    // Underflow before rounding: every inexact result below the smallest normal, and some that round up to it.
+    // Underflow before rounding: every inexact result below the smallest normal, and some that
+    // round up to it.
     let smallest = 1 << f.frac_bits;
     if env.flags & flag::UNDERFLOW != 0 {
         assert!(magnitude <= smallest && flags & flag::INEXACT != 0, "{what} {ops:x?}");
@@ -340,7 +341,8 @@ fn estimates() {
     check(FOp::RsqrtEstimate, 3, 0, [0x4010_0000_0000_0000, 0, 0], ARM, 0x3fdf_f000_0000_0000, 0);
     check(FOp::RecipExponent, 2, 0, [ONE, 0, 0], ARM, 0x4000_0000, 0);
     check(FOp::RecipExponent, 2, 0, [MINUS, 0, 0], ARM, 0xff00_0000, 0);
-    // Each estimate is within 2^-8 of the exact reciprocal: relative error of a * estimate against 1.
+    // Each estimate is within 2^-8 of the exact reciprocal: relative error of a * estimate
+    // against 1.
     let mut rng = Rng(3);
     for _ in 0..20_000 {
         let a = 0x3f80_0000 + rng.below(0x0100_0000);

@@ -1,8 +1,9 @@
 //! The reference interpreter: plays the operation vocabulary on a [`Cpu`] at once.
 //!
-//! It is written from the documentation in [`crate::ops`] to be obviously right, and is what the translator is
-//! compared with. One [`Interp`] plays one guest instruction. A fault ends the instruction: whatever operations
-//! follow in it do nothing, so that the state is as precise as the order of the semantics makes it.
+//! It is written from the documentation in [`crate::ops`] to be obviously right, and is what the
+//! translator is compared with. One [`Interp`] plays one guest instruction. A fault ends the
+//! instruction: whatever operations follow in it do nothing, so that the state is as precise as the
+//! order of the semantics makes it.
 
 mod ops;
 mod value;
@@ -88,8 +89,9 @@ impl Interp<'_> {
         }
     }
 
-    /// The address that an access or a transfer to `addr` means: without the bits that the guest's processor ignores. The highest bit that
-    /// counts decides which half of the address space is meant; the upper is the kernel's, and stays as it is so as to fault.
+    /// The address that an access or a transfer to `addr` means: without the bits that the guest's
+    /// processor ignores. The highest bit that counts decides which half of the address space is
+    /// meant; the upper is the kernel's, and stays as it is so as to fault.
     fn effective(&mut self, addr: u64) -> u64 {
         if self.cpu.narrow {
             return addr as u32 as u64;

@@ -1,4 +1,5 @@
-//! Reference AES (FIPS 197), SHA-1, SHA-256 and SHA-512 (FIPS 180-4) and GHASH (SP 800-38D) steps on 128-bit vectors.
+//! Reference AES (FIPS 197), SHA-1, SHA-256 and SHA-512 (FIPS 180-4) and GHASH (SP 800-38D) steps
+//! on 128-bit vectors.
 //!
 //! AES states are in column order: byte 4c + r of the vector is row r, column c.
 
@@ -96,7 +97,8 @@ pub(super) fn majority(x: u32, y: u32, z: u32) -> u32 {
     x & y | (x | y) & z
 }
 
-/// Four rounds of SHA-1: state a to d in `abcd`, e in lane 0 of `e`, schedule words with constants added.
+/// Four rounds of SHA-1: state a to d in `abcd`, e in lane 0 of `e`, schedule words with constants
+/// added.
 pub(super) fn sha1_rounds(abcd: u128, e: u128, schedule: u128, f: fn(u32, u32, u32) -> u32) -> u128 {
     let [mut a, mut b, mut c, mut d] = words(abcd);
     let mut e = e as u32;
@@ -193,7 +195,8 @@ pub(super) fn sha512_schedule1(c: u128, a: u128, b: u128) -> u128 {
     from_longs(core::array::from_fn(|i| w[i].wrapping_add(sigma1(x[i])).wrapping_add(y[i])))
 }
 
-/// Two rounds of SHA-2: the new f, e, b, a from f, e, b, a and h, g, d, c, with two words of schedule with constants added; of 64 bits if `wide`.
+/// Two rounds of SHA-2: the new f, e, b, a from f, e, b, a and h, g, d, c, with two words of
+/// schedule with constants added; of 64 bits if `wide`.
 pub fn sha2_rounds(wide: bool, [f, e, b, a]: [u64; 4], [h, g, d, c]: [u64; 4], w: [u64; 2]) -> [u64; 4] {
     let cut = |x: u64| if wide { x } else { x as u32 as u64 };
     let rotate = |x: u64, n| if wide { x.rotate_right(n) } else { (x as u32).rotate_right(n) as u64 };

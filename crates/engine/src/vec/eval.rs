@@ -1,7 +1,8 @@
 //! The reference semantics of the integer vector operations: obvious rather than fast.
 //!
-//! Every lane is widened to 128 bits, the operation is done there without loss, and the result is truncated or saturated. Lanes
-//! have at most 64 bits wherever the arithmetic could leave 128 bits, so none of it overflows.
+//! Every lane is widened to 128 bits, the operation is done there without loss, and the result is
+//! truncated or saturated. Lanes have at most 64 bits wherever the arithmetic could leave 128 bits,
+//! so none of it overflows.
 
 use super::{HIGH, VOp, crypto};
 use crate::ops::{V, VArgs};
@@ -13,7 +14,8 @@ pub fn aes_step(op: VOp, a: u128) -> u128 {
     eval(op, &args, a, 0, 0, &mut false)
 }
 
-/// The reference semantics: the new value of the destination. Sets `saturated` when a saturating operation saturates.
+/// The reference semantics: the new value of the destination. Sets `saturated` when a saturating
+/// operation saturates.
 pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bool) -> u128 {
     use VOp::*;
     let l = Lanes::new(args);
@@ -460,8 +462,8 @@ impl Lanes {
         }
     }
 
-    /// x << n with saturation. Shifts by the lane's bits or more lose every bit, so they are cut off there: that
-    /// already saturates whatever is not zero.
+    /// x << n with saturation. Shifts by the lane's bits or more lose every bit, so they are cut
+    /// off there: that already saturates whatever is not zero.
     fn shift_left(self, x: i128, n: u32, sat: Sat, saturated: &mut bool) -> i128 {
         if x == 0 {
             0
@@ -491,7 +493,8 @@ impl Lanes {
 /// A way to read a lane.
 type Get = fn(u128, u8, u32) -> i128;
 
-/// x >> n, rounding half up if asked. x has at most 64 bits; from 100 on, the result no longer changes.
+/// x >> n, rounding half up if asked. x has at most 64 bits; from 100 on, the result no longer
+/// changes.
 fn shift_right(x: i128, n: u32, round: bool) -> i128 {
     let n = n.min(100);
     if round && n > 0 { (x + (1 << (n - 1))) >> n } else { x >> n }

@@ -2,9 +2,10 @@
 //!
 //! # How to read an operation
 //!
-//! [`VArgs::es`](crate::ops::VArgs::es) is log2 of the bytes of a **destination** lane and [`VArgs::bytes`](crate::ops::VArgs::bytes) the bytes of the destination that are
-//! computed; above them the destination becomes zero. A scalar operation has `bytes == 1 << es`. The [`Form`] says which lanes
-//! the sources have:
+//! [`VArgs::es`](crate::ops::VArgs::es) is log2 of the bytes of a **destination** lane and
+//! [`VArgs::bytes`](crate::ops::VArgs::bytes) the bytes of the destination that are computed; above
+//! them the destination becomes zero. A scalar operation has `bytes == 1 << es`. The [`Form`] says
+//! which lanes the sources have:
 //!
 //! | form | a, b | c | `bytes` | [`HIGH`] in imm |
 //! | --- | --- | --- | --- | --- |
@@ -16,12 +17,13 @@
 //! | `Across` | `es` (Long: `es - 1`) | - | of the **source**; the result is one lane | - |
 //! | `Full`, `Scalar` | as the operation says | | 16, one lane | - |
 //!
-//! Operations with `es` 4 in their range among `Lanes` are bitwise: every `es` gives the same result, so a guest passes any.
-//! "b:a" is the concatenation with a in the low part. An operation by one element of a vector is `DupLane` to a temporary and
-//! the plain operation. Operations named `Sat` set `saturated` when a lane's exact result did not fit.
+//! Operations with `es` 4 in their range among `Lanes` are bitwise: every `es` gives the same
+//! result, so a guest passes any. "b:a" is the concatenation with a in the low part. An operation
+//! by one element of a vector is `DupLane` to a temporary and the plain operation. Operations named
+//! `Sat` set `saturated` when a lane's exact result did not fit.
 //!
-//! What must stay true: no operand makes [`eval`] panic; the result depends on nothing but its arguments; `saturated` is
-//! only ever set, never cleared.
+//! What must stay true: no operand makes [`eval`] panic; the result depends on nothing but its
+//! arguments; `saturated` is only ever set, never cleared.
 
 pub mod crypto;
 mod eval;
@@ -30,7 +32,8 @@ mod tests;
 
 pub use eval::{aes_step, eval};
 
-/// Flag in [`VArgs::imm`](crate::ops::VArgs::imm): the "upper half" variant of `Long`, `Wide` and `Narrow` operations.
+/// Flag in [`VArgs::imm`](crate::ops::VArgs::imm): the "upper half" variant of `Long`, `Wide` and
+/// `Narrow` operations.
 pub const HIGH: u32 = 1 << 15;
 
 /// How sources and destination are laid out; see the module's table.
@@ -83,7 +86,8 @@ pub enum Imm {
 
 macro_rules! vops {
     ($($(#[$doc:meta])* $name:ident: $reads:ident $form:ident $lo:literal ..= $hi:literal $imm:ident,)*) => {
-        /// Integer, permutation and cryptographic operations on lanes. See the module's documentation for the operands' layout.
+        /// Integer, permutation and cryptographic operations on lanes. See the module's
+        /// documentation for the operands' layout.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
         #[repr(u16)]
         pub enum VOp {
@@ -110,7 +114,8 @@ macro_rules! vops {
     };
 }
 
-/// What can be said about an operation without its semantics: enough to load its operands and to make random ones.
+/// What can be said about an operation without its semantics: enough to load its operands and to
+/// make random ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Info {
     /// Its name.
@@ -269,9 +274,11 @@ vops! {
     Popcount: A Lanes 0..=3 No,
     /// Bits of each lane in reverse order.
     ReverseBits: A Lanes 0..=3 No,
-    /// Reciprocal estimate of an unsigned fixed-point fraction (AArch64 URECPE): all ones below 0.5.
+    /// Reciprocal estimate of an unsigned fixed-point fraction (AArch64 URECPE): all ones below
+    /// 0.5.
     RecipEstU: A Lanes 2..=2 No,
-    /// Reciprocal square root estimate of an unsigned fixed-point fraction (AArch64 URSQRTE): all ones below 0.25.
+    /// Reciprocal square root estimate of an unsigned fixed-point fraction (AArch64 URSQRTE): all
+    /// ones below 0.25.
     RsqrtEstU: A Lanes 2..=2 No,
     // Shifts by a constant: left by imm in 0..lane bits, right by imm in 1..=lane bits.
     /// a << imm.
@@ -302,7 +309,8 @@ vops! {
     ShlSatU: A Lanes 0..=3 Shl,
     /// Signed a << imm, saturating as unsigned.
     ShlSatSU: A Lanes 0..=3 Shl,
-    // Shifts by a register: n = the low byte of b's lane, signed; left by n, or right by -n when negative; any amount is allowed.
+    // Shifts by a register: n = the low byte of b's lane, signed; left by n, or right by -n when
+    // negative; any amount is allowed.
     /// Unsigned a.
     ShiftU: AB Lanes 0..=3 No,
     /// Signed a.
@@ -319,7 +327,8 @@ vops! {
     ShiftRoundSatU: AB Lanes 0..=3 No,
     /// Signed a, rounding and saturating.
     ShiftRoundSatS: AB Lanes 0..=3 No,
-    // Long: sources have lanes of half the size ([`HIGH`] takes them from the sources' upper halves).
+    // Long: sources have lanes of half the size ([`HIGH`] takes them from the sources' upper
+    // halves).
     /// Signed a + b.
     AddLongS: AB Long 1..=3 No,
     /// Unsigned a + b.
@@ -369,7 +378,8 @@ vops! {
     SubWideS: AB Wide 1..=3 No,
     /// a - zero-extended b.
     SubWideU: AB Wide 1..=3 No,
-    // Narrow: sources have lanes of twice the size. Results go to the low half; with [`HIGH`] (`bytes` is 16) to the upper half, the lower half being c's.
+    // Narrow: sources have lanes of twice the size. Results go to the low half; with [`HIGH`]
+    // (`bytes` is 16) to the upper half, the lower half being c's.
     /// a >> imm, truncated; imm 0 is plain truncation.
     ShrNarrow: AC Narrow 0..=2 NarrowShr,
     /// a >> imm with rounding (half up), truncated.
@@ -394,7 +404,8 @@ vops! {
     SubNarrowHigh: ABC Narrow 0..=2 No,
     /// High half of a - b + half a unit.
     SubNarrowHighRound: ABC Narrow 0..=2 No,
-    // Pairs: lane i is made of the lanes 2i and 2i + 1 of b:a (the low `bytes` bytes of each, a's first).
+    // Pairs: lane i is made of the lanes 2i and 2i + 1 of b:a (the low `bytes` bytes of each, a's
+    // first).
     /// Sum.
     AddPairs: AB Pairs 0..=3 No,
     /// Larger, signed.
@@ -414,7 +425,8 @@ vops! {
     AddPairsLongAddS: AC Lanes 1..=3 No,
     /// c + sum, unsigned.
     AddPairsLongAddU: AC Lanes 1..=3 No,
-    // Across: the low `bytes` bytes of a are combined into one lane of `es`, everything above it zero.
+    // Across: the low `bytes` bytes of a are combined into one lane of `es`, everything above it
+    // zero.
     /// Sum, wrapping.
     SumAcross: A Across 0..=3 No,
     /// Sum of the sign-extended half-size lanes.
@@ -429,7 +441,8 @@ vops! {
     MinAcrossS: A Across 0..=3 No,
     /// Smallest, unsigned.
     MinAcrossU: A Across 0..=3 No,
-    // Permutations; "a" and "b" are their low `bytes` bytes, except in `DupLane` and `InsertLane`, which reach all 16.
+    // Permutations; "a" and "b" are their low `bytes` bytes, except in `DupLane` and `InsertLane`,
+    // which reach all 16.
     /// The lanes within each container of `1 << imm` bytes in reverse order (imm > es).
     Reverse: A Lanes 0..=2 Container,
     /// Bytes imm.. of b:a (a's first); imm < `bytes`.
@@ -446,7 +459,8 @@ vops! {
     Trn1: AB Lanes 0..=3 No,
     /// a1 b1 a3 b3 ....
     Trn2: AB Lanes 0..=3 No,
-    /// Every lane is a's lane imm (of all 16 bytes); with `bytes == 1 << es` lane imm moved to the bottom.
+    /// Every lane is a's lane imm (of all 16 bytes); with `bytes == 1 << es` lane imm moved to the
+    /// bottom.
     DupLane: A Lanes 0..=3 Lane,
     /// c with its lane `imm & 0xff` replaced by a's lane `imm >> 8`; `bytes` is 16.
     InsertLane: AC Lanes 0..=3 Lanes2,
@@ -463,7 +477,8 @@ vops! {
     MatMulU: ABC Full 2..=2 No,
     /// As `MatMulS`, a unsigned and b signed.
     MatMulUS: ABC Full 2..=2 No,
-    // Cryptography (`bytes` is 16, `Sha1Rotate` 4); the functions and their names are FIPS 197's and 180-4's.
+    // Cryptography (`bytes` is 16, `Sha1Rotate` 4); the functions and their names are FIPS 197's
+    // and 180-4's.
     /// SubBytes(ShiftRows(a ^ b)).
     AesEncLast: AB Full 0..=0 No,
     /// InvSubBytes(InvShiftRows(a ^ b)).
@@ -478,7 +493,8 @@ vops! {
     AesMixColumns: A Full 0..=0 No,
     /// InvMixColumns(a).
     AesInvMixColumns: A Full 0..=0 No,
-    /// Four SHA-1 rounds with Ch: c is the state a, b, c, d from lane 0 up, a's lane 0 is e, b the schedule words with their constant added; result the new a, b, c, d.
+    /// Four SHA-1 rounds with Ch: c is the state a, b, c, d from lane 0 up, a's lane 0 is e, b the
+    /// schedule words with their constant added; result the new a, b, c, d.
     Sha1Choose: ABC Full 2..=2 No,
     /// As `Sha1Choose` with Parity.
     Sha1Parity: ABC Full 2..=2 No,
@@ -486,17 +502,22 @@ vops! {
     Sha1Majority: ABC Full 2..=2 No,
     /// a's lane 0 rotated left by 30, zero above.
     Sha1Rotate: A Scalar 2..=2 No,
-    /// SHA-1 schedule, first part: c ^ a' ^ b with a' = a's low half over c's high half (c = words 0 to 3, a = 4 to 7, b = 8 to 11).
+    /// SHA-1 schedule, first part: c ^ a' ^ b with a' = a's low half over c's high half (c = words
+    /// 0 to 3, a = 4 to 7, b = 8 to 11).
     Sha1Schedule0: ABC Full 2..=2 No,
-    /// SHA-1 schedule, second part: c from the first part, a = words 12 to 15; result words 16 to 19.
+    /// SHA-1 schedule, second part: c from the first part, a = words 12 to 15; result words 16
+    /// to 19.
     Sha1Schedule1: AC Full 2..=2 No,
-    /// Four SHA-256 rounds: c is the state a to d from lane 0 up, a is e to h, b the schedule words with constants added; result the new a to d.
+    /// Four SHA-256 rounds: c is the state a to d from lane 0 up, a is e to h, b the schedule words
+    /// with constants added; result the new a to d.
     Sha256Hash1: ABC Full 2..=2 No,
     /// The same rounds' new e to h: c is e to h, a is the old a to d, b as above.
     Sha256Hash2: ABC Full 2..=2 No,
-    /// SHA-256 schedule, first part: c + sigma0 of the words from one after c's first (c = words 0 to 3, a = 4 to 7).
+    /// SHA-256 schedule, first part: c + sigma0 of the words from one after c's first (c = words 0
+    /// to 3, a = 4 to 7).
     Sha256Schedule0: AC Full 2..=2 No,
-    /// SHA-256 schedule, second part: c from the first part, a = words 8 to 11, b = 12 to 15; result words 16 to 19.
+    /// SHA-256 schedule, second part: c from the first part, a = words 8 to 11, b = 12 to 15;
+    /// result words 16 to 19.
     Sha256Schedule1: ABC Full 2..=2 No,
     /// AArch64 SHA512H: c, a, b are its Vd, Vn, Vm.
     Sha512Hash1: ABC Full 3..=3 No,
@@ -506,6 +527,7 @@ vops! {
     Sha512Schedule0: AC Full 3..=3 No,
     /// c + sigma1(a) + b.
     Sha512Schedule1: ABC Full 3..=3 No,
-    /// (c ^ a) * b modulo x^128 + x^7 + x^2 + x + 1, byte 0 first and in each byte the lowest power in the highest bit: GHASH's multiplication.
+    /// (c ^ a) * b modulo x^128 + x^7 + x^2 + x + 1, byte 0 first and in each byte the lowest power
+    /// in the highest bit: GHASH's multiplication.
     GhashMul: ABC Full 0..=0 No,
 }

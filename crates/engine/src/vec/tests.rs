@@ -1,4 +1,5 @@
-//! Known answers. Broad coverage comes from running guest instructions against an independent implementation.
+//! Known answers. Broad coverage comes from running guest instructions against an independent
+//! implementation.
 
 use super::*;
 use crate::ops::{V, VArgs};

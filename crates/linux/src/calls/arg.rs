@@ -1,9 +1,9 @@
 //! What the arguments of calls are, and how they come out of a guest's registers.
 //!
-//! A row has one line for all guests: a 32-bit guest passes a number of 64 bits in two registers, an
-//! even and the next one where its ABI says so, in the order of its bytes. (The halves of an offset
-//! that [`Arg::Low`] and [`Arg::High`] name are in one order everywhere: preadv(2).) Other arguments
-//! have a register each, and are extended to the host's width by their types.
+//! A row has one line for all guests: a 32-bit guest passes a number of 64 bits in two registers,
+//! an even and the next one where its ABI says so, in the order of its bytes. (The halves of an
+//! offset that [`Arg::Low`] and [`Arg::High`] name are in one order everywhere: preadv(2).) Other
+//! arguments have a register each, and are extended to the host's width by their types.
 
 use crate::structure::Struct;
 use crate::structure::model::{Model, Order};

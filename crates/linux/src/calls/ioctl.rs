@@ -53,8 +53,8 @@ impl Number {
 pub enum Kind {
     /// The host's kernel does it; its argument is converted where layouts differ.
     Passthrough,
-    /// Has a handler, which gets the host's number of the request. It is asked where layouts differ;
-    /// always, if the argument is a number.
+    /// Has a handler, which gets the host's number of the request. It is asked where layouts
+    /// differ; always, if the argument is a number.
     Handler(fn(&mut Task, u32, [u64; 6]) -> SysResult),
 }
 
@@ -356,8 +356,8 @@ ioctls! {
     }
 }
 
-/// Requests for which the guest's number, a structure or the meaning differs from the host's, by the
-/// guest's number.
+/// Requests for which the guest's number, a structure or the meaning differs from the host's, by
+/// the guest's number.
 type Differing = Vec<(u32, &'static Row)>;
 
 fn differing(guest: &Model) -> Differing {

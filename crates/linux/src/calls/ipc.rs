@@ -57,7 +57,8 @@ pub fn semctl(task: &mut Task, args: [u64; 6]) -> SysResult {
         IPC_SET | IPC_STAT | SEM_STAT | SEM_STAT_ANY => argument(3, command, &rows::semid_ds),
         IPC_INFO | SEM_INFO => argument(3, command, &rows::seminfo),
         GETALL | SETALL if guest.order == Order::Big => return values(task, command, args),
-        // A union of an int and an address in one register: the int is in the half that comes first.
+        // A union of an int and an address in one register: the int is in the half that comes
+        // first.
         SETVAL if guest.order == Order::Big && guest.word == 8 => {
             return host_call(task, __NR_semctl, &args6(&[args[0], args[1], args[2], args[3] >> 32]));
         }

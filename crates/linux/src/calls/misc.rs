@@ -89,7 +89,8 @@ fn scale(info: &mut [u64; 14]) {
     info[13] = info[13] & !0xffff_ffff | unit as u64;
 }
 
-/// mlockall(2): pages are locked as they are touched, since the emulator's own memory is mostly reserved and not used.
+/// mlockall(2): pages are locked as they are touched, since the emulator's own memory is mostly
+/// reserved and not used.
 pub fn mlockall(task: &mut Task, args: [u64; 6]) -> SysResult {
     const MCL_CURRENT: u64 = 1;
     const MCL_FUTURE: u64 = 2;

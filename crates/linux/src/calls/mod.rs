@@ -1,5 +1,5 @@
-//! The guest's system calls: their table, the way from number and arguments to a row, and the calls that have no
-//! subject of their own elsewhere.
+//! The guest's system calls: their table, the way from number and arguments to a row, and the calls
+//! that have no subject of their own elsewhere.
 
 pub mod aio;
 pub mod arg;

@@ -1,4 +1,5 @@
-//! The numbers of calls: which column of the table a guest uses, and the way from a number to its row.
+//! The numbers of calls: which column of the table a guest uses, and the way from a number to its
+//! row.
 
 use super::table::{ROWS, Sys};
 use anyarch_sys::arch::{CALL_NUMBERS, CallNumbers};

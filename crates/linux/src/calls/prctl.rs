@@ -1,5 +1,6 @@
-//! prctl: one row per option. Options that act on the process as a whole reach the host's kernel; those that would act on the emulator's own memory or
-//! system calls, or belong to another architecture, answer as a kernel without the feature would.
+//! prctl: one row per option. Options that act on the process as a whole reach the host's kernel;
+//! those that would act on the emulator's own memory or system calls, or belong to another
+//! architecture, answer as a kernel without the feature would.
 
 use crate::calls::dispatch::host_call;
 use crate::seccomp;
@@ -19,7 +20,8 @@ pub enum Class {
 }
 use Class::{Emulated, Passthrough, Refused};
 
-/// Data accesses ignore the tags of pointers; in system calls they are EFAULT, since structures of pointers would have to be rewritten.
+/// Data accesses ignore the tags of pointers; in system calls they are EFAULT, since structures of
+/// pointers would have to be rewritten.
 const TAGS: Class =
     Refused(Errno::EINVAL, "no tagged pointers in system calls: as a kernel with abi.tagged_addr_disabled");
 

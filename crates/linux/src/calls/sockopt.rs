@@ -1,8 +1,8 @@
 //! Socket options: what setsockopt and getsockopt carry, by level and option.
 //!
 //! An option without a row is an `int`, or characters, or members of fixed widths in one order: it
-//! goes to the host's kernel as it is where guest and host have one byte order, and as an `int` where
-//! it has four bytes. Options are looked up by the host's numbers.
+//! goes to the host's kernel as it is where guest and host have one byte order, and as an `int`
+//! where it has four bytes. Options are looked up by the host's numbers.
 
 use crate::calls::dispatch::host_call;
 use crate::structure::{Direction, Model, Order, Plan, Struct, constants, model, rows, same_struct};

@@ -1,7 +1,9 @@
-//! Prints system calls as they happen (`-strace`, QEMU_STRACE), in the manner of qemu-user: `PID name(args) = result`.
+//! Prints system calls as they happen (`-strace`, QEMU_STRACE), in the manner of qemu-user:
+//! `PID name(args) = result`.
 //!
-//! The call is printed before it is made and its result after, so that a call that never returns is seen. What each argument looks like follows
-//! from its type in the table's row. Nothing here may fail: a pointer that cannot be read is printed as a number.
+//! The call is printed before it is made and its result after, so that a call that never returns is
+//! seen. What each argument looks like follows from its type in the table's row. Nothing here may
+//! fail: a pointer that cannot be read is printed as a number.
 
 use crate::calls::old::read_long;
 use crate::calls::table::{Arg, Row};

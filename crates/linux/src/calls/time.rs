@@ -1,5 +1,5 @@
-//! The time of day and the current processor, asked through the host's vDSO: a call that guests make millions of times then costs no
-//! entry into the kernel.
+//! The time of day and the current processor, asked through the host's vDSO: a call that guests
+//! make millions of times then costs no entry into the kernel.
 //!
 //! The vDSO's functions get the emulator's buffers and never a guest pointer, so they cannot fault.
 
@@ -50,12 +50,14 @@ static CLOCK_GETTIME: Function = Function::new(VDSO_CLOCK_GETTIME);
 static GETTIMEOFDAY: Function = Function::new(VDSO_GETTIMEOFDAY);
 static GETCPU: Function = Function::new(VDSO_GETCPU);
 
-/// Tells where the host's vDSO is (the host's AT_SYSINFO_EHDR). Without it all goes through the kernel.
+/// Tells where the host's vDSO is (the host's AT_SYSINFO_EHDR). Without it all goes through the
+/// kernel.
 pub fn init(host_vdso: u64) {
     VDSO.store(host_vdso, Ordering::Relaxed);
 }
 
-/// The guest is about to map, unmap or protect [start, end): if the vDSO may lie there, with its data before it, all goes through the kernel from here on.
+/// The guest is about to map, unmap or protect [start, end): if the vDSO may lie there, with its
+/// data before it, all goes through the kernel from here on.
 pub(crate) fn replaced(start: u64, end: u64) {
     let base = VDSO.load(Ordering::Relaxed);
     if base != 0 && near(base, start, end) {
@@ -66,7 +68,8 @@ pub(crate) fn replaced(start: u64, end: u64) {
     }
 }
 
-/// Whether [start, end) touches a vDSO at `base`, whose size and whose data's size are the kernel's affair: more than it ever was.
+/// Whether [start, end) touches a vDSO at `base`, whose size and whose data's size are the kernel's
+/// affair: more than it ever was.
 fn near(base: u64, start: u64, end: u64) -> bool {
     const BEFORE: u64 = 16 * PAGE;
     const BEHIND: u64 = 4 * PAGE;
@@ -76,7 +79,8 @@ fn near(base: u64, start: u64, end: u64) -> bool {
 /// Address of a dynamic symbol of the ELF image at `base`.
 ///
 /// # Safety
-/// `base` is a mapped shared object whose first segment lies at its file's start, as the kernel's vDSO does.
+/// `base` is a mapped shared object whose first segment lies at its file's start, as the kernel's
+/// vDSO does.
 unsafe fn symbol(base: u64, name: &CStr) -> Option<u64> {
     const PT_LOAD: u32 = 1;
     const PT_DYNAMIC: u32 = 2;
@@ -110,7 +114,8 @@ unsafe fn symbol(base: u64, name: &CStr) -> Option<u64> {
             entry += 16;
         }
         let (strings, symbols) = (strings?, symbols?);
-        // Without the old hash table (its second word is the number of symbols), the strings that follow the symbols bound them.
+        // Without the old hash table (its second word is the number of symbols), the strings that
+        // follow the symbols bound them.
         let count = match hash {
             Some(hash) => *((hash + 4) as *const u32) as u64,
             None => strings.saturating_sub(symbols) / 24,

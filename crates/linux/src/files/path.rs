@@ -1,7 +1,8 @@
 //! Paths that the guest looks at: the emulated /proc, then the sysroot (`-L`), then the host's own.
 //!
-//! Like qemu-user's, a sysroot is an overlay for absolute paths: PREFIX/path is used if it exists. It serves calls that look a file up (open, stat, access,
-//! execve and their kin), never calls that create, rename or remove one.
+//! Like qemu-user's, a sysroot is an overlay for absolute paths: PREFIX/path is used if it exists.
+//! It serves calls that look a file up (open, stat, access, execve and their kin), never calls that
+//! create, rename or remove one.
 
 use crate::config;
 use crate::files::procfs;
@@ -30,8 +31,8 @@ pub fn in_sysroot(path: &[u8]) -> Option<Vec<u8>> {
     Some(full)
 }
 
-/// What a call that looks at the path at guest address `addr` is to use instead, with NUL at the end; `None`: the path itself. `nofollow`: a symbolic link at
-/// the path's end is meant itself.
+/// What a call that looks at the path at guest address `addr` is to use instead, with NUL at the
+/// end; `None`: the path itself. `nofollow`: a symbolic link at the path's end is meant itself.
 pub fn substitute(dir: i32, addr: u64, nofollow: bool) -> Option<Vec<u8>> {
     // AT_EMPTY_PATH lets newer kernels take a null path.
     if addr == 0 {

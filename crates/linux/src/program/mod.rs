@@ -1,4 +1,5 @@
-//! The program this process runs: what is known of it from its start and does not change until the next execve.
+//! The program this process runs: what is known of it from its start and does not change until the
+//! next execve.
 
 pub mod elf;
 pub mod exec;
@@ -37,7 +38,8 @@ pub struct Program {
     pub env: (u64, u64),
     /// The stack pointer at entry.
     pub start_stack: u64,
-    /// The kernel took the loader's description, so that /proc/PID/cmdline, environ and auxv are the guest's.
+    /// The kernel took the loader's description, so that /proc/PID/cmdline, environ and auxv are
+    /// the guest's.
     pub described: bool,
     /// Whether AT_SECURE is set: the environment is not to be trusted.
     pub secure: bool,

@@ -1,9 +1,12 @@
-//! The emulator's own executable as an open file: direct exec ([`crate::program::exec`]) starts it anew, and it may be out of reach by any path (in a chroot, without /proc).
+//! The emulator's own executable as an open file: direct exec ([`crate::program::exec`]) starts it
+//! anew, and it may be out of reach by any path (in a chroot, without /proc).
 //!
-//! The descriptor is not the guest's, which must find its number closed: calls that are given it fail with EBADF ([`is_given`]), calls that close
-//! or replace descriptors spare it ([`hidden_fd`], [`vacate_fd`]), and /proc has no entry for it ([`crate::files::hidden`]). It is an O_PATH descriptor, so that
-//! most calls say EBADF by themselves. Its number belongs to a table of descriptors and not to memory: a vfork child shares its parent's memory, has a table of its own, and may move it
-//! there ([`Own`]).
+//! The descriptor is not the guest's, which must find its number closed: calls that are given it
+//! fail with EBADF ([`is_given`]), calls that close or replace descriptors spare it ([`hidden_fd`],
+//! [`vacate_fd`]), and /proc has no entry for it ([`crate::files::hidden`]). It is an O_PATH
+//! descriptor, so that most calls say EBADF by themselves. Its number belongs to a table of
+//! descriptors and not to memory: a vfork child shares its parent's memory, has a table of its own,
+//! and may move it there ([`Own`]).
 
 use crate::calls::table::{Arg, Row, Sys};
 use crate::files::{hidden, procfile};
@@ -24,7 +27,8 @@ const FIRST_OTHER: i32 = 3;
 /// The executable's name where there is /proc.
 pub(crate) const PATH: &core::ffi::CStr = c"/proc/self/exe";
 
-/// Number of the descriptor in a table of descriptors, or -1. Tasks that share the table share this.
+/// Number of the descriptor in a table of descriptors, or -1. Tasks that share the table share
+/// this.
 #[derive(Clone)]
 pub struct Own(Arc<AtomicI32>);
 
@@ -49,7 +53,8 @@ pub fn hidden_fd(task: &Task) -> Option<i32> {
     (fd >= 0).then_some(fd)
 }
 
-/// Called before a call that puts a descriptor at the number `fd` (dup2, dup3): moves ours out of the way.
+/// Called before a call that puts a descriptor at the number `fd` (dup2, dup3): moves ours out of
+/// the way.
 pub fn vacate_fd(task: &Task, fd: i32) {
     if hidden_fd(task) != Some(fd) {
         return;
@@ -63,7 +68,8 @@ pub fn vacate_fd(task: &Task, fd: i32) {
     task.own.0.store(moved.unwrap_or(-1), Ordering::Relaxed);
 }
 
-/// Closes the descriptor, so that its number is free for an execve that finds no other; whether it could be, and can be had again ([`take_back`]).
+/// Closes the descriptor, so that its number is free for an execve that finds no other; whether it
+/// could be, and can be had again ([`take_back`]).
 pub(crate) fn lend(task: &Task) -> bool {
     let reachable = calls::access(PATH.to_bytes_with_nul(), X_OK).is_ok();
     match hidden_fd(task) {
@@ -89,8 +95,9 @@ pub fn is_held() -> bool {
     FIRST.load(Ordering::Relaxed) >= 0
 }
 
-/// Whether [`is_given`] or [`after`] has to look at a call: it closes descriptors, takes an O_PATH descriptor of a file, or fails then with something else than
-/// EBADF; it takes a path; or it gives the task a table of descriptors of its own.
+/// Whether [`is_given`] or [`after`] has to look at a call: it closes descriptors, takes an O_PATH
+/// descriptor of a file, or fails then with something else than EBADF; it takes a path; or it gives
+/// the task a table of descriptors of its own.
 pub const fn is_asked(sys: Sys, row: &Row) -> bool {
     const CALLS: [Sys; 11] = [
         Sys::close,
@@ -122,7 +129,8 @@ pub const fn is_asked(sys: Sys, row: &Row) -> bool {
     false
 }
 
-/// Called after a call has succeeded: from now on the task may have a table of descriptors of its own.
+/// Called after a call has succeeded: from now on the task may have a table of descriptors of its
+/// own.
 pub fn after(task: &mut Task, sys: Sys, args: &[u64; 6]) {
     if sys == Sys::unshare && args[0] & CLONE_FILES as u64 != 0 {
         task.own = task.own.copy();
@@ -167,7 +175,8 @@ pub fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
         }
         _ => {
             let path = |i: usize| row.args.get(i).is_some_and(|arg| arg.is_path());
-            // An absolute path does without the directory, unless openat2 is to take that for the root.
+            // An absolute path does without the directory, unless openat2 is to take that for the
+            // root.
             let absolute = |i: usize| path(i) && sys != Sys::openat2 && read::<u8>(args[i]) == Ok(b'/');
             row.args.iter().zip(args).enumerate().any(|(i, (arg, &v))| {
                 v as i32 == own && (*arg == Arg::Fd || *arg == Arg::DirFd && !absolute(i + 1))
@@ -182,7 +191,8 @@ fn is_in_set(count: i32, set: u64, fd: i32) -> bool {
     set != 0 && fd < count && word().is_ok_and(|word| word >> (fd % 64) & 1 != 0)
 }
 
-/// Whether the control data of a `struct msghdr` holds the descriptor. What cannot be read is the kernel's to refuse.
+/// Whether the control data of a `struct msghdr` holds the descriptor. What cannot be read is the
+/// kernel's to refuse.
 fn is_sent(msghdr: u64, own: i32) -> bool {
     const SOL_SOCKET: u64 = 1;
     const SCM_RIGHTS: u64 = 1;
@@ -210,7 +220,8 @@ fn is_sent(msghdr: u64, own: i32) -> bool {
 
 pub(crate) use anyarch_sys::calls::close;
 
-/// Moves a descriptor of ours to a number from `from` on, or as high as it goes; returns the new number.
+/// Moves a descriptor of ours to a number from `from` on, or as high as it goes; returns the new
+/// number.
 fn move_up(fd: i32, from: i32) -> i32 {
     match with_room(|| calls::duplicate(fd, from)) {
         Ok(new) => {
@@ -222,8 +233,9 @@ fn move_up(fd: i32, from: i32) -> i32 {
     }
 }
 
-/// Makes a call that needs a free number for a descriptor. The kernel's execve needs none, so where all are in use the soft limit is raised for the moment, as
-/// everybody may up to the hard one, and root beyond it.
+/// Makes a call that needs a free number for a descriptor. The kernel's execve needs none, so where
+/// all are in use the soft limit is raised for the moment, as everybody may up to the hard one, and
+/// root beyond it.
 ///
 /// # Errors
 /// The call's.
@@ -246,8 +258,9 @@ pub fn with_room<T>(call: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
     result
 }
 
-/// Turns direct exec on: the emulator was not started by the kernel as an interpreter. `inherited` is the descriptor of its
-/// executable if it is already known; `exec_fn` the address of AT_EXECFN's string, where it is without /proc.
+/// Turns direct exec on: the emulator was not started by the kernel as an interpreter. `inherited`
+/// is the descriptor of its executable if it is already known; `exec_fn` the address of AT_EXECFN's
+/// string, where it is without /proc.
 pub fn enable_direct(inherited: Option<i32>, exec_fn: u64) {
     let fd = match inherited {
         Some(fd) => {
@@ -272,7 +285,8 @@ fn open_own(exec_fn: u64) -> Option<i32> {
     // SAFETY: the kernel's string.
     let open = || unsafe { syscall!(__NR_openat, at, exec_fn, O_RDONLY | O_CLOEXEC, 0) };
     let fd = with_room(open).ok()? as i32;
-    // The path could lead elsewhere by now: the file must begin like the image in memory, build id included.
+    // The path could lead elsewhere by now: the file must begin like the image in memory, build id
+    // included.
     let mut head = [0u8; 640];
     let is_whole = calls::read_at(fd, &mut head, 0) == Ok(head.len());
     // SAFETY: the image's first page is mapped at its fixed address.

@@ -25,7 +25,8 @@ impl Action {
 
 pub(super) struct Actions {
     pub(super) rows: [Action; NSIG],
-    /// Bit n-1: row n holds the disposition. The others are still as inherited, and are asked from the host when needed.
+    /// Bit n-1: row n holds the disposition. The others are still as inherited, and are asked from
+    /// the host when needed.
     pub(super) known: u64,
 }
 
@@ -59,8 +60,8 @@ impl SigHand {
         SigHand(Mutex::new(Actions { rows: [Action::DEFAULT; NSIG], known: 0 }))
     }
 
-    /// A copy for a process that shares memory but not dispositions. `clear`: handlers become default (CLONE_CLEAR_SIGHAND, where the kernel
-    /// has done the same on the host).
+    /// A copy for a process that shares memory but not dispositions. `clear`: handlers become
+    /// default (CLONE_CLEAR_SIGHAND, where the kernel has done the same on the host).
     pub(crate) fn copy(&self, clear: bool) -> SigHand {
         let actions = self.0.lock();
         let mut rows = actions.rows;
@@ -87,8 +88,8 @@ pub(super) fn host_action(signo: i32, new: Option<&Action>) -> Action {
     let new_raw: [u64; 4] = if new.is_null() {
         [0; 4]
     } else {
-        // The order of architectures that have SA_RESTORER, which all hosts are: handler, flags, restorer, mask, as Action's.
-        // SAFETY: `new` points at an Action.
+        // The order of architectures that have SA_RESTORER, which all hosts are: handler, flags,
+        // restorer, mask, as Action's. SAFETY: `new` points at an Action.
         let a = unsafe { &*(new as *const Action) };
         [a.handler, a.flags, a.restorer, a.mask]
     };

@@ -10,12 +10,14 @@ use anyarch_sys::{MemFault, safe_syscall_fixup};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, compiler_fence};
 
-/// Signals that the host's handler recorded. It writes, the run loop reads; both run on the same thread.
+/// Signals that the host's handler recorded. It writes, the run loop reads; both run on the same
+/// thread.
 pub(crate) struct Inbox {
     /// The one signal recorded by a handler, after which all are blocked. 0: none.
     pub(super) signo: AtomicU32,
     pub(super) info: UnsafeCell<[u8; 128]>,
-    /// Signals of [`FAULT_SET`] that were sent (kill, sigqueue), which the guest may have blocked. As standard signals they do not queue.
+    /// Signals of [`FAULT_SET`] that were sent (kill, sigqueue), which the guest may have blocked.
+    /// As standard signals they do not queue.
     pub(super) sent: AtomicU64,
     pub(super) sent_info: UnsafeCell<[[u8; 128]; FAULTS.len()]>,
 }
@@ -73,23 +75,27 @@ pub(crate) fn begin(task: &mut Task) {
     }
 }
 
-/// Blocks what the host's handler records, for a clone whose child has no task at first: `Some` is the mask to go back to. The signals of faults stay as they are: one
-/// that is sent in that moment to the child ends up in the parent's inbox, which does no harm.
+/// Blocks what the host's handler records, for a clone whose child has no task at first: `Some` is
+/// the mask to go back to. The signals of faults stay as they are: one that is sent in that moment
+/// to the child ends up in the parent's inbox, which does no harm.
 pub(crate) fn block_all(task: &Task) -> Option<u64> {
     let blocked = task.sigmask() | FAULT_SET | UNBLOCKABLE == u64::MAX && !task.host_mask_stale;
     (!blocked).then(|| set_host_mask(HOLD_ALL))
 }
 
-/// The handler of every signal that the emulator handles on the host. Runs on the thread's alternate stack with [`HOLD_ALL`] blocked; takes no
-/// lock but the code cache's, and that only where it interrupted generated code, which holds none; allocates nothing.
+/// The handler of every signal that the emulator handles on the host. Runs on the thread's
+/// alternate stack with [`HOLD_ALL`] blocked; takes no lock but the code cache's, and that only
+/// where it interrupted generated code, which holds none; allocates nothing.
 pub(super) extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8) {
-    // SAFETY: the kernel's siginfo and ucontext; the thread has its task before anything is unblocked.
+    // SAFETY: the kernel's siginfo and ucontext; the thread has its task before anything is
+    // unblocked.
     unsafe {
         let code = info.add(8).cast::<i32>().read();
         let mut interrupted = Context::new(context);
         let task = current_task().cast::<Task>();
         if FAULT_SET & bit(signo) != 0 && code > 0 {
-            // Raised by the processor. A general-protection fault (non-canonical address) tells no address: in generated code the engine finds it out.
+            // Raised by the processor. A general-protection fault (non-canonical address) tells no
+            // address: in generated code the engine finds it out.
             let addr = info.add(16).cast::<u64>().read();
             let known = if code == SI_KERNEL && signo == SIGSEGV { SEGV_MAPERR } else { code };
             if anyarch_sys::fixup(&mut interrupted, MemFault { signo, code: known, addr }) {
@@ -128,7 +134,8 @@ pub(super) extern "C" fn on_signal(signo: i32, info: *const u8, context: *mut u8
     }
 }
 
-/// The emulator itself faulted, which is a bug of it: says so and lets the process die of the signal.
+/// The emulator itself faulted, which is a bug of it: says so and lets the process die of the
+/// signal.
 pub(super) fn own_fault(signo: i32, pc: u64, addr: u64) {
     static REPORTED: AtomicBool = AtomicBool::new(false);
     if !REPORTED.swap(true, Ordering::Relaxed) {

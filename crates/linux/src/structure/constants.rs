@@ -95,8 +95,8 @@ impl Group {
         models
     }
 
-    /// The host's word or number for the guest's. Bits without a row stay as they are; a number that
-    /// the host has under another meaning only becomes `None`.
+    /// The host's word or number for the guest's. Bits without a row stay as they are; a number
+    /// that the host has under another meaning only becomes `None`.
     pub fn to_host(&self, guest: &Model, value: u32) -> Option<u32> {
         self.convert(self.pairs(guest).iter().copied(), value)
     }

@@ -1,5 +1,5 @@
-//! `struct msghdr`: what it leads to besides itself, the pieces of data, the address and the control
-//! messages. The latter are records of the guest's width, each with contents of its own.
+//! `struct msghdr`: what it leads to besides itself, the pieces of data, the address and the
+//! control messages. The latter are records of the guest's width, each with contents of its own.
 
 use super::constants::SOCKET_LEVELS;
 use super::model::HOST;
@@ -138,8 +138,8 @@ fn contents(kind: Option<&'static Struct>, direction: Direction, guest: &Model, 
     out
 }
 
-/// Appends a control message as `model` has it. (The last one's contents need no padding behind them
-/// to be complete, but the next one begins aligned.)
+/// Appends a control message as `model` has it. (The last one's contents need no padding behind
+/// them to be complete, but the next one begins aligned.)
 fn append(out: &mut Vec<u8>, model: &Model, level: u32, kind: u32, contents: &[u8]) {
     let Head { size, align } = Head::of(model);
     out.resize(out.len().next_multiple_of(align), 0);

@@ -1,7 +1,7 @@
 //! How an architecture lays out C types: what sizes, offsets and conversions follow from.
 
-/// Which definitions of the kernel's structures an architecture has, where the kernel's headers have
-/// several.
+/// Which definitions of the kernel's structures an architecture has, where the kernel's headers
+/// have several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
     /// arch/x86/include/uapi/asm, 64-bit.

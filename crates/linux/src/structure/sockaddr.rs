@@ -1,5 +1,5 @@
-//! Socket addresses: their family is a number of the guest's order, and the rest is in network order
-//! but for a few members. So only guests of the other byte order have anything to convert.
+//! Socket addresses: their family is a number of the guest's order, and the rest is in network
+//! order but for a few members. So only guests of the other byte order have anything to convert.
 
 use super::model::HOST;
 use super::{Direction, Model, Order, Plan, Struct, rows};

@@ -1,21 +1,24 @@
 //! The memory that this process may use: the machine's, or less where its control groups say so.
 //!
-//! Limits stand in files below /sys/fs/cgroup (Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst), one for the
-//! process's group and one for each group above it; /proc/self/cgroup names the group (cgroups(7)). A container may have none of these files:
-//! then the machine's memory counts.
+//! Limits stand in files below /sys/fs/cgroup (Documentation/admin-guide/cgroup-v2.rst and
+//! cgroup-v1/memory.rst), one for the process's group and one for each group above it;
+//! /proc/self/cgroup names the group (cgroups(7)). A container may have none of these files: then
+//! the machine's memory counts.
 
 use crate::files::procfs::read_file;
 use alloc::vec::Vec;
 use anyarch_sys::calls;
 
-/// Bytes of memory that the process may use, as far as that can be known. Reads files: asked where it matters, not at every start.
+/// Bytes of memory that the process may use, as far as that can be known. Reads files: asked where
+/// it matters, not at every start.
 pub fn memory() -> u64 {
     // The groups as a cgroup namespace shows them, where there is no /proc.
     let groups = read_file(b"/proc/self/cgroup").unwrap_or_else(|| Vec::from(b"0::/\n1:memory:/"));
     limit(&groups, machine(), read_file)
 }
 
-/// The least of the machine's memory and the limits of these groups, in the form of /proc/self/cgroup.
+/// The least of the machine's memory and the limits of these groups, in the form of
+/// /proc/self/cgroup.
 fn limit(groups: &[u8], machine: u64, read: impl Fn(&[u8]) -> Option<Vec<u8>>) -> u64 {
     let mut least = machine;
     for line in groups.split(|&b| b == b'\n') {

@@ -1,7 +1,8 @@
 //! A guest thread (task) and its process, as the Linux layer sees them, and the loop that runs it.
 //!
-//! One guest thread is one host thread. The host's signal handler finds the task through [`current_task`](anyarch_sys::arch::current_task) and only ever touches what
-//! is atomic in it ([`crate::signal::Inbox`], `signal_pending`, `sigmask`).
+//! One guest thread is one host thread. The host's signal handler finds the task through
+//! [`current_task`](anyarch_sys::arch::current_task) and only ever touches what is atomic in it
+//! ([`crate::signal::Inbox`], `signal_pending`, `sigmask`).
 
 pub mod cgroup;
 pub mod limits;
@@ -23,18 +24,21 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// One guest thread.
 pub struct Task {
-    /// Engine state, in memory of its own that does not move: generated code and signal handlers hold its address.
+    /// Engine state, in memory of its own that does not move: generated code and signal handlers
+    /// hold its address.
     pub thread: ThreadBox,
     /// The guest's ABI.
     pub abi: &'static dyn Abi,
-    /// Not zero while a signal waits to be delivered: set by the host's signal handler, so that a call that may block is not begun.
+    /// Not zero while a signal waits to be delivered: set by the host's signal handler, so that a
+    /// call that may block is not begun.
     pub signal_pending: AtomicU32,
-    /// Signal mask as the guest set it (bit n-1 = signal n). The host's is the same except for the signals of faults, which are never
-    /// blocked there.
+    /// Signal mask as the guest set it (bit n-1 = signal n). The host's is the same except for the
+    /// signals of faults, which are never blocked there.
     pub(crate) sigmask: AtomicU64,
     /// Mask to go back to once a signal was delivered under a temporary one (sigsuspend, ppoll).
     pub(crate) saved_sigmask: Option<u64>,
-    /// The host's mask differs from the guest's: everything has been blocked since the handler recorded a signal, or the guest's changed.
+    /// The host's mask differs from the guest's: everything has been blocked since the handler
+    /// recorded a signal, or the guest's changed.
     pub(crate) host_mask_stale: bool,
     /// Alternate signal stack: (ss_sp, ss_flags, ss_size).
     pub(crate) altstack: AltStack,
@@ -44,7 +48,8 @@ pub struct Task {
     pub(crate) sighand: Arc<SigHand>,
     /// The host stack and alternate stack, if they are the emulator's to free.
     pub(crate) stack: Option<HostStack>,
-    /// A new process whose host dispositions the kernel has reset (CLONE_CLEAR_SIGHAND): it begins by installing the handlers of faults.
+    /// A new process whose host dispositions the kernel has reset (CLONE_CLEAR_SIGHAND): it begins
+    /// by installing the handlers of faults.
     pub(crate) reinstall: bool,
     /// The parent waits until this process has exec'ed or ended, and frees this task then.
     pub(crate) vfork_child: bool,
@@ -88,8 +93,8 @@ impl Task {
         })
     }
 
-    /// The first task of a program: the calling host thread, with the signal mask and dispositions that it inherited. Installs the host's
-    /// signal handlers.
+    /// The first task of a program: the calling host thread, with the signal mask and dispositions
+    /// that it inherited. Installs the host's signal handlers.
     pub fn first(abi: &'static dyn Abi) -> Box<Task> {
         let mut task = Task::new(ThreadBox::new(abi.guest()), abi, Arc::new(SigHand::new()));
         // SAFETY: the box is never dropped while its thread lives, and does not move.

@@ -1,13 +1,16 @@
 //! clone in all its forms, and exit.
 //!
-//! Every form is the host's clone with the guest's flags; only the thread pointer (CLONE_SETTLS) and the stack are the
-//! emulator's business, since they are CPU state of the guest.
+//! Every form is the host's clone with the guest's flags; only the thread pointer (CLONE_SETTLS)
+//! and the stack are the emulator's business, since they are CPU state of the guest.
 //!
-//! - Without CLONE_VM (fork): the child goes on with a copy of everything on a copy of the same host stack. Locks of the emulator are held across the
-//!   call ([`hold_locks`]), since the child has only the forking thread.
-//! - With CLONE_VM (threads, vfork, posix_spawn, or processes that share memory): the child gets a task, a copy of the CPU state and a host stack of its
-//!   own. With CLONE_VFORK the kernel holds the calling thread until the child has exec'ed or ended, and the parent then frees what the child used.
-//!   The child's tasks and dispositions are its own, so that nothing it does to them shows in the parent.
+//! - Without CLONE_VM (fork): the child goes on with a copy of everything on a copy of the same
+//!   host stack. Locks of the emulator are held across the call ([`hold_locks`]), since the child
+//!   has only the forking thread.
+//! - With CLONE_VM (threads, vfork, posix_spawn, or processes that share memory): the child gets a
+//!   task, a copy of the CPU state and a host stack of its own. With CLONE_VFORK the kernel holds
+//!   the calling thread until the child has exec'ed or ended, and the parent then frees what the
+//!   child used. The child's tasks and dispositions are its own, so that nothing it does to them
+//!   shows in the parent.
 
 use crate::calls::dispatch::host_call;
 use crate::signal;
@@ -41,7 +44,8 @@ mod arg {
 
 /// How the host's kernel is asked.
 enum Call {
-    /// clone(2): flags with the exit signal, address for the parent's and for the child's thread id.
+    /// clone(2): flags with the exit signal, address for the parent's and for the child's thread
+    /// id.
     Clone { flags: u64, parent_tid: u64, child_tid: u64 },
     /// clone3(2).
     Clone3 { args: [u64; CLONE_ARGS], size: u64 },
@@ -55,7 +59,8 @@ impl Call {
         }
     }
 
-    /// Number and arguments for the host, with the child's host stack (bottom and size; both 0 for a fork).
+    /// Number and arguments for the host, with the child's host stack (bottom and size; both 0 for
+    /// a fork).
     fn host(&mut self, bottom: u64, size: u64) -> (u32, [u64; 5]) {
         let settls = CLONE_SETTLS as u64;
         match self {
@@ -204,8 +209,8 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
     // SAFETY: just made.
     let top = thread::prepare_stack(unsafe { &*child });
 
-    // The child must not take a signal before it has its task, and the parent's pending ones come first. C libraries block all signals
-    // around clone themselves.
+    // The child must not take a signal before it has its task, and the parent's pending ones come
+    // first. C libraries block all signals around clone themselves.
     let old = signal::block_all(task);
     let result = if task.signal_pending.load(Ordering::Relaxed) != 0 {
         Err(Errno::ERESTARTSYS)

@@ -1,8 +1,10 @@
 //! Host threads for guest threads: their stacks, how they begin and end.
 //!
-//! A thread's host stack is the emulator's own mapping and is reused after the thread's end: creating a thread in a program that does so
-//! often costs no mapping. A thread gives its stack back with its very last instructions before the kernel's exit, which use no stack ([`leave`]), with all
-//! signals blocked. The guest's thread-exit protocol (robust list, cleared thread id) is the kernel's own: it has the guest's addresses.
+//! A thread's host stack is the emulator's own mapping and is reused after the thread's end:
+//! creating a thread in a program that does so often costs no mapping. A thread gives its stack
+//! back with its very last instructions before the kernel's exit, which use no stack ([`leave`]),
+//! with all signals blocked. The guest's thread-exit protocol (robust list, cleared thread id) is
+//! the kernel's own: it has the guest's addresses.
 
 use crate::calls::dispatch::host_call;
 use crate::memory::space::{EMU_END, EMU_START, PAGE};
@@ -17,9 +19,11 @@ use anyarch_sys::{Errno, Mutex, SysResult, footprint, raw_syscall, syscall};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Bytes of a host stack's mapping: a page that stays unmapped, the alternate signal stack, and the stack with another unmapped page below it.
+/// Bytes of a host stack's mapping: a page that stays unmapped, the alternate signal stack, and the
+/// stack with another unmapped page below it.
 const SIZE: u64 = 1 << 20;
-/// Bytes of the alternate signal stack: the host's frame with AVX-512 and AMX state, and the handler.
+/// Bytes of the alternate signal stack: the host's frame with AVX-512 and AMX state, and the
+/// handler.
 const ALT_SIZE: u64 = 32 << 10;
 /// Offset of the alternate stack.
 const ALT_START: u64 = PAGE;
@@ -30,7 +34,8 @@ const AREA: u64 = EMU_START + 0x80_0000_0000;
 /// This many idle stacks are kept; those beyond are unmapped.
 const KEEP: usize = 64;
 
-/// A host stack with its alternate stack. The first word of the alternate stack tells whether a thread is still on it.
+/// A host stack with its alternate stack. The first word of the alternate stack tells whether a
+/// thread is still on it.
 pub(crate) struct HostStack(u64);
 
 impl HostStack {
@@ -193,7 +198,8 @@ pub(crate) fn exit(task: &mut Task, code: u64) -> ! {
     if let Some(stack) = stack {
         let busy = stack.busy().as_ptr();
         stack.busy().store(1, Ordering::Relaxed);
-        // SAFETY: made by `Box::into_raw` for this thread; nothing uses it any more, since signals are blocked.
+        // SAFETY: made by `Box::into_raw` for this thread; nothing uses it any more, since signals
+        // are blocked.
         drop(unsafe { Box::from_raw(task as *mut Task) });
         stack.put();
         // SAFETY: the word belongs to this thread's stack.

@@ -1,5 +1,5 @@
-//! The host's processor: everything that is written in its instructions or depends on its registers,
-//! and what the kernel numbers or lays out differently for it.
+//! The host's processor: everything that is written in its instructions or depends on its
+//! registers, and what the kernel numbers or lays out differently for it.
 //!
 //! Every folder has the same names, and one of them is compiled. To add a host is to add a folder,
 //! the engine's backend apart. All hosts are 64-bit and little-endian, with pages of 4 KiB.
@@ -10,7 +10,8 @@
 //!   caught. The interpreter counts on an order between accesses as x86-64 has it: every load is a
 //!   load-acquire and every store a store-release, so each host sees to that here.
 //! - `context`: registers of an interrupted thread, and the return from a host signal handler.
-//! - `thread`: how a thread begins and ends, and how a signal handler finds the thread that it is on.
+//! - `thread`: how a thread begins and ends, and how a signal handler finds the thread that it is
+//!   on.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;

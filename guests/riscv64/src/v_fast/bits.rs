@@ -1,4 +1,5 @@
-//! Zvbb and Zvbc: bits and bytes of elements in reverse order, counts of bits, rotations, carry-less products.
+//! Zvbb and Zvbc: bits and bytes of elements in reverse order, counts of bits, rotations,
+//! carry-less products.
 
 use super::int::{operands_fit, scalar};
 use super::{Form, forms, splat, v};
@@ -73,7 +74,8 @@ pub(crate) fn rotate<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) ->
         |form| operands_fit(i, form, vector),
         |o, form| {
             let (sew, bits) = (form.sew, 8u64 << form.sew);
-            // T0 and T1 get the amounts of two shifts to the left. One of them is negative, for a shift to the right, or nothing is left of one.
+            // T0 and T1 get the amounts of two shifts to the left. One of them is negative, for a
+            // shift to the right, or nothing is left of one.
             if !vector {
                 o.alu(Alu::And, W::W64, R::T0, i.rs1(), Src::Imm(bits - 1));
                 if op == Op::Ror {

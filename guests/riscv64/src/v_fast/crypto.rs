@@ -1,4 +1,5 @@
-//! Cryptography: AES rounds and key schedule, SHA-2, GHASH. They work on groups of four elements, for which there is code if vl is VLMAX or a constant.
+//! Cryptography: AES rounds and key schedule, SHA-2, GHASH. They work on groups of four elements,
+//! for which there is code if vl is VLMAX or a constant.
 
 use super::{Form, exact, in_line, splat, v};
 use crate::decode::Insn;
@@ -15,7 +16,8 @@ fn words(d: V, a: V, b: V, imm: u32) -> VArgs {
     VArgs { es: 2, ..args(d, a, b, imm) }
 }
 
-/// What [`KEY`] is to be, and the form, if the likely vtype and vl are of groups of four elements of at least `1 << ew` bytes.
+/// What [`KEY`] is to be, and the form, if the likely vtype and vl are of groups of four elements
+/// of at least `1 << ew` bytes.
 fn quads<O: Ops>(o: &O, i: Insn, ew: u32) -> Option<(u32, Form)> {
     let (key, form) = exact(o, i)?;
     let fits = form.sew >= ew && form.lmul + 2 >= form.sew as i32 && form.vl? % 4 == 0;

@@ -16,12 +16,14 @@ const OPERANDS: [V; 3] = [V::T1, V::T2, V::T3];
 /// What divisors are replaced by.
 const ONE: V = V(44);
 
-/// Whether the environment's direction of rounding is one that host code knows: all of these instructions are reserved while there is none.
+/// Whether the environment's direction of rounding is one that host code knows: all of these
+/// instructions are reserved while there is none.
 pub(super) fn rounds<O: Ops>(o: &O) -> bool {
     matches!(o.fp_mode(), mode::EXACT | mode::DIRECTED)
 }
 
-/// Emits an instruction whose other operand is a scalar (made ready in [`SCALAR`]) unless it is `vector`. False: nothing was emitted.
+/// Emits an instruction whose other operand is a scalar (made ready in [`SCALAR`]) unless it is
+/// `vector`. False: nothing was emitted.
 fn emit<O: Ops>(
     o: &mut O,
     i: Insn,
@@ -48,7 +50,8 @@ fn emit<O: Ops>(
     true
 }
 
-/// d = op of operands, of which nothing counts where no element is active: there they become zero, or one if they divide.
+/// d = op of operands, of which nothing counts where no element is active: there they become zero,
+/// or one if they divide.
 fn compute<O: Ops>(o: &mut O, form: Form, n: u32, op: FOp, d: V, from: [V; 3], imm: u32) {
     let (bytes, mask) = form.part(o, n);
     let mut from = from;

@@ -16,7 +16,8 @@ enum Plan {
     Accumulate(VOp),
     /// d = op(c = a, vd, b).
     Multiply(VOp),
-    /// A shift left or right, by amounts below the width: `VOp` by a constant, and by a register; whether right.
+    /// A shift left or right, by amounts below the width: `VOp` by a constant, and by a register;
+    /// whether right.
     Shift(VOp, VOp, bool),
     /// A rotation right by a constant.
     Rotate,

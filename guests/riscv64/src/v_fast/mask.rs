@@ -1,4 +1,5 @@
-//! Instructions that write masks or look at them. Masks go through general registers, as numbers of up to 64 bits.
+//! Instructions that write masks or look at them. Masks go through general registers, as numbers of
+//! up to 64 bits.
 
 use super::int::scalar;
 use super::{Form, forms, guarded, in_line, likely_form, v};
@@ -92,7 +93,8 @@ pub(crate) fn compare<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) -
     })
 }
 
-/// Whether a mask may be written to register d while a group at `s` is read (5.2): only to the lowest of its registers.
+/// Whether a mask may be written to register d while a group at `s` is read (5.2): only to the
+/// lowest of its registers.
 pub(crate) fn result_fits(d: u32, s: u32, form: Form) -> bool {
     d <= s || d >= s + (1 << form.lmul.max(0))
 }

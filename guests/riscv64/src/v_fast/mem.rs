@@ -19,7 +19,8 @@ pub(crate) fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> 
     })
 }
 
-/// Memory behind the last element is not written. It may be read, which nobody sees: if it cannot be read, the interpreter makes the instruction again.
+/// Memory behind the last element is not written. It may be read, which nobody sees: if it cannot
+/// be read, the interpreter makes the instruction again.
 fn get<O: Ops>(o: &mut O, i: Insn, form: Form) {
     if !form.masked && copies(o, form) {
         return o.vload_part(v(i.d()), slots(form), form.sew as u8, i.rs1(), count(form));
@@ -49,7 +50,8 @@ fn put<O: Ops>(o: &mut O, i: Insn, form: Form) {
     }
 }
 
-/// Whether the number of bytes is not one that single accesses have. If it is known, `count` is made to hold the number of elements.
+/// Whether the number of bytes is not one that single accesses have. If it is known, `count` is
+/// made to hold the number of elements.
 fn copies<O: Ops>(o: &mut O, form: Form) -> bool {
     let Some(vl) = form.vl else { return true };
     let copies = (0..form.registers()).any(|n| form.bytes(n).is_none_or(|bytes| !bytes.is_power_of_two()));
@@ -67,7 +69,8 @@ fn count(form: Form) -> R {
     if form.vl.is_some() { R::T0 } else { VL }
 }
 
-/// Whether the instruction may have changed elements before it faulted, and is to be interpreted for the exact state.
+/// Whether the instruction may have changed elements before it faulted, and is to be interpreted
+/// for the exact state.
 pub(crate) fn faults_again(word: u32) -> bool {
     let width = word >> 12 & 7;
     matches!(word & 0x7f, 0x07 | 0x27) && (width == 0 || width >= 5)

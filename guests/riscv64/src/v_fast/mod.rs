@@ -1,12 +1,16 @@
-//! Host code for the vector instructions of every loop. A file for each subject; here what they share.
+//! Host code for the vector instructions of every loop. A file for each subject; here what they
+//! share.
 //!
-//! It is emitted for the vtype and vl that are likely (of the VSETVLI before, or of the time of translation), behind a guard that compares
-//! [`KEY`]; whatever else is true then, the reference function does the instruction. The interpreter always
-//! uses the reference. A load that faults halfway is made again by the interpreter, which finds the element ([`mem::faults_again`]).
+//! It is emitted for the vtype and vl that are likely (of the VSETVLI before, or of the time of
+//! translation), behind a guard that compares [`KEY`]; whatever else is true then, the reference
+//! function does the instruction. The interpreter always uses the reference. A load that faults
+//! halfway is made again by the interpreter, which finds the element ([`mem::faults_again`]).
 //!
-//! Where vl was counted down from a register there are two forms of the code, see [`forms`]: for VLMAX, which is every round of a loop but the last, and for any vl.
+//! Where vl was counted down from a register there are two forms of the code, see [`forms`]: for
+//! VLMAX, which is every round of a loop but the last, and for any vl.
 //!
-//! Every function here gets the reference function and its argument, and returns whether it emitted anything: if not, the caller calls the reference.
+//! Every function here gets the reference function and its argument, and returns whether it emitted
+//! anything: if not, the caller calls the reference.
 
 pub(crate) mod bits;
 pub(crate) mod crypto;
@@ -113,8 +117,9 @@ impl Form {
         }
     }
 
-    /// How many bytes of register `n` single operations may work on, and otherwise the active lanes: the others' operands are to be replaced, for nothing to be
-    /// computed (and no flag raised) of what is there.
+    /// How many bytes of register `n` single operations may work on, and otherwise the active
+    /// lanes: the others' operands are to be replaced, for nothing to be computed (and no flag
+    /// raised) of what is there.
     pub(crate) fn part<O: Ops>(self, o: &mut O, n: u32) -> (u8, Option<V>) {
         match self.bytes(n) {
             Some(bytes) if !self.masked && bytes.is_power_of_two() => (bytes as u8, None),
@@ -146,10 +151,11 @@ impl Form {
 /// Only for a constant tail.
 const TAIL: V = V(45);
 
-/// Emits an instruction in the forms that are likely. `fits` looks at LMUL and SEW and says whether there is code for them (the encoding may be reserved with them);
-/// `body` emits it.
+/// Emits an instruction in the forms that are likely. `fits` looks at LMUL and SEW and says whether
+/// there is code for them (the encoding may be reserved with them); `body` emits it.
 ///
-/// With vl from VSETIVLI there is the form for that vl. Otherwise there are one for VLMAX and, where vl is something else, one for any vl.
+/// With vl from VSETIVLI there is the form for that vl. Otherwise there are one for VLMAX and,
+/// where vl is something else, one for any vl.
 pub(crate) fn forms<O: Ops>(
     o: &mut O,
     i: Insn,
@@ -174,7 +180,8 @@ pub(crate) fn likely_form<O: Ops>(o: &O, i: Insn) -> Option<(u64, Form)> {
     Some((key, Form { sew, lmul, vl: Some(vl as u32), masked: i.bits(25, 1) == 0 }))
 }
 
-/// The likely [`KEY`] and its form where there is code for nothing else: for VLMAX if vl is not constant.
+/// The likely [`KEY`] and its form where there is code for nothing else: for VLMAX if vl is not
+/// constant.
 pub(crate) fn exact<O: Ops>(o: &O, i: Insn) -> Option<(u32, Form)> {
     let (key, form) = likely_form(o, i)?;
     let full = key & 0xffff | (form.elements() as u64) << KEY_VL;

@@ -1,4 +1,5 @@
-//! What the files about instructions with operands of several widths, or with all of a group at once, share.
+//! What the files about instructions with operands of several widths, or with all of a group at
+//! once, share.
 
 use super::{Form, exact, v};
 use crate::decode::Insn;
@@ -6,25 +7,27 @@ use crate::v::{Group, KEY};
 use anyarch_engine::ops::{Helper, Ops, V, VArgs};
 use anyarch_engine::vec::VOp;
 
-/// Temporaries: the first four are for what an instruction does with each register, the last for what it keeps over all of them. (Those behind are
-/// [`Form`]'s.)
+/// Temporaries: the first four are for what an instruction does with each register, the last for
+/// what it keeps over all of them. (Those behind are [`Form`]'s.)
 pub(super) const T: [V; 5] = [V(40), V(41), V(42), V(43), V(44)];
 
 impl Form {
-    /// The group of elements of `1 << ew` bytes at `reg` that an instruction with this SEW and LMUL works on, if it may begin there. v0 is not to be read or
-    /// written as elements under a mask.
+    /// The group of elements of `1 << ew` bytes at `reg` that an instruction with this SEW and LMUL
+    /// works on, if it may begin there. v0 is not to be read or written as elements under a mask.
     pub(super) fn group(self, reg: u32, ew: u32) -> Option<Group> {
         Group::of(reg, ew, self.lmul + ew as i32 - self.sew as i32).filter(|_| !self.masked || reg != 0)
     }
 
-    /// Register `n` of a group at `d`: `f` computes it where it is told, all of it or at least the active elements.
+    /// Register `n` of a group at `d`: `f` computes it where it is told, all of it or at least the
+    /// active elements.
     pub(super) fn define<O: Ops>(self, o: &mut O, d: u32, n: u32, f: impl FnOnce(&mut O, V)) {
         let slot = v(d + n);
         f(o, self.target(n, slot));
         self.put(o, n, slot);
     }
 
-    /// a, which is register `n` of a group, with zeroes in the elements that are not active; in `to`, if there are such.
+    /// a, which is register `n` of a group, with zeroes in the elements that are not active; in
+    /// `to`, if there are such.
     pub(super) fn operand<O: Ops>(self, o: &mut O, n: u32, a: V, to: V) -> V {
         match self.part(o, n) {
             (16, None) => a,
@@ -52,7 +55,8 @@ impl Form {
     }
 }
 
-/// As [`super::forms`] for instructions without mask, with code only for the vl that is likely, VLMAX where it was counted down.
+/// As [`super::forms`] for instructions without mask, with code only for the vl that is likely,
+/// VLMAX where it was counted down.
 pub(super) fn exactly<O: Ops>(
     o: &mut O,
     i: Insn,

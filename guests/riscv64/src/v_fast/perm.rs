@@ -9,8 +9,9 @@ use crate::v::{KEY, USED, VL, parse};
 use anyarch_engine::ops::{Alu, Cmp, Cond, Helper, Ops, R, Sel, Shift, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
-/// A guard for instructions that depend on SEW alone of vtype. The SEW that is likely; `None`: there is none. Then and with `Some(None)` nothing more is to be
-/// emitted, in the first case because nothing was.
+/// A guard for instructions that depend on SEW alone of vtype. The SEW that is likely; `None`:
+/// there is none. Then and with `Some(None)` nothing more is to be emitted, in the first case
+/// because nothing was.
 fn any_length<O: Ops>(o: &mut O, f: Helper, arg: u64) -> Option<Option<u32>> {
     const SEW: u64 = 0x38;
     let key = o.likely();
@@ -92,7 +93,8 @@ pub(crate) fn from_f<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
     true
 }
 
-/// Whether the groups of a permutation of elements may be where they are: they may overlap only if `in_place`.
+/// Whether the groups of a permutation of elements may be where they are: they may overlap only if
+/// `in_place`.
 fn allowed(form: Form, i: Insn, in_place: bool) -> bool {
     let groups = form.group(i.d(), form.sew).zip(form.group(i.s2(), form.sew));
     groups.is_some_and(|(d, a)| in_place || !d.overlaps(a))
@@ -189,14 +191,16 @@ pub(crate) fn slide_by_register<O: Ops>(o: &mut O, i: Insn, up: bool, f: Helper,
                 if up && slot != old {
                     copy(o, slot, old);
                 }
-                // Below the offset numbers are negative, and so beyond the table: there the old bytes stay.
+                // Below the offset numbers are negative, and so beyond the table: there the old
+                // bytes stay.
                 o.vtbl(up, slot, table, all(form) as u8, T[0], 16);
             });
         }
     })
 }
 
-/// What VSLIDE1UP and its like push in: a general register's value, or a floating-point register's (boxed).
+/// What VSLIDE1UP and its like push in: a general register's value, or a floating-point register's
+/// (boxed).
 #[derive(Clone, Copy)]
 pub(crate) enum Pushed {
     X,

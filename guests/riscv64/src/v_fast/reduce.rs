@@ -1,4 +1,5 @@
-//! Reductions: integers by halves, floating-point numbers one after the other as the reference does.
+//! Reductions: integers by halves, floating-point numbers one after the other as the reference
+//! does.
 
 use super::fp::rounds;
 use super::parts::{T, args, copy, exactly, put_low};
@@ -110,7 +111,8 @@ fn neutral(op: VOp, sew: u32) -> u64 {
     }
 }
 
-/// More elements than that are the reference function's: the code would be long, and takes its time anyway.
+/// More elements than that are the reference function's: the code would be long, and takes its time
+/// anyway.
 const MOST: u32 = 32;
 
 /// VFREDOSUM and its like; `wide`: the result has twice the width.

@@ -1,7 +1,8 @@
 //! Loads and stores other than plain unit-stride ones.
 //!
-//! An access that faults is made again by the interpreter (see [`super::mem::faults_again`]), from the instruction's beginning. So what is loaded before
-//! may go to its registers at once, if they are none that the instruction reads.
+//! An access that faults is made again by the interpreter (see [`super::mem::faults_again`]), from
+//! the instruction's beginning. So what is loaded before may go to its registers at once, if they
+//! are none that the instruction reads.
 
 use super::parts::{exactly, put_low};
 use super::{Form, exact, in_line, v};
@@ -15,7 +16,8 @@ fn is_store(i: Insn) -> bool {
     i.bits(5, 1) != 0
 }
 
-/// VL1RE8.V to VL8RE64.V, VS1R.V to VS8R.V: these need no vtype, but the interpreter has none that is likely.
+/// VL1RE8.V to VL8RE64.V, VS1R.V to VS8R.V: these need no vtype, but the interpreter has none that
+/// is likely.
 pub(crate) fn whole<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
     if o.likely() == 0 {
         return false;
@@ -49,7 +51,8 @@ pub(crate) fn mask<O: Ops>(o: &mut O, i: Insn, f: Helper, arg: u64) -> bool {
 /// Slots of four registers that follow one another, for fields whose registers do not.
 const REGISTERS: V = V(44);
 
-/// Unit-stride loads and stores of two or four fields: of each field a register at once, or its half.
+/// Unit-stride loads and stores of two or four fields: of each field a register at once, or its
+/// half.
 pub(crate) fn structures<O: Ops>(o: &mut O, i: Insn, ew: u32, f: Helper, arg: u64) -> bool {
     let count = i.bits(29, 3) + 1;
     let fits = |form: Form| {
@@ -157,7 +160,8 @@ fn groups_fit(i: Insn, places: Places, form: Form, data: Form, fields: u32) -> b
     fits && legal(index, i.s2()) && (end <= i.d() || i.d() + fields * each <= first)
 }
 
-/// Four elements of four or eight fields of 32 bits, at multiples of rs2: rows of memory are columns of registers.
+/// Four elements of four or eight fields of 32 bits, at multiples of rs2: rows of memory are
+/// columns of registers.
 fn rows<O: Ops>(o: &mut O, i: Insn, fields: u32) {
     const LOW: [V; 4] = [V(40), V(41), V(42), V(43)];
     const HIGH: [V; 4] = [V(44), V(45), V(46), V(47)];
@@ -194,7 +198,8 @@ fn rows<O: Ops>(o: &mut O, i: Insn, fields: u32) {
             o.vload(16, HIGH[n], Addr::Base(at, 16));
         }
     }
-    // Everything is loaded: the second half's registers may change before they get what they are to hold.
+    // Everything is loaded: the second half's registers may change before they get what they are to
+    // hold.
     let between = if both { registers(1) } else { HIGH };
     zip(o, LOW, between);
     registers(0).into_iter().enumerate().for_each(|(n, d)| join(o, n, between, d));
@@ -208,7 +213,8 @@ fn lanes(es: u8, d: V, a: V, b: V) -> VArgs {
     VArgs { d, a, b, c: a, es, bytes: 16, imm: 0 }
 }
 
-/// The first half of exchanging rows and columns: the words of two neighbouring rows alternate in two slots.
+/// The first half of exchanging rows and columns: the words of two neighbouring rows alternate in
+/// two slots.
 fn zip<O: Ops>(o: &mut O, rows: [V; 4], to: [V; 4]) {
     for n in [0, 2] {
         o.vec(VOp::Zip1, lanes(2, to[n], rows[n], rows[n + 1]));

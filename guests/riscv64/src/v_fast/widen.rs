@@ -1,7 +1,8 @@
 //! Instructions between elements of one width and of twice or half of it.
 //!
-//! Registers are done in ascending order. A destination that overlaps a source as the specification allows is then never written before the source's register
-//! at that place was read: wider elements overtake narrower ones only in the last register of both, and narrower ones stay behind.
+//! Registers are done in ascending order. A destination that overlaps a source as the specification
+//! allows is then never written before the source's register at that place was read: wider elements
+//! overtake narrower ones only in the last register of both, and narrower ones stay behind.
 
 use super::fp::rounds;
 use super::parts::{T, args};
@@ -23,7 +24,8 @@ pub(super) fn extend_half<O: Ops>(o: &mut O, signed: bool, es: u32, d: V, a: V, 
     o.vec(if signed { VOp::ShlLongS } else { VOp::ShlLongU }, args(es, d, a, a, a, half(n)));
 }
 
-/// Whether vd, vs2 and, in the `vector` form, vs1 may be where they are, of elements so many times wider than SEW (as a power of two); `accumulates`: vd is read.
+/// Whether vd, vs2 and, in the `vector` form, vs1 may be where they are, of elements so many times
+/// wider than SEW (as a power of two); `accumulates`: vd is read.
 fn allowed(form: Form, i: Insn, widths: [u32; 3], vector: bool, accumulates: bool) -> bool {
     let group = |reg, more| form.group(reg, form.sew + more);
     let (Some(d), Some(a)) = (group(i.d(), widths[0]), group(i.s2(), widths[1])) else { return false };
@@ -34,7 +36,8 @@ fn allowed(form: Form, i: Insn, widths: [u32; 3], vector: bool, accumulates: boo
         && (!accumulates || d.readable_with(a) && d.readable_with(b))
 }
 
-/// Integer operations with a result of twice the width; `wide_a`: vs2 has that too; else `signed` says how the operands are extended.
+/// Integer operations with a result of twice the width; `wide_a`: vs2 has that too; else `signed`
+/// says how the operands are extended.
 pub(crate) fn int<O: Ops>(
     o: &mut O,
     i: Insn,
@@ -190,7 +193,8 @@ pub(crate) fn narrow<O: Ops>(o: &mut O, i: Insn, op: Op, f: Helper, arg: u64) ->
                             o.vec(op, args(wide, T[1], x, by, x, if immediate { amount } else { 0 }));
                             (x, last) = (T[1], 0);
                         }
-                        // The sign does not matter any more: what is left of the element is below its bits.
+                        // The sign does not matter any more: what is left of the element is below
+                        // its bits.
                         if h == 0 {
                             let d = if halves == 1 { slot } else { T[0] };
                             o.vec(VOp::ShrNarrow, VArgs { bytes: 8, ..args(form.sew, d, x, x, x, last) });

@@ -1,12 +1,12 @@
 //! Opcodes by the manual's mnemonics (Intel SDM volume 2, chapters 3 to 6).
 //!
-//! A name in the plural of a family (`PADD` for PADDB, PADDW, PADDD and PADDQ) is an array by the log2
-//! of the lane's bytes, or a function of it where the host has no such instruction for bytes. `_STORE`
-//! marks the form whose first operand is memory or a general register, where that form has another
-//! opcode.
+//! A name in the plural of a family (`PADD` for PADDB, PADDW, PADDD and PADDQ) is an array by the
+//! log2 of the lane's bytes, or a function of it where the host has no such instruction for bytes.
+//! `_STORE` marks the form whose first operand is memory or a general register, where that form has
+//! another opcode.
 //!
-//! Instructions on general registers have their opcodes in the methods of [`Asm`](super::Asm), which
-//! are named after them.
+//! Instructions on general registers have their opcodes in the methods of [`Asm`](super::Asm),
+//! which are named after them.
 
 use super::{VEnc, v, vw};
 
@@ -37,8 +37,8 @@ pub(crate) const MOVDDUP: VEnc = v(3, 1, 0x12);
 pub(crate) const fn movs(es: u8) -> VEnc {
     v(es, 1, 0x10)
 }
-/// The signs of lanes in a general register: PMOVMSKB (of 16-bit lanes too: of both bytes), MOVMSKPS,
-/// MOVMSKPD.
+/// The signs of lanes in a general register: PMOVMSKB (of 16-bit lanes too: of both bytes),
+/// MOVMSKPS, MOVMSKPD.
 pub(crate) const MOVMSK: [VEnc; 4] = [v(1, 1, 0xd7), v(1, 1, 0xd7), v(0, 1, 0x50), v(1, 1, 0x50)];
 /// Stores of the lanes of 32 or 64 bits whose sign is set in a mask: VMASKMOVPS, VMASKMOVPD.
 pub(crate) const VMASKMOVP_STORE: [VEnc; 2] = [v(1, 2, 0x2e), v(1, 2, 0x2f)];

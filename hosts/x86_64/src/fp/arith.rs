@@ -78,8 +78,9 @@ pub(super) fn binary(
     t.resume(guard, again.0, again.1);
 }
 
-/// A scalar instruction of one source with a result of `1 << to` bytes. The register of the result, which is not the source's and is zero above (boxed).
-/// (With `merge` the bits above may come from the source itself, if they are zero.)
+/// A scalar instruction of one source with a result of `1 << to` bytes. The register of the result,
+/// which is not the source's and is zero above (boxed). (With `merge` the bits above may come from
+/// the source itself, if they are zero.)
 pub(super) fn unary(t: &mut T<'_>, e: VEnc, imm: Option<u8>, args: &VArgs, merge: bool, to: u8) -> u8 {
     let VArgs { d, a, es, .. } = *args;
     let x = t.target(d, &[a]);
@@ -159,7 +160,8 @@ pub(super) fn extreme(t: &mut T<'_>, max: bool, es: u8, scalar: bool, x: u8, p: 
     t.a.v3(if max { ANDPS } else { ORPS }, x, x, X3, true, NONE);
 }
 
-/// The even and the odd lanes of what a pairwise operation combines, the latter not a source's register; and whether the result will be zero above.
+/// The even and the odd lanes of what a pairwise operation combines, the latter not a source's
+/// register; and whether the result will be zero above.
 pub(super) fn pair_sources(t: &mut T<'_>, args: &VArgs) -> (u8, u8, bool) {
     let VArgs { a, b, es, bytes, .. } = *args;
     if bytes == 1 << es {

@@ -246,7 +246,8 @@ pub(super) fn scale_down(t: &mut T<'_>, es: u8, fbits: u8, x: u8, y: u8) {
     t.a.v3(arith(es, false, MUL), x, x, y, true, X3);
 }
 
-/// A jump if lane 0 of a is no number below 2^n in magnitude. RAX holds its bits, shifted left by one. Uses RCX.
+/// A jump if lane 0 of a is no number below 2^n in magnitude. RAX holds its bits, shifted left by
+/// one. Uses RCX.
 pub(super) fn small_magnitude(t: &mut T<'_>, es: u8, n: i32, a: V) -> Near {
     let w = es == 3;
     match t.vrm(a) {
@@ -259,7 +260,8 @@ pub(super) fn small_magnitude(t: &mut T<'_>, es: u8, n: i32, a: V) -> Near {
     t.a.jcc_near(Cc::Ae)
 }
 
-/// XMM12 = lane 0 of a, which is small, rounded to an integral value, ties away from zero; zero above. Raises nothing. Uses XMM13 to XMM15.
+/// XMM12 = lane 0 of a, which is small, rounded to an integral value, ties away from zero; zero
+/// above. Raises nothing. Uses XMM13 to XMM15.
 pub(super) fn round_away(t: &mut T<'_>, es: u8, a: V) {
     let pick = |k32: K, k64: K| if es == 3 { k64 } else { k32 };
     let ra = if es == 3 {
@@ -279,7 +281,8 @@ pub(super) fn round_away(t: &mut T<'_>, es: u8, a: V) {
     t.with_constant(ANDPS, X2, X2, pick(K::One32, K::One64));
     t.with_constant(ANDPS, X1, X1, pick(K::Sign32, K::Sign64));
     t.a.v3(ORPS, X2, X2, X1, true, X3);
-    // Above the lane this is 0 + 0, but a zero's sign depends on the direction of rounding only in sums of unlike zeroes.
+    // Above the lane this is 0 + 0, but a zero's sign depends on the direction of rounding only in
+    // sums of unlike zeroes.
     t.a.v3(arith(es, false, ADD), X0, X0, X2, true, X3);
 }
 
@@ -297,7 +300,8 @@ pub(super) fn scalar_to_int(
     let rm = t.vrm(a);
     let mut sites = [Near(core::ptr::null_mut()); 2];
     let mut n = 0;
-    // Unsigned: the result fits in 63 bits, or the way is the other one. A range test of the operand as an integer excludes what is negative too.
+    // Unsigned: the result fits in 63 bits, or the way is the other one. A range test of the
+    // operand as an integer excludes what is negative too.
     let w = wide || !signed;
     if !signed {
         let limit = match (es, wide) {

@@ -14,7 +14,8 @@ pub(super) fn sticky_flags() -> Mem {
     state(offset_of!(Cpu, fp) + offset_of!(FpEnv, flags))
 }
 
-/// MXCSR's flags (IE DE ZE OE UE PE from bit 0) as [`Ops::fp_flags`] has them, and behind them these as MXCSR's.
+/// MXCSR's flags (IE DE ZE OE UE PE from bit 0) as [`Ops::fp_flags`] has them, and behind them
+/// these as MXCSR's.
 pub(crate) const FLAG_TABLES: [u8; 96] = {
     let mut out = [0; 96];
     let mut i = 0;

@@ -8,10 +8,12 @@ use super::{T, X0, X1, X2, X3};
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::*;
 
-/// What the magnitudes of operands may be so that flushing to zero has no part in the operation: for a, b, c the constants that they must not be below,
-/// unless zero; and one that b must not be above. None if the operation has no host code in that mode.
+/// What the magnitudes of operands may be so that flushing to zero has no part in the operation:
+/// for a, b, c the constants that they must not be below, unless zero; and one that b must not be
+/// above. None if the operation has no host code in that mode.
 ///
-/// Then neither an operand is denormal nor can the result be tiny: a sum is a multiple of the lesser operand's last place, and so on.
+/// Then neither an operand is denormal nor can the result be tiny: a sum is a multiple of the
+/// lesser operand's last place, and so on.
 pub(super) fn flush_limits(t: &T<'_>, op: FOp, args: &VArgs) -> Option<([Option<K>; 3], Option<K>)> {
     use FOp::*;
     let VArgs { es, bytes, imm, .. } = *args;
@@ -46,7 +48,8 @@ pub(super) fn flush_limits(t: &T<'_>, op: FOp, args: &VArgs) -> Option<([Option<
     Some((limits, None))
 }
 
-/// A jump if an operand is outside the limits. EFLAGS are free from here on. Uses all scratch registers.
+/// A jump if an operand is outside the limits. EFLAGS are free from here on. Uses all scratch
+/// registers.
 pub(super) fn flush_guard(
     t: &mut T<'_>,
     op: FOp,
@@ -78,7 +81,8 @@ pub(super) fn flush_guard(
     flush_tests(t, es, bytes, &tests)
 }
 
-/// A jump if in one of the slots a lane's magnitude is below the constant but not zero, or is above it.
+/// A jump if in one of the slots a lane's magnitude is below the constant but not zero, or is above
+/// it.
 pub(super) fn flush_tests(t: &mut T<'_>, es: u8, bytes: u8, tests: &[Option<(V, K, u8)>]) -> Option<Near> {
     let scalar = bytes == 1 << es;
     let cmp = arith(es, scalar, CMP);

@@ -43,8 +43,9 @@ impl T<'_> {
         Guard { site: self.a.jcc_near(Cc::Ne), keep_flags }
     }
 
-    /// A jump if a result that may be tiny has a lane that is a NaN, or is the smallest normal number: it may have become that by rounding, which
-    /// is underflow where tininess counts before rounding, and the host counts it after. Uses XMM15, and XMM14 without AVX.
+    /// A jump if a result that may be tiny has a lane that is a NaN, or is the smallest normal
+    /// number: it may have become that by rounding, which is underflow where tininess counts before
+    /// rounding, and the host counts it after. Uses XMM15, and XMM14 without AVX.
     pub(super) fn guard_result(&mut self, es: u8, scalar: bool, x: u8) -> Guard {
         if self.boxing {
             return self.guard_nan(es, scalar, x, Rm::R(x));
@@ -70,7 +71,8 @@ impl T<'_> {
         self.guard_mask(keep_flags, es, scalar)
     }
 
-    /// A jump if the result of a conversion between single and double has a lane that may need more than the host did.
+    /// A jump if the result of a conversion between single and double has a lane that may need more
+    /// than the host did.
     pub(super) fn guard_converted(&mut self, to: u8, scalar: bool, x: u8) -> Guard {
         if to == 2 { self.guard_result(2, scalar, x) } else { self.guard_nan(to, scalar, x, Rm::R(x)) }
     }

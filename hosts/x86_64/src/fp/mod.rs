@@ -13,16 +13,21 @@
 //! no operand is so small that flushing to zero could have a part in it. In other modes the
 //! reference does everything but bit operations.
 //!
-//! Scalars among boxed numbers (`VArgs::BOXED`, RISC-V) are the same code with ones above the lane instead of zeroes, which the host's scalar instructions
-//! take from their first operand too. There every NaN result is the default NaN, so whatever can have one is tested for it.
+//! Scalars among boxed numbers (`VArgs::BOXED`, RISC-V) are the same code with ones above the lane
+//! instead of zeroes, which the host's scalar instructions take from their first operand too. There
+//! every NaN result is the default NaN, so whatever can have one is tested for it.
 //!
-//! A source must be whole where the cold code begins: the destination is written before that only if it is no source.
+//! A source must be whole where the cold code begins: the destination is written before that only
+//! if it is no source.
 //!
-//! What always calls the reference: half precision but for conversions, estimates and reciprocal steps, complex and BFloat16 operations, FMULX, FMLAL,
-//! rounding to odd and to bounded integers, ties away in vectors, fixed point in vectors and unsigned; fused operations where the host lacks FMA3.
+//! What always calls the reference: half precision but for conversions, estimates and reciprocal
+//! steps, complex and BFloat16 operations, FMULX, FMLAL, rounding to odd and to bounded integers,
+//! ties away in vectors, fixed point in vectors and unsigned; fused operations where the host lacks
+//! FMA3.
 //!
-//! Scratch registers are XMM12 to XMM15, RAX and RCX. Scalar results are zero above their lane, for which the translator keeps track of the slots
-//! known to be zero there (`zero_above`; or boxed: `boxed`): the host's scalar instructions take those bits from their first operand.
+//! Scratch registers are XMM12 to XMM15, RAX and RCX. Scalar results are zero above their lane, for
+//! which the translator keeps track of the slots known to be zero there (`zero_above`; or boxed:
+//! `boxed`): the host's scalar instructions take those bits from their first operand.
 
 mod arith;
 mod compare;

@@ -41,7 +41,8 @@ impl T<'_> {
         pack_vec(op as u16, &VArgs { bytes, ..*args })
     }
 
-    /// The `bytes` bytes of a slot in a register, its own or `x`; 8 bytes twice, so that the upper half raises no flags of its own.
+    /// The `bytes` bytes of a slot in a register, its own or `x`; 8 bytes twice, so that the upper
+    /// half raises no flags of its own.
     pub(super) fn lanes(&mut self, s: V, bytes: u8, x: u8) -> u8 {
         if bytes == 16 {
             return self.vgetr(s, x);
@@ -50,7 +51,8 @@ impl T<'_> {
         x
     }
 
-    /// Where to compute what goes to `d`: its own register if it is none of the sources', else XMM12.
+    /// Where to compute what goes to `d`: its own register if it is none of the sources', else
+    /// XMM12.
     pub(super) fn target(&self, d: V, sources: &[V]) -> u8 {
         let h = self.vhost(d);
         if h == NONE || sources.contains(&d) { X0 } else { h }

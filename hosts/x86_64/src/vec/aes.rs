@@ -30,7 +30,8 @@ pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
             e.binary(i, x, a, b);
         }
         GhashMul if e.features.pclmul => {
-            // Powers in the bits' order, by reversing the bits of bytes; the product of 256 bits in X2 and X0; reduction from the top in two steps.
+            // Powers in the bits' order, by reversing the bits of bytes; the product of 256 bits in
+            // X2 and X0; reduction from the top in two steps.
             e.a.v2(MOVAPS, X0, e.rm(b));
             e.reverse_bytes_bits();
             e.a.vmov(TMP, X0);
@@ -61,7 +62,8 @@ pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
         AesMixColumns | AesInvMixColumns
             if a == d && e.aes.d == d && e.aes.end == e.a.p && e.aes.decrypt == (op == AesInvMixColumns) =>
         {
-            // SAFETY: nothing was emitted since, so it is the opcode byte of this unit's AESENCLAST or AESDECLAST.
+            // SAFETY: nothing was emitted since, so it is the opcode byte of this unit's AESENCLAST
+            // or AESDECLAST.
             unsafe { e.aes.opcode.write(if e.aes.decrypt { AESDEC.op } else { AESENC.op }) };
             *e.aes = AesRound::NONE;
             return Done::Whole;

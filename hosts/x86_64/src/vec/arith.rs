@@ -47,7 +47,8 @@ pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
             e.op(PSUB[es], x, c, X0);
         }
         HalfAddU | HalfAddS | HalfAddRoundS | HalfSubU | HalfSubS if es < 3 => {
-            // The differing bits halved, and the common ones (or those that a sum rounded up, or b alone, has) around them.
+            // The differing bits halved, and the common ones (or those that a sum rounded up, or b
+            // alone, has) around them.
             let ra = e.reg(a, X0);
             e.op(PXOR, X2, ra, e.rm(b));
             match op {

@@ -71,7 +71,8 @@ pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
             }
         }
         BitsToLanes => {
-            // The byte with the bits everywhere, or two of them in half a register each; then in each lane its own bit of the byte.
+            // The byte with the bits everywhere, or two of them in half a register each; then in
+            // each lane its own bit of the byte.
             let byte = n / 8;
             match e.rm(a) {
                 Rm::M(m) if es > 0 && e.features.avx2 => {

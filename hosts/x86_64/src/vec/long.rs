@@ -134,7 +134,8 @@ impl Emit<'_> {
         }
     }
 
-    /// Low half of d = bits n.. of the double-size lanes of a, truncated to `es`; upper half zero. Uses X1.
+    /// Low half of d = bits n.. of the double-size lanes of a, truncated to `es`; upper half zero.
+    /// Uses X1.
     pub(super) fn narrow(&mut self, es: usize, d: u8, a: u8, n: u8) {
         let bits = 8u8 << es;
         if es == 2 {

@@ -1,8 +1,10 @@
-//! Host code for the integer vector operations: SSE4.2, or AVX and AVX2 where the processor has them.
+//! Host code for the integer vector operations: SSE4.2, or AVX and AVX2 where the processor has
+//! them.
 //!
-//! [`lower`] emits an operation or says that it has no code for it, and then has emitted nothing: the caller calls the reference
-//! function instead. [`lower_clobbering`] does the same for operations whose code changes EFLAGS (those that set the sticky saturation flag, hash
-//! rounds); [`lower`] leaves them alone: no instruction used there changes them.
+//! [`lower`] emits an operation or says that it has no code for it, and then has emitted nothing:
+//! the caller calls the reference function instead. [`lower_clobbering`] does the same for
+//! operations whose code changes EFLAGS (those that set the sticky saturation flag, hash rounds);
+//! [`lower`] leaves them alone: no instruction used there changes them.
 //!
 //! Scratch registers are XMM12 to XMM15 and RAX. The destination's
 //! register may be a source's, so it is written only by the last instruction that reads a source.
@@ -53,8 +55,9 @@ pub(crate) struct Emit<'a> {
     pub(crate) sha: Sha,
 }
 
-/// The last half of an AES round that was emitted, so that MixColumns right behind it becomes part of it: x86's AESENC differs from
-/// AESENCLAST in one byte. The second guest instruction then has no code of its own, so no host address lies between the two.
+/// The last half of an AES round that was emitted, so that MixColumns right behind it becomes part
+/// of it: x86's AESENC differs from AESENCLAST in one byte. The second guest instruction then has
+/// no code of its own, so no host address lies between the two.
 #[derive(Clone, Copy)]
 pub(crate) struct AesRound {
     /// The opcode byte.

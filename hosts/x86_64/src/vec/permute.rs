@@ -109,7 +109,8 @@ pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
                     let a = e.reg(a, X1);
                     e.a.v2i(PEXTR[es], a, RAX, from);
                     let c = e.reg(c, X0);
-                    // A general register has the number of a vector register, but is not that register.
+                    // A general register has the number of a vector register, but is not that
+                    // register.
                     if !e.a.avx {
                         e.a.vmov(x, c);
                         e.a.sse(PINSR[es], x, RAX);
@@ -131,7 +132,8 @@ pub(crate) fn table(e: &mut Emit<'_>, keep: bool, d: V, first: V, n: u8, idx: V,
         return false;
     }
     let x = e.def(d);
-    // PSHUFB looks at the low four bits and gives zero where bit 7 is set: adding 0x70 with saturation sets it from 16 on.
+    // PSHUFB looks at the low four bits and gives zero where bit 7 is set: adding 0x70 with
+    // saturation sets it from 16 on.
     e.load_constant(TMP, splat(0, 0x70));
     for k in 0..n {
         if k == 0 {

@@ -1,5 +1,5 @@
-//! Operations whose code changes EFLAGS: those that set the sticky saturation flag, and hash rounds on
-//! general registers.
+//! Operations whose code changes EFLAGS: those that set the sticky saturation flag, and hash rounds
+//! on general registers.
 
 use super::super::asm::{Cc, Op, Rm, opcodes::*, reg::RAX};
 use super::super::state;
@@ -11,7 +11,8 @@ use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::VOp;
 use core::mem::offset_of;
 
-/// Emits an operation whose code changes EFLAGS, which must be free. False, and nothing emitted, if it has no host code.
+/// Emits an operation whose code changes EFLAGS, which must be free. False, and nothing emitted, if
+/// it has no host code.
 pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
     use VOp::*;
     let o = Operands::new(e, args);
@@ -268,7 +269,8 @@ fn shift_narrow(e: &mut Emit<'_>, op: VOp, o: &Operands) {
 }
 
 impl Emit<'_> {
-    /// Sets the sticky saturation flag if the low `bytes` bytes of p and q differ. Uses q, RAX and EFLAGS.
+    /// Sets the sticky saturation flag if the low `bytes` bytes of p and q differ. Uses q, RAX and
+    /// EFLAGS.
     pub(super) fn note_difference(&mut self, p: u8, q: u8, bytes: u8) {
         // q may be the result: the comparison goes to TMP.
         self.op(PCMPEQ[0], TMP, q, p);
@@ -279,7 +281,8 @@ impl Emit<'_> {
         self.a.alu_store8(Op::Or, state(offset_of!(Cpu, fp) + offset_of!(FpEnv, saturated)), RAX);
     }
 
-    /// X0's smallest numbers become the largest, which is noted: the results of operations where only that one result does not fit. Uses X1.
+    /// X0's smallest numbers become the largest, which is noted: the results of operations where
+    /// only that one result does not fit. Uses X1.
     pub(super) fn saturate_smallest(&mut self, es: usize, bytes: u8) {
         let k = self.constant(X1, splat(es, 1 << ((8u32 << es) - 1)));
         if es == 3 {
@@ -296,9 +299,11 @@ impl Emit<'_> {
         self.a.vmov(X0, X1);
     }
 
-    /// X0 = p + q or p - q, signed and saturating, lanes of 32 or 64 bits; notes saturation. Uses X1, which may be q, and X2.
+    /// X0 = p + q or p - q, signed and saturating, lanes of 32 or 64 bits; notes saturation. Uses
+    /// X1, which may be q, and X2.
     pub(super) fn add_saturating(&mut self, sub: bool, es: usize, bytes: u8, p: u8, q: u8) {
-        // It did not fit where the result's sign is not p's, although q's says so: p ^ r and (sub ? p ^ q : !(p ^ q)) both negative.
+        // It did not fit where the result's sign is not p's, although q's says so: p ^ r and (sub ?
+        // p ^ q : !(p ^ q)) both negative.
         self.op(if sub { PSUB[es] } else { PADD[es] }, X2, p, q);
         self.a.v3(PXOR, TMP, X2, Rm::R(p), true, TMP);
         if sub {

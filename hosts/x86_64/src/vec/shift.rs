@@ -119,7 +119,8 @@ pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
             }
         }
         ShiftU if es >= 2 && e.features.avx2 => {
-            // A negative amount's low byte is at least 128, which shifts everything out; so does the wrong sign's.
+            // A negative amount's low byte is at least 128, which shifts everything out; so does
+            // the wrong sign's.
             e.amounts(es, b);
             let ra = e.reg(a, X0);
             e.op(VPSRLV[es - 2], X2, ra, X2);
@@ -189,7 +190,8 @@ impl Emit<'_> {
                 self.op(PAND, x, X0, k);
             }
             (0, true) => {
-                // Unsigned, then the sign bit's new place flipped and subtracted, which fills the bits above it.
+                // Unsigned, then the sign bit's new place flipped and subtracted, which fills the
+                // bits above it.
                 let n = n.min(7);
                 let k = self.constant(X1, splat(0, 0xff >> n));
                 self.shr(1, X0, a, n);

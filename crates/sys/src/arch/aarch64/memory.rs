@@ -168,7 +168,8 @@ pub(crate) fn continuation(pc: u64) -> Option<u64> {
 /// A fault, after which all bytes before it have been copied.
 ///
 /// # Safety
-/// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's side.
+/// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's
+/// side.
 #[inline]
 pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), (u64, u64)> {
     unsafe extern "C" {
@@ -184,7 +185,8 @@ pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<()
     if left == 0 { Ok(()) } else { Err((signal, addr)) }
 }
 
-/// Makes an access: the value expected and the new one, each as low and high half; the value loaded.
+/// Makes an access: the value expected and the new one, each as low and high half; the value
+/// loaded.
 ///
 /// # Errors
 /// A fault: the words given to [`Context::set_fault`](super::Context).

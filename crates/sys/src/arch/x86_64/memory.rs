@@ -1,7 +1,8 @@
 //! Guest memory: a copy, and single accesses.
 //!
-//! An access is a load, store or locked instruction between `r8 = 1` and `r8 = 0`. A fault on one of them goes to the routine's end
-//! ([`continuation`]) with rax and rdx describing it, where r8 is still 1.
+//! An access is a load, store or locked instruction between `r8 = 1` and `r8 = 0`. A fault on one
+//! of them goes to the routine's end ([`continuation`]) with rax and rdx describing it, where r8 is
+//! still 1.
 
 use core::arch::{asm, global_asm};
 
@@ -101,7 +102,8 @@ macro_rules! fetch {
         #[inline(always)]
         pub(crate) fn $name(addr: u64) -> Option<u64> {
             let (value, faulted): (u64, u64);
-            // SAFETY: a load changes nothing. The routine touches these registers and its return address; a fault is caught by `fixup`.
+            // SAFETY: a load changes nothing. The routine touches these registers and its return
+            // address; a fault is caught by `fixup`.
             unsafe {
                 core::arch::asm!("call {routine}", routine = sym $routine, in("rdi") addr, out("rax") value, out("rdx") _, out("r8") faulted);
             }
@@ -118,14 +120,16 @@ fetch!(fetch4 anyarch_guest_load4);
 /// A fault, after which all bytes before it have been copied.
 ///
 /// # Safety
-/// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's side.
+/// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's
+/// side.
 #[inline]
 pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), (u64, u64)> {
     unsafe extern "C" {
         fn anyarch_guest_copy();
     }
     let (left, signal, addr): (usize, u64, u64);
-    // SAFETY: by the caller; a fault is caught. The routine touches the registers named and its return address.
+    // SAFETY: by the caller; a fault is caught. The routine touches the registers named and its
+    // return address.
     unsafe {
         asm!("call {copy}", copy = sym anyarch_guest_copy,
             inout("rdi") dst => _, inout("rsi") src => _, inout("rcx") len => left,
@@ -134,7 +138,8 @@ pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Result<()
     if left == 0 { Ok(()) } else { Err((signal, addr)) }
 }
 
-/// Makes an access: the value expected and the new one, each as low and high half; the value loaded.
+/// Makes an access: the value expected and the new one, each as low and high half; the value
+/// loaded.
 ///
 /// # Errors
 /// A fault: the words given to [`Context::set_fault`](super::Context).
@@ -149,8 +154,8 @@ pub(crate) unsafe fn access(
     new: [u64; 2],
 ) -> Result<[u64; 2], (u64, u64)> {
     let (rax, rdx, faulted): (u64, u64, u64);
-    // SAFETY: the routines touch the registers named (all caller-saved but rbx, which cas16 restores) and their return
-    // address; a fault is caught.
+    // SAFETY: the routines touch the registers named (all caller-saved but rbx, which cas16
+    // restores) and their return address; a fault is caught.
     unsafe {
         asm!("call {routine}", routine = in(reg) routine as *const () as u64,
             inout("rdi") addr => _, inout("rax") expected[0] => rax, inout("rsi") new[0] => _,

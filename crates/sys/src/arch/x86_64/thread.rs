@@ -7,7 +7,8 @@ use core::arch::{asm, global_asm};
 
 global_asm!(
     ".globl anyarch_spawn, anyarch_leave",
-    // (number, five arguments): a clone whose child has a stack of its own, on which two words lie: argument and function.
+    // (number, five arguments): a clone whose child has a stack of its own, on which two words lie:
+    // argument and function.
     "anyarch_spawn:",
     "mov eax, edi",
     "mov rdi, rsi",
