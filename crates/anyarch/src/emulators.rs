@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Guests that our own emulator runs.
 pub use anyarch_registry::NAMES as NATIVE_GUESTS;
 
-/// Which engine is wanted.
+/// Which emulator is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// Ours where it supports the guest, else QEMU.
@@ -26,7 +26,7 @@ pub enum Choice {
 
 /// An emulator that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Engine {
+pub struct Emulator {
     /// `anyarch` or `qemu`.
     pub kind: Kind,
     /// Absolute path of its executable.
@@ -69,7 +69,7 @@ impl Choice {
     }
 
     /// Finds the emulator for an architecture.
-    pub fn find(&self, guest: &Family) -> Result<Engine> {
+    pub fn find(&self, guest: &Family) -> Result<Emulator> {
         match self {
             Choice::Native => find_native(guest),
             Choice::Qemu(place) => find_qemu(guest, place.as_deref()),
@@ -82,11 +82,11 @@ impl Choice {
     }
 }
 
-fn find_native(guest: &Family) -> Result<Engine> {
+fn find_native(guest: &Family) -> Result<Emulator> {
     if !NATIVE_GUESTS.contains(&guest.name) {
         let supported = NATIVE_GUESTS.join(", ");
         return Err(Failure::new(
-            Code::NoEngine,
+            Code::NoEmulator,
             format!("anyarch's own emulator does not run {} (it runs {supported})", guest.name),
         )
         .mend(format!("take QEMU for it: --engine {}=qemu", guest.go_name())));
@@ -95,12 +95,12 @@ fn find_native(guest: &Family) -> Result<Engine> {
     for path in &candidates {
         if path.is_file() {
             check_static(path)?;
-            return Ok(Engine { kind: Kind::Native, path: path.clone() });
+            return Ok(Emulator { kind: Kind::Native, path: path.clone() });
         }
     }
     let list: Vec<_> = candidates.iter().map(|p| p.display().to_string()).collect();
     Err(Failure::new(
-        Code::NoEngine,
+        Code::NoEmulator,
         format!("anyarch's emulator was not found: looked for {}", list.join(", ")),
     )
     .mend("keep anyarch-emu beside anyarch, or name it: ANYARCH_EMU=/path/to/anyarch-emu"))
@@ -119,16 +119,16 @@ fn native_candidates() -> Vec<PathBuf> {
 }
 
 /// `place` is an executable or a folder of them.
-fn find_qemu(guest: &Family, place: Option<&Path>) -> Result<Engine> {
+fn find_qemu(guest: &Family, place: Option<&Path>) -> Result<Emulator> {
     let arch = guest.emulator();
     let names = [format!("qemu-{arch}-static"), format!("qemu-{arch}")];
     let mut dynamic = None;
-    let mut take = |path: PathBuf| -> Option<Engine> {
+    let mut take = |path: PathBuf| -> Option<Emulator> {
         if !path.is_file() {
             return None;
         }
         match check_static(&path) {
-            Ok(()) => Some(Engine { kind: Kind::Qemu, path }),
+            Ok(()) => Some(Emulator { kind: Kind::Qemu, path }),
             Err(failure) => {
                 dynamic = Some(failure);
                 None
@@ -137,29 +137,29 @@ fn find_qemu(guest: &Family, place: Option<&Path>) -> Result<Engine> {
     };
     if let Some(place) = place.filter(|p| !p.is_dir()) {
         if !place.exists() {
-            fail!(Code::NoEngine, "the emulator {} does not exist", place.display());
+            fail!(Code::NoEmulator, "the emulator {} does not exist", place.display());
         }
         check_static(place)?;
-        return Ok(Engine { kind: Kind::Qemu, path: place.to_path_buf() });
+        return Ok(Emulator { kind: Kind::Qemu, path: place.to_path_buf() });
     }
     let folders: Vec<PathBuf> = match place {
         Some(folder) => vec![folder.to_path_buf()],
         None => qemu_folders(),
     };
     for name in &names {
-        if let Some(engine) = folders.iter().find_map(|folder| take(folder.join(name))) {
-            return Ok(engine);
+        if let Some(emulator) = folders.iter().find_map(|folder| take(folder.join(name))) {
+            return Ok(emulator);
         }
     }
     let buildkit = format!("buildkit-qemu-{arch}");
-    if let Some(engine) = folders.iter().find_map(|folder| take(folder.join(&buildkit))) {
-        return Ok(engine);
+    if let Some(emulator) = folders.iter().find_map(|folder| take(folder.join(&buildkit))) {
+        return Ok(emulator);
     }
     if let Some(failure) = dynamic {
         return Err(failure);
     }
     let looked: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
-    Err(Failure::new(Code::NoEngine, format!("no static QEMU for {}: {} is not in {}", guest.name, names.join(" or "), looked.join(", ")))
+    Err(Failure::new(Code::NoEmulator, format!("no static QEMU for {}: {} is not in {}", guest.name, names.join(" or "), looked.join(", ")))
         .mend("install one (Debian, Ubuntu: apt install qemu-user-static; since Debian 13: qemu-user) or name it: --engine qemu:/path"))
 }
 
@@ -180,13 +180,13 @@ fn qemu_folders() -> Vec<PathBuf> {
 /// A handler that is opened at registration still loads its own loader at each start, from the
 /// container's root.
 fn check_static(path: &Path) -> Result<()> {
-    let elf = Elf::open(path).map_err(|f| Failure { code: Code::NoEngine, ..f })?;
+    let elf = Elf::open(path).map_err(|f| Failure { code: Code::NoEmulator, ..f })?;
     match elf {
-        None => fail!(Code::NoEngine, "{} is not an executable", path.display()),
+        None => fail!(Code::NoEmulator, "{} is not an executable", path.display()),
         Some(elf) => match elf.interpreter {
             None => Ok(()),
             Some(loader) => Err(Failure::new(
-                Code::NoEngine,
+                Code::NoEmulator,
                 format!(
                     "{} is not static (it needs {loader}): it would not start in containers and chroots",
                     path.display()
@@ -222,7 +222,7 @@ mod tests {
             "the emulator /nonexistent/qemu does not exist"
         );
         let failure = Choice::Native.find(by_name("s390x").unwrap()).unwrap_err();
-        assert_eq!(failure.code, Code::NoEngine);
+        assert_eq!(failure.code, Code::NoEmulator);
         assert!(failure.mend.unwrap().contains("--engine s390x=qemu"));
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(check_static(file.path()).unwrap_err().what.ends_with("is not an executable"));

@@ -17,7 +17,7 @@ pub enum Code {
     /// The kernel lacks something, or binfmt_misc is not mounted.
     Kernel = 4,
     /// There is no emulator for an architecture.
-    NoEngine = 5,
+    NoEmulator = 5,
     /// A name is taken by an entry that anyarch did not make.
     Conflict = 6,
     /// `verify`: a handler does not work.

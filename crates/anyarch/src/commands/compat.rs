@@ -358,7 +358,7 @@ impl Script {
         }
         if self.partial && !present && code == 0 {
             complain(
-                &Failure::new(Code::NoEngine, format!("there is no emulator in {}", self.path)),
+                &Failure::new(Code::NoEmulator, format!("there is no emulator in {}", self.path)),
                 &mut code,
             );
         }

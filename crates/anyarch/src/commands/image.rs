@@ -569,13 +569,13 @@ fn compose(layout: &Layout, options: &BuildOptions) -> Result<Vec<Tagged>> {
         let choice =
             options.engines.iter().rev().find(|(a, _)| fits(a)).map(|(_, c)| c.clone()).unwrap_or_default();
         match choice.find(f) {
-            Ok(engine) => emulators.push((f, engine.kind, read(&engine.path)?)),
+            Ok(emulator) => emulators.push((f, emulator.kind, read(&emulator.path)?)),
             Err(failure) if explicit => return Err(failure),
             Err(failure) => ui::detail!("leaving out {}: {}", f.name, failure.what),
         }
     }
     if emulators.is_empty() {
-        return Err(Failure::new(Code::NoEngine, "no emulator was found for any architecture")
+        return Err(Failure::new(Code::NoEmulator, "no emulator was found for any architecture")
             .mend("apt install qemu-user-static"));
     }
     let platform = Platform::host();

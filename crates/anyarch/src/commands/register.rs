@@ -6,7 +6,7 @@
 
 use crate::commands::persist;
 use crate::elf::host_machine;
-use crate::emulators::{Choice, Engine};
+use crate::emulators::{Choice, Emulator};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui::{self, Complaints};
 use anyarch_binfmt::plan::{Kind, apply};
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Options {
     /// Architectures, platforms, `all`; empty for what our own emulator runs.
     pub targets: Vec<String>,
-    /// `(architecture or none for every one, engine)`; the last that fits wins.
+    /// `(architecture or none for every one, emulator)`; the last that fits wins.
     pub engines: Vec<(Option<String>, Choice)>,
     /// C.
     pub credentials: bool,
@@ -82,26 +82,26 @@ pub struct Planned {
     /// The row.
     pub family: &'static Family,
     /// The emulator.
-    pub engine: Engine,
+    pub emulator: Emulator,
     /// The rule.
     pub rule: Rule,
     _memfd: Option<OwnedFd>,
 }
 
 impl Options {
-    /// The engine wanted for an architecture.
+    /// The choice for an architecture.
     pub fn choice(&self, guest: &Family) -> Choice {
         let named = |name: &str| family::lookup(name).iter().any(|f| f.name == guest.name);
         let fits = |arch: &Option<String>| arch.as_deref().is_none_or(named);
         self.engines.iter().rev().find(|(arch, _)| fits(arch)).map(|(_, c)| c.clone()).unwrap_or_default()
     }
 
-    /// The emulator for an architecture: of the engine wanted, or, where that is said to do and the
+    /// The emulator for an architecture: the chosen one, or, where that is said to do and the
     /// user asks for none, of the handler that the machine has.
-    pub fn engine(&self, guest: &Family) -> Result<Engine> {
+    pub fn emulator(&self, guest: &Family) -> Result<Emulator> {
         let choice = self.choice(guest);
         choice.find(guest).or_else(|failure| match self.registered && choice == Choice::Auto {
-            true => registered_engine(guest, &self.dir).ok_or(failure),
+            true => registered_emulator(guest, &self.dir).ok_or(failure),
             false => Err(failure),
         })
     }
@@ -124,7 +124,7 @@ impl Options {
         let machine = host_machine();
         let (mut planned, mut failures) = (Vec::new(), Vec::new());
         for (guest, explicit) in targets(&self.targets, &machine)? {
-            match self.engine(guest).and_then(|engine| self.plan_for(guest, engine)) {
+            match self.emulator(guest).and_then(|emulator| self.plan_for(guest, emulator)) {
                 Ok(item) => planned.push(item),
                 Err(failure) if explicit => failures.push(failure),
                 Err(failure) => ui::detail!("skipping {}: {}", guest.name, failure.what),
@@ -133,12 +133,12 @@ impl Options {
         Ok((planned, failures))
     }
 
-    fn plan_for(&self, guest: &'static Family, engine: Engine) -> Result<Planned> {
-        let path = engine.path.to_str();
+    fn plan_for(&self, guest: &'static Family, emulator: Emulator) -> Result<Planned> {
+        let path = emulator.path.to_str();
         let Some(path) = path else {
-            fail!(Code::NoEngine, "the path {} is not UTF-8", engine.path.display());
+            fail!(Code::NoEmulator, "the path {} is not UTF-8", emulator.path.display());
         };
-        let memfd = if self.from_memfd { Some(copy_to_memory(&engine.path)?) } else { None };
+        let memfd = if self.from_memfd { Some(copy_to_memory(&emulator.path)?) } else { None };
         let interpreter = match &memfd {
             Some(fd) => entry::mark(&format!("/proc/self/fd/{}", fd.as_raw_fd())),
             // Our own emulator's name is mark enough.
@@ -147,24 +147,24 @@ impl Options {
         };
         let matcher = Matcher::Magic { offset: 0, magic: guest.magic(), mask: guest.mask() };
         let rule = Rule { name: guest.entry_name(), matcher, interpreter, flags: self.flags() };
-        rule.line().or_fail(Code::NoEngine, || format!("cannot register {}", guest.name))?;
-        Ok(Planned { family: guest, engine, rule, _memfd: memfd })
+        rule.line().or_fail(Code::NoEmulator, || format!("cannot register {}", guest.name))?;
+        Ok(Planned { family: guest, emulator, rule, _memfd: memfd })
     }
 }
 
 /// The emulator of the handler that an instance has for an architecture, where its file can be
 /// registered elsewhere.
-fn registered_engine(guest: &Family, dir: &Path) -> Option<Engine> {
+fn registered_emulator(guest: &Family, dir: &Path) -> Option<Emulator> {
     let rows = survey(&Instance::open(dir).ok()?).ok()?;
     let wins = |r: &&Row| r.entry.enabled && r.shadowed_by.is_none();
     let row = rows.iter().filter(wins).find(|r| r.family.is_some_and(|f| f.name == guest.name))?;
     let path = PathBuf::from(entry::plain_path(&row.entry.rule.interpreter));
-    let mut engine = Choice::Qemu(Some(path)).find(guest).ok()?;
+    let mut emulator = Choice::Qemu(Some(path)).find(guest).ok()?;
     if row.engine() == crate::emulators::Kind::Native.name() {
-        engine.kind = crate::emulators::Kind::Native;
+        emulator.kind = crate::emulators::Kind::Native;
     }
     ui::detail!("{}: the emulator of the handler {}", guest.name, row.entry.rule.name);
-    Some(engine)
+    Some(emulator)
 }
 
 /// The rows meant by the words of a command line, and whether each was named (not only meant by `all`).
@@ -239,11 +239,11 @@ pub fn register(options: &Options) -> Result<u8> {
         changes.extend(plan_unregister(&current, &stale, true));
     }
     for change in &changes {
-        let engine = planned.iter().find(|p| {
+        let wanted = planned.iter().find(|p| {
             p.rule.name == change.name || anyarch_binfmt::plan::shadow_name(&p.rule.name) == change.name
         });
         if options.dry_run {
-            say!("{}", describe(change, engine, true));
+            say!("{}", describe(change, wanted, true));
             change.steps.iter().for_each(|step| say!("  {step}"));
             if let Kind::Conflict(entry) = &change.kind {
                 complaints.add(&conflict(entry));
@@ -251,7 +251,7 @@ pub fn register(options: &Options) -> Result<u8> {
             continue;
         }
         match apply(&mut instance, change) {
-            Outcome::Done => say!("{}", describe(change, engine, false)),
+            Outcome::Done => say!("{}", describe(change, wanted, false)),
             Outcome::Conflict(entry) => complaints.add(&conflict(&entry)),
             Outcome::Failed { done, error } => {
                 let mut failure = explain(error, &options.dir);
@@ -275,7 +275,7 @@ pub fn register(options: &Options) -> Result<u8> {
         }
     }
     if planned.is_empty() && complaints.code() == 0 {
-        fail!(Code::NoEngine, "no emulator was found for any architecture");
+        fail!(Code::NoEmulator, "no emulator was found for any architecture");
     }
     Ok(complaints.code())
 }
@@ -342,7 +342,7 @@ pub fn unregister(words: &[String], reset: bool, dry_run: bool, dir: &Path) -> R
 /// changes for a new mode as well; then the same file is registered once more, which harms nothing.
 fn is_newer(instance: &Instance, planned: &Planned) -> bool {
     let changed = || {
-        let file = std::fs::metadata(&planned.engine.path).ok()?;
+        let file = std::fs::metadata(&planned.emulator.path).ok()?;
         let time = Duration::new(u64::try_from(file.ctime()).ok()?, file.ctime_nsec() as u32);
         Some(std::time::UNIX_EPOCH + time)
     };
@@ -370,7 +370,8 @@ fn describe(change: &Change, planned: Option<&Planned>, dry_run: bool) -> String
         if !platforms.is_empty() {
             line += &format!(" ({})", platforms.join(", "));
         }
-        line += &format!(": {} {}, flags {}", p.engine.kind.name(), p.engine.path.display(), p.rule.flags);
+        line +=
+            &format!(": {} {}, flags {}", p.emulator.kind.name(), p.emulator.path.display(), p.rule.flags);
     }
     match &change.kind {
         Kind::Replace(old)
@@ -457,7 +458,7 @@ pub fn copy_to_memory(path: &Path) -> Result<OwnedFd> {
     let create = rustix::fs::memfd_create(&name, MemfdFlags::CLOEXEC | MemfdFlags::EXEC)
         .or_else(|_| rustix::fs::memfd_create(&name, MemfdFlags::CLOEXEC));
     let memfd = create.or_fail(Code::Failed, what)?;
-    let mut from = File::open(path).or_fail(Code::NoEngine, what)?;
+    let mut from = File::open(path).or_fail(Code::NoEmulator, what)?;
     let mut to = File::from(memfd);
     std::io::copy(&mut from, &mut to).or_fail(Code::Failed, what)?;
     to.flush().or_fail(Code::Failed, what)?;

@@ -410,12 +410,12 @@ fn own_emulator(guests: &[&'static Family], options: &RunOptions) -> Result<Opti
     let choice = Options { engines: options.engines.clone(), registered: true, ..Options::default() };
     let mut found = None;
     for guest in guests.iter().filter(|f| !f.is_native_to(&machine)) {
-        match choice.engine(guest) {
-            Ok(engine) if engine.kind == Kind::Native => found = Some(engine.path),
+        match choice.emulator(guest) {
+            Ok(emulator) if emulator.kind == Kind::Native => found = Some(emulator.path),
             other if options.no_binfmt => {
                 other?;
                 let what = format!("without binfmt_misc only anyarch's own emulator runs {}", guest.name);
-                return Err(Failure::new(Code::NoEngine, what).mend("leave out --no-binfmt, or --engine"));
+                return Err(Failure::new(Code::NoEmulator, what).mend("leave out --no-binfmt, or --engine"));
             }
             _ => return Ok(None),
         }
@@ -466,7 +466,7 @@ pub fn with(options: &Options, args: Vec<String>) -> Result<u8> {
         return Err(failure);
     }
     if planned.is_empty() {
-        fail!(Code::NoEngine, "no emulator was found for any architecture");
+        fail!(Code::NoEmulator, "no emulator was found for any architecture");
     }
     let mut env: Vec<(String, String)> = std::env::vars_os()
         .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
