@@ -17,10 +17,10 @@
 //! its shadow stack, which may hold returns into dead code.
 
 mod entries;
-mod ranges;
 mod regions;
 
 use crate::backend::{self, Backend, Draft, Finished, Generator, Order, UNIT_ROOM, UnitMaker, Way};
+use crate::ranges::RangeSet;
 use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
@@ -32,7 +32,6 @@ use anyarch_sys::{Mutex, footprint, syscall};
 use core::sync::atomic::{AtomicU64, Ordering};
 use entries::Entries;
 use hashbrown::HashMap;
-use ranges::{add_range, cut_range, is_within};
 use regions::{DEAD_MIN, FREE, Region};
 
 /// Where NZCV are: in memory or dead ([`FlagState::MEMORY`]), or in one of three places that are
@@ -287,7 +286,7 @@ pub struct Cache {
     /// Empty, for what [`Cache::invalidate`] collects: units, and their pages.
     dead: Vec<u32>,
     pruned: Vec<u64>,
-    exec: Vec<(u64, u64)>,
+    exec: RangeSet,
     /// How often that has changed, for [`Made`].
     changes: u64,
     /// Who is told of each unit.
@@ -458,7 +457,7 @@ pub fn init(
         pages: HashMap::with_hasher(PcHash),
         dead: Vec::new(),
         pruned: Vec::new(),
-        exec: Vec::new(),
+        exec: RangeSet::new(),
         changes: 0,
         told: None,
         views: Views::new(),
@@ -576,7 +575,7 @@ impl Cache {
         let at = self.at.wrapping_add(self.at.align_offset(UNIT_ALIGN as usize));
         let entries = &self.entries;
         let known = |pc: u64| entries.get(key(pc, mode)).is_some();
-        let inlinable = |pc: u64| is_within(&self.exec, pc) && !self.views.is_shared(pc);
+        let inlinable = |pc: u64| self.exec.contains(pc) && !self.views.is_shared(pc);
         let copy = self.copy_to_check(pc);
         let order = Order {
             pc,
@@ -769,7 +768,7 @@ impl Cache {
         const SIGSEGV: i32 = 11;
         const SEGV_MAPERR: i32 = 1;
         const SEGV_ACCERR: i32 = 2;
-        if !is_within(&self.exec, pc) {
+        if !self.exec.contains(pc) {
             let mut byte = [0u8; 1];
             let code = match anyarch_sys::load_bytes(pc, &mut byte) {
                 Ok(()) => SEGV_ACCERR,
@@ -789,14 +788,14 @@ impl Cache {
         self.invalidate(start, end, core::ptr::null());
         self.views.executable(start, end);
         self.changes += 1;
-        add_range(&mut self.exec, start, end);
+        self.exec.insert(start, end);
     }
 
     /// [start, end) is not executable.
     pub fn unmap_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
         self.changes += 1;
-        cut_range(&mut self.exec, start, end);
+        self.exec.remove(start, end);
     }
 
     /// Takes out every unit that overlaps [start, end); whether there was one. `by` is a thread that asks for it from a helper and does not go on in its

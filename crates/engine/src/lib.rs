@@ -19,6 +19,7 @@ pub mod interpreter;
 pub mod lift;
 pub mod ops;
 pub mod pattern;
+pub mod ranges;
 pub mod reservations;
 pub mod run;
 pub mod shared;

@@ -26,6 +26,7 @@ use crate::memory::range::Hole;
 use crate::memory::space::PAGE;
 use crate::task::{Task, limits};
 use alloc::vec::Vec;
+use anyarch_engine::ranges::RangeSet;
 use anyarch_engine::run::code::{self, View};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, args6, syscall};
@@ -37,59 +38,6 @@ const PROT_BITS: u64 = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
 const X86_MAP_FLAGS: u64 = 0x40 | 0x80;
 /// Hint-less PROT_NONE reservations up to this size are taken for a program loader's that aligns a library.
 const SMALL_RESERVATION: u64 = 32 << 20;
-
-/// Sorted, disjoint, non-adjacent ranges.
-#[derive(Default)]
-pub struct RangeSet(Vec<(u64, u64)>);
-
-impl RangeSet {
-    /// An empty set.
-    pub const fn new() -> RangeSet {
-        RangeSet(Vec::new())
-    }
-
-    /// The first range that ends after `at`.
-    fn first_after(&self, at: u64) -> usize {
-        self.0.partition_point(|r| r.1 <= at)
-    }
-
-    /// Whether any address of [start, end) is in the set.
-    pub fn overlaps(&self, start: u64, end: u64) -> bool {
-        self.0.get(self.first_after(start)).is_some_and(|r| r.0 < end)
-    }
-
-    /// Adds [start, end).
-    pub fn insert(&mut self, mut start: u64, mut end: u64) {
-        if start >= end {
-            return;
-        }
-        let from = self.0.partition_point(|r| r.1 < start);
-        let to = self.0.partition_point(|r| r.0 <= end);
-        if from < to {
-            start = start.min(self.0[from].0);
-            end = end.max(self.0[to - 1].1);
-        }
-        self.0.splice(from..to, [(start, end)]);
-    }
-
-    /// Takes [start, end) out; true if any of it was in the set.
-    pub fn remove(&mut self, start: u64, end: u64) -> bool {
-        let from = self.first_after(start);
-        let to = self.0.partition_point(|r| r.0 < end);
-        if from >= to {
-            return false;
-        }
-        let (left, right) = (self.0[from].0, self.0[to - 1].1);
-        let rest = [(left, start), (end, right)];
-        self.0.splice(from..to, rest.into_iter().filter(|r| r.0 < r.1));
-        true
-    }
-
-    /// The ranges in order.
-    pub fn ranges(&self) -> &[(u64, u64)] {
-        &self.0
-    }
-}
 
 /// What is kept about the guest's memory.
 pub(crate) struct State {
@@ -725,33 +673,6 @@ pub fn do_brk(addr: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn range_set_against_a_bitmap() {
-        let mut set = RangeSet::new();
-        let mut bits = [false; 64];
-        let mut seed = 7u64;
-        for _ in 0..20_000 {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let (a, b) = ((seed >> 33) % 64, (seed >> 43) % 64);
-            let (start, end) = (a.min(b), a.max(b));
-            let any = bits[start as usize..end as usize].contains(&true);
-            assert_eq!(start < end && set.overlaps(start, end), any);
-            if seed >> 62 & 1 == 0 {
-                set.insert(start, end);
-            } else if start < end {
-                assert_eq!(set.remove(start, end), any);
-            }
-            bits[start as usize..end as usize].fill(seed >> 62 & 1 == 0);
-            let mut want = [false; 64];
-            for w in set.ranges() {
-                assert!(w.0 < w.1);
-                want[w.0 as usize..w.1 as usize].fill(true);
-            }
-            assert!(set.ranges().windows(2).all(|w| w[0].1 < w[1].0));
-            assert_eq!(bits, want);
-        }
-    }
 
     #[test]
     fn exec_is_not_given_to_the_host_but_remembered() {
