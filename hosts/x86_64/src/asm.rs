@@ -390,9 +390,7 @@ impl Asm {
             self.op1(true, 0xc7, 0, Rm::R(r));
             self.d(imm as u32);
         } else {
-            self.b(0x48 | r >> 3);
-            self.b(0xb8 | (r & 7));
-            self.q(imm);
+            self.mov_imm64(r, imm);
         }
     }
 
@@ -1100,6 +1098,40 @@ impl Asm {
 }
 
 impl Asm {
+    /// add al, imm
+    #[inline(always)]
+    pub fn add_al(&mut self, imm: u8) {
+        self.b(0x04);
+        self.b(imm);
+    }
+
+    /// r = constant, in the form with all its eight bytes.
+    #[inline(always)]
+    pub fn mov_imm64(&mut self, r: u8, imm: u64) {
+        self.b(0x48 | r >> 3);
+        self.b(0xb8 | (r & 7));
+        self.q(imm);
+    }
+
+    /// ldmxcsr m
+    #[inline(always)]
+    pub fn ldmxcsr(&mut self, m: Mem) {
+        self.op2(0, false, 0xae, 2, Rm::M(m));
+    }
+
+    /// stmxcsr m
+    #[inline(always)]
+    pub fn stmxcsr(&mut self, m: Mem) {
+        self.op2(0, false, 0xae, 3, Rm::M(m));
+    }
+
+    /// syscall
+    #[inline(always)]
+    pub fn syscall(&mut self) {
+        self.b(0x0f);
+        self.b(0x05);
+    }
+
     /// Flags of r - 0: TEST leaves CF = OF = 0 as CMP with zero does.
     #[inline(always)]
     pub fn test_as_cmp(&mut self, w: bool, r: u8) {

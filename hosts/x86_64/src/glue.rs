@@ -2,7 +2,8 @@
 //!
 //! All of it is emitted once at start, from the guest's register map.
 
-use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*, v};
+use super::asm::opcodes::{MOVAPS, MOVAPS_STORE};
+use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*};
 use super::{Buffers, STATE_BIAS, state};
 use anyarch_engine::ops::R;
 use anyarch_engine::run::fast_calls::{self, HELPER, TABLE};
@@ -124,14 +125,15 @@ fn move_pins(a: &mut Asm, buffers: &Buffers, load: bool) {
     for (slot, &h) in vec.iter().enumerate() {
         if h != NONE {
             let m = state(offset_of!(Cpu, vec) + slot * 16);
-            a.v2(if load { v(0, 1, 0x28) } else { v(0, 1, 0x29) }, h, m);
+            a.v2(if load { MOVAPS } else { MOVAPS_STORE }, h, m);
         }
     }
 }
 
-/// LDMXCSR (ext 2) or STMXCSR (ext 3).
-pub(super) fn mxcsr(a: &mut Asm, ext: u8) {
-    a.op2(0, false, 0xae, ext, Rm::M(state(offset_of!(Cpu, host_fp))));
+/// MXCSR from the state (`load`), or to it.
+pub(super) fn mxcsr(a: &mut Asm, load: bool) {
+    let m = state(offset_of!(Cpu, host_fp));
+    if load { a.ldmxcsr(m) } else { a.stmxcsr(m) }
 }
 
 /// Emits the glue at `a.p`.
@@ -153,7 +155,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let exit = a.p as *const u8;
     a.mov_store(true, state(offset_of!(Thread, exit_value)), RAX);
     move_pins(a, buffers, false);
-    mxcsr(a, 3);
+    mxcsr(a, false);
     a.mov_store(true, state(offset_of!(Thread, shadow_sp)), RSP);
     a.jmp_to(leave);
 
@@ -180,7 +182,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     a.mov(true, RAX, RSI);
     a.mov_store(true, state(offset_of!(Thread, host_sp)), RSP);
     move_pins(a, buffers, true);
-    mxcsr(a, 2);
+    mxcsr(a, true);
     a.mov(true, RSP, state(offset_of!(Thread, shadow_sp)));
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
     let from = a.p as u64;
@@ -208,7 +210,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
 
     let helper = a.p as *const u8;
     move_pins(a, buffers, false);
-    mxcsr(a, 3);
+    mxcsr(a, false);
     a.mov_store(true, state(offset_of!(Thread, shadow_sp)), RSP);
     a.mov(true, RSP, state(offset_of!(Thread, host_sp)));
     a.mov(true, RSI, RCX);
@@ -218,7 +220,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     a.test(false, Rm::R(RAX), RAX);
     let other = a.jcc_near(Cc::Ne);
     move_pins(a, buffers, true);
-    mxcsr(a, 2);
+    mxcsr(a, true);
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
     let from = a.p as u64;
     let pending = a.jcc_short(Cc::Ne);
@@ -249,7 +251,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let pieces = (from, a.p as u64);
 
     while !(a.p as usize).is_multiple_of(16) {
-        a.b(0xcc);
+        a.b(BREAKPOINT);
     }
     let pool = a.p as *const u8;
     for value in super::fp::POOL {
@@ -311,7 +313,7 @@ fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8) -> (
     let vectors = |a: &mut Asm, load: bool| {
         for (slot, &h) in vec.iter().enumerate().filter(|(_, h)| **h != NONE) {
             let m = state(offset_of!(Cpu, vec) + slot * 16);
-            a.v2(if load { v(0, 1, 0x28) } else { v(0, 1, 0x29) }, h, m);
+            a.v2(if load { MOVAPS } else { MOVAPS_STORE }, h, m);
         }
     };
     // Pinned slots that the call would lose, or that are arguments.
@@ -348,8 +350,7 @@ fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8) -> (
     a.alu_imm(Op::Cmp, false, state(offset_of!(Thread, interrupted)), 0);
     let pending = a.jcc_near(Cc::Ne);
     let enter = a.p as u64;
-    a.b(0x0f); // syscall
-    a.b(0x05);
+    a.syscall();
     let finish = |a: &mut Asm| {
         reload(a);
         match gpr[regs.result.0 as usize & 63] {

@@ -1299,8 +1299,7 @@ impl Ops for Translator<'_> {
             let cf = if sub { cc ^ 1 } else { cc };
             let ah = (n << 7 | z << 6 | cf) as u32;
             self.a.mov_imm(RAX, (ah << 8 | v as u32) as u64);
-            self.a.b(0x04);
-            self.a.b(0x7f);
+            self.a.add_al(0x7f);
             self.a.sahf();
             self.a.bind(done);
         }
@@ -1668,8 +1667,7 @@ impl Ops for Translator<'_> {
             // The byte that holds the bit.
             let mut m = Self::slot(r);
             m.disp += (bit / 8) as i32;
-            self.a.op1(false, 0xf6, 0, Rm::M(m));
-            self.a.b(1 << (bit & 7));
+            self.a.test8_imm(m, 1 << (bit & 7));
             self.exit_if(if set { Cc::Ne } else { Cc::E }, target);
         } else {
             self.a.bt_imm(bit >= 32, Rm::R(h), bit);
@@ -1753,9 +1751,7 @@ impl Ops for Translator<'_> {
             self.a.b(super::glue::NEAR_DATA);
             self.a.d(delta as u32);
         } else {
-            self.a.b(0x48); // mov rax, imm64
-            self.a.b(0xb8);
-            self.a.q(next);
+            self.a.mov_imm64(RAX, next);
         }
         self.host_flags = HostFlags::None;
         self.mem_flags = true;
@@ -2123,29 +2119,26 @@ impl Translator<'_> {
     fn crc_step(&mut self) {
         const QUOTIENT: u64 = 0x1_f701_1641;
         const POLYNOMIAL: u64 = 0x1_db71_0641;
-        use super::asm::{v, vw};
+        use super::asm::opcodes::{MOVD, MOVD_STORE, MOVQ_FROM_GPR, PCLMULQDQ, PEXTR};
         let (x, k) = (vector::X0, vector::X1);
         for constant in [QUOTIENT, POLYNOMIAL] {
-            self.a.v2(v(1, 1, 0x6e), x, RCX); // movd
+            self.a.v2(MOVD, x, RCX);
             self.a.mov_imm(RCX, constant);
-            self.a.v2(vw(1, 1, 0x6e), k, RCX); // movq
-            self.a.v3i(v(1, 3, 0x44), x, x, Rm::R(k), 0, k); // pclmulqdq
+            self.a.v2(MOVQ_FROM_GPR, k, RCX);
+            self.a.v3i(PCLMULQDQ, x, x, Rm::R(k), 0, k);
             if constant == QUOTIENT {
-                self.a.v2(v(1, 1, 0x7e), x, RCX); // movd
+                self.a.v2(MOVD_STORE, x, RCX);
             } else {
-                self.a.v2i(v(1, 3, 0x16), x, RCX, 1); // pextrd
+                self.a.v2i(PEXTR[2], x, RCX, 1);
             }
         }
     }
 
     fn store_small_zero(&mut self, size: Size, m: Mem) {
         if size == Size::B1 {
-            self.a.op1(false, 0xc6, 0, Rm::M(m));
-            self.a.b(0);
+            self.a.mov_store8_imm(m, 0);
         } else {
-            self.a.b(0x66);
-            self.a.op1(false, 0xc7, 0, Rm::M(m));
-            self.a.h(0);
+            self.a.mov16_imm(m, 0);
         }
     }
 

@@ -651,7 +651,7 @@ impl<'a> Translator<'a> {
         if h != NONE {
             return h;
         }
-        self.a.v2(asm::v(0, 1, 0x28), scratch, Self::vslot(v));
+        self.a.v2(asm::opcodes::MOVAPS, scratch, Self::vslot(v));
         scratch
     }
 
@@ -674,7 +674,7 @@ impl<'a> Translator<'a> {
     fn vput(&mut self, d: V, t: u8) {
         let h = self.vhost(d);
         if h == NONE {
-            self.a.v2(asm::v(0, 1, 0x29), t, Self::vslot(d));
+            self.a.v2(asm::opcodes::MOVAPS_STORE, t, Self::vslot(d));
         } else if h != t {
             self.a.vmov(h, t);
         }
@@ -850,8 +850,7 @@ impl<'a> Translator<'a> {
         if self.host_flags == HostFlags::None {
             self.a.movzx(2, RAX, state(offset_of!(Cpu, host_flags)));
             // AL = 1 overflows, AL = 0 does not; SAHF sets the rest.
-            self.a.b(0x04);
-            self.a.b(0x7f);
+            self.a.add_al(0x7f);
             self.a.sahf();
             self.host_flags = HostFlags::Add;
         }
@@ -984,8 +983,7 @@ impl<'a> Translator<'a> {
         self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
         self.call_helper(f, arg);
         self.a.movzx(2, RAX, state(offset_of!(Cpu, host_flags)));
-        self.a.b(0x04);
-        self.a.b(0x7f);
+        self.a.add_al(0x7f);
         self.a.sahf();
     }
 

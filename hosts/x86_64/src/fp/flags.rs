@@ -50,7 +50,7 @@ pub(crate) fn flags(t: &mut T<'_>, d: R) {
     let insn = t.draft.marks.len() as u16;
     let kind = ColdKind::Helper(helpers::gather_fp_flags, 0);
     t.cold.push(Cold { site, resume: again, kind, insn });
-    mxcsr(&mut t.a, 3);
+    mxcsr(&mut t.a, false);
     t.a.movzx(1, RAX, state(offset_of!(Cpu, host_fp)));
     t.a.alu_imm(Op::And, false, Rm::R(RAX), 0x3f);
     look_up_flags(t, 0);
@@ -64,13 +64,13 @@ pub(crate) fn set_flags(t: &mut T<'_>, s: R) {
     look_up_flags(t, 64);
     t.a.mov_store8_imm(sticky_flags(), 0);
     // Often they are what they were.
-    mxcsr(&mut t.a, 3);
+    mxcsr(&mut t.a, false);
     t.a.mov(false, RCX, state(offset_of!(Cpu, host_fp)));
     t.a.alu(Op::Xor, false, RAX, Rm::R(RCX));
     t.a.alu_imm(Op::And, false, Rm::R(RAX), 0x3f);
     let same = t.a.jcc_short(Cc::E);
     t.a.alu(Op::Xor, false, RAX, Rm::R(RCX));
     t.a.mov_store(false, state(offset_of!(Cpu, host_fp)), RAX);
-    mxcsr(&mut t.a, 2);
+    mxcsr(&mut t.a, true);
     t.a.bind(same);
 }
