@@ -53,7 +53,7 @@ fn command_words(help: &'static str) -> Arg {
         .help(help)
 }
 
-/// The whole command line.
+/// The whole command line. One function, since it is a table: each command's help and options.
 pub fn command() -> Command {
     Command::new("anyarch")
         .version(env!("CARGO_PKG_VERSION"))

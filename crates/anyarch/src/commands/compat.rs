@@ -527,34 +527,13 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     let mut instance = open_or_mount(dir)?;
     let mut code = 0;
     let _lock = instance.lock(std::time::Duration::from_secs(10)).map_err(|e| explain(e, dir))?;
-    let entries = |instance: &Instance| instance.entries().map_err(|e| explain(e, dir));
-    for word in &uninstall {
-        let present: Vec<String> = entries(&instance)?.into_iter().map(|e| e.rule.name).collect();
-        let names = match family::lookup(word).first() {
-            Some(f) if !word.starts_with("qemu-") => vec![f.name.to_string()],
-            _ => match present.iter().filter(|n| glob(word, n)).cloned().collect::<Vec<_>>() {
-                none if none.is_empty() => vec![word.clone()],
-                some => some,
-            },
-        };
-        for name in names {
-            let is_meant = |n: &&String| {
-                (**n == name || n.ends_with(&format!("-{name}"))) && !n.starts_with("WSLInterop")
-            };
-            let outcome = match present.iter().find(is_meant) {
-                Some(entry) => instance.remove(entry).map_err(|e| e.to_string()),
-                None => Err("not found".to_string()),
-            };
-            code |= outcome.is_err() as u8;
-            eprintln!("uninstalling: {name} {}", outcome.err().unwrap_or("OK".into()));
-        }
-    }
+    code |= tonistiigi_uninstall(&mut instance, &uninstall).map_err(|e| explain(e, dir))?;
     let place = env("QEMU_BINARY_PATH").map(PathBuf::from);
     let prefix = env("QEMU_BINARY_PREFIX").unwrap_or_default();
     let binary = |f: &Family| format!("{prefix}qemu-{}", f.emulator());
     // The variables name QEMU's binaries; without them every emulator counts that `register` finds.
     let emulator = |f: &Family| match &place {
-        None if prefix.is_empty() => Choice::Auto.find(f).map(|engine| engine.path),
+        None if prefix.is_empty() => Choice::Auto.find(f).map(|emulator| emulator.path),
         _ => Ok(place.as_deref().unwrap_or(Path::new("/usr/bin")).join(binary(f))),
     };
     let mut wanted: Vec<(String, Option<&'static Family>)> = Vec::new();
@@ -639,6 +618,37 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     let others = others.filter(|p| runs.iter().position(|r| r == p).is_some_and(|at| at > 0));
     let value = json!({ "supported": own.chain(others).collect::<Vec<_>>(), "emulators": emulators });
     print!("{}\n", serde_json::to_string_pretty(&value).unwrap_or_default());
+    Ok(code)
+}
+
+/// Removes what each word names: an architecture's handlers, or entries by a pattern. 1 if something
+/// could not be removed.
+fn tonistiigi_uninstall(
+    instance: &mut Instance,
+    words: &[String],
+) -> std::result::Result<u8, anyarch_binfmt::InstanceError> {
+    let mut code = 0;
+    for word in words {
+        let present: Vec<String> = instance.entries()?.into_iter().map(|e| e.rule.name).collect();
+        let names = match family::lookup(word).first() {
+            Some(f) if !word.starts_with("qemu-") => vec![f.name.to_string()],
+            _ => match present.iter().filter(|n| glob(word, n)).cloned().collect::<Vec<_>>() {
+                none if none.is_empty() => vec![word.clone()],
+                some => some,
+            },
+        };
+        for name in names {
+            let is_meant = |n: &&String| {
+                (**n == name || n.ends_with(&format!("-{name}"))) && !n.starts_with("WSLInterop")
+            };
+            let outcome = match present.iter().find(is_meant) {
+                Some(entry) => instance.remove(entry).map_err(|e| e.to_string()),
+                None => Err("not found".to_string()),
+            };
+            code |= outcome.is_err() as u8;
+            eprintln!("uninstalling: {name} {}", outcome.err().unwrap_or("OK".into()));
+        }
+    }
     Ok(code)
 }
 

@@ -16,6 +16,8 @@ pub fn aes_step(op: VOp, a: u128) -> u128 {
 
 /// The reference semantics: the new value of the destination. Sets `saturated` when a saturating
 /// operation saturates.
+///
+/// One function, since it is a table: a line or two for each operation, in the vocabulary's order.
 pub fn eval(op: VOp, args: &VArgs, a: u128, b: u128, c: u128, saturated: &mut bool) -> u128 {
     use VOp::*;
     let l = Lanes::new(args);
