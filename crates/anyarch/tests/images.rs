@@ -352,6 +352,18 @@ fn hostile_layers_are_refused_or_harmless_and_said_clearly() {
     check(one_entry(EntryType::Char, "dev/sda", "", b""), 0, "dev/sda is a device node: left out", &|root| {
         assert!(!root.join("dev/sda").exists())
     });
+    // What is linked to it goes with it; any other missing target is a damaged layer.
+    let mut linked = one_entry(EntryType::Char, "dev/sda", "", b"");
+    linked.truncate(512);
+    let mut again = one_entry(EntryType::Link, "dev/sdb", "dev/sda", b"");
+    again.truncate(512);
+    linked.extend(again);
+    linked.extend(one_entry(EntryType::Link, "dev/sdc", "/dev/sdb", b""));
+    check(linked, 0, "dev/sdc is a link to a device node: left out", &|root| {
+        assert_eq!(std::fs::read_dir(root.join("dev")).unwrap().count(), 0)
+    });
+    check(one_entry(EntryType::Link, "a", "dev/sda", b""), 9, "its link's target dev/sda", &|_| {});
+    check(one_entry(EntryType::new(b'Z'), "odd", "", b""), 9, "it is of the unknown kind 'Z'", &|_| {});
     check(one_entry(EntryType::Regular, "/evil", "", b"x"), 0, "", &|root| {
         assert!(root.join("evil").is_file())
     });

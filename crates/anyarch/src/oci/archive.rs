@@ -6,6 +6,7 @@
 //! Records are read by their lengths: a value may hold line breaks, and an extended attribute's does.
 
 use super::sparse::{self, Sparse};
+use rustix::fs::Timespec;
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::unix::ffi::OsStrExt;
@@ -40,8 +41,10 @@ pub struct Entry {
     pub link: PathBuf,
     /// User and group.
     pub owner: (u32, u32),
-    /// Permissions and time.
+    /// Permissions.
     pub header: tar::Header,
+    /// When it was changed.
+    pub mtime: Timespec,
     /// Extended attributes.
     pub xattrs: Vec<(String, Vec<u8>)>,
     /// Where its holes are.
@@ -126,6 +129,7 @@ impl<R: Read> Archive<R> {
         let folder = header.entry_type().is_file() && name.as_os_str().as_bytes().ends_with(b"/");
         let kind = if folder { EntryType::Directory } else { header.entry_type() };
         let mut owner = (0, 0);
+        let mut mtime = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut read = |stream: &mut R| -> Result<_> {
             if let Some(record) = last(b"size") {
                 size = sparse::number(record)?;
@@ -139,6 +143,11 @@ impl<R: Read> Archive<R> {
                 id(b"uid", or_blank(&old.uid, header.uid()))?,
                 id(b"gid", or_blank(&old.gid, header.gid()))?,
             );
+            mtime = match last(b"mtime") {
+                Some(record) => time(record).ok_or_else(|| bad("its time is no number"))?,
+                // A field that is damaged is no reason to refuse a file: as ever.
+                None => Timespec { tv_sec: header.mtime().unwrap_or(0) as i64, tv_nsec: 0 },
+            };
             match kind {
                 EntryType::GNUSparse => Sparse::old(&header, stream).map(Some),
                 _ => Sparse::of(&records),
@@ -165,7 +174,7 @@ impl<R: Read> Archive<R> {
         );
         self.begin(if empty { 0 } else { size });
         self.last.clone_from(&name);
-        Ok(Entry { name, kind, link, owner, header, xattrs, sparse })
+        Ok(Entry { name, kind, link, owner, header, mtime, xattrs, sparse })
     }
 
     /// The next header, or `None` at the end.
@@ -220,6 +229,27 @@ impl<R: Read> Read for Archive<R> {
         self.data -= n as u64;
         Ok(n)
     }
+}
+
+/// A time of a PAX record: seconds with a sign and a fraction (POSIX.1-2017, pax, "pax Extended
+/// Header File Times"). What is finer than a nanosecond is cut off.
+fn time(record: &[u8]) -> Option<Timespec> {
+    let text = std::str::from_utf8(record).ok()?;
+    let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let seconds: i64 = whole.parse().ok()?;
+    let nanos: i64 = format!("{fraction:0<9.9}").parse().ok()?;
+    // The fraction of a time counts forwards (timespec(3type)).
+    let (tv_sec, tv_nsec) = match (negative, nanos) {
+        (false, _) => (seconds, nanos),
+        (true, 0) => (-seconds, 0),
+        (true, _) => (-seconds - 1, 1_000_000_000 - nanos),
+    };
+    Some(Timespec { tv_sec, tv_nsec })
 }
 
 /// The number in a field, which is zero where the field is blank.
@@ -346,6 +376,32 @@ mod tests {
                 None => assert!(found.is_err()),
             }
         }
+    }
+
+    #[test]
+    fn times_of_records_count() {
+        for (text, want) in [
+            ("0", Some((0, 0))),
+            ("1350244992.023960108", Some((1_350_244_992, 23_960_108))),
+            ("1.5", Some((1, 500_000_000))),
+            ("1.", Some((1, 0))),
+            ("1.0000000019", Some((1, 1))),
+            ("-1", Some((-1, 0))),
+            ("-1.25", Some((-2, 750_000_000))),
+            ("", None),
+            (".5", None),
+            ("1e3", None),
+            ("--1", None),
+            ("99999999999999999999", None),
+        ] {
+            let have = time(text.as_bytes()).map(|t| (t.tv_sec, t.tv_nsec));
+            assert_eq!(have, want.map(|(s, n)| (s, n as _)), "{text}");
+        }
+        let record = b"20 mtime=1234567.25\n";
+        let file = entry(EntryType::Regular, "f", 0, b"");
+        let bytes = [entry(EntryType::XHeader, "P", record.len() as u64, record), file].concat();
+        let found = Archive::new(&bytes[..]).next_entry().unwrap().unwrap();
+        assert_eq!((found.mtime.tv_sec, found.mtime.tv_nsec), (1_234_567, 250_000_000));
     }
 
     #[test]

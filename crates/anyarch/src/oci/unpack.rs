@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -42,37 +42,55 @@ impl Default for How {
 pub fn unpack(layout: &Layout, image: &Image, root: &Path, how: &How) -> Result<()> {
     let open = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let fd = open.or_fail(Code::Failed, || format!("cannot open {}", root.display()))?;
-    let root = Root { fd, range: how.range };
-    root.own(&root.fd, Path::new("."), 0, 0);
+    prepare(&fd, how.range).or_fail(Code::Failed, || format!("cannot change {}", root.display()))?;
     let diff_ids = image.diff_ids();
     for (i, layer) in image.layers.iter().enumerate() {
-        layout.verify(layer)?;
-        let inner = decompress(layout.blob(&layer.digest)?)?;
-        let mut stream = Hashing { inner, hash: Default::default(), left: how.limit.saturating_add(1) };
-        // The rest behind the end mark counts for the digest.
-        let applied = apply(&root, &mut stream, &layer.digest.to_string()).and_then(|()| {
-            std::io::copy(&mut stream, &mut std::io::sink())
-                .or_fail(Code::Image, || format!("the layer {}", layer.digest))
-        });
-        if stream.left == 0 {
-            return Err(Failure::new(
-                Code::Image,
-                format!("the layer {} unpacks to more than {} bytes: refused", layer.digest, how.limit),
-            )
-            .mend("--layer-limit SIZE, if that is as it should be"));
-        }
-        applied?;
-        let have = stream.digest();
-        if diff_ids.get(i).is_some_and(|want| *want != have) {
-            fail!(
-                Code::Image,
-                "the layer {} unpacks to {have} where the configuration says {}",
-                layer.digest,
-                diff_ids[i]
-            );
-        }
+        unpack_layer(layout, layer, diff_ids.get(i).map(String::as_str), fd.as_fd(), how)?;
     }
     Ok(())
+}
+
+/// Gives a new folder to root inside, and the mode of a root, whatever the umask is.
+pub fn prepare(folder: &OwnedFd, range: Option<Range>) -> rustix::io::Result<()> {
+    own(range, folder, Path::new("."), 0, 0);
+    rustix::fs::chmodat(folder, ".", Mode::from_raw_mode(0o755), AtFlags::empty())
+}
+
+/// Unpacks a layer onto those below it; a failure where its content has another digest than
+/// `diff_id`.
+pub fn unpack_layer(
+    layout: &Layout,
+    layer: &super::Descriptor,
+    diff_id: Option<&str>,
+    root: BorrowedFd<'_>,
+    how: &How,
+) -> Result<()> {
+    let root = Root { fd: root, range: how.range };
+    layout.verify(layer)?;
+    let inner = decompress(layout.blob(&layer.digest)?)?;
+    let mut stream = Hashing { inner, hash: Default::default(), left: how.limit.saturating_add(1) };
+    // The rest behind the end mark counts for the digest.
+    let applied = apply(&root, &mut stream, &layer.digest.to_string()).and_then(|()| {
+        std::io::copy(&mut stream, &mut std::io::sink())
+            .or_fail(Code::Image, || format!("the layer {}", layer.digest))
+    });
+    if stream.left == 0 {
+        return Err(Failure::new(
+            Code::Image,
+            format!("the layer {} unpacks to more than {} bytes: refused", layer.digest, how.limit),
+        )
+        .mend("--layer-limit SIZE, if that is as it should be"));
+    }
+    applied?;
+    let have = stream.digest();
+    match diff_id {
+        Some(want) if want != have => fail!(
+            Code::Image,
+            "the layer {} unpacks to {have} where the configuration says {want}",
+            layer.digest
+        ),
+        _ => Ok(()),
+    }
 }
 
 struct Hashing<R> {
@@ -100,16 +118,30 @@ impl<R> Hashing<R> {
     }
 }
 
-struct Root {
-    fd: OwnedFd,
+struct Root<'a> {
+    fd: BorrowedFd<'a>,
     range: Option<Range>,
 }
 
-impl Root {
+/// Gives a file to a user and a group of the image.
+fn own(range: Option<Range>, parent: &OwnedFd, file: &Path, uid: u32, gid: u32) {
+    let ids = match range {
+        None => Some((uid, gid)),
+        Some(range) => range.outside(uid, gid).or_else(|| {
+            detail!("{} is of {uid}:{gid}, which do not exist inside: root's", file.display());
+            range.outside(0, 0)
+        }),
+    };
+    let Some((uid, gid)) = ids.map(|(u, g)| (Uid::from_raw(u), Gid::from_raw(g))) else { return };
+    // Refused where only one id exists; then everything is that one's.
+    let _ = rustix::fs::chownat(parent, file, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+}
+
+impl Root<'_> {
     fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         rustix::fs::openat2(
-            &self.fd,
+            self.fd,
             path,
             flags | OFlags::CLOEXEC,
             Mode::empty(),
@@ -119,23 +151,23 @@ impl Root {
 
     /// Where a folder below the root lies, without links.
     fn real(&self, folder: &OwnedFd) -> std::io::Result<PathBuf> {
-        let path = |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-        let (root, path) = (path(&self.fd)?, path(folder)?);
+        let path = |fd: BorrowedFd<'_>| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        let (root, path) = (path(self.fd)?, path(folder.as_fd())?);
         path.strip_prefix(&root).map(Path::to_path_buf).map_err(std::io::Error::other)
     }
 
-    /// Gives a file to a user and a group of the image.
     fn own(&self, parent: &OwnedFd, file: &Path, uid: u32, gid: u32) {
-        let ids = match self.range {
-            None => Some((uid, gid)),
-            Some(range) => range.outside(uid, gid).or_else(|| {
-                detail!("{} is of {uid}:{gid}, which do not exist inside: root's", file.display());
-                range.outside(0, 0)
-            }),
-        };
-        let Some((uid, gid)) = ids.map(|(u, g)| (Uid::from_raw(u), Gid::from_raw(g))) else { return };
-        // Refused where only one id exists; then everything is that one's.
-        let _ = rustix::fs::chownat(parent, file, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        own(self.range, parent, file, uid, gid);
+    }
+
+    /// Where a name that is not there would lie, without links in its folder.
+    fn real_name(&self, path: &Path) -> PathBuf {
+        let folder = self.open(path.parent().unwrap_or(Path::new("")), OFlags::PATH | OFlags::DIRECTORY);
+        let real = folder.ok().and_then(|folder| self.real(&folder).ok());
+        match (real, path.file_name()) {
+            (Some(real), Some(name)) => real.join(name),
+            _ => path.to_path_buf(),
+        }
     }
 
     /// A folder, made with its parents where it is missing.
@@ -155,6 +187,8 @@ impl Root {
         match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => {
                 self.own(&parent, Path::new(name), 0, 0);
+                // What the umask took.
+                rustix::fs::chmodat(&parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
                 self.open(path, OFlags::PATH | OFlags::DIRECTORY)
             }
             // A link to a folder that is not there yet: made where the link leads, which is inside whatever it says.
@@ -207,10 +241,12 @@ fn inside(name: &Path, layer: &str) -> Result<PathBuf> {
 /// Whiteouts hide what lower layers have; what the layer itself has stays, whatever the order
 /// (image-spec, layer.md, "Whiteouts"). umoci does the same, docker and containerd for opaque
 /// whiteouts: those two, and podman, remove a file of the same layer by a `.wh.` entry behind it.
-fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
+fn apply(root: &Root<'_>, stream: &mut dyn Read, layer: &str) -> Result<()> {
     let mut archive = Archive::new(stream);
-    let mut folders = Vec::new();
+    let mut folders: Vec<(PathBuf, Timespec)> = Vec::new();
     let mut own = Own::default();
+    // Device nodes that are left out, and the names linked to them.
+    let mut devices: HashSet<PathBuf> = HashSet::new();
     let damaged = || format!("the layer {layer} is damaged");
     while let Some(entry) = archive.next_entry().or_fail(Code::Image, damaged)? {
         let name = inside(&entry.name, layer)?;
@@ -232,6 +268,7 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
             continue;
         }
         own.add(real.join(file));
+        devices.remove(&real.join(file));
         let (header, kind) = (&entry.header, entry.kind);
         let mode = Mode::from_raw_mode(header.mode().unwrap_or(0o755) & 0o7777);
         // What is there makes way, except a folder for a folder.
@@ -269,6 +306,11 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
             tar::EntryType::Link => {
                 let target = inside(&entry.link, layer)?;
                 let from = root.open(&target, OFlags::PATH | OFlags::NOFOLLOW);
+                if matches!(from, Err(Errno::NOENT)) && devices.contains(&root.real_name(&target)) {
+                    detail!("{} is a link to a device node: left out", name.display());
+                    devices.insert(real.join(file));
+                    continue;
+                }
                 let from = from
                     .or_fail(Code::Image, || format!("{}: its link's target {}", what(), target.display()))?;
                 // Through /proc, because an empty path would need a capability.
@@ -283,16 +325,20 @@ fn apply(root: &Root, stream: &mut dyn Read, layer: &str) -> Result<()> {
             }
             tar::EntryType::Char | tar::EntryType::Block => {
                 detail!("{} is a device node: left out", name.display());
+                devices.insert(real.join(file));
                 continue;
             }
-            _ => continue,
+            // As docker and containerd do: what is not understood is not passed over.
+            other => {
+                fail!(Code::Image, "{}: it is of the unknown kind {:?}", what(), char::from(other.as_byte()))
+            }
         }
         root.own(&parent, Path::new(file), entry.owner.0, entry.owner.1);
         if kind != tar::EntryType::Symlink {
             rustix::fs::chmodat(&parent, file, mode, AtFlags::empty()).or_fail(Code::Failed, what)?;
             set_xattrs(&parent, file, &entry.xattrs);
         }
-        let time = header.mtime().unwrap_or(0) as i64;
+        let time = entry.mtime;
         if kind == tar::EntryType::Directory {
             // Later entries change its time.
             folders.push((name.clone(), time));
@@ -348,8 +394,7 @@ impl Own {
     }
 }
 
-fn set_time(parent: &OwnedFd, file: &Path, seconds: i64) {
-    let t = Timespec { tv_sec: seconds, tv_nsec: 0 };
+fn set_time(parent: &OwnedFd, file: &Path, t: Timespec) {
     let _ = rustix::fs::utimensat(
         parent,
         file,
@@ -357,6 +402,9 @@ fn set_time(parent: &OwnedFd, file: &Path, seconds: i64) {
         AtFlags::SYMLINK_NOFOLLOW,
     );
 }
+
+/// By these overlayfs hides and replaces files in folders that it is given; no layer is to do so.
+const OVERLAY_ATTRIBUTES: [&str; 2] = ["trusted.overlay.", "user.overlay."];
 
 /// Sets extended attributes: file capabilities above all.
 fn set_xattrs(parent: &OwnedFd, file: &std::ffi::OsStr, list: &[(String, Vec<u8>)]) {
@@ -370,6 +418,10 @@ fn set_xattrs(parent: &OwnedFd, file: &std::ffi::OsStr, list: &[(String, Vec<u8>
     };
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     for (name, value) in list {
+        if OVERLAY_ATTRIBUTES.iter().any(|prefix| name.starts_with(prefix)) {
+            detail!("the attribute {name} is overlayfs's own: left out");
+            continue;
+        }
         let _ = rustix::fs::setxattr(path.as_str(), name.as_str(), value, XattrFlags::empty());
     }
 }
@@ -523,10 +575,8 @@ mod tests {
         let dir = outer.path().join("root");
         std::fs::create_dir(&dir).unwrap();
         std::fs::write(outer.path().join("secret"), "untouched").unwrap();
-        let root = Root {
-            fd: rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap(),
-            range: None,
-        };
+        let fd = rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let root = Root { fd: fd.as_fd(), range: None };
         let result = apply(&root, &mut &bytes[..], "L");
         assert_eq!(std::fs::read_to_string(outer.path().join("secret")).unwrap(), "untouched");
         let names: Vec<_> =
@@ -592,7 +642,7 @@ mod tests {
     fn left(lower: &[&str], upper: &[&str]) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let fd = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let root = Root { fd, range: None };
+        let root = Root { fd: fd.as_fd(), range: None };
         for layer in [lower, upper] {
             let mut tar = tar::Builder::new(Vec::new());
             for name in layer {
@@ -672,7 +722,7 @@ mod tests {
         tar.append_data(&mut header, "f", &b"x"[..]).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let fd = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        apply(&Root { fd, range: None }, &mut &tar.into_inner().unwrap()[..], "L").unwrap();
+        apply(&Root { fd: fd.as_fd(), range: None }, &mut &tar.into_inner().unwrap()[..], "L").unwrap();
         let file = dir.path().join("f");
         assert_eq!(std::fs::read(&file).unwrap(), b"x");
         let attribute = |name: &str| {
