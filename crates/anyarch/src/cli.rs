@@ -1,5 +1,6 @@
 //! The command line: one definition from which parsing, help, completions, man pages and the reference page come.
 
+use crate::commands::image::Pull;
 use crate::commands::persist;
 use crate::commands::register::Options;
 use crate::commands::run::RunOptions;
@@ -114,6 +115,7 @@ pub fn command() -> Command {
                 .arg(switch("replace", "Where another program has the name, take its place").conflicts_with("shadow"))
                 .arg(switch("refresh", "Register anew even what looks the same: the emulator's file was replaced"))
                 .arg(switch("reset", "Remove every other qemu-* entry, whoever made it").conflicts_with("shadow"))
+                .arg(json())
                 .arg(switch("hold", "Then stay until a signal ends it: for a pod that stands for the registration")),
         )
         .subcommand(
@@ -121,7 +123,8 @@ pub fn command() -> Command {
                 .about("Removes the entries that anyarch made")
                 .arg(architectures("Architectures or platforms [default: all]"))
                 .arg(switch("dry-run", "Show the steps, do nothing").short('n'))
-                .arg(switch("reset", "Remove qemu-* entries of other programs as well")),
+                .arg(switch("reset", "Remove qemu-* entries of other programs as well"))
+                .arg(json()),
         )
         .subcommand(
             Command::new("status")
@@ -214,20 +217,23 @@ pub fn command() -> Command {
                         .arg(option("name", "NAME", "Repository's name in an archive").default_value("anyarch"))
                         .arg(option("push", "REPOSITORY", "Push to a registry"))
                         .arg(switch("load", "Load into docker or podman"))
-                        .arg(option("output", "DIR|FILE.tar", "Write an OCI layout or an archive").short('o').value_parser(value_parser!(PathBuf))),
+                        .arg(option("output", "DIR|FILE.tar", "Write an OCI layout or an archive").short('o').value_parser(value_parser!(PathBuf)))
+                        .arg(json()),
                 )
                 .subcommand(
                     Command::new("inspect")
                         .about("Prints an image's manifests, as buildx imagetools inspect does")
                         .arg(Arg::new("image").value_name("IMAGE").required(true).help("A name, layout or archive"))
-                        .arg(switch("raw", "The document as it is")),
+                        .arg(switch("raw", "The document as it is").conflicts_with("json"))
+                        .arg(json()),
                 )
                 .subcommand(
                     Command::new("copy")
                         .about("Copies one platform's image")
                         .arg(Arg::new("source").value_name("SOURCE").required(true).help("A name, layout or archive"))
                         .arg(Arg::new("destination").value_name("DESTINATION").required(true).help("A folder (DIR or DIR:TAG), FILE.tar, or docker://NAME"))
-                        .arg(option("platform", "PLATFORM", "Which platform [default: the only one, or this machine's]")),
+                        .arg(option("platform", "PLATFORM", "Which platform [default: the only one, or this machine's]"))
+                        .arg(json()),
                 )
                 .subcommand(
                     Command::new("unpack")
@@ -235,12 +241,14 @@ pub fn command() -> Command {
                         .arg(Arg::new("source").value_name("SOURCE").required(true).help("A name, layout or archive"))
                         .arg(Arg::new("bundle").value_name("BUNDLE").required(true).value_parser(value_parser!(PathBuf)).help("A new folder"))
                         .arg(option("platform", "PLATFORM", "Which platform [default: the only one, or this machine's]"))
-                        .arg(limit()),
+                        .arg(limit())
+                        .arg(json()),
                 )
                 .subcommand(
                     Command::new("prune")
-                        .about("Removes from the cache what killed runs have left, which the next run does as well")
-                        .arg(switch("all", "Also the images that were pulled")),
+                        .about("Removes from the cache what killed runs have left, and layers of images that are not in it")
+                        .arg(switch("all", "Also the images that were pulled, and the layers of all images that do not run"))
+                        .arg(json()),
                 ),
         )
         .subcommand(
@@ -275,6 +283,10 @@ pub fn command() -> Command {
                 .about("Prints the manual page, or writes all of them to a folder")
                 .arg(Arg::new("dir").value_name("DIR").value_parser(value_parser!(PathBuf)).help("The folder")),
         )
+}
+
+fn json() -> Arg {
+    switch("json", "As JSON; the schema is in the manual")
 }
 
 fn limit() -> Arg {
@@ -338,6 +350,16 @@ fn run_options(command: Command) -> Command {
         .arg(switch("rm", "Remove the unpacked image afterwards; always done, accepted for docker's sake").hide(true))
         .arg(switch("read-only", "The root cannot be written"))
         .arg(limit())
+        .arg(
+            option("pull", "WHEN", "When the registry is asked: missing (where the image was not pulled before), always, never")
+                .default_value("missing")
+                .value_parser(["missing", "always", "never"])
+                .hide_possible_values(true),
+        )
+        .arg(
+            option("json", "FILE", "Write a report as JSON to a file; the schema is in the manual")
+                .value_parser(value_parser!(PathBuf)),
+        )
         .arg(switch("privileged", "Keep every capability of the user namespace").long_help(
             "Keep every capability of the user namespace. The command can then mount and unmount, set up the network that it \
              has alone, trace, and uncover what is read-only or hidden in /proc and /sys. It gets no right over the machine \
@@ -398,6 +420,7 @@ fn register_options(matches: &ArgMatches) -> Result<Options> {
         reset: flag("reset"),
         refresh: flag("refresh"),
         registered: false,
+        json: flag("json"),
         dir: dir(matches),
     })
 }
@@ -438,6 +461,12 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
         no_binfmt: matches.get_flag("no-binfmt"),
         runtime: text("runtime"),
         layer_limit: layer_limit(matches)?,
+        pull: match text("pull").as_deref() {
+            Some("always") => Pull::Always,
+            Some("never") => Pull::Never,
+            _ => Pull::Missing,
+        },
+        report: matches.get_one::<PathBuf>("json").cloned(),
     })
 }
 
@@ -446,6 +475,8 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
     let (name, sub) =
         matches.subcommand().ok_or_else(|| Failure::new(Code::Usage, "no command was given"))?;
     crate::ui::set_loudness(sub.get_flag("verbose") as i8 - sub.get_flag("quiet") as i8);
+    // `run` has a file there.
+    crate::ui::set_json(name != "run" && sub.try_get_one::<bool>("json").ok().flatten() == Some(&true));
     match name {
         "register" => {
             if sub.get_flag("hold") {
@@ -462,6 +493,7 @@ pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
             &strings(sub, "arch"),
             sub.get_flag("reset"),
             sub.get_flag("dry-run"),
+            sub.get_flag("json"),
             &dir(sub),
         ),
         "status" => crate::commands::register::status(sub.get_flag("json"), sub.get_flag("all"), &dir(sub)),
@@ -509,6 +541,8 @@ fn image(matches: &ArgMatches) -> Result<u8> {
     crate::ui::set_loudness(sub.get_flag("verbose") as i8 - sub.get_flag("quiet") as i8);
     let text = |name: &str| sub.get_one::<String>(name).cloned().unwrap_or_default();
     let platform = || sub.get_one::<String>("platform").map(String::as_str);
+    let json = sub.get_flag("json");
+    crate::ui::set_json(json);
     match name {
         "build" => crate::commands::image::build(&crate::commands::image::BuildOptions {
             version: text("version"),
@@ -518,14 +552,21 @@ fn image(matches: &ArgMatches) -> Result<u8> {
             load: sub.get_flag("load"),
             output: sub.get_one::<PathBuf>("output").cloned(),
             name: text("name"),
+            json,
         }),
-        "inspect" => crate::commands::image::inspect(&text("image"), sub.get_flag("raw")),
-        "copy" => crate::commands::image::copy(&text("source"), &text("destination"), platform()),
+        "inspect" => crate::commands::image::inspect(&text("image"), sub.get_flag("raw"), json),
+        "copy" => crate::commands::image::copy(&text("source"), &text("destination"), platform(), json),
         "unpack" => {
             let bundle = sub.get_one::<PathBuf>("bundle").cloned().unwrap_or_default();
-            crate::commands::image::unpack_bundle(&text("source"), &bundle, platform(), layer_limit(sub)?)
+            crate::commands::image::unpack_bundle(
+                &text("source"),
+                &bundle,
+                platform(),
+                layer_limit(sub)?,
+                json,
+            )
         }
-        "prune" => crate::commands::image::prune(sub.get_flag("all")),
+        "prune" => crate::commands::image::prune(sub.get_flag("all"), json),
         other => Err(Failure::new(Code::Usage, format!("{other} is not a command"))),
     }
 }
@@ -547,7 +588,7 @@ fn layer_limit(matches: &ArgMatches) -> Result<u64> {
 }
 
 /// `run` and `with` answer with the command's exit code, so their own failures have codes that commands avoid.
-fn not_started(failure: Failure) -> Failure {
+pub fn not_started(failure: Failure) -> Failure {
     match failure.code {
         Code::Image | Code::NotStarted | Code::NotExecutable | Code::NotFound => failure,
         _ => Failure { code: Code::NotStarted, ..failure },

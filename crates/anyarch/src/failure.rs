@@ -78,6 +78,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// As `--json` has it.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({ "code": self.code as u8, "what": self.what, "mend": self.mend })
+    }
+}
+
 impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {

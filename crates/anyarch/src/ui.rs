@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write as _};
-use std::sync::atomic::{AtomicI8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 static LOUDNESS: AtomicI8 = AtomicI8::new(0);
@@ -137,6 +137,23 @@ pub fn out_bytes(bytes: &[u8]) -> std::io::Result<()> {
     stdout.write_all(bytes)
 }
 
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// With `--json`, stdout is one document: lines about what was done are not printed.
+pub fn set_json(wanted: bool) {
+    JSON.store(wanted, Ordering::Relaxed);
+}
+
+/// Whether lines about what was done are printed.
+pub fn tells() -> bool {
+    !quiet() && !JSON.load(Ordering::Relaxed)
+}
+
+/// Prints a document of `--json`.
+pub fn json(value: &serde_json::Value) {
+    out(format_args!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default()), true);
+}
+
 /// A text of several lines, to stdout.
 macro_rules! print {
     ($($text:tt)*) => { $crate::ui::out(format_args!($($text)*), true) };
@@ -154,9 +171,9 @@ macro_rules! eprintln {
     ($($text:tt)*) => { $crate::ui::err(format_args!($($text)*), false) };
 }
 
-/// A line about what was done; not with `--quiet`.
+/// A line about what was done; not with `--quiet` or `--json`.
 macro_rules! say {
-    ($($text:tt)*) => { if !$crate::ui::quiet() { println!($($text)*) } };
+    ($($text:tt)*) => { if $crate::ui::tells() { println!($($text)*) } };
 }
 /// A line about how; only with `--verbose`.
 macro_rules! detail {

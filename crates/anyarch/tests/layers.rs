@@ -280,7 +280,7 @@ fn a_killed_run_leaves_a_root_that_is_removed() {
     assert_eq!(prune(&["image", "prune"]), "removed 1 unpacked root\n");
     assert_eq!(left(), in_use);
     kill(running);
-    assert_eq!(prune(&["image", "prune", "--all"]), "removed 1 unpacked root\n");
+    assert_eq!(prune(&["image", "prune", "--all"]), "removed 1 unpacked root\nremoved 1 unpacked layer\n");
     assert_eq!(left(), [] as [&str; 0]);
 }
 

@@ -588,6 +588,36 @@ fn what_was_pulled_runs_while_its_registry_is_away() {
     }
 }
 
+/// `run` asks as docker does; what it runs comes from the cache.
+#[test]
+fn a_registry_is_asked_when_it_is_to_be() {
+    common::need_namespaces();
+    let files = one_image();
+    let server = Server::start(move |seen| files.reply(seen));
+    let user = User::new();
+    let name = server.name();
+    let run = |more: &[&str]| {
+        let before = server.seen().len();
+        let words = [&["run", "--engine", "qemu"], more, &[name.as_str()]].concat();
+        let out = user.anyarch(&words);
+        (out.status.code(), text(&out.stderr), server.seen().len() - before)
+    };
+    let (code, said, asked) = run(&["--pull", "never"]);
+    assert!(code == Some(9) && said.contains("was not pulled before") && asked == 0, "{said} {asked}");
+    // That the image has nothing to run is found when it is there.
+    for (more, asks) in [
+        (&[][..], true),
+        (&[], false),
+        (&["--pull", "never"], false),
+        (&["--pull", "always"], true),
+        (&[], false),
+    ] {
+        let (code, said, asked) = run(more);
+        assert!(code != Some(9) && code != Some(0), "{more:?}: {said}");
+        assert_eq!(asked > 0, asks, "{more:?}: {asked} {said}");
+    }
+}
+
 #[test]
 fn names_and_versions_that_no_registry_takes_are_refused_before_anything_is_made() {
     let user = User::new();

@@ -43,7 +43,8 @@ pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) 
             None => fail!(Code::Image, "{target} has no image in it"),
         },
     };
-    let Found::Image(layout, image) = image::find(&source, Some(&chosen.to_string()))? else {
+    let Found::Image(layout, image) = image::find(&source, Some(&chosen.to_string()), image::Pull::Always)?
+    else {
         fail!(Code::Usage, "{target} is a root file system: anyarch run {target} -- CMD");
     };
     let program = Program::of(&Tree::read(&layout, &image)?, &image)?;

@@ -8,7 +8,7 @@ use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::registry::{self, Client, Reference};
 use crate::oci::unpack::{self, How};
 use crate::oci::write::{Content, Item, Settings, epoch, rfc3339};
-use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, layout, media, write};
+use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, kept, layout, media, write};
 use crate::temporary::{self, Entry, Folder};
 use crate::ui::{self, plain};
 use anyarch_binfmt::{FAMILIES, Family, entry::EMULATOR};
@@ -38,8 +38,20 @@ pub enum Found {
     Image(Box<Layout>, Box<Image>),
 }
 
+/// When a registry is asked for an image (docker's and podman's `--pull`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// Each time.
+    #[default]
+    Always,
+    /// Where it was not pulled before under this name.
+    Missing,
+    /// Not at all.
+    Never,
+}
+
 /// A folder (root or layout), an archive, a layout with a tag (`DIR:TAG`), or a reference that is pulled.
-pub fn find(target: &str, platform: Option<&str>) -> Result<Found> {
+pub fn find(target: &str, platform: Option<&str>, when: Pull) -> Result<Found> {
     let wanted = platform.map(Platform::of_words).transpose()?;
     let bare = PATHS.iter().find_map(|p| target.strip_prefix(p)).unwrap_or(target);
     let (path, tag) = split_tag(bare);
@@ -53,7 +65,7 @@ pub fn find(target: &str, platform: Option<&str>) -> Result<Found> {
         };
     }
     let reference = reference(target)?;
-    let (layout, manifest) = pull(&reference, wanted.as_ref())?;
+    let (layout, manifest) = pull(&reference, wanted.as_ref(), when)?;
     let image = layout.read_image(&manifest)?;
     Ok(Found::Image(Box::new(layout), Box::new(image)))
 }
@@ -89,7 +101,7 @@ pub fn platforms(target: &str) -> Result<Vec<Platform>> {
         match Client::pull(&reference)?.platforms()? {
             Some(several) => list = several,
             None => {
-                let (layout, manifest) = pull(&reference, None)?;
+                let (layout, manifest) = pull(&reference, None, Pull::Always)?;
                 list.push(layout.read_image(&manifest)?.platform());
             }
         }
@@ -110,8 +122,21 @@ fn split_tag(bare: &str) -> (&str, Option<&str>) {
 }
 
 /// Into the cache, one pull at a time.
-fn pull(reference: &Reference, wanted: Option<&Platform>) -> Result<(Layout, Descriptor)> {
+fn pull(reference: &Reference, wanted: Option<&Platform>, when: Pull) -> Result<(Layout, Descriptor)> {
     let dir = cache_dir()?.join("images");
+    if when != Pull::Always {
+        let layout = Layout::open(&dir).ok().flatten();
+        let name = registry::pulled_as(reference, wanted);
+        let there = layout.and_then(|layout| layout.recall(&name).map(|manifest| (layout, manifest)));
+        if let Some(there) = there {
+            detail!("{name} is the image that was pulled before");
+            return Ok(there);
+        }
+        if when == Pull::Never {
+            return Err(Failure::new(Code::Image, format!("{name} was not pulled before"))
+                .mend("leave out --pull never"));
+        }
+    }
     fs::create_dir_all(&dir).or_fail(Code::Failed, || format!("cannot make {}", dir.display()))?;
     let _lock = lock_cache(&dir)?;
     let layout = Layout::create(&dir)?;
@@ -120,7 +145,7 @@ fn pull(reference: &Reference, wanted: Option<&Platform>) -> Result<(Layout, Des
 }
 
 /// `image inspect`: what `buildx imagetools inspect` prints.
-pub fn inspect(target: &str, raw: bool) -> Result<u8> {
+pub fn inspect(target: &str, raw: bool, as_json: bool) -> Result<u8> {
     let (name, top, bytes) = if Path::new(target).exists() {
         let layout = layout_of(target)?;
         let list = layout.index()?;
@@ -151,6 +176,19 @@ pub fn inspect(target: &str, raw: bool) -> Result<u8> {
         return Ok(0);
     }
     let value = document(&bytes, "the manifest")?;
+    if as_json {
+        let list = value["manifests"].as_array().into_iter().flatten();
+        let list = list.map(|d| Descriptor::parse(d).map(|d| d.json())).collect::<Result<Vec<_>>>()?;
+        ui::json(&json!({
+            "schema": 1,
+            "name": name,
+            "mediaType": top.media_type,
+            "digest": top.digest.to_string(),
+            "size": bytes.len(),
+            "manifests": list,
+        }));
+        return Ok(0);
+    }
     print!("{}", describe(&name, &top, &value)?);
     Ok(0)
 }
@@ -244,9 +282,9 @@ impl Destination<'_> {
 
 /// `image copy SOURCE DESTINATION`: to a folder (a layout), an archive (`*.tar`) or a registry
 /// (`docker://NAME`).
-pub fn copy(source: &str, destination: &str, platform: Option<&str>) -> Result<u8> {
+pub fn copy(source: &str, destination: &str, platform: Option<&str>, as_json: bool) -> Result<u8> {
     let to = Destination::parse(destination)?;
-    let Found::Image(from, image) = find(source, platform)? else {
+    let Found::Image(from, image) = find(source, platform, Pull::Always)? else {
         fail!(Code::Usage, "{source} is a root file system, not an image");
     };
     let staging = match &to {
@@ -268,10 +306,20 @@ pub fn copy(source: &str, destination: &str, platform: Option<&str>) -> Result<u
     }
     let mut entry =
         Descriptor { platform: Some(image.platform()), annotations: Value::Null, ..image.manifest.clone() };
+    let told = json!({
+        "schema": 1,
+        "source": source,
+        "destination": destination,
+        "platform": image.platform().to_string(),
+        "digest": entry.digest.to_string(),
+    });
     let written = match to {
         Destination::Registry(reference) => {
             Client::push(&reference)?.push_manifest(&layout, &entry, reference.tag.as_deref())?;
             say!("pushed {reference} ({}, {})", image.platform(), entry.digest);
+            if as_json {
+                ui::json(&told);
+            }
             return Ok(0);
         }
         Destination::Archive(file) => {
@@ -295,6 +343,9 @@ pub fn copy(source: &str, destination: &str, platform: Option<&str>) -> Result<u
     };
     staging.done();
     say!("wrote {} ({}, {})", written.display(), image.platform(), entry.digest);
+    if as_json {
+        ui::json(&told);
+    }
     Ok(0)
 }
 
@@ -354,8 +405,14 @@ impl Drop for Made {
 }
 
 /// `image unpack SOURCE BUNDLE`: a bundle that runc runs.
-pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>, limit: u64) -> Result<u8> {
-    let Found::Image(layout, image) = find(source, platform)? else {
+pub fn unpack_bundle(
+    source: &str,
+    bundle: &Path,
+    platform: Option<&str>,
+    limit: u64,
+    as_json: bool,
+) -> Result<u8> {
+    let Found::Image(layout, image) = find(source, platform, Pull::Always)? else {
         fail!(Code::Usage, "{source} is a root file system already");
     };
     let root = bundle.join("rootfs");
@@ -384,24 +441,31 @@ pub fn unpack_bundle(source: &str, bundle: &Path, platform: Option<&str>, limit:
         bundle.display(),
         bundle.display()
     );
+    if as_json {
+        ui::json(&json!({
+            "schema": 1,
+            "source": source,
+            "bundle": bundle.display().to_string(),
+            "platform": image.platform().to_string(),
+            "digest": image.manifest.digest.to_string(),
+        }));
+    }
     Ok(0)
 }
 
-/// `image prune`: removes the roots that killed runs have left, and half-made files in the cache and
-/// the folder for temporary files; with `all` the images that were pulled as well.
-pub fn prune(all: bool) -> Result<u8> {
+/// `image prune`: removes the roots that killed runs have left, half-made files in the cache and
+/// the folder for temporary files, and kept layers of images that are not in the cache; with `all`
+/// the images that were pulled as well, and all layers that no run uses.
+pub fn prune(all: bool, as_json: bool) -> Result<u8> {
     let cache = cache_dir()?;
-    let count = crate::commands::run::remove_leftovers(&cache)?;
-    say!("removed {count} unpacked root{}", if count == 1 { "" } else { "s" });
+    let roots = crate::commands::run::remove_leftovers(&cache)?;
+    let layers = kept::prune(&cache, all)?;
     let images = cache.join("images");
     let blobs = images.join("blobs/sha256");
     let places = [std::env::temp_dir(), images.clone(), blobs];
-    match places.iter().map(|folder| temporary::remove_leftovers(folder)).sum::<usize>() {
-        0 => {}
-        1 => say!("removed what a killed command has left half-made"),
-        count => say!("removed {count} files and folders that killed commands have left half-made"),
-    }
-    if all && images.exists() {
+    let half_made = places.iter().map(|folder| temporary::remove_leftovers(folder)).sum::<usize>();
+    let pulled = all && images.exists();
+    if pulled {
         let _lock = lock_cache(&images)?;
         // Not the lock itself, which others may be waiting for.
         for name in ["blobs", "index.json", "oci-layout"] {
@@ -415,7 +479,28 @@ pub fn prune(all: bool) -> Result<u8> {
                 _ => {}
             }
         }
+    }
+    let s = |count: usize| if count == 1 { "" } else { "s" };
+    say!("removed {roots} unpacked root{}", s(roots));
+    if layers > 0 {
+        say!("removed {layers} unpacked layer{}", s(layers));
+    }
+    match half_made {
+        0 => {}
+        1 => say!("removed what a killed command has left half-made"),
+        count => say!("removed {count} files and folders that killed commands have left half-made"),
+    }
+    if pulled {
         say!("removed the pulled images");
+    }
+    if as_json {
+        ui::json(&json!({
+            "schema": 1,
+            "roots": roots,
+            "layers": layers,
+            "half_made": half_made,
+            "pulled_images": pulled,
+        }));
     }
     Ok(0)
 }
@@ -423,7 +508,8 @@ pub fn prune(all: bool) -> Result<u8> {
 /// Holds others off a folder of the cache until the file is closed.
 pub fn lock_cache(dir: &Path) -> Result<File> {
     let lock = File::create(dir.join("lock"))
-        .or_fail(Code::Failed, || format!("cannot write in {}", dir.display()))?;
+        .or_fail(Code::Failed, || format!("cannot write in {}", dir.display()))
+        .map_err(|failure| failure.mend("export XDG_CACHE_HOME=... to a folder that can be written"))?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
         .or_fail(Code::Failed, || format!("cannot lock {}", dir.display()))?;
     Ok(lock)
@@ -465,6 +551,8 @@ pub struct BuildOptions {
     pub output: Option<PathBuf>,
     /// The repository's name in archives.
     pub name: String,
+    /// Tell what was made as JSON.
+    pub json: bool,
 }
 
 /// How long a version may be: a tag has at most 128 characters, and two architectures stand before the version.
@@ -514,6 +602,20 @@ pub fn build(options: &BuildOptions) -> Result<u8> {
         }
     }
     let tags: usize = images.iter().map(|i| i.tags.len()).sum();
+    let tell = || {
+        if options.json {
+            let image = |i: &Tagged| json!({ "digest": i.index.digest.to_string(), "manifest": i.manifest.digest.to_string(), "tags": i.tags });
+            ui::json(&json!({
+                "schema": 1,
+                "version": options.version,
+                "name": options.push.as_ref().unwrap_or(&options.name),
+                "output": options.output.as_ref().map(|o| o.display().to_string()),
+                "pushed": options.push.is_some(),
+                "loaded": options.load,
+                "images": images.iter().map(image).collect::<Vec<_>>(),
+            }));
+        }
+    };
     if let Some(repository) = &options.push {
         let reference = Reference::parse(repository)?;
         let mut client = Client::push(&reference)?;
@@ -523,12 +625,14 @@ pub fn build(options: &BuildOptions) -> Result<u8> {
                 say!("pushed {}/{}:{tag}", reference.host, reference.name);
             }
         }
+        tell();
         return Ok(0);
     }
     if let Some(folder) = folder {
         layout.publish(folder, &index)?;
         staging.done();
         say!("wrote {} images with {tags} tags to {}", images.len(), folder.display());
+        tell();
         return Ok(0);
     }
     layout.write_index(&index)?;
@@ -539,6 +643,7 @@ pub fn build(options: &BuildOptions) -> Result<u8> {
         save_archive(&layout, file)?;
         say!("wrote {} images with {tags} tags to {}", images.len(), file.display());
     }
+    tell();
     Ok(0)
 }
 

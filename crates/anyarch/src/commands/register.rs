@@ -53,6 +53,8 @@ pub struct Options {
     pub refresh: bool,
     /// Where none is found, take the emulator of a registered handler.
     pub registered: bool,
+    /// Tell what was done as JSON.
+    pub json: bool,
     /// The instance's folder.
     pub dir: PathBuf,
 }
@@ -72,6 +74,7 @@ impl Default for Options {
             reset: false,
             refresh: false,
             registered: false,
+            json: false,
             dir: anyarch_binfmt::instance::DEFAULT_DIR.into(),
         }
     }
@@ -210,8 +213,90 @@ pub fn unknown_architecture(word: &str) -> Failure {
         .mend(format!("use one of {}, an OCI platform (linux/arm64), or all", names.join(", ")))
 }
 
+/// What `register` and `unregister` tell with `--json`.
+#[derive(Default)]
+struct Report {
+    wanted: bool,
+    changes: Vec<Value>,
+    complaints: Complaints,
+    failures: Vec<Value>,
+}
+
+impl Report {
+    fn new(wanted: bool) -> Report {
+        Report { wanted, ..Report::default() }
+    }
+
+    fn complain(&mut self, failure: &Failure) {
+        self.failures.push(failure.json());
+        self.complaints.add(failure);
+    }
+
+    /// A change that was made, would be made, was left or failed, as a line or as an object.
+    fn change(&mut self, change: &Change, planned: Option<&Planned>, dry_run: bool, result: &str) {
+        if !self.wanted {
+            if matches!(result, "done" | "planned") || dry_run {
+                say!("{}", describe(change, planned, dry_run));
+            }
+            if dry_run {
+                change.steps.iter().for_each(|step| say!("  {step}"));
+            }
+            return;
+        }
+        let (kind, before) = match &change.kind {
+            Kind::Add => ("register", None),
+            Kind::Present { .. } => ("keep", None),
+            Kind::Replace(old) => ("replace", Some(old)),
+            Kind::Finish => ("finish", None),
+            Kind::Remove(old) => ("remove", Some(old)),
+            Kind::Conflict(old) => ("leave", Some(old)),
+        };
+        let entry = |entry: &Entry| {
+            json!({ "interpreter": entry.rule.interpreter, "flags": entry.rule.flags.to_string(),
+                    "maker": entry.maker().to_string() })
+        };
+        self.changes.push(json!({
+            "name": change.name,
+            "kind": kind,
+            "result": result,
+            "arch": planned.map(|p| p.family.name),
+            "platforms": planned.map(|p| p.family.published_platforms().collect::<Vec<_>>()),
+            "engine": planned.map(|p| p.emulator.kind.name()),
+            "interpreter": planned.map(|p| p.emulator.path.display().to_string()),
+            "flags": planned.map(|p| p.rule.flags.to_string()),
+            "before": before.map(entry),
+            "steps": change.steps.iter().map(|step| step.to_string()).collect::<Vec<_>>(),
+        }));
+    }
+
+    /// Prints the document, if it is wanted; what failed as a whole is in it.
+    fn end(mut self, instance: &Path, dry_run: bool, result: Result<()>) -> Result<u8> {
+        let result = result.map(|()| self.complaints.code());
+        if let Err(failure) = &result {
+            self.failures.push(failure.json());
+        }
+        if self.wanted {
+            ui::json(&json!({
+                "schema": 1,
+                "ok": matches!(result, Ok(0)),
+                "instance": instance.display().to_string(),
+                "dry_run": dry_run,
+                "changes": self.changes,
+                "failures": self.failures,
+            }));
+        }
+        result
+    }
+}
+
 /// `anyarch register`. The result is the exit code.
 pub fn register(options: &Options) -> Result<u8> {
+    let mut report = Report::new(options.json);
+    let result = register_all(options, &mut report);
+    report.end(&options.dir, options.dry_run, result)
+}
+
+fn register_all(options: &Options, report: &mut Report) -> Result<()> {
     if options.credentials {
         ui::caution!(
             "with C, a setuid program of a foreign architecture runs with its owner's rights under the emulator: \
@@ -219,8 +304,7 @@ pub fn register(options: &Options) -> Result<u8> {
         );
     }
     let (planned, failures) = options.resolve()?;
-    let mut complaints = Complaints::default();
-    failures.iter().for_each(|f| complaints.add(f));
+    failures.iter().for_each(|f| report.complain(f));
     let mut instance = open(&options.dir)?;
     let _lock = lock(&instance)?;
     let current = instance.entries().map_err(|e| explain(e, &options.dir))?;
@@ -243,22 +327,26 @@ pub fn register(options: &Options) -> Result<u8> {
             p.rule.name == change.name || anyarch_binfmt::plan::shadow_name(&p.rule.name) == change.name
         });
         if options.dry_run {
-            say!("{}", describe(change, wanted, true));
-            change.steps.iter().for_each(|step| say!("  {step}"));
+            let result = if matches!(change.kind, Kind::Conflict(_)) { "conflict" } else { "planned" };
+            report.change(change, wanted, true, result);
             if let Kind::Conflict(entry) = &change.kind {
-                complaints.add(&conflict(entry));
+                report.complain(&conflict(entry));
             }
             continue;
         }
         match apply(&mut instance, change) {
-            Outcome::Done => say!("{}", describe(change, wanted, false)),
-            Outcome::Conflict(entry) => complaints.add(&conflict(&entry)),
+            Outcome::Done => report.change(change, wanted, false, "done"),
+            Outcome::Conflict(entry) => {
+                report.change(change, wanted, false, "conflict");
+                report.complain(&conflict(&entry));
+            }
             Outcome::Failed { done, error } => {
+                report.change(change, wanted, false, "failed");
                 let mut failure = explain(error, &options.dir);
                 if done > 0 {
                     failure.what += "; a handler is still registered, under another name, and the next `anyarch register` finishes the work";
                 }
-                complaints.add(&failure);
+                report.complain(&failure);
                 if failure.code == Code::Permission {
                     // It will be the same for every other one.
                     break;
@@ -267,21 +355,33 @@ pub fn register(options: &Options) -> Result<u8> {
         }
     }
     if let Some(way) = options.persist
-        && (complaints.code() == 0 || !planned.is_empty())
+        && (report.complaints.code() == 0 || !planned.is_empty())
     {
         match persist::write(way, &planned, options) {
             Ok(()) => {}
-            Err(failure) => complaints.add(&failure),
+            Err(failure) => report.complain(&failure),
         }
     }
-    if planned.is_empty() && complaints.code() == 0 {
+    if planned.is_empty() && report.complaints.code() == 0 {
         fail!(Code::NoEmulator, "no emulator was found for any architecture");
     }
-    Ok(complaints.code())
+    Ok(())
 }
 
 /// `anyarch unregister`.
-pub fn unregister(words: &[String], reset: bool, dry_run: bool, dir: &Path) -> Result<u8> {
+pub fn unregister(words: &[String], reset: bool, dry_run: bool, json: bool, dir: &Path) -> Result<u8> {
+    let mut report = Report::new(json);
+    let result = unregister_all(words, reset, dry_run, dir, &mut report);
+    report.end(dir, dry_run, result)
+}
+
+fn unregister_all(
+    words: &[String],
+    reset: bool,
+    dry_run: bool,
+    dir: &Path,
+    report: &mut Report,
+) -> Result<()> {
     let all = words.is_empty() || words.iter().any(|w| w.eq_ignore_ascii_case("all"));
     let mut names = Vec::new();
     for word in
@@ -296,14 +396,14 @@ pub fn unregister(words: &[String], reset: bool, dry_run: bool, dir: &Path) -> R
     let mut instance = open(dir)?;
     let _lock = lock(&instance)?;
     let current = instance.entries().map_err(|e| explain(e, dir))?;
-    let mut complaints = Complaints::default();
     let changes = plan_unregister(&current, &|name| all || names.iter().any(|n| n == name), reset);
     let mut removed = 0;
     for change in &changes {
         if let Kind::Conflict(entry) = &change.kind {
             // `all` means all of ours; only a name that was asked for is worth a complaint.
             if !all {
-                complaints.add(
+                report.change(change, None, dry_run, "conflict");
+                report.complain(
                     &Failure::new(
                         Code::Conflict,
                         format!(
@@ -322,19 +422,20 @@ pub fn unregister(words: &[String], reset: bool, dry_run: bool, dir: &Path) -> R
             continue;
         }
         if !dry_run && let Outcome::Failed { error, .. } = apply(&mut instance, change) {
-            complaints.add(&explain(error, dir));
+            report.change(change, None, false, "failed");
+            report.complain(&explain(error, dir));
             continue;
         }
         removed += 1;
-        say!("{}", describe(change, None, dry_run));
+        report.change(change, None, dry_run, if dry_run { "planned" } else { "done" });
     }
-    if removed == 0 && complaints.code() == 0 {
+    if removed == 0 && report.complaints.code() == 0 && !report.wanted {
         say!("nothing to remove");
     }
     if !dry_run {
         persist::forget(&|name| all || names.iter().any(|n| n == name), all)?;
     }
-    Ok(complaints.code())
+    Ok(())
 }
 
 /// Whether the emulator's file was put in its place after it was registered: then the kernel still has the older one open. A file's

@@ -1,22 +1,25 @@
 //! `run`: a command in a foreign root file system or image; `with`: a command here, with handlers of its own.
 
 use crate::commands::bundle;
+use crate::commands::image::{Found, Pull, find};
 use crate::commands::register::{self, Options, Planned};
 use crate::elf::{Elf, host_machine};
 use crate::emulators::{Kind, NATIVE_GUESTS};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::unpack::How;
-use crate::oci::{Image, Layout};
-use crate::sandbox::idmap::Range;
+use crate::oci::{Image, Layout, kept};
+use crate::sandbox::idmap::{self, Range};
 use crate::sandbox::mounts::range_for;
-use crate::sandbox::{self, Command, Sandbox, Volume};
+use crate::sandbox::{self, Command, Prepared, Sandbox, Volume};
 use anyarch_binfmt::Family;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use serde_json::json;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What `run` was asked for.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +60,10 @@ pub struct RunOptions {
     pub runtime: Option<String>,
     /// How many bytes a layer may unpack to.
     pub layer_limit: u64,
+    /// When a registry is asked.
+    pub pull: Pull,
+    /// Where a report is written as JSON.
+    pub report: Option<PathBuf>,
 }
 
 /// The environment that every command starts with.
@@ -65,16 +72,38 @@ const BASE_ENV: [(&str, &str); 2] =
 
 /// `anyarch run TARGET -- CMD...`: a root file system, an image's file or folder, or a reference.
 pub fn run(options: &RunOptions) -> Result<u8> {
-    match crate::commands::image::find(&options.target, options.platform.as_deref())? {
-        crate::commands::image::Found::Root(_) => run_root(options),
-        crate::commands::image::Found::Image(layout, image) => run_image(options, &layout, &image),
+    // Opened first: a report that cannot be written is no reason to have run the command.
+    let report = options.report.as_ref().map(|file| {
+        File::create(file).or_fail(Code::NotStarted, || format!("cannot write the report {}", file.display()))
+    });
+    let report = report.transpose()?;
+    let mut told = json!({ "schema": 1, "target": options.target, "platform": null, "digest": null });
+    let mut attempt = || match find(&options.target, options.platform.as_deref(), options.pull)? {
+        Found::Root(_) => run_root(options),
+        Found::Image(layout, image) => {
+            told["platform"] = json!(image.platform().to_string());
+            told["digest"] = json!(image.manifest.digest.to_string());
+            run_image(options, &layout, &image)
+        }
+    };
+    let result = attempt();
+    if let Some(mut report) = report {
+        told["exit_code"] =
+            json!(result.as_ref().map_or_else(|f| crate::cli::not_started(f.clone()).code as u8, |c| *c));
+        told["failure"] = json!(result.as_ref().err().map(Failure::json));
+        let written = writeln!(report, "{told}");
+        // The command's own exit code is the more important one.
+        if let Err(error) = written {
+            caution!("the report is not written: {error}");
+        }
     }
+    result
 }
 
-/// Unpacks an image, runs its command, removes what was unpacked.
+/// Unpacks an image where its layers are not kept already, runs its command, removes what it wrote.
 fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8> {
-    let unpacked = Unpacked::of(layout, image, options.layer_limit)?;
-    let inside = Inside::open(&unpacked.root)?;
+    let unpacked = Unpacked::of(layout, image, options)?;
+    let inside = unpacked.inside()?;
     let result = command_of(options, image, &inside).and_then(|command| {
         if command.args.is_empty() {
             return Err(Failure::new(Code::Usage, "the image has no command")
@@ -122,9 +151,10 @@ pub fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Resul
     Ok(Command { args, env, cwd, uid: user.uid, gid: user.gid, groups: user.groups })
 }
 
-/// A root's folder, and whose its files are.
+/// A root's folder, or the mount that stands for it, and whose its files are.
 #[derive(Clone, Debug)]
 pub struct Place {
+    prepared: Option<Rc<Prepared>>,
     path: PathBuf,
     /// The machine's ids that exist inside, if not the usual ones.
     range: Option<Range>,
@@ -140,10 +170,12 @@ struct Unpacked {
     parent: PathBuf,
     root: PathBuf,
     range: Option<Range>,
+    /// The root over layers that are kept; without it, `root` holds all.
+    prepared: Option<Rc<Prepared>>,
 }
 
 impl Unpacked {
-    fn of(layout: &Layout, image: &Image, limit: u64) -> Result<Unpacked> {
+    fn of(layout: &Layout, image: &Image, options: &RunOptions) -> Result<Unpacked> {
         let cache = crate::commands::image::cache_dir()?;
         let place = cache.join("roots");
         let what = || format!("cannot make a folder in {}", place.display());
@@ -162,10 +194,25 @@ impl Unpacked {
         };
         let root = parent.join("root");
         let range = range_for(&parent, true);
-        let unpacked = Unpacked { lock, parent, root, range };
-        let result = sandbox::with_mapped_ids(|| {
-            std::fs::create_dir(&unpacked.root).or_fail(Code::NotStarted, what)?;
-            crate::oci::unpack::unpack(layout, image, &unpacked.root, &How { range, limit })
+        let mut unpacked = Unpacked { lock, parent, root, range, prepared: None };
+        let how = How { range, limit: options.layer_limit };
+        // A runtime takes a folder and no mount.
+        let kept = match options.runtime {
+            Some(_) => Ok(None),
+            None => unpacked.over_layers(&cache, layout, image, &how),
+        };
+        let result = kept.and_then(|kept| match kept {
+            Some(prepared) => {
+                unpacked.prepared = Some(Rc::new(prepared));
+                Ok(())
+            }
+            None => sandbox::with_mapped_ids(|| {
+                // An attempt with layers may have left it.
+                if !unpacked.root.exists() {
+                    std::fs::create_dir(&unpacked.root).or_fail(Code::NotStarted, what)?;
+                }
+                crate::oci::unpack::unpack(layout, image, &unpacked.root, &how)
+            }),
         });
         match result {
             Ok(()) => Ok(unpacked),
@@ -176,11 +223,39 @@ impl Unpacked {
         }
     }
 
-    fn place(&self) -> Place {
-        Place { path: self.root.clone(), range: self.range, shifted: true }
+    /// The root over the image's kept layers, where such can be mounted.
+    fn over_layers(
+        &self,
+        cache: &Path,
+        layout: &Layout,
+        image: &Image,
+        how: &How,
+    ) -> Result<Option<Prepared>> {
+        let namespace = idmap::namespace(self.range)?;
+        let maker = (!rustix::process::geteuid().is_root()).then_some(&namespace);
+        let run = kept::Run { cache, folder: &self.parent, namespace: maker };
+        Ok(run.root(layout, image, how)?.map(|root| Prepared { namespace, root }))
     }
 
-    fn remove(self) {
+    fn inside(&self) -> Result<Inside> {
+        match &self.prepared {
+            None => Inside::open(&self.root),
+            Some(prepared) => prepared
+                .root
+                .try_clone()
+                .map(|root| Inside { root })
+                .or_fail(Code::NotStarted, || "cannot use the root that was made".into()),
+        }
+    }
+
+    fn place(&self) -> Place {
+        let prepared = self.prepared.clone();
+        Place { path: self.root.clone(), range: self.range, shifted: true, prepared }
+    }
+
+    fn remove(mut self) {
+        // Nothing of it is in use then.
+        self.prepared = None;
         if let Err(failure) = remove_root(&self.parent) {
             caution!("{failure}");
         }
@@ -188,8 +263,8 @@ impl Unpacked {
     }
 }
 
-/// The lock of a folder below `roots`; an error where another process has it.
-fn lock_root(folder: &Path) -> rustix::io::Result<File> {
+/// The lock of a folder below `roots` or `layers`; an error where another process has it.
+pub fn lock_root(folder: &Path) -> rustix::io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let lock = rustix::fs::open(folder, flags, Mode::empty())?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
@@ -197,29 +272,37 @@ fn lock_root(folder: &Path) -> rustix::io::Result<File> {
 }
 
 /// With the ids it was unpacked with; what nobody else may remove goes as well.
-fn remove_root(folder: &Path) -> Result<()> {
+pub fn remove_root(folder: &Path) -> Result<()> {
     let what = || format!("cannot remove {}", folder.display());
     sandbox::with_mapped_ids(|| {
-        let open =
-            rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        crate::oci::unpack::remove(&open.or_fail(Code::Failed, what)?, Path::new("root"))
-            .or_fail(Code::Failed, what)
-    })?;
-    std::fs::remove_dir(folder).or_fail(Code::Failed, what)
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::open(crate::oci::layout::parent(folder), flags, Mode::empty());
+        let name = Path::new(folder.file_name().unwrap_or_default());
+        crate::oci::unpack::remove(&parent.or_fail(Code::Failed, what)?, name).or_fail(Code::Failed, what)
+    })
 }
 
-/// Removes what runs that were killed have left in the cache; their number.
+/// Removes what runs that were killed have left in the cache; the number of roots.
 pub fn remove_leftovers(cache: &Path) -> Result<usize> {
-    let place = cache.join("roots");
+    let roots = remove_unlocked(&cache.join("roots"), b"run-")?;
+    let layers = remove_unlocked(&kept::place(cache), b"new-")?;
+    if layers > 0 {
+        detail!("removed {layers} layers that killed runs have not completed");
+    }
+    Ok(roots)
+}
+
+/// Removes the folders of this kind that nobody has locked; their number.
+fn remove_unlocked(place: &Path, prefix: &[u8]) -> Result<usize> {
     if !place.exists() {
         return Ok(0);
     }
     // A folder of this moment has its lock before this one is released.
     let left: Vec<(PathBuf, File)> = {
-        let _all = crate::commands::image::lock_cache(&place)?;
+        let _all = crate::commands::image::lock_cache(place)?;
         let list =
-            std::fs::read_dir(&place).or_fail(Code::Failed, || format!("cannot read {}", place.display()))?;
-        let folders = list.flatten().filter(|e| e.file_name().as_bytes().starts_with(b"run-"));
+            std::fs::read_dir(place).or_fail(Code::Failed, || format!("cannot read {}", place.display()))?;
+        let folders = list.flatten().filter(|e| e.file_name().as_bytes().starts_with(prefix));
         folders.filter_map(|e| Some((e.path(), lock_root(&e.path()).ok()?))).collect()
     };
     for (folder, _lock) in &left {
@@ -254,7 +337,7 @@ pub fn run_root(options: &RunOptions) -> Result<u8> {
         groups: user.groups,
     };
     let range = range_for(&root, false);
-    start(options, &Place { path: root, range, shifted: false }, &inside, command)
+    start(options, &Place { path: root, range, shifted: false, prepared: None }, &inside, command)
 }
 
 /// The common end of `run`: handlers, volumes, namespaces.
@@ -272,6 +355,7 @@ fn start(options: &RunOptions, root: &Place, inside: &Inside, command: Command) 
         root: Some(root.path.clone()),
         range: root.range,
         shifted: root.shifted,
+        prepared: root.prepared.clone(),
         emulator,
         no_binfmt: options.no_binfmt,
         rules,

@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod dns;
 pub mod endpoint;
 pub mod http;
+pub mod kept;
 pub mod layout;
 pub mod peek;
 pub mod progress;

@@ -178,7 +178,7 @@ impl Client {
     /// Pulls one platform's image into a layout; its manifest. While the registry is away, what was
     /// pulled under this name before is taken.
     pub fn pull_image(&mut self, layout: &Layout, wanted: Option<&Platform>) -> Result<Descriptor> {
-        let name = wanted.map_or(self.reference.to_string(), |w| format!("{} for {w}", self.reference));
+        let name = pulled_as(&self.reference, wanted);
         match self.each(|session, reference| session.pull_image(reference, layout, wanted)) {
             Ok(manifest) => {
                 layout.remember(&name, &manifest)?;
@@ -199,6 +199,11 @@ impl Client {
     pub fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
         self.each(|session, _| session.push_manifest(layout, d, tag, 0))
     }
+}
+
+/// Under which name the folder of pulled images has an image.
+pub fn pulled_as(reference: &Reference, wanted: Option<&Platform>) -> String {
+    wanted.map_or(reference.to_string(), |w| format!("{reference} for {w}"))
 }
 
 /// A conversation with one server about one repository.

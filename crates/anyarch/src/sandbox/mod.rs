@@ -22,6 +22,7 @@
 
 pub mod idmap;
 pub mod mounts;
+pub mod overlay;
 pub mod terminal;
 
 use crate::failure::{Code, Failure, OrFail, Result, fail};
@@ -38,6 +39,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What the command sees.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +71,17 @@ pub struct Sandbox {
     pub range: Option<Range>,
     /// Whether the root's files have these ids, and not those that they are to have inside.
     pub shifted: bool,
+    /// The root's mount, where it was made before.
+    pub prepared: Option<Rc<Prepared>>,
+}
+
+/// A root that is mounted nowhere yet, and the user namespace that it is for.
+#[derive(Debug)]
+pub struct Prepared {
+    /// To be entered.
+    pub namespace: OwnedFd,
+    /// The mount.
+    pub root: OwnedFd,
 }
 
 impl Sandbox {
@@ -172,15 +185,31 @@ pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
         return work();
     }
     let namespace = idmap::namespace(None)?;
+    make_mount(Some(&namespace), || work().map(|()| None)).map(drop)
+}
+
+/// Has a child make a mount, as root of a user namespace where one is given: the child may take
+/// a mount namespace of its own, and what it returns is handed over.
+pub fn make_mount(
+    namespace: Option<&OwnedFd>,
+    work: impl FnOnce() -> Result<Option<OwnedFd>>,
+) -> Result<Option<OwnedFd>> {
     let (report_read, report_write) = pipe()?;
+    let (ours, theirs) = terminal::channel()?;
     match fork()? {
         0 => {
-            drop(report_read);
+            drop((report_read, ours));
             let attempt = || -> Result<()> {
                 die_with_parent();
-                enter(&namespace)?;
-                become_root()?;
-                work()
+                if let Some(namespace) = namespace {
+                    enter(namespace)?;
+                    become_root()?;
+                }
+                match work()? {
+                    None => Ok(()),
+                    Some(mount) => terminal::send(&theirs, &mount)
+                        .or_fail(Code::NotStarted, || "cannot hand a mount over".into()),
+                }
             };
             match attempt() {
                 // SAFETY: ends the child without the parent's exit handlers.
@@ -189,19 +218,22 @@ pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
             }
         }
         pid => {
-            drop(report_write);
+            drop((report_write, theirs));
+            let mount = terminal::receive(&ours);
             let mut text = String::new();
             let _ = File::from(report_read).read_to_string(&mut text);
             let mut status = 0;
             // SAFETY: waitpid writes one int.
             unsafe { libc::waitpid(pid, &mut status, 0) };
             match (status, text.is_empty()) {
-                (0, true) => Ok(()),
+                (0, true) => Ok(mount),
                 (_, true) => Err(Failure::new(
                     Code::Failed,
                     "the process that handles files with mapped ids was killed",
                 )),
-                _ => read_report(&text).map(drop),
+                _ => Err(read_report(&text).err().unwrap_or_else(|| {
+                    Failure::new(Code::Failed, "the process that handles files with mapped ids was odd")
+                })),
             }
         }
     }

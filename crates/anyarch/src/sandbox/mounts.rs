@@ -62,12 +62,19 @@ pub struct Host {
 impl Host {
     /// Opens everything.
     pub fn open(sandbox: &Sandbox) -> Result<Host> {
-        let namespace = idmap::namespace(sandbox.range)?;
+        let again = |fd: &OwnedFd| {
+            fd.try_clone().or_fail(Code::NotStarted, || "cannot use the root that was made".into())
+        };
+        let (namespace, prepared) = match &sandbox.prepared {
+            Some(prepared) => (again(&prepared.namespace)?, Some(again(&prepared.root)?)),
+            None => (idmap::namespace(sandbox.range)?, None),
+        };
         let nodes = if sandbox.root.is_some() || sandbox.runtime { own_nodes(sandbox.range) } else { None };
         let Some(range) = sandbox.range else {
-            return Ok(Host { namespace, nodes, root: None, volumes: None });
+            return Ok(Host { namespace, nodes, root: prepared, volumes: None });
         };
         let root = match &sandbox.root {
+            _ if prepared.is_some() => prepared,
             Some(root) => {
                 let what = || format!("cannot use {} as root", root.display());
                 let tree = clone_tree(root, true).or_fail(Code::NotStarted, what)?;
@@ -290,7 +297,7 @@ fn detach(source: &Path, target: impl Into<PathBuf>, read_only: bool, recursive:
     Ok(Detached { tree, target: target.into(), is_dir: meta.is_dir(), read_only, recursive })
 }
 
-fn clone_tree(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn clone_tree(source: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;

@@ -34,13 +34,35 @@ pub fn open_inside(channel: &OwnedFd) -> Result<OwnedFd> {
     if let Ok(size) = tcgetwinsize(std::io::stdin()) {
         let _ = tcsetwinsize(&inner, size);
     }
-    let fds = [outer.as_fd()];
+    send(channel, &outer).or_fail(Code::NotStarted, what)?;
+    Ok(inner)
+}
+
+/// Sends a descriptor to the other end of a channel.
+pub fn send(channel: &OwnedFd, fd: &OwnedFd) -> rustix::io::Result<()> {
+    let fds = [fd.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut buffer = SendAncillaryBuffer::new(&mut space);
     buffer.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(channel, &[IoSlice::new(b"t")], &mut buffer, SendFlags::empty())
-        .or_fail(Code::NotStarted, what)?;
-    Ok(inner)
+    sendmsg(channel, &[IoSlice::new(b"t")], &mut buffer, SendFlags::empty()).map(drop)
+}
+
+/// Waits for a descriptor; `None` where the other end is closed without.
+pub fn receive(channel: &OwnedFd) -> Option<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut buffer = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    loop {
+        match recvmsg(channel, &mut [IoSliceMut::new(&mut byte)], &mut buffer, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return None,
+            Ok(_) => break,
+        }
+    }
+    buffer.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    })
 }
 
 /// In the command's process: a session of its own with this as its terminal.
@@ -65,14 +87,7 @@ pub struct Relay {
 impl Relay {
     /// Waits for the outer end. `None` where the sandbox failed before.
     pub fn receive(channel: OwnedFd) -> Option<Relay> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut buffer = RecvAncillaryBuffer::new(&mut space);
-        let mut byte = [0];
-        recvmsg(&channel, &mut [IoSliceMut::new(&mut byte)], &mut buffer, RecvFlags::CMSG_CLOEXEC).ok()?;
-        let outer = buffer.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        })?;
+        let outer = receive(&channel)?;
         let set = handled_signals();
         // SAFETY: the set is initialised; the descriptor is new and ours.
         let signals = unsafe {

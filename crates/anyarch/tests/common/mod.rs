@@ -169,16 +169,24 @@ pub fn crafted_for(dir: &Path, architecture: &str, tar: &[u8]) -> PathBuf {
 
 /// The same with the configuration's `config`.
 pub fn crafted_with(dir: &Path, architecture: &str, tar: &[u8], config: &serde_json::Value) -> PathBuf {
+    crafted_of(dir, architecture, &[tar], config)
+}
+
+/// The same with several layers, from the bottom up.
+pub fn crafted_of(dir: &Path, architecture: &str, tars: &[&[u8]], config: &serde_json::Value) -> PathBuf {
     use anyarch_tool::oci::{Digest, Layout, media};
     let layout = Layout::create(&dir.join("crafted")).unwrap();
-    let layer = layout.add(tar, "application/vnd.oci.image.layer.v1.tar").unwrap();
+    let layers: Vec<_> = tars
+        .iter()
+        .map(|tar| layout.add(tar, "application/vnd.oci.image.layer.v1.tar").unwrap().json())
+        .collect();
+    let diff_ids: Vec<_> = tars.iter().map(|tar| Digest::of(tar).to_string()).collect();
     let config = serde_json::json!({
         "architecture": architecture, "os": "linux", "config": config,
-        "rootfs": { "type": "layers", "diff_ids": [Digest::of(tar).to_string()] },
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
     });
     let config = layout.add(config.to_string().as_bytes(), media::CONFIG).unwrap();
-    let manifest =
-        serde_json::json!({ "schemaVersion": 2, "config": config.json(), "layers": [layer.json()] });
+    let manifest = serde_json::json!({ "schemaVersion": 2, "config": config.json(), "layers": layers });
     let manifest = layout.add(manifest.to_string().as_bytes(), media::MANIFEST).unwrap();
     layout.write_index(&[manifest]).unwrap();
     layout.dir().to_path_buf()
