@@ -313,4 +313,6 @@ fi
 if [ $docker = yes ] && [ "$arch" = arm64 ]; then
 	. "${0%/*}/containers.sh"
 	containers
+	# The commands of the documents of what anyarch replaces, with a count of their own.
+	step "documents of other tools (tests/e2e/documents.sh)" env MIRROR="$mirror" "${0%/*}/documents.sh" "${emulator%/*}"
 fi

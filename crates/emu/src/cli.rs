@@ -181,14 +181,25 @@ fn help() -> String {
     out
 }
 
+/// The version of QEMU whose arguments are taken.
+const QEMU_VERSION: &str = "11.0.0";
+
 impl Invocation {
     fn apply(&mut self, row: &Row, value: &[u8], name: &[u8]) -> Result<(), Done> {
         let list = || value.split(|&b| b == b',').filter(|s| !s.is_empty());
         match row.effect {
             Effect::Help => return Err(Done { code: 0, text: help() }),
             Effect::Version => {
-                let text =
-                    format!("{} version {} (anyarch)", lossy(base_name(name)), env!("CARGO_PKG_VERSION"));
+                let name = base_name(name);
+                // Scripts read QEMU's line: without `-static`, and with a number that they compare.
+                let text = match name.starts_with(b"qemu-") {
+                    true => format!(
+                        "{} version {QEMU_VERSION} (anyarch {})",
+                        lossy(name.strip_suffix(b"-static").unwrap_or(name)),
+                        env!("CARGO_PKG_VERSION")
+                    ),
+                    false => format!("{} version {} (anyarch)", lossy(name), env!("CARGO_PKG_VERSION")),
+                };
                 return Err(Done { code: 0, text });
             }
             Effect::Sysroot => {
@@ -430,8 +441,15 @@ mod tests {
         assert!(searches_path_first(b"/dev/.buildkit_qemu_emulator"));
         assert!(searches_path_first(b"buildkit-qemu-aarch64"));
         assert!(!searches_path_first(b"/usr/bin/qemu-aarch64-static"));
-        let done = run(&["/usr/bin/qemu-aarch64", "-version"], &[]).unwrap_err();
-        assert!(done.code == 0 && done.text.starts_with("qemu-aarch64 version "), "{}", done.text);
+        let own = env!("CARGO_PKG_VERSION");
+        for (name, want) in [
+            ("/usr/bin/qemu-aarch64", format!("qemu-aarch64 version 11.0.0 (anyarch {own})")),
+            ("/usr/bin/qemu-aarch64-static", format!("qemu-aarch64 version 11.0.0 (anyarch {own})")),
+            ("anyarch-emu", format!("anyarch-emu version {own} (anyarch)")),
+        ] {
+            let done = run(&[name, "-version"], &[]).unwrap_err();
+            assert_eq!((done.code, done.text), (0, want));
+        }
         assert_eq!(run(&["x", "-h"], &[]).unwrap_err().code, 0);
     }
 }

@@ -22,53 +22,12 @@ pub fn deploy(kind: &str, image: &str) -> Result<u8> {
 }
 
 /// Registering needs CAP_SYS_ADMIN in the machine's user namespace and a writable binfmt_misc; nothing else. The folder
-/// is mounted from the node, so that the entries outlive the pod. `verify` as readiness probe runs the node's handlers.
+/// is the node's, so that the entries outlive the pod. It is not mounted at its usual place: runtimes refuse mounts
+/// below /proc. `verify` as readiness probe runs the node's handlers. The Helm chart has the same text.
 fn kubernetes(image: &str) -> String {
-    format!(
-        r#"# A DaemonSet that registers anyarch's emulators on every node. A pod is ready when its node's handlers work.
-apiVersion: apps/v1
-kind: DaemonSet
-metadata:
-  name: anyarch
-  namespace: kube-system
-  labels: {{ app.kubernetes.io/name: anyarch }}
-spec:
-  selector:
-    matchLabels: {{ app.kubernetes.io/name: anyarch }}
-  template:
-    metadata:
-      labels: {{ app.kubernetes.io/name: anyarch }}
-    spec:
-      automountServiceAccountToken: false
-      tolerations: [{{ operator: Exists }}]
-      containers:
-        - name: anyarch
-          image: {image}
-          # Entries are opened with F: they last as long as the node runs, also while the pod is replaced.
-          command: ["/usr/bin/anyarch", "register", "all", "--hold"]
-          readinessProbe:
-            exec: {{ command: ["/usr/bin/anyarch", "verify", "--quiet"] }}
-            periodSeconds: 300
-            timeoutSeconds: 120
-          securityContext:
-            runAsUser: 0
-            readOnlyRootFilesystem: true
-            allowPrivilegeEscalation: false
-            appArmorProfile: {{ type: Unconfined }}
-            seccompProfile: {{ type: Unconfined }}
-            capabilities: {{ drop: ["ALL"], add: ["SYS_ADMIN", "SYS_CHROOT"] }}
-          resources:
-            requests: {{ cpu: 10m, memory: 16Mi }}
-          volumeMounts:
-            - {{ name: binfmt-misc, mountPath: /proc/sys/fs/binfmt_misc }}
-            - {{ name: tmp, mountPath: /tmp }}
-      volumes:
-        - name: binfmt-misc
-          hostPath: {{ path: /proc/sys/fs/binfmt_misc, type: Directory }}
-        - name: tmp
-          emptyDir: {{ medium: Memory }}
-"#
-    )
+    include_str!("../../../../packaging/helm/anyarch/templates/daemonset.yaml")
+        .replace("{{ .Values.image }}", image)
+        .replace("{{ .Release.Namespace }}", "kube-system")
 }
 
 fn compose(image: &str) -> String {
@@ -109,5 +68,18 @@ mod tests {
             assert!(text.contains("example/anyarch:1"));
             assert!(!text.contains("{{"), "an escape is left: {text}");
         }
+    }
+
+    /// What the chart's template asks for it has, under the version of this program.
+    #[test]
+    fn the_chart_has_its_values() {
+        let chart = include_str!("../../../../packaging/helm/anyarch/Chart.yaml");
+        assert!(chart.contains(&format!("\nappVersion: \"{}\"\n", env!("CARGO_PKG_VERSION"))), "{chart}");
+        let template = include_str!("../../../../packaging/helm/anyarch/templates/daemonset.yaml");
+        let values = include_str!("../../../../packaging/helm/anyarch/values.yaml");
+        let asked: Vec<&str> =
+            template.split("{{ .Values.").skip(1).map(|t| t.split(" }}").next().unwrap_or("")).collect();
+        assert_eq!(asked, ["image"]);
+        assert!(asked.iter().all(|name| values.contains(&format!("\n{name}: "))), "{values}");
     }
 }

@@ -1,0 +1,234 @@
+#!/bin/bash
+# The commands of the documents that anyarch replaces, in their order: tonistiigi/binfmt's README, multiarch/qemu-user-static's README,
+# Docker's "Multi-platform builds", and the Kubernetes manifests. Each is a test of its own name. Their images are ours under their names.
+#
+#   documents.sh FOLDER      anyarch and anyarch-emu lie there
+#
+# All of it runs in `anyarch with`, so in a user namespace with a binfmt_misc of its own, with a dockerd and a containerd of its own: the machine's entries
+# and daemons are not used. Needs root, docker.io, containerd, runc and util-linux, and Debian's busybox-static for two architectures from the mirror.
+set -u -o pipefail
+export LC_ALL=C
+
+folder=$(realpath "${1:?a folder with anyarch and anyarch-emu}")
+anyarch=$folder/anyarch
+programs=$(cd "$(dirname "$0")/../../crates/anyarch/verify/bin" && pwd)
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/anyarch
+B=/proc/sys/fs/binfmt_misc
+
+if [ "${2:-}" != inside ]; then
+	[ "$(id -u)" = 0 ] || { echo "documents: needs root" >&2; exit 2; }
+	for tool in docker dockerd containerd ctr runc unshare; do
+		command -v $tool >/dev/null || { echo "documents: $tool is not installed" >&2; exit 2; }
+	done
+	work=$(mktemp -d "${TMPDIR:-/var/tmp}/anyarch-documents.XXXXXX")
+	trap 'rm -rf --one-file-system "$work"' EXIT
+	# A pid namespace: whatever is left of daemons ends with it. No handler is there at first.
+	ANYARCH_DOCUMENTS=$work unshare -mpf --mount-proc --propagation private "$anyarch" with arm64 -- "$0" "$folder" inside
+	exit
+fi
+
+work=$ANYARCH_DOCUMENTS
+cd "$work" || exit 2
+passed=0 failed=0
+
+# try TITLE COMMAND...: one command of a document, or what makes it possible.
+try() {
+	local title=$1
+	shift
+	if "$@" >log 2>&1; then
+		passed=$((passed + 1))
+		printf 'test %s ... ok\n' "$title"
+	else
+		failed=$((failed + 1))
+		printf 'test %s ... FAILED\n' "$title"
+		tail -n 20 log | sed 's/^/    /'
+	fi
+}
+# prints TEXT COMMAND...: its output has this line.
+prints() {
+	local want=$1 got
+	shift
+	got=$("$@" 2>&1)
+	grep -qxF -- "$want" <<<"$got" || { echo "expected the line '$want' from: $*"; echo "$got"; return 1; }
+}
+# ends CODE COMMAND...
+ends() {
+	local want=$1 got
+	shift
+	"$@"
+	got=$?
+	[ $got = "$want" ] || { echo "expected exit code $want of: $*; it was $got"; return 1; }
+}
+nothing_registered() { for e in "$B"/qemu-*; do [ ! -e "$e" ] || return 1; done; }
+
+# busybox ARCH: Debian's static one, fetched by an apt of its own.
+busybox() {
+	local to=$cache/documents/busybox-$1 dir=$work/apt-$1 words
+	[ -x "$to" ] && { echo "$to"; return; }
+	mkdir -p "$cache/documents" "$dir/lists/partial" "$dir/archives/partial" && : >"$dir/status" || return 1
+	echo "deb ${MIRROR:-http://deb.debian.org/debian} bookworm main" >"$dir/sources.list"
+	(
+		cd "$dir" && for words in update 'download busybox-static'; do
+			# shellcheck disable=SC2086
+			apt-get -q -o APT::Architecture="$1" -o APT::Architectures="$1" -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+				-o Dir::State::lists="$dir/lists" -o Dir::State::status="$dir/status" -o Dir::Cache="$dir" -o Dir::Cache::archives="$dir/archives" \
+				-o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false $words || exit 1
+		done
+		dpkg-deb -x busybox-static_*.deb root && cp "$(find root/bin root/usr/bin -name busybox -type f 2>/dev/null | head -n 1)" "$to.new" && mv "$to.new" "$to"
+	) >&2 && echo "$to"
+}
+
+# distribution NAME ARCH: an image of a foreign system, as the documents use some.
+distribution() {
+	local root=image-$2 program name
+	program=$(busybox "$2") || return 1
+	rm -rf "$root" && mkdir -p "$root/bin" "$root/usr/bin" "$root/etc" "$root/tmp" && cp "$program" "$root/bin/busybox" || return 1
+	for name in sh uname cat id ls; do ln -s busybox "$root/bin/$name"; done
+	echo "NAME=\"$1\"" >"$root/etc/os-release"
+	mkdir -p archive && tar -C "$root" --sort=name --numeric-owner --owner 0 --group 0 -cf archive/layer.tar . || return 1
+	printf '{"architecture":"%s","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":["/bin/sh"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+		"$2" "$(sha256sum <archive/layer.tar | cut -d' ' -f1)" >archive/config.json
+	printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$1" >archive/manifest.json
+	tar -C archive -cf - manifest.json config.json layer.tar | docker load -q
+}
+
+daemons() {
+	export DOCKER_HOST=unix://$work/docker.sock DOCKER_CONFIG=$work/config
+	mkdir -p config/cli-plugins
+	[ ! -x "$cache/buildx/root/usr/libexec/docker/cli-plugins/docker-buildx" ] ||
+		ln -s "$cache/buildx/root/usr/libexec/docker/cli-plugins/docker-buildx" config/cli-plugins/docker-buildx
+	echo '{}' >config/config.json
+	dockerd --host "$DOCKER_HOST" --data-root "$work/docker" --exec-root "$work/docker-exec" --pidfile "$work/docker.pid" \
+		--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs >docker.log 2>&1 &
+	for _ in $(seq 300); do
+		docker version >/dev/null 2>&1 && return 0
+		sleep 0.2
+	done
+	tail -n 20 docker.log
+	return 1
+}
+
+images() {
+	"$anyarch" image build --to arm64,riscv64,s390x,arm --name tonistiigi/binfmt -o ours.tar && docker load -q -i ours.tar || return 1
+	local tag
+	for tag in latest register x86_64-aarch64 x86_64-s390x; do docker tag tonistiigi/binfmt:$tag multiarch/qemu-user-static:$tag || return 1; done
+	distribution alpine:arm64 arm64 && docker tag alpine:arm64 arm64v8/ubuntu && docker tag alpine:arm64 arm64v8/fedora &&
+		distribution alpine:s390x s390x && docker tag alpine:s390x s390x/ubuntu
+}
+run="docker run --rm --network none"
+
+tonistiigi() {
+	local P="$run --privileged tonistiigi/binfmt"
+	try "docker run --privileged --rm tonistiigi/binfmt --install all" sh -c "$P --install all && [ -e $B/qemu-aarch64 ] && [ -e $B/qemu-s390x ]"
+	try "docker run --rm alpine:arm64 uname -m" prints aarch64 $run alpine:arm64 uname -m
+	try "docker run --rm alpine:s390x uname -m" prints s390x $run alpine:s390x uname -m
+	try "docker run --privileged --rm tonistiigi/binfmt" sh -c "$P | python3 -c 'import json, sys; s = json.load(sys.stdin); assert \"linux/arm64\" in s[\"supported\"] and \"qemu-aarch64\" in s[\"emulators\"]'"
+	try "docker run --privileged --rm tonistiigi/binfmt --version" sh -c "$P --version 2>&1 | grep ^binfmt/"
+	try "docker run --privileged --rm tonistiigi/binfmt --uninstall qemu-aarch64" sh -c "$P --uninstall qemu-aarch64 && [ ! -e $B/qemu-aarch64 ] && [ -e $B/qemu-s390x ]"
+	try "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'" sh -c "$P --uninstall 'qemu-*' && ! ls $B/qemu-* 2>/dev/null"
+	try "docker run --privileged --rm tonistiigi/binfmt --install arm64,riscv64,arm" sh -c "$P --install arm64,riscv64,arm && [ -e $B/qemu-riscv64 ] && [ -e $B/qemu-arm ] && [ ! -e $B/qemu-s390x ]"
+	try "docker run --privileged --rm tonistiigi/binfmt --uninstall arm64,riscv64,arm" sh -c "$P --uninstall arm64,riscv64,arm && ! ls $B/qemu-* 2>/dev/null"
+	try "docker run --privileged --rm tonistiigi/binfmt --install nonsense is a failure" sh -c "! $P --install nonsense"
+}
+
+multiarch() {
+	local P="$run --privileged multiarch/qemu-user-static" E=/usr/bin/qemu-aarch64-static
+	try "docker run --rm -t arm64v8/ubuntu uname -m, before: exec format error" sh -c "! $run arm64v8/ubuntu uname -m"
+	try "docker run --rm --privileged multiarch/qemu-user-static --reset -p yes" sh -c "$P --reset -p yes && grep -qx 'flags: F' $B/qemu-aarch64"
+	try "docker run --rm -t arm64v8/ubuntu uname -m" prints aarch64 $run arm64v8/ubuntu uname -m
+	try "docker run --rm -t arm64v8/fedora cat /etc/os-release" prints 'NAME="alpine:arm64"' $run arm64v8/fedora cat /etc/os-release
+	try "docker run --rm -t s390x/ubuntu uname -m" prints s390x $run s390x/ubuntu uname -m
+	try "docker run --rm --privileged multiarch/qemu-user-static:register --reset" sh -c "$P:register --reset && [ -e $B/qemu-aarch64 ] && ! grep -q '^flags:.*F' $B/qemu-aarch64"
+	try "docker create multiarch/qemu-user-static:x86_64-aarch64; docker cp" sh -c "id=\$(docker create multiarch/qemu-user-static:x86_64-aarch64 x) && docker cp -q \$id:$E . 2>/dev/null || docker cp \$id:$E . && docker rm \$id && chmod 755 qemu-aarch64-static"
+	try "docker run --rm -t -v $E:$E arm64v8/ubuntu uname -m" prints aarch64 $run -v "$work/qemu-aarch64-static:$E" arm64v8/ubuntu uname -m
+	printf 'FROM multiarch/qemu-user-static:x86_64-aarch64 as qemu\nFROM arm64v8/ubuntu\nCOPY --from=qemu %s /usr/bin\n' $E >Dockerfile
+	mkdir -p context && mv Dockerfile context
+	try "docker build: FROM multiarch/qemu-user-static:x86_64-aarch64 as qemu" sh -c "DOCKER_BUILDKIT=0 docker build --network none -t with-qemu context && $run with-qemu uname -m | grep -qx aarch64"
+	try "docker run --rm multiarch/qemu-user-static:x86_64-aarch64 $E --version" sh -c "$run multiarch/qemu-user-static:x86_64-aarch64 $E --version 2>&1 | grep -E '^qemu-aarch64 version [0-9]+'"
+	try "docker run --rm --privileged multiarch/qemu-user-static --credential yes --persistent yes" sh -c "$P --reset --credential yes --persistent yes && grep -qx 'flags: OCF' $B/qemu-aarch64"
+	try "docker run --rm --privileged multiarch/qemu-user-static --help" sh -c "$P --help | grep -q -- --persistent"
+	try "docker run --rm --privileged multiarch/qemu-user-static --reset, with nothing else" sh -c "$P --reset"
+	try "unregister leaves nothing" sh -c "'$anyarch' unregister --reset && ! ls $B/qemu-* 2>/dev/null"
+}
+
+multi_platform() {
+	try "docker run --privileged --rm tonistiigi/binfmt --install all (Docker's page)" $run --privileged tonistiigi/binfmt --install all
+	printf 'FROM alpine:arm64\nRUN uname -m >/arch\nCMD ["cat", "/arch"]\n' >context/Dockerfile
+	try "docker buildx build --platform linux/arm64 ." docker buildx build --progress plain --network none --platform linux/arm64 -t multi context
+	try "docker run --rm --platform linux/arm64 IMAGE" prints aarch64 $run --platform linux/arm64 multi
+	try "docker buildx ls has linux/arm64" sh -c "docker buildx ls | grep -q linux/arm64"
+	printf 'FROM alpine:arm64 AS build\nARG TARGETOS\nARG TARGETARCH\nRUN echo $TARGETOS/$TARGETARCH >/target\nCMD ["cat", "/target"]\n' >context/Dockerfile
+	try "docker buildx build with TARGETOS and TARGETARCH" sh -c "docker buildx build --progress plain --network none --platform linux/arm64 -t target context && $run target | grep -qx linux/arm64"
+	"$anyarch" unregister --reset >/dev/null
+}
+
+# The pod as a container of runc and of containerd: the mounts, rights and commands are the manifest's.
+kubernetes() {
+	"$anyarch" deploy kubernetes --image tonistiigi/binfmt:latest >manifest.yaml
+	"$anyarch" image unpack ours.tar bundle >/dev/null 2>&1 || "$anyarch" image copy ours.tar pod:1 >/dev/null
+	try "anyarch deploy kubernetes: the pod starts under runc" pod_of_runc
+	try "anyarch deploy kubernetes: the pod starts under containerd (ctr)" pod_of_containerd
+}
+pod_config() {
+	python3 - "$1" <<'END_PYTHON'
+import json, sys, yaml
+pod = yaml.safe_load(open("manifest.yaml"))["spec"]["template"]["spec"]
+c = pod["containers"][0]
+volumes = {v["name"]: v for v in pod["volumes"]}
+config = json.load(open("spec/config.json"))
+config["process"].update(args=[*c["command"][:-1]] if sys.argv[1] == "register" else c["readinessProbe"]["exec"]["command"], terminal=False)
+caps = ["CAP_" + name for name in c["securityContext"]["capabilities"]["add"]]
+config["process"]["capabilities"] = {kind: caps for kind in ("bounding", "effective", "permitted")}
+config["process"]["noNewPrivileges"] = not c["securityContext"]["allowPrivilegeEscalation"]
+config["root"] = {"path": "../pod-root", "readonly": c["securityContext"]["readOnlyRootFilesystem"]}
+for m in c["volumeMounts"]:
+    v = volumes[m["name"]]
+    if "hostPath" in v:
+        config["mounts"].append({"destination": m["mountPath"], "type": "bind", "source": v["hostPath"]["path"], "options": ["rbind", "rslave", "rw"]})
+    else:
+        config["mounts"].append({"destination": m["mountPath"], "type": "tmpfs", "source": "tmpfs"})
+json.dump(config, open("spec/config.json", "w"))
+END_PYTHON
+}
+pod_of_runc() {
+	mkdir -p spec pod-root && docker create --name pod tonistiigi/binfmt:latest >/dev/null && docker export pod | tar -C pod-root -xf - && mkdir -p pod-root/binfmt_misc || return 1
+	nothing_registered || return 1
+	local what
+	for what in register verify; do
+		rm -f spec/config.json && (cd spec && runc spec) && pod_config $what && runc --root "$work/runc" run --bundle spec "pod-$what" || return 1
+	done
+	[ -e $B/qemu-aarch64 ] && ends 42 "$programs/aarch64" start && "$anyarch" unregister --reset
+}
+pod_of_containerd() {
+	printf 'version = 2\nroot = "%s"\nstate = "%s"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "%s"\n' \
+		"$work/containerd" "$work/containerd-state" "$work/containerd.sock" >containerd.toml
+	containerd --config containerd.toml >containerd.log 2>&1 &
+	local daemon=$! code=1
+	for _ in $(seq 100); do
+		ctr -a "$work/containerd.sock" version >/dev/null 2>&1 && break
+		sleep 0.1
+	done
+	docker save tonistiigi/binfmt:latest -o saved.tar
+	ctr -a "$work/containerd.sock" image import --snapshotter native saved.tar &&
+		ctr -a "$work/containerd.sock" run --rm --snapshotter native --privileged=false --cap-add CAP_SYS_ADMIN \
+			--mount type=bind,src=$B,dst=/binfmt_misc,options=rbind:rw --mount type=tmpfs,src=tmpfs,dst=/tmp \
+			docker.io/tonistiigi/binfmt:latest pod /usr/bin/anyarch --binfmt-misc /binfmt_misc register all &&
+		[ -e $B/qemu-aarch64 ] && ends 42 "$programs/aarch64" start && code=0
+	kill $daemon
+	wait $daemon
+	[ $code = 0 ] || tail -n 20 containerd.log
+	return $code
+}
+
+"$anyarch" unregister >/dev/null
+try "a namespace without handlers" nothing_registered
+try "a dockerd of its own" daemons
+try "images under the documents' names" images
+tonistiigi
+multiarch
+multi_platform
+kubernetes
+kill "$(cat docker.pid)" && wait
+echo
+echo "test result: $([ $failed = 0 ] && echo ok || echo FAILED). $passed passed; $failed failed; finished in ${SECONDS}s"
+[ $failed = 0 ]
