@@ -7,6 +7,7 @@ use crate::commands::run::RunOptions;
 use crate::emulators::Choice;
 use crate::failure::{Code, Failure, Result, fail};
 use anyarch_binfmt::Policy;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::PathBuf;
 
@@ -285,6 +286,98 @@ pub fn command() -> Command {
         )
 }
 
+/// An option of docker's and podman's `run` that is refused with a reason.
+struct Refused {
+    name: &'static str,
+    short: Option<char>,
+    /// Whether it has a value.
+    value: bool,
+    why: &'static str,
+    mend: &'static str,
+}
+
+const fn refusal(
+    name: &'static str,
+    short: Option<char>,
+    value: bool,
+    why: &'static str,
+    mend: &'static str,
+) -> Refused {
+    Refused { name, short, value, why, mend }
+}
+
+const NO_DAEMON: &str = "there is no daemon: the command runs as long as anyarch run does";
+const IN_SHELL: &str = "leave it out; in a shell: anyarch run ... &";
+const NO_CGROUP: &str = "it has no cgroup of its own to limit";
+const SCOPE: &str =
+    "leave it out; a limit around all of it: systemd-run --user --scope -p MemoryMax=1G anyarch run ...";
+const ONE_NETWORK: &str = "the command has the host's network, or none";
+const ALL_OR_DEFAULT: &str =
+    "capabilities are docker's default ones, or with --privileged all of the user namespace";
+
+const REFUSED: [Refused; 16] = [
+    refusal(
+        "publish",
+        Some('p'),
+        true,
+        "ports cannot be published",
+        "leave it out: the command has the host's network, so the ports that it opens are the host's",
+    ),
+    refusal(
+        "publish-all",
+        Some('P'),
+        false,
+        "ports cannot be published",
+        "leave it out: ports are the host's",
+    ),
+    refusal("detach", Some('d'), false, NO_DAEMON, IN_SHELL),
+    refusal("restart", None, true, NO_DAEMON, IN_SHELL),
+    refusal("memory", Some('m'), true, NO_CGROUP, SCOPE),
+    refusal("cpus", None, true, NO_CGROUP, SCOPE),
+    refusal("pids-limit", None, true, NO_CGROUP, SCOPE),
+    refusal("cap-add", None, true, ALL_OR_DEFAULT, "--privileged, or leave it out"),
+    refusal("cap-drop", None, true, ALL_OR_DEFAULT, "leave it out"),
+    refusal("security-opt", None, true, "no profile of seccomp, AppArmor or SELinux is set", "leave it out"),
+    refusal("device", None, true, "the machine's devices are not shown inside", "-v /dev/NAME:/dev/NAME"),
+    refusal("gpus", None, true, "the machine's devices are not shown inside", "-v /dev/NAME:/dev/NAME"),
+    refusal("add-host", None, true, ONE_NETWORK, "-v FILE:/etc/hosts:ro"),
+    refusal("dns", None, true, ONE_NETWORK, "-v FILE:/etc/resolv.conf:ro"),
+    refusal("tmpfs", None, true, "the root is thrown away after the run as a tmpfs is", "leave it out"),
+    refusal("userns", None, true, "the user namespace is always one of its own", "leave it out"),
+];
+
+fn refused(row: &Refused) -> Arg {
+    let arg = Arg::new(row.name).long(row.name).help(row.why).hide(true);
+    let arg = row.short.into_iter().fold(arg, |arg, short| arg.short(short));
+    match row.value {
+        true => arg.action(ArgAction::Append),
+        false => arg.action(ArgAction::SetTrue),
+    }
+}
+
+/// `type=bind,source=HOST,target=INSIDE[,readonly]`, as docker spells it, as a volume.
+fn parse_mount(text: &str) -> Result<String> {
+    let wrong = |why: &str| {
+        Failure::new(Code::Usage, format!("--mount {text}: {why}")).mend("type=bind,src=HOST,dst=INSIDE[,ro]")
+    };
+    let (mut kind, mut source, mut target, mut read_only) = ("volume", "", "", false);
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=').unwrap_or((part, "true"));
+        match key {
+            "type" => kind = value,
+            "source" | "src" => source = value,
+            "target" | "destination" | "dst" => target = value,
+            "readonly" | "ro" => read_only = matches!(value, "true" | "1"),
+            "bind-propagation" | "consistency" | "relabel" => {}
+            other => return Err(wrong(&format!("`{other}` is unknown"))),
+        }
+    }
+    match kind {
+        "bind" => Ok(format!("{source}:{target}{}", if read_only { ":ro" } else { "" })),
+        other => Err(wrong(&format!("the type {other} is none that anyarch has"))),
+    }
+}
+
 fn json() -> Arg {
     switch("json", "As JSON; the schema is in the manual")
 }
@@ -345,7 +438,12 @@ fn run_options(command: Command) -> Command {
         )
         .arg(option("hostname", "NAME", "Host name inside"))
         .arg(option("name", "NAME", "The same, where --hostname is not given"))
-        .arg(option("publish", "PORTS", "Refused: with the host's network, ports are the host's").short('p').action(ArgAction::Append).hide(true))
+        .args(REFUSED.iter().map(refused))
+        .arg(switch("init", "A process that reaps; always there, accepted for docker's sake").hide(true))
+        .arg(
+            option("mount", "type=bind,src=HOST,dst=INSIDE[,ro]", "Show a file or folder inside")
+                .action(ArgAction::Append),
+        )
         .arg(option("entrypoint", "PROGRAM", "Instead of the image's"))
         .arg(switch("rm", "Remove the unpacked image afterwards; always done, accepted for docker's sake").hide(true))
         .arg(switch("read-only", "The root cannot be written"))
@@ -431,10 +529,20 @@ fn dir(matches: &ArgMatches) -> PathBuf {
 
 fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
-    if let Some(ports) = text("publish") {
-        return Err(Failure::new(Code::Usage, format!("-p {ports}: ports cannot be published")).mend(
-            "leave -p out: the command has the host's network, so the ports that it opens are the host's",
-        ));
+    let given = |row: &&Refused| matches.value_source(row.name) == Some(ValueSource::CommandLine);
+    if let Some(row) = REFUSED.iter().find(given) {
+        let value = if row.value { text(row.name).map(|v| format!(" {v}")) } else { None };
+        let dashes = row.short.map_or(format!("--{}", row.name), |short| format!("-{short}"));
+        return Err(Failure::new(Code::Usage, format!("{dashes}{}: {}", value.unwrap_or_default(), row.why))
+            .mend(row.mend));
+    }
+    let workdir = matches.get_one::<PathBuf>("workdir").cloned();
+    if let Some(dir) = workdir.as_ref().filter(|dir| !dir.is_absolute()) {
+        fail!(Code::Usage, "-w {}: it is no absolute path", dir.display());
+    }
+    let mut volumes = strings(matches, "volume");
+    for mount in strings(matches, "mount") {
+        volumes.push(parse_mount(&mount)?);
     }
     // What the command line says itself comes last, and wins.
     let mut env = Vec::new();
@@ -448,8 +556,8 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
         platform: text("platform"),
         engines: parse_engines(matches)?,
         env,
-        volumes: strings(matches, "volume"),
-        workdir: matches.get_one::<PathBuf>("workdir").cloned(),
+        volumes,
+        workdir,
         user: text("user"),
         terminal: matches.get_flag("tty"),
         host_network: text("net").as_deref() != Some("none"),
@@ -657,6 +765,26 @@ mod tests {
         assert_eq!((o.hostname.as_deref(), o.host_network), (Some("b"), true));
         let refused = parsed("anyarch run -p 80:80 x").unwrap_err();
         assert!(refused.what == "-p 80:80: ports cannot be published" && refused.code == Code::Usage);
+        for (words, want) in [
+            ("-d", "-d: there is no daemon"),
+            ("--detach", "-d: there is no daemon"),
+            ("-P", "-P: ports cannot be published"),
+            ("--memory 1g", "-m 1g: it has no cgroup"),
+            ("--cap-add SYS_ADMIN", "--cap-add SYS_ADMIN: capabilities are"),
+            ("-w rel", "-w rel: it is no absolute path"),
+            ("--mount type=volume,src=a,dst=/b", "--mount type=volume,src=a,dst=/b: the type volume is none"),
+            ("--mount type=bind,x=1", "--mount type=bind,x=1: `x` is unknown"),
+        ] {
+            let refused = parsed(&format!("anyarch run {words} x")).unwrap_err();
+            assert!(
+                refused.what.starts_with(want) && refused.code == Code::Usage,
+                "{words}: {}",
+                refused.what
+            );
+        }
+        let o = parsed("anyarch run --init --mount type=bind,source=/a,target=/b,readonly --mount type=bind,src=/c,dst=/d x")
+            .unwrap();
+        assert_eq!(o.volumes, ["/a:/b:ro", "/c:/d"]);
         assert!(parsed("anyarch run --env-file /nonexistent x").is_err());
         std::fs::write(&file, "A B=1\n").unwrap();
         assert!(parsed(&format!("anyarch run --env-file {} x", file.display())).is_err());

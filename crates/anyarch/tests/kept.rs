@@ -305,6 +305,29 @@ fn without_overlays_an_image_runs_all_the_same() {
     assert_eq!(names("roots"), ["lock"]);
 }
 
+/// Nothing of what did not fit stays, and the line says what helps.
+#[test]
+fn a_full_disk_is_said() {
+    let case = Case::with_padding(3 << 20);
+    let full = case.dir.path().join("full");
+    std::fs::create_dir(&full).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=3m t {full} && export XDG_CACHE_HOME={full} || exit 99
+        {ANYARCH} run -q {image}; echo $?; ls {full}/anyarch/layers {full}/anyarch/roots",
+        full = full.display(),
+        image = case.image.display()
+    );
+    let out = Command::new("unshare")
+        .args(["-Urm", "sh", "-c", &script])
+        .env("ANYARCH_EMU", anyarch_harness::emulator())
+        .output()
+        .unwrap();
+    let said = text(&out.stderr);
+    assert!(said.contains("No space left") && said.contains("mend: anyarch image prune --all"), "{said}");
+    let left = text(&out.stdout);
+    assert!(left.starts_with("125\n") && !left.contains("new-") && !left.contains("run-"), "{left}");
+}
+
 /// A damaged layer is refused, and nothing of it is kept.
 #[test]
 fn damaged_layers_are_not_kept() {

@@ -217,8 +217,14 @@ impl Unpacked {
         match result {
             Ok(()) => Ok(unpacked),
             Err(failure) => {
+                let full = [libc::ENOSPC, libc::EDQUOT]
+                    .iter()
+                    .any(|code| failure.what.contains(&std::io::Error::from_raw_os_error(*code).to_string()));
                 unpacked.remove();
-                Err(failure)
+                Err(match failure.mend {
+                    None if full => failure.mend("anyarch image prune --all, or XDG_CACHE_HOME elsewhere"),
+                    _ => failure,
+                })
             }
         }
     }
