@@ -39,7 +39,7 @@ pub const TARGETS: &[Target] = &[
 pub fn elf(data: &[u8]) {
     if let Ok(header) = guest_elf::header(data) {
         let start = usize::try_from(header.phoff).unwrap_or(usize::MAX).min(data.len());
-        let end = start.saturating_add(header.phnum as usize * guest_elf::PHDR_SIZE);
+        let end = start.saturating_add(header.phnum as usize * header.phdr_size());
         if let Some(table) = data.get(start..end)
             && let Ok(plan) = guest_elf::plan(&header, table, data.len() as u64)
         {

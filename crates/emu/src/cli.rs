@@ -176,7 +176,7 @@ fn help() -> String {
     }
     out += "\n\nThe second column names the environment variable with the same effect. \"--\" ends the options.\nArchitectures:";
     for guest in GUESTS {
-        out += &format!(" {}", guest.machine());
+        out += &format!(" {}", guest.guest().name);
     }
     out
 }
@@ -229,11 +229,10 @@ impl Invocation {
                     models().for_each(|m| text += &format!("\n  {m}"));
                     return Err(Done { code: 0, text });
                 }
-                if !models().any(|m| m.as_bytes() == model) {
-                    let message =
-                        format!("unable to find CPU model '{}' (-cpu help lists them)", lossy(model));
-                    return Err(usage_error(message));
-                }
+                let known = models().find(|m| m.as_bytes() == model);
+                self.config.cpu = Some(known.ok_or_else(|| {
+                    usage_error(format!("unable to find CPU model '{}' (-cpu help lists them)", lossy(model)))
+                })?);
             }
             Effect::SetEnv => {
                 for var in list() {

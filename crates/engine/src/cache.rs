@@ -25,6 +25,7 @@ use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
 use crate::state::Cpu;
+use crate::state::address_in;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
@@ -175,6 +176,8 @@ pub const NOWHERE: u64 = u64::MAX;
 
 /// The generation whose code is being made.
 pub static GENERATION: AtomicU64 = AtomicU64::new(1);
+/// Counts what has ceased to be executable.
+pub(crate) static EXEC_CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// A chained jump: the one at `site` goes to an entry of a unit; `stub` is where it went before.
 struct Link {
@@ -753,13 +756,14 @@ impl Cache {
     pub fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
         const SIGBUS: i32 = 7;
         const BUS_ADRALN: i32 = 1;
+        let address = if self.guest.address_bits == 32 { address_in(pc) } else { pc };
         if pc & self.guest.pc_align_mask != 0 {
             return Err(NoCode::Fetch(SIGBUS, BUS_ADRALN, pc));
         }
-        self.check_page(pc)?;
+        self.check_page(address)?;
         // An instruction of four bytes may reach into the next page.
-        if pc & 4095 > 4092 && (self.guest.peek)(pc).is_none() {
-            self.check_page((pc | 4095) + 1)?;
+        if address & 4095 > 4092 && (self.guest.peek)(pc).is_none() {
+            self.check_page((address | 4095) + 1)?;
         }
         Ok(())
     }
@@ -796,6 +800,7 @@ impl Cache {
         self.invalidate(start, end, core::ptr::null());
         self.changes += 1;
         self.exec.remove(start, end);
+        EXEC_CHANGES.fetch_add(1, Ordering::Release);
     }
 
     /// Takes out every unit that overlaps [start, end); whether there was one. `by` is a thread that asks for it from a helper and does not go on in its

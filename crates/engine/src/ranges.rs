@@ -54,6 +54,21 @@ impl RangeSet {
         true
     }
 
+    /// The start of the highest `size` bytes within [from, to) that are not in the set.
+    pub fn last_gap(&self, from: u64, to: u64, size: u64) -> Option<u64> {
+        let mut end = to;
+        for r in self.0[..self.0.partition_point(|r| r.0 < to)].iter().rev() {
+            if r.1 <= end && end - r.1.max(from) >= size {
+                break;
+            }
+            end = end.min(r.0);
+            if end <= from {
+                return None;
+            }
+        }
+        end.checked_sub(size).filter(|&start| start >= from)
+    }
+
     /// The ranges in order.
     pub fn ranges(&self) -> &[(u64, u64)] {
         &self.0
@@ -63,6 +78,30 @@ impl RangeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_highest_gap() {
+        let mut set = RangeSet::new();
+        for (start, end) in [(10, 20), (30, 40), (90, 95)] {
+            set.insert(start, end);
+        }
+        for (from, to, size, want) in [
+            (0, 100, 5, Some(95)),
+            (0, 100, 6, Some(84)),
+            (0, 90, 50, Some(40)),
+            (0, 90, 51, None),
+            (0, 35, 10, Some(20)),
+            (0, 35, 11, None),
+            (5, 12, 5, Some(5)),
+            (6, 12, 5, None),
+            (50, 60, 10, Some(50)),
+            (50, 60, 11, None),
+            (32, 38, 1, None),
+            (100, 200, 100, Some(100)),
+        ] {
+            assert_eq!(set.last_gap(from, to, size), want, "{from}..{to}, {size}");
+        }
+    }
 
     #[test]
     fn range_set_against_a_bitmap() {

@@ -719,17 +719,32 @@ impl Thread {
     }
 
     fn run_interpreted(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Exit {
+        // The page that the instruction before was in, as long as no page has ceased to be executable.
+        let mut known = (u64::MAX, 0);
         loop {
-            if self.interrupted.swap(0, Ordering::Relaxed) != 0 {
+            // (Most often zero, and a swap would cost more than the instruction.)
+            if self.interrupted.load(Ordering::Relaxed) != 0
+                && self.interrupted.swap(0, Ordering::Relaxed) != 0
+            {
                 return Exit::Interrupted;
             }
-            if let Some(exit) = self.check_fetch().or_else(|| self.play(step)) {
+            let at = self.cpu.address();
+            let here = (at / PAGE as u64, cache::EXEC_CHANGES.load(Ordering::Acquire));
+            // What is not aligned, or reaches into the next page, is looked at in any case.
+            let unusual = at % PAGE as u64 > PAGE as u64 - 4 || at & self.guest.pc_align_mask != 0;
+            if here != known || unusual {
+                if let Some(exit) = self.check_fetch() {
+                    return exit;
+                }
+                known = here;
+            }
+            if let Some(exit) = self.play(step) {
                 return exit;
             }
         }
     }
 
-    /// Whether the instruction at `cpu.pc` may be executed: what the translator asks once for a unit, the interpreter asks each time.
+    /// Whether the instruction at `cpu.pc` may be executed: what the translator asks once for a unit, the interpreter asks for a page.
     fn check_fetch(&mut self) -> Option<Exit> {
         self.cpu.pc = effective(self.cpu.pc, self.cpu.ignored_bits);
         let Err(NoCode::Fetch(signo, code, addr)) = CACHE.lock().as_deref_mut()?.check_fetch(self.cpu.pc)

@@ -60,6 +60,12 @@ pub struct Fault {
     pub write: bool,
 }
 
+/// The address in the `pc` of a guest with addresses of 32 bits.
+#[inline]
+pub(crate) fn address_in(pc: u64) -> u64 {
+    pc & 0xffff_fffe
+}
+
 /// The guest CPU state of one thread.
 #[repr(C, align(64))]
 pub struct Cpu {
@@ -100,6 +106,13 @@ pub struct Cpu {
 }
 
 impl Cpu {
+    /// The address in `pc`. What a guest with addresses of 32 bits keeps in `pc` beside it (in bit 0
+    /// and above bit 31) is no part of it.
+    #[inline]
+    pub fn address(&self) -> u64 {
+        if self.narrow { address_in(self.pc) } else { self.pc }
+    }
+
     /// NZCV in bits 3 to 0.
     pub fn nzcv(&self) -> u8 {
         (backend().words.nzcv)(self.host_flags)

@@ -2,6 +2,7 @@
 
 use crate::calls::numbers::Column;
 use crate::calls::table::Sys;
+use crate::memory::space::Narrow;
 use crate::structure::Model;
 use crate::structure::constants::OPEN_FLAGS;
 use crate::task::Task;
@@ -41,12 +42,37 @@ pub struct SignalDelivery {
 
 /// Contents of the vDSO: functions in guest code, as the kernel's vDSO of that architecture exports them.
 pub struct Vdso {
+    /// `e_flags` of its ELF header.
+    pub elf_flags: u32,
     /// Symbol version of all functions.
     pub version: &'static str,
     /// Name and code of each; each starts at a multiple of 16.
     pub functions: &'static [(&'static str, &'static [u8])],
     /// Which of the functions is the signal trampoline.
     pub sigreturn: usize,
+}
+
+/// A page of the kernel's at an address that programs know, with functions in guest code.
+pub struct Helpers {
+    /// Its address.
+    pub page: u64,
+    /// As /proc/self/maps calls it.
+    pub name: &'static str,
+    /// Offset and words of each function.
+    pub functions: &'static [(usize, &'static [u32])],
+}
+
+impl Helpers {
+    /// The page's contents.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut page = vec![0; 4096];
+        for (offset, words) in self.functions {
+            for (i, word) in words.iter().enumerate() {
+                page[offset + 4 * i..][..4].copy_from_slice(&word.to_le_bytes());
+            }
+        }
+        page
+    }
 }
 
 /// A signal frame in the making or read back: bytes with little-endian fields, and what all guests with the generic `struct rt_sigframe` { siginfo;
@@ -117,7 +143,7 @@ pub trait Abi: Sync {
     fn guest(&self) -> &'static Guest;
     /// How it lays out the kernel's structures.
     fn model(&self) -> &'static Model;
-    /// `uname -m`.
+    /// `uname -m`. (The guest's name is [`Guest::name`].)
     fn machine(&self) -> &'static str;
     /// AT_PLATFORM, if the architecture has that (ELF_PLATFORM).
     fn platform(&self) -> Option<&'static str> {
@@ -141,9 +167,17 @@ pub trait Abi: Sync {
     fn syscall_args(&self, cpu: &Cpu) -> (u64, [u64; 6]);
     /// Sets the system call's result (raw: -errno on error).
     fn set_result(&self, cpu: &mut Cpu, raw: u64);
-    /// Bytes of the system call instruction (to back up for a restart).
-    fn syscall_insn_len(&self) -> u64 {
+    /// Bytes of the system call instruction that the CPU just made (to back up for a restart).
+    fn syscall_insn_len(&self, _cpu: &Cpu) -> u64 {
         4
+    }
+    /// Its address space, if its addresses have 32 bits.
+    fn narrow(&self) -> Option<&'static Narrow> {
+        None
+    }
+    /// Code of the kernel's at a place of its own.
+    fn helpers(&self) -> Option<&'static Helpers> {
+        None
     }
     /// Initial state of a new program: stack pointer and entry point, and what it was handed by [`Abi::hand_on`]; all else zero.
     fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64, handed: Option<u64>);
@@ -188,6 +222,14 @@ pub trait Abi: Sync {
     /// # Errors
     /// A bad frame: its signal mask, which counts all the same, unless that cannot be read.
     fn pop_signal_frame(&self, cpu: &mut Cpu) -> Result<(u64, AltStack), Option<u64>>;
+    /// sigreturn(2): restores the CPU from the frame of a handler without SA_SIGINFO, where the
+    /// architecture has two kinds of frames; returns the signal mask stored in it.
+    ///
+    /// # Errors
+    /// As [`Abi::pop_signal_frame`].
+    fn pop_old_signal_frame(&self, _cpu: &mut Cpu) -> Result<u64, Option<u64>> {
+        Err(None)
+    }
     /// si_code and si_addr of the SIGSEGV for a bad frame at `sp`.
     fn bad_frame(&self, _sp: u64) -> (i32, u64) {
         const SI_KERNEL: i32 = 0x80;

@@ -22,6 +22,8 @@ pub struct Config {
     pub perfmap: bool,
     /// -jitdump, QEMU_JITDUMP: see [`crate::program::perf`].
     pub jitdump: bool,
+    /// -cpu, QEMU_CPU: one of the names that some guest has ([`crate::abi::Abi::cpu_models`]).
+    pub cpu: Option<&'static str>,
     /// -L, QEMU_LD_PREFIX: where absolute paths are looked up first, without a slash at its end.
     pub sysroot: Option<Vec<u8>>,
     /// -r, QEMU_UNAME: what uname reports as release.
@@ -39,6 +41,7 @@ static DEFAULT: Config = Config {
     interpret: false,
     perfmap: false,
     jitdump: false,
+    cpu: None,
     sysroot: None,
     release: None,
     code_cache: None,

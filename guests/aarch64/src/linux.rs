@@ -47,6 +47,7 @@ mod frame {
 
 /// The stand-in for the kernel's vDSO (arch/arm64/kernel/vdso). Unwinders recognise the trampoline by its code: `mov x8, #139; svc #0`.
 static VDSO: Vdso = Vdso {
+    elf_flags: 0,
     version: "LINUX_2.6.39",
     functions: &[
         // mov x8, #113; svc #0; ret, and so on: the call itself is cheap, since it is made by the emulator.

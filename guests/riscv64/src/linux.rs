@@ -101,6 +101,7 @@ macro_rules! call_stub {
 }
 
 static VDSO: Vdso = Vdso {
+    elf_flags: 0,
     version: "LINUX_4.15",
     functions: &[
         ("__vdso_rt_sigreturn", call_stub!(139)),

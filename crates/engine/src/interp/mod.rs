@@ -101,12 +101,6 @@ impl Interp<'_> {
         real
     }
 
-    /// The instruction's address. What a guest with addresses of 32 bits keeps in `pc` beside it
-    /// (in bit 0 and above bit 31) is no part of it.
-    fn here(&self) -> u64 {
-        if self.cpu.narrow { self.cpu.pc & 0xffff_fffe } else { self.cpu.pc }
-    }
-
     fn mem<T>(&mut self, result: Result<T, MemFault>, write: bool) -> Option<T> {
         match result {
             Ok(value) => Some(value),

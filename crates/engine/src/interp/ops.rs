@@ -195,7 +195,7 @@ impl Ops for Interp<'_> {
         let access = self.r(base).wrapping_add(offset as u64);
         let access = if self.cpu.narrow { access as u32 as u64 } else { access };
         if !access.is_multiple_of(bytes as u64) {
-            let addr = if tells == FaultAddr::Access { access } else { self.here() };
+            let addr = if tells == FaultAddr::Access { access } else { self.cpu.address() };
             self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write });
         }
     }
@@ -405,7 +405,7 @@ impl Ops for Interp<'_> {
             Trap::Undefined => (SIGILL, ILL_ILLOPC),
             Trap::Breakpoint(_) => (SIGTRAP, TRAP_BRKPT),
         };
-        let addr = self.here();
+        let addr = self.cpu.address();
         self.fault(Fault { signo, code, addr, write: false });
     }
 

@@ -1,4 +1,4 @@
-//! io_submit(2) of guests whose requests are laid out otherwise.
+//! Asynchronous requests of guests that lay them out otherwise, and contexts whose numbers fit 32 bits.
 //!
 //! A request's address comes back with its event, so the kernel must be given the guest's own. What
 //! differs is changed there while the kernel takes it, which it does within the call, and is given
@@ -6,12 +6,50 @@
 
 use crate::calls::dispatch::host_call;
 use crate::calls::old::read_long;
+use crate::memory;
 use crate::structure::{Direction, Model, Plan, rows};
 use crate::task::Task;
 use alloc::vec;
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::__NR_io_submit;
-use anyarch_sys::{Errno, SysResult, args6, read_bytes, write_bytes};
+use anyarch_sys::raw::general::{__NR_io_destroy, __NR_io_setup, __NR_io_submit};
+use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write_bytes};
+
+/// io_setup(2) of a guest whose words are others. A context's number is the address of its ring,
+/// which goes where a 32-bit guest's numbers reach.
+pub fn io_setup(task: &mut Task, [count, at, ..]: [u64; 6]) -> SysResult {
+    let guest = task.abi.model();
+    let mut context = read_long(guest, at)?;
+    host_call(task, __NR_io_setup, &args6(&[count, &raw mut context as u64]))?;
+    let number = if guest.word == 4 { near(context) } else { Ok(context) };
+    let told = number.and_then(|number| {
+        let plan = Plan::kept(&rows::a_ulong, Direction::ToGuest, guest);
+        let mut theirs = [0; 8];
+        plan.convert(&number.to_le_bytes(), &mut theirs);
+        context = number;
+        write_bytes(at, &theirs[..plan.to_size])
+    });
+    if let Err(e) = told {
+        io_destroy(task, args6(&[context]))?;
+        return Err(e);
+    }
+    Ok(0)
+}
+
+/// Brings a context's ring to where a 32-bit guest reaches it; returns its new number.
+fn near(context: u64) -> SysResult {
+    /// `struct aio_ring` (fs/aio.c): id, nr, head, tail, and four numbers more; then the events.
+    const HEADER: u64 = 32;
+    const EVENT: u64 = 32;
+    let events: u32 = read(context + 4)?;
+    memory::bring_near(context, HEADER + events as u64 * EVENT)
+}
+
+/// io_destroy(2).
+pub fn io_destroy(task: &mut Task, [context, ..]: [u64; 6]) -> SysResult {
+    let result = host_call(task, __NR_io_destroy, &args6(&[context]))?;
+    memory::gone_near(context);
+    Ok(result)
+}
 
 /// `aio_lio_opcode` of requests with several pieces of data.
 const PREADV: u16 = 7;

@@ -68,7 +68,7 @@ pub fn dispatch(task: &mut Task) {
         Err(
             Errno::ERESTARTSYS | Errno::ERESTARTNOINTR | Errno::ERESTARTNOHAND | Errno::ERESTART_RESTARTBLOCK,
         ) => {
-            task.thread.cpu.pc = task.thread.cpu.pc.wrapping_sub(abi.syscall_insn_len());
+            task.thread.cpu.pc = task.thread.cpu.pc.wrapping_sub(abi.syscall_insn_len(&task.thread.cpu));
         }
         result => abi.set_result(&mut task.thread.cpu, to_raw(numbered(model, result))),
     }
@@ -188,7 +188,11 @@ extern "C" fn fast_call(cpu: &mut Cpu, number: u64) -> HelperExit {
 }
 
 fn run(task: &mut Task, sys: Sys, row: &Row, mut args: [u64; 6]) -> SysResult {
-    if hidden::is_named(task, sys, row, &args) {
+    let named = match row.kind {
+        Kind::Like(other) => other,
+        _ => sys,
+    };
+    if hidden::is_named(task, named, row, &args) {
         return Err(Errno::ENOENT);
     }
     // Keeps substituted paths alive during the call.

@@ -4,7 +4,7 @@
 use crate::calls::dispatch::{host_call, instead};
 use crate::calls::futex;
 use crate::calls::table::Sys;
-use crate::files::procfile;
+use crate::files::{dirent, procfile};
 use crate::structure::call::{converted, read_by};
 use crate::structure::{Direction, Family, Model, Plan, model, rows};
 use crate::task::Task;
@@ -12,8 +12,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
     __NR_fadvise64, __NR_getegid, __NR_geteuid, __NR_getgid, __NR_getpriority, __NR_getuid, __NR_keyctl,
-    __NR_lseek, __NR_move_pages, __NR_setfsgid, __NR_setfsuid, __NR_setpriority, __NR_settimeofday,
-    __NR_statfs, __NR_sync_file_range,
+    __NR_move_pages, __NR_setfsgid, __NR_setfsuid, __NR_setpriority, __NR_settimeofday, __NR_statfs,
+    __NR_sync_file_range,
 };
 use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write};
 
@@ -32,7 +32,7 @@ pub fn read_long(guest: &Model, addr: u64) -> Result<u64, Errno> {
 /// _llseek(2): the result goes to memory.
 pub fn llseek(task: &mut Task, [fd, high, low, result, whence, _]: [u64; 6]) -> SysResult {
     let offset = high << 32 | low & 0xffff_ffff;
-    let at = host_call(task, __NR_lseek, &args6(&[fd, offset, whence]))?;
+    let at = dirent::lseek(task, args6(&[fd, offset, whence]))?;
     write(result, &at).map(|()| 0)
 }
 
@@ -41,7 +41,7 @@ pub fn llseek(task: &mut Task, [fd, high, low, result, whence, _]: [u64; 6]) -> 
 /// # Errors
 /// `EOVERFLOW` for a place that `off_t` cannot tell, where the file is then.
 pub fn lseek32(task: &mut Task, args: [u64; 6]) -> SysResult {
-    let at = host_call(task, __NR_lseek, &args)?;
+    let at = dirent::lseek(task, args)?;
     if at > i32::MAX as u64 { Err(Errno::EOVERFLOW) } else { Ok(at) }
 }
 

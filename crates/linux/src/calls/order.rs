@@ -8,7 +8,7 @@
 use crate::memory::page_up;
 use crate::memory::space::{self, PAGE};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, GUEST_END, SysResult, syscall};
+use anyarch_sys::{Errno, SysResult, syscall};
 
 /// An address in the kernel's half, as far off from a page's beginning as `addr`.
 fn beyond(addr: u64) -> u64 {
@@ -25,7 +25,7 @@ fn nowhere(addr: u64, len: u64) -> (u64, u64) {
     match page_up(len) {
         // The sum overflows, or it lies in the kernel's half.
         None => (addr, len),
-        _ if addr >= GUEST_END => (addr, len),
+        _ if addr >= space::end() => (addr, len),
         // The page at 0 is nobody's (vm.mmap_min_addr).
         Some(size) => (addr % PAGE, size.min(PAGE)),
     }
@@ -45,7 +45,7 @@ fn before(expected: Errno, result: SysResult) -> Result<(), Errno> {
 /// What the host finds before it finds that there is no memory.
 pub(crate) fn mmap([addr, len, prot, flags, fd, offset]: [u64; 6]) -> Result<(), Errno> {
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) as u64 != 0;
-    let bad_size = page_up(len).is_none_or(|size| size == 0 || size > GUEST_END);
+    let bad_size = page_up(len).is_none_or(|size| size == 0 || size > space::end());
     if !(bad_size || fixed && unusual(addr, len)) {
         return Ok(());
     }
@@ -88,7 +88,7 @@ pub(crate) fn madvise(addr: u64, len: u64, advice: u64) -> Result<(), Errno> {
 /// Of an old range that leaves user space: the host's.
 pub(crate) fn mremap([old, old_len, new_len, flags, new, _]: [u64; 6]) -> SysResult {
     let (size, old_len) = page_up(old_len).map_or((0, 0), |size| (size, old_len));
-    if old.checked_add(size).is_some_and(|end| end <= GUEST_END) && old < GUEST_END {
+    if old.checked_add(size).is_some_and(|end| end <= space::end()) && old < space::end() {
         return Ok(old_len);
     }
     // The kernel would make room at a fixed place first.
@@ -107,7 +107,7 @@ pub(crate) fn mremap([old, old_len, new_len, flags, new, _]: [u64; 6]) -> SysRes
 /// # Errors
 /// Of an address beyond user space: the host's.
 pub(crate) fn shmat(id: u64, addr: u64, flags: u64) -> Result<(), Errno> {
-    if addr < GUEST_END {
+    if addr < space::end() {
         return Ok(());
     }
     // SAFETY: a place in the kernel's half.
@@ -117,6 +117,7 @@ pub(crate) fn shmat(id: u64, addr: u64, flags: u64) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyarch_sys::GUEST_END;
 
     #[test]
     fn ranges_that_are_as_they_ought_to_be_are_not_asked_about() {

@@ -36,7 +36,7 @@ static GUEST: Guest = Guest {
     likely: R::ZERO,
     faults_again: |_| false,
 };
-static NO_VDSO: Vdso = Vdso { version: "", functions: &[], sigreturn: 0 };
+static NO_VDSO: Vdso = Vdso { elf_flags: 0, version: "", functions: &[], sigreturn: 0 };
 
 /// A guest with registers as ARM's EABI has them.
 struct Player {

@@ -409,8 +409,8 @@ rows! {
     sched_setaffinity      203  122 241 239 222 195 (Pid, Size, InWords(1)) pass;
     sched_getaffinity      204  123 242 240 223 196 (Pid, Size, OutWords(1)) pass;
     set_thread_area        205    -   -   -   - 242 (Opaque("x86's own")) arch;
-    io_setup               206    0 243 243 227 200 (Uint, InOut(a_ulong)) pass;
-    io_destroy             207    1 244 244 228 201 (Hex) pass;
+    io_setup               206    0 243 243 227 200 (Uint, InOut(a_ulong)) agreed(aio::io_setup);
+    io_destroy             207    1 244 244 228 201 (Hex) translated(aio::io_destroy);
     io_getevents           208    4   - 245 229 202 (Hex, Int, Int, OutArray(io_event, 2), In(timespec64)) pass;
     io_submit              209    2 246 246 230 203 (Hex, Int, Opaque("an array of addresses of iocb")) agreed(aio::io_submit);
     io_cancel              210    3 247 247 231 204 (Hex, In(iocb), Out(io_event)) pass;
@@ -542,7 +542,7 @@ rows! {
     pidfd_send_signal      424  424 424 424 424 424 (Fd, Signal, In(siginfo), Hex) pass;
     io_uring_setup         425  425 425 425 425 425 (Uint, InOut(io_uring_params)) translated(uring::setup);
     io_uring_enter         426  426 426 426 426 426 (Fd, Uint, Uint, Hex, Opaque("a signal set or io_uring_getevents_arg, as the flags say"), Size) translated(poll::io_uring_enter);
-    io_uring_register      427  427 427 427 427 427 (Fd, Uint, Opaque("the operation says what it is"), Uint) pass;
+    io_uring_register      427  427 427 427 427 427 (Fd, Uint, Opaque("the operation says what it is"), Uint) agreed(uring::register);
     open_tree              428  428 428 428 428 428 (DirFd, Path, Hex) pass;
     move_mount             429  429 429 429 429 429 (DirFd, Path, DirFd, Path, Hex) pass;
     fsopen                 430  430 430 430 430 430 (Str, Hex) pass;
@@ -661,7 +661,7 @@ rows! {
     sigprocmask              -    - 126 126   -   - (SigHow, In(old_sigset), Out(old_sigset)) emulated(signal::sigprocmask);
     sigpending               -    -  73  73   -   - (Out(old_sigset)) emulated(signal::sigpending);
     sigsuspend               -    -  72  72   -   - (Int, Int, Hex) emulated(signal::sigsuspend);
-    sigreturn                -    - 119 119   -   - () arch;
+    sigreturn                -    - 119 119   -   - () emulated(signal::sigreturn);
     pciconfig_iobase         -    - 271   - 200   - (Uint, Uint, Uint) refused(ENOSYS, "the guest has no PCI bus of its own");
     pciconfig_read           -    - 272   - 198   - (Uint, Uint, Uint, Uint, Addr) refused(ENOSYS, "the guest has no PCI bus of its own");
     pciconfig_write          -    - 273   - 199   - (Uint, Uint, Uint, Uint, Addr) refused(ENOSYS, "the guest has no PCI bus of its own");
@@ -682,6 +682,13 @@ rows! {
     cacheflush               -    -   -   -   - 197 (Addr, Size, Int) arch;
     cachectl                 -    -   -   -   - 198 (Addr, Size, Int) refused(ENOSYS, "never implemented by the kernel");
     sysmips                  -    -   -   -   - 199 (Int, Hex, Hex, Hex) arch;
+
+    // arm's own, whose numbers lie beyond the table. The last one stands for all that have no meaning.
+    arm_breakpoint           -    -   -   -   -   - () arch;
+    arm_cacheflush           -    -   -   -   -   - (Addr, Addr, Hex) arch;
+    arm_set_tls              -    -   -   -   -   - (Addr) arch;
+    arm_get_tls              -    -   -   -   -   - () arch;
+    arm_bad_call             -    -   -   -   -   - () arch;
 
     // riscv64's own: the numbers from 244 belong to each architecture.
     riscv_hwprobe            -    -   -   -   -   - (Opaque("riscv64's own"), Size, Size, InWords(2), Hex) arch;

@@ -18,10 +18,10 @@
 use crate::abi::Abi;
 use crate::calls::dispatch::host_call;
 use crate::structure::model::HOST;
-use crate::structure::{Direction, Plan, rows};
+use crate::structure::{Direction, Model, Plan, rows};
 use crate::task::Task;
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::{__NR_io_uring_setup, EPOLL_CTL_ADD, EPOLL_CTL_MOD};
+use anyarch_sys::raw::general::{__NR_io_uring_register, __NR_io_uring_setup, EPOLL_CTL_ADD, EPOLL_CTL_MOD};
 use anyarch_sys::raw::io_uring::*;
 use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, args6, compare_exchange, read, read_bytes};
 use core::mem::offset_of;
@@ -85,6 +85,32 @@ pub fn setup(task: &mut Task, args: [u64; 6]) -> SysResult {
     rings.push(ring);
     ANY.store(true, Ordering::Relaxed);
     Ok(fd)
+}
+
+/// io_uring_register(2) of a guest whose pieces of data are laid out otherwise. What else
+/// operations carry is the same everywhere but for addresses, which have 64 bits in it.
+pub fn register(task: &mut Task, args: [u64; 6]) -> SysResult {
+    const BUFFERS: u32 = io_uring_register_op::IORING_REGISTER_BUFFERS as u32;
+    /// IORING_MAX_REG_BUFFERS.
+    const BUFFERS_MAX: u64 = 1 << 14;
+    let ([_, operation, at, count, ..], model) = (args, task.abi.model());
+    if operation as u32 != BUFFERS || at == 0 || !(1..=BUFFERS_MAX).contains(&(count as u32 as u64)) {
+        return host_call(task, __NR_io_uring_register, &args);
+    }
+    let host = pieces(model, at, count as u32)?;
+    host_call(task, __NR_io_uring_register, &[args[0], operation, host.as_ptr() as u64, count, 0, 0])
+}
+
+/// So many pieces of data of a guest's, as the host lays them out.
+fn pieces(guest: &Model, at: u64, count: u32) -> Result<Vec<u8>, Errno> {
+    let plan = Plan::kept(&rows::iovec, Direction::ToHost, guest);
+    let mut theirs = alloc::vec![0; count as usize * plan.from_size];
+    read_bytes(at, &mut theirs)?;
+    let mut host = alloc::vec![0; count as usize * plan.to_size];
+    for i in 0..count as usize {
+        plan.convert(&theirs[i * plan.from_size..], &mut host[i * plan.to_size..]);
+    }
+    Ok(host)
 }
 
 /// The guest has mapped a descriptor from `offset` on at `at`.
@@ -207,13 +233,7 @@ impl Converted {
                 if !(1..=1024).contains(&count) {
                     return Ok(());
                 }
-                let plan = Plan::kept(&rows::iovec, Direction::ToHost, abi.model());
-                let mut theirs = alloc::vec![0; count as usize * plan.from_size];
-                read_bytes(pieces, &mut theirs)?;
-                let mut host = alloc::vec![0; count as usize * plan.to_size];
-                for i in 0..count as usize {
-                    plan.convert(&theirs[i * plan.from_size..], &mut host[i * plan.to_size..]);
-                }
+                let host = self::pieces(abi.model(), pieces, count)?;
                 self.point(at + ADDR, pieces, host);
             }
             op @ (SENDMSG | RECVMSG) if rows::msghdr.differs_for(abi.model()) => {

@@ -1,12 +1,20 @@
 //! Entries of directories, for guests that lay them out otherwise.
+//!
+//! **Places in directories of 32-bit guests.** Some file systems tell hashes of names for the places of
+//! entries. To a 32-bit program the kernel's compat layer tells 31 bits of them (ext4's hash2pos),
+//! since the program's C library fails where a place has more bits. The host's kernel tells this
+//! process, which has 64 bits, all 63: the other 32 are cut off here, and which directories that was
+//! done in is kept for lseek(2).
 
 use crate::calls::dispatch::host_call;
+use crate::files::procfile;
 use crate::structure::{Model, Order};
 use crate::task::Task;
 use alloc::vec;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{__NR_getdents64, __NR_lseek, SEEK_SET};
 use anyarch_sys::{Errno, SysResult, args6, read_bytes, write_bytes};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Offsets in `struct linux_dirent64`: d_ino, d_off, d_reclen, d_type, d_name.
 const OFF: usize = 8;
@@ -35,6 +43,7 @@ fn entries(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// `EOVERFLOW` for a number of a file that the member cannot hold.
 fn append(guest: &Model, entry: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
     let (ino, off) = (word(entry, 0), word(entry, OFF));
+    let off = if guest.word == 4 { short_place(off) } else { off };
     if guest.word == 4 && ino > u32::MAX as u64 {
         return Err(Errno::EOVERFLOW);
     }
@@ -68,6 +77,9 @@ pub fn getdents(task: &mut Task, [fd, addr, room, ..]: [u64; 6]) -> SysResult {
     let mut host = vec![0; room as usize + 32];
     let len = host_call(task, __NR_getdents64, &args6(&[fd, host.as_mut_ptr() as u64, host.len() as u64]))?;
     let mut out = Vec::new();
+    if guest.word == 4 && entries(&host[..len as usize]).any(|entry| is_hash(word(entry, OFF))) {
+        remember(fd as i32);
+    }
     let mut next = None;
     for entry in entries(&host[..len as usize]) {
         let before = out.len();
@@ -88,6 +100,90 @@ pub fn getdents(task: &mut Task, [fd, addr, room, ..]: [u64; 6]) -> SysResult {
     }
     write_bytes(addr, &out)?;
     Ok(out.len() as u64)
+}
+
+/// A place at the directory's end, where places are hashes (EXT4_HTREE_EOF_64BIT).
+const HASHES_END: u64 = i64::MAX as u64;
+
+fn is_hash(place: u64) -> bool {
+    place > u32::MAX as u64
+}
+
+/// A place as a 32-bit guest is told it.
+fn short_place(place: u64) -> u64 {
+    if is_hash(place) { place >> 32 } else { place }
+}
+
+/// The place in a directory of hashes that a 32-bit guest means.
+fn long_place(place: u64) -> u64 {
+    if place == short_place(HASHES_END) { HASHES_END } else { place << 32 }
+}
+
+/// Directories whose places are hashes, the latest ones.
+static HASHED: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+static HASHED_NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// Device and inode of a directory in one number, which is not 0.
+fn directory(fd: i32) -> Option<u64> {
+    const S_IFMT: u32 = 0o170000;
+    const S_IFDIR: u32 = 0o040000;
+    let st = procfile::fstat(fd)?;
+    let key = (st.st_dev as u64).rotate_left(32) ^ st.st_ino as u64;
+    (st.st_mode & S_IFMT == S_IFDIR).then_some(key.max(1))
+}
+
+fn is_hashed(key: u64) -> bool {
+    HASHED.iter().any(|known| known.load(Ordering::Relaxed) == key)
+}
+
+fn remember(fd: i32) {
+    if let Some(key) = directory(fd).filter(|key| !is_hashed(*key)) {
+        let at = HASHED_NEXT.fetch_add(1, Ordering::Relaxed) % HASHED.len();
+        HASHED[at].store(key, Ordering::Relaxed);
+    }
+}
+
+/// lseek(2) of a 32-bit guest: its places in directories are not the host's.
+///
+/// # Errors
+/// The host's.
+pub fn lseek(task: &mut Task, [fd, offset, whence, ..]: [u64; 6]) -> SysResult {
+    let mut offset = offset;
+    let known = HASHED_NEXT.load(Ordering::Relaxed) != 0;
+    if known
+        && whence == SEEK_SET as u64
+        && offset != 0
+        && !is_hash(offset)
+        && directory(fd as i32).is_some_and(is_hashed)
+    {
+        offset = long_place(offset);
+    }
+    let place = host_call(task, __NR_lseek, &args6(&[fd, offset, whence]))?;
+    let hashed = known && is_hash(place) && directory(fd as i32).is_some_and(is_hashed);
+    Ok(if hashed { short_place(place) } else { place })
+}
+
+/// Brings the places in a buffer of `struct linux_dirent64`, at a guest's address, to what a 32-bit
+/// guest is told.
+pub(super) fn shorten(guest: &Model, fd: i32, addr: u64, len: u64) -> Result<(), Errno> {
+    if guest.word != 4 {
+        return Ok(());
+    }
+    let mut bytes = vec![0; len as usize];
+    read_bytes(addr, &mut bytes)?;
+    let sizes: Vec<usize> = entries(&bytes).map(<[u8]>::len).collect();
+    let (mut at, mut any) = (0, false);
+    for size in sizes {
+        let place = word(&bytes, at + OFF);
+        any |= is_hash(place);
+        bytes[at + OFF..at + RECLEN].copy_from_slice(&short_place(place).to_le_bytes());
+        at += size;
+    }
+    if any {
+        remember(fd);
+        write_bytes(addr, &bytes)?;
+    }
+    Ok(())
 }
 
 /// Brings the numbers in a buffer of `struct linux_dirent64` at a guest's address to its byte order.
@@ -112,6 +208,18 @@ pub(super) fn reorder(guest: &Model, addr: u64, len: u64) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use crate::structure::model;
+
+    #[test]
+    fn places_of_32_bit_guests() {
+        for (long, short) in
+            [(0, 0), (7, 7), (u32::MAX as u64, u32::MAX as u64), (1 << 32, 1), (HASHES_END, 0x7fff_ffff)]
+        {
+            assert_eq!(short_place(long), short, "{long:#x}");
+        }
+        for (short, long) in [(1, 1 << 32), (0x1234_5678, 0x1234_5678_0000_0000), (0x7fff_ffff, HASHES_END)] {
+            assert_eq!(long_place(short), long, "{short:#x}");
+        }
+    }
 
     #[test]
     fn entries_of_32_bit_guests() {

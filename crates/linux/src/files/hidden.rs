@@ -25,7 +25,7 @@ use anyarch_sys::raw::general::*;
 use anyarch_sys::read_cstr;
 
 /// Calls but open and stat that follow a symbolic link at a path's end.
-const FOLLOW: [Sys; 20] = [
+const FOLLOW: [Sys; 21] = [
     Sys::chdir,
     Sys::chmod,
     Sys::chown,
@@ -42,6 +42,7 @@ const FOLLOW: [Sys; 20] = [
     Sys::removexattr,
     Sys::setxattr,
     Sys::statfs,
+    Sys::statfs64,
     Sys::truncate,
     Sys::utime,
     Sys::utimensat,

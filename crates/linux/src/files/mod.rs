@@ -23,21 +23,37 @@ use anyarch_sys::raw::general::{
     __NR_close_range, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat, __NR_openat,
     __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFD, FASYNC, O_ACCMODE, O_APPEND,
     O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW,
-    O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, stat as HostStat,
+    O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, S_IFMT, S_IFREG, stat as HostStat,
 };
 use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, read_cstr, write_bytes};
 use core::mem::offset_of;
 
 /// openat(2). The flags are the host's.
 pub fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    open_with(task, [args[0], args[1]], args[2] as u32, |task, addr, resolve| {
+    let fd = open_with(task, [args[0], args[1]], args[2] as u32, |task, addr, resolve| {
         if resolve == 0 {
             return host_call(task, __NR_openat, &args6(&[args[0], addr, args[2], args[3]]));
         }
         // openat takes unknown flags without a word, and x86-64's allows large files by itself.
         let how = [args[2] & VALID_OPEN_FLAGS as u64 | O_LARGEFILE as u64, 0, resolve];
         host_call(task, __NR_openat2, &args6(&[args[0], addr, how.as_ptr() as u64, OPEN_HOW_SIZE]))
-    })
+    })?;
+    if task.abi.model().word == 4 && args[2] as u32 & (O_LARGEFILE | O_PATH) == 0 {
+        refuse_large(fd as i32)?;
+    }
+    Ok(fd)
+}
+
+/// A 32-bit program that does not ask for large files is given none (generic_file_open). The host's
+/// kernel does not know that it is one.
+fn refuse_large(fd: i32) -> Result<(), Errno> {
+    /// MAX_NON_LFS
+    const LARGEST: i64 = i32::MAX as i64;
+    if procfile::fstat(fd).is_some_and(|st| st.st_mode & S_IFMT == S_IFREG && st.st_size > LARGEST) {
+        procfs::close(fd);
+        return Err(Errno::EOVERFLOW);
+    }
+    Ok(())
 }
 
 /// All flags that open(2) knows (include/linux/fcntl.h).
@@ -276,6 +292,7 @@ pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
     loop {
         let len = host_call(task, __NR_getdents64, &args)?;
         if let Some(len) = procfs::dirents_hook(task, args[0] as i32, args[1], len) {
+            dirent::shorten(task.abi.model(), args[0] as i32, args[1], len)?;
             dirent::reorder(task.abi.model(), args[1], len)?;
             return Ok(len);
         }

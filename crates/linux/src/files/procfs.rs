@@ -119,9 +119,11 @@ fn own_program() -> Option<Vec<u8>> {
 fn other_program(pid: i32) -> Option<Vec<u8>> {
     const AT_PHDR: u64 = 3;
     let auxv = read_file(format!("/proc/{pid}/auxv").as_bytes())?;
-    let word = |b: &[u8]| b.iter().rev().fold(0u64, |w, &b| w << 8 | b as u64);
-    let entry = auxv.chunks_exact(16).find(|e| word(&e[..8]) == AT_PHDR)?;
-    file_mapped_at(&read_file(format!("/proc/{pid}/maps").as_bytes())?, word(&entry[8..]))
+    let number = |b: &[u8]| b.iter().rev().fold(0u64, |w, &b| w << 8 | b as u64);
+    // The first key is one of few, so that of a 32-bit program its value is within the first 8 bytes.
+    let word = if auxv.get(4..8).is_some_and(|high| high != [0; 4]) { 4 } else { 8 };
+    let entry = auxv.chunks_exact(2 * word).find(|e| number(&e[..word]) == AT_PHDR)?;
+    file_mapped_at(&read_file(format!("/proc/{pid}/maps").as_bytes())?, number(&entry[word..]))
 }
 
 /// If (`dir`, `path`) is a link to the executable of a process that runs under the emulator: the program's path.
@@ -304,7 +306,9 @@ fn generated(task: &Task, path: &[u8], fd: i32) -> Option<Vec<u8>> {
     match name {
         b"maps" | b"smaps" | b"numa_maps" => {
             let text = String::from_utf8_lossy(&read_all(fd).ok()?).into_owned();
-            let view = View { exec: memory::exec_ranges(), heap: memory::brk_range(), vdso: program.vdso };
+            let mut named = alloc::vec![(program.vdso, "[vdso]")];
+            named.extend(program.abi.helpers().map(|helpers| (helpers.page, helpers.name)));
+            let view = View { exec: memory::exec_ranges(), heap: memory::brk_range(), named };
             Some(if name == b"numa_maps" { view.numa_maps(&text) } else { view.maps(&text) }.into_bytes())
         }
         // The kernel tells these right if it took the loader's description.
@@ -375,20 +379,22 @@ impl<'a> Mapping<'a> {
 struct View {
     exec: Vec<(u64, u64)>,
     heap: (u64, u64),
-    vdso: u64,
+    /// Pages of the kernel's, in a manner of speaking: address and name.
+    named: Vec<(u64, &'static str)>,
 }
 
 impl View {
     fn hidden(&self, start: u64, name: &str) -> bool {
         let cache = space::code_cache_base();
-        (EMU_START..EMU_END).contains(&start)
+        start >= space::end()
+            || (EMU_START..EMU_END).contains(&start)
             || (cache..cache + space::CODE_CACHE_SIZE).contains(&start)
             || matches!(name, "[vdso]" | "[vvar]" | "[vvar_vclock]" | "[vsyscall]")
     }
 
     fn name<'a>(&self, m: &Mapping<'a>) -> &'a str {
-        if m.start == self.vdso {
-            "[vdso]"
+        if let Some(named) = self.named.iter().find(|named| named.0 == m.start) {
+            named.1
         } else if m.name == "[heap]" || m.name.is_empty() && m.start < self.heap.1 && m.end > self.heap.0 {
             if m.end > self.heap.0 && m.start < self.heap.1 { "[heap]" } else { "" }
         } else {
@@ -473,7 +479,7 @@ mod tests {
         let view = View {
             exec: vec![(0x410000, 0x420000), (0x7f0000000000, 0x7f0000001000)],
             heap: (0x10000000, 0x10001800),
-            vdso: 0x7f0000000000,
+            named: vec![(0x7f0000000000, "[vdso]")],
         };
         let want = "00400000-00410000 r--p 00000000 08:01 1234                               /bin/a b\n\
              00410000-00420000 r-xp 00010000 08:01 1234                               /bin/a b\n\
@@ -491,7 +497,7 @@ mod tests {
              Size:                512 kB\nVmFlags: rd mr \n\
              700000000000-700000001000 r--p 00000000 08:01 99                         /usr/bin/emu\n\
              Size:                  4 kB\nVmFlags: rd mr \n";
-        let view = View { exec: vec![(0x410000, 0x420000)], heap: (0, 0), vdso: 0 };
+        let view = View { exec: vec![(0x410000, 0x420000)], heap: (0, 0), named: vec![] };
         let want = "00400000-00480000 r-xp 00000000 08:01 1234                               /bin/a\n\
              Size:                512 kB\nVmFlags: rd mr \n";
         assert_eq!(view.maps(host), want);
@@ -500,7 +506,7 @@ mod tests {
     #[test]
     fn real_maps_are_understood() {
         let text = String::from_utf8(read_file(b"/proc/self/maps").unwrap()).unwrap();
-        let view = View { exec: vec![], heap: (0, 0), vdso: 0 };
+        let view = View { exec: vec![], heap: (0, 0), named: vec![] };
         let own = std::env::current_exe().unwrap();
         let some_function: fn(&[u8]) -> &[u8] = base_name;
         let file = file_mapped_at(text.as_bytes(), some_function as usize as u64).unwrap();

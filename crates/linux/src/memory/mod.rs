@@ -53,6 +53,11 @@ pub(crate) struct State {
     /// What a child of fork may find gone or zero (`MADV_DONTFORK`, `MADV_WIPEONFORK`), and what was
     /// mapped there since.
     not_inherited: RangeSet,
+    /// What is mapped, or kept for the stack, of a guest whose places are chosen here: one of 32
+    /// bits, since the host's kernel would choose places beyond its reach.
+    narrow: RangeSet,
+    /// What [`bring_near`] has moved: (address, size).
+    brought: Vec<(u64, u64)>,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
@@ -63,6 +68,8 @@ static STATE: Mutex<State> = Mutex::new(State {
     brk: 0,
     next_library: 0,
     not_inherited: RangeSet::new(),
+    narrow: RangeSet::new(),
+    brought: Vec::new(),
 });
 
 /// Keeps this module's lock while it lives.
@@ -111,6 +118,37 @@ pub(crate) fn library_place(size: u64, align: u64) -> u64 {
         state.next_library = at;
     }
     at
+}
+
+/// Moves what the host's kernel has mapped beyond a narrow guest's reach to where that has it; returns
+/// the address.
+///
+/// # Errors
+/// The host's, and `ENOMEM`.
+pub(crate) fn bring_near(at: u64, len: u64) -> SysResult {
+    let size = page_up(len).ok_or(Errno::ENOMEM)?;
+    let mut state = STATE.lock();
+    let to = state.narrow_place(size)?;
+    let flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    // SAFETY: a mapping that the kernel has just made for the guest goes to a free place.
+    let got = unsafe { syscall!(__NR_mremap, at, size, size, flags, to) }?;
+    state.occupied(got, got + size, true);
+    state.brought.push((got, size));
+    Ok(got)
+}
+
+/// What [`bring_near`] has moved is no longer mapped.
+pub(crate) fn gone_near(at: u64) {
+    let mut state = STATE.lock();
+    if let Some(i) = state.brought.iter().position(|b| b.0 == at) {
+        let (start, size) = state.brought.swap_remove(i);
+        state.occupied(start, start + size, false);
+    }
+}
+
+/// Nothing is placed in [start, end) of a narrow guest: the stack may grow there.
+pub(crate) fn keep_narrow(start: u64, end: u64) {
+    STATE.lock().narrow.insert(start, end);
 }
 
 /// The stack that ends at `top` is executable (PT_GNU_STACK): as far as it may grow by default.
@@ -168,8 +206,64 @@ impl State {
         }
     }
 
+    /// [start, end) is mapped now, or no longer.
+    fn occupied(&mut self, start: u64, end: u64, is: bool) {
+        match space::is_narrow() {
+            true if is => self.narrow.insert(start, end),
+            true => _ = self.narrow.remove(start, end),
+            false => {}
+        }
+    }
+
+    /// Whether [start, start + size) is free for a narrow guest.
+    fn is_free(&self, start: u64, size: u64) -> bool {
+        start >= space::LOWEST
+            && !space::is_reserved(start, size)
+            && !self.narrow.overlaps(start, start + size)
+    }
+
+    /// A free place of a narrow guest for `size` bytes: the highest one below the mappings' end, else
+    /// the highest above it (the kernel's arch_get_unmapped_area_topdown).
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    fn narrow_place(&self, size: u64) -> SysResult {
+        let middle = space::mappings_end();
+        let below = self.narrow.last_gap(space::LOWEST, middle, size);
+        below.or_else(|| self.narrow.last_gap(middle, space::end(), size)).ok_or(Errno::ENOMEM)
+    }
+
+    /// Makes a call of mremap(2) of a narrow guest, whose mapping goes to no fixed address: `remap` is
+    /// given the flags and the address.
+    fn remap_narrow(
+        &self,
+        (old, old_len, old_size): (u64, u64, u64),
+        new_size: u64,
+        flags: u64,
+        remap: impl Fn(u64, u64) -> SysResult,
+    ) -> SysResult {
+        const MAY_MOVE: u64 = MREMAP_MAYMOVE as u64;
+        const DONTUNMAP: u64 = 4;
+        let (end, grows) = (old + old_size, new_size.saturating_sub(old_size));
+        // The host's kernel does not know where the guest's memory ends, nor what is kept for the stack.
+        let stays = old_len != 0 && flags & DONTUNMAP == 0 && (grows == 0 || self.is_free(end, grows));
+        if flags & MAY_MOVE == 0 {
+            return if stays || old_len == 0 { remap(flags, 0) } else { Err(Errno::ENOMEM) };
+        }
+        if stays {
+            match remap(flags & !MAY_MOVE, 0) {
+                Err(Errno::ENOMEM) => {}
+                result => return result,
+            }
+        }
+        remap(flags | MREMAP_FIXED as u64, self.narrow_place(new_size)?)
+    }
+
     /// An address to propose for `len` bytes in the library window, or 0.
     fn library_hint(&mut self, len: u64) -> u64 {
+        if space::is_narrow() {
+            return self.narrow_place(len).unwrap_or(0);
+        }
         let top = space::code_cache_base();
         let bottom = top - space::LIBRARY_WINDOW;
         if len > space::LIBRARY_WINDOW / 4 {
@@ -298,17 +392,18 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         return Err(invalid());
     }
     let size = page_up(len).ok_or(Errno::ENOMEM)?;
-    if size > anyarch_sys::GUEST_END {
+    if size > space::end() {
         return Err(Errno::ENOMEM);
     }
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) as u64 != 0;
+    let mut flags = flags;
     let mut at = addr;
     if fixed {
         if !addr.is_multiple_of(PAGE) {
             return Err(invalid());
         }
         if space::is_reserved(addr, size) {
-            let within = addr.checked_add(size).is_some_and(|end| end <= anyarch_sys::GUEST_END);
+            let within = addr.checked_add(size).is_some_and(|end| end <= space::end());
             let keep = within && flags & MAP_FIXED_NOREPLACE as u64 != 0;
             return Err(if keep { Errno::EEXIST } else { Errno::ENOMEM });
         }
@@ -319,7 +414,18 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
     let private = flags & MAP_TYPE as u64 == MAP_PRIVATE as u64;
     let implied = implied_exec(prot);
     let mut state = STATE.lock();
-    if at == 0 && !fixed && private && (!anonymous || prot & PROT_BITS == 0 && size <= SMALL_RESERVATION) {
+    if space::is_narrow() {
+        if !fixed {
+            at = page_up(at)
+                .filter(|&at| at != 0 && state.is_free(at, size))
+                .map_or_else(|| state.narrow_place(size), Ok)?;
+            flags |= MAP_FIXED_NOREPLACE as u64;
+        }
+    } else if at == 0
+        && !fixed
+        && private
+        && (!anonymous || prot & PROT_BITS == 0 && size <= SMALL_RESERVATION)
+    {
         at = state.library_hint(size);
     }
     let map = |prot: u64| {
@@ -327,13 +433,30 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         // replaces nothing.
         unsafe { syscall!(__NR_mmap, at, len, prot, flags, fd, offset) }
     };
-    let (got, prot) = match anonymous || prot & EXEC == 0 && !implied {
-        true if implied => (map(host_prot(prot))?, prot | EXEC),
-        true => (map(host_prot(prot))?, prot),
-        false => map_exec(prot, implied, map)?,
+    let map_as_asked = |map: &dyn Fn(u64) -> SysResult| match anonymous || prot & EXEC == 0 && !implied {
+        true if implied => Ok((map(host_prot(prot))?, prot | EXEC)),
+        true => Ok((map(host_prot(prot))?, prot)),
+        false => map_exec(prot, implied, map),
     };
+    let (got, prot) = match map_as_asked(&map) {
+        // Some files let nobody but the kernel choose the place (io_uring's).
+        #[cfg(target_arch = "x86_64")]
+        Err(Errno::EINVAL) if !anonymous && !fixed && addr == 0 && space::is_narrow() => {
+            map_as_asked(&|prot| {
+                let flags = flags & !(MAP_FIXED_NOREPLACE as u64) | MAP_32BIT as u64;
+                // SAFETY: the kernel replaces nothing.
+                unsafe { syscall!(__NR_mmap, 0, len, prot, flags, fd, offset) }
+            })?
+        }
+        result => result?,
+    };
+    if got >= space::end() {
+        // SAFETY: what was just mapped.
+        let _ = unsafe { syscall!(__NR_munmap, got, len) };
+        return Err(Errno::ENOMEM);
+    }
     let end = got + size;
-    if flags & MAP_FIXED_NOREPLACE as u64 != 0 && flags & MAP_FIXED as u64 == 0 && got != at {
+    if fixed && flags & MAP_FIXED as u64 == 0 && got != at {
         // A kernel before 4.17, which takes the address for a hint.
         // SAFETY: what was just mapped.
         let _ = unsafe { syscall!(__NR_munmap, got, len) };
@@ -348,6 +471,7 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         code::viewed(got, end, view);
     }
     state.protected(got, end, prot);
+    state.occupied(got, end, true);
     if anonymous {
         state.files.remove(got, end);
     } else {
@@ -359,7 +483,7 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
 /// Maps a file by `map`, which is given a protection, so that the host says whether it may be
 /// executed; returns the address and the guest's protection. What is only `implied` by the
 /// personality goes without where it is forbidden.
-fn map_exec(prot: u64, implied: bool, map: impl Fn(u64) -> SysResult) -> Result<(u64, u64), Errno> {
+fn map_exec(prot: u64, implied: bool, map: &dyn Fn(u64) -> SysResult) -> Result<(u64, u64), Errno> {
     match map(host_prot(prot) | EXEC) {
         Ok(at) => Ok((at, prot | EXEC)),
         Err(Errno::EPERM) if implied && prot & EXEC == 0 => Ok((map(prot)?, prot)),
@@ -376,7 +500,7 @@ pub fn do_munmap(addr: u64, len: u64) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let size = page_up(len).ok_or(Errno::EINVAL)?;
-    if addr.checked_add(size).is_none_or(|end| end > anyarch_sys::GUEST_END) {
+    if addr.checked_add(size).is_none_or(|end| end > space::end()) {
         return Err(Errno::EINVAL);
     }
     range::each(addr, size, Hole::Skipped, |addr, size| {
@@ -387,6 +511,7 @@ pub fn do_munmap(addr: u64, len: u64) -> SysResult {
         code::viewed(addr, addr + size, None);
         state.unmapped(addr, addr + size);
         state.files.remove(addr, addr + size);
+        state.occupied(addr, addr + size, false);
         Ok(result)
     })
 }
@@ -490,7 +615,7 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
     let (old_size, new_size) =
         (page_up(old_len).ok_or(Errno::EINVAL)?, page_up(new_len).ok_or(Errno::EINVAL)?);
     if flags & FIXED != 0 && space::is_reserved(new, new_size) {
-        let within = new.checked_add(new_size).is_some_and(|end| end <= anyarch_sys::GUEST_END);
+        let within = new.checked_add(new_size).is_some_and(|end| end <= space::end());
         return Err(if within { Errno::ENOMEM } else { Errno::EINVAL });
     }
     if space::is_reserved(old, old_size.max(1)) {
@@ -512,8 +637,20 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
     let mut state = STATE.lock();
     let was_exec = state.exec.overlaps(old, old + old_size.max(1));
     let was_file = state.files.overlaps(old, old + old_size.max(1));
-    // SAFETY: neither range is the emulator's; without a fixed address the kernel replaces nothing.
-    let got = unsafe { syscall!(__NR_mremap, old, old_len, new_len, flags, new) }?;
+    let remap = |flags: u64, new: u64| {
+        // SAFETY: neither range is the emulator's; without a fixed address, or with one that is
+        // free, the kernel replaces nothing.
+        unsafe { syscall!(__NR_mremap, old, old_len, new_len, flags, new) }
+    };
+    let got = if space::is_narrow() && flags & FIXED == 0 {
+        state.remap_narrow((old, old_len, old_size), new_size, flags, remap)?
+    } else {
+        remap(flags, new)?
+    };
+    if old_len != 0 && flags & DONTUNMAP == 0 {
+        state.occupied(old, old + old_size, false);
+    }
+    state.occupied(got, got + new_size, true);
     code::moved(old, old_size, got, new_size, old_len == 0 || flags & DONTUNMAP != 0);
     // old_len 0 makes a second mapping of shared pages and leaves the first alone.
     if old_len != 0 {
@@ -602,8 +739,10 @@ pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     }
     time::replaced(addr, addr.saturating_add(size));
     let mut state = STATE.lock();
+    let addr = if addr == 0 && space::is_narrow() { state.narrow_place(size)? } else { addr };
     // SAFETY: the place is not the emulator's.
     let got = unsafe { syscall!(__NR_shmat, id, addr, host_flags) }?;
+    state.occupied(got, got + size, true);
     code::viewed(got, got + size, Some(View { offset: 0, shared: true }));
     state.protected(got, got + size, if flags & SHM_EXEC != 0 { PROT_EXEC as u64 } else { 0 });
     state.shm.push((got, size));
@@ -625,6 +764,7 @@ pub fn do_shmdt(addr: u64) -> SysResult {
         let (start, size) = state.shm.swap_remove(i);
         code::viewed(start, start + size, None);
         state.unmapped(start, start + size);
+        state.occupied(start, start + size, false);
     }
     Ok(result)
 }
@@ -641,13 +781,14 @@ pub fn do_brk(addr: u64) -> u64 {
         return state.brk;
     }
     if new > old {
-        if space::is_reserved(old, new - old) {
+        if space::is_reserved(old, new - old) || space::is_narrow() && !state.is_free(old, new - old) {
             return state.brk;
         }
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
         // SAFETY: maps free memory only.
         match unsafe { syscall!(__NR_mmap, old, new - old, PROT_READ | PROT_WRITE, flags, -1i64, 0) } {
             Ok(at) if at == old => {
+                state.occupied(old, new, true);
                 if implied_exec(PROT_READ as u64) {
                     state.protected(old, new, EXEC);
                 }
@@ -665,6 +806,7 @@ pub fn do_brk(addr: u64) -> u64 {
             return state.brk;
         }
         state.unmapped(new, old);
+        state.occupied(new, old, false);
     }
     state.brk = addr;
     addr

@@ -105,7 +105,7 @@ calls! {
 pub fn mincore(task: &mut Task, a: [u64; 6]) -> SysResult {
     // A range that leaves user space the kernel refuses before it looks at the other arguments.
     let end = memory::page_up(a[1]).and_then(|size| a[0].checked_add(size));
-    if end.is_none_or(|end| end > anyarch_sys::GUEST_END) {
+    if end.is_none_or(|end| end > space::end()) {
         return host_call(task, __NR_mincore, &a);
     }
     host(task, __NR_mincore, a, Hole::End)

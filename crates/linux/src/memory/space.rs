@@ -10,6 +10,16 @@
 //! A .. A + 512 MiB      the code cache
 //! A + 512 MiB ..        position-independent program, then the heap (brk) with room to grow
 //! ```
+//!
+//! Of a guest whose addresses have 32 bits ([`Narrow`]) all memory lies below 4 GiB, where nothing
+//! is the emulator's, in the order in which the kernel lays it out (mm/util.c):
+//!
+//! ```text
+//! program without another place, its heap   where the program says
+//! two thirds of the space                   position-independent program, then the heap
+//! .. B                                      mappings without an address of the guest's choice, downwards
+//! B ..                                      room for the stack, which ends below what the architecture has there
+//! ```
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,6 +40,29 @@ const BASE_RANDOM_PAGES: u64 = 1 << 28;
 /// Random pages between the code cache and a position-independent program.
 const PIE_RANDOM_PAGES: u64 = 1 << 13;
 
+/// An address space of 32 bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Narrow {
+    /// Its end (TASK_SIZE).
+    pub end: u64,
+    /// Where the stack ends at the latest (STACK_TOP).
+    pub stack_top: u64,
+    /// Random pages below that, and of every other place.
+    pub random_pages: u64,
+}
+
+/// The lowest address that is proposed for a mapping: vm.mmap_min_addr as distributions have it.
+pub const LOWEST: u64 = 0x1_0000;
+/// The kernel keeps this free below a stack (stack_guard_gap).
+const STACK_GUARD: u64 = 256 * PAGE;
+
+/// End of the guest's address space.
+static END: AtomicU64 = AtomicU64::new(anyarch_sys::GUEST_END);
+/// Where the stack of a narrow guest ends.
+static STACK_TOP: AtomicU64 = AtomicU64::new(0);
+/// Where mappings of a narrow guest end.
+static MAPPINGS_END: AtomicU64 = AtomicU64::new(0);
+
 static BASE: AtomicU64 = AtomicU64::new(BASE_START);
 static PIE: AtomicU64 = AtomicU64::new(BASE_START + CODE_CACHE_SIZE);
 
@@ -39,6 +72,41 @@ pub fn init(random: u64) {
     let pie = base + CODE_CACHE_SIZE + (random >> 40) % PIE_RANDOM_PAGES * PAGE;
     BASE.store(base, Ordering::Relaxed);
     PIE.store(pie, Ordering::Relaxed);
+}
+
+/// Chooses the places below 4 GiB, for a stack that may have `stack` bytes. After [`init`].
+pub fn init_narrow(space: &Narrow, random: u64, stack: u64) {
+    const GAP_MIN: u64 = 128 << 20;
+    let pages = |shift: u32| (random >> shift) % space.random_pages * PAGE;
+    let slack = if random == 0 { 0 } else { space.random_pages * PAGE };
+    let gap = stack.saturating_add(STACK_GUARD + slack).clamp(GAP_MIN, space.end / 6 * 5);
+    END.store(space.end, Ordering::Relaxed);
+    STACK_TOP.store(space.stack_top - pages(0), Ordering::Relaxed);
+    MAPPINGS_END.store((space.stack_top - gap - pages(16)) & !(PAGE - 1), Ordering::Relaxed);
+    PIE.store((space.end / 3 * 2 & !(PAGE - 1)) + pages(40), Ordering::Relaxed);
+}
+
+/// End of the guest's address space.
+pub fn end() -> u64 {
+    END.load(Ordering::Relaxed)
+}
+
+/// Whether the guest's addresses have 32 bits.
+pub fn is_narrow() -> bool {
+    end() <= 1 << 32
+}
+
+/// Of a narrow guest: where the stack ends, and the lowest address that it may grow to if it may
+/// have so many bytes.
+pub fn stack(bytes: u64) -> (u64, u64) {
+    let top = STACK_TOP.load(Ordering::Relaxed);
+    let room = top - MAPPINGS_END.load(Ordering::Relaxed) - STACK_GUARD;
+    (top, top - bytes.min(room) & !(PAGE - 1))
+}
+
+/// Of a narrow guest: where mappings without an address of its choice end.
+pub fn mappings_end() -> u64 {
+    MAPPINGS_END.load(Ordering::Relaxed)
 }
 
 /// Start of the code cache; it is [`CODE_CACHE_SIZE`] long. Nothing is mapped there until the engine does.
@@ -51,10 +119,13 @@ pub fn pie_base() -> u64 {
     PIE.load(Ordering::Relaxed)
 }
 
-/// What is not the guest's, ascending: the code cache, the emulator's image and heap, and what lies beyond user space.
+/// What is not the guest's, ascending: the code cache, the emulator's image and heap, and what lies beyond user space. (Of a narrow guest all of them are beyond.)
 pub fn reserved() -> [(u64, u64); 3] {
-    let cache = code_cache_base();
-    [(cache, cache + CODE_CACHE_SIZE), (EMU_START, EMU_END), (anyarch_sys::GUEST_END, u64::MAX)]
+    let (cache, end) = (code_cache_base(), end());
+    if end <= cache {
+        return [(end, u64::MAX); 3];
+    }
+    [(cache, cache + CODE_CACHE_SIZE), (EMU_START, EMU_END), (end, u64::MAX)]
 }
 
 /// Whether [start, end) touches a range of the emulator's own.

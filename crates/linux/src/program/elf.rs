@@ -7,10 +7,8 @@ use crate::memory::space::PAGE;
 use alloc::vec::Vec;
 use anyarch_sys::GUEST_END;
 
-/// Bytes of the file header.
+/// Bytes of the longest file header, which is that of 64-bit files. No file is shorter than that.
 pub const EHDR_SIZE: usize = 64;
-/// Bytes of a program header.
-pub const PHDR_SIZE: usize = 56;
 /// The kernel reads at most this many bytes of program headers.
 const PHDRS_MAX: usize = 65536;
 /// Lengths of a program loader's name with its NUL.
@@ -28,7 +26,7 @@ pub enum Bad {
     NotElf,
     /// Ends before something that its headers promise.
     Truncated,
-    /// Not for a 64-bit machine.
+    /// The width of its words is not that of its machine.
     Class,
     /// Big-endian.
     ByteOrder,
@@ -47,7 +45,7 @@ impl core::fmt::Display for Bad {
         match *self {
             Bad::NotElf => f.write_str("not an ELF file"),
             Bad::Truncated => f.write_str("truncated ELF file"),
-            Bad::Class => f.write_str("32-bit ELF files are not supported"),
+            Bad::Class => f.write_str("the ELF file's class is not that of its architecture's programs"),
             Bad::ByteOrder => f.write_str("big-endian ELF files are not supported"),
             Bad::Type(t) => write!(f, "not an executable (ELF type {t})"),
             Bad::Machine(m) => match machine_name(m) {
@@ -88,6 +86,8 @@ fn machine_name(machine: u16) -> Option<&'static str> {
 /// What the file header says.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
+    /// Bytes of an address: 4 or 8.
+    pub word: usize,
     /// `ET_EXEC`, to be mapped where it says, and not `ET_DYN`.
     pub fixed: bool,
     /// `e_machine`.
@@ -98,6 +98,43 @@ pub struct Header {
     pub phoff: u64,
     /// `e_phnum`.
     pub phnum: u16,
+}
+
+impl Header {
+    /// Bytes of a program header.
+    pub fn phdr_size(&self) -> usize {
+        if self.word == 4 { 32 } else { 56 }
+    }
+
+    /// The program headers in their table.
+    pub(crate) fn phdrs<'a>(&self, table: &'a [u8]) -> impl Iterator<Item = Phdr> + use<'a> {
+        let (size, word) = (self.phdr_size(), self.word);
+        table.chunks_exact(size).map(move |b| match word {
+            4 => {
+                let [kind, offset, vaddr, _, filesz, memsz, flags, align] =
+                    core::array::from_fn(|i| u32_at(b, 4 * i));
+                let [offset, vaddr, filesz, memsz, align] =
+                    [offset, vaddr, filesz, memsz, align].map(u64::from);
+                Phdr { kind, flags, offset, vaddr, filesz, memsz, align }
+            }
+            _ => {
+                let [_, offset, vaddr, _, filesz, memsz, align] = core::array::from_fn(|i| u64_at(b, 8 * i));
+                Phdr { kind: u32_at(b, 0), flags: u32_at(b, 4), offset, vaddr, filesz, memsz, align }
+            }
+        })
+    }
+}
+
+/// A program header.
+#[derive(Clone, Copy)]
+pub(crate) struct Phdr {
+    pub(crate) kind: u32,
+    flags: u32,
+    pub(crate) offset: u64,
+    pub(crate) vaddr: u64,
+    pub(crate) filesz: u64,
+    memsz: u64,
+    align: u64,
 }
 
 /// A PT_LOAD.
@@ -152,9 +189,9 @@ pub fn machine(b: &[u8; EHDR_SIZE]) -> u16 {
 }
 
 /// Where the first name of a program loader in a table of program headers lies: (offset, bytes with NUL).
-pub fn interp(table: &[u8]) -> Option<(u64, u64)> {
-    let ph = table.chunks_exact(PHDR_SIZE).find(|ph| u32_at(ph, 0) == PT_INTERP)?;
-    Some((u64_at(ph, 8), u64_at(ph, 32)))
+pub fn interp(header: &Header, table: &[u8]) -> Option<(u64, u64)> {
+    let ph = header.phdrs(table).find(|ph| ph.kind == PT_INTERP)?;
+    Some((ph.offset, ph.filesz))
 }
 
 /// Reads the file header from the first bytes of a file.
@@ -185,20 +222,23 @@ pub fn header_of_any_type(b: &[u8]) -> Result<Header, Bad> {
         2 => return Err(Bad::ByteOrder),
         _ => return Err(Bad::Header("byte order")),
     }
-    match b[4] {
-        2 => {}
-        1 => return Err(Bad::Class),
+    let word = match b[4] {
+        2 => 8,
+        1 => 4,
         _ => return Err(Bad::Header("class")),
-    }
-    let kind = u16_at(b, 16);
-    let (phentsize, phnum) = (u16_at(b, 54), u16_at(b, 56));
-    if phentsize as usize != PHDR_SIZE {
+    };
+    let (entry, phoff, phentsize, phnum) = match word {
+        4 => (u32_at(b, 24) as u64, u32_at(b, 28) as u64, u16_at(b, 42), u16_at(b, 44)),
+        _ => (u64_at(b, 24), u64_at(b, 32), u16_at(b, 54), u16_at(b, 56)),
+    };
+    let header = Header { word, fixed: u16_at(b, 16) == 2, machine: u16_at(b, 18), entry, phoff, phnum };
+    if phentsize as usize != header.phdr_size() {
         return Err(Bad::Header("size of program headers"));
     }
-    if phnum == 0 || phnum as usize * PHDR_SIZE > PHDRS_MAX {
+    if phnum == 0 || phnum as usize * header.phdr_size() > PHDRS_MAX {
         return Err(Bad::Header("number of program headers"));
     }
-    Ok(Header { fixed: kind == 2, machine: u16_at(b, 18), entry: u64_at(b, 24), phoff: u64_at(b, 32), phnum })
+    Ok(header)
 }
 
 /// Reads the program headers (`table` holds all of them) of a file of `file_size` bytes.
@@ -218,10 +258,9 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
         exec_stack: false,
     };
     let mut pt_phdr = None;
-    for ph in table.chunks_exact(PHDR_SIZE).take(header.phnum as usize) {
-        let (kind, flags) = (u32_at(ph, 0), u32_at(ph, 4));
-        let (offset, vaddr, filesz, memsz, align) =
-            (u64_at(ph, 8), u64_at(ph, 16), u64_at(ph, 32), u64_at(ph, 40), u64_at(ph, 48));
+    let address_end = if header.word == 4 { 1 << 32 } else { GUEST_END };
+    for ph in header.phdrs(table).take(header.phnum as usize) {
+        let Phdr { kind, flags, offset, vaddr, filesz, memsz, align } = ph;
         let in_file = |what| match offset.checked_add(filesz) {
             None => Err(Bad::Header(what)),
             Some(end) if end > file_size => Err(Bad::Truncated),
@@ -236,7 +275,7 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
                     return Err(Bad::Header("a segment is larger in the file than in memory"));
                 }
                 let end =
-                    vaddr.checked_add(memsz).filter(|&end| end <= GUEST_END).ok_or(Bad::Address(vaddr))?;
+                    vaddr.checked_add(memsz).filter(|&end| end <= address_end).ok_or(Bad::Address(vaddr))?;
                 if filesz != 0 {
                     let file_end = offset.checked_add(filesz).ok_or(Bad::Header("a segment's offset"))?;
                     if offset % PAGE != vaddr % PAGE {
@@ -279,7 +318,7 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
     if plan.segments.is_empty() {
         return Err(Bad::Header("nothing to load"));
     }
-    if plan.end > GUEST_END {
+    if plan.end > address_end {
         return Err(Bad::Address(plan.end));
     }
     Ok(plan)
@@ -336,7 +375,7 @@ pub(crate) mod tests {
             ("empty", vec![], Bad::NotElf),
             ("script", b"#!/bin/sh\n".to_vec(), Bad::NotElf),
             ("magic only", b"\x7fELF".to_vec(), Bad::Truncated),
-            ("32 bit", with(4, 1), Bad::Class),
+            ("32 bit", with(4, 1), Bad::Header("size of program headers")),
             ("class", with(4, 9), Bad::Header("class")),
             ("big", with(5, 2), Bad::ByteOrder),
             ("relocatable", with(16, 1), Bad::Type(1)),

@@ -57,14 +57,14 @@ pub const VARIABLES: [&[u8]; 4] = [HANDED, CLOSE, IMPLIED_EXEC, limits::VARIABLE
 /// What the environment has for a program of this architecture.
 pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
     let value = env.iter().find_map(|v| v.strip_prefix(HANDED))?;
-    let digits = value.strip_prefix(abi.machine().as_bytes())?.strip_prefix(b":")?;
+    let digits = value.strip_prefix(abi.guest().name.as_bytes())?.strip_prefix(b":")?;
     u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// Whether the personality of a program of this architecture has READ_IMPLIES_EXEC from the program before it.
 pub fn implies_exec(env: &[&[u8]], abi: &dyn Abi) -> bool {
     let from = env.iter().find_map(|v| v.strip_prefix(IMPLIED_EXEC));
-    abi.exec_keeps_implied_exec() && from == Some(abi.machine().as_bytes())
+    abi.exec_keeps_implied_exec() && from == Some(abi.guest().name.as_bytes())
 }
 
 /// What a call to execve needs to keep alive; part of the task.
@@ -167,10 +167,10 @@ fn with_variables(task: &mut Task, envp: u64, closing: Option<i32>) -> Result<u6
         task.exec.variables.push([CLOSE, format!("{fd}\0").as_bytes()].concat());
     }
     if implied {
-        task.exec.variables.push([IMPLIED_EXEC, task.abi.machine().as_bytes(), b"\0"].concat());
+        task.exec.variables.push([IMPLIED_EXEC, task.abi.guest().name.as_bytes(), b"\0"].concat());
     }
     if let Some(handed) = handed {
-        let value = format!("{}:{handed:x}\0", task.abi.machine());
+        let value = format!("{}:{handed:x}\0", task.abi.guest().name);
         task.exec.variables.push([HANDED, value.as_bytes()].concat());
     }
     task.exec.envp = task.exec.variables.iter().map(|v| v.as_ptr() as u64).collect();
@@ -415,7 +415,8 @@ fn direct(task: &mut Task, dir: i32, argv: u64, envp: u64, flags: u64) -> SysRes
     let mut push = |s: &[u8]| strings.push([s, b"\0"].concat());
     push(b"anyarch-emu");
     let release = config.release.as_deref();
-    for (option, value) in [("-L", config.sysroot.as_deref()), ("-r", release)] {
+    let cpu = config.cpu.map(str::as_bytes);
+    for (option, value) in [("-L", config.sysroot.as_deref()), ("-r", release), ("-cpu", cpu)] {
         if let Some(value) = value {
             push(option.as_bytes());
             push(value);

@@ -28,15 +28,14 @@ pub(crate) fn header(fd: i32) -> Result<Option<elf::Header>, Errno> {
         return Ok(None);
     }
     // A kernel reads zeros behind the file's end.
-    if (program::get().abi_of)(elf::machine(&head)).is_none() {
-        return Ok(None);
-    }
-    elf::header(&head[..n]).map(Some).map_err(|_| Errno::ENOEXEC)
+    let Some(abi) = (program::get().abi_of)(elf::machine(&head)) else { return Ok(None) };
+    let header = elf::header(&head[..n]).map_err(|_| Errno::ENOEXEC)?;
+    if header.word == abi.model().word { Ok(Some(header)) } else { Err(Errno::ENOEXEC) }
 }
 
 /// The program headers; `None` for what the kernel's load_elf_phdrs refuses.
 fn table(fd: i32, header: &elf::Header) -> Option<Vec<u8>> {
-    let mut table = alloc::vec![0u8; header.phnum as usize * elf::PHDR_SIZE];
+    let mut table = alloc::vec![0u8; header.phnum as usize * header.phdr_size()];
     (loader::read_at(fd, &mut table, header.phoff) == Ok(table.len())).then_some(table)
 }
 
@@ -80,7 +79,7 @@ pub(crate) fn check(dir: i32, name: &[u8], flags: u64) -> Result<(), Errno> {
 fn wanted_loader(fd: i32) -> Result<Option<(Vec<u8>, u16)>, Errno> {
     let Some(header) = header(fd)? else { return Ok(None) };
     let table = table(fd, &header).ok_or(Errno::ENOEXEC)?;
-    let Some((offset, size)) = elf::interp(&table) else { return Ok(None) };
+    let Some((offset, size)) = elf::interp(&header, &table) else { return Ok(None) };
     if !elf::INTERP_SIZES.contains(&size) {
         return Err(Errno::ENOEXEC);
     }

@@ -229,7 +229,7 @@ pub fn read_headers(fd: i32, must_be_executable: bool) -> Result<Headers, Why> {
     let mut head = [0u8; 1024];
     let n = read_at(fd, &mut head, 0)?;
     let header = elf::header(&head[..n]).map_err(Why::Bad)?;
-    let size = header.phnum as usize * elf::PHDR_SIZE;
+    let size = header.phnum as usize * header.phdr_size();
     let end = header.phoff.checked_add(size as u64).ok_or(Why::Bad(Bad::Truncated))?;
     if end > st.st_size as u64 {
         return Err(Why::Bad(Bad::Truncated));
@@ -314,7 +314,7 @@ fn interp_name(program_fd: i32, at: (u64, u64)) -> Result<Vec<u8>, Why> {
 }
 
 /// Opens and maps the program loader; returns (base, entry).
-fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
+fn load_interp(name: Vec<u8>, program: &elf::Header) -> Result<(u64, u64), Error> {
     let fail = |name: &[u8], why| Error { path: name.to_vec(), why };
     let mut open_name = path::in_sysroot(&name).unwrap_or_else(|| name.clone());
     if open_name.last() != Some(&0) {
@@ -329,8 +329,11 @@ fn load_interp(name: Vec<u8>, machine: u16) -> Result<(u64, u64), Error> {
             Why::Bad(bad @ Bad::Type(_)) => Why::Segments(bad),
             why => why,
         })?;
-        if h.header.machine != machine {
+        if h.header.machine != program.machine {
             return Err(Why::Bad(Bad::Machine(h.header.machine)));
+        }
+        if h.header.word != program.word {
+            return Err(Why::Bad(Bad::Class));
         }
         let bias = if h.header.fixed {
             0
@@ -380,7 +383,13 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
     let fail = |why| Error { path: req.path.to_vec(), why };
     let Headers { header, plan } = read_headers(req.fd, true).map_err(fail)?;
     let abi = (req.abi_of)(header.machine).ok_or_else(|| fail(Why::Bad(Bad::Machine(header.machine))))?;
+    if header.word != abi.model().word {
+        return Err(fail(Why::Bad(Bad::Class)));
+    }
     space::init(req.random);
+    if let Some(narrow) = abi.narrow() {
+        space::init_narrow(narrow, req.random, stack_limit());
+    }
     // Before anything executable is mapped, which the engine is told.
     let backend = (req.backend_of)(abi, crate::config::get().interpret);
     start_engine(abi, backend).map_err(|e| fail(Why::Engine(e)))?;
@@ -401,21 +410,19 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
     // Before the loader is opened: there may be one number only.
     own::close(req.fd);
     let (interp_base, start) = match interp {
-        Some(name) => load_interp(name, header.machine)?,
+        Some(name) => load_interp(name, &header)?,
         None => (0, entry),
     };
     // The heap begins some random pages behind the program, as the kernel's (arch_randomize_brk).
     let brk = bias.wrapping_add(plan.brk).next_multiple_of(PAGE) + (req.random >> 20) % (1 << 13) * PAGE;
     memory::set_brk(brk);
 
-    let image = vdso::build(header.machine, abi.vdso());
+    let image = vdso::build(header.machine, header.word, abi.vdso());
     let page = memory::library_place(PAGE, PAGE);
-    memory::do_mmap(page, PAGE, 3, ANONYMOUS | NOREPLACE, -1, 0).map_err(|e| fail(Why::Map(page, e)))?;
-    // SAFETY: the page was just mapped for this, and the image fits.
-    unsafe {
-        (page as *mut u8).copy_from_nonoverlapping(image.bytes.as_ptr(), image.bytes.len().min(PAGE as usize))
-    };
-    memory::do_mprotect(page, PAGE, 5).map_err(|e| fail(Why::Map(page, e)))?;
+    map_code(page, &image.bytes).map_err(|e| fail(Why::Map(page, e)))?;
+    if let Some(helpers) = abi.helpers() {
+        map_code(helpers.page, &helpers.bytes()).map_err(|e| fail(Why::Map(helpers.page, e)))?;
+    }
 
     let mut program = Program {
         abi,
@@ -444,7 +451,7 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
         (at::PAGESZ, PAGE),
         (at::CLKTCK, req.host.aux(at::CLKTCK).unwrap_or(100)),
         (at::PHDR, if plan.phdr == 0 { 0 } else { bias.wrapping_add(plan.phdr) }),
-        (at::PHENT, elf::PHDR_SIZE as u64),
+        (at::PHENT, header.phdr_size() as u64),
         (at::PHNUM, header.phnum as u64),
         (at::BASE, interp_base),
         (at::FLAGS, 0),
@@ -463,6 +470,38 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
     program.described = describe_to_kernel(req, &plan, bias, &program);
     program::set(program);
     Ok(Started { abi, entry: start, sp, handed })
+}
+
+/// Maps a page of code that the kernel would.
+fn map_code(page: u64, code: &[u8]) -> Result<(), Errno> {
+    memory::do_mmap(page, PAGE, 3, ANONYMOUS | NOREPLACE, -1, 0)?;
+    // SAFETY: the page was just mapped for this, and the code fits.
+    unsafe { (page as *mut u8).copy_from_nonoverlapping(code.as_ptr(), code.len().min(PAGE as usize)) };
+    memory::do_mprotect(page, PAGE, 5).map(|_| ())
+}
+
+/// RLIMIT_STACK.
+fn stack_limit() -> u64 {
+    let mut limit = [8 << 20; 2];
+    // SAFETY: fills our words.
+    let _ = unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_STACK, 0, limit.as_mut_ptr()) };
+    limit[0]
+}
+
+/// The stack of a guest whose addresses have 32 bits, with `room` for what it begins with; it grows
+/// by itself as the kernel's stack does. Returns its end.
+fn map_narrow_stack(room: u64) -> Result<u64, Why> {
+    // What execve maps of a stack beside its contents.
+    const MORE: u64 = 32 * PAGE;
+    let (top, lowest) = space::stack(stack_limit());
+    let size = (room + MORE).next_multiple_of(PAGE);
+    if size > top - lowest {
+        return Err(Why::Stack(Errno::E2BIG));
+    }
+    let flags = ANONYMOUS | NOREPLACE | (MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK) as u64;
+    memory::do_mmap(top - size, size, 3, flags, -1, 0).map_err(Why::Stack)?;
+    memory::keep_narrow(lowest, top);
+    Ok(top)
 }
 
 /// Length of a NUL-terminated string that the kernel put on the stack.
@@ -516,26 +555,36 @@ fn build_stack(
     program: &mut Program,
 ) -> Result<u64, Why> {
     let mut top = req.host.sp;
+    let word = abi.model().word;
+    let narrow = word == 4;
+    let words = 4 + req.args.len() + req.env.len() + 2 * (entries.len() + 4);
+    // The strings stay where the kernel put them if they are all there in order and the guest can reach them, else all are copied.
+    let in_place = if narrow { None } else { contiguous(req.args, None) };
+    let in_place = in_place.and_then(|a| Some((a, contiguous(req.env, Some(a.1))?)));
+    let copied = |s: &Str| match s {
+        Str::Own(b) => b.len() as u64 + 1,
+        Str::At(at) if narrow => str_len(*at) + 1,
+        Str::At(_) => 0,
+    };
+    let strings: u64 = req.args.iter().chain(req.env).map(copied).sum();
+    let room = (words * word) as u64 + strings + req.path.len() as u64 + PAGE;
     if let Some(size) = config::get().stack_size {
         let size = size.max(32 * PAGE).checked_next_multiple_of(PAGE).ok_or(Why::Stack(Errno::ENOMEM))?;
         let flags = ANONYMOUS | (MAP_NORESERVE | MAP_STACK) as u64;
         top = memory::do_mmap(0, size, 3, flags, -1, 0).map_err(Why::Stack)? + size;
     }
+    if narrow && config::get().stack_size.is_none() {
+        top = map_narrow_stack(room)?;
+    }
     if exec_stack {
         memory::note_exec_stack(top);
     }
     let mut stack = Stack(top & !15);
-    let words = 4 + req.args.len() + req.env.len() + 2 * (entries.len() + 4);
-
-    // The strings stay where the kernel put them if they are all there in order, else all are copied.
-    let own = |s: &[Str]| s.iter().map(|s| if let Str::Own(b) = s { b.len() + 1 } else { 0 }).sum::<usize>();
-    let room = (words * 8 + own(req.args) + own(req.env) + 4096) as u64;
     if let Some(size) = config::get().stack_size
         && size < room + 16 * PAGE
     {
         return Err(Why::Stack(Errno::E2BIG));
     }
-    let in_place = contiguous(req.args, None).and_then(|a| Some((a, contiguous(req.env, Some(a.1))?)));
     let (mut args, mut env): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
     if let Some((a, e)) = in_place {
         let address = |s: &Str| if let Str::At(at) = s { *at } else { 0 };
@@ -562,7 +611,12 @@ fn build_stack(
         (program.args, program.env) = ((args_start, env_start), (env_start, env_end));
     }
     let platform = abi.platform().map(|name| (at::PLATFORM, stack.string(name.as_bytes())));
-    let exec_fn = req.exec_fn.unwrap_or_else(|| stack.string(req.path));
+    let exec_fn = req.exec_fn.filter(|_| !narrow).unwrap_or_else(|| stack.string(req.path));
+    let mut entries = entries.to_vec();
+    for (_, value) in entries.iter_mut().filter(|(key, value)| *key == at::RANDOM && narrow && *value != 0) {
+        // SAFETY: the kernel's 16 bytes.
+        *value = stack.bytes(unsafe { core::slice::from_raw_parts(*value as *const u8, 16) });
+    }
 
     let mut vector: Vec<u64> = Vec::with_capacity(words);
     vector.push(args.len() as u64);
@@ -575,9 +629,8 @@ fn build_stack(
     for (key, value) in entries.iter().chain(&platform).chain(&strings) {
         vector.extend([*key, *value]);
     }
-    program.auxv = vector[auxv_at..].iter().flat_map(|v| v.to_le_bytes()).collect();
-    // SAFETY: a slice of u64 seen as bytes.
-    let bytes = unsafe { core::slice::from_raw_parts(vector.as_ptr().cast::<u8>(), vector.len() * 8) };
+    let bytes: Vec<u8> = vector.iter().flat_map(|v| v.to_le_bytes().into_iter().take(word)).collect();
+    program.auxv = bytes[auxv_at * word..].to_vec();
     stack.0 = (stack.0 - bytes.len() as u64) & !15;
     // SAFETY: as in `Stack::bytes`.
     unsafe { (stack.0 as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };

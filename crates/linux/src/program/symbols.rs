@@ -169,10 +169,11 @@ impl Table {
         const SHT_SYMTAB: u32 = 2;
         const SHT_DYNSYM: u32 = 11;
         let head = read(0, elf::EHDR_SIZE as u64)?;
-        let header = elf::header_of_any_type(&head).ok()?;
-        let phdrs = read(header.phoff, header.phnum as u64 * elf::PHDR_SIZE as u64)?;
-        let loads = phdrs.chunks_exact(elf::PHDR_SIZE).filter(|ph| u32_at(ph, 0) == elf::PT_LOAD);
-        let segments = loads.map(|ph| [u64_at(ph, 8), u64_at(ph, 16), u64_at(ph, 32)]).collect();
+        // Only units of code that is made have names, and no 32-bit guest has such yet.
+        let header = elf::header_of_any_type(&head).ok().filter(|header| header.word == 8)?;
+        let phdrs = read(header.phoff, header.phnum as u64 * header.phdr_size() as u64)?;
+        let loads = header.phdrs(&phdrs).filter(|ph| ph.kind == elf::PT_LOAD);
+        let segments = loads.map(|ph| [ph.offset, ph.vaddr, ph.filesz]).collect();
         let mut table = Table { segments, ..Table::default() };
         let (shoff, shentsize, shnum) = (u64_at(&head, 40), u16_at(&head, 58), u16_at(&head, 60));
         if shentsize as usize != SHDR_SIZE {
@@ -316,7 +317,7 @@ mod tests {
         let mut head = own[..elf::EHDR_SIZE].to_vec();
         // The section headers, cut down to a file of its own with them behind the header.
         let (shoff, shnum) = (u64_at(&own, 40) as usize, u16_at(&own, 60) as usize);
-        let phdrs = own[u64_at(&own, 32) as usize..][..u16_at(&own, 56) as usize * elf::PHDR_SIZE].to_vec();
+        let phdrs = own[u64_at(&own, 32) as usize..][..u16_at(&own, 56) as usize * 56].to_vec();
         head[40..48].copy_from_slice(&((elf::EHDR_SIZE + phdrs.len()) as u64).to_le_bytes());
         let small = [head, phdrs, own[shoff..][..shnum * SHDR_SIZE].to_vec(), vec![0x12; 4096]].concat();
         let mut seed = 3u64;

@@ -204,7 +204,7 @@ pub(crate) fn enforce(
     const SIGKILL: i32 = 9;
     const SIGSYS: i32 = 31;
     let model = task.abi.model();
-    let (arch, pc) = (audit_arch(task.abi.elf_machine(), model), task.thread.cpu.pc);
+    let (arch, pc) = (audit_arch(task.abi.elf_machine(), model), task.thread.cpu.address());
     // A 32-bit guest's arguments have 32 bits.
     let args = &args.map(|arg| if model.word == 4 { arg as u32 as u64 } else { arg });
     let signo = match task.seccomp.check((arch, model.order), number, name, pc, args) {

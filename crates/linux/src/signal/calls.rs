@@ -123,16 +123,36 @@ pub fn rt_sigreturn(task: &mut Task, _args: [u64; 6]) -> SysResult {
         Ok((mask, _)) => Some(mask),
         Err(mask) => mask,
     };
-    if let Some(mask) = mask.map(|mask| mask & !UNBLOCKABLE).filter(|mask| *mask != task.sigmask()) {
-        task.set_sigmask(mask);
-        task.host_mask_stale = true;
-    }
+    restore_mask(task, mask);
     match frame {
         // A bad or unchangeable alternate stack is not an error here.
         Ok((_, altstack)) => _ = set_altstack(task, altstack),
         Err(_) => force_segv(task, abi.bad_frame(sp)),
     }
     Err(KEEP_REGISTERS)
+}
+
+/// sigreturn(2).
+///
+/// # Errors
+/// `KEEP_REGISTERS`.
+pub fn sigreturn(task: &mut Task, _args: [u64; 6]) -> SysResult {
+    let abi = task.abi;
+    let sp = abi.sp(&task.thread.cpu);
+    let frame = abi.pop_old_signal_frame(&mut task.thread.cpu);
+    restore_mask(task, frame.map_or_else(|mask| mask, Some));
+    if frame.is_err() {
+        force_segv(task, abi.bad_frame(sp));
+    }
+    Err(KEEP_REGISTERS)
+}
+
+/// Makes the mask that a frame has the guest's.
+fn restore_mask(task: &mut Task, mask: Option<u64>) {
+    if let Some(mask) = mask.map(|mask| mask & !UNBLOCKABLE).filter(|mask| *mask != task.sigmask()) {
+        task.set_sigmask(mask);
+        task.host_mask_stale = true;
+    }
 }
 
 /// rt_sigpending(2).

@@ -123,7 +123,7 @@ pub(crate) fn deliver(task: &mut Task) {
 }
 
 /// The instruction at `cpu.pc` faulted: as the kernel's force_sig_fault, the signal cannot be blocked or ignored.
-pub(crate) fn raise_fault(task: &mut Task, fault: Fault) {
+pub fn raise_fault(task: &mut Task, fault: Fault) {
     let event = Event {
         signo: fault.signo,
         info: host_info(fault.signo, fault.code, fault.addr),

@@ -22,7 +22,8 @@ mod host;
 pub(crate) use actions::SigHand;
 pub use calls::*;
 pub use deliver::on_altstack;
-pub(crate) use deliver::{deliver, die_by, raise_fault, raise_sigsys};
+pub use deliver::raise_fault;
+pub(crate) use deliver::{deliver, die_by, raise_sigsys};
 pub(crate) use host::{Inbox, begin, block_all, init, reinstall, set_host_mask};
 pub use host::{exec_failed, prepare_exec};
 

@@ -56,6 +56,9 @@ pub enum Type {
     Limit,
     /// A user or group in 16 bits: what does not fit is the one that stands for all such.
     Id16,
+    /// Nanoseconds in 64 bits. A 32-bit program writes the lower 32, and what lies beside them has no
+    /// meaning (the kernel's get_timespec64).
+    Nanoseconds,
     /// So many of a type.
     Array(&'static Type, usize),
     /// Another structure.
@@ -121,7 +124,7 @@ impl Type {
     /// Size and alignment in bytes.
     pub const fn size_align(&self, model: &Model) -> (usize, usize) {
         match self {
-            Type::Int { size: 8, .. } => (8, model.align64),
+            Type::Int { size: 8, .. } | Type::Nanoseconds => (8, model.align64),
             Type::Int { size, .. } => (*size as usize, *size as usize),
             Type::Long { .. } | Type::Limit | Type::Pointer => (model.word, model.word),
             Type::Signals => (signals_size(model), model.word),
@@ -241,6 +244,7 @@ pub const fn same_words(a: &Model, b: &Model) -> bool {
 const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
     match ty {
         Type::Int { size: 1, .. } | Type::Raw { .. } => true,
+        Type::Nanoseconds => a.order as u8 == b.order as u8 && a.word == b.word,
         Type::Int { .. } | Type::Id16 => a.order as u8 == b.order as u8,
         Type::Signals => {
             same_words(a, b) && matches!(a.family, Family::Mips) == matches!(b.family, Family::Mips)

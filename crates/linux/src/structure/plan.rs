@@ -30,7 +30,9 @@ enum Rule {
 
 impl Rule {
     fn of(from: &Type, to: &Type) -> Rule {
-        let signed = |ty: &Type| matches!(ty, Type::Int { signed: true, .. } | Type::Long { signed: true });
+        let signed = |ty: &Type| {
+            matches!(ty, Type::Int { signed: true, .. } | Type::Long { signed: true } | Type::Nanoseconds)
+        };
         match to {
             Type::Limit => Rule::Limit,
             Type::Id16 => Rule::Id16,
@@ -107,6 +109,11 @@ impl Plan {
             }
             (Type::Signals, _) if !super::same(from_ty, from, to) => {
                 self.push(Run::Signals { from: from_at, to: to_at })
+            }
+            (Type::Nanoseconds, _) if from.word < to.word => {
+                let lower = if from.order == Order::Big { 4 } else { 0 };
+                let rule = Rule::Integer { signed: false, to_signed: false };
+                self.push(Run::Number { from: from_at + lower, from_size: 4, to: to_at, to_size, rule });
             }
             (Type::Raw { .. }, _) | (_, Type::Raw { .. }) => {
                 self.push(Run::Copy { from: from_at, to: to_at, len: from_size.min(to_size) });
@@ -264,6 +271,10 @@ mod tests {
                 Type::Raw { .. } => out.extend(bytes[..size].iter().map(|&b| b as u64)),
                 Type::Int { signed, .. } | Type::Long { signed } => {
                     out.push(load(&bytes[..size], model.order, *signed));
+                }
+                Type::Nanoseconds => {
+                    let value = load(&bytes[..size], model.order, true);
+                    out.push(if model.word == 4 { value as u32 as u64 } else { value });
                 }
                 Type::Signals => out.push(move_signals(load_signals(bytes, model), model, &X86_64)),
                 Type::Pointer | Type::Limit | Type::Id16 => {

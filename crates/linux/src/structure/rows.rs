@@ -35,6 +35,7 @@ mod c {
     pub(super) const signals: Type = Type::Signals;
     pub(super) const limit: Type = Type::Limit;
     pub(super) const id16: Type = Type::Id16;
+    pub(super) const nanoseconds: Type = Type::Nanoseconds;
     pub(super) const byte: Type = raw(1, 1);
     pub(super) const raw16: Type = raw(2, 2);
     pub(super) const raw32: Type = raw(4, 4);
@@ -151,7 +152,7 @@ structs! {
 
     // Time: the `old` ones have `long`, which calls of 64-bit architectures use.
     timespec "struct __kernel_old_timespec" "linux/time_types.h" { tv_sec: long, tv_nsec: long }
-    timespec64 "struct __kernel_timespec" "linux/time_types.h" { tv_sec: i64, tv_nsec: i64 }
+    timespec64 "struct __kernel_timespec" "linux/time_types.h" { tv_sec: i64, tv_nsec: nanoseconds }
     timeval "struct __kernel_old_timeval" "linux/time_types.h" { tv_sec: long, tv_usec: long }
     two_timespecs "struct __kernel_old_timespec[2]" "linux/time_types.h" { _t: [(timespec); 2] }
     two_timespecs64 "struct __kernel_timespec[2]" "linux/time_types.h" { _t: [(timespec64); 2] }
