@@ -1,6 +1,7 @@
 // Code that changes through another view of its memory: a second mapping, a file, another process. The change is announced at the other view's address, or
 // in the other process; a truncated file's code faults.
 //@ aarch64-flags: -mno-outline-atomics
+//@ armel-flags: -march=armv7-a
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -22,6 +23,8 @@ static uint64_t constant(int n)
 	return 0xd65f03c052800000 | n << 5; // mov w0, #n; ret
 #elif defined __riscv
 	return 0x0000806700000513 | (uint64_t)n << 20; // li a0, n; ret
+#elif defined __arm__
+	return 0xe12fff1ee3000000 | n; // movw r0, #n; bx lr
 #else
 	return 0xc300000000b8 | (uint64_t)n << 8; // mov eax, n; ret
 #endif
@@ -37,6 +40,8 @@ static void synchronize(void)
 	__asm__ volatile("isb" ::: "memory");
 #elif defined __riscv
 	__asm__ volatile("fence.i" ::: "memory");
+#elif defined __arm__
+	__asm__ volatile("mcr p15, 0, %0, c7, c5, 4" ::"r"(0) : "memory");
 #else
 	__asm__ volatile("" ::: "memory");
 #endif
@@ -159,7 +164,7 @@ static void written_by_the_kernel(void)
 		case 2: CHECK(lseek(mem, 0, SEEK_SET) == 0 && sendfile(mem, from, &start, 8) == 8); break;
 		case 3: CHECK(splice(pipes[0], 0, mem, &to, 8, 0) == 8); break;
 		case 4: CHECK(process_vm_writev(getpid(), &here, 1, &there, 1, 0) == 8); break;
-		case 5: CHECK(self < 0 ? pwrite(mem, &code, 8, 0) == 8 : pwrite(self, &code, 8, (off_t)w) == 8); break;
+		case 5: CHECK(self < 0 ? pwrite(mem, &code, 8, 0) == 8 : pwrite(self, &code, 8, (off_t)(uintptr_t)w) == 8); break;
 		}
 		if (n % 6 != 1 && n % 6 != 3) CHECK(read(pipes[0], &code, 8) == 8);
 		announce(n & 8 ? w : x);

@@ -1,5 +1,6 @@
 // Loops around load-exclusive and store-exclusive as programs without LSE have them, each of which the emulator may run as one step:
 // several threads on one word, accesses that fault inside, signals in between. Natively, the compiler's atomics stand in for them.
+//@ armel-flags: -march=armv7-a
 #include "../check.h"
 #include <pthread.h>
 #include <sched.h>

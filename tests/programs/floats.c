@@ -1,5 +1,6 @@
 // printf and strtod, libm (whose results glibc rounds the same everywhere for these), conversions, rounding modes, exceptions, long double.
 //@ glibc: musl prints denormals with %a in another way
+//@ not-arm: conversions of 64-bit integers are library functions, which know no direction of rounding
 //@ flags: -frounding-math -ffp-contract=off
 #include "../check.h"
 #include <complex.h>
@@ -35,11 +36,11 @@ static __attribute__((noinline)) void pair(double a, double b)
 	mix(a < b), mix(a <= b), mix(a == b), mix(a != b), mix(isunordered(a, b)), mix(isless(x, y));
 	mix(bits(a == b ? a : fmin(a, b))), mix(bits(a == b ? a : fmax(a, b))), mix(bits(copysign(a, b))), mix(bits(floor(a))), mix(bits(ceil(a))), mix(bits(trunc(a)));
 	mix(bits(round(a))), mix(bits(rint(a))), mix(bits(nearbyint(a))), mix(bits(fmod(a, b))), mix(bits(remainder(a, b))), mix(bits(fabs(a)));
-	if (fabs(a) < 2e9) mix((int)a), mix(lrint(a)), mix(lround(a));
+	if (fabs(a) < 2e9) mix((int)a), mix(llrint(a)), mix(llround(a));
 	if (a >= 0 && a < 4e9) mix((unsigned)a);
-	if (fabs(a) < 9e18) mix((long)a);
-	if (a >= 0 && a < 1.8e19) mix((unsigned long)a);
-	mix(bits((double)(long)bits(a))), mix(bits((double)bits(b))), mix(bitsf((float)(long)bits(a))), mix(bitsf((float)bits(b)));
+	if (fabs(a) < 9e18) mix((int64_t)a);
+	if (a >= 0 && a < 1.8e19) mix((uint64_t)a);
+	mix(bits((double)(int64_t)bits(a))), mix(bits((double)bits(b))), mix(bitsf((float)(int64_t)bits(a))), mix(bitsf((float)bits(b)));
 	mix(bits((double)(int)bits(b))), mix(bits((double)(float)a));
 }
 
@@ -51,7 +52,7 @@ int main(void)
 		for (int i = 0; i < N; i++)
 			for (int j = 0; j < N; j++)
 				pair(values[i], values[j]);
-		printf("mode %d %016lx\n", m, (long)sum);
+		printf("mode %d %016llx\n", m, (long long)sum);
 	}
 	fesetround(FE_TONEAREST);
 #define RAISES(expression, flags)                                                                                      \

@@ -16,12 +16,12 @@ int main(int argc, char **argv)
 	for (int i = 0; i < N; i++)
 		v[i] = (seed = seed * 1103515245 + 12345) >> 8 & 0xfffff;
 	qsort(v, N, sizeof *v, by_value);
-	long sum = 0;
+	int64_t sum = 0;
 	for (int i = 0; i < N; i++)
 		sum = sum * 31 + v[i];
 	int key = v[N / 3];
 	CHECK(*(int *)bsearch(&key, v, N, sizeof *v, by_value) == key);
-	printf("qsort %ld\n", sum);
+	printf("qsort %lld\n", (long long)sum);
 	char *blocks[500] = { 0 };
 	for (int i = 0; i < 20000; i++) {
 		seed = seed * 1103515245 + 12345;
@@ -45,8 +45,8 @@ int main(int argc, char **argv)
 	strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %a %j", gmtime(&t));
 	struct tm tm = { .tm_year = 99, .tm_mon = 1, .tm_mday = 29, .tm_hour = 30 };
 	printf("time %s %ld\n", text, (long)timegm(&tm));
-	long most = strtol("99999999999999999999", 0, 10);
-	printf("strtol %ld %lu %ld %d\n", strtol("-0x7fz", 0, 0), strtoul("18446744073709551615", 0, 10), most, errno == ERANGE);
+	long long most = strtoll("99999999999999999999", 0, 10);
+	printf("strtol %ld %llu %lld %d\n", strtol("-0x7fz", 0, 0), strtoull("18446744073709551615", 0, 10), most, errno == ERANGE);
 	hcreate(100);
 	for (int i = 0; i < 50; i++) {
 		char *k = malloc(10);

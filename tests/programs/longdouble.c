@@ -1,5 +1,6 @@
 // Quad precision in software: long double of the guests, __float128 of the host.
 //@ host-flags: -lquadmath
+//@ not-arm: long double is double
 #include "../check.h"
 #if __LDBL_MANT_DIG__ == 113
 typedef long double quad;

@@ -3,6 +3,7 @@
 //@ guest-only: any
 //@ aarch64-flags: -O1 -march=armv8.1-a
 //@ riscv64-flags: -O1
+//@ not-arm: exclusives of 16 bytes, and registers of 64 bits
 #include "../check.h"
 #include <pthread.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
 // Code that writes code: patched in place, through a second mapping, after mprotect, after munmap and mmap, from another thread.
+//@ armel-flags: -march=armv7-a
 #include "../check.h"
 #include <pthread.h>
 #include <sched.h>
@@ -18,6 +19,11 @@ static size_t constant(uint8_t *p, uint16_t n)
 	uint32_t code[] = { 0x00000537 | ((n + 0x800) >> 12) << 12, 0x0005051b | (uint32_t)n << 20, 0x00008067 };
 	memcpy(p, code, 12);
 	return 12;
+#elif defined __arm__
+	// movw r0, #n; bx lr.
+	uint32_t code[] = { 0xe3000000 | ((uint32_t)n & 0xf000) << 4 | (n & 0xfff), 0xe12fff1e };
+	memcpy(p, code, 8);
+	return 8;
 #else
 	uint8_t code[] = { 0xb8, n, n >> 8, 0, 0, 0xc3 };
 	memcpy(p, code, 6);
@@ -33,6 +39,8 @@ static void patch(uint8_t *p, uint16_t n)
 #elif defined __riscv
 	// li a0, ret.
 	uint64_t code = 0x0000806700000513 | (uint64_t)n << 20;
+#elif defined __arm__
+	uint64_t code = 0xe12fff1e00000000 | (uint32_t)(0xe3000000 | (n & 0xf000) << 4 | (n & 0xfff));
 #else
 	uint64_t code = 0xc300000000b8 | (uint64_t)n << 8;
 #endif
@@ -65,6 +73,9 @@ static size_t caller(uint8_t *p, uint8_t *to)
 	// addi sp; sd ra; jal; ld ra; addi sp; ret.
 	uint32_t d = to - p - 8, jump = (d >> 20 & 1) << 31 | (d >> 1 & 0x3ff) << 21 | (d >> 11 & 1) << 20 | (d >> 12 & 0xff) << 12;
 	uint32_t code[] = { 0xff010113, 0x00113423, 0x000000ef | jump, 0x00813083, 0x01010113, 0x00008067 };
+#elif defined __arm__
+	// push {r3, lr}; bl; pop {r3, pc}.
+	uint32_t code[] = { 0xe92d4008, 0xeb000000 | ((to - p - 12) >> 2 & 0xffffff), 0xe8bd8008 };
 #else
 	int32_t d = to - p - 9;
 	uint8_t code[] = { 0x48, 0x83, 0xec, 8, 0xe8, d, d >> 8, d >> 16, d >> 24, 0x48, 0x83, 0xc4, 8, 0xc3 };
@@ -76,7 +87,7 @@ static size_t caller(uint8_t *p, uint8_t *to)
 // A function that calls `f` and then returns the constant n, and the place of that constant's instruction, which `set` replaces.
 static uint8_t *call_then(uint8_t *p, void (*f)(void))
 {
-	uint64_t at = (uint64_t)f;
+	uint64_t at = (uintptr_t)f;
 #ifdef __aarch64__
 	uint32_t code[] = { 0xa9bf7bfd, 0xd2800010 | (at & 0xffff) << 5, 0xf2a00010 | (at >> 16 & 0xffff) << 5, 0xf2c00010 | (at >> 32 & 0xffff) << 5, 0xd63f0200, 0x52800000, 0xa8c17bfd, 0xd65f03c0 };
 	memcpy(p, code, sizeof code);
@@ -86,6 +97,11 @@ static uint8_t *call_then(uint8_t *p, void (*f)(void))
 	uint32_t code[] = { 0xff010113, 0x00113423, 0x00000297, 0x0202b283, 0x000280e7, 0x00000537, 0x00c55513, 0x00813083, 0x01010113, 0x00008067, at, at >> 32 };
 	memcpy(p, code, sizeof code);
 	return p + 20;
+#elif defined __arm__
+	// push {r3, lr}; ldr r3 (the last word); blx r3; movw r0; pop {r3, pc}.
+	uint32_t code[] = { 0xe92d4008, 0xe59f3008, 0xe12fff33, 0xe3000000, 0xe8bd8008, at };
+	memcpy(p, code, sizeof code);
+	return p + 12;
 #else
 	uint8_t code[] = { 0x48, 0x83, 0xec, 8, 0x48, 0xb8, at, at >> 8, at >> 16, at >> 24, at >> 32, at >> 40, 0, 0, 0xff, 0xd0, 0xb8, 0, 0, 0, 0, 0x48, 0x83, 0xc4, 8, 0xc3 };
 	memcpy(p, code, sizeof code);
@@ -99,6 +115,8 @@ static void set(uint8_t *at, uint16_t n)
 	__atomic_store_n((uint32_t *)at, 0x52800000 | n << 5, __ATOMIC_RELEASE);
 #elif defined __riscv
 	__atomic_store_n((uint32_t *)at, 0x00000537 | (uint32_t)n << 12, __ATOMIC_RELEASE);
+#elif defined __arm__
+	__atomic_store_n((uint32_t *)at, 0xe3000000 | (n & 0xf000) << 4 | (n & 0xfff), __ATOMIC_RELEASE);
 #else
 	__atomic_store_n((uint64_t *)at, 0xc4834800000000b8 | (uint64_t)n << 8, __ATOMIC_RELEASE);
 #endif

@@ -1,4 +1,5 @@
 // Accesses at every alignment, across cache lines and pages, by integer, floating-point and vector registers.
+//@ not-arm: there are no integers of 128 bits
 #include "../check.h"
 #include <sys/mman.h>
 

@@ -1,5 +1,6 @@
 // Variable arguments in registers and on the stack, structures by value, many arguments.
 //@ variants: static dynamic musl musl-dynamic interp
+//@ not-arm: there are no integers of 128 bits
 #include "../check.h"
 #include <stdarg.h>
 

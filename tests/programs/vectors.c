@@ -69,9 +69,9 @@ int main(void)
 	FILL(); w16((void *)a, (void *)b);
 	FILL(); n32((void *)a, (void *)b);
 	FILL(); n64((void *)a, (void *)b);
-	printf("%016lx\n", (long)sum);
+	printf("%016llx\n", (long long)sum);
 	floats((void *)a, (void *)b, (void *)c);
-	printf("%016lx\n", (long)sum);
+	printf("%016llx\n", (long long)sum);
 	FILL(); interleave((void *)a, (void *)b, (void *)c);
 	v16 x, y;
 	v4 z = { 1, -2, 3, -4 };
@@ -89,6 +89,6 @@ int main(void)
 		mix(strncmp(text + i, text + i + 23, 500) > 0), mix(memcmp(text + i, text + i + 23, 1000) > 0), mix(strnlen(text + i, 100));
 		memmove(text + i, text + 2 * i, 1500 - i);
 	}
-	printf("%016lx\n", (long)sum);
+	printf("%016llx\n", (long long)sum);
 	return 0;
 }

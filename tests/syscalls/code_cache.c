@@ -30,6 +30,13 @@ static size_t emit(unsigned char *at, unsigned n) {
     p[42] = 0x00b50533;                              // add a0, a0, a1
     p[43] = 0x00008067;                              // ret
     return 44 * 4;
+#elif defined __arm__
+    uint32_t *p = (uint32_t *)at;
+    for (int i = 0; i < 40; i++) p[i] = 0xe2800001;              // add r0, r0, #1
+    p[40] = 0xe3001000 | (n & 0xf000) << 4 | (n & 0xfff);        // movw r1, #n
+    p[41] = 0xe0800001;                                          // add r0, r0, r1
+    p[42] = 0xe12fff1e;                                          // bx lr
+    return 43 * 4;
 #else
     unsigned char *p = at;
     for (int i = 0; i < 40; i++) {

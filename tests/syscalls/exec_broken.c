@@ -1,5 +1,6 @@
 // execve of ELF files that are broken: which errno the caller gets, and what ends the new program where that is found too late for one.
 // The file's path comes first in an errno that has several reasons; execvp goes on after one that is missing its loader.
+//@ not-arm: the files that it writes have the headers of 64-bit programs
 #include "../check.h"
 #include <elf.h>
 #include <fcntl.h>

@@ -145,7 +145,7 @@ int main(void)
 
 	void *head;
 	size_t length;
-	CHECK(syscall(SYS_get_robust_list, 0, &head, &length) == 0 && head != NULL && length == 24);
+	CHECK(syscall(SYS_get_robust_list, 0, &head, &length) == 0 && head != NULL && length == 3 * sizeof(long));
 	puts("robust list");
 	return 0;
 }

@@ -1,5 +1,6 @@
 // Calls about a range with a hole in it, where nothing is mapped: what lies before and behind the hole, and what the call says. Under the emulator also around the
 // emulator's own memory, which is a hole to the guest.
+//@ not-arm: the emulator lies beyond what 32-bit programs reach
 #include "../check.h"
 #include <stdint.h>
 #include <sys/mman.h>

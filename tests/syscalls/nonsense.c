@@ -1,6 +1,7 @@
 // Every call that can safely be made with nonsense fails, or succeeds, exactly as on the host: bad pointers, bad descriptors, all zero, all ones.
 //@ glibc: it needs the numbers of calls newer than musl
 //@ timeout: 120
+//@ not-arm: it names calls that 64-bit architectures alone have
 #include "../check.h"
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 // The emulator's own memory is out of the guest's reach for calls that change mappings, however large the range asked for; the heap stops before what is in its way.
 //@ guest-only: any
 //@ glibc: musl refuses to move the break
+//@ not-arm: the emulator lies beyond what 32-bit programs reach
 #include "../check.h"
 #include <sys/mman.h>
 #include <sys/shm.h>

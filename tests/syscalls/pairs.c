@@ -9,6 +9,7 @@
 // are the processor's, and those that take from the program the memory it runs in (munmap, brk).
 //@ glibc: it needs the numbers of calls newer than musl
 //@ timeout: 240
+//@ not-arm: it names calls that 64-bit architectures alone have
 #include "../check.h"
 #include <fcntl.h>
 #include <sched.h>

@@ -20,7 +20,7 @@ static const char *const names[] = { "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "Si
 static void show(const char *what, const char *directory)
 {
 	char path[100], line[500], out[2000];
-	unsigned long ignored = 0, caught = 0;
+	uint64_t ignored = 0, caught = 0;
 	int n = sprintf(out, "%s:", what);
 	sprintf(path, "%s/status", directory);
 	FILE *f = fopen(path, "r");
@@ -30,12 +30,12 @@ static void show(const char *what, const char *directory)
 			if (strncmp(line, names[i], strlen(names[i])) == 0 && line[strlen(names[i])] == ':') {
 				char *value = line + strlen(names[i]) + 2;
 				value[strcspn(value, "\n")] = 0;
-				unsigned long set = strtoul(value, NULL, 16);
+				uint64_t set = strtoull(value, NULL, 16);
 				if (i == 3)
 					ignored = set;
 				// The C library's own signals.
 				if (i == 4)
-					sprintf(value, "%016lx", caught = set & ~(7ul << 31));
+					sprintf(value, "%016llx", (unsigned long long)(caught = set & ~(7ull << 31)));
 				n += sprintf(out + n, " %s %s", names[i], value);
 			}
 	fclose(f);
@@ -45,9 +45,9 @@ static void show(const char *what, const char *directory)
 	char *field = strrchr(line, ')') + 1;
 	for (int i = 3; i <= 34; i++, field = strchr(field + 1, ' '))
 		if (i == 33)
-			CHECK(strtoul(field, NULL, 10) == (ignored & 0x7fffffff));
+			CHECK(strtoull(field, NULL, 10) == (ignored & 0x7fffffff));
 		else if (i == 34)
-			CHECK(strtoul(field, NULL, 10) == (caught & 0x7fffffff));
+			CHECK(strtoull(field, NULL, 10) == (caught & 0x7fffffff));
 	puts(out);
 	fflush(stdout);
 }

@@ -72,7 +72,7 @@ int main(void)
 		struct rlimit save = l;
 		l.rlim_cur = 200 << 20;
 		CHECK(setrlimit(memory[i], &l) == 0 && getrlimit(memory[i], &m) == 0 && m.rlim_cur == l.rlim_cur && m.rlim_max == save.rlim_max);
-		CHECK(malloc(20l << 30) == NULL);
+		CHECK(malloc(sizeof(long) == 8 ? (size_t)(20ll << 30) : (size_t)1 << 30) == NULL);
 		char *p = malloc(50 << 20);
 		CHECK(p);
 		memset(p, 1, 50 << 20);

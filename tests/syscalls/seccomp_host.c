@@ -78,7 +78,11 @@ static void nearly_nothing(int otherwise)
 {
 	struct sock_filter f[] = {
 		LOAD(nr), ON(SYS_write, SECCOMP_RET_ALLOW), ON(SYS_exit_group, SECCOMP_RET_ALLOW), ON(SYS_exit, SECCOMP_RET_ALLOW),
-		ON(SYS_rt_sigreturn, SECCOMP_RET_ALLOW), ON(SYS_getpid, SECCOMP_RET_ALLOW), BPF_STMT(BPF_RET | BPF_K, otherwise),
+		ON(SYS_rt_sigreturn, SECCOMP_RET_ALLOW), ON(SYS_getpid, SECCOMP_RET_ALLOW),
+#ifdef SYS_sigreturn
+		ON(SYS_sigreturn, SECCOMP_RET_ALLOW),
+#endif
+		BPF_STMT(BPF_RET | BPF_K, otherwise),
 	};
 	struct sigaction sa = { .sa_handler = on_timer };
 	struct itimerval often = { { 0, 2000 }, { 0, 2000 } };

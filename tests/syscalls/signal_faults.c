@@ -172,6 +172,11 @@ int main(void)
 	CHECK(info.si_code == TRAP_BRKPT);
 	CATCH(SIGILL, __asm__ volatile(".2byte 0"));
 	CHECK(info.si_code == ILL_ILLOPC);
+#elif defined __arm__
+	CATCH(SIGTRAP, __asm__ volatile("bkpt #7"));
+	CHECK(info.si_code == TRAP_BRKPT);
+	CATCH(SIGILL, __asm__ volatile("udf #2"));
+	CHECK(info.si_code == ILL_ILLOPC);
 #endif
 
 	handle(SIGSEGV, repair, 0);

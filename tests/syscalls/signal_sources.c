@@ -82,7 +82,7 @@ static void timers(void)
 	CHECK(timer_delete(t) == 0);
 	e.sigev_notify = SIGEV_THREAD_ID;
 	sigprocmask(SIG_UNBLOCK, &s, NULL);
-	memcpy((char *)&e + 16, &(int){ gettid() }, 4);
+	memcpy((char *)&e + sizeof(union sigval) + 8, &(int){ gettid() }, 4);
 	count = 0;
 	CHECK(timer_create(CLOCK_REALTIME, &e, &t) == 0 && timer_settime(t, 0, &once, NULL) == 0);
 	wait_for(1);

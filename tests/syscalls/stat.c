@@ -34,7 +34,9 @@ int main(void)
 	CHECK(fstatat(fd, "", &c, AT_EMPTY_PATH) == 0 && c.st_ino == a.st_ino);
 	FAILS(stat("none", &a), ENOENT);
 	FAILS(stat("file/x", &a), ENOTDIR);
+#ifndef __arm__ // (where the C library fills the structure)
 	FAILS(stat("file", (void *)8), EFAULT);
+#endif
 	FAILS(stat((void *)8, &a), EFAULT);
 	FAILS(fstat(-1, &a), EBADF);
 	FAILS(fstatat(AT_FDCWD, "file", &a, 0x40000000), EINVAL);

@@ -50,7 +50,9 @@ int main(void)
 	u.info = &si;
 	CHECK(semctl(0, 0, IPC_INFO, u) >= 0 && si.semmsl > 0);
 	u.buf = (void *)8;
+#ifndef __arm__ // (where the C library fills the structure)
 	FAILS(semctl(sem, 0, IPC_STAT, u), EFAULT);
+#endif
 	FAILS(semctl(sem, 9, GETVAL), EINVAL);
 	pid_t child = fork();
 	if (child == 0) {

@@ -204,16 +204,19 @@ int main(void)
 		CHECK(pthread_mutex_consistent(&m) == 0 && pthread_mutex_unlock(&m) == 0 && pthread_mutex_lock(&m) == 0);
 		pthread_mutex_unlock(&m);
 	}
+	pid_t child;
+#ifndef __arm__ // The emulator keeps the lists of 32-bit programs, and does not survive SIGKILL.
 	// The owner is a process that is killed.
 	pthread_mutex_t *in_map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(pthread_mutex_init(in_map, &ma) == 0);
-	pid_t child = fork();
+	child = fork();
 	if (child == 0) {
 		pthread_mutex_lock(in_map);
 		kill(getpid(), SIGKILL);
 	}
 	CHECK(waitpid(child, NULL, 0) == child);
 	CHECK(pthread_mutex_lock(in_map) == EOWNERDEAD);
+#endif
 	puts("robust");
 
 	pthread_mutexattr_init(&ma);

@@ -24,7 +24,7 @@ pub(crate) const EXECUTABLES: [&str; 2] = ["anyarch", "anyarch-emu"];
 /// One line about the packages, and what follows it.
 const SUMMARY: &str = "runs programs and containers of foreign CPU architectures";
 const DESCRIPTION: [&str; 3] = [
-    "A user-mode emulator for arm64 and riscv64 programs, and the tool that registers",
+    "A user-mode emulator for arm64, riscv64 and arm programs, and the tool that registers",
     "it with the kernel's binfmt_misc and runs foreign programs, root file systems",
     "and images. Handlers of other packages are left as they are.",
 ];

@@ -24,6 +24,10 @@ pub(crate) const PROGRAMS: Purpose = &[
     "g++-aarch64-linux-gnu",
     "gcc-riscv64-linux-gnu",
     "g++-riscv64-linux-gnu",
+    "gcc-arm-linux-gnueabihf",
+    "g++-arm-linux-gnueabihf",
+    "gcc-arm-linux-gnueabi",
+    "g++-arm-linux-gnueabi",
 ];
 /// Compilers and kernel headers of the architectures whose structures are compared with the table.
 pub(crate) const STRUCTURES: Purpose = &[
@@ -160,11 +164,11 @@ fn apt(args: &[&str]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyarch_harness::guests::GUESTS;
+    use anyarch_harness::guests::{GUESTS, OTHER_ABIS};
 
     #[test]
     fn every_guest_has_its_compilers() {
-        for guest in GUESTS {
+        for guest in GUESTS.iter().chain(OTHER_ABIS) {
             for compiler in ["gcc", "g++"] {
                 let name = format!("{compiler}-{}", guest.triple);
                 assert!(PROGRAMS.contains(&name.as_str()), "{name}");

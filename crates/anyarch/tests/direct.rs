@@ -27,7 +27,11 @@ fn starts_everything(of: &Guest) {
             continue;
         }
         let (code, stdout, stderr) = run(options, &["/s", "a b", "c"]);
-        assert_eq!(stdout, format!("/s|a b|c\n{}\n42\nbusybox\n", of.name), "{options:?} {code:?} {stderr}");
+        assert_eq!(
+            stdout,
+            format!("/s|a b|c\n{}\n42\nbusybox\n", of.machine),
+            "{options:?} {code:?} {stderr}"
+        );
         assert_eq!(run(options, &["/t", "exec"]).0, Some(42), "{options:?}");
         // argv[0] is what the command was called, not its file.
         let (_, stdout, stderr) = run(options, &["busybox", "sh", "-c", "exit 3"]);

@@ -45,6 +45,8 @@ extern crate alloc;
 mod branch;
 mod data;
 pub mod decode;
+pub mod features;
+pub mod linux;
 mod media;
 mod mem;
 mod mul;

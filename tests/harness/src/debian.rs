@@ -187,7 +187,7 @@ pub fn musl(guest: &Guest) -> Result<PathBuf> {
             symlink("usr/lib", root.join("lib"))?;
         }
         // A cross linker that is older than the compiler which made musl fails at relocations of its debug information.
-        let lib = root.join("usr/lib").join(format!("{}-linux-musl", guest.name));
+        let lib = root.join("usr/lib").join(guest.musl[1]);
         for name in ["libc.a", "crt1.o", "Scrt1.o", "rcrt1.o", "crti.o", "crtn.o"] {
             let strip = format!("{}-strip", guest.triple);
             let status = Command::new(strip).arg("-g").arg(lib.join(name)).status()?;

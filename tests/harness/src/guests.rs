@@ -10,6 +10,8 @@ use std::sync::Mutex;
 pub struct Guest {
     /// The emulator's name, which is the kernel's and QEMU's.
     pub name: &'static str,
+    /// `uname -m`.
+    pub machine: &'static str,
     /// Debian's name.
     pub debian: &'static str,
     /// The Debian release that the end-to-end test and the benchmarks use: one that has the architecture.
@@ -18,46 +20,97 @@ pub struct Guest {
     pub triple: &'static str,
     /// In assembler, what ends a program with status 3.
     pub exit_3: &'static str,
+    /// Compiler flags of programs for glibc.
+    pub glibc_flags: &'static [&'static str],
+    /// musl's name of it, after which its loader is called, and the folder of musl's libraries.
+    pub musl: [&'static str; 2],
     /// Compiler flags that a program for musl needs.
     pub musl_flags: &'static [&'static str],
     /// Ways of linking that Debian's cross compiler has not got the files for.
     pub not_linked: &'static [&'static str],
+    /// The emulator makes code of it on this host, so that there is time for everything.
+    pub translated: bool,
 }
 
 /// What links a static executable that can lie anywhere, for compilers that do not all know `-static-pie`.
 pub const STATIC_PIE: &[&str] = &["-static", "-Wl,-pie,--no-dynamic-linker"];
 
+/// Files and times of 64 bits, as the other guests have them and musl has everywhere. (What programs
+/// without them do has tests of its own.)
+const WIDE: &[&str] = &["-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"];
+
 /// All guests, the default one first.
 pub const GUESTS: &[Guest] = &[
     Guest {
         name: "aarch64",
+        machine: "aarch64",
         debian: "arm64",
         suite: "bookworm",
         triple: "aarch64-linux-gnu",
         exit_3: "mov x8, #93\n mov x0, #3\n svc #0",
+        glibc_flags: &[],
+        musl: ["aarch64", "aarch64-linux-musl"],
         // The compiler's helpers for atomics ask glibc about the processor.
         musl_flags: &["-mno-outline-atomics"],
         not_linked: &[],
+        translated: true,
     },
     Guest {
         name: "riscv64",
+        machine: "riscv64",
         debian: "riscv64",
         suite: "trixie",
         triple: "riscv64-linux-gnu",
         exit_3: "li a7, 93\n li a0, 3\n ecall",
+        glibc_flags: &[],
+        musl: ["riscv64", "riscv64-linux-musl"],
         // Atomics of bytes are functions, which the compiler links by itself where its own libraries are not left out.
         musl_flags: &["-l:libatomic.a"],
         // It has no rcrt1.o of glibc; musl's is tried.
         not_linked: &["static-pie"],
+        translated: true,
+    },
+    Guest {
+        name: "arm",
+        machine: "armv7l",
+        debian: "armhf",
+        suite: "bookworm",
+        triple: "arm-linux-gnueabihf",
+        exit_3: "mov r7, #1\n mov r0, #3\n svc #0",
+        glibc_flags: WIDE,
+        musl: ["armhf", "arm-linux-musleabihf"],
+        musl_flags: &[],
+        not_linked: &["static-pie"],
+        translated: false,
     },
 ];
 
+/// Other ABIs of guests.
+pub const OTHER_ABIS: &[Guest] = &[Guest {
+    name: "arm",
+    machine: "armv7l",
+    debian: "armel",
+    suite: "bookworm",
+    triple: "arm-linux-gnueabi",
+    exit_3: "mov r7, #1\n mov r0, #3\n svc #0",
+    glibc_flags: WIDE,
+    musl: ["arm", "arm-linux-musleabi"],
+    musl_flags: &[],
+    not_linked: &["static-pie"],
+    translated: false,
+}];
+
 /// The guest of a name of the kernel's or Debian's.
 pub fn by_name(name: &str) -> Option<&'static Guest> {
-    GUESTS.iter().find(|g| g.name == name || g.debian == name)
+    GUESTS.iter().chain(OTHER_ABIS).find(|g| g.name == name || g.debian == name)
 }
 
 impl Guest {
+    /// The name of its tests: the guest's, or Debian's of another ABI.
+    pub fn label(&self) -> &'static str {
+        if OTHER_ABIS.contains(self) { self.debian } else { self.name }
+    }
+
     /// Debian's cross compiler for C or C++.
     pub fn compiler(&self, cxx: bool) -> String {
         format!("{}-{}", self.triple, if cxx { "g++" } else { "gcc" })
@@ -77,23 +130,23 @@ impl Guest {
     ///
     /// # Errors
     /// Why it cannot be fetched.
-    pub fn musl(&'static self) -> Result<&'static Path, String> {
+    pub fn musl_root(&'static self) -> Result<&'static Path, String> {
         static ROOTS: Mutex<Vec<(&str, Result<&'static Path, String>)>> = Mutex::new(Vec::new());
         let mut roots = ROOTS.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some((_, known)) = roots.iter().find(|(name, _)| *name == self.name) {
+        if let Some((_, known)) = roots.iter().find(|(name, _)| *name == self.debian) {
             return known.clone();
         }
         let root = debian::musl(self).map(|path| &*Box::leak(path.into_boxed_path()));
-        roots.push((self.name, root.clone()));
+        roots.push((self.debian, root.clone()));
         root
     }
 
     /// musl's shared library, whose folder is `/lib` or `/usr/lib` by release.
     ///
     /// # Errors
-    /// As [`Guest::musl`].
+    /// As [`Guest::musl_root`].
     pub fn musl_library(&'static self) -> Result<PathBuf, String> {
-        let (root, name) = (self.musl()?, format!("lib/{}-linux-musl/libc.so", self.name));
+        let (root, name) = (self.musl_root()?, format!("lib/{}/libc.so", self.musl[1]));
         Ok([root.join(&name), root.join("usr").join(&name)]
             .into_iter()
             .find(|p| p.exists())
@@ -114,7 +167,9 @@ mod tests {
     #[test]
     fn every_guest_has_its_part_of_the_instruction_oracle() {
         for guest in GUESTS {
-            let main = format!("../guests/{}/tests/oracle/main.rs", guest.name);
+            // arm's is older than the oracle for all guests.
+            let file = if guest.name == "arm" { "differential.rs" } else { "oracle/main.rs" };
+            let main = format!("../guests/{}/tests/{file}", guest.name);
             assert!(crate::tests_dir().join(&main).exists(), "no {main}");
         }
     }

@@ -42,17 +42,23 @@ const CASES: &[Case] = &[
         says: "",
     },
     Case { name: "other architecture", args: &["@"], file: |f| f[18] = 0x15, status: 255, says: "" },
-    Case { name: "32 bits", args: &["@"], file: |f| f[4] = 1, status: 255, says: "" },
+    Case { name: "other class", args: &["@"], file: |f| f[4] ^= 3, status: 255, says: "" },
     Case { name: "big endian", args: &["@"], file: |f| f[5] = 2, status: 255, says: "" },
     Case {
         name: "program headers beyond the end",
         args: &["@"],
-        file: |f| f[32..40].copy_from_slice(&[0xff; 8]),
+        file: |f| header(f, PHOFF, u64::MAX),
         status: 255,
         says: "",
     },
-    Case { name: "program header size", args: &["@"], file: |f| f[54] = 1, status: 255, says: "" },
-    Case { name: "no program headers", args: &["@"], file: |f| f[56..58].fill(0), status: 255, says: "" },
+    Case {
+        name: "program header size",
+        args: &["@"],
+        file: |f| header(f, PHENTSIZE, 1),
+        status: 255,
+        says: "",
+    },
+    Case { name: "no program headers", args: &["@"], file: |f| header(f, PHNUM, 0), status: 255, says: "" },
     Case { name: "object file", args: &["@"], file: |f| f[16] = 1, status: 255, says: "" },
 ];
 
@@ -61,15 +67,15 @@ type Change = fn(&mut Vec<u8>);
 
 /// Files that may end in any way but a hang or a crash of the emulator itself (a guest's own fault ends it by the signal).
 const HOSTILE: &[(&str, Change)] = &[
-    ("entry in nothing", |f| f[24..32].copy_from_slice(&0xdead_0000u64.to_le_bytes())),
-    ("entry in the emulator", |f| f[24..32].copy_from_slice(&0x7000_0001_0000u64.to_le_bytes())),
-    ("segment over the emulator", |f| segment(f, 16, 0x7000_0000_0000)),
-    ("segment at the end of memory", |f| segment(f, 16, 0xffff_ffff_ffff_0000)),
-    ("segment of huge memory size", |f| segment(f, 40, 0x7fff_ffff_ffff_ffff)),
-    ("segment of huge file size", |f| segment(f, 32, 0x7fff_ffff_ffff_ffff)),
-    ("segment offset beyond the end", |f| segment(f, 8, 0x7fff_0000)),
-    ("segment alignment of 3", |f| segment(f, 48, 3)),
-    ("65535 program headers", |f| f[56..58].fill(0xff)),
+    ("entry in nothing", |f| header(f, ENTRY, 0xdead_0000)),
+    ("entry in the emulator", |f| header(f, ENTRY, 0x7000_0001_0000)),
+    ("segment over the emulator", |f| segment(f, VADDR, 0x7000_0000_0000)),
+    ("segment at the end of memory", |f| segment(f, VADDR, 0xffff_ffff_ffff_0000)),
+    ("segment of huge memory size", |f| segment(f, MEMSZ, 0x7fff_ffff_ffff_ffff)),
+    ("segment of huge file size", |f| segment(f, FILESZ, 0x7fff_ffff_ffff_ffff)),
+    ("segment offset beyond the end", |f| segment(f, OFFSET, 0x7fff_0000)),
+    ("segment alignment of 3", |f| segment(f, ALIGN, 3)),
+    ("65535 program headers", |f| header(f, PHNUM, 0xffff)),
     ("cut in the first segment", |f| f.truncate(5000)),
 ];
 
@@ -105,7 +111,7 @@ fn mutated(guest: &Guest, options: &[&str]) -> Result<(), String> {
     link(STATIC_PIE, "loader")?;
     link(options, "good")?;
     let good = std::fs::read(dir.path().join("good")).map_err(|e| e.to_string())?;
-    let headers = 64 + 56 * good[56] as usize;
+    let headers = get(&good, PHOFF) + get(&good, PHENTSIZE) * get(&good, PHNUM);
     let mut seed = 12u64;
     let mut next = |n: usize| {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -228,14 +234,45 @@ fn log_file(bytes: &[u8]) -> Result<(), String> {
     if got.status == 1 && got.stderr.lines().count() == 1 { Ok(()) } else { Err(format!("{got:?}")) }
 }
 
-/// Sets a 64-bit field of the first PT_LOAD.
-fn segment(f: &mut [u8], field: usize, value: u64) {
-    let table = u64::from_le_bytes(f[32..40].try_into().expect("8 bytes")) as usize;
-    for i in 0..f[56] as usize {
-        let at = table + 56 * i;
+/// A field of a header: where it is and how long, in a 64-bit file and in a 32-bit one.
+type Field = [(usize, usize); 2];
+const ENTRY: Field = [(24, 8), (24, 4)];
+const PHOFF: Field = [(32, 8), (28, 4)];
+const PHENTSIZE: Field = [(54, 2), (42, 2)];
+const PHNUM: Field = [(56, 2), (44, 2)];
+const OFFSET: Field = [(8, 8), (4, 4)];
+const VADDR: Field = [(16, 8), (8, 4)];
+const FILESZ: Field = [(32, 8), (16, 4)];
+const MEMSZ: Field = [(40, 8), (20, 4)];
+const ALIGN: Field = [(48, 8), (28, 4)];
+
+/// A field of the header at `base`.
+fn place(f: &[u8], base: usize, field: Field) -> std::ops::Range<usize> {
+    let (at, size) = field[(f[4] == 1) as usize];
+    base + at..base + at + size
+}
+
+fn set(f: &mut [u8], base: usize, field: Field, value: u64) {
+    let place = place(f, base, field);
+    let size = place.len();
+    f[place].copy_from_slice(&value.to_le_bytes()[..size]);
+}
+
+fn get(f: &[u8], field: Field) -> usize {
+    f[place(f, 0, field)].iter().rev().fold(0, |value, &byte| value << 8 | byte as usize)
+}
+
+/// Sets a field of the file header.
+fn header(f: &mut [u8], field: Field, value: u64) {
+    set(f, 0, field, value);
+}
+
+/// Sets a field of the first PT_LOAD.
+fn segment(f: &mut [u8], field: Field, value: u64) {
+    for i in 0..get(f, PHNUM) {
+        let at = get(f, PHOFF) + get(f, PHENTSIZE) * i;
         if f[at] == 1 {
-            f[at + field..at + field + 8].copy_from_slice(&value.to_le_bytes());
-            return;
+            return set(f, at, field, value);
         }
     }
 }

@@ -135,8 +135,8 @@ fn check(program: &'static Program, guest: &Guest, flags: &str) -> Result<(), St
     }
     let head = std::fs::read(&executable).map_err(text)?;
     let magic = format!(
-        r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x{:02x}\x{:02x}",
-        head[18], head[19]
+        r"\x7fELF\x{:02x}\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x{:02x}\x{:02x}",
+        head[4], head[18], head[19]
     );
     let mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
     let entry = format!(":test:M::{magic}:{mask}:{}:{flags}", copy.display());
@@ -151,7 +151,8 @@ fn main() -> ExitCode {
             continue;
         }
         let name = Path::new(program.source).file_stem().unwrap_or_default().to_string_lossy();
-        for guest in GUESTS {
+        let text = std::fs::read_to_string(tests_dir().join(program.source)).unwrap_or_default();
+        for guest in GUESTS.iter().filter(|g| !text.contains(&format!("//@ not-{}:", g.name))) {
             for flags in FLAGS {
                 let shown = if flags.is_empty() { "none" } else { flags };
                 trials.push(Trial {

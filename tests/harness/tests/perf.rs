@@ -238,7 +238,8 @@ type Test = fn(&Guest) -> Result<(), String>;
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for guest in GUESTS {
+    // Only code that is made has names.
+    for guest in GUESTS.iter().filter(|g| g.translated) {
         let tests: [(&str, Test); 4] =
             [("files", files), ("libraries", libraries), ("places", places), ("nothing", nothing)];
         for (name, test) in tests {

@@ -1,6 +1,6 @@
 //! One test per program, guest and way of linking: see `tests/README.md` for the convention.
 
-use anyarch_harness::guests::{self, GUESTS, Guest, STATIC_PIE};
+use anyarch_harness::guests::{self, GUESTS, Guest, OTHER_ABIS, STATIC_PIE};
 use anyarch_harness::trial::{self, Trial};
 use anyarch_harness::{Outcome, TempDir, emulator_command, run, tests_dir};
 use std::path::{Path, PathBuf};
@@ -21,13 +21,16 @@ struct Program {
     name: String,
     flags: Vec<String>,
     host_flags: Vec<String>,
-    guest_flags: Vec<(&'static Guest, String)>,
+    /// By the name of a guest or of its ABI.
+    guest_flags: Vec<(String, String)>,
     variants: Vec<String>,
     args: Vec<String>,
     exit: i32,
     timeout: u64,
     /// The one guest that it is for.
     guest_only: Option<&'static Guest>,
+    /// Guests that it is not for.
+    not_guests: Vec<String>,
     /// It is not for the host.
     not_host: bool,
     oracle: bool,
@@ -52,16 +55,35 @@ fn main() -> ExitCode {
         sources.sort();
         for source in sources {
             let program = Arc::new(read(&source, folder, variants));
-            for guest in GUESTS.iter().filter(|g| program.guest_only.is_none_or(|only| only == *g)) {
-                for variant in program.variants.iter().filter(|v| !guest.not_linked.contains(&v.as_str())) {
+            let abis = GUESTS.iter().chain(OTHER_ABIS);
+            for guest in abis.filter(|g| program.guest_only.is_none_or(|only| only.name == g.name)) {
+                if program.not_guests.iter().any(|not| not == guest.name) {
+                    continue;
+                }
+                let variants = program.variants.iter().filter(|v| is_run(guest, folder, v));
+                for variant in variants.filter(|v| !guest.not_linked.contains(&v.as_str())) {
                     let (program, variant) = (program.clone(), variant.clone());
-                    let name = format!("{}::{}::{variant}", program.name, guest.name);
+                    let name = format!("{}::{}::{variant}", program.name, guest.label());
                     trials.push(Trial { name, run: Box::new(move || check(&program, guest, &variant)) });
                 }
             }
         }
     }
     trial::main(trials)
+}
+
+/// Whether there is time for a way of linking. A guest that is interpreted is slow, and does the
+/// rest on demand (`ANYARCH_ALL=1`).
+fn is_run(guest: &Guest, folder: &str, variant: &str) -> bool {
+    let interpreted = !guest.translated;
+    match variant {
+        _ if !interpreted => true,
+        "interp" => false,
+        _ if std::env::var_os("ANYARCH_ALL").is_some() => true,
+        "static" => GUESTS.contains(guest) || folder == "programs",
+        "dynamic" | "musl" => GUESTS.contains(guest) && folder == "programs",
+        _ => false,
+    }
 }
 
 fn read(source: &Path, folder: &str, variants: &str) -> Program {
@@ -90,11 +112,17 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
                 p.guest_only =
                     Some(guests::by_name(value).unwrap_or_else(|| panic!("{}: no guest {value}", p.name)));
             }
+            key if key.strip_prefix("not-").and_then(guests::by_name).is_some() => {
+                assert!(value.len() > 10, "{}: {key}: why?", p.name);
+                p.not_guests.extend(key.strip_prefix("not-").map(str::to_owned));
+            }
             "oracle" => p.oracle = true,
             "glibc" => p.glibc = true,
             "fails" => p.fails = Some(value.to_owned()),
-            key => match key.strip_suffix("-flags").and_then(guests::by_name) {
-                Some(guest) => p.guest_flags.extend(words(value).into_iter().map(|flag| (guest, flag))),
+            key => match key.strip_suffix("-flags").filter(|name| guests::by_name(name).is_some()) {
+                Some(name) => {
+                    p.guest_flags.extend(words(value).into_iter().map(|flag| (name.to_owned(), flag)))
+                }
                 None => panic!("{}: unknown line `//@ {line}`", p.name),
             },
         }
@@ -107,15 +135,15 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
 
 /// Turns the cross compiler, whose C library is glibc, to musl, for one of its variants. `-l` of what musl has in one file finds empty archives.
 fn musl_flags(guest: &'static Guest, variant: &str) -> Result<Vec<String>, String> {
-    let root = guest.musl()?;
+    let root = guest.musl_root()?;
     let compiler = guest.compiler(false);
     let include = Command::new(&compiler)
         .arg("-print-file-name=include")
         .output()
         .map_err(|e| format!("{compiler}: {e}"))?;
     let include = String::from_utf8_lossy(&include.stdout).trim().to_owned();
-    let triple = format!("{}-linux-musl", guest.name);
-    let (root, lib) = (root.display(), root.join("usr/lib").join(&triple));
+    let [loader, triple] = guest.musl;
+    let (root, lib) = (root.display(), root.join("usr/lib").join(triple));
     let lib = lib.display();
     let mut flags = vec!["-nostdinc".into(), "-nostdlib".into()];
     flags.extend(guest.musl_flags.iter().map(|f| f.to_string()));
@@ -127,7 +155,7 @@ fn musl_flags(guest: &'static Guest, variant: &str) -> Result<Vec<String>, Strin
         vec![
             "-pie".into(),
             "-fPIE".into(),
-            format!("-Wl,--dynamic-linker=/lib/ld-musl-{}.so.1", guest.name),
+            format!("-Wl,--dynamic-linker=/lib/ld-musl-{loader}.so.1"),
             format!("{lib}/Scrt1.o"),
             guest.musl_library()?.display().to_string(),
             "-lgcc".into(),
@@ -158,7 +186,15 @@ fn build(p: &Program, target: Target<'_>, out: &Path) -> Result<(), String> {
     match target {
         Target::Host => c.args(&p.host_flags).arg("-lm"),
         Target::Guest(guest, variant) => {
-            c.args(p.guest_flags.iter().filter(|(g, _)| *g == guest).map(|(_, flag)| flag));
+            if !variant.starts_with("musl") {
+                c.args(guest.glibc_flags);
+            }
+            c.args(
+                p.guest_flags
+                    .iter()
+                    .filter(|(name, _)| [guest.name, guest.debian].contains(&name.as_str()))
+                    .map(|(_, flag)| flag),
+            );
             match variant {
                 "dynamic" => c.arg("-lm"),
                 "static" | "interp" => c.args(["-static", "-lm"]),
@@ -229,7 +265,7 @@ fn guest(p: &Program, guest: &'static Guest, variant: &str) -> Result<(), String
     match variant {
         "dynamic" | "no-pie" => _ = command.arg("-L").arg(guest.sysroot()),
         "interp" => _ = command.args(["-d", "interp"]),
-        "musl-dynamic" => _ = command.arg("-L").arg(guest.musl()?),
+        "musl-dynamic" => _ = command.arg("-L").arg(guest.musl_root()?),
         _ => {}
     }
     command.arg(&exe);
