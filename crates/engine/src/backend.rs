@@ -125,6 +125,11 @@ pub trait UnitMaker: Send {
 }
 
 /// A unit to be made.
+///
+/// Units are *canonical*: what is here, the guest's text, the host's features and the build choose
+/// all of a unit's code, and nothing that was made before. Of the two addresses `pc` and `at` only
+/// the distance counts, unless the code says otherwise ([`Draft::absolute`]). So equal orders at
+/// equal distances of equal text give equal bytes.
 pub struct Order<'a> {
     /// Guest address.
     pub pc: u64,
@@ -139,10 +144,28 @@ pub struct Order<'a> {
     /// The copy of guest code that it is made from, and that it compares with memory before it
     /// runs: see [`crate::shared`].
     pub copy: Option<&'a Copy>,
-    /// Whether there is a unit for an address already.
-    pub is_known: &'a dyn Fn(u64) -> bool,
-    /// Whether a function there may be translated in the place of a call.
-    pub is_inlinable: &'a dyn Fn(u64) -> bool,
+    /// Functions may be translated in the place of calls: who orders looks afterwards whether the
+    /// code that was taken in ([`Draft::sources`]) may be used.
+    pub inlines: bool,
+}
+
+/// What chose a unit's code, but for the guest's text, its distance, the host's features and the
+/// build: see [`Order`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UnitKey {
+    /// Guest address.
+    pub pc: u64,
+    /// See [`Order::mode`].
+    pub mode: u32,
+    /// See [`Order::likely`]. Zero where nothing depends on it. Code for another value would be as
+    /// right: units are looked up without it.
+    pub likely: u64,
+    /// See [`Order::inlines`].
+    pub inlines: bool,
+    /// It compares its bytes with memory: see [`Order::copy`].
+    pub is_checked: bool,
+    /// See [`Draft::absolute`].
+    pub absolute: bool,
 }
 
 /// What is known of a unit when it is made.
@@ -194,6 +217,11 @@ pub struct Draft {
     pub calls_out: bool,
     /// The unit has load-exclusives that take reservations.
     pub reserves: bool,
+    /// Code says a guest address as it is, where the distance does not allow another form: it is
+    /// good at this place in the address space alone.
+    pub absolute: bool,
+    /// [`crate::ops::Ops::likely`] was asked before the unit itself had said what is likely.
+    pub asked_likely: bool,
     /// Instructions that are part of the step of one before them.
     pub covered: u32,
 }
@@ -212,6 +240,7 @@ impl Draft {
         self.turns.clear();
         self.locked.clear();
         (self.calls_out, self.reserves, self.covered) = (false, false, 0);
+        (self.absolute, self.asked_likely) = (false, false);
     }
 }
 

@@ -19,7 +19,7 @@
 mod entries;
 mod regions;
 
-use crate::backend::{self, Backend, Draft, Finished, Generator, Order, UNIT_ROOM, UnitMaker, Way};
+use crate::backend::{self, Backend, Draft, Finished, Generator, Order, UNIT_ROOM, UnitKey, UnitMaker, Way};
 use crate::ranges::RangeSet;
 use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
@@ -218,8 +218,8 @@ pub enum Place {
 /// Generated code, as [`crate::run::tell_units`] has it told.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'a> {
-    /// Guest address that the unit begins at; `None` for the glue, which all units share.
-    pub pc: Option<u64>,
+    /// What the unit is; `None` for the glue, which all units share.
+    pub key: Option<UnitKey>,
     /// Its host code where it lies. Jumps of it may be patched later.
     pub code: &'a [u8],
     /// How often executable guest memory has changed: a mapping known at the same number is still there.
@@ -575,22 +575,19 @@ impl Cache {
         }
         // At the start of a cache line: loops run evenly fast, and padding within the unit does not depend on where it lies.
         let at = self.at.wrapping_add(self.at.align_offset(UNIT_ALIGN as usize));
-        let entries = &self.entries;
-        let known = |pc: u64| entries.get(key(pc, mode)).is_some();
-        let inlinable = |pc: u64| self.exec.contains(pc) && !self.views.is_shared(pc);
         let copy = self.copy_to_check(pc);
-        let order = Order {
-            pc,
-            mode,
-            at,
-            end: self.limit,
-            likely: self.likely,
-            copy: copy.as_ref(),
-            is_known: &known,
-            is_inlinable: &inlinable,
-        };
+        let mut order =
+            Order { pc, mode, at, end: self.limit, likely: self.likely, copy: copy.as_ref(), inlines: true };
         let Some(Host { maker, .. }) = &mut self.host else { return Err(NoCode::Full) };
-        let Finished { host_end, guest_end, check, .. } = maker.make(&order, &mut self.draft);
+        let mut finished = maker.make(&order, &mut self.draft);
+        // A checked unit takes nothing in.
+        let (exec, views) = (&self.exec, &self.views);
+        let may_be_used = |at: u64| exec.contains(at) && !views.is_shared(at);
+        if copy.is_none() && !self.draft.sources.iter().all(|&(at, _)| may_be_used(at)) {
+            order.inlines = false;
+            finished = maker.make(&order, &mut self.draft);
+        }
+        let Finished { host_end, guest_end, check, .. } = finished;
         let host = self.offset(at);
         let index = self.code.units.len() as u32;
         let first_mark = self.code.marks.len() as u32;
@@ -627,7 +624,9 @@ impl Cache {
         self.code.cold.extend_from_slice(&self.draft.cold_marks);
         let base = self.base as usize;
         self.code.locked.extend(self.draft.locked.iter().map(|&at| (at as usize - base) as u32));
-        if self.draft.reserves && !reservations::watching() {
+        if reservations::watching() {
+            self.watch(&self.draft.locked);
+        } else if self.draft.reserves {
             self.watch_reservations();
         }
         for &(entry_pc, offset) in &self.draft.entries {
@@ -654,7 +653,10 @@ impl Cache {
             self.stats.nanos += now() - start_time;
         }
         if self.told.is_some() {
-            self.tell(Some(pc), at, host_end);
+            let Draft { asked_likely, absolute, .. } = self.draft;
+            let likely = if asked_likely { self.likely } else { 0 };
+            let key = UnitKey { pc, mode, likely, inlines: order.inlines, is_checked: check != 0, absolute };
+            self.tell(Some(key), at, host_end);
         }
         Ok(Entry { host, unit: index })
     }
@@ -666,11 +668,11 @@ impl Cache {
     }
 
     #[cold]
-    fn tell(&self, pc: Option<u64>, start: *const u8, end: *const u8) {
+    fn tell(&self, key: Option<UnitKey>, start: *const u8, end: *const u8) {
         let Some(told) = self.told else { return };
         // SAFETY: code of the cache from its first byte to its last, in order. It is patched only under the cache's lock, which is held.
         let code = unsafe { core::slice::from_raw_parts(start, end as usize - start as usize) };
-        told(&Made { pc, code, changes: self.changes });
+        told(&Made { key, code, changes: self.changes });
     }
 
     /// The host code of the unit just made can be read back, from each instruction's first byte to
@@ -966,6 +968,15 @@ impl Cache {
     /// Registers a thread.
     pub fn add_thread(&mut self, thread: *mut Thread) {
         self.threads.push(thread);
+    }
+
+    /// Makes locked instructions look at the table of [`reservations`].
+    fn watch(&self, sites: &[*mut u8]) {
+        let Some(Host { generator, .. }) = &self.host else { return };
+        for &site in sites {
+            // SAFETY: a place that a unit's maker told.
+            unsafe { (generator.watch)(site) };
+        }
     }
 
     /// From now on all locked instructions look at the table of [`reservations`].

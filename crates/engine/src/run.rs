@@ -62,6 +62,9 @@ pub struct Guest {
     /// Whether a short function begins at an address in executable memory that calls nothing and is left in a straight line, by a return through the
     /// link register that it does not change; if so its end, in the same page.
     pub leaf: fn(u64) -> Option<u64>,
+    /// The target of an unconditional jump that stands right before an address in executable memory,
+    /// in the same page.
+    pub jump_before: fn(u64) -> Option<u64>,
     /// Its slots by frequency of use.
     pub slots: &'static Slots,
     /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask is applied to the address and the result
@@ -142,7 +145,7 @@ const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
 pub struct Scratch([u8; SCRATCH]);
 
 /// Bytes of a [`Scratch`].
-pub const SCRATCH: usize = 1536;
+pub const SCRATCH: usize = 2304;
 
 /// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow stack and a guard page.
 #[repr(C)]

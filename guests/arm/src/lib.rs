@@ -78,6 +78,7 @@ pub static GUEST: Guest = Guest {
     interpret,
     peek,
     leaf: |_| None,
+    jump_before: |_| None,
     slots: &SLOTS,
     lookup_mask: 0xfff << 1,
     // Bit 0 of a place is the instruction set.

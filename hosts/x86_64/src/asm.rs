@@ -853,10 +853,11 @@ impl Asm {
         Near(self.p.wrapping_sub(4))
     }
 
-    /// As `jmp_near`, or something that does nothing until its first byte becomes [`JUMP`]: mov ecx, imm32
+    /// Something that does nothing until its first byte becomes [`JUMP`], and is then as
+    /// `jmp_near`: mov ecx, imm32
     #[inline(always)]
-    pub fn jmp_later(&mut self, now: bool) -> Near {
-        self.b(if now { JUMP } else { 0xb9 });
+    pub fn jmp_later(&mut self) -> Near {
+        self.b(0xb9);
         self.d(0);
         Near(self.p.wrapping_sub(4))
     }
@@ -975,6 +976,18 @@ impl Asm {
     #[inline(always)]
     pub fn call_rm(&mut self, rm: impl Into<Rm>) {
         self.op1(false, 0xff, 2, rm.into());
+    }
+
+    /// Calls a piece of the glue through the thread's state.
+    #[inline(always)]
+    pub fn call_piece(&mut self, piece: super::glue::Piece) {
+        self.call_rm(piece.place());
+    }
+
+    /// Jumps to one.
+    #[inline(always)]
+    pub fn jmp_piece(&mut self, piece: super::glue::Piece) {
+        self.jmp_rm(piece.place());
     }
 
     /// ret

@@ -2,7 +2,9 @@
 
 use crate::asm::{Asm, JUMP};
 use crate::glue::{self, Glue, reason};
-use crate::{Buffers, Features, STATE_BIAS, Scratch, Translator, boundary, context, vec, vector};
+use crate::{
+    Buffers, Features, STATE_BIAS, STUB_CALL, Scratch, Translator, boundary, context, fp, vec, vector,
+};
 use alloc::boxed::Box;
 use anyarch_engine::backend::{
     Abilities, Backend, Draft, Finished, Generator, Left, Order, UnitMaker, Way, Words,
@@ -119,7 +121,6 @@ pub(crate) fn fixed() -> Option<&'static Fixed> {
 /// Makes units with the guest's lift.
 struct Maker<L> {
     buffers: Buffers,
-    fixed: &'static Fixed,
     guest: PhantomData<fn() -> L>,
 }
 
@@ -129,7 +130,7 @@ fn open<L: Lift>(start: *mut u8, end: *mut u8) -> (Box<dyn UnitMaker>, *mut u8) 
     let (gpr, vec) = buffers.maps();
     let fixed: &'static Fixed = Box::leak(Box::new(Fixed { glue, maps: (*gpr, *vec) }));
     FIXED.store((&raw const *fixed).cast_mut(), Ordering::Release);
-    (Box::new(Maker::<L> { buffers, fixed, guest: PhantomData }), behind)
+    (Box::new(Maker::<L> { buffers, guest: PhantomData }), behind)
 }
 
 /// Emits the glue in [start, end); where it ends.
@@ -141,7 +142,7 @@ pub(crate) fn emit_glue(start: *mut u8, end: *mut u8, buffers: &Buffers, guest: 
 
 impl<L: Lift> UnitMaker for Maker<L> {
     fn make(&mut self, order: &Order<'_>, draft: &mut Draft) -> Finished {
-        make(&mut self.buffers, draft, L::GUEST, &self.fixed.glue, order, |t, copy| L::lift(t, copy))
+        make(&mut self.buffers, draft, L::GUEST, order, |t, copy| L::lift(t, copy))
     }
 }
 
@@ -151,17 +152,16 @@ pub(crate) fn make(
     buffers: &mut Buffers,
     draft: &mut Draft,
     guest: &'static Guest,
-    glue: &Glue,
     order: &Order<'_>,
     lift: impl Fn(&mut Translator<'_>, Option<&Copy>),
 ) -> Finished {
     let copy = order.copy;
-    let mut t = Translator::new(buffers, draft, guest, glue, order);
+    let mut t = Translator::new(buffers, draft, guest, order);
     t.make_from(copy, &[]);
     lift(&mut t, copy);
     if t.flags_missing() || copy.is_some() {
         let ranges = t.ranges();
-        t = Translator::new(buffers, draft, guest, glue, order);
+        t = Translator::new(buffers, draft, guest, order);
         t.keep_flags();
         t.make_from(copy, &ranges);
         lift(&mut t, copy);
@@ -177,6 +177,9 @@ fn prepare(thread: &mut Thread) {
     unsafe {
         (&raw mut (*own).constants).write(vec::CONSTANTS);
         (&raw mut (*own).tails).write(vector::TAILS);
+        (&raw mut (*own).pool).write(fp::POOL);
+        (&raw mut (*own).flag_tables).write(fp::FLAG_TABLES);
+        (&raw mut (*own).pieces).write(fixed().map_or([core::ptr::null(); _], |f| f.glue.pieces));
         (&raw mut (*own).rest).write(boundary::Rest::default());
     }
 }
@@ -238,9 +241,15 @@ fn stub_target(data: u64, far: bool) -> (u64, u64) {
 /// The stub of a jump not yet chained; `data` is behind its call.
 fn jump(data: u64, far: bool) -> Left {
     let (target, after) = stub_target(data, far);
-    // SAFETY: the stub's last field: distance back to the jump.
-    let back = unsafe { (after as *const u32).read_unaligned() };
-    Left::Jump { target, site: (after - back as u64) as *const u8, stub: (data - 5) as *const u8 }
+    // SAFETY: the stub's last field, of three bytes: distance back to the jump.
+    let back = unsafe {
+        (after as *const u16).read_unaligned() as u32 | (*(after as *const u8).add(2) as u32) << 16
+    };
+    Left::Jump {
+        target,
+        site: (after - back as u64) as *const u8,
+        stub: (data - STUB_CALL as u64) as *const u8,
+    }
 }
 
 /// # Safety

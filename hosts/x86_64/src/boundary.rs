@@ -18,7 +18,7 @@
 use crate::backend::{Fixed, fixed};
 use crate::context::{G_EFL, G_RCX, G_RIP, G_RSP, Uc, leave};
 use crate::decode::{self, Flow, HostInsn, decode};
-use crate::glue::{BREAKPOINT, Glue, reason};
+use crate::glue::{BREAKPOINT, Glue, Piece, reason};
 use crate::{HostFlags, Scratch};
 use anyarch_engine::cache::{self, CACHE, Cache, Place, SCRATCH_SIZE};
 use anyarch_engine::run::{HostContext, SHADOW, STEPS, Thread};
@@ -225,14 +225,22 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
 /// Whether a host address lies in a piece of the glue that a unit has called and that looks at no flag: hash
 /// rounds, or what the monitor of exclusives does.
 fn is_piece(glue: &Glue, host: u64) -> bool {
-    let (start, end) = glue.pieces;
+    let (start, end) = glue.quiet;
     (start..end).contains(&host)
 }
 
-/// The host instruction at an address in a unit.
+/// The host instruction at an address in a unit. Where it calls a piece of the glue or jumps there
+/// through the thread's state, the flow says to which address.
 fn host_insn(at: u64) -> Option<HostInsn> {
     // SAFETY: in the code cache; behind units there are the scratch places, and a unit's last instruction is followed by stubs or room.
-    decode(unsafe { core::slice::from_raw_parts(at as *const u8, decode::MAX) }, at)
+    let insn = decode(unsafe { core::slice::from_raw_parts(at as *const u8, decode::MAX) }, at)?;
+    let piece = |from_rbp| fixed()?.glue.piece_at(from_rbp);
+    let flow = match insn.flow {
+        Flow::CallField(from_rbp) => Flow::Call(piece(from_rbp)?),
+        Flow::JumpField(from_rbp) => Flow::Jump(piece(from_rbp)?),
+        flow => flow,
+    };
+    Some(HostInsn { flow, ..insn })
 }
 
 /// The end of the first unconditional transfer from an address in a unit on.
@@ -250,7 +258,7 @@ fn jump_after(mut at: u64) -> u64 {
 fn transfer(thread: &Thread, glue: &Glue, uc: &mut Uc, insn: &HostInsn) -> bool {
     let next = uc.gregs[G_RIP] + insn.len as u64;
     // Indirect transfers go where the lookup table says. This way they come to the run loop, which looks there too.
-    let lookup = glue.detour(glue.lookup as u64).unwrap_or(0);
+    let lookup = glue.detour(glue.piece(Piece::Lookup) as u64).unwrap_or(0);
     match insn.flow {
         Flow::Jump(target) => uc.gregs[G_RIP] = target,
         Flow::Cond(condition, target) => {
@@ -269,7 +277,8 @@ fn transfer(thread: &Thread, glue: &Glue, uc: &mut Uc, insn: &HostInsn) -> bool 
         }
         Flow::JumpMem => uc.gregs[G_RIP] = lookup,
         Flow::Ret => pop(uc),
-        Flow::Next => return false,
+        // `host_insn` has made the latter two calls and jumps of an address.
+        Flow::Next | Flow::CallField(_) | Flow::JumpField(_) => return false,
     }
     true
 }

@@ -19,6 +19,10 @@ pub enum Flow {
     JumpMem,
     /// Call of an address in memory.
     CallMem,
+    /// Jump to an address in memory at a distance from RBP, which points at the thread's state.
+    JumpField(i32),
+    /// Call of such an address.
+    CallField(i32),
     /// Return.
     Ret,
 }
@@ -100,6 +104,7 @@ pub fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
     let mut rel32 = None;
     let mut register = 0;
     let mut in_memory = false;
+    let mut from_rbp = None;
     if has_modrm {
         let modrm = *bytes.get(p)?;
         p += 1;
@@ -119,7 +124,12 @@ pub fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
             }
             0 if rm == 4 && base == 5 => p += 4,
             1 => p += 1,
-            2 => p += 4,
+            2 => {
+                if rm == 5 {
+                    from_rbp = bytes.get(p..p + 4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+                }
+                p += 4;
+            }
             _ => {}
         }
         if map == 0 && register < 2 {
@@ -144,8 +154,8 @@ pub fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
         (0, 0xe3) => Flow::IfZero(target),
         (0, 0xe8) => Flow::Call(target),
         (0, 0xc3) => Flow::Ret,
-        (0, 0xff) if in_memory && register == 4 => Flow::JumpMem,
-        (0, 0xff) if in_memory && register == 2 => Flow::CallMem,
+        (0, 0xff) if in_memory && register == 4 => from_rbp.map_or(Flow::JumpMem, Flow::JumpField),
+        (0, 0xff) if in_memory && register == 2 => from_rbp.map_or(Flow::CallMem, Flow::CallField),
         (0, 0xff) if matches!(register, 2..=5) => return None,
         _ => Flow::Next,
     };

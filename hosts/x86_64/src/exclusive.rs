@@ -10,6 +10,7 @@
 //! interpreter and goes on behind it in code without the step, so that the fault is that of the load or of the store, with the registers that belong to it.
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, reg::*};
+use super::glue::Piece;
 use super::int::host_op;
 use super::{Cold, ColdKind, HostFlags, Translator, state};
 use anyarch_engine::lift::{CasLoop, Expect, RmwLoop};
@@ -103,7 +104,7 @@ impl Translator<'_> {
     /// Emits what follows a locked instruction that wrote at `m`, which has a base alone. Changes RCX, and EFLAGS stay or become those of a comparison of
     /// equals.
     pub(super) fn written(&mut self, m: Mem) {
-        let site = self.a.jmp_later(reservations::watching());
+        let site = self.a.jmp_later();
         let resume = self.a.p;
         self.a.label = resume;
         let insn = self.draft.marks.len() as u16;
@@ -116,7 +117,7 @@ impl Translator<'_> {
         if base != RCX {
             self.a.mov(true, RCX, base);
         }
-        self.a.call_to(self.glue.monitor.written);
+        self.a.call_piece(Piece::Written);
         self.a.mov(true, RAX, state(offset_of!(Thread, spill)));
         self.a.alu(Op::Cmp, false, RAX, Rm::R(RAX));
     }
@@ -127,7 +128,7 @@ impl Translator<'_> {
         self.settle_flags();
         let base = self.get(true, addr, RCX);
         self.a.mov_store(true, state(offset_of!(Cpu, excl_addr)), base);
-        self.a.call_to(self.glue.monitor.reserve);
+        self.a.call_piece(Piece::Reserve);
         if base == RCX {
             self.a.mov(true, RCX, state(offset_of!(Cpu, excl_addr)));
         }
@@ -142,7 +143,7 @@ impl Translator<'_> {
         let base = self.get(true, addr, RCX);
         self.a.alu(Op::Cmp, true, base, state(offset_of!(Cpu, excl_addr)));
         let other = self.a.jcc_short(Cc::Ne);
-        self.a.call_to(self.glue.monitor.hold);
+        self.a.call_piece(Piece::Hold);
         let lost = self.a.jcc_short(Cc::Ne);
         if base == RCX {
             self.a.mov(true, RCX, state(offset_of!(Cpu, excl_addr)));
@@ -335,7 +336,7 @@ impl Translator<'_> {
             self.before_exit(target);
             self.saved_flags = saved;
             self.exit_if(cc, target);
-            self.mark_entry();
+            self.branched(target);
         }
         true
     }

@@ -4,7 +4,7 @@
 
 use super::asm::opcodes::{MOVAPS, MOVAPS_STORE};
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*};
-use super::{Buffers, STATE_BIAS, state};
+use super::{Buffers, STATE_BIAS, Scratch, scratch, state};
 use anyarch_engine::ops::R;
 use anyarch_engine::run::fast_calls::{self, HELPER, TABLE};
 use anyarch_engine::run::{Guest, Thread};
@@ -67,34 +67,89 @@ pub struct Detour {
     target: u64,
 }
 
-/// Addresses of the pieces.
+/// A piece of the glue that units call or jump to. Its address stands in the thread's state, at
+/// [`Piece::place`]: a unit's bytes do not depend on where the glue lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// Called by stubs.
+    Chain,
+    /// Called by stubs, far form.
+    ChainFar,
+    /// Jumped to, or called where a return is to follow, with RAX = guest address.
+    Lookup,
+    /// Called, see [`syscalls`].
+    Syscall,
+    /// Called with RCX = reason.
+    Trap,
+    /// Called with RAX = function, RCX = argument.
+    Helper,
+    /// See [`super::exclusive::Monitor`].
+    Reserve,
+    /// The same.
+    Hold,
+    /// The same.
+    Written,
+    /// See [`super::sha::Sha`].
+    Sha1Choose,
+    /// The same.
+    Sha1Parity,
+    /// The same.
+    Sha1Majority,
+    /// The same.
+    Sha256Hash1,
+    /// The same.
+    Sha256Hash2,
+    /// The same.
+    Sha512Hash1,
+    /// The same.
+    Sha512Hash2,
+    /// The same.
+    Sha256Rounds,
+    /// The same.
+    Sha512Rounds,
+}
+
+impl Piece {
+    /// All, in their order.
+    pub const ALL: [Piece; 18] = [
+        Piece::Chain,
+        Piece::ChainFar,
+        Piece::Lookup,
+        Piece::Syscall,
+        Piece::Trap,
+        Piece::Helper,
+        Piece::Reserve,
+        Piece::Hold,
+        Piece::Written,
+        Piece::Sha1Choose,
+        Piece::Sha1Parity,
+        Piece::Sha1Majority,
+        Piece::Sha256Hash1,
+        Piece::Sha256Hash2,
+        Piece::Sha512Hash1,
+        Piece::Sha512Hash2,
+        Piece::Sha256Rounds,
+        Piece::Sha512Rounds,
+    ];
+    /// How many there are.
+    pub const COUNT: usize = Piece::ALL.len();
+
+    /// Where the thread's state has its address.
+    pub(crate) fn place(self) -> Mem {
+        state(scratch(offset_of!(Scratch, pieces)) + self as usize * 8)
+    }
+}
+
+/// Addresses of the glue's parts.
 pub struct Glue {
     /// `extern "C" fn(state: RBP value, host code) -> reason`.
     pub enter: *const u8,
-    /// Called by stubs.
-    pub chain: *const u8,
-    /// Called by stubs, far form.
-    pub chain_far: *const u8,
-    /// Jumped to, or called where a return is to follow, with RAX = guest address.
-    pub lookup: *const u8,
-    /// Called, see [`syscalls`].
-    pub syscall: *const u8,
-    /// Called with RCX = reason.
-    pub trap: *const u8,
-    /// Called with RAX = function, RCX = argument.
-    pub helper: *const u8,
-    /// What exclusives and other locked instructions do with reservations.
-    pub(crate) monitor: super::exclusive::Monitor,
     /// Continuation for the signal handler: the state is in memory, ECX = reason.
     pub leave: *const u8,
-    /// The constants of floating-point code: see `fp::POOL`.
-    pub pool: *const u8,
-    /// Bytes: see `fp::FLAG_TABLES`.
-    pub(crate) flag_tables: *const u8,
-    /// Rounds of hash functions.
-    pub(crate) sha: super::sha::Sha,
-    /// Their code and that of [`Glue::monitor`]: called from units, with nothing but the return address pushed.
-    pub(crate) pieces: (u64, u64),
+    /// What units call or jump to, by [`Piece`].
+    pub pieces: [*const u8; Piece::COUNT],
+    /// The code of hash rounds and of [`super::exclusive::Monitor`]: called from units, with nothing but the return address pushed.
+    pub(crate) quiet: (u64, u64),
     /// See [`Detour`].
     pub(crate) detours: [Detour; 6],
     /// A breakpoint: a signal is pending at the end of a helper, whose return address is the last pushed.
@@ -248,36 +303,28 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
     let from = a.p as u64;
     let monitor = super::exclusive::emit(a, helper);
     let sha = super::sha::emit(a, buffers);
-    let pieces = (from, a.p as u64);
-
-    while !(a.p as usize).is_multiple_of(16) {
-        a.b(BREAKPOINT);
-    }
-    let pool = a.p as *const u8;
-    for value in super::fp::POOL {
-        a.q(value as u64);
-        a.q((value >> 64) as u64);
-    }
-
-    let flag_tables = a.p as *const u8;
-    super::fp::FLAG_TABLES.iter().for_each(|&byte| a.b(byte));
+    let quiet = (from, a.p as u64);
 
     let (syscall, [calling, called, served]) = syscalls(a, buffers, guest, exit);
 
+    let pieces = Piece::ALL.map(|piece| match piece {
+        Piece::Chain => chain,
+        Piece::ChainFar => chain_far,
+        Piece::Lookup => lookup,
+        Piece::Syscall => syscall,
+        Piece::Trap => trap,
+        Piece::Helper => helper,
+        Piece::Reserve => monitor.reserve,
+        Piece::Hold => monitor.hold,
+        Piece::Written => monitor.written,
+        hash => sha.piece(hash),
+    });
+
     Glue {
         enter,
-        chain,
-        chain_far,
-        lookup,
-        syscall,
-        trap,
-        helper,
-        monitor,
         leave,
-        pool,
-        flag_tables,
-        sha,
         pieces,
+        quiet,
         detours: [entering, looking, helping, calling, called, served],
         helped,
         returned,
@@ -291,9 +338,22 @@ impl Glue {
         self.detours.iter().find(|d| (d.from..=d.to).contains(&host)).map(|d| d.target)
     }
 
+    /// The address of a piece.
+    pub fn piece(&self, piece: Piece) -> *const u8 {
+        self.pieces[piece as usize]
+    }
+
+    /// The piece whose address the thread's state has at a distance from RBP.
+    pub(crate) fn piece_at(&self, from_rbp: i32) -> Option<u64> {
+        let offset = from_rbp.checked_sub(Piece::Chain.place().disp)?;
+        let piece = self.pieces.get(usize::try_from(offset / 8).ok()?)?;
+        (offset % 8 == 0).then_some(*piece as u64)
+    }
+
     /// Whether the call of `host` either leaves generated code or looks for a pending signal before it returns.
     pub fn sees_signals(&self, host: u64) -> bool {
-        [self.chain, self.chain_far, self.trap, self.helper].contains(&(host as *const u8))
+        let seeing = [Piece::Chain, Piece::ChainFar, Piece::Trap, Piece::Helper];
+        seeing.iter().any(|&piece| self.piece(piece) as u64 == host)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The operation vocabulary as x86-64 code.
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, Sh, reg::*};
+use super::glue::Piece;
 use super::{Cold, ColdKind, HostFlags, Test, Translator, glue, helpers, state, vector};
 use anyarch_engine::fp::FOp;
 use anyarch_engine::ops::*;
@@ -306,7 +307,7 @@ impl Translator<'_> {
     /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
     /// its own, which return by the lookup.
     fn inline(&mut self, link: R, target: u64) -> bool {
-        if self.inlined.is_some() || self.copy.is_some() || !(self.is_inlinable)(target) {
+        if self.inlined.is_some() || self.copy.is_some() || !self.inlines {
             return false;
         }
         let Some(end) = (self.guest.leaf)(target) else { return false };
@@ -1634,7 +1635,7 @@ impl Ops for Translator<'_> {
         self.before_exit(target);
         let test = self.cond(c);
         self.exit_test(test, target);
-        self.mark_entry();
+        self.branched(target);
     }
 
     fn branch_zero(&mut self, nonzero: bool, w: W, r: R, target: u64) {
@@ -1651,7 +1652,7 @@ impl Ops for Translator<'_> {
         }
         self.place_jump(start, target);
         self.exit_if(if nonzero { Cc::Ne } else { Cc::E }, target);
-        self.mark_entry();
+        self.branched(target);
     }
 
     fn branch_bit(&mut self, set: bool, r: R, bit: u8, target: u64) {
@@ -1673,7 +1674,7 @@ impl Ops for Translator<'_> {
             self.a.bt_imm(bit >= 32, Rm::R(h), bit);
             self.exit_if(if set { Cc::B } else { Cc::Ae }, target);
         }
-        self.mark_entry();
+        self.branched(target);
     }
 
     fn branch_cmp(&mut self, cmp: Cmp, a: R, b: R, target: u64) {
@@ -1682,7 +1683,7 @@ impl Ops for Translator<'_> {
         let cc = self.compare(cmp, a, b);
         self.place_jump(start, target);
         self.exit_if(cc, target);
-        self.mark_entry();
+        self.branched(target);
     }
 
     fn call(&mut self, link: R, target: u64) {
@@ -1706,9 +1707,10 @@ impl Ops for Translator<'_> {
         self.flush_flags(None);
         self.get_into(true, r, RAX);
         self.inline_lookup();
-        let glue = self.glue.lookup;
-        self.a.jcc_to(Cc::Ne, glue);
+        let miss = self.a.jcc_short(Cc::Ne);
         self.a.jmp_rm(Self::lookup_mem(8));
+        self.a.bind(miss);
+        self.a.jmp_piece(Piece::Lookup);
         self.end_unit();
     }
 
@@ -1735,23 +1737,25 @@ impl Ops for Translator<'_> {
         self.flush_flags(None);
         self.get_into(true, r, RAX);
         self.a.alu(Op::Cmp, true, RAX, Mem::base(RSP, 8));
-        let glue = self.glue.lookup;
-        self.a.jcc_to(Cc::Ne, glue);
+        let other = self.a.jcc_short(Cc::Ne);
         self.a.ret();
+        self.a.bind(other);
+        self.a.jmp_piece(Piece::Lookup);
         self.end_unit();
     }
 
     fn syscall(&mut self) {
         self.flush_flags(Some(self.next_pc));
         // The glue returns here when it has made the call; what it needs to know otherwise is the immediate of an instruction without effect.
-        let (next, at) = (self.next_pc, self.a.p as u64 + 6);
-        let delta = next.wrapping_sub(at) as i64;
-        self.a.call_to(self.glue.syscall);
+        let next = self.next_pc;
+        self.a.call_piece(Piece::Syscall);
+        let delta = next.wrapping_sub(self.a.p as u64 + 1) as i64;
         if delta == delta as i32 as i64 {
             self.a.b(super::glue::NEAR_DATA);
             self.a.d(delta as u32);
         } else {
             self.a.mov_imm64(RAX, next);
+            self.draft.absolute = true;
         }
         self.host_flags = HostFlags::None;
         self.mem_flags = true;
@@ -1770,7 +1774,7 @@ impl Ops for Translator<'_> {
             Trap::Breakpoint(n) => (glue::TRAP_BREAKPOINT, n as u32),
         };
         self.a.mov_imm(RCX, (code | arg << 8) as u64);
-        self.a.call_to(self.glue.trap);
+        self.a.call_piece(Piece::Trap);
         self.end_unit();
     }
 
@@ -1784,11 +1788,13 @@ impl Ops for Translator<'_> {
     }
 
     fn likely(&self) -> u64 {
+        self.asked_likely.set(self.asked_likely.get() || !self.said_likely);
         self.likely
     }
 
     fn set_likely(&mut self, value: u64) {
         self.likely = value;
+        self.said_likely = true;
     }
 
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool {

@@ -4,9 +4,17 @@
 //!
 //! # How generated code is laid out
 //!
-//! A *unit* is a run of guest instructions at ascending addresses within one guest page, ended by an unconditional transfer. Conditional
-//! branches leave it sideways and calls return into it, so it has several *entries*: its start, and each instruction after a
-//! branch or call. At an entry the state is canonical: pinned slots in their host registers, all others in memory, flags in memory.
+//! A *unit* is a run of guest instructions at ascending addresses within one guest page. Conditional
+//! branches leave it sideways and calls return into it, so it has several *entries*: its start, each
+//! instruction after a branch or call, and each that it branches forward to. At an entry the state
+//! is the same whoever comes: pinned slots in their host registers, all others in memory, flags in
+//! memory.
+//!
+//! The text alone says where a unit ends, whatever other units there are: at an unconditional
+//! transfer; behind a branch to its start, which makes it a loop; behind its fifth conditional
+//! branch, since what follows is often not reached; where those meet that jump over its start
+//! ([`Translator::join`]); after [`MAX_INSNS`] instructions. So one address may be in several units.
+//! The rules keep such duplicates few, and jumps lead to the entry that was made first.
 //!
 //! # Host registers
 //!
@@ -23,8 +31,22 @@
 //!
 //! # Position
 //!
-//! Guest addresses in code are RIP-relative where the distance allows, and everything of the emulator is reached through RBP or lies in the
-//! code region itself, so a unit's bytes depend only on the guest's text and on the distance between the two.
+//! A unit can be kept and mapped elsewhere ([`anyarch_engine::backend::Order`] says what its bytes
+//! depend on). All that code says of addresses has one of these forms:
+//!
+//! | what | form | depends on |
+//! | --- | --- | --- |
+//! | places in the unit | distances | nothing |
+//! | the glue | its address in the state, [`glue::Piece`] | nothing |
+//! | constants | in the state, [`Scratch`] | nothing |
+//! | functions and tables of the emulator | 64 bits | the build |
+//! | guest addresses that the code computes | LEA with a 32-bit distance from its own place | the distance |
+//! | guest addresses in stubs and behind system calls | a 32-bit distance from their own place | the distance |
+//! | guest addresses below 4 GiB, or too far away | all of it ([`Draft::absolute`]) | the address |
+//!
+//! Fields of jumps that may be patched, and the opcodes behind locked instructions, change while
+//! code runs; [`Draft`] tells where they are and what they were. Padding looks at the place within a
+//! cache line, and every unit begins at one.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -61,7 +83,9 @@ use anyarch_engine::run::{Guest, Peek, Slots, Thread, Transfer};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::{Cpu, VEC_SLOTS, mode};
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
+use core::cell::Cell;
 use core::mem::offset_of;
+use glue::Piece;
 
 /// Host registers for integer slots, the best first: those that need no REX prefix, and last one
 /// that needs a displacement as a base.
@@ -87,6 +111,12 @@ pub(crate) struct Scratch {
     sha: [u128; 7],
     /// Constants of vector code, see [`vec::CONSTANTS`].
     constants: [u128; vec::CONSTANTS.len()],
+    /// Constants of floating-point code, see [`fp::POOL`].
+    pool: [u128; fp::POOL.len()],
+    /// See [`fp::FLAG_TABLES`].
+    flag_tables: [u8; fp::FLAG_TABLES.len()],
+    /// Addresses by [`glue::Piece`].
+    pieces: [*const u8; glue::Piece::COUNT],
     /// Ones, then zeroes, for vectors of which the first bytes count, see [`vector::TAILS`].
     tails: [u128; 16],
     /// What is left of a guest instruction in which a signal came.
@@ -198,8 +228,57 @@ struct Fresh {
     copied_at: *mut u8,
 }
 
+/// Bytes of the call that a stub begins with.
+const STUB_CALL: usize = 6;
+const _: () = assert!(scratch(offset_of!(Scratch, pieces)) as i32 - STATE_BIAS > i8::MAX as i32);
+
 /// Instructions per unit at most.
 const MAX_INSNS: usize = 96;
+/// Conditional branches that a unit goes on behind at most: what is behind more of them is often
+/// not reached.
+const MAX_BRANCHES: u32 = 4;
+
+/// Places in a unit that the unit itself jumps forward to.
+#[derive(Clone, Copy, Default)]
+struct Targets([u64; MAX_INSNS.div_ceil(32)]);
+
+impl Targets {
+    fn bit(from_start: u64) -> (usize, u64) {
+        ((from_start / 128) as usize, 1 << (from_start / 2 % 64))
+    }
+
+    #[inline(always)]
+    fn add(&mut self, from_start: u64) {
+        let (word, bit) = Self::bit(from_start);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    /// The first behind one.
+    fn after(&self, from_start: u64) -> Option<u64> {
+        let at = from_start / 2 + 1;
+        let words = self.0.iter().enumerate().skip((at / 64) as usize);
+        let mut mask = u64::MAX << (at % 64);
+        for (n, word) in words {
+            if word & mask != 0 {
+                return Some((n as u64 * 64 + (word & mask).trailing_zeros() as u64) * 2);
+            }
+            mask = u64::MAX;
+        }
+        None
+    }
+
+    fn has(&self, from_start: u64) -> bool {
+        let (word, bit) = Self::bit(from_start);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+}
+
+/// From here on an instruction may reach out of the page of `pc`.
+fn last_in_page(pc: u64) -> u64 {
+    (pc | 4095) - 2
+}
 
 /// Translates one unit. Created by the cache for each translation; buffers are reused.
 pub(crate) struct Translator<'a> {
@@ -216,7 +295,6 @@ pub(crate) struct Translator<'a> {
     /// Translation mode of the unit.
     exact_mode: u32,
     guest: &'static Guest,
-    glue: &'a glue::Glue,
     gpr_host: &'a [u8; 64],
     vec_host: &'a [u8; VEC_SLOTS],
     aes: vec::AesRound,
@@ -255,9 +333,8 @@ pub(crate) struct Translator<'a> {
     start_flags: HostFlags,
     /// The instruction has stored the flags to memory.
     saved_flags: bool,
-    is_known: &'a dyn Fn(u64) -> bool,
-    /// Whether a function there may be translated in the place of a call.
-    is_inlinable: &'a dyn Fn(u64) -> bool,
+    /// See [`Order::inlines`].
+    inlines: bool,
     /// The copy of guest code that the unit is made from, if it is to be checked.
     copy: Option<&'a Copy>,
     /// End of the check.
@@ -268,10 +345,22 @@ pub(crate) struct Translator<'a> {
     dropped_flags: bool,
     /// An undefined instruction ended the unit.
     undefined: bool,
+    /// Where its branches go, as far as that is in the unit and yet to come.
+    targets: Targets,
+    /// Conditional branches so far.
+    branches: u32,
+    /// The target of an unconditional jump that stands right before the unit's start, or zero. What
+    /// jumps over the start and what goes through it meet there, and who came first made that place
+    /// the start of a unit: this one ends there.
+    join: u64,
+    /// No address before this one is the end of the page, `join` or one of `targets`.
+    look_at: u64,
     /// The instruction has cold paths that come back at its end.
     guarded: bool,
-    /// See [`anyarch_engine::ops::Ops::likely`].
+    /// See [`anyarch_engine::ops::Ops::likely`], and [`Draft::asked_likely`].
     likely: u64,
+    said_likely: bool,
+    asked_likely: Cell<bool>,
 }
 
 /// What outlives one unit.
@@ -320,11 +409,11 @@ impl<'a> Translator<'a> {
         buffers: &'a mut Buffers,
         draft: &'a mut Draft,
         guest: &'static Guest,
-        glue: &'a glue::Glue,
         order: &Order<'a>,
     ) -> Translator<'a> {
-        let &Order { pc, mode, at, end, likely, is_known, is_inlinable, .. } = order;
+        let &Order { pc, mode, at, end, likely, inlines, .. } = order;
         let Buffers { cold, gpr_host, vec_host, features } = buffers;
+        let join = (guest.jump_before)(pc).unwrap_or(0);
         draft.clear();
         draft.entries.push((pc, 0));
         cold.clear();
@@ -336,7 +425,6 @@ impl<'a> Translator<'a> {
             mode: if mode & mode::FP == mode::DIRECTED { mode::EXACT } else { mode & mode::FP },
             exact_mode: mode,
             guest,
-            glue,
             gpr_host,
             vec_host,
             aes: vec::AesRound::NONE,
@@ -376,15 +464,20 @@ impl<'a> Translator<'a> {
             insn_start: at,
             start_flags: HostFlags::None,
             saved_flags: false,
-            is_known,
-            is_inlinable,
+            inlines,
             copy: None,
             checked: at,
             keep_all_flags: false,
             dropped_flags: false,
             undefined: false,
+            targets: Targets::default(),
+            branches: 0,
+            join,
+            look_at: if join > pc { join.min(last_in_page(pc)) } else { last_in_page(pc) },
             guarded: false,
             likely,
+            said_likely: false,
+            asked_likely: Cell::new(false),
         }
     }
 
@@ -446,18 +539,18 @@ impl<'a> Translator<'a> {
                         self.call_helper(f, arg);
                     }
                 }
-                ColdKind::CallLookup => self.a.call_to(self.glue.lookup),
+                ColdKind::CallLookup => self.a.call_piece(Piece::Lookup),
                 ColdKind::Stale(last) => {
                     if last {
                         self.a.mov_imm(RCX, glue::reason::STALE as u64);
-                        self.a.call_to(self.glue.trap);
+                        self.a.call_piece(Piece::Trap);
                     }
                     continue;
                 }
                 ColdKind::Written(base) => self.written_cold(base),
                 ColdKind::Replay => {
                     self.a.mov_imm(RCX, glue::reason::REPLAY as u64);
-                    self.a.call_to(self.glue.trap);
+                    self.a.call_piece(Piece::Trap);
                     continue;
                 }
                 ColdKind::Instead(f, arg, next) => {
@@ -476,27 +569,31 @@ impl<'a> Translator<'a> {
             self.draft.cold_marks.push((self.a.p as u32 - self.start as u32, COLD_END));
         }
         *self.cold = cold;
+        self.draft.asked_likely = self.asked_likely.get();
         let mut exits = core::mem::take(&mut self.draft.exits);
         for e in &mut exits {
             e.stub = self.a.p;
             self.a.bind_near(Near(e.site));
-            self.stub(self.glue.chain, self.glue.chain_far, e.target);
+            self.stub(e.target);
             let back = self.a.p as usize - e.site as usize;
-            self.a.d(back as u32);
+            self.a.h(back as u16);
+            self.a.b((back >> 16) as u8);
         }
         self.draft.exits = exits;
         (self.a.p, self.end_pc)
     }
 
-    /// `call glue` followed by a guest address: a 32-bit distance from its own place, or 64 bits absolute for the far glue.
-    fn stub(&mut self, near: *const u8, far: *const u8, target: u64) {
-        let delta = target.wrapping_sub(self.a.p as u64 + 5) as i64;
+    /// The call of the glue, followed by a guest address: a 32-bit distance from its own place, or
+    /// 64 bits absolute.
+    fn stub(&mut self, target: u64) {
+        let delta = target.wrapping_sub(self.a.p as u64 + STUB_CALL as u64) as i64;
         if delta == delta as i32 as i64 {
-            self.a.call_to(near);
+            self.a.call_piece(Piece::Chain);
             self.a.d(delta as u32);
         } else {
-            self.a.call_to(far);
+            self.a.call_piece(Piece::ChainFar);
             self.a.q(target);
+            self.draft.absolute = true;
         }
     }
 
@@ -930,14 +1027,30 @@ impl<'a> Translator<'a> {
 
     /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
     fn exit_if(&mut self, cc: Cc, target: u64) {
+        if target > self.pc {
+            self.targets.add(target.wrapping_sub(self.start_pc));
+            self.look_at = self.look_at.min(target);
+        }
         self.a.keep_rel32_whole(2);
         let site = self.a.jcc_near(cc);
         self.draft.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
     }
 
+    /// The unit goes on behind a conditional branch to `target`, unless that ends a loop that the
+    /// unit begins with, or was one of many.
+    fn branched(&mut self, target: u64) {
+        self.branches += 1;
+        self.mark_entry_or_end(self.branches > MAX_BRANCHES || target == self.start_pc);
+    }
+
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
     /// dead there: makes it an entry.
     fn mark_entry(&mut self) {
+        self.mark_entry_or_end(false);
+    }
+
+    /// As [`Translator::mark_entry`]; or `ends` the unit where it could make an entry.
+    fn mark_entry_or_end(&mut self, ends: bool) {
         if self.inlined.is_some() {
             return;
         }
@@ -949,12 +1062,59 @@ impl<'a> Translator<'a> {
         self.forget_vectors();
         let canonical = self.mem_flags && self.host_flags == HostFlags::None;
         if (self.next_pc ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
-            if (self.is_known)(self.next_pc) {
+            if ends {
                 self.exit_to(self.next_pc);
                 self.ended = true;
             } else {
-                self.draft.entries.push((self.next_pc, (self.a.p as usize - self.start as usize) as u32));
+                self.add_entry(self.next_pc);
             }
+        }
+    }
+
+    fn add_entry(&mut self, pc: u64) {
+        self.draft.entries.push((pc, (self.a.p as usize - self.start as usize) as u32));
+    }
+
+    /// Whether the unit ends before the instruction at `pc`, which is not before `look_at`; if it
+    /// does not, makes it an entry where the unit branches there.
+    #[inline(never)]
+    fn looks_to_end(&mut self) -> bool {
+        if self.inlined.is_some() || self.pc == self.start_pc {
+            return false;
+        }
+        if self.leaves_page() || self.pc == self.join {
+            return true;
+        }
+        if self.targets.has(self.pc.wrapping_sub(self.start_pc)) {
+            self.meet();
+        }
+        // What it jumped to and has passed does not count any more.
+        let next = self.targets.after(self.pc.wrapping_sub(self.start_pc));
+        self.look_at = next.map_or(u64::MAX, |n| self.start_pc + n).min(last_in_page(self.start_pc));
+        if self.join > self.pc {
+            self.look_at = self.look_at.min(self.join);
+        }
+        false
+    }
+
+    /// The unit has branched to the instruction at `pc`: makes it an entry, so that the branch comes
+    /// here, unless flags in EFLAGS are read there.
+    fn meet(&mut self) {
+        let canonical = self.mem_flags && self.host_flags == HostFlags::None;
+        if self.copy.is_some() || !canonical && self.live_at(self.pc, 1) {
+            return;
+        }
+        if !canonical {
+            self.dropped_flags |= !self.mem_flags;
+            (self.mem_flags, self.host_flags) = (true, HostFlags::None);
+        }
+        self.a.label = self.a.p;
+        self.fenced = false;
+        self.forget_vectors();
+        self.aes = vec::AesRound::NONE;
+        self.next_constant = None;
+        if self.draft.entries.last().is_none_or(|e| e.0 != self.pc) {
+            self.add_entry(self.pc);
         }
     }
 
@@ -966,6 +1126,7 @@ impl<'a> Translator<'a> {
             self.a.lea_rip(r, target);
         } else {
             self.a.mov_imm(r, target);
+            self.draft.absolute = true;
         }
     }
 
@@ -973,7 +1134,7 @@ impl<'a> Translator<'a> {
     fn call_helper(&mut self, f: HelperFn, arg: u64) {
         self.a.mov_imm(RAX, f as usize as u64);
         self.a.mov_imm(RCX, arg);
-        self.a.call_to(self.glue.helper);
+        self.a.call_piece(Piece::Helper);
     }
 
     /// As `call_helper`, with EFLAGS (whatever they hold) saved and restored in the place of the guest's, which is free while they are not in memory.
@@ -1013,20 +1174,18 @@ impl UnitBuilder for Translator<'_> {
         self.next_pc
     }
 
-    #[inline]
+    #[inline(always)]
     fn more(&mut self) -> bool {
         if self.ended {
             return false;
         }
         self.pc = self.next_pc;
-        let first = self.draft.marks.is_empty();
         if core::mem::take(&mut self.turned) {
             self.draft.turns.push((self.draft.marks.len() as u32, self.pc));
         }
-        if !first
-            && (self.inlined.is_none() && self.leaves_page()
-                || self.draft.marks.len() >= MAX_INSNS
-                || self.a.room() < UNIT_ROOM / 2)
+        if self.pc >= self.look_at && self.looks_to_end()
+            || self.draft.marks.len() >= MAX_INSNS
+            || self.a.p as usize - self.start as usize > UNIT_ROOM / 2
         {
             self.stop();
             return false;

@@ -6,8 +6,8 @@
 //! [`Features::of_host`]: super::Features::of_host
 //! [`Features::assume`]: super::Features::assume
 
-use super::backend::{emit_glue, make};
-use super::glue::Glue;
+use super::backend::make;
+use super::glue::Piece;
 use super::{Buffers, NONE, STATE_BIAS, Scratch, Translator, scratch};
 use alloc::vec::Vec;
 use anyarch_engine::backend::{self, Draft, Order, UNIT_ROOM};
@@ -48,6 +48,8 @@ pub struct Insn {
 
 /// A way out of a unit.
 pub struct Exit {
+    /// The four bytes that lead to the stub, until the jump is chained.
+    pub site: usize,
     /// Its stub.
     pub stub: usize,
     /// The guest address where it goes.
@@ -62,34 +64,21 @@ pub struct Lister<'a> {
     lift: fn(&mut Translator<'_>, Option<&Copy>),
     buffers: Buffers,
     draft: Draft,
-    glue: Glue,
-    /// Room for a unit, and the memory that it belongs to.
-    room: *mut u8,
+    /// Room for units.
     memory: &'a mut [u8],
 }
 
 impl<'a> Lister<'a> {
-    /// Bytes of memory that are enough.
-    pub const ROOM: usize = 4 * UNIT_ROOM;
+    /// Bytes of memory that are enough for a unit.
+    pub const ROOM: usize = UNIT_ROOM;
 
-    /// Emits the glue to `memory`, which begins at a page, and units behind it. The backend becomes
-    /// the process's: the guest asks it what it can do.
+    /// Makes units in `memory`, which begins at a page. The backend becomes the process's: the guest
+    /// asks it what it can do.
     pub fn new<L: Lift>(memory: &'a mut [u8]) -> Lister<'a> {
         assert!(memory.len() >= Self::ROOM && memory.as_ptr().addr().is_multiple_of(4096));
         backend::choose(const { &super::backend::<L>() });
         let buffers = Buffers::new(L::GUEST.slots);
-        let Range { start, end } = memory.as_mut_ptr_range();
-        let (glue, behind) = emit_glue(start, end, &buffers, L::GUEST);
-        let room = behind.wrapping_add(behind.align_offset(4096));
-        Lister {
-            guest: L::GUEST,
-            lift: |t, copy| L::lift(t, copy),
-            buffers,
-            draft: Draft::default(),
-            glue,
-            room,
-            memory,
-        }
+        Lister { guest: L::GUEST, lift: |t, copy| L::lift(t, copy), buffers, draft: Draft::default(), memory }
     }
 
     /// Which of the guest's integer and of its vector slots live in host registers.
@@ -98,14 +87,15 @@ impl<'a> Lister<'a> {
         (integers.map(|host| host != NONE), vectors.map(|host| host != NONE))
     }
 
-    /// Translates the unit at `pc`. The guest's code there is readable to the end of its page. `likely` is what the guest's slot of this name holds;
-    /// `is_inlinable` tells of functions whether they may be translated in the place of a call.
-    pub fn unit(&mut self, pc: u64, mode: u32, likely: u64, is_inlinable: &dyn Fn(u64) -> bool) -> Listing {
-        let (at, end) = (self.room, self.memory.as_mut_ptr_range().end);
-        let order = Order { pc, mode, at, end, likely, copy: None, is_known: &|_| false, is_inlinable };
-        let made = make(&mut self.buffers, &mut self.draft, self.guest, &self.glue, &order, self.lift);
+    /// Translates a unit, `from` bytes into the memory. The guest's code there is readable to the end of its page,
+    /// and so are the functions that it calls, where `inlines`. `likely` is what the guest's slot of this name holds.
+    pub fn unit(&mut self, pc: u64, mode: u32, likely: u64, inlines: bool, from: usize) -> Listing {
+        let Range { start, end } = self.memory.as_mut_ptr_range();
+        let at = start.wrapping_add(from);
+        assert!(from.is_multiple_of(64) && from + Self::ROOM <= self.memory.len());
+        let order = Order { pc, mode, at, end, likely, copy: None, inlines };
+        let made = make(&mut self.buffers, &mut self.draft, self.guest, &order, self.lift);
         let (host_end, is_undefined) = (made.host_end, made.is_undefined);
-        let from = at as usize - self.memory.as_ptr() as usize;
         let len = host_end as usize - at as usize;
         let (insns, numbers) = self.insns(pc);
         let cold = self.draft.cold_marks.windows(2);
@@ -114,7 +104,12 @@ impl<'a> Lister<'a> {
             bytes: self.memory[from..from + len].to_vec(),
             cold: cold.map(|w| (w[0].0 as usize..w[1].0 as usize, numbers[w[0].1 as usize])).collect(),
             exits: (self.draft.exits.iter())
-                .map(|e| Exit { stub: e.stub as usize - at as usize, target: e.target, is_call: e.is_call })
+                .map(|e| Exit {
+                    site: e.site as usize - at as usize,
+                    stub: e.stub as usize - at as usize,
+                    target: e.target,
+                    is_call: e.is_call,
+                })
                 .collect(),
             locked: self.draft.locked.iter().map(|&site| site as usize - at as usize).collect(),
             insns,
@@ -142,38 +137,11 @@ impl<'a> Lister<'a> {
         }
         (insns, numbers)
     }
+}
 
-    /// The piece of the glue that a host address is in, and how far.
-    pub fn piece(&self, host: u64) -> Option<(&'static str, u64)> {
-        let g = &self.glue;
-        let pieces = [
-            ("enter", g.enter),
-            ("chain", g.chain),
-            ("chain_far", g.chain_far),
-            ("lookup", g.lookup),
-            ("syscall", g.syscall),
-            ("trap", g.trap),
-            ("helper", g.helper),
-            ("reserve", g.monitor.reserve),
-            ("hold", g.monitor.hold),
-            ("written", g.monitor.written),
-            ("leave", g.leave),
-            ("pool", g.pool),
-            ("flag_tables", g.flag_tables),
-            ("sha1_choose", g.sha.sha1[0]),
-            ("sha1_parity", g.sha.sha1[1]),
-            ("sha1_majority", g.sha.sha1[2]),
-            ("sha256_hash1", g.sha.sha256[0]),
-            ("sha256_hash2", g.sha.sha256[1]),
-            ("sha512_hash1", g.sha.sha512[0]),
-            ("sha512_hash2", g.sha.sha512[1]),
-            ("sha256_rounds", g.sha.sha2[0]),
-            ("sha512_rounds", g.sha.sha2[1]),
-        ];
-        let within = (self.memory.as_ptr() as u64..g.end as u64).contains(&host);
-        let start = pieces.iter().filter(|p| within && p.1 as u64 <= host).max_by_key(|p| p.1)?;
-        Some((start.0, host - start.1 as u64))
-    }
+/// The piece of the glue whose address the thread's state has at a distance from RBP.
+pub fn piece(from_rbp: i32) -> Option<Piece> {
+    Piece::ALL.into_iter().find(|piece| piece.place().disp == from_rbp)
 }
 
 /// The part of a thread's state at a distance from RBP, and how many bytes into it.
@@ -203,6 +171,9 @@ pub fn field(from_rbp: i32) -> Option<(&'static str, usize)> {
         ("interrupted", offset_of!(Thread, interrupted)),
         ("sha", scratch(offset_of!(Scratch, sha))),
         ("constants", scratch(offset_of!(Scratch, constants))),
+        ("pool", scratch(offset_of!(Scratch, pool))),
+        ("flag_tables", scratch(offset_of!(Scratch, flag_tables))),
+        ("pieces", scratch(offset_of!(Scratch, pieces))),
         ("tails", scratch(offset_of!(Scratch, tails))),
         ("rest", scratch(offset_of!(Scratch, rest))),
         ("lookup", offset_of!(Thread, lookup)),

@@ -9,6 +9,7 @@
 //! instructions of a unit: after a signal or a fault, execution goes on in code for which nothing was known.
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, opcodes::*, reg::*};
+use super::glue::Piece;
 use super::{Buffers, Scratch, Translator, scratch, state};
 use anyarch_engine::ops::{V, VArgs};
 use anyarch_engine::state::Cpu;
@@ -36,6 +37,24 @@ pub(crate) struct Sha {
     /// Four rounds of SHA-256 and SHA-512 in place, see [`sha2_rounds`]: the address of the slots of f, e, b, a in RAX, of those of h, g, d, c in
     /// RCX, the words in XMM14 and XMM15.
     pub(crate) sha2: [*const u8; 2],
+}
+
+impl Sha {
+    /// The address of a piece, null if it is none of these.
+    pub(crate) fn piece(&self, piece: Piece) -> *const u8 {
+        match piece {
+            Piece::Sha1Choose => self.sha1[0],
+            Piece::Sha1Parity => self.sha1[1],
+            Piece::Sha1Majority => self.sha1[2],
+            Piece::Sha256Hash1 => self.sha256[0],
+            Piece::Sha256Hash2 => self.sha256[1],
+            Piece::Sha512Hash1 => self.sha512[0],
+            Piece::Sha512Hash2 => self.sha512[1],
+            Piece::Sha256Rounds => self.sha2[0],
+            Piece::Sha512Rounds => self.sha2[1],
+            _ => core::ptr::null(),
+        }
+    }
 }
 
 /// What is known at translation about the operands of SHA-256's second instruction.
@@ -394,7 +413,7 @@ pub(super) fn sha2_rounds(t: &mut Translator<'_>, wide: bool, abef: V, cdgh: V, 
     }
     t.a.lea(true, RAX, Translator::vslot(abef));
     t.a.lea(true, RCX, Translator::vslot(cdgh));
-    t.a.call_to(t.glue.sha.sha2[wide as usize]);
+    t.a.call_piece(if wide { Piece::Sha512Rounds } else { Piece::Sha256Rounds });
     for s in slots {
         match t.vhost(s) {
             NONE => {}

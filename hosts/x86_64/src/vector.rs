@@ -53,7 +53,7 @@ pub(super) fn store(t: &mut T<'_>, bytes: u8, s: V, m: Mem) {
 }
 
 fn emit<'b>(t: &'b mut T<'_>) -> Emit<'b> {
-    Emit { a: &mut t.a, features: t.features, host: t.vec_host, aes: &mut t.aes, sha: t.glue.sha }
+    Emit { a: &mut t.a, features: t.features, host: t.vec_host, aes: &mut t.aes }
 }
 
 pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {

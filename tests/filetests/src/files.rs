@@ -16,7 +16,7 @@
 //! What stands behind `---` is written by the test. Without the line `hosts`, `v3` is meant. A case is one unit, which begins at its first line or at the line that
 //! begins with `=>`: what follows its end (a function that is called) is translated only where it is taken in.
 
-use crate::assemble::{PAGE, assemble};
+use crate::assemble::assemble;
 use crate::memory;
 use crate::{Arch, HOSTS, Host, print};
 use std::path::Path;
@@ -75,9 +75,8 @@ pub fn text(arch: &Arch, path: &Path) -> Result<String, String> {
         let units = memory::with(arch, host, &assembled.code, |lister| {
             (assembled.starts.iter())
                 .map(|&start| {
-                    let inlinable = |pc: u64| pc / PAGE == start / PAGE;
-                    let unit = lister.unit(start, 0, arch.rows.likely, &inlinable);
-                    print::unit(arch, lister, &unit, &assembled.lines)
+                    let unit = lister.unit(start, 0, arch.rows.likely, true, 0);
+                    print::unit(arch, &unit, &assembled.lines)
                 })
                 .collect()
         });

@@ -17,17 +17,23 @@ const UNITS: u64 = CODE + 0x1000_0000;
 
 static BUSY: Mutex<()> = Mutex::new(());
 
-struct Mapping(u64, usize);
+/// Memory at an address of our choice.
+pub struct Mapping(u64, usize);
 
 impl Mapping {
-    fn new(at: u64, len: usize) -> io::Result<Mapping> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    /// Zeroes where nothing is yet.
+    ///
+    /// # Errors
+    /// If it cannot be mapped there.
+    pub fn new(at: u64, len: usize) -> io::Result<Mapping> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
         // SAFETY: a fresh mapping where nothing is.
         let p = unsafe { libc::mmap(at as *mut _, len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
         if p as u64 == at { Ok(Mapping(at, len)) } else { Err(io::Error::last_os_error()) }
     }
 
-    fn bytes(&mut self) -> &mut [u8] {
+    /// Its bytes.
+    pub fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the mapping is ours, and borrowed as this is. (What reads guest code by its address does so while nobody writes.)
         unsafe { std::slice::from_raw_parts_mut(self.0 as *mut u8, self.1) }
     }
@@ -50,6 +56,7 @@ pub fn with<T>(arch: &Arch, host: &Host, code: &[u8], f: impl FnOnce(&mut Lister
     // With a page of zeroes behind.
     let mut guest = Mapping::new(CODE, code.len().next_multiple_of(4096) + 4096)?;
     guest.bytes()[..code.len()].copy_from_slice(code);
+    let _far = Mapping::new(FAR, 4096)?;
     let mut units = Mapping::new(UNITS, Lister::ROOM)?;
     Ok(f(&mut (arch.lister)(units.bytes())))
 }

@@ -9,7 +9,8 @@
 use crate::Arch;
 use crate::assemble::PAGE;
 use crate::memory::{CODE, DATA, FAR};
-use anyarch_host_x86_64::listing::{Lister, Listing, field};
+use anyarch_host_x86_64::glue::Piece;
+use anyarch_host_x86_64::listing::{self, Listing, field};
 use iced_x86::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -22,9 +23,27 @@ pub fn decode(unit: &Listing, part: &Range<usize>) -> Vec<Instruction> {
 }
 
 /// The pieces of the glue that instructions call or jump to.
-pub fn pieces(lister: &Lister<'_>, code: &[Instruction]) -> BTreeSet<&'static str> {
-    let targets = code.iter().filter(|i| i.op0_kind() == OpKind::NearBranch64);
-    targets.filter_map(|i| lister.piece(i.near_branch_target())).map(|p| p.0).collect()
+pub fn pieces(code: &[Instruction]) -> BTreeSet<String> {
+    code.iter().filter_map(piece).map(piece_name).collect()
+}
+
+/// The piece of the glue that an instruction calls or jumps to.
+fn piece(i: &Instruction) -> Option<Piece> {
+    let goes = matches!(i.mnemonic(), Mnemonic::Call | Mnemonic::Jmp);
+    let from_state = i.memory_base() == Register::RBP && i.memory_index() == Register::None;
+    (goes && from_state).then(|| listing::piece(i.memory_displacement64() as i32))?
+}
+
+/// `ChainFar` becomes `chain_far`.
+fn piece_name(piece: Piece) -> String {
+    let mut name = String::new();
+    for c in format!("{piece:?}").chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
 }
 
 /// End of the straight line.
@@ -34,7 +53,7 @@ fn straight(unit: &Listing) -> usize {
 
 /// One unit's text: a line of figures (instructions of the guest and of the host, and bytes, of the straight line; how many are part of the step of one before
 /// them), then the code of each guest instruction below its line, cold paths, and where the stubs lead.
-pub fn unit(arch: &Arch, lister: &Lister<'_>, unit: &Listing, lines: &HashMap<u64, String>) -> String {
+pub fn unit(arch: &Arch, unit: &Listing, lines: &HashMap<u64, String>) -> String {
     let cold: usize = unit.cold.iter().map(|c| c.0.len()).sum();
     let covered = unit.insns.iter().filter(|i| i.is_covered).count();
     let mut text = format!(
@@ -50,7 +69,7 @@ pub fn unit(arch: &Arch, lister: &Lister<'_>, unit: &Listing, lines: &HashMap<u6
         text += &format!("; cold {cold} bytes");
     }
     text.push('\n');
-    let mut printer = Printer::new(arch, lister, unit);
+    let mut printer = Printer::new(arch, unit);
     let source = |pc: u64| match lines.get(&pc) {
         Some(line) => line.clone(),
         None => guest_name(unit, pc),
@@ -103,7 +122,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(arch: &Arch, lister: &Lister<'_>, unit: &Listing) -> Printer {
+    fn new(arch: &Arch, unit: &Listing) -> Printer {
         let end = unit.exits.first().map_or(unit.bytes.len(), |e| e.stub);
         let all = decode(unit, &(0..end));
         let mut labels = BTreeMap::new();
@@ -120,8 +139,6 @@ impl Printer {
                     name(to, format!("exit({})", guest_name(unit, exit.target)));
                 } else if within {
                     labels.insert(to, String::new());
-                } else if let Some(piece) = piece(lister, to) {
-                    name(to, piece);
                 }
             }
             // The call's data: the distance of the next guest instruction from this place.
@@ -129,9 +146,7 @@ impl Printer {
                 let distance = i.immediate32() as i32 as i64;
                 name(i.immediate(1), guest_name(unit, (i.ip() + 1).wrapping_add_signed(distance)));
             }
-            after_syscall = i.mnemonic() == Mnemonic::Call
-                && i.op0_kind() == OpKind::NearBranch64
-                && lister.piece(i.near_branch_target()) == Some(("syscall", 0));
+            after_syscall = piece(i) == Some(Piece::Syscall);
             if unit.locked.contains(&((i.ip() - unit.at) as usize)) {
                 let to = i.next_ip() + i.immediate(1);
                 labels.insert(to, String::new());
@@ -143,11 +158,13 @@ impl Printer {
                 if within {
                     labels.insert(to, String::new());
                 } else {
-                    name(to, piece(lister, to).unwrap_or_else(|| guest_name(unit, to)));
+                    name(to, guest_name(unit, to));
                 }
             } else if i.memory_base() == Register::RBP {
                 let from_rbp = i.memory_displacement64();
-                if let Some((part, offset)) = field(from_rbp as i32) {
+                if let Some(piece) = piece(i) {
+                    name(from_rbp, piece_name(piece));
+                } else if let Some((part, offset)) = field(from_rbp as i32) {
                     name(from_rbp, part_name(arch, part, offset));
                 }
             }
@@ -194,11 +211,6 @@ impl Printer {
             *text += &format!("        {line}\n");
         }
     }
-}
-
-fn piece(lister: &Lister<'_>, host: u64) -> Option<String> {
-    let (name, offset) = lister.piece(host)?;
-    Some(if offset == 0 { name.into() } else { format!("{name}+{offset:#x}") })
 }
 
 fn part_name(arch: &Arch, part: &str, offset: usize) -> String {

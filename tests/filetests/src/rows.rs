@@ -175,8 +175,8 @@ fn line(arch: &Arch, lister: &mut Lister<'_>, row: &Row, word: u32, registers: &
     let straight = print::decode(&unit, &unit.insns[0].code);
     let cold = unit.cold.iter().filter(|c| c.1 == 0).map(|c| &c.0);
     let bytes: usize = cold.clone().map(|part| part.len()).sum();
-    let far = cold.flat_map(|part| print::pieces(lister, &print::decode(&unit, part)));
-    let mut glue: Vec<String> = print::pieces(lister, &straight).into_iter().map(String::from).collect();
+    let far = cold.flat_map(|part| print::pieces(&print::decode(&unit, part)));
+    let mut glue: Vec<String> = print::pieces(&straight).into_iter().map(String::from).collect();
     glue.extend(far.collect::<std::collections::BTreeSet<_>>().iter().map(|piece| format!("cold:{piece}")));
     let fields = [
         row.name.to_string(),
@@ -195,7 +195,7 @@ fn unit(arch: &Arch, lister: &mut Lister<'_>, word: u32) -> Listing {
         // SAFETY: the page that `text` has mapped there, which only this thread uses.
         unsafe { ((CODE + 4 * n as u64) as *mut u32).write_volatile(word) };
     }
-    lister.unit(CODE, 0, arch.rows.likely, &|_| false)
+    lister.unit(CODE, 0, arch.rows.likely, false, 0)
 }
 
 /// What the fields are that are neither registers nor immediates.

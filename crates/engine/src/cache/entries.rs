@@ -41,21 +41,18 @@ impl Entries {
     /// Adds an entry, unless the key has one.
     #[inline]
     pub(super) fn add(&mut self, key: u64, entry: Entry) {
-        if self.get(key).is_some() {
-            return;
-        }
-        let i = match self.free.pop() {
-            Some(i) => {
-                self.all[i as usize] = (key, entry);
-                i
-            }
-            None => {
-                self.all.push((key, entry));
-                self.all.len() as u32 - 1
-            }
+        let Entries { places, all, free } = self;
+        let place = places.entry(hash(key), |&i| all[i as usize].0 == key, |&i| hash(all[i as usize].0));
+        let hashbrown::hash_table::Entry::Vacant(place) = place else { return };
+        let i = match free.pop() {
+            Some(i) => i,
+            None => all.len() as u32,
         };
-        let all = &self.all;
-        self.places.insert_unique(hash(key), i, |&i| hash(all[i as usize].0));
+        place.insert(i);
+        match all.get_mut(i as usize) {
+            Some(place) => *place = (key, entry),
+            None => all.push((key, entry)),
+        }
     }
 
     /// Removes the entry of a key if it is one of this unit's.

@@ -226,8 +226,8 @@ fn made(made: &Made<'_>) {
     if map.is_none() && dump.is_none() {
         return;
     }
-    let name = match made.pc {
-        Some(pc) => symbols.name(pc, made.changes),
+    let name = match made.key {
+        Some(key) => symbols.name(key.pc, made.changes),
         None => "glue [anyarch-emu]".into(),
     };
     if let Some(file) = map {

@@ -1,7 +1,9 @@
 //! Constants of floating-point code, at the start of the code region.
 
-use super::super::asm::{Mem, VEnc, reg::*};
+use super::super::asm::VEnc;
+use super::super::{Scratch, scratch, state};
 use super::{T, X3};
+use core::mem::offset_of;
 
 /// Constants at the start of the code region; [`K`] numbers them.
 pub(crate) const POOL: [u128; 33] = [
@@ -120,20 +122,8 @@ pub(super) fn sign_constant(sign: bool, es: u8, scalar: bool) -> Option<K> {
 impl T<'_> {
     /// d = a op constant.
     pub(super) fn with_constant(&mut self, e: VEnc, d: u8, a: u8, k: K) {
-        self.constant_operand(e, d, a, k, 0);
-    }
-
-    /// As `with_constant`; `tail` bytes of the instruction are yet to come.
-    pub(super) fn constant_operand(&mut self, e: VEnc, d: u8, a: u8, k: K, tail: isize) {
-        // Encoded with an operand at a 32-bit distance from RBP; then made RIP-relative.
-        self.a.v3(e, d, a, Mem::base(RBP, i32::MAX), false, X3);
-        let target = self.glue.pool.wrapping_add(k as usize * 16);
-        let distance = target as isize - self.a.p as isize - tail;
-        self.a.p = self.a.p.wrapping_sub(5);
-        // SAFETY: these five bytes were just emitted.
-        let modrm = unsafe { self.a.p.read() };
-        self.a.b(modrm & 0x38 | 5);
-        self.a.d(distance as u32);
+        let place = scratch(offset_of!(Scratch, pool)) + k as usize * 16;
+        self.a.v3(e, d, a, state(place), false, X3);
     }
 }
 

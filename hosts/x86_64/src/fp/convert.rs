@@ -276,7 +276,7 @@ pub(super) fn round_away(t: &mut T<'_>, es: u8, a: V) {
     t.a.v2i(roundp(es), X0, ra, 3 | 8);
     t.a.v3(arith(es, false, SUB), X2, ra, X0, false, X3);
     t.with_constant(ANDPS, X2, X2, pick(K::Abs32, K::Abs64));
-    t.constant_operand(arith(es, false, CMP), X2, X2, pick(K::Half32, K::Half64), 1);
+    t.with_constant(arith(es, false, CMP), X2, X2, pick(K::Half32, K::Half64));
     t.a.b(NLT);
     t.with_constant(ANDPS, X2, X2, pick(K::One32, K::One64));
     t.with_constant(ANDPS, X1, X1, pick(K::Sign32, K::Sign64));

@@ -95,7 +95,7 @@ pub(super) fn flush_tests(t: &mut T<'_>, es: u8, bytes: u8, tests: &[Option<(V, 
             t.a.vex(cmp, X0, X0, X2);
             t.a.b(NE);
         }
-        t.constant_operand(cmp, X2, X2, k, 1);
+        t.with_constant(cmp, X2, X2, k);
         t.a.b(predicate);
         if predicate == LT_QUIET {
             t.a.vex(ANDPS, X2, X2, X0);

@@ -60,7 +60,7 @@ impl T<'_> {
             return Guard { site: self.a.jcc_near(Cc::E), keep_flags };
         }
         let cmp = arith(es, scalar, CMP);
-        self.constant_operand(cmp, X3, X3, normal, 1);
+        self.with_constant(cmp, X3, X3, normal);
         if self.a.avx {
             self.a.b(EQ_UNORD);
         } else {

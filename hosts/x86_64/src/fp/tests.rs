@@ -25,6 +25,7 @@ static GUEST: Guest = Guest {
     interpret: |_| {},
     peek: |pc| Some(Peek { len: 4, reads: pc < DEAD, writes: true, ..Peek::default() }),
     leaf: |_| None,
+    jump_before: |_| None,
     slots: &SLOTS_USED,
     lookup_mask: 0,
     pc_align_mask: 3,
@@ -84,6 +85,9 @@ impl Bench {
             let own = Scratch::of(&mut *thread);
             own.constants = super::super::vec::CONSTANTS;
             own.tails = super::super::vector::TAILS;
+            own.pool = POOL;
+            own.flag_tables = FLAG_TABLES;
+            own.pieces = glue.pieces;
         }
         Bench { thread, buffers, draft: Draft::default(), glue, end }
     }
@@ -91,19 +95,9 @@ impl Bench {
     /// Plays on the state by generated code. Whether a helper was called for good.
     pub(crate) fn run(&mut self, pc: u64, steps: &[Step<'_>]) -> usize {
         let at = self.glue.end as *mut u8;
-        let known = |_| false;
         let mode = self.cpu().mode;
-        let order = Order {
-            pc,
-            mode,
-            at,
-            end: self.end,
-            likely: 0,
-            copy: None,
-            is_known: &known,
-            is_inlinable: &known,
-        };
-        let mut t = Translator::new(&mut self.buffers, &mut self.draft, &GUEST, &self.glue, &order);
+        let order = Order { pc, mode, at, end: self.end, likely: 0, copy: None, inlines: false };
+        let mut t = Translator::new(&mut self.buffers, &mut self.draft, &GUEST, &order);
         let mut len = 0;
         for (i, step) in steps.iter().enumerate() {
             t.pc = pc + 4 * i as u64;

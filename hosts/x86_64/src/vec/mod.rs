@@ -30,7 +30,6 @@ pub(crate) use structures::{has_struct, load_struct, store_struct};
 
 use super::Features;
 use super::asm::Asm;
-use super::sha::Sha;
 use anyarch_engine::ops::{V, VArgs};
 use anyarch_engine::state::VEC_SLOTS;
 use anyarch_engine::vec::{HIGH, VOp};
@@ -51,8 +50,6 @@ pub(crate) struct Emit<'a> {
     pub(crate) host: &'a [u8; VEC_SLOTS],
     /// The unit's last AES round.
     pub(crate) aes: &'a mut AesRound,
-    /// Hash rounds on general registers.
-    pub(crate) sha: Sha,
 }
 
 /// The last half of an AES round that was emitted, so that MixColumns right behind it becomes part

@@ -2,6 +2,7 @@
 //! on general registers.
 
 use super::super::asm::{Cc, Op, Rm, opcodes::*, reg::RAX};
+use super::super::glue::Piece;
 use super::super::state;
 use super::constants::splat;
 use super::{Emit, Operands, TMP, X0, X1, X2};
@@ -18,22 +19,22 @@ pub(crate) fn lower_clobbering(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool 
     let o = Operands::new(e, args);
     let Operands { d, a, b, c, es, bytes, .. } = o;
     let rounds = match op {
-        Sha1Choose => e.sha.sha1[0],
-        Sha1Parity => e.sha.sha1[1],
-        Sha1Majority => e.sha.sha1[2],
-        Sha256Hash1 => e.sha.sha256[0],
-        Sha256Hash2 => e.sha.sha256[1],
-        Sha512Hash1 => e.sha.sha512[0],
-        Sha512Hash2 => e.sha.sha512[1],
-        _ => core::ptr::null(),
+        Sha1Choose => Some(Piece::Sha1Choose),
+        Sha1Parity => Some(Piece::Sha1Parity),
+        Sha1Majority => Some(Piece::Sha1Majority),
+        Sha256Hash1 => Some(Piece::Sha256Hash1),
+        Sha256Hash2 => Some(Piece::Sha256Hash2),
+        Sha512Hash1 => Some(Piece::Sha512Hash1),
+        Sha512Hash2 => Some(Piece::Sha512Hash2),
+        _ => None,
     };
-    if !rounds.is_null() {
+    if let Some(rounds) = rounds {
         // SHA-256's second operation notes its operands as the first one.
         let [p, q] = if op == Sha256Hash2 { [a, c] } else { [c, a] };
         for (x, s) in [(X0, p), (X1, q), (X2, b)] {
             e.a.v2(MOVAPS, x, e.rm(s));
         }
-        e.a.call_to(rounds);
+        e.a.call_piece(rounds);
         e.put(d, X0);
         return true;
     }

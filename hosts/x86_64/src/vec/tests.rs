@@ -22,7 +22,6 @@ const PINNED: u8 = 12;
 struct Bench {
     code: *mut u8,
     cpu: &'static mut Cpu,
-    sha: Sha,
     host: [u8; VEC_SLOTS],
     flags_free: bool,
 }
@@ -30,25 +29,26 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         // SAFETY: an anonymous mapping; an all-zero Cpu is valid.
-        let (code, cpu) = unsafe {
+        let (code, thread) = unsafe {
             let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
             let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
             let code = raw_syscall(sys::__NR_mmap, [0, 65536, prot, flags, u64::MAX, 0]);
             let thread = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Thread>()).cast::<Thread>();
             Scratch::of(&mut *thread).constants = CONSTANTS;
-            (code as *mut u8, &mut (*thread).cpu)
+            (code as *mut u8, &mut *thread)
         };
         static SLOTS: Slots = Slots { gpr: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], no_bases: &[], vec: &[] };
         let features = Features::detect();
         let mut a =
             Asm { p: code, end: code.wrapping_add(65536), avx: features.avx, label: core::ptr::null_mut() };
         let sha = super::super::sha::emit(&mut a, &Buffers::new(&SLOTS));
+        Scratch::of(thread).pieces = Piece::ALL.map(|piece| sha.piece(piece));
         let code = a.p;
         let mut host = [NONE; VEC_SLOTS];
         for (i, h) in host.iter_mut().enumerate().take(PINNED as usize) {
             *h = i as u8;
         }
-        Bench { code, cpu, sha, host, flags_free: false }
+        Bench { code, cpu: &mut thread.cpu, host, flags_free: false }
     }
 
     /// Runs an operation's code. None if there is none, else its length.
@@ -78,7 +78,7 @@ impl Bench {
         a.b(0xf9);
         let start = a.p;
         let mut aes = AesRound::NONE;
-        let mut e = Emit { a: &mut a, features, host: &self.host, aes: &mut aes, sha: self.sha };
+        let mut e = Emit { a: &mut a, features, host: &self.host, aes: &mut aes };
         if !emit(&mut e) {
             assert_eq!(a.p, start, "emitted something and gave up");
             return None;

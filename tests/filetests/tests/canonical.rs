@@ -1,0 +1,262 @@
+//! Units are canonical ([`anyarch_engine::backend::Order`]): what was made before, and where, does
+//! not show in their bytes.
+//!
+//! The text of real libraries is translated by the code cache several times, each time in another
+//! order. Each unit that comes of it is then made alone, by a translator that knows nothing of any
+//! other, from a copy of the text elsewhere and as far from it as the unit was. The bytes must be the
+//! same but for the fields that the cache patches.
+
+use anyarch_engine::backend::{Backend, UnitKey};
+use anyarch_engine::cache::{self, CACHE, Made};
+use anyarch_engine::state::mode;
+use anyarch_filetests::assemble::assemble;
+use anyarch_filetests::memory::{CODE, Mapping};
+use anyarch_filetests::{ARCHS, Arch};
+use anyarch_host_x86_64::backend;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Mutex;
+
+/// Where the text lies, the code cache, and how far from them their counterparts are.
+const TEXT: u64 = 0x5800_0000_0000;
+const CACHE_AT: u64 = TEXT + 0x1000_0000;
+const CACHE_SIZE: usize = 0x1000_0000;
+const AWAY: u64 = 0x1_0000_0000;
+
+const PAGE: u64 = 4096;
+
+/// The code cache is the process's.
+static BUSY: Mutex<()> = Mutex::new(());
+
+/// A unit as the cache made it.
+struct Unit {
+    key: UnitKey,
+    host: u64,
+    bytes: Vec<u8>,
+}
+
+static UNITS: Mutex<Vec<Unit>> = Mutex::new(Vec::new());
+
+fn told(made: &Made<'_>) {
+    if let Some(key) = made.key {
+        let host = made.code.as_ptr() as u64;
+        UNITS.lock().unwrap().push(Unit { key, host, bytes: made.code.to_vec() });
+    }
+}
+
+/// Code, at a distance from where it is mapped, and places where it is entered.
+struct Text {
+    name: String,
+    /// Units that are to come of it at least.
+    units: usize,
+    start: u64,
+    bytes: Vec<u8>,
+    functions: BTreeSet<u64>,
+}
+
+/// The executable segment of a library, and the functions in it that it exports.
+fn library(guest: &Guest, name: &str) -> Text {
+    let path = Path::new("/usr").join(guest.arch.triple).join("lib").join(name);
+    let path = path.as_path();
+    let file = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let field = |at: usize, len: usize| {
+        file[at..at + len].iter().rev().fold(0u64, |value, &byte| value << 8 | byte as u64)
+    };
+    let table = |place: usize, size: usize, count: usize| {
+        let (at, size, count) = (field(place, 8), field(size, 2), field(count, 2));
+        (0..count).map(move |n| (at + n * size) as usize)
+    };
+    // Program headers: the one that is loaded and executable.
+    let header = table(0x20, 0x36, 0x38).find(|&at| field(at, 4) == 1 && field(at + 4, 4) & 1 != 0);
+    let header = header.unwrap_or_else(|| panic!("{} has code", path.display()));
+    let (offset, start) = (field(header + 8, 8) as usize, field(header + 16, 8));
+    let bytes = file[offset..offset + field(header + 32, 8) as usize].to_vec();
+    // Section headers: the symbols for dynamic linking.
+    let symbols = table(0x28, 0x3a, 0x3c).find(|&at| field(at + 4, 4) == 11);
+    let symbols = symbols.unwrap_or_else(|| panic!("{} has symbols", path.display()));
+    let (at, size) = (field(symbols + 24, 8) as usize, field(symbols + 32, 8) as usize);
+    let function = |at: usize| (file[at + 4] & 15 == 2).then(|| field(at + 8, 8));
+    let functions = (at..at + size).step_by(24).filter_map(function);
+    let within = start..start + bytes.len() as u64;
+    let functions = functions.filter(|f| within.contains(f)).collect();
+    Text { name: name.into(), units: 1000, start, bytes, functions }
+}
+
+/// Vector code, entered at every instruction.
+fn vectors(guest: &Guest) -> Text {
+    let code = [
+        "vsetvli t0, a0, e32, m1, ta, ma",
+        "1: vle32.v v8, (a1)",
+        "vadd.vv v8, v8, v9",
+        "vmul.vx v10, v8, a2",
+        "vmseq.vv v0, v8, v10",
+        "vmerge.vvm v11, v8, v10, v0",
+        "vfadd.vv v12, v11, v8",
+        "vse32.v v12, (a1)",
+        "bnez a3, 1b",
+        "vsetivli t0, 4, e64, m1, ta, ma",
+        "vslideup.vi v13, v8, 1",
+        "ret",
+    ];
+    let assembled = assemble(guest.arch, &[code.map(String::from).to_vec()]).unwrap();
+    let functions = assembled.lines.keys().map(|at| at - CODE).collect();
+    Text { name: "vectors".into(), units: code.len() - 2, start: 0, bytes: assembled.code, functions }
+}
+
+fn map(text: &Text, at: u64) -> Mapping {
+    let start = text.start & !(PAGE - 1);
+    let skip = (text.start - start) as usize;
+    let len = (skip + text.bytes.len()).next_multiple_of(PAGE as usize);
+    let mut mapping = Mapping::new(at + start, len).unwrap();
+    mapping.bytes()[skip..][..text.bytes.len()].copy_from_slice(&text.bytes);
+    mapping
+}
+
+/// A guest's part.
+struct Guest {
+    arch: &'static Arch,
+    backend: &'static Backend,
+    /// What code is made for in some orders: a configuration of vectors.
+    likely: u64,
+}
+
+/// The addresses that code of the library can be entered at, found by following what units lead to.
+fn entered(guest: &Guest, text: &Text, memory: &mut Mapping) -> Vec<u64> {
+    const ENOUGH: usize = 40_000;
+    let within = TEXT + text.start..TEXT + text.start + text.bytes.len() as u64;
+    let mut lister = (guest.arch.lister)(memory.bytes());
+    let mut found: BTreeSet<u64> = text.functions.iter().map(|f| TEXT + f).collect();
+    let mut open: Vec<u64> = found.iter().copied().collect();
+    while let Some(pc) = open.pop() {
+        for exit in lister.unit(pc, 0, 0, true, 0).exits {
+            if within.contains(&exit.target) && found.len() < ENOUGH && found.insert(exit.target) {
+                open.push(exit.target);
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The order of a pseudo-random sequence.
+fn shuffled(pcs: &[u64], seed: u64) -> Vec<u64> {
+    let mut keyed: Vec<_> =
+        pcs.iter().map(|&pc| ((pc ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15), pc)).collect();
+    keyed.sort_unstable();
+    keyed.into_iter().map(|(_, pc)| pc).collect()
+}
+
+/// Has the cache translate at these addresses in this order.
+fn translate(guest: &Guest, text: &Text, pcs: &[u64], run: &Run) -> Vec<Unit> {
+    // The cache of the run before is forgotten with its memory.
+    // SAFETY: nothing runs in it.
+    unsafe { libc::munmap(CACHE_AT as *mut _, CACHE_SIZE) };
+    cache::init(guest.arch.guest, guest.backend, CACHE_AT, CACHE_SIZE as u64).unwrap();
+    let mut lock = CACHE.lock();
+    let cache = lock.as_deref_mut().unwrap();
+    cache.tell_units(told);
+    let (start, end) = (TEXT + text.start & !(PAGE - 1), TEXT + text.start + text.bytes.len() as u64);
+    cache.map_exec(start, end.next_multiple_of(PAGE));
+    for page in (start..end).step_by(PAGE as usize).filter(|page| run.hole == Some(page / PAGE % 2)) {
+        cache.unmap_exec(page, page + PAGE);
+    }
+    for (n, &pc) in pcs.iter().enumerate() {
+        cache.likely = if n % 3 == run.likely { guest.likely } else { 0 };
+        let _ = cache.entry(pc, run.mode);
+    }
+    std::mem::take(&mut UNITS.lock().unwrap())
+}
+
+/// How a library is translated.
+struct Run {
+    mode: u32,
+    /// Which addresses are translated where the guest's vectors have a configuration, of each three.
+    likely: usize,
+    /// The even pages or the odd ones may not be executed, so that functions there are not taken in.
+    hole: Option<u64>,
+}
+
+/// What occurred in all checks.
+#[derive(Debug, Default)]
+struct Seen {
+    likely: usize,
+    not_inlining: usize,
+}
+
+fn check(guest: &Guest, text: &Text, seen: &mut Seen) {
+    let library = &text.name;
+    let (_here, _there) = (map(text, TEXT), map(text, TEXT + AWAY));
+    let mut alone = Mapping::new(CACHE_AT + AWAY, CACHE_SIZE).unwrap();
+    let pcs = entered(guest, text, &mut alone);
+    let descending: Vec<u64> = pcs.iter().rev().copied().collect();
+    let run = |pcs: Vec<u64>, mode, likely, hole| (pcs, Run { mode, likely, hole });
+    let runs = [
+        run(pcs.clone(), mode::EXACT, 0, None),
+        run(descending, mode::EXACT, 1, None),
+        run(shuffled(&pcs, 1), mode::EXACT, 2, Some(0)),
+        run(shuffled(&pcs, 2), mode::EXACT, 0, Some(1)),
+        run(shuffled(&pcs, 3), mode::OTHER | mode::RESTRICTED, 1, None),
+    ];
+    let mut orders: HashMap<u64, usize> = HashMap::new();
+    for (n, (pcs, run)) in runs.iter().enumerate() {
+        let units = translate(guest, text, pcs, run);
+        let enough = if run.hole.is_none() { text.units } else { 0 };
+        assert!(units.len() >= enough, "{library}: {} units of {} addresses", units.len(), pcs.len());
+        let mut lister = (guest.arch.lister)(alone.bytes());
+        for unit in &units {
+            let UnitKey { pc, mode, likely, inlines, is_checked, absolute } = unit.key;
+            assert!(!is_checked && !absolute, "{library}: {:?}", unit.key);
+            let made = lister.unit(pc + AWAY, mode, likely, inlines, (unit.host - CACHE_AT) as usize);
+            let mut bytes = [&unit.bytes, &made.bytes].map(|bytes| bytes.clone());
+            let fields = made.exits.iter().map(|exit| exit.site..exit.site + 4);
+            for field in fields.chain(made.locked.iter().map(|&at| at..at + 1)) {
+                bytes.iter_mut().filter_map(|bytes| bytes.get_mut(field.clone())).for_each(|f| f.fill(0));
+            }
+            let [by_cache, by_itself] = bytes;
+            let differs = by_cache.iter().zip(&by_itself).position(|(a, b)| a != b);
+            assert!(
+                by_cache == by_itself,
+                "{library}, order {n}: {:x?}, {} bytes at {:#x}, alone {} bytes, first difference {differs:?}",
+                unit.key,
+                by_cache.len(),
+                unit.host,
+                by_itself.len(),
+            );
+            seen.likely += (likely != 0) as usize;
+            seen.not_inlining += !inlines as usize;
+            *orders.entry(pc).or_default() += 1;
+        }
+    }
+    let often = orders.values().filter(|&&n| n > 1).count();
+    assert!(often >= text.units / 2, "{library}: {often} units in more than one order");
+}
+
+fn guest(name: &str) -> Guest {
+    let arch = ARCHS.iter().find(|arch| arch.guest.name == name).unwrap();
+    static AARCH64: Backend = backend::<anyarch_aarch64::Instructions>();
+    static RISCV64: Backend = backend::<anyarch_riscv64::Instructions>();
+    let backend = if name == "aarch64" { &AARCH64 } else { &RISCV64 };
+    Guest { arch, backend, likely: arch.rows.likely }
+}
+
+const LIBRARIES: [&str; 3] = ["libc.so.6", "libm.so.6", "libstdc++.so.6"];
+
+#[test]
+fn aarch64() {
+    let _busy = BUSY.lock().unwrap_or_else(|e| e.into_inner());
+    let (guest, mut seen) = (guest("aarch64"), Seen::default());
+    for name in LIBRARIES {
+        check(&guest, &library(&guest, name), &mut seen);
+    }
+    assert!(seen.not_inlining > 0, "{seen:?}");
+}
+
+#[test]
+fn riscv64() {
+    let _busy = BUSY.lock().unwrap_or_else(|e| e.into_inner());
+    let (guest, mut seen) = (guest("riscv64"), Seen::default());
+    for name in LIBRARIES {
+        check(&guest, &library(&guest, name), &mut seen);
+    }
+    check(&guest, &vectors(&guest), &mut seen);
+    assert!(seen.likely > 0 && seen.not_inlining > 0, "{seen:?}");
+}
