@@ -24,7 +24,7 @@ use crate::ranges::RangeSet;
 use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
-use crate::state::{Cpu, address_in};
+use crate::state::Cpu;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
@@ -121,7 +121,10 @@ impl InsnMark {
 
 /// One unit. The lengths of its guest instructions are in their marks.
 struct Unit {
+    /// Of its first instruction.
     pc: u64,
+    /// The address of that.
+    start: u64,
     guest_len: u32,
     host: u32,
     host_end: u32,
@@ -255,7 +258,7 @@ struct Host {
 
 /// The cache.
 pub struct Cache {
-    guest: &'static Guest,
+    pub(crate) guest: &'static Guest,
     base: *mut u8,
     end: *mut u8,
     /// End of the current region.
@@ -494,6 +497,24 @@ impl Code {
         (host < self.units[i].host_end).then_some(i as u32)
     }
 
+    /// Calls `f` with the `pc` of each instruction of a unit.
+    fn each_pc(&self, unit: usize, mut f: impl FnMut(u64)) {
+        let u = &self.units[unit];
+        let first = u.marks as usize;
+        let turn = self.turns.partition_point(|t| t.0 as usize <= first);
+        let mut turns = self.turns[turn..].iter().peekable();
+        let mut pc = u.pc;
+        for (i, mark) in self.marks[first..first + u.count as usize].iter().enumerate() {
+            if let Some(&(_, turned)) = turns.next_if(|t| t.0 as usize == first + i) {
+                pc = turned;
+            }
+            if !mark.is_more() {
+                f(pc);
+            }
+            pc += mark.guest_len();
+        }
+    }
+
     /// What is at an offset, if it is in one of these units.
     fn place(&self, offset: u32) -> Option<Place> {
         let u = &self.units[self.unit_at(offset)? as usize];
@@ -503,12 +524,17 @@ impl Code {
         let insn = |i: usize, at_start: bool, code: (u32, u32)| {
             let turns = &self.turns[..self.turns.partition_point(|t| t.0 as usize <= first + i)];
             let (from, pc) = match turns.last() {
-                Some(&(mark, pc)) if mark as usize >= first => (mark as usize - first, pc),
+                // (One behind the unit before is told at the number of this unit's first mark.)
+                Some(&(mark, pc)) if mark as usize > first => (mark as usize - first, pc),
                 _ => (0, u.pc),
             };
             let pc = marks[from..i].iter().fold(pc, |pc, m| pc + m.guest_len());
             let last = i + marks[i..].iter().take_while(|m| m.is_more()).count();
-            let next = pc + marks.get(last).map_or(0, |m| m.guest_len());
+            let turn = self.turns.binary_search_by_key(&(first + last + 1), |t| t.0 as usize);
+            let next = match turn {
+                Ok(turn) => self.turns[turn].1,
+                Err(_) => pc + marks.get(last).map_or(0, |m| m.guest_len()),
+            };
             let fused = marks.get(last + 1).is_some_and(|m| m.is_covered());
             let code = (u.host + code.0, u.host + code.1);
             Some(Place::Insn { pc, next, at_start, mark: marks[i], fused, code })
@@ -575,7 +601,8 @@ impl Cache {
         }
         // At the start of a cache line: loops run evenly fast, and padding within the unit does not depend on where it lies.
         let at = self.at.wrapping_add(self.at.align_offset(UNIT_ALIGN as usize));
-        let copy = self.copy_to_check(pc);
+        let start = self.guest.address(pc);
+        let copy = self.copy_to_check(start);
         let mut order =
             Order { pc, mode, at, end: self.limit, likely: self.likely, copy: copy.as_ref(), inlines: true };
         let Some(Host { maker, .. }) = &mut self.host else { return Err(NoCode::Full) };
@@ -592,7 +619,7 @@ impl Cache {
         let index = self.code.units.len() as u32;
         let first_mark = self.code.marks.len() as u32;
         let sources = self.sources.len() as u32;
-        for &(start, end) in core::iter::once(&(pc, guest_end)).chain(&self.draft.sources) {
+        for &(start, end) in core::iter::once(&(start, guest_end)).chain(&self.draft.sources) {
             let next_in_page = self.pages.insert(start >> 12, self.sources.len() as u32).unwrap_or(NIL);
             self.sources.push(Source { start, len: (end - start) as u32, unit: index, next_in_page });
         }
@@ -603,7 +630,8 @@ impl Cache {
         self.code.turns.extend(self.draft.turns.iter().map(|&(mark, pc)| (first_mark + mark, pc)));
         self.code.units.push(Unit {
             pc,
-            guest_len: (guest_end - pc) as u32,
+            start,
+            guest_len: (guest_end - start) as u32,
             host,
             host_end: self.offset(host_end),
             marks: first_mark,
@@ -757,14 +785,15 @@ impl Cache {
     pub fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
         const SIGBUS: i32 = 7;
         const BUS_ADRALN: i32 = 1;
-        let address = if self.guest.address_bits == 32 { address_in(pc) } else { pc };
+        let place = pc;
+        let pc = self.guest.address(place);
         if pc & self.guest.pc_align_mask != 0 {
             return Err(NoCode::Fetch(SIGBUS, BUS_ADRALN, pc));
         }
-        self.check_page(address)?;
+        self.check_page(pc)?;
         // An instruction of four bytes may reach into the next page.
-        if address & 4095 > 4092 && (self.guest.peek)(pc).is_none() {
-            self.check_page((address | 4095) + 1)?;
+        if pc & 4095 > 4092 && (self.guest.peek)(place).is_none() {
+            self.check_page((pc | 4095) + 1)?;
         }
         Ok(())
     }
@@ -888,12 +917,16 @@ impl Cache {
         let u = &mut self.code.units[index as usize];
         // With the padding behind it.
         self.dead_bytes += (u.host_end - u.host).next_multiple_of(UNIT_ALIGN) as usize;
-        let (pc, len, mode) = (u.pc, u.guest_len as u64, u.mode);
+        let (start, len, mode) = (u.start, u.guest_len as u64, u.mode);
         let mut link = core::mem::replace(&mut u.links, NIL);
-        let mut at = pc;
-        while at < pc + len {
-            self.entries.remove(key(at, mode as u32), index);
-            at += self.guest.pc_align_mask + 1;
+        if self.guest.address_bits == 32 {
+            self.code.each_pc(index as usize, |pc| self.entries.remove(key(pc, mode as u32), index));
+        } else {
+            let mut at = start;
+            while at < start + len {
+                self.entries.remove(key(at, mode as u32), index);
+                at += self.guest.pc_align_mask + 1;
+            }
         }
         while link != NIL {
             let Link { site, stub, next } = self.links[link as usize];
@@ -929,7 +962,7 @@ impl Cache {
             })
         };
         let step = self.guest.pc_align_mask as usize + 1;
-        let pcs = || units().flat_map(|u| (u.pc..u.pc + u.guest_len as u64).step_by(step));
+        let pcs = || units().flat_map(|u| (u.start..u.start + u.guest_len as u64).step_by(step));
         let many = units().map(|u| u.guest_len as usize / step).sum::<usize>() > LOOKUPS;
         for &thread in &self.threads {
             // SAFETY: registered threads are alive; all this is done with atomic words, which other threads' generated code reads whole.
@@ -1052,6 +1085,30 @@ mod tests {
     use super::*;
     use crate::backend::COLD_END;
 
+    /// The unit of `code`.
+    fn unit() -> Unit {
+        Unit {
+            pc: 0x1000,
+            start: 0x1000,
+            guest_len: 24,
+            host: 100,
+            host_end: 5200,
+            marks: 0,
+            cold: 0,
+            cold_len: 2,
+            count: 0,
+            check: 0,
+            sources: 0,
+            calls: 0,
+            links: NIL,
+            source_count: 1,
+            mode: 0,
+            alive: true,
+            calls_out: false,
+            call_count: 0,
+        }
+    }
+
     /// One unit at host offset 100 and guest address 0x1000: a short instruction, one of 5000 host bytes, one of none, a step of three, and one that is
     /// elsewhere.
     fn code() -> Code {
@@ -1064,25 +1121,7 @@ mod tests {
         marks.extend([InsnMark::covered(false); 2]);
         let turn = marks.len() as u32;
         InsnMark::push(&mut marks, 20, false, FlagState::MEMORY, FlagState::MEMORY);
-        let unit = Unit {
-            pc: 0x1000,
-            guest_len: 24,
-            host: 100,
-            host_end: 5200,
-            marks: 0,
-            cold: 0,
-            cold_len: 2,
-            count: marks.len() as u16,
-            check: 0,
-            sources: 0,
-            calls: 0,
-            links: NIL,
-            source_count: 1,
-            mode: 0,
-            alive: true,
-            calls_out: false,
-            call_count: 0,
-        };
+        let unit = Unit { count: marks.len() as u16, ..unit() };
         Code {
             units: Vec::from([unit]),
             marks,
@@ -1090,6 +1129,30 @@ mod tests {
             turns: Vec::from([(turn, 0x9000)]),
             locked: Vec::new(),
         }
+    }
+
+    #[test]
+    fn instructions_follow_one_another_as_they_were_translated() {
+        let mut code = Code { turns: Vec::from([(1, 0x7_0000_1002), (2, 0x9000)]), ..Code::default() };
+        for (pc, host) in [(0x1000, 100), (0x5000, 120)] {
+            let marks = code.marks.len() as u32;
+            for _ in 0..=(host == 100) as u32 {
+                InsnMark::push(&mut code.marks, 10, true, FlagState::MEMORY, FlagState::MEMORY);
+            }
+            let (host_end, count) = (host + 20, (code.marks.len() as u32 - marks) as u16);
+            code.units.push(Unit { pc, start: pc, host, host_end, marks, count, cold_len: 0, ..unit() });
+        }
+        let check = |host: u32, pc: u64, next: u64| match code.place(host) {
+            Some(Place::Insn { pc: p, next: n, .. }) => assert_eq!((p, n), (pc, next), "{host}"),
+            _ => panic!("{host} is in a unit"),
+        };
+        check(100, 0x1000, 0x7_0000_1002);
+        // What follows the last instruction is known, and is not the next unit's first.
+        check(110, 0x7_0000_1002, 0x9000);
+        check(120, 0x5000, 0x5002);
+        let mut all = Vec::new();
+        (0..2).for_each(|unit| code.each_pc(unit, |pc| all.push(pc)));
+        assert_eq!(all, [0x1000, 0x7_0000_1002, 0x5000]);
     }
 
     #[test]
@@ -1119,6 +1182,9 @@ mod tests {
         check(5159, 0x9000, 0x9004, false, FlagState::MEMORY, false);
         // The cold path of the long one.
         check(5170, 0x1004, 0x1008, false, FlagState::new(2), false);
+        let mut all = Vec::new();
+        code.each_pc(0, |pc| all.push(pc));
+        assert_eq!(all, [0x1000, 0x1004, 0x1008, 0x100c, 0x1010, 0x1014, 0x9000]);
         // The stubs, and what is not the unit's.
         assert!([5190, 5199, 99, 5200].iter().all(|&host| code.place(host).is_none()));
     }

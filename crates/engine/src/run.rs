@@ -9,7 +9,7 @@ use crate::cache::{self, CACHE, GENERATION, NoCode, Place};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
 use crate::shared;
-use crate::state::{Cpu, Fault};
+use crate::state::{Cpu, Fault, address_in};
 use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, footprint};
@@ -420,7 +420,7 @@ impl Thread {
         let i = guest.lookup_index(pc);
         // SAFETY: by the caller; an atomic word.
         let l = unsafe { &(*thread).lookup[i] };
-        if l.pc.load(Ordering::Relaxed) == pc {
+        if guest.address(l.pc.load(Ordering::Relaxed)) == pc {
             l.pc.store(if i == 0 { u64::MAX } else { 0 }, Ordering::Relaxed);
         }
     }
@@ -582,7 +582,9 @@ impl Thread {
                 Left::Interrupted => {}
                 Left::Fault => {
                     let unknown = self.cpu.fault.signo == SIGSEGV && self.cpu.fault.code == SI_KERNEL;
-                    if unknown || (self.guest.faults_again)(self.cpu.pc) {
+                    // A sum of more than 32 bits: the interpreter wraps it round.
+                    let wraps = self.guest.address_bits == 32 && self.cpu.fault.addr >> 32 != 0;
+                    if unknown || wraps || (self.guest.faults_again)(self.cpu.pc) {
                         // The processor does not tell a non-canonical address: the interpreter computes it.
                         if let Some(exit) = self.interpret_one() {
                             return exit;
@@ -606,11 +608,8 @@ impl Thread {
                 Left::Trap { host, is_breakpoint } => {
                     let (pc, _) = self.insn_before(host);
                     self.cpu.pc = pc;
-                    let fault = if is_breakpoint {
-                        Fault { signo: SIGTRAP, code: 1, addr: pc, write: false }
-                    } else {
-                        Fault { signo: SIGILL, code: 1, addr: pc, write: false }
-                    };
+                    let signo = if is_breakpoint { SIGTRAP } else { SIGILL };
+                    let fault = Fault { signo, code: 1, addr: self.guest.address(pc), write: false };
                     self.cpu.fault = fault;
                     return Exit::Fault(fault);
                 }
@@ -634,7 +633,7 @@ impl Thread {
                             }
                             // The helper did not know where it was.
                             if self.cpu.fault.signo == SIGILL {
-                                self.cpu.fault.addr = pc;
+                                self.cpu.fault.addr = self.guest.address(pc);
                             }
                             return Exit::Fault(self.cpu.fault);
                         }
@@ -828,6 +827,13 @@ pub unsafe fn on_sent_signal(thread: &mut Thread, context: HostContext) {
 }
 
 impl Guest {
+    /// The address of the instruction at `pc`. A guest with addresses of 32 bits may keep more there
+    /// that its code depends on: in bit 0, and above bit 31.
+    #[inline(always)]
+    pub fn address(&self, pc: u64) -> u64 {
+        if self.address_bits == 32 { address_in(pc) } else { pc }
+    }
+
     fn lookup_index(&self, pc: u64) -> usize {
         (pc as u32 & self.lookup_mask) as usize * 4 / 16 % LOOKUPS
     }

@@ -224,7 +224,8 @@ pub(crate) fn drop_stale(thread: &mut Thread, host: u64) {
     let Some(cache) = &mut *CACHE.lock() else { return };
     if let Place::Insn { pc, .. } | Place::Check { pc } = cache.place(host - 1) {
         thread.cpu.pc = pc;
-        cache.invalidate(pc, pc + 1, thread);
+        let at = cache.guest.address(pc);
+        cache.invalidate(at, at + 1, thread);
     }
 }
 

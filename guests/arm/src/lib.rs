@@ -65,10 +65,10 @@ mod vfp_uncond;
 
 use anyarch_engine::interp::Interp;
 use anyarch_engine::lift::{Lift, UnitBuilder};
-use anyarch_engine::ops::R;
-use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs};
+use anyarch_engine::ops::{Effects, Helper, HelperExit, R};
+use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, Transfer};
 use anyarch_engine::shared::Copy;
-use anyarch_engine::state::Fault;
+use anyarch_engine::state::{Cpu, Fault};
 use anyarch_sys::MemFault;
 use decode::{Insn, pc};
 
@@ -80,9 +80,8 @@ pub static GUEST: Guest = Guest {
     leaf: |_| None,
     jump_before: |_| None,
     slots: &SLOTS,
-    lookup_mask: 0xfff << 1,
-    // Bit 0 of a place is the instruction set.
-    pc_align_mask: 0,
+    lookup_mask: 0xfff << 2,
+    pc_align_mask: 1,
     ignored_bits: 0,
     address_bits: 32,
     syscall: SyscallRegs { number: R(7), args: [R(0), R(1), R(2), R(3), R(4), R(5)], result: R(0) },
@@ -117,7 +116,13 @@ impl Lift for Instructions {
 fn lift_from<T: UnitBuilder>(t: &mut T, half: impl Fn(u64) -> Option<u16> + core::marker::Copy) {
     while t.more() {
         let place = t.pc();
-        let Some(i) = fetch_from(place, half).filter(|_| place & (pc::T | 2) != 2) else { return t.stop() };
+        if place & (pc::T | 2) == 2 {
+            t.begin(4, Peek { len: 4, transfer: Transfer::Other, ..Peek::default() });
+            t.helper(MISALIGNED, place as u32 as u64);
+            t.jump(place);
+            return t.end();
+        }
+        let Some(i) = fetch_from(place, half) else { return t.stop() };
         let id = decode::decode(i);
         t.begin(i.len as u64, peek_decoded(id, i));
         if i.next() != place + i.len as u64 {
@@ -176,13 +181,26 @@ pub fn fetch(place: u64) -> Result<Insn, MemFault> {
     Ok(Insn::t32(first << 16 | second, place))
 }
 
-/// Fetches, decodes and plays the instruction at `cpu.pc`.
-pub fn interpret(i: &mut Interp<'_>) {
+/// The fault of an A32 instruction whose address is not a multiple of four.
+fn misaligned(address: u64) -> Fault {
     const SIGBUS: i32 = 7;
     const BUS_ADRALN: i32 = 1;
+    Fault { signo: SIGBUS, code: BUS_ADRALN, addr: address, write: false }
+}
+
+/// Raises [`misaligned`] for the address in the argument.
+const MISALIGNED: Helper = Helper { function: raise_misaligned, effects: |_| Effects::NONE.faults() };
+
+extern "C" fn raise_misaligned(cpu: &mut Cpu, address: u64) -> HelperExit {
+    cpu.fault = misaligned(address);
+    HelperExit::Fault
+}
+
+/// Fetches, decodes and plays the instruction at `cpu.pc`.
+pub fn interpret(i: &mut Interp<'_>) {
     let place = i.cpu.pc;
     if place & (pc::T | 2) == 2 {
-        return i.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr: place as u32 as u64, write: false });
+        return i.fault(misaligned(place as u32 as u64));
     }
     match fetch(place) {
         Ok(insn) => {

@@ -43,19 +43,21 @@ pub struct Mem {
     pub scale: u8,
     /// Displacement.
     pub disp: i32,
+    /// The sum is one of 32 bits.
+    pub narrow: bool,
 }
 
 impl Mem {
     /// base + disp
     #[inline(always)]
     pub fn base(base: u8, disp: i32) -> Mem {
-        Mem { base, index: NONE, scale: 0, disp }
+        Mem { base, index: NONE, scale: 0, disp, narrow: false }
     }
 
     /// base + index << scale + disp
     #[inline(always)]
     pub fn index(base: u8, index: u8, scale: u8, disp: i32) -> Mem {
-        Mem { base, index, scale, disp }
+        Mem { base, index, scale, disp, narrow: false }
     }
 }
 
@@ -273,12 +275,16 @@ impl Asm {
         }
     }
 
+    /// The bits of a REX prefix, before which the prefix for a sum of 32 bits is emitted.
     #[inline(always)]
-    fn rex_bits(reg: u8, rm: Rm) -> u8 {
+    fn rex_bits(&mut self, reg: u8, rm: Rm) -> u8 {
         let mut bits = (reg >> 3 & 1) << 2;
         match rm {
             Rm::R(r) => bits |= r >> 3 & 1,
             Rm::M(m) => {
+                if m.narrow {
+                    self.b(0x67);
+                }
                 if m.index != NONE {
                     bits |= (m.index >> 3 & 1) << 1;
                 }
@@ -293,7 +299,7 @@ impl Asm {
     /// REX if needed, one-byte opcode, operands.
     #[inline(always)]
     pub fn op1(&mut self, w: bool, opcode: u8, reg: u8, rm: Rm) {
-        let rex = Self::rex_bits(reg, rm) | (w as u8) << 3;
+        let rex = self.rex_bits(reg, rm) | (w as u8) << 3;
         if rex != 0 {
             self.b(0x40 | rex);
         }
@@ -304,7 +310,7 @@ impl Asm {
     /// Byte-register form: forces REX so that registers 4 to 7 mean SPL to DIL.
     #[inline(always)]
     fn op1_byte(&mut self, opcode: u8, reg: u8, rm: Rm) {
-        let rex = Self::rex_bits(reg, rm);
+        let rex = self.rex_bits(reg, rm);
         if rex != 0 || reg >= 4 || matches!(rm, Rm::R(r) if r >= 4) {
             self.b(0x40 | rex);
         }
@@ -318,7 +324,7 @@ impl Asm {
         if prefix != 0 {
             self.b(prefix);
         }
-        let rex = Self::rex_bits(reg, rm) | (w as u8) << 3;
+        let rex = self.rex_bits(reg, rm) | (w as u8) << 3;
         if rex != 0 {
             self.b(0x40 | rex);
         }
@@ -399,7 +405,7 @@ impl Asm {
     pub fn movzx(&mut self, bytes: u8, r: u8, rm: impl Into<Rm>) {
         let rm = rm.into();
         if bytes == 1 {
-            let rex = Self::rex_bits(r, rm);
+            let rex = self.rex_bits(r, rm);
             if rex != 0 || matches!(rm, Rm::R(x) if x >= 4) {
                 self.b(0x40 | rex);
             }
@@ -417,7 +423,7 @@ impl Asm {
         let rm = rm.into();
         match bytes {
             1 => {
-                let rex = Self::rex_bits(r, rm) | (w as u8) << 3;
+                let rex = self.rex_bits(r, rm) | (w as u8) << 3;
                 if rex != 0 || matches!(rm, Rm::R(x) if x >= 4) {
                     self.b(0x40 | rex);
                 }
@@ -666,7 +672,7 @@ impl Asm {
             self.b(0x66);
         }
         self.b(0xf2);
-        let rex = Self::rex_bits(r, Rm::R(rm)) | ((bytes == 8) as u8) << 3;
+        let rex = self.rex_bits(r, Rm::R(rm)) | ((bytes == 8) as u8) << 3;
         if rex != 0 || (bytes == 1 && rm >= 4) {
             self.b(0x40 | rex);
         }
@@ -716,7 +722,7 @@ impl Asm {
     /// VEX-encoded general-register instruction: reg, vvvv, rm.
     #[inline(always)]
     pub fn vex_gpr(&mut self, pp: u8, map: u8, op: u8, w: bool, reg: u8, vvvv: u8, rm: Rm) {
-        let rex = Self::rex_bits(reg, rm);
+        let rex = self.rex_bits(reg, rm);
         self.b(0xc4);
         self.b((!rex & 7) << 5 | map);
         self.b((w as u8) << 7 | (!vvvv & 15) << 3 | pp);
@@ -767,7 +773,7 @@ impl Asm {
         if bytes == 2 {
             self.b(0x66);
         }
-        let rex = Self::rex_bits(r, Rm::M(m)) | ((bytes == 8) as u8) << 3;
+        let rex = self.rex_bits(r, Rm::M(m)) | ((bytes == 8) as u8) << 3;
         if rex != 0 || (bytes == 1 && r >= 4) {
             self.b(0x40 | rex);
         }
@@ -1012,7 +1018,7 @@ impl Asm {
         if e.pp != 0 {
             self.b([0, 0x66, 0xf3, 0xf2][e.pp as usize & 3]);
         }
-        let rex = Self::rex_bits(reg, rm) | (e.w as u8) << 3;
+        let rex = self.rex_bits(reg, rm) | (e.w as u8) << 3;
         if rex != 0 {
             self.b(0x40 | rex);
         }
@@ -1030,7 +1036,7 @@ impl Asm {
     #[inline(always)]
     pub fn vex(&mut self, e: VEnc, reg: u8, vvvv: u8, rm: impl Into<Rm>) {
         let rm = rm.into();
-        let rex = Self::rex_bits(reg, rm);
+        let rex = self.rex_bits(reg, rm);
         if e.map == 1 && !e.w && rex & 3 == 0 {
             self.b(0xc5);
             self.b((!rex & 4) << 5 | (!vvvv & 15) << 3 | e.pp);

@@ -45,7 +45,7 @@ pub const MAX: usize = 15;
 pub fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
     let mut p = 0;
     let (mut wide, mut half) = (false, false);
-    while let 0x66 | 0xf0 | 0xf2 | 0xf3 = *bytes.get(p)? {
+    while let 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 = *bytes.get(p)? {
         half |= bytes[p] == 0x66;
         p += 1;
     }
@@ -216,7 +216,8 @@ mod tests {
             Mem::index(RBX, R9, 3, 0),
             Mem::index(R13, RCX, 0, 0),
             Mem::index(RBP, RCX, 2, 0x4000),
-            Mem { base: NONE, index: NONE, scale: 0, disp: 0x4000 },
+            Mem { base: NONE, ..Mem::base(RBX, 0x4000) },
+            Mem { narrow: true, ..Mem::index(R13, RCX, 0, 8) },
         ];
         for m in memories {
             for w in [false, true] {

@@ -213,6 +213,14 @@ impl Translator<'_> {
 
     /// The guest address as an x86 memory operand. Uses RAX (base) and RCX (index); leaves EFLAGS alone.
     pub(super) fn addr(&mut self, a: Addr) -> Mem {
+        let mut m = self.wide_addr(a);
+        m.narrow = self.guest.address_bits == 32 && (m.disp != 0 || m.index != NONE);
+        m
+    }
+
+    /// The sum without the guest's width of addresses.
+    #[inline(always)]
+    fn wide_addr(&mut self, a: Addr) -> Mem {
         match a {
             Addr::Base(r, disp) => {
                 let base = self.get(true, r, RAX);

@@ -322,6 +322,7 @@ pub(crate) struct Translator<'a> {
     draft: &'a mut Draft,
     cold: &'a mut Vec<Cold>,
     start: *mut u8,
+    /// Address of the unit's first instruction.
     start_pc: u64,
     /// End of the guest code from `start_pc` on.
     end_pc: u64,
@@ -457,8 +458,8 @@ impl<'a> Translator<'a> {
             draft,
             cold,
             start: at,
-            start_pc: pc,
-            end_pc: pc,
+            start_pc: guest.address(pc),
+            end_pc: guest.address(pc),
             inlined: None,
             turned: false,
             insn_start: at,
@@ -499,7 +500,7 @@ impl<'a> Translator<'a> {
 
     /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or reaches into it.
     fn leaves_page(&self) -> bool {
-        (self.pc ^ self.start_pc) >> 12 != 0 || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
+        (self.guest.address(self.pc) ^ self.start_pc) >> 12 != 0 || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
     }
 
     /// The end of an instruction with guards, where their cold paths come back.
@@ -835,7 +836,7 @@ impl<'a> Translator<'a> {
         let inlined = self.inlined.map_or(0..0, |i| i.start..i.end);
         // Loops of floating-point code are long, and a save at the end of each round is not free.
         for _ in 0..32 {
-            if pc & !4095 != page && !inlined.contains(&pc) {
+            if self.guest.address(pc) & !4095 != page && !inlined.contains(&pc) {
                 return true;
             }
             let Some(peek) = (self.guest.peek)(pc) else { return true };
@@ -1061,7 +1062,8 @@ impl<'a> Translator<'a> {
         self.fenced = false;
         self.forget_vectors();
         let canonical = self.mem_flags && self.host_flags == HostFlags::None;
-        if (self.next_pc ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
+        let next = self.guest.address(self.next_pc);
+        if (next ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
             if ends {
                 self.exit_to(self.next_pc);
                 self.ended = true;
@@ -1205,7 +1207,7 @@ impl UnitBuilder for Translator<'_> {
         self.next_pc = self.pc + len;
         self.short = len == 2;
         if self.inlined.is_none() {
-            self.end_pc = self.next_pc;
+            self.end_pc = self.guest.address(self.pc) + len;
         }
         self.peeked = peek;
         self.live_next = None;
