@@ -78,6 +78,11 @@ pub(crate) const fn engine<G: Guest>() -> &'static anyarch_engine::run::Guest {
     <G::Instructions as anyarch_engine::lift::Lift>::GUEST
 }
 
+/// This machine's way to run a guest's code, for tests of a guest, which name no host.
+pub const fn backend<L: anyarch_engine::lift::Lift>() -> Backend {
+    anyarch_host_x86_64::backend::<L>()
+}
+
 /// The thread whose generated code may fault.
 static CURRENT: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -201,7 +206,7 @@ fn prepare<G: Guest>() -> io::Result<()> {
     let mut result = Ok(());
     ONCE.call_once(|| {
         // A constant of the guest, which is one in a process.
-        let backend: &'static Backend = const { &anyarch_host_x86_64::backend::<G::Instructions>() };
+        let backend: &'static Backend = const { &backend::<G::Instructions>() };
         result = anyarch_engine::run::init(engine::<G>(), backend, 0, 512 << 20)
             .map_err(|e| io::Error::from_raw_os_error(e.0))
             .and_then(|()| map(SCRATCH, SCRATCH_BYTES, libc::PROT_READ | libc::PROT_WRITE, -1, 0))
