@@ -514,7 +514,7 @@ pub enum Carry {
 }
 
 /// The helper behind [`Ops::fp_standard`]: its argument is [`standard_args`].
-const FP_STANDARD: Helper = Helper {
+pub const FP_STANDARD: Helper = Helper {
     function: fp_standard,
     effects: |arg| {
         let (_, VArgs { d, a, b, c, .. }) = of_standard_args(arg);
@@ -538,8 +538,8 @@ extern "C" fn fp_standard(cpu: &mut Cpu, arg: u64) -> HelperExit {
     HelperExit::Continue
 }
 
-/// Operation and operands in one constant. `imm` has 16 bits.
-fn standard_args(op: FOp, args: VArgs) -> u64 {
+/// Operation and operands in one constant, for [`FP_STANDARD`]. `imm` has 16 bits.
+pub fn standard_args(op: FOp, args: VArgs) -> u64 {
     let VArgs { d, a, b, c, es, bytes, imm } = args;
     u64::from_le_bytes([op as u8, d.0, a.0, b.0, c.0, es | bytes << 3, imm as u8, (imm >> 8) as u8])
 }
@@ -589,7 +589,7 @@ pub trait Ops {
     /// 0x04C11DB7; both reflected).
     fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R);
     /// NZ = sign and zero of r at the width; C as `carry` says; V stays. Uses the temporaries 61 to
-    /// 63.
+    /// 63. The last operation of its instruction that has to do with NZCV.
     fn set_nz(&mut self, w: W, r: R, carry: Carry) {
         const C: u64 = 1 << 29;
         let (old, new, bit) = (R(61), R(62), R(63));
@@ -610,6 +610,15 @@ pub trait Ops {
             Carry::Bit(..) => self.insert(W::W32, new, bit, 29, 1),
         }
         self.write_flags(new);
+    }
+    /// d = a shifted by n (1 to width - 1), not rotated; NZ as [`Ops::set_nz`] sets them, C = the last
+    /// bit shifted out; V stays. Uses the temporaries 60 to 63.
+    fn shift_nz(&mut self, op: Shift, w: W, d: R, a: R, n: u8) {
+        let result = R(60);
+        let bit = if op == Shift::Lsl { w.bits() as u8 - n } else { n - 1 };
+        self.mov(w, result, Src::Shifted(a, op, n));
+        self.set_nz(w, result, Carry::Bit(a, bit));
+        self.mov(w, d, Src::Reg(result));
     }
     /// d = NZCV in bits 31 to 28.
     fn read_flags(&mut self, d: R);
@@ -797,6 +806,14 @@ pub trait Ops {
     /// NZCV = comparison of lane 0 of a and b (b is +0 when None): less 1000, equal 0110, greater
     /// 0010, unordered 0011. `signaling` raises Invalid for any NaN.
     fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>);
+    /// d = what [`Ops::fp_compare`] makes of NZCV, in bits 31 to 28; NZCV stay. Uses the temporary 63.
+    fn fp_compare_to(&mut self, d: R, signaling: bool, es: u8, a: V, b: Option<V>) {
+        let flags = R(63);
+        self.read_flags(flags);
+        self.fp_compare(signaling, es, a, b);
+        self.read_flags(d);
+        self.write_flags(flags);
+    }
     /// If the condition holds, as `fp_compare`; else NZCV = `nzcv`.
     fn fp_cond_compare(&mut self, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8);
     /// d = cond ? a : b, low 1 << es bytes, zero above.

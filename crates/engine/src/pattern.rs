@@ -33,10 +33,24 @@ use alloc::vec::Vec;
 /// What an instruction does with the guest's condition flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FlagUse {
-    /// Its result depends on them (or it may leave some bit as it was).
-    pub reads: bool,
-    /// All of them have new values afterwards (or, with `reads`, some of them).
-    pub writes: bool,
+    /// Those that its result depends on (or that it may leave as they were): see [`nzcv`].
+    pub reads: u8,
+    /// Those that have new values afterwards (or, if they are read as well, may have).
+    pub writes: u8,
+}
+
+/// The condition flags as bits.
+pub mod nzcv {
+    /// The sign.
+    pub const N: u8 = 8;
+    /// Zero.
+    pub const Z: u8 = 4;
+    /// The carry.
+    pub const C: u8 = 2;
+    /// Overflow.
+    pub const V: u8 = 1;
+    /// All of them.
+    pub const ALL: u8 = 15;
 }
 
 /// The words that rows use for [`FlagUse`]. An instruction that may leave some bit as it was is
@@ -44,14 +58,21 @@ pub struct FlagUse {
 #[allow(non_upper_case_globals)]
 pub mod flags {
     use super::FlagUse;
+    use super::nzcv::{ALL, C, N, Z};
     /// Has nothing to do with them.
-    pub const none: FlagUse = FlagUse { reads: false, writes: false };
+    pub const none: FlagUse = FlagUse { reads: 0, writes: 0 };
     /// Depends on them.
-    pub const reads: FlagUse = FlagUse { reads: true, writes: false };
+    pub const reads: FlagUse = FlagUse { reads: ALL, writes: 0 };
     /// Sets all of them, whatever they were before.
-    pub const writes: FlagUse = FlagUse { reads: false, writes: true };
+    pub const writes: FlagUse = FlagUse { reads: 0, writes: ALL };
     /// Depends on them and sets them.
-    pub const both: FlagUse = FlagUse { reads: true, writes: true };
+    pub const both: FlagUse = FlagUse { reads: ALL, writes: ALL };
+    /// Sets N and Z, perhaps C, and leaves V as it was.
+    pub const sets_nz: FlagUse = FlagUse { reads: 0, writes: N | Z };
+    /// As `sets_nz`, where C may be the old one.
+    pub const carries_nz: FlagUse = FlagUse { reads: C, writes: N | Z };
+    /// Depends on C and sets all of them.
+    pub const carries: FlagUse = FlagUse { reads: C, writes: ALL };
 }
 
 /// One encoding.

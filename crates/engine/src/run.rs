@@ -42,10 +42,12 @@ pub enum Transfer {
 pub struct Peek {
     /// Bytes.
     pub len: u8,
-    /// It may read NZCV.
-    pub reads: bool,
-    /// It writes all of NZCV (after reading them, if `reads`).
-    pub writes: bool,
+    /// The flags of NZCV that it may read: see [`crate::pattern::nzcv`].
+    pub reads: u8,
+    /// The flags of NZCV that it writes (after reading them, if they are among `reads`).
+    pub writes: u8,
+    /// It writes flags, or may write them.
+    pub changes: bool,
     /// Where control goes.
     pub transfer: Transfer,
 }

@@ -24,6 +24,7 @@ use crate::decode::{Insn, zr};
 use crate::int::bit_mask;
 use anyarch_engine::lift::{CasLoop, Expect, RmwLoop, UnitBuilder};
 use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Order, R, Size, Src, W};
+use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Peek, Transfer};
 
 /// Whether a word may begin a sequence: LDXR or LDAXR of any size, or ADRP.
@@ -56,7 +57,7 @@ fn address<T: UnitBuilder>(t: &mut T, adrp: Insn, word: impl Fn(u64) -> Option<u
     }
     let page = crate::int::adrp_target(adrp);
     let imm12 = i.bits(10, 12) as u64;
-    let peek = Peek { len: 8, reads: false, writes: false, transfer: Transfer::Next };
+    let peek = Peek { len: 8, ..Peek::default() };
     match word & 0xffc0_0000 {
         // ADD (immediate), 64 bits.
         0x9100_0000 => {
@@ -133,8 +134,9 @@ fn exclusive<T: UnitBuilder>(t: &mut T, load: Insn, word: impl Fn(u64) -> Option
     let back = |i: Option<Insn>, status: R| i.and_then(|i| branch(i, true, status)) == Some(pc);
     let peek = |words: u64, writes: bool, transfer: Transfer| Peek {
         len: 4 * words as u8,
-        reads: false,
-        writes,
+        reads: 0,
+        writes: if writes { nzcv::ALL } else { 0 },
+        changes: writes,
         transfer,
     };
 

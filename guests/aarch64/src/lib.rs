@@ -103,7 +103,7 @@ pub fn peek(pc: u64) -> Option<Peek> {
 fn peek_decoded(id: decode::RowId, insn: u32, pc: u64) -> Peek {
     let flags = decode::flag_use_decoded(id);
     let transfer = branch::transfer(insn, pc);
-    Peek { len: 4, reads: flags.reads, writes: flags.writes, transfer }
+    Peek { len: 4, reads: flags.reads, writes: flags.writes, changes: flags.writes != 0, transfer }
 }
 
 /// See [`Guest::jump_before`].

@@ -1,8 +1,8 @@
 //! Data processing with the shifter operand (Arm ARM F4.1.2 and F3.1.3 "Data-processing"), and how
 //! results reach the program counter.
 //!
-//! Conditional instructions without flags are a select between the result and the old value of the
-//! destination; see [`crate::decode`].
+//! A conditional move of a register is a select between it and the old value of the destination;
+//! see [`crate::decode`].
 
 use crate::decode::{Insn, r, undefined};
 use crate::state::{LR, PC_M, PC_N};
@@ -10,58 +10,58 @@ use anyarch_engine::ops::{Alu, Carry, Cmp, Cond, Ops, R, Sel, Shift, Src, W};
 
 anyarch_engine::rows! {
     // Data-processing register (immediate shift).
-    "cond:4 000 0000 s rn:4 rd:4 imm5:5 type:2 0 rm:4" AndReg both shifted[Dp::And];
-    "cond:4 000 0001 s rn:4 rd:4 imm5:5 type:2 0 rm:4" EorReg both shifted[Dp::Eor];
+    "cond:4 000 0000 s rn:4 rd:4 imm5:5 type:2 0 rm:4" AndReg sets_nz shifted[Dp::And];
+    "cond:4 000 0001 s rn:4 rd:4 imm5:5 type:2 0 rm:4" EorReg sets_nz shifted[Dp::Eor];
     "cond:4 000 0010 s rn:4 rd:4 imm5:5 type:2 0 rm:4" SubReg writes shifted[Dp::Sub];
     "cond:4 000 0011 s rn:4 rd:4 imm5:5 type:2 0 rm:4" RsbReg writes shifted[Dp::Rsb];
     "cond:4 000 0100 s rn:4 rd:4 imm5:5 type:2 0 rm:4" AddReg writes shifted[Dp::Add];
-    "cond:4 000 0101 s rn:4 rd:4 imm5:5 type:2 0 rm:4" AdcReg both shifted[Dp::Adc];
-    "cond:4 000 0110 s rn:4 rd:4 imm5:5 type:2 0 rm:4" SbcReg both shifted[Dp::Sbc];
-    "cond:4 000 0111 s rn:4 rd:4 imm5:5 type:2 0 rm:4" RscReg both shifted[Dp::Rsc];
-    "cond:4 000 1000 1 rn:4 sbz:4 imm5:5 type:2 0 rm:4" TstReg both shifted[Dp::Tst];
-    "cond:4 000 1001 1 rn:4 sbz:4 imm5:5 type:2 0 rm:4" TeqReg both shifted[Dp::Teq];
+    "cond:4 000 0101 s rn:4 rd:4 imm5:5 type:2 0 rm:4" AdcReg carries shifted[Dp::Adc];
+    "cond:4 000 0110 s rn:4 rd:4 imm5:5 type:2 0 rm:4" SbcReg carries shifted[Dp::Sbc];
+    "cond:4 000 0111 s rn:4 rd:4 imm5:5 type:2 0 rm:4" RscReg carries shifted[Dp::Rsc];
+    "cond:4 000 1000 1 rn:4 sbz:4 imm5:5 type:2 0 rm:4" TstReg sets_nz shifted[Dp::Tst];
+    "cond:4 000 1001 1 rn:4 sbz:4 imm5:5 type:2 0 rm:4" TeqReg sets_nz shifted[Dp::Teq];
     "cond:4 000 1010 1 rn:4 sbz:4 imm5:5 type:2 0 rm:4" CmpReg writes shifted[Dp::Cmp];
     "cond:4 000 1011 1 rn:4 sbz:4 imm5:5 type:2 0 rm:4" CmnReg writes shifted[Dp::Cmn];
-    "cond:4 000 1100 s rn:4 rd:4 imm5:5 type:2 0 rm:4" OrrReg both shifted[Dp::Orr];
-    "cond:4 000 1101 s sbz:4 rd:4 imm5:5 type:2 0 rm:4" MovReg both shifted[Dp::Mov];
-    "cond:4 000 1110 s rn:4 rd:4 imm5:5 type:2 0 rm:4" BicReg both shifted[Dp::Bic];
-    "cond:4 000 1111 s sbz:4 rd:4 imm5:5 type:2 0 rm:4" MvnReg both shifted[Dp::Mvn];
+    "cond:4 000 1100 s rn:4 rd:4 imm5:5 type:2 0 rm:4" OrrReg sets_nz shifted[Dp::Orr];
+    "cond:4 000 1101 s sbz:4 rd:4 imm5:5 type:2 0 rm:4" MovReg sets_nz shifted[Dp::Mov];
+    "cond:4 000 1110 s rn:4 rd:4 imm5:5 type:2 0 rm:4" BicReg sets_nz shifted[Dp::Bic];
+    "cond:4 000 1111 s sbz:4 rd:4 imm5:5 type:2 0 rm:4" MvnReg sets_nz shifted[Dp::Mvn];
 
     // Data-processing register (register shift).
-    "cond:4 000 0000 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" AndRsr both by_register[Dp::And];
-    "cond:4 000 0001 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" EorRsr both by_register[Dp::Eor];
+    "cond:4 000 0000 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" AndRsr carries_nz by_register[Dp::And];
+    "cond:4 000 0001 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" EorRsr carries_nz by_register[Dp::Eor];
     "cond:4 000 0010 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" SubRsr writes by_register[Dp::Sub];
     "cond:4 000 0011 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" RsbRsr writes by_register[Dp::Rsb];
     "cond:4 000 0100 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" AddRsr writes by_register[Dp::Add];
-    "cond:4 000 0101 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" AdcRsr both by_register[Dp::Adc];
-    "cond:4 000 0110 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" SbcRsr both by_register[Dp::Sbc];
-    "cond:4 000 0111 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" RscRsr both by_register[Dp::Rsc];
-    "cond:4 000 1000 1 rn:4 sbz:4 rs:4 0 type:2 1 rm:4" TstRsr both by_register[Dp::Tst];
-    "cond:4 000 1001 1 rn:4 sbz:4 rs:4 0 type:2 1 rm:4" TeqRsr both by_register[Dp::Teq];
+    "cond:4 000 0101 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" AdcRsr carries by_register[Dp::Adc];
+    "cond:4 000 0110 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" SbcRsr carries by_register[Dp::Sbc];
+    "cond:4 000 0111 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" RscRsr carries by_register[Dp::Rsc];
+    "cond:4 000 1000 1 rn:4 sbz:4 rs:4 0 type:2 1 rm:4" TstRsr carries_nz by_register[Dp::Tst];
+    "cond:4 000 1001 1 rn:4 sbz:4 rs:4 0 type:2 1 rm:4" TeqRsr carries_nz by_register[Dp::Teq];
     "cond:4 000 1010 1 rn:4 sbz:4 rs:4 0 type:2 1 rm:4" CmpRsr writes by_register[Dp::Cmp];
     "cond:4 000 1011 1 rn:4 sbz:4 rs:4 0 type:2 1 rm:4" CmnRsr writes by_register[Dp::Cmn];
-    "cond:4 000 1100 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" OrrRsr both by_register[Dp::Orr];
-    "cond:4 000 1101 s sbz:4 rd:4 rs:4 0 type:2 1 rm:4" MovRsr both by_register[Dp::Mov];
-    "cond:4 000 1110 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" BicRsr both by_register[Dp::Bic];
-    "cond:4 000 1111 s sbz:4 rd:4 rs:4 0 type:2 1 rm:4" MvnRsr both by_register[Dp::Mvn];
+    "cond:4 000 1100 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" OrrRsr carries_nz by_register[Dp::Orr];
+    "cond:4 000 1101 s sbz:4 rd:4 rs:4 0 type:2 1 rm:4" MovRsr carries_nz by_register[Dp::Mov];
+    "cond:4 000 1110 s rn:4 rd:4 rs:4 0 type:2 1 rm:4" BicRsr carries_nz by_register[Dp::Bic];
+    "cond:4 000 1111 s sbz:4 rd:4 rs:4 0 type:2 1 rm:4" MvnRsr carries_nz by_register[Dp::Mvn];
 
     // Data-processing immediate.
-    "cond:4 001 0000 s rn:4 rd:4 imm12:12" AndImm both immediate[Dp::And];
-    "cond:4 001 0001 s rn:4 rd:4 imm12:12" EorImm both immediate[Dp::Eor];
+    "cond:4 001 0000 s rn:4 rd:4 imm12:12" AndImm sets_nz immediate[Dp::And];
+    "cond:4 001 0001 s rn:4 rd:4 imm12:12" EorImm sets_nz immediate[Dp::Eor];
     "cond:4 001 0010 s rn:4 rd:4 imm12:12" SubImm writes immediate[Dp::Sub];
     "cond:4 001 0011 s rn:4 rd:4 imm12:12" RsbImm writes immediate[Dp::Rsb];
     "cond:4 001 0100 s rn:4 rd:4 imm12:12" AddImm writes immediate[Dp::Add];
-    "cond:4 001 0101 s rn:4 rd:4 imm12:12" AdcImm both immediate[Dp::Adc];
-    "cond:4 001 0110 s rn:4 rd:4 imm12:12" SbcImm both immediate[Dp::Sbc];
-    "cond:4 001 0111 s rn:4 rd:4 imm12:12" RscImm both immediate[Dp::Rsc];
-    "cond:4 001 1000 1 rn:4 sbz:4 imm12:12" TstImm both immediate[Dp::Tst];
-    "cond:4 001 1001 1 rn:4 sbz:4 imm12:12" TeqImm both immediate[Dp::Teq];
+    "cond:4 001 0101 s rn:4 rd:4 imm12:12" AdcImm carries immediate[Dp::Adc];
+    "cond:4 001 0110 s rn:4 rd:4 imm12:12" SbcImm carries immediate[Dp::Sbc];
+    "cond:4 001 0111 s rn:4 rd:4 imm12:12" RscImm carries immediate[Dp::Rsc];
+    "cond:4 001 1000 1 rn:4 sbz:4 imm12:12" TstImm sets_nz immediate[Dp::Tst];
+    "cond:4 001 1001 1 rn:4 sbz:4 imm12:12" TeqImm sets_nz immediate[Dp::Teq];
     "cond:4 001 1010 1 rn:4 sbz:4 imm12:12" CmpImm writes immediate[Dp::Cmp];
     "cond:4 001 1011 1 rn:4 sbz:4 imm12:12" CmnImm writes immediate[Dp::Cmn];
-    "cond:4 001 1100 s rn:4 rd:4 imm12:12" OrrImm both immediate[Dp::Orr];
-    "cond:4 001 1101 s sbz:4 rd:4 imm12:12" MovImm both immediate[Dp::Mov];
-    "cond:4 001 1110 s rn:4 rd:4 imm12:12" BicImm both immediate[Dp::Bic];
-    "cond:4 001 1111 s sbz:4 rd:4 imm12:12" MvnImm both immediate[Dp::Mvn];
+    "cond:4 001 1100 s rn:4 rd:4 imm12:12" OrrImm sets_nz immediate[Dp::Orr];
+    "cond:4 001 1101 s sbz:4 rd:4 imm12:12" MovImm sets_nz immediate[Dp::Mov];
+    "cond:4 001 1110 s rn:4 rd:4 imm12:12" BicImm sets_nz immediate[Dp::Bic];
+    "cond:4 001 1111 s sbz:4 rd:4 imm12:12" MvnImm sets_nz immediate[Dp::Mvn];
 }
 
 /// The operations.
@@ -186,15 +186,11 @@ pub(crate) fn process<O: Ops>(o: &mut O, i: Insn, op: Dp, s: bool, d: u8, n: u8,
         });
     }
     let d = r(d);
-    if i.cond == Cond::Al {
-        compute(o, i, op, s, d, n, operand);
-    } else if s {
-        when(o, i, |o, i| compute(o, i, op, true, d, n, operand));
-    } else if let (Dp::Mov, Operand::Shifted(m @ 0..15, Shift::Lsl, 0)) = (op, operand) {
-        o.select(i.cond, W::W32, d, r(m), d, Sel::Plain);
-    } else {
-        compute(o, i, op, false, R::T0, n, operand);
-        o.select(i.cond, W::W32, d, R::T0, d, Sel::Plain);
+    match (op, operand) {
+        (Dp::Mov, Operand::Shifted(m @ 0..15, Shift::Lsl, 0)) if !s && i.cond != Cond::Al => {
+            o.select(i.cond, W::W32, d, r(m), d, Sel::Plain);
+        }
+        _ => when(o, i, |o, i| compute(o, i, op, s, d, n, operand)),
     }
 }
 
@@ -204,6 +200,11 @@ fn when<O: Ops>(o: &mut O, i: Insn, f: impl FnOnce(&mut O, Insn)) {
 }
 
 fn compute<O: Ops>(o: &mut O, i: Insn, op: Dp, s: bool, d: R, n: u8, operand: Operand) {
+    if let (Dp::Mov, true, Operand::Shifted(m @ 0..15, shift, by @ 1..32)) = (op, s, operand)
+        && shift != Shift::Ror
+    {
+        return o.shift_nz(shift, W::W32, d, r(m), by);
+    }
     let a = if op.moves() { R::ZERO } else { read(o, i, n, PC_N) };
     let logical =
         !matches!(op, Dp::Sub | Dp::Rsb | Dp::Add | Dp::Adc | Dp::Sbc | Dp::Rsc | Dp::Cmp | Dp::Cmn);

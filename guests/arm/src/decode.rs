@@ -13,7 +13,7 @@
 
 use anyarch_engine::ops::{Cond, Ops, R};
 pub use anyarch_engine::pattern::undefined;
-use anyarch_engine::pattern::{FlagUse, Row, flags};
+use anyarch_engine::pattern::{FlagUse, Row, flags, nzcv};
 
 /// What a `pc` of the engine says beside the address. See the crate's text.
 pub mod pc {
@@ -309,15 +309,48 @@ pub fn decode(i: Insn) -> RowId {
 /// What an instruction of row `id` does with NZCV. A row's own use is that with the S bit; a
 /// condition reads them too.
 pub fn flag_use(id: RowId, i: Insn) -> FlagUse {
-    let of_row = id.row().map_or(flags::none, |row| row.flags);
+    let mut of_row = id.row().map_or(flags::none, |row| row.flags);
     let sets = match i.set {
-        Set::Cond if is_data(i) => i.bit(20),
-        Set::T32 if is_data(i) => i.bit(20),
+        Set::Cond | Set::T32 if is_data(i) || of_row.writes == nzcv::N | nzcv::Z => i.bit(20),
         // MOVS and its kin set flags outside IT blocks; CMP, CMN and TST always do.
-        Set::T16 if is_data(i) => !i.in_it() || of_row.writes && is_compare16(i.word),
+        Set::T16 if is_data(i) => !i.in_it() || of_row.writes != 0 && is_compare16(i.word),
         _ => true,
     };
-    FlagUse { reads: of_row.reads || i.cond != Cond::Al, writes: of_row.writes && sets && i.cond == Cond::Al }
+    if i.set == Set::Cond && i.word & 0x0fff_ffff == 0x0ef1_fa10 {
+        // VMRS APSR_nzcv, FPSCR.
+        of_row.reads = 0;
+    }
+    // Without S only an addition with carry depends on them.
+    let mut reads = if sets || of_row.writes == nzcv::ALL { of_row.reads } else { 0 };
+    if rotates_through_carry(i) {
+        reads |= nzcv::C;
+    }
+    let writes = if sets && i.cond == Cond::Al { of_row.writes } else { 0 };
+    FlagUse { reads: reads | read_by(i.cond), writes }
+}
+
+/// The flags that a condition depends on.
+fn read_by(c: Cond) -> u8 {
+    use nzcv::{C, N, V, Z};
+    match c {
+        Cond::Eq | Cond::Ne => Z,
+        Cond::Cs | Cond::Cc => C,
+        Cond::Mi | Cond::Pl => N,
+        Cond::Vs | Cond::Vc => V,
+        Cond::Hi | Cond::Ls => C | Z,
+        Cond::Ge | Cond::Lt => N | V,
+        Cond::Gt | Cond::Le => N | Z | V,
+        Cond::Al => 0,
+    }
+}
+
+/// Whether its second operand or its offset is RRX (or it may be one).
+fn rotates_through_carry(i: Insn) -> bool {
+    match i.set {
+        Set::Cond => i.bits(4, 8) == 6 && matches!(i.bits(25, 3), 0 | 3),
+        Set::T32 => i.word >> 25 == 0b1110101 && i.word & 0x70f0 == 0x30,
+        _ => false,
+    }
 }
 
 fn is_compare16(word: u32) -> bool {

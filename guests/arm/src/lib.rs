@@ -147,7 +147,14 @@ fn fetch_from(place: u64, half: impl Fn(u64) -> Option<u16>) -> Option<Insn> {
 
 fn peek_decoded(id: decode::RowId, i: Insn) -> Peek {
     let flags = decode::flag_use(id, i);
-    Peek { len: i.len, reads: flags.reads, writes: flags.writes, transfer: branch::transfer(i) }
+    let transfer = match branch::transfer(i) {
+        // ITSTATE changes.
+        Transfer::Next if i.next() != i.pc + i.len as u64 => Transfer::Jump(i.next()),
+        Transfer::Cond(_) if i.next() != i.pc + i.len as u64 => Transfer::Other,
+        transfer => transfer,
+    };
+    let changes = id.row().is_some_and(|row| row.flags.writes != 0);
+    Peek { len: i.len, reads: flags.reads, writes: flags.writes, changes, transfer }
 }
 
 /// See [`Guest::peek`].

@@ -12,14 +12,14 @@ use anyarch_engine::ops::{Alu, Carry, Cmp, DivZero, Ops, R, Shift, Size, Src, W}
 
 anyarch_engine::rows! {
     // Multiply and accumulate.
-    "cond:4 0000 000 s rd:4 sbz:4 rm:4 1001 rn:4" Mul both a32_multiply[Kind::Mul];
-    "cond:4 0000 001 s rd:4 ra:4 rm:4 1001 rn:4" Mla both a32_multiply[Kind::Mla];
+    "cond:4 0000 000 s rd:4 sbz:4 rm:4 1001 rn:4" Mul sets_nz a32_multiply[Kind::Mul];
+    "cond:4 0000 001 s rd:4 ra:4 rm:4 1001 rn:4" Mla sets_nz a32_multiply[Kind::Mla];
     "cond:4 0000 0100 hi:4 lo:4 rm:4 1001 rn:4" Umaal none a32_umaal;
     "cond:4 0000 0110 rd:4 ra:4 rm:4 1001 rn:4" Mls none a32_multiply[Kind::Mls];
-    "cond:4 0000 100 s hi:4 lo:4 rm:4 1001 rn:4" Umull both a32_long[false, false];
-    "cond:4 0000 101 s hi:4 lo:4 rm:4 1001 rn:4" Umlal both a32_long[false, true];
-    "cond:4 0000 110 s hi:4 lo:4 rm:4 1001 rn:4" Smull both a32_long[true, false];
-    "cond:4 0000 111 s hi:4 lo:4 rm:4 1001 rn:4" Smlal both a32_long[true, true];
+    "cond:4 0000 100 s hi:4 lo:4 rm:4 1001 rn:4" Umull sets_nz a32_long[false, false];
+    "cond:4 0000 101 s hi:4 lo:4 rm:4 1001 rn:4" Umlal sets_nz a32_long[false, true];
+    "cond:4 0000 110 s hi:4 lo:4 rm:4 1001 rn:4" Smull sets_nz a32_long[true, false];
+    "cond:4 0000 111 s hi:4 lo:4 rm:4 1001 rn:4" Smlal sets_nz a32_long[true, true];
 
     // Saturating addition and subtraction.
     "cond:4 00010 00 0 rn:4 rd:4 sbz:4 0101 rm:4" Qadd none a32_q[Alu::Add, false];

@@ -62,9 +62,10 @@ pub fn set_fpscr(cpu: &mut Cpu, value: u32) -> bool {
         _ => Rounding::Zero,
     };
     cpu.apply_rounding();
-    cpu.mode = match value & !(RMODE | SHORT) {
-        0 => mode::EXACT,
-        FZ => mode::FLUSH,
+    cpu.mode = match (value & !(RMODE | SHORT), value & RMODE) {
+        (0, 0) => mode::EXACT,
+        (0, _) => mode::DIRECTED,
+        (FZ, 0) => mode::FLUSH,
         _ => mode::OTHER,
     };
     if value & SHORT != 0 {

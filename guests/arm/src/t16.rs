@@ -14,35 +14,35 @@ use anyarch_engine::ops::{Carry, Cond, Ops, Shift, Trap, W};
 
 anyarch_engine::rows! {
     // Shift (immediate), add, subtract, move, and compare.
-    "0000000000000000 00010 imm5:5 rm:3 rd:3" AsrImm both shift[2];
-    "0000000000000000 00000 imm5:5 rm:3 rd:3" LslImm both shift[0];
-    "0000000000000000 00001 imm5:5 rm:3 rd:3" LsrImm both shift[1];
+    "0000000000000000 00010 imm5:5 rm:3 rd:3" AsrImm sets_nz shift[2];
+    "0000000000000000 00000 imm5:5 rm:3 rd:3" LslImm sets_nz shift[0];
+    "0000000000000000 00001 imm5:5 rm:3 rd:3" LsrImm sets_nz shift[1];
     "0000000000000000 0001100 rm:3 rn:3 rd:3" AddReg writes three[Dp::Add, true];
     "0000000000000000 0001101 rm:3 rn:3 rd:3" SubReg writes three[Dp::Sub, true];
     "0000000000000000 0001110 imm3:3 rn:3 rd:3" AddImm3 writes three[Dp::Add, false];
     "0000000000000000 0001111 imm3:3 rn:3 rd:3" SubImm3 writes three[Dp::Sub, false];
-    "0000000000000000 00100 rd:3 imm8:8" MovImm both immediate[Dp::Mov];
+    "0000000000000000 00100 rd:3 imm8:8" MovImm sets_nz immediate[Dp::Mov];
     "0000000000000000 00101 rn:3 imm8:8" CmpImm writes immediate[Dp::Cmp];
     "0000000000000000 00110 rdn:3 imm8:8" AddImm8 writes immediate[Dp::Add];
     "0000000000000000 00111 rdn:3 imm8:8" SubImm8 writes immediate[Dp::Sub];
 
     // Data processing.
-    "0000000000000000 010000 0000 rm:3 rdn:3" AndReg both two[Dp::And];
-    "0000000000000000 010000 0001 rm:3 rdn:3" EorReg both two[Dp::Eor];
-    "0000000000000000 010000 0010 rm:3 rdn:3" LslReg both shift_register[Shift::Lsl];
-    "0000000000000000 010000 0011 rm:3 rdn:3" LsrReg both shift_register[Shift::Lsr];
-    "0000000000000000 010000 0100 rm:3 rdn:3" AsrReg both shift_register[Shift::Asr];
-    "0000000000000000 010000 0101 rm:3 rdn:3" AdcReg both two[Dp::Adc];
-    "0000000000000000 010000 0110 rm:3 rdn:3" SbcReg both two[Dp::Sbc];
-    "0000000000000000 010000 0111 rm:3 rdn:3" RorReg both shift_register[Shift::Ror];
-    "0000000000000000 010000 1000 rm:3 rn:3" TstReg both two[Dp::Tst];
+    "0000000000000000 010000 0000 rm:3 rdn:3" AndReg sets_nz two[Dp::And];
+    "0000000000000000 010000 0001 rm:3 rdn:3" EorReg sets_nz two[Dp::Eor];
+    "0000000000000000 010000 0010 rm:3 rdn:3" LslReg carries_nz shift_register[Shift::Lsl];
+    "0000000000000000 010000 0011 rm:3 rdn:3" LsrReg carries_nz shift_register[Shift::Lsr];
+    "0000000000000000 010000 0100 rm:3 rdn:3" AsrReg carries_nz shift_register[Shift::Asr];
+    "0000000000000000 010000 0101 rm:3 rdn:3" AdcReg carries two[Dp::Adc];
+    "0000000000000000 010000 0110 rm:3 rdn:3" SbcReg carries two[Dp::Sbc];
+    "0000000000000000 010000 0111 rm:3 rdn:3" RorReg carries_nz shift_register[Shift::Ror];
+    "0000000000000000 010000 1000 rm:3 rn:3" TstReg sets_nz two[Dp::Tst];
     "0000000000000000 010000 1001 rn:3 rd:3" RsbImm writes negate;
     "0000000000000000 010000 1010 rm:3 rn:3" CmpReg writes two[Dp::Cmp];
     "0000000000000000 010000 1011 rm:3 rn:3" CmnReg writes two[Dp::Cmn];
-    "0000000000000000 010000 1100 rm:3 rdn:3" OrrReg both two[Dp::Orr];
-    "0000000000000000 010000 1101 rn:3 rdm:3" Mul both multiply;
-    "0000000000000000 010000 1110 rm:3 rdn:3" BicReg both two[Dp::Bic];
-    "0000000000000000 010000 1111 rm:3 rd:3" MvnReg both two[Dp::Mvn];
+    "0000000000000000 010000 1100 rm:3 rdn:3" OrrReg sets_nz two[Dp::Orr];
+    "0000000000000000 010000 1101 rn:3 rdm:3" Mul sets_nz multiply;
+    "0000000000000000 010000 1110 rm:3 rdn:3" BicReg sets_nz two[Dp::Bic];
+    "0000000000000000 010000 1111 rm:3 rd:3" MvnReg sets_nz two[Dp::Mvn];
 
     // Special data instructions and branch and exchange.
     "0000000000000000 010001 00 d rm:4 rdn:3" AddHigh none high[Dp::Add];

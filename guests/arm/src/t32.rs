@@ -11,38 +11,38 @@ use anyarch_engine::ops::{Alu, Carry, Cond, Ops, Shift, Trap};
 
 anyarch_engine::rows! {
     // Data-processing (shifted register).
-    first "1110101 0000 1 rn:4 sbz imm3:3 1111 imm2:2 type:2 rm:4" TstReg both shifted[Dp::Tst];
-    "1110101 0000 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" AndReg both shifted[Dp::And];
-    "1110101 0001 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" BicReg both shifted[Dp::Bic];
-    first "1110101 0010 s 1111 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" MovReg both shifted[Dp::Mov];
-    "1110101 0010 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" OrrReg both shifted[Dp::Orr];
-    first "1110101 0011 s 1111 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" MvnReg both shifted[Dp::Mvn];
-    "1110101 0011 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" OrnReg both shifted[Dp::Orn];
-    first "1110101 0100 1 rn:4 sbz imm3:3 1111 imm2:2 type:2 rm:4" TeqReg both shifted[Dp::Teq];
-    "1110101 0100 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" EorReg both shifted[Dp::Eor];
+    first "1110101 0000 1 rn:4 sbz imm3:3 1111 imm2:2 type:2 rm:4" TstReg sets_nz shifted[Dp::Tst];
+    "1110101 0000 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" AndReg sets_nz shifted[Dp::And];
+    "1110101 0001 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" BicReg sets_nz shifted[Dp::Bic];
+    first "1110101 0010 s 1111 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" MovReg sets_nz shifted[Dp::Mov];
+    "1110101 0010 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" OrrReg sets_nz shifted[Dp::Orr];
+    first "1110101 0011 s 1111 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" MvnReg sets_nz shifted[Dp::Mvn];
+    "1110101 0011 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" OrnReg sets_nz shifted[Dp::Orn];
+    first "1110101 0100 1 rn:4 sbz imm3:3 1111 imm2:2 type:2 rm:4" TeqReg sets_nz shifted[Dp::Teq];
+    "1110101 0100 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" EorReg sets_nz shifted[Dp::Eor];
     first "1110101 1000 1 rn:4 sbz imm3:3 1111 imm2:2 type:2 rm:4" CmnReg writes shifted[Dp::Cmn];
     "1110101 1000 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" AddReg writes shifted[Dp::Add];
-    "1110101 1010 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" AdcReg both shifted[Dp::Adc];
-    "1110101 1011 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" SbcReg both shifted[Dp::Sbc];
+    "1110101 1010 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" AdcReg carries shifted[Dp::Adc];
+    "1110101 1011 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" SbcReg carries shifted[Dp::Sbc];
     first "1110101 1101 1 rn:4 sbz imm3:3 1111 imm2:2 type:2 rm:4" CmpReg writes shifted[Dp::Cmp];
     "1110101 1101 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" SubReg writes shifted[Dp::Sub];
     "1110101 1110 s rn:4 sbz imm3:3 rd:4 imm2:2 type:2 rm:4" RsbReg writes shifted[Dp::Rsb];
     "1110101 0110 0 rn:4 sbz imm3:3 rd:4 imm2:2 tb 0 rm:4" Pkh none pack;
 
     // Data-processing (modified immediate).
-    first "11110 i 0 0000 1 rn:4 0 imm3:3 1111 imm8:8" TstImm both immediate[Dp::Tst];
-    "11110 i 0 0000 s rn:4 0 imm3:3 rd:4 imm8:8" AndImm both immediate[Dp::And];
-    "11110 i 0 0001 s rn:4 0 imm3:3 rd:4 imm8:8" BicImm both immediate[Dp::Bic];
-    first "11110 i 0 0010 s 1111 0 imm3:3 rd:4 imm8:8" MovImm both immediate[Dp::Mov];
-    "11110 i 0 0010 s rn:4 0 imm3:3 rd:4 imm8:8" OrrImm both immediate[Dp::Orr];
-    first "11110 i 0 0011 s 1111 0 imm3:3 rd:4 imm8:8" MvnImm both immediate[Dp::Mvn];
-    "11110 i 0 0011 s rn:4 0 imm3:3 rd:4 imm8:8" OrnImm both immediate[Dp::Orn];
-    first "11110 i 0 0100 1 rn:4 0 imm3:3 1111 imm8:8" TeqImm both immediate[Dp::Teq];
-    "11110 i 0 0100 s rn:4 0 imm3:3 rd:4 imm8:8" EorImm both immediate[Dp::Eor];
+    first "11110 i 0 0000 1 rn:4 0 imm3:3 1111 imm8:8" TstImm sets_nz immediate[Dp::Tst];
+    "11110 i 0 0000 s rn:4 0 imm3:3 rd:4 imm8:8" AndImm sets_nz immediate[Dp::And];
+    "11110 i 0 0001 s rn:4 0 imm3:3 rd:4 imm8:8" BicImm sets_nz immediate[Dp::Bic];
+    first "11110 i 0 0010 s 1111 0 imm3:3 rd:4 imm8:8" MovImm sets_nz immediate[Dp::Mov];
+    "11110 i 0 0010 s rn:4 0 imm3:3 rd:4 imm8:8" OrrImm sets_nz immediate[Dp::Orr];
+    first "11110 i 0 0011 s 1111 0 imm3:3 rd:4 imm8:8" MvnImm sets_nz immediate[Dp::Mvn];
+    "11110 i 0 0011 s rn:4 0 imm3:3 rd:4 imm8:8" OrnImm sets_nz immediate[Dp::Orn];
+    first "11110 i 0 0100 1 rn:4 0 imm3:3 1111 imm8:8" TeqImm sets_nz immediate[Dp::Teq];
+    "11110 i 0 0100 s rn:4 0 imm3:3 rd:4 imm8:8" EorImm sets_nz immediate[Dp::Eor];
     first "11110 i 0 1000 1 rn:4 0 imm3:3 1111 imm8:8" CmnImm writes immediate[Dp::Cmn];
     "11110 i 0 1000 s rn:4 0 imm3:3 rd:4 imm8:8" AddImm writes immediate[Dp::Add];
-    "11110 i 0 1010 s rn:4 0 imm3:3 rd:4 imm8:8" AdcImm both immediate[Dp::Adc];
-    "11110 i 0 1011 s rn:4 0 imm3:3 rd:4 imm8:8" SbcImm both immediate[Dp::Sbc];
+    "11110 i 0 1010 s rn:4 0 imm3:3 rd:4 imm8:8" AdcImm carries immediate[Dp::Adc];
+    "11110 i 0 1011 s rn:4 0 imm3:3 rd:4 imm8:8" SbcImm carries immediate[Dp::Sbc];
     first "11110 i 0 1101 1 rn:4 0 imm3:3 1111 imm8:8" CmpImm writes immediate[Dp::Cmp];
     "11110 i 0 1101 s rn:4 0 imm3:3 rd:4 imm8:8" SubImm writes immediate[Dp::Sub];
     "11110 i 0 1110 s rn:4 0 imm3:3 rd:4 imm8:8" RsbImm writes immediate[Dp::Rsb];
@@ -82,10 +82,10 @@ anyarch_engine::rows! {
     "11110 s imm10:10 11 j1 1 j2 imm11:11" Bl none bl;
 
     // Data-processing (register).
-    "11111010 0 00 s rn:4 1111 rd:4 0000 rm:4" LslRsr both by_register[Shift::Lsl];
-    "11111010 0 01 s rn:4 1111 rd:4 0000 rm:4" LsrRsr both by_register[Shift::Lsr];
-    "11111010 0 10 s rn:4 1111 rd:4 0000 rm:4" AsrRsr both by_register[Shift::Asr];
-    "11111010 0 11 s rn:4 1111 rd:4 0000 rm:4" RorRsr both by_register[Shift::Ror];
+    "11111010 0 00 s rn:4 1111 rd:4 0000 rm:4" LslRsr carries_nz by_register[Shift::Lsl];
+    "11111010 0 01 s rn:4 1111 rd:4 0000 rm:4" LsrRsr carries_nz by_register[Shift::Lsr];
+    "11111010 0 10 s rn:4 1111 rd:4 0000 rm:4" AsrRsr carries_nz by_register[Shift::Asr];
+    "11111010 0 11 s rn:4 1111 rd:4 0000 rm:4" RorRsr carries_nz by_register[Shift::Ror];
     first "11111010 0 000 1111 1111 rd:4 1 sbz rot:2 rm:4" Sxth none t32_extend[Part::Half, true];
     "11111010 0 000 rn:4 1111 rd:4 1 sbz rot:2 rm:4" Sxtah none t32_extend[Part::Half, true];
     first "11111010 0 001 1111 1111 rd:4 1 sbz rot:2 rm:4" Uxth none t32_extend[Part::Half, false];

@@ -66,7 +66,7 @@ anyarch_engine::rows! {
     "cond:4 1110 000 0 vn:4 rt:4 1010 n sbz:2 1 sbz:4" VmovToS none move_single[true];
     "cond:4 1110 000 1 vn:4 rt:4 1010 n sbz:2 1 sbz:4" VmovFromS none move_single[false];
     "cond:4 1110 111 0 0001 rt:4 1010 sbz:3 1 sbz:4" Vmsr none write_fpscr;
-    "cond:4 1110 111 1 0001 rt:4 1010 sbz:3 1 sbz:4" Vmrs none read_fpscr;
+    "cond:4 1110 111 1 0001 rt:4 1010 sbz:3 1 sbz:4" Vmrs both read_fpscr;
     "cond:4 1110 0 opc1:2 0 vd:4 rt:4 1011 d opc2:2 1 sbz:4" VmovToLane none move_to_lane;
     "cond:4 1110 u opc1:2 1 vn:4 rt:4 1011 n opc2:2 1 sbz:4" VmovFromLane none move_from_lane;
     "cond:4 1110 1 b q 0 vd:4 rt:4 1011 d 0 e 1 sbz:4" VdupCore none duplicate;
@@ -244,15 +244,12 @@ fn to_half<O: Ops>(o: &mut O, i: Insn, top: u8) {
     put_lane(o, 1, d, 2 * lane + top, V::T0);
 }
 
-/// FPSCR has flags of its own: those of the integers are put aside.
+/// FPSCR has flags of its own.
 fn compare<O: Ops>(o: &mut O, i: Insn, signaling: bool, zero: bool) {
     let es = es(i);
     let a = operand(o, es, vd(i, es), V::T0);
     let b = if zero { None } else { Some(operand(o, es, vm(i, es), V::T1)) };
-    o.read_flags(R::T0);
-    o.fp_compare(signaling, es, a, b);
-    o.read_flags(FP_FLAGS);
-    o.write_flags(R::T0);
+    o.fp_compare_to(FP_FLAGS, signaling, es, a, b);
 }
 
 fn convert<O: Ops>(o: &mut O, i: Insn) {

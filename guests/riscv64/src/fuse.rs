@@ -23,6 +23,7 @@ use crate::decode::{Insn, decode, x};
 use crate::v_crypto::{is_sha2_low, sha2_rounds};
 use anyarch_engine::lift::{CasLoop, Expect, UnitBuilder};
 use anyarch_engine::ops::{Addr, Alu, Cond, LoadExt, Ops, Order, R, Sel, Shift, Size, Src, V, W};
+use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Peek, Transfer};
 use anyarch_engine::state::mode;
 
@@ -69,7 +70,7 @@ fn load<O: Ops>(t: &mut O, i: Insn, at: Addr) {
 
 #[inline]
 fn peek(len: u64, transfer: Transfer) -> Peek {
-    Peek { len: len as u8, reads: false, writes: true, transfer }
+    Peek { len: len as u8, reads: 0, writes: nzcv::ALL, changes: true, transfer }
 }
 
 /// The instruction at an address, if it lies in the page of `first` altogether.

@@ -30,6 +30,7 @@ mod v_perm;
 use anyarch_engine::interp::Interp;
 use anyarch_engine::lift::{Lift, UnitBuilder};
 use anyarch_engine::ops::R;
+use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, Transfer};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::Fault;
@@ -147,7 +148,7 @@ fn peek_insn(i: Insn) -> Peek {
         0x6f | 0x67 | 0x73 => Transfer::Other,
         _ => Transfer::Next,
     };
-    Peek { len: i.len as u8, reads: false, writes: true, transfer }
+    Peek { len: i.len as u8, reads: 0, writes: nzcv::ALL, changes: true, transfer }
 }
 
 /// See [`Guest::jump_before`]. The four bytes before the address are an instruction, or two, or of

@@ -717,6 +717,24 @@ impl Asm {
         self.b(0xf5);
     }
 
+    /// stc
+    #[inline(always)]
+    pub fn stc(&mut self) {
+        self.b(0xf9);
+    }
+
+    /// mov byte m, ah (`m` needs no REX prefix)
+    #[inline(always)]
+    pub fn mov_store_ah(&mut self, m: Mem) {
+        self.op1(false, 0x88, 4, Rm::M(m));
+    }
+
+    /// inc r
+    #[inline(always)]
+    pub fn inc(&mut self, w: bool, r: u8) {
+        self.op1(w, 0xff, 0, Rm::R(r));
+    }
+
     // BMI.
 
     /// VEX-encoded general-register instruction: reg, vvvv, rm.
@@ -955,6 +973,11 @@ impl Asm {
         // SAFETY: points into what was emitted just before.
         unsafe { s.0.write(d as u8) };
         self.label = self.p;
+    }
+
+    /// Whether a short jump reaches here.
+    pub fn reaches(&self, s: Short) -> bool {
+        self.p as isize - s.0 as isize - 1 <= 127
     }
 
     /// Binds a near jump here.

@@ -159,10 +159,14 @@ pub(crate) fn make(
     let mut t = Translator::new(buffers, draft, guest, order);
     t.make_from(copy, &[]);
     lift(&mut t, copy);
-    if t.flags_missing() || copy.is_some() {
+    let (flags_missing, is_too_far) = (t.flags_missing(), t.is_too_far());
+    if flags_missing || is_too_far || copy.is_some() {
         let ranges = t.ranges();
         t = Translator::new(buffers, draft, guest, order);
-        t.keep_flags();
+        if flags_missing {
+            t.keep_flags();
+        }
+        t.jump_far();
         t.make_from(copy, &ranges);
         lift(&mut t, copy);
     }

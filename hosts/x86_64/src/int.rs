@@ -315,7 +315,7 @@ impl Translator<'_> {
     /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
     /// its own, which return by the lookup.
     fn inline(&mut self, link: R, target: u64) -> bool {
-        if self.inlined.is_some() || self.copy.is_some() || !self.inlines {
+        if self.inlined.is_some() || self.copy.is_some() || self.conditional.within || !self.inlines {
             return false;
         }
         let Some(end) = (self.guest.leaf)(target) else { return false };
@@ -509,6 +509,10 @@ impl Ops for Translator<'_> {
                     // ROR leaves ZF as it was.
                     if !self.shift_keeps_flags(op, n) && op != Shift::Ror {
                         self.put(d, t);
+                        if r != d {
+                            let bit = if op == Shift::Lsl { w.bits() as u8 - n } else { n - 1 };
+                            self.result_known(d, w, Some((r, bit)));
+                        }
                         return self.zero_known(d, w);
                     }
                 }
@@ -679,6 +683,11 @@ impl Ops for Translator<'_> {
                 self.renew(d);
             }
             self.alu2(xop, wide, t, a, b);
+            if matches!(xop, Op::And | Op::Or | Op::Xor) {
+                self.put(d, t);
+                self.result_known(d, w, None);
+                return self.zero_known(d, w);
+            }
         }
         self.put(d, t);
         self.zero_known(d, w);
@@ -1386,6 +1395,14 @@ impl Ops for Translator<'_> {
         }
     }
 
+    fn set_nz(&mut self, w: W, r: R, carry: Carry) {
+        self.nz_of(w, r, carry);
+    }
+
+    fn shift_nz(&mut self, op: Shift, w: W, d: R, a: R, n: u8) {
+        self.nz_of_shift(op, w, d, a, n);
+    }
+
     fn read_flags(&mut self, d: R) {
         if !self.mem_flags {
             self.save_flags();
@@ -1412,6 +1429,9 @@ impl Ops for Translator<'_> {
     }
 
     fn write_flags(&mut self, s: R) {
+        if self.take_compared(s) {
+            return;
+        }
         // N Z at 31, 30; C at 29; V at 28.
         self.get_into(false, s, RCX);
         self.host_flags = HostFlags::None;
@@ -1639,7 +1659,9 @@ impl Ops for Translator<'_> {
         if c == Cond::Al {
             return self.jump(target);
         }
-        self.need_flags();
+        if self.known_nz(c).is_none() {
+            self.need_flags();
+        }
         self.before_exit(target);
         let test = self.cond(c);
         self.exit_test(test, target);
@@ -1833,6 +1855,10 @@ impl Ops for Translator<'_> {
         true
     }
 
+    fn when(&mut self, c: Cond, _: u64, body: impl FnOnce(&mut Self)) {
+        self.if_holds(c, body);
+    }
+
     fn choose(&mut self, r: R, value: u32, then: impl FnOnce(&mut Self), otherwise: impl FnOnce(&mut Self)) {
         self.clobber_flags();
         match self.host(r) {
@@ -1871,6 +1897,10 @@ impl Ops for Translator<'_> {
 
     fn fp(&mut self, op: FOp, args: VArgs) {
         super::fp::fp(self, op, args);
+    }
+
+    fn fp_standard(&mut self, op: FOp, args: VArgs) {
+        super::fp::fp_standard(self, op, args);
     }
 
     fn fp_mode(&self) -> u32 {
@@ -1984,6 +2014,10 @@ impl Ops for Translator<'_> {
 
     fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>) {
         super::fp::fp_compare(self, signaling, es, a, b);
+    }
+
+    fn fp_compare_to(&mut self, d: R, signaling: bool, es: u8, a: V, b: Option<V>) {
+        self.compare_to(d, signaling, es, a, b);
     }
 
     fn fp_cond_compare(&mut self, c: Cond, signaling: bool, es: u8, a: V, b: V, nzcv: u8) {

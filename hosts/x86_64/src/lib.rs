@@ -29,6 +29,13 @@
 //! NZCV may be in EFLAGS (as an addition or a subtraction left them, or a floating-point comparison), in memory, or in both.
 //! Before EFLAGS are clobbered they are saved only if a look ahead in the guest code finds a reader before the next writer.
 //!
+//! # Addresses of 32 bits
+//!
+//! The slots of a guest with such addresses hold numbers of 32 bits, zero-extended. An address that
+//! is a slot's is used as it is. A sum has the address-size prefix, which makes it one of 32 bits
+//! ([`asm::Mem::narrow`]). The few sums without it (vectors in several parts) lead behind the
+//! guest's memory where they are too large, and the interpreter then makes the access.
+//!
 //! # Position
 //!
 //! A unit can be kept and mapped elsewhere ([`anyarch_engine::backend::Order`] says what its bytes
@@ -56,6 +63,7 @@ pub mod asm;
 mod backend;
 mod boundary;
 mod check;
+mod conditional;
 mod context;
 pub mod decode;
 mod exclusive;
@@ -79,6 +87,7 @@ use anyarch_engine::backend::{COLD_END, Draft, Exit, Order, UNIT_ROOM};
 use anyarch_engine::cache::{FlagState, InsnMark};
 use anyarch_engine::lift::{CasLoop, RmwLoop, UnitBuilder};
 use anyarch_engine::ops::{Cond, Helper, HelperFn, Ops, R, Sel, V, W};
+use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Guest, Peek, Slots, Thread, Transfer};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::{Cpu, VEC_SLOTS, mode};
@@ -313,7 +322,7 @@ pub(crate) struct Translator<'a> {
     boxing: bool,
     pair: sha::Pair,
     peeked: Peek,
-    live_next: Option<bool>,
+    live_next: Option<u8>,
     /// A slot that the previous instruction gave a constant, and that of this instruction: a constant is built in several steps.
     constant: Option<(R, u64)>,
     next_constant: Option<(R, u64)>,
@@ -362,6 +371,10 @@ pub(crate) struct Translator<'a> {
     likely: u64,
     said_likely: bool,
     asked_likely: Cell<bool>,
+    /// What is computed is of [`Ops::fp_standard`].
+    standard: bool,
+    /// See [`conditional`].
+    conditional: conditional::Known,
 }
 
 /// What outlives one unit.
@@ -479,6 +492,8 @@ impl<'a> Translator<'a> {
             likely,
             said_likely: false,
             asked_likely: Cell::new(false),
+            standard: false,
+            conditional: conditional::Known::default(),
         }
     }
 
@@ -500,7 +515,8 @@ impl<'a> Translator<'a> {
 
     /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or reaches into it.
     fn leaves_page(&self) -> bool {
-        (self.guest.address(self.pc) ^ self.start_pc) >> 12 != 0 || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
+        (self.guest.address(self.pc) ^ self.start_pc) >> 12 != 0
+            || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
     }
 
     /// The end of an instruction with guards, where their cold paths come back.
@@ -806,20 +822,21 @@ impl<'a> Translator<'a> {
 
     /// Whether NZCV, as they are now, are read after this point.
     fn flags_live(&mut self) -> bool {
-        if self.peeked.reads {
-            return true;
-        }
-        if self.peeked.writes {
-            return false;
-        }
+        let open = nzcv::ALL & !self.peeked.writes;
+        self.peeked.reads != 0 || open != 0 && self.live_after() & open != 0
+    }
+
+    /// The flags of NZCV that may be read after this instruction.
+    fn live_after(&mut self) -> u8 {
         match self.live_next {
             Some(live) => live,
             None => {
+                let all = nzcv::ALL;
                 let live = match self.peeked.transfer {
-                    Transfer::Next => self.live_at(self.next_pc, 2),
-                    Transfer::Cond(t) => self.live_at(self.next_pc, 1) || self.live_at(t, 1),
-                    Transfer::Jump(t) => self.live_at(t, 1),
-                    Transfer::Other => true,
+                    Transfer::Next => self.live_in(self.next_pc, 2, all),
+                    Transfer::Cond(t) => self.live_in(self.next_pc, 1, all) | self.live_in(t, 1, all),
+                    Transfer::Jump(t) => self.live_in(t, 1, all),
+                    Transfer::Other => all,
                 };
                 self.live_next = Some(live);
                 live
@@ -827,38 +844,49 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// Whether the guest code at `pc` may read NZCV before writing it: looks a few instructions ahead, within the page translated.
-    fn live_at(&self, mut pc: u64, depth: u32) -> bool {
+    /// Whether the guest code at `pc` may read NZCV before writing it.
+    fn live_at(&self, pc: u64, depth: u32) -> bool {
+        self.live_in(pc, depth, nzcv::ALL) != 0
+    }
+
+    /// Which of these flags the guest code at `pc` may read before it writes them: looks a few instructions ahead, within the page translated.
+    fn live_in(&self, mut pc: u64, depth: u32, mut open: u8) -> u8 {
         if self.keep_all_flags {
-            return true;
+            return open;
         }
+        let mut live = 0;
         let page = self.start_pc & !4095;
         let inlined = self.inlined.map_or(0..0, |i| i.start..i.end);
         // Loops of floating-point code are long, and a save at the end of each round is not free.
         for _ in 0..32 {
             if self.guest.address(pc) & !4095 != page && !inlined.contains(&pc) {
-                return true;
+                break;
             }
-            let Some(peek) = (self.guest.peek)(pc) else { return true };
-            if peek.reads {
-                return true;
-            }
-            if peek.writes {
-                return false;
+            let Some(peek) = (self.guest.peek)(pc) else { break };
+            live |= open & peek.reads;
+            open &= !(peek.reads | peek.writes);
+            if open == 0 {
+                return live;
             }
             match peek.transfer {
                 Transfer::Next => pc = pc.wrapping_add(peek.len as u64),
                 Transfer::Jump(t) => pc = t,
                 Transfer::Cond(t) => {
-                    if depth == 0 || self.live_at(t, depth - 1) {
-                        return true;
+                    if depth == 0 {
+                        break;
+                    }
+                    let there = self.live_in(t, depth - 1, open);
+                    live |= there;
+                    open &= !there;
+                    if open == 0 {
+                        return live;
                     }
                     pc = pc.wrapping_add(peek.len as u64);
                 }
-                Transfer::Other => return true,
+                Transfer::Other => break,
             }
         }
-        true
+        live | open
     }
 
     /// Call before emitting anything that changes EFLAGS. Uses RAX.
@@ -886,7 +914,7 @@ impl<'a> Translator<'a> {
 
     /// EFLAGS no longer hold NZCV, which are in memory or dead.
     fn drop_flags(&mut self) {
-        if !self.mem_flags && !self.peeked.writes {
+        if !self.mem_flags && self.peeked.writes != nzcv::ALL {
             self.dropped_flags = true;
         }
         self.host_flags = HostFlags::None;
@@ -967,6 +995,9 @@ impl<'a> Translator<'a> {
 
     /// Makes the condition testable: the host conditions to combine. Uses RAX.
     fn cond(&mut self, c: Cond) -> Test {
+        if let Some(cc) = self.known_nz(c) {
+            return Test::One(cc);
+        }
         self.need_flags();
         use Cond::*;
         match self.host_flags {

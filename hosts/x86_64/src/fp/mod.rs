@@ -110,6 +110,34 @@ pub(super) fn fp(t: &mut T<'_>, op: FOp, mut args: VArgs) {
     t.wrote(args.d, bytes);
 }
 
+/// As [`fp`] to nearest, flushed to zero and with the default NaN ([`Ops::fp_standard`]). Where the
+/// host rounds to nearest the code of mode `FLUSH` serves, with another function for the rest.
+pub(super) fn fp_standard(t: &mut T<'_>, op: FOp, args: VArgs) {
+    use FOp::*;
+    if matches!(op, Abs | Neg | CopySign | CopySignNot | XorSign) {
+        return fp(t, op, args);
+    }
+    let (function, arg) = (FP_STANDARD.function, standard_args(op, args));
+    let is_nearest = matches!(t.exact_mode & mode::FP, mode::EXACT | mode::FLUSH);
+    // The host's roundings to integers keep a NaN as it is.
+    let is_other = matches!(op, Convert | WidenHigh | NarrowHigh | RoundInt | RoundIntExact);
+    let is_known = is_nearest && args.es == 2 && !is_other;
+    match is_known.then(|| flush_limits(t, op, &args)).flatten() {
+        Some(limits) => {
+            let site = flush_guard(t, op, &args, limits);
+            t.standard = true;
+            let done = lower(t, op, &args);
+            t.standard = false;
+            debug_assert!(done, "{op:?} {args:?}");
+            if let Some(site) = site {
+                t.resume_as(site, ColdKind::Helper(function, arg));
+            }
+        }
+        None => t.inline_helper(function, arg),
+    }
+    t.wrote(args.d, args.bytes);
+}
+
 /// Emits the operation. False, and nothing emitted, if it has no host code.
 fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     use FOp::*;
@@ -136,7 +164,10 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     if !(es == 2 || es == 3) {
         return false;
     }
-    let again = (helpers::fp as HelperFn, t.packed(op, args));
+    let again = match t.standard {
+        true => (FP_STANDARD.function, standard_args(op, *args)),
+        false => (helpers::fp as HelperFn, t.packed(op, args)),
+    };
     match op {
         Add => binary(t, ADD, true, args, Post::None, again),
         Sub => binary(t, SUB, false, args, Post::None, again),

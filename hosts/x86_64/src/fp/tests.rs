@@ -8,6 +8,7 @@ use anyarch_engine::backend::{Draft, Order};
 use anyarch_engine::fp::{FpEnv, Rounding};
 use anyarch_engine::interp::Interp;
 use anyarch_engine::lift::{Lift, UnitBuilder};
+use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Guest, Peek, Slots, Thread};
 use anyarch_engine::shared;
 use anyarch_engine::state::Cpu;
@@ -23,7 +24,14 @@ static SLOTS_USED: Slots =
 static GUEST: Guest = Guest {
     name: "test",
     interpret: |_| {},
-    peek: |pc| Some(Peek { len: 4, reads: pc < DEAD, writes: true, ..Peek::default() }),
+    peek: |pc| {
+        Some(Peek {
+            len: 4,
+            reads: if pc < DEAD { nzcv::ALL } else { 0 },
+            writes: nzcv::ALL,
+            ..Peek::default()
+        })
+    },
     leaf: |_| None,
     jump_before: |_| None,
     slots: &SLOTS_USED,
