@@ -428,6 +428,7 @@ impl<'a> Translator<'a> {
         let &Order { pc, mode, at, end, likely, inlines, .. } = order;
         let Buffers { cold, gpr_host, vec_host, features } = buffers;
         let join = (guest.jump_before)(pc).unwrap_or(0);
+        let last = last_in_page(guest.address(pc));
         draft.clear();
         draft.entries.push((pc, 0));
         cold.clear();
@@ -487,7 +488,7 @@ impl<'a> Translator<'a> {
             targets: Targets::default(),
             branches: 0,
             join,
-            look_at: if join > pc { join.min(last_in_page(pc)) } else { last_in_page(pc) },
+            look_at: if join > pc { join.min(last) } else { last },
             guarded: false,
             likely,
             said_likely: false,
@@ -1072,7 +1073,7 @@ impl<'a> Translator<'a> {
     /// unit begins with, or was one of many.
     fn branched(&mut self, target: u64) {
         self.branches += 1;
-        self.mark_entry_or_end(self.branches > MAX_BRANCHES || target == self.start_pc);
+        self.mark_entry_or_end(self.branches > MAX_BRANCHES || self.guest.address(target) == self.start_pc);
     }
 
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
@@ -1112,17 +1113,18 @@ impl<'a> Translator<'a> {
     /// does not, makes it an entry where the unit branches there.
     #[inline(never)]
     fn looks_to_end(&mut self) -> bool {
-        if self.inlined.is_some() || self.pc == self.start_pc {
+        let from_start = self.guest.address(self.pc).wrapping_sub(self.start_pc);
+        if self.inlined.is_some() || from_start == 0 {
             return false;
         }
         if self.leaves_page() || self.pc == self.join {
             return true;
         }
-        if self.targets.has(self.pc.wrapping_sub(self.start_pc)) {
+        if self.targets.has(from_start) {
             self.meet();
         }
         // What it jumped to and has passed does not count any more.
-        let next = self.targets.after(self.pc.wrapping_sub(self.start_pc));
+        let next = self.targets.after(from_start);
         self.look_at = next.map_or(u64::MAX, |n| self.start_pc + n).min(last_in_page(self.start_pc));
         if self.join > self.pc {
             self.look_at = self.look_at.min(self.join);

@@ -1,7 +1,7 @@
 //! Assembling the cases of a file with the guest's binutils.
 
 use crate::Arch;
-use crate::memory::{CODE, DATA, FAR};
+use crate::memory::{DATA, FAR};
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ const START: &str = "=>";
 
 /// Code of several cases.
 pub struct Assembled {
-    /// The code, from [`CODE`] on; the first case has the first page, and so on.
+    /// The code, from [`Arch::code`] on; the first case has the first page, and so on.
     pub code: Vec<u8>,
     /// The line at an address.
     pub lines: HashMap<u64, String>,
@@ -30,7 +30,7 @@ pub struct Assembled {
 pub fn assemble(arch: &Arch, cases: &[Vec<String>]) -> Result<Assembled, String> {
     let mut source = format!("{}\n", arch.prologue);
     for (i, lines) in cases.iter().enumerate() {
-        source += ".balign 4096, 0\n";
+        source += &format!(".balign 4096, 0\n{}\n", arch.before_case);
         for (j, line) in lines.iter().enumerate() {
             source += &format!("line.{i}.{j}: {}\n", line.strip_prefix(START).unwrap_or(line));
         }
@@ -43,7 +43,7 @@ pub fn assemble(arch: &Arch, cases: &[Vec<String>]) -> Result<Assembled, String>
     let _ = std::fs::remove_dir_all(&dir);
     let (code, symbols) = done?;
     let mut lines = HashMap::new();
-    let mut starts: Vec<u64> = (0..cases.len() as u64).map(|i| CODE + PAGE * i).collect();
+    let mut starts: Vec<u64> = (0..cases.len() as u64).map(|i| arch.code + PAGE * i).collect();
     for line in symbols.lines() {
         let mut words = line.split(' ');
         let (Some(address), Some(name)) = (words.next(), words.nth(1)) else { continue };
@@ -60,7 +60,10 @@ pub fn assemble(arch: &Arch, cases: &[Vec<String>]) -> Result<Assembled, String>
         let at: &mut Vec<usize> = lines.entry((address, i)).or_default();
         at.push(j);
     }
-    let lines = lines.into_iter().filter(|((address, i), _)| *address < CODE + PAGE * (*i as u64 + 1));
+    for (start, lines) in starts.iter_mut().zip(cases) {
+        *start |= (arch.place)(lines);
+    }
+    let lines = lines.into_iter().filter(|((address, i), _)| *address < arch.code + PAGE * (*i as u64 + 1));
     let text = |((address, i), mut at): ((u64, usize), Vec<usize>)| {
         at.sort_unstable();
         (address, at.iter().map(|&j| cases[i][j].as_str()).collect::<Vec<_>>().join(" "))
@@ -82,7 +85,8 @@ fn in_dir(arch: &Arch, dir: &Path, source: &str) -> Result<(Vec<u8>, String), St
     std::fs::write(dir.join("in.s"), source).map_err(|e| e.to_string())?;
     tool("as", &[arch.flags, &["-o", "out.o", "in.s"]].concat())?;
     let at = |name: &str, address: u64| format!("{name}={address:#x}");
-    let (data, far, text) = (at("data", DATA), at("far", FAR), at("-Ttext", CODE));
+    let (data, far, text) =
+        (at("data", arch.code + DATA), at("far", arch.code + FAR), at("-Ttext", arch.code));
     let link =
         ["--no-relax", "-e", "0", "--defsym", &data, "--defsym", &far, &text, "-o", "out.elf", "out.o"];
     tool("ld", &link)?;

@@ -75,7 +75,7 @@ pub fn text(arch: &Arch, path: &Path) -> Result<String, String> {
         let units = memory::with(arch, host, &assembled.code, |lister| {
             (assembled.starts.iter())
                 .map(|&start| {
-                    let unit = lister.unit(start, 0, arch.rows.likely, true, 0);
+                    let unit = lister.unit(start, 0, arch.rows[0].likely, true, 0);
                     print::unit(arch, &unit, &assembled.lines)
                 })
                 .collect()

@@ -12,6 +12,7 @@
 //!
 //! The tests compare; with `ANYARCH_BLESS=1` they write the files anew.
 
+mod arm;
 pub mod assemble;
 pub mod files;
 pub mod memory;
@@ -35,13 +36,22 @@ pub struct Arch {
     pub flags: &'static [&'static str],
     /// What every assembly begins with.
     pub prologue: &'static str,
+    /// What every case begins with.
+    pub before_case: &'static str,
+    /// What the place of a case's instructions is beside their address.
+    pub place: fn(&[String]) -> u64,
+    /// Where its code lies.
+    pub code: u64,
     /// The name of an integer slot.
     pub integer: fn(usize) -> String,
     /// The name of a vector slot.
     pub vector: fn(usize) -> String,
-    /// For the table.
-    pub rows: rows::Rules,
+    /// For the tables.
+    pub rows: &'static [rows::Rules],
 }
+
+/// Where the code of a guest of 64 bits lies.
+const CODE: u64 = 0x5000_0000_0000;
 
 /// All guests.
 pub const ARCHS: &[Arch] = &[
@@ -51,13 +61,16 @@ pub const ARCHS: &[Arch] = &[
         triple: "aarch64-linux-gnu",
         flags: &["-march=armv8.6-a+crypto"],
         prologue: "",
+        before_case: "",
+        place: |_| 0,
+        code: CODE,
         integer: |n| match n {
             0..31 => format!("x{n}"),
             31 => "sp".into(),
             _ => format!("slot{n}"),
         },
         vector: |n| if n < 32 { format!("v{n}") } else { format!("vec{n}") },
-        rows: rows::AARCH64,
+        rows: &[rows::AARCH64],
     },
     Arch {
         guest: &anyarch_riscv64::GUEST,
@@ -65,6 +78,9 @@ pub const ARCHS: &[Arch] = &[
         triple: "riscv64-linux-gnu",
         flags: &["-march=rv64gcv_zba_zbb_zbs"],
         prologue: ".option norelax",
+        before_case: "",
+        place: |_| 0,
+        code: CODE,
         integer: |n| match n {
             0..=31 => format!("x{n}"),
             33 => "vl".into(),
@@ -78,8 +94,9 @@ pub const ARCHS: &[Arch] = &[
             48.. => format!("v{}", n - 48),
             _ => format!("vec{n}"),
         },
-        rows: rows::RISCV64,
+        rows: &[rows::RISCV64],
     },
+    arm::ARCH,
 ];
 
 /// A processor that code is made for.

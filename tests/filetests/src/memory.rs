@@ -6,14 +6,12 @@ use anyarch_host_x86_64::listing::Lister;
 use std::io;
 use std::sync::Mutex;
 
-/// Where guest code lies.
-pub const CODE: u64 = 0x5000_0000_0000;
-/// The symbol `far`, a function within the reach of a branch.
-pub const FAR: u64 = CODE + 0x8_0000;
+/// The symbol `far`, a function within the reach of a branch, from the guest's code on.
+pub const FAR: u64 = 0x8_0000;
 /// The symbol `data`.
-pub const DATA: u64 = CODE + 0x10_0000;
+pub const DATA: u64 = 0x10_0000;
 /// Where units lie.
-const UNITS: u64 = CODE + 0x1000_0000;
+const UNITS: u64 = 0x1000_0000;
 
 static BUSY: Mutex<()> = Mutex::new(());
 
@@ -46,7 +44,7 @@ impl Drop for Mapping {
     }
 }
 
-/// Lends a lister for a host, with the guest's code at [`CODE`].
+/// Lends a lister for a host, with the guest's code at [`Arch::code`].
 ///
 /// # Errors
 /// If memory cannot be mapped.
@@ -54,9 +52,9 @@ pub fn with<T>(arch: &Arch, host: &Host, code: &[u8], f: impl FnOnce(&mut Lister
     let _busy = BUSY.lock().unwrap_or_else(|e| e.into_inner());
     host.features.assume();
     // With a page of zeroes behind.
-    let mut guest = Mapping::new(CODE, code.len().next_multiple_of(4096) + 4096)?;
+    let mut guest = Mapping::new(arch.code, code.len().next_multiple_of(4096) + 4096)?;
     guest.bytes()[..code.len()].copy_from_slice(code);
-    let _far = Mapping::new(FAR, 4096)?;
-    let mut units = Mapping::new(UNITS, Lister::ROOM)?;
+    let _far = Mapping::new(arch.code + FAR, 4096)?;
+    let mut units = Mapping::new(arch.code + UNITS, Lister::ROOM)?;
     Ok(f(&mut (arch.lister)(units.bytes())))
 }

@@ -8,7 +8,7 @@
 
 use crate::Arch;
 use crate::assemble::PAGE;
-use crate::memory::{CODE, DATA, FAR};
+use crate::memory::{DATA, FAR};
 use anyarch_host_x86_64::glue::Piece;
 use anyarch_host_x86_64::listing::{self, Listing, field};
 use iced_x86::*;
@@ -70,9 +70,9 @@ pub fn unit(arch: &Arch, unit: &Listing, lines: &HashMap<u64, String>) -> String
     }
     text.push('\n');
     let mut printer = Printer::new(arch, unit);
-    let source = |pc: u64| match lines.get(&pc) {
+    let source = |pc: u64| match lines.get(&arch.guest.address(pc)) {
         Some(line) => line.clone(),
-        None => guest_name(unit, pc),
+        None => guest_name(arch, unit, pc),
     };
     for (n, insn) in unit.insns.iter().enumerate() {
         if insn.is_covered {
@@ -93,18 +93,20 @@ pub fn unit(arch: &Arch, unit: &Listing, lines: &HashMap<u64, String>) -> String
         let exits = unit
             .exits
             .iter()
-            .map(|e| format!("{}{}", if e.is_call { "call " } else { "" }, guest_name(unit, e.target)));
+            .map(|e| format!("{}{}", if e.is_call { "call " } else { "" }, guest_name(arch, unit, e.target)));
         text += &format!("stubs, {bytes} bytes: {}\n", exits.collect::<Vec<_>>().join(", "));
     }
     text
 }
 
 /// A guest address.
-fn guest_name(unit: &Listing, address: u64) -> String {
-    let start = unit.insns.first().map_or(CODE, |i| i.pc) & !(PAGE - 1);
+fn guest_name(arch: &Arch, unit: &Listing, pc: u64) -> String {
+    let address = arch.guest.address(pc);
+    let start = arch.guest.address(unit.insns.first().map_or(arch.code, |i| i.pc)) & !(PAGE - 1);
+    let (data, far) = (arch.code + DATA, arch.code + FAR);
     let (name, from) = match address {
-        DATA.. => ("data", DATA),
-        FAR.. => ("far", FAR),
+        _ if address >= data => ("data", data),
+        _ if address >= far => ("far", far),
         _ => ("code", start),
     };
     match address.wrapping_sub(from) as i64 {
@@ -136,7 +138,7 @@ impl Printer {
                 let within = (unit.at..unit.at + end as u64).contains(&to);
                 let exit = unit.exits.iter().find(|e| unit.at + e.stub as u64 == to);
                 if let Some(exit) = exit {
-                    name(to, format!("exit({})", guest_name(unit, exit.target)));
+                    name(to, format!("exit({})", guest_name(arch, unit, exit.target)));
                 } else if within {
                     labels.insert(to, String::new());
                 }
@@ -144,7 +146,7 @@ impl Printer {
             // The call's data: the distance of the next guest instruction from this place.
             if std::mem::take(&mut after_syscall) && i.op1_kind() == OpKind::Immediate32 {
                 let distance = i.immediate32() as i32 as i64;
-                name(i.immediate(1), guest_name(unit, (i.ip() + 1).wrapping_add_signed(distance)));
+                name(i.immediate(1), guest_name(arch, unit, (i.ip() + 1).wrapping_add_signed(distance)));
             }
             after_syscall = piece(i) == Some(Piece::Syscall);
             if unit.locked.contains(&((i.ip() - unit.at) as usize)) {
@@ -158,7 +160,7 @@ impl Printer {
                 if within {
                     labels.insert(to, String::new());
                 } else {
-                    name(to, guest_name(unit, to));
+                    name(to, guest_name(arch, unit, to));
                 }
             } else if i.memory_base() == Register::RBP {
                 let from_rbp = i.memory_displacement64();

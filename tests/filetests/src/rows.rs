@@ -5,7 +5,7 @@
 //! that are not allocated are left out. (Where none is, others are tried in a fixed order.) Behind the instruction stands a return, so flags that it sets are read.
 
 use crate::assemble::PAGE;
-use crate::memory::{self, CODE};
+use crate::memory;
 use crate::{Arch, HOSTS, print};
 use anyarch_engine::pattern::Row;
 use anyarch_host_x86_64::listing::{Lister, Listing};
@@ -22,8 +22,12 @@ pub struct Rules {
     pub values: &'static [(&'static str, u32)],
     /// Fields whose value in the first encoding is not zero.
     pub first: &'static [(&'static str, u32)],
-    /// Return.
-    pub ret: u32,
+    /// The instruction, and a return behind it, as bytes.
+    pub code: fn(u32) -> Vec<u8>,
+    /// What the table's file is called beside the guest.
+    pub suffix: &'static str,
+    /// Where a unit begins, from the guest's code on.
+    pub start: u64,
     /// What the slot [`anyarch_engine::run::Guest::likely`] is.
     pub likely: u64,
 }
@@ -70,7 +74,9 @@ pub const AARCH64: Rules = Rules {
         ("crn", 4),
         ("crm", 4),
     ],
-    ret: 0xd65f_03c0,
+    code: |word| words(word, 0xd65f_03c0),
+    suffix: "",
+    start: 0,
     likely: 0,
 };
 
@@ -103,13 +109,20 @@ pub const RISCV64: Rules = Rules {
         ("uimm", 3),
     ],
     first: &[("fmt", 1), ("m", 1), ("sz", 1), ("nf", 1)],
-    ret: 0x0000_8067,
+    code: |word| words(word, 0x0000_8067),
+    suffix: "",
+    start: 0,
     likely: 2 << 3
         | anyarch_riscv64::v::SHAPED
         | anyarch_riscv64::v::USED
         | anyarch_riscv64::v::COUNTED
         | 4 << 16,
 };
+
+/// Two words as bytes.
+pub(crate) fn words(first: u32, second: u32) -> Vec<u8> {
+    [first.to_le_bytes(), second.to_le_bytes()].concat()
+}
 
 const HEAD: &str = "row\tword\tregisters\thost\tbytes\tcold\tglue\n";
 
@@ -118,24 +131,30 @@ const HEAD: &str = "row\tword\tregisters\thost\tbytes\tcold\tglue\n";
 ///
 /// # Errors
 /// If memory cannot be mapped.
-pub fn text(arch: &Arch) -> std::io::Result<String> {
+pub fn text(arch: &Arch, rules: &Rules) -> std::io::Result<String> {
     // A page for the code, which is written anew for each word.
     memory::with(arch, &HOSTS[0], &[0; PAGE as usize], |lister| {
         let mut text = String::from(HEAD);
-        for row in arch.rows.rows {
-            lines(arch, lister, row, &mut text);
+        for row in rules.rows {
+            lines(&Table { arch, rules }, lister, row, &mut text);
         }
         text
     })
 }
 
-fn lines(arch: &Arch, lister: &mut Lister<'_>, row: &Row, text: &mut String) {
+/// A table and its guest.
+struct Table<'a> {
+    arch: &'a Arch,
+    rules: &'a Rules,
+}
+
+fn lines(table: &Table<'_>, lister: &mut Lister<'_>, row: &Row, text: &mut String) {
     let mut words: Vec<u32> = Vec::new();
     let allocated = |lister: &mut Lister<'_>, word: u32| {
-        (arch.rows.name)(word) == Some(row.name) && !unit(arch, lister, word).is_undefined
+        (table.rules.name)(word) == Some(row.name) && !unit(table, lister, word).is_undefined
     };
     for others in [Others::First, Others::Zeroes, Others::Ones] {
-        let word = word(&arch.rows, row, others, false);
+        let word = word(table.rules, row, others, false);
         if !words.contains(&word) && allocated(lister, word) {
             words.push(word);
         }
@@ -143,7 +162,7 @@ fn lines(arch: &Arch, lister: &mut Lister<'_>, row: &Row, text: &mut String) {
     let mut found = None;
     if words.is_empty() {
         // Any allocated word: the bits that are no register's are tried in a fixed order.
-        let tries = (0..4096).map(|n| word(&arch.rows, row, Others::Try(n), false));
+        let tries = (0..4096).map(|n| word(table.rules, row, Others::Try(n), false));
         for (n, word) in tries.enumerate() {
             if allocated(lister, word) {
                 words.push(word);
@@ -154,24 +173,33 @@ fn lines(arch: &Arch, lister: &mut Lister<'_>, row: &Row, text: &mut String) {
     }
     if words.is_empty() {
         // An instruction that is undefined by its semantics.
-        words.push(row.value);
+        let mut tries = (0..4096).map(|n| word(table.rules, row, Others::Try(n), false));
+        let is_own = |word: &u32| (table.rules.name)(*word) == Some(row.name);
+        words.push(Some(row.value).filter(is_own).or_else(|| tries.find(is_own)).unwrap_or(row.value));
     }
     for &word in &words {
-        line(arch, lister, row, word, "pinned", text);
+        line(table, lister, row, word, "pinned", text);
     }
     for others in [Others::First, Others::Zeroes, Others::Ones].into_iter().chain(found) {
-        let unpinned = word(&arch.rows, row, others, true);
-        if words.contains(&word(&arch.rows, row, others, false)) {
+        let unpinned = word(table.rules, row, others, true);
+        if words.contains(&word(table.rules, row, others, false)) {
             if !words.contains(&unpinned) {
-                line(arch, lister, row, unpinned, "unpinned", text);
+                line(table, lister, row, unpinned, "unpinned", text);
             }
             return;
         }
     }
 }
 
-fn line(arch: &Arch, lister: &mut Lister<'_>, row: &Row, word: u32, registers: &str, text: &mut String) {
-    let unit = unit(arch, lister, word);
+fn line(
+    table: &Table<'_>,
+    lister: &mut Lister<'_>,
+    row: &Row,
+    word: u32,
+    registers: &str,
+    text: &mut String,
+) {
+    let unit = unit(table, lister, word);
     let straight = print::decode(&unit, &unit.insns[0].code);
     let cold = unit.cold.iter().filter(|c| c.1 == 0).map(|c| &c.0);
     let bytes: usize = cold.clone().map(|part| part.len()).sum();
@@ -190,12 +218,11 @@ fn line(arch: &Arch, lister: &mut Lister<'_>, row: &Row, word: u32, registers: &
     *text += &format!("{}\n", fields.join("\t"));
 }
 
-fn unit(arch: &Arch, lister: &mut Lister<'_>, word: u32) -> Listing {
-    for (n, word) in [word, arch.rows.ret].into_iter().enumerate() {
-        // SAFETY: the page that `text` has mapped there, which only this thread uses.
-        unsafe { ((CODE + 4 * n as u64) as *mut u32).write_volatile(word) };
-    }
-    lister.unit(CODE, 0, arch.rows.likely, false, 0)
+fn unit(table: &Table<'_>, lister: &mut Lister<'_>, word: u32) -> Listing {
+    let code = (table.rules.code)(word);
+    // SAFETY: the page that `text` has mapped there, which only this thread uses.
+    unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), table.arch.code as *mut u8, code.len()) };
+    lister.unit(table.arch.code + table.rules.start, 0, table.rules.likely, false, 0)
 }
 
 /// What the fields are that are neither registers nor immediates.

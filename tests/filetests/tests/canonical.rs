@@ -10,7 +10,7 @@ use anyarch_engine::backend::{Backend, UnitKey};
 use anyarch_engine::cache::{self, CACHE, Made};
 use anyarch_engine::state::mode;
 use anyarch_filetests::assemble::assemble;
-use anyarch_filetests::memory::{CODE, Mapping};
+use anyarch_filetests::memory::Mapping;
 use anyarch_filetests::{ARCHS, Arch};
 use anyarch_host_x86_64::backend;
 use std::collections::{BTreeSet, HashMap};
@@ -99,7 +99,7 @@ fn vectors(guest: &Guest) -> Text {
         "ret",
     ];
     let assembled = assemble(guest.arch, &[code.map(String::from).to_vec()]).unwrap();
-    let functions = assembled.lines.keys().map(|at| at - CODE).collect();
+    let functions = assembled.lines.keys().map(|at| at - guest.arch.code).collect();
     Text { name: "vectors".into(), units: code.len() - 2, start: 0, bytes: assembled.code, functions }
 }
 
@@ -235,7 +235,7 @@ fn guest(name: &str) -> Guest {
     static AARCH64: Backend = backend::<anyarch_aarch64::Instructions>();
     static RISCV64: Backend = backend::<anyarch_riscv64::Instructions>();
     let backend = if name == "aarch64" { &AARCH64 } else { &RISCV64 };
-    Guest { arch, backend, likely: arch.rows.likely }
+    Guest { arch, backend, likely: arch.rows[0].likely }
 }
 
 const LIBRARIES: [&str; 3] = ["libc.so.6", "libm.so.6", "libstdc++.so.6"];
