@@ -6,6 +6,7 @@ use super::super::asm::{
     opcodes::{MOVAPS, MOVAPS_STORE},
     reg::*,
 };
+use super::super::glue::Piece;
 use super::super::{Scratch, state};
 use super::*;
 use anyarch_engine::run::{Slots, Thread};
