@@ -468,7 +468,7 @@ mod tests {
 
     #[test]
     fn status_goes_to_the_frame_and_back() {
-        let thread = anyarch_engine::run::Thread::new(&crate::GUEST);
+        let thread = anyarch_engine::run::ThreadBox::new(&crate::GUEST);
         let mut thread = thread;
         let cpu = &mut thread.cpu;
         for (value, address, place) in [

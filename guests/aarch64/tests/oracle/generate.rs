@@ -189,7 +189,7 @@ pub(crate) fn sequence(r: &mut Rng, rows: &[&'static Row], pc: u64) -> Option<Ca
     let flaggy: Vec<&'static Row> = if branchy && r.one_in(2) {
         rows.iter()
             .copied()
-            .filter(|row| row.flags.reads || row.flags.writes || row.name.starts_with("Csel"))
+            .filter(|row| row.flags.reads != 0 || row.flags.writes != 0 || row.name.starts_with("Csel"))
             .collect()
     } else {
         Vec::new()
