@@ -380,20 +380,20 @@ fn the_images_entry_point_tells_by_the_arguments() {
          run /entrypoint; run /entrypoint --version; run /usr/bin/binfmt --install arm64,riscv64; run /entrypoint --install all",
         guest.display()
     ));
-    let want = "installing: s390x OK\ninstalling: arm64 OK\ninstalling: riscv64 OK\nuninstalling: qemu-aarch64 OK\nbinfmt/";
+    let want = "installing: arm OK\ninstalling: s390x OK\ninstalling: arm64 OK\ninstalling: riscv64 OK\nuninstalling: qemu-aarch64 OK\nbinfmt/";
     assert!(stderr.starts_with(want), "{stdout}{stderr}");
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     let parts: Vec<&str> = stdout.split("code ").collect();
     assert_eq!(
         json(parts[0])["emulators"],
-        serde_json::json!(["qemu-aarch64", "qemu-riscv64", "qemu-s390x"])
+        serde_json::json!(["qemu-aarch64", "qemu-arm", "qemu-riscv64", "qemu-s390x"])
     );
     assert!(
         parts[1].starts_with("0\n42\nenabled\ninterpreter /usr/bin/anyarch-emu\nflags: OCF\n"),
         "{stdout}"
     );
     let plain = json(parts[2].trim_start_matches("0\n"));
-    assert_eq!(plain["emulators"], serde_json::json!(["qemu-riscv64", "qemu-s390x"]));
+    assert_eq!(plain["emulators"], serde_json::json!(["qemu-arm", "qemu-riscv64", "qemu-s390x"]));
     assert!(plain["supported"].as_array().unwrap().contains(&"linux/s390x".into()), "{plain}");
     assert_eq!(parts[3], "0\n", "{stdout}");
     let again = "installing: arm64 OK\ninstalling: riscv64 qemu-riscv64 already registered\n";

@@ -32,6 +32,8 @@ pub fn slim() -> &'static Path {
 
 /// A guest program of `verify`, by its file name.
 pub fn guest(name: &str) -> PathBuf {
+    // Of arm there is one for each variant.
+    let name = if name == "arm" { "armv7" } else { name };
     Path::new(env!("CARGO_MANIFEST_DIR")).join("verify/bin").join(name)
 }
 

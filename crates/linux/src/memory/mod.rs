@@ -438,17 +438,16 @@ pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64)
         true => Ok((map(host_prot(prot))?, prot)),
         false => map_exec(prot, implied, map),
     };
-    let (got, prot) = match map_as_asked(&map) {
-        // Some files let nobody but the kernel choose the place (io_uring's).
-        #[cfg(target_arch = "x86_64")]
-        Err(Errno::EINVAL) if !anonymous && !fixed && addr == 0 && space::is_narrow() => {
-            map_as_asked(&|prot| {
-                let flags = flags & !(MAP_FIXED_NOREPLACE as u64) | MAP_32BIT as u64;
-                // SAFETY: the kernel replaces nothing.
-                unsafe { syscall!(__NR_mmap, 0, len, prot, flags, fd, offset) }
-            })?
-        }
-        result => result?,
+    let asked = map_as_asked(&map);
+    // Some files let nobody but the kernel choose the place (io_uring's).
+    let refused = matches!(asked, Err(Errno::EINVAL)) && !anonymous && !fixed && addr == 0;
+    let (got, prot) = match anyarch_sys::arch::MAP_LOW {
+        Some(low) if refused && space::is_narrow() => map_as_asked(&|prot| {
+            let flags = flags & !(MAP_FIXED_NOREPLACE as u64) | low as u64;
+            // SAFETY: the kernel replaces nothing.
+            unsafe { syscall!(__NR_mmap, 0, len, prot, flags, fd, offset) }
+        })?,
+        _ => asked?,
     };
     if got >= space::end() {
         // SAFETY: what was just mapped.

@@ -31,5 +31,7 @@ pub const GUEST_END: u64 = 0x1_0000_0000_0000;
 /// First address of the emulator's range of 1 TiB. The linker puts its image there
 /// (crates/emu/build.rs).
 pub const EMU_START: u64 = 0x6000_0000_0000;
+/// mmap's flag for the lowest 2 GiB (MAP_32BIT), which is x86's.
+pub const MAP_LOW: Option<u32> = None;
 /// The code cache and position-independent programs lie in the TiB from here on.
 pub const PROGRAMS_START: u64 = 0x3500_0000_0000;

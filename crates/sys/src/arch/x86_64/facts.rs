@@ -26,5 +26,7 @@ pub const GUEST_END: u64 = 0x7fff_ffff_f000;
 /// First address of the emulator's range of 1 TiB. The linker puts its image there
 /// (crates/emu/build.rs).
 pub const EMU_START: u64 = 0x7000_0000_0000;
+/// mmap's flag for the lowest 2 GiB (MAP_32BIT).
+pub const MAP_LOW: Option<u32> = Some(0x40);
 /// The code cache and position-independent programs lie in the TiB from here on.
 pub const PROGRAMS_START: u64 = 0x5500_0000_0000;
