@@ -334,7 +334,8 @@ fn a_killed_image_command_leaves_what_is_removed() {
     // One that is still at work keeps its own.
     let words = ["-q", "image", "copy", source.to_str().unwrap(), "out/x.tar"];
     let mut working = command(&words).spawn().unwrap();
-    while halves(&tmp).is_empty() {
+    // Once there is something in its folder it has the folder's lock.
+    while halves(&tmp).first().is_none_or(|half| below(&tmp.join(half)).is_empty()) {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     // SAFETY: plain system calls on a child of ours.
