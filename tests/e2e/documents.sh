@@ -1,11 +1,14 @@
 #!/bin/bash
-# The commands of the documents that anyarch replaces, in their order: tonistiigi/binfmt's README, multiarch/qemu-user-static's README,
-# Docker's "Multi-platform builds", and the Kubernetes manifests. Each is a test of its own name. Their images are ours under their names.
+# The commands of other tools' documents, in their order: tonistiigi/binfmt's README,
+# multiarch/qemu-user-static's README, Docker's "Multi-platform builds", and the manifest for
+# Kubernetes. Each is a test of its own name. Their images are ours under their names.
 #
 #   documents.sh FOLDER      anyarch and anyarch-emu lie there
 #
-# All of it runs in `anyarch with`, so in a user namespace with a binfmt_misc of its own, with a dockerd and a containerd of its own: the machine's entries
-# and daemons are not used. Needs root, docker.io, containerd, runc and util-linux, and Debian's busybox-static for two architectures from the mirror.
+# All of it runs in `anyarch with`, so in a user namespace with a binfmt_misc of its own, with a
+# dockerd and a containerd of its own: the machine's entries and daemons are not used. It needs
+# root, docker.io, containerd, runc and util-linux, and from the mirror Debian's busybox-static for
+# two architectures.
 set -u -o pipefail
 export LC_ALL=C
 
@@ -162,7 +165,8 @@ multi_platform() {
 	"$anyarch" unregister --reset >/dev/null
 }
 
-# The pod as a container of runc and of containerd: the mounts, rights and commands are the manifest's.
+# The pod as a container of runc and of containerd. The mounts, rights and commands are the
+# manifest's for runc; for containerd they are written out as its client takes them.
 kubernetes() {
 	"$anyarch" deploy kubernetes --image tonistiigi/binfmt:latest >manifest.yaml
 	"$anyarch" image unpack ours.tar bundle >/dev/null 2>&1 || "$anyarch" image copy ours.tar pod:1 >/dev/null

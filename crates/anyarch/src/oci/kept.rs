@@ -1,10 +1,10 @@
 //! Layers that stay unpacked, so that an image's second run unpacks nothing.
 //!
-//! A layer is kept in a folder of its own in `layers` of the cache, as the upper folder of an overlay
-//! over the layers below it. A run is one more upper folder, over all of them. Its name tells what it
-//! holds: the layer with those below it, each by the digest of its blob and that of its content
-//! ([`chain`]), and the ids that its files have. Both digests count: who has a layer's blob may see
-//! its content, and nobody else.
+//! A layer is kept in a folder of its own in `layers` of the cache, as the upper folder of an
+//! overlay over the layers below it. A run is one more upper folder, over all of them. The folder's
+//! name tells what it holds: the layer with those below it, each by the digest of its blob and that
+//! of its content ([`chain`]), and the ids that its files have. Both digests count: who has a
+//! layer's blob may see its content, and nobody else.
 //!
 //! What must stay true:
 //! - A layer has its name only when it is complete and on the disk. It is made in a folder `new-*`,
@@ -12,10 +12,10 @@
 //! - A layer in use stays. A run writes the names of its layers into its own folder, which it has
 //!   locked, before it looks for them; who removes layers reads these lists. Both do so under the
 //!   lock of `layers`.
-//! - One process at a time makes layers (the lock `making`): a second run waits for the first one's,
-//!   and does not unpack the same once more.
-//! - Whoever makes or mounts one is a child with a mount namespace of its own, and with the ids that
-//!   the files get where we are not root.
+//! - One process at a time makes layers (the lock `making`): a second run waits for the first
+//!   one's, and does not unpack the same once more.
+//! - Whoever makes or mounts one is a child with a mount namespace of its own, and with the ids
+//!   that the files get where we are not root.
 
 use super::unpack::{How, prepare, remove, unpack_layer};
 use super::{Image, Layout};
@@ -230,14 +230,14 @@ fn open(folder: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Notes that a layer is in use now. Another user's cache may be read-only, and is used all the same.
+/// Notes that a layer is in use now. A cache that cannot be written is used all the same.
 fn used(folder: &Path) {
     let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
     let times = Timestamps { last_access: now, last_modification: now };
     let _ = rustix::fs::utimensat(CWD, folder, &times, AtFlags::empty());
 }
 
-/// Stands for the ids that files have on the disk: those of this process's namespace, and the range.
+/// Stands for the ids that files have on the disk: those of this namespace, and the range.
 fn ids(how: &How) -> String {
     let map = |kind: &str| fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
     let text = format!("{:?}\n{}{}", how.range, map("uid"), map("gid"));
