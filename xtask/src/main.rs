@@ -184,7 +184,7 @@ fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     let mut chosen = take_guests(&mut rest)?;
     let suite = take_option(&mut rest, "--suite")?.pop();
     if chosen.is_empty() {
-        chosen.extend(GUESTS.iter().filter(|g| g.translated));
+        chosen.extend(GUESTS.iter().filter(|g| g.always));
     }
     if chosen.len() > 1 && (suite.is_some() || rest.iter().any(|a| a == "--keep")) {
         return Err("--suite and --keep are for one --guest".into());

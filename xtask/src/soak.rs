@@ -109,7 +109,7 @@ pub(crate) fn main(args: Vec<OsString>) -> Result<ExitCode> {
     let mut args = args;
     let mut guests = crate::take_guests(&mut args)?;
     if guests.is_empty() {
-        guests.extend(GUESTS.iter().filter(|g| g.translated));
+        guests.extend(GUESTS.iter().filter(|g| g.always));
     }
     let minutes = match crate::take_option(&mut args, "--minutes")?.pop() {
         Some(n) => n.to_string_lossy().parse::<f64>().map_err(|_| "--minutes needs a number")?,

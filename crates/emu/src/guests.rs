@@ -15,16 +15,6 @@ const fn interpreting(host: Backend, interpreter: Backend) -> Backend {
     Backend { abilities: host.abilities, aes: host.aes, ..interpreter }
 }
 
-/// The host's backend for a guest. Those whose lift no host translates yet have the interpreter.
-macro_rules! on_host {
-    (arm $implementation:ident) => {
-        interpreter::backend::<$implementation::Instructions>()
-    };
-    ($name:ident $implementation:ident) => {
-        host::backend::<$implementation::Instructions>()
-    };
-}
-
 macro_rules! table {
     ($($name:ident $implementation:ident;)*) => {
         /// All guests, in the order of the registry.
@@ -32,9 +22,9 @@ macro_rules! table {
 
         /// For each of them the host's backend and the interpreter.
         static BACKENDS: &[[Backend; 2]] = &[$([
-            on_host!($name $implementation),
+            host::backend::<$implementation::Instructions>(),
             interpreting(
-                on_host!($name $implementation),
+                host::backend::<$implementation::Instructions>(),
                 interpreter::backend::<$implementation::Instructions>(),
             ),
         ]),*];

@@ -28,8 +28,9 @@ pub struct Guest {
     pub musl_flags: &'static [&'static str],
     /// Ways of linking that Debian's cross compiler has not got the files for.
     pub not_linked: &'static [&'static str],
-    /// The emulator makes code of it on this host, so that there is time for everything.
-    pub translated: bool,
+    /// Everything is tried of it always. Of the others some is, and the rest on demand
+    /// (`ANYARCH_ALL=1`, or a command that names the guest).
+    pub always: bool,
 }
 
 /// What links a static executable that can lie anywhere, for compilers that do not all know `-static-pie`.
@@ -53,7 +54,7 @@ pub const GUESTS: &[Guest] = &[
         // The compiler's helpers for atomics ask glibc about the processor.
         musl_flags: &["-mno-outline-atomics"],
         not_linked: &[],
-        translated: true,
+        always: true,
     },
     Guest {
         name: "riscv64",
@@ -68,7 +69,7 @@ pub const GUESTS: &[Guest] = &[
         musl_flags: &["-l:libatomic.a"],
         // It has no rcrt1.o of glibc; musl's is tried.
         not_linked: &["static-pie"],
-        translated: true,
+        always: true,
     },
     Guest {
         name: "arm",
@@ -81,7 +82,7 @@ pub const GUESTS: &[Guest] = &[
         musl: ["armhf", "arm-linux-musleabihf"],
         musl_flags: &[],
         not_linked: &["static-pie"],
-        translated: false,
+        always: false,
     },
 ];
 
@@ -97,7 +98,7 @@ pub const OTHER_ABIS: &[Guest] = &[Guest {
     musl: ["arm", "arm-linux-musleabi"],
     musl_flags: &[],
     not_linked: &["static-pie"],
-    translated: false,
+    always: false,
 }];
 
 /// The guest of a name of the kernel's or Debian's.

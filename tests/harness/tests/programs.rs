@@ -72,12 +72,10 @@ fn main() -> ExitCode {
     trial::main(trials)
 }
 
-/// Whether there is time for a way of linking. A guest that is interpreted is slow, and does the
-/// rest on demand (`ANYARCH_ALL=1`).
+/// Whether a way of linking is tried now ([`Guest::always`]).
 fn is_run(guest: &Guest, folder: &str, variant: &str) -> bool {
-    let interpreted = !guest.translated;
     match variant {
-        _ if !interpreted => true,
+        _ if guest.always => true,
         "interp" => false,
         _ if std::env::var_os("ANYARCH_ALL").is_some() => true,
         "static" => GUESTS.contains(guest) || folder == "programs",
