@@ -3,7 +3,7 @@
 
 use crate::check::{Options, run};
 use crate::guest::Guest;
-use crate::ours::players;
+use crate::ours::{self, players};
 use anyarch_harness::trial::{self, Trial};
 use std::process::ExitCode;
 
@@ -22,6 +22,7 @@ const CASES: usize = 300;
 
 /// Runs what the command line says. `more` are tests of the guest's own.
 pub fn main<G: Guest>(more: Vec<Trial>) -> ExitCode {
+    ours::choose::<G>();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let own = ["--row", "--count", "--seed", "--through", "--reference", "--help"];
     if args.iter().any(|a| own.contains(&a.as_str())) {
