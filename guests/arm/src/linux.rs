@@ -420,7 +420,7 @@ fn cpsr(cpu: &Cpu) -> u32 {
 fn set_cpsr(cpu: &mut Cpu, value: u32, address: u32) {
     cpu.set_nzcv((value >> 28) as u8);
     cpu.gpr[Q.0 as usize] = (value >> cpsr::Q & 1) as u64;
-    let ge = (0..4).fold(0, |bytes, i| bytes | (value >> (16 + i) & 1) * 0xff << (8 * i));
+    let ge = (0..4).fold(0, |bytes, i| bytes | (((value >> (16 + i)) & 1) * 0xff) << (8 * i));
     cpu.gpr[GE.0 as usize] = ge as u64;
     let thumb = value & cpsr::T != 0;
     let it = if thumb { value >> 25 & 3 | value >> 10 << 2 & 0xfc } else { 0 };

@@ -204,7 +204,7 @@ fn line(
     let cold = unit.cold.iter().filter(|c| c.1 == 0).map(|c| &c.0);
     let bytes: usize = cold.clone().map(|part| part.len()).sum();
     let far = cold.flat_map(|part| print::pieces(&print::decode(&unit, part)));
-    let mut glue: Vec<String> = print::pieces(&straight).into_iter().map(String::from).collect();
+    let mut glue: Vec<String> = print::pieces(&straight).into_iter().collect();
     glue.extend(far.collect::<std::collections::BTreeSet<_>>().iter().map(|piece| format!("cold:{piece}")));
     let fields = [
         row.name.to_string(),

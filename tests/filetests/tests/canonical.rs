@@ -154,7 +154,7 @@ fn translate(guest: &Guest, text: &Text, pcs: &[u64], run: &Run) -> Vec<Unit> {
     let mut lock = CACHE.lock();
     let cache = lock.as_deref_mut().unwrap();
     cache.tell_units(told);
-    let (start, end) = (TEXT + text.start & !(PAGE - 1), TEXT + text.start + text.bytes.len() as u64);
+    let (start, end) = ((TEXT + text.start) & !(PAGE - 1), TEXT + text.start + text.bytes.len() as u64);
     cache.map_exec(start, end.next_multiple_of(PAGE));
     for page in (start..end).step_by(PAGE as usize).filter(|page| run.hole == Some(page / PAGE % 2)) {
         cache.unmap_exec(page, page + PAGE);

@@ -128,7 +128,7 @@ fn directory(fd: i32) -> Option<u64> {
     const S_IFMT: u32 = 0o170000;
     const S_IFDIR: u32 = 0o040000;
     let st = procfile::fstat(fd)?;
-    let key = (st.st_dev as u64).rotate_left(32) ^ st.st_ino as u64;
+    let key = st.st_dev.rotate_left(32) ^ st.st_ino;
     (st.st_mode & S_IFMT == S_IFDIR).then_some(key.max(1))
 }
 

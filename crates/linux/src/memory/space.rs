@@ -83,7 +83,7 @@ pub fn init_narrow(space: &Narrow, random: u64, stack: u64) {
     END.store(space.end, Ordering::Relaxed);
     STACK_TOP.store(space.stack_top - pages(0), Ordering::Relaxed);
     MAPPINGS_END.store((space.stack_top - gap - pages(16)) & !(PAGE - 1), Ordering::Relaxed);
-    PIE.store((space.end / 3 * 2 & !(PAGE - 1)) + pages(40), Ordering::Relaxed);
+    PIE.store(((space.end / 3 * 2) & !(PAGE - 1)) + pages(40), Ordering::Relaxed);
 }
 
 /// End of the guest's address space.
@@ -101,7 +101,7 @@ pub fn is_narrow() -> bool {
 pub fn stack(bytes: u64) -> (u64, u64) {
     let top = STACK_TOP.load(Ordering::Relaxed);
     let room = top - MAPPINGS_END.load(Ordering::Relaxed) - STACK_GUARD;
-    (top, top - bytes.min(room) & !(PAGE - 1))
+    (top, (top - bytes.min(room)) & !(PAGE - 1))
 }
 
 /// Of a narrow guest: where mappings without an address of its choice end.
