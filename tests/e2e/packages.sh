@@ -16,7 +16,7 @@ say() { # NAME GOOD: a line as cargo's test programs print it
 	else
 		echo "test packages::$kind::$1 ... FAILED"
 		cat /tmp/log
-		head -n 3 $B/*-aarch64 $B/*-riscv64
+		head -n 3 $B/*-aarch64 $B/*-arm $B/*-riscv64
 		failed=1
 	fi
 }
@@ -32,7 +32,7 @@ others() { # every other entry and what the other packages keep
 }
 theirs() { grep -q "^interpreter .*$1-binfmt-P" "$B/qemu-$1"; }
 unchanged() { others >/tmp/now && diff /tmp/others /tmp/now; }
-registered() { [ "$(ours)" = "$names" ] && unchanged && anyarch verify arm64 riscv64; }
+registered() { [ "$(ours)" = "$names" ] && unchanged && anyarch verify arm64 riscv64 arm; }
 boot() { # what systemd does, in the order of the units
 	echo -1 >$B/status
 	[ ! -x /usr/lib/systemd/systemd-binfmt ] || /usr/lib/systemd/systemd-binfmt
@@ -48,14 +48,14 @@ step() { # NAME COMMAND...: the command and then the check, both of which must s
 	say "$name" $?
 }
 
-names="qemu-aarch64 qemu-riscv64"
+names="qemu-aarch64 qemu-arm qemu-riscv64"
 if [ $# != 0 ]; then
 	check='[ -e $B/qemu-aarch64 ]'
 	step others apt-get install -y --no-download "$@"
 	# What a boot makes of them: systemd's flags are not those of update-binfmts.
 	check='[ -e $B/qemu-aarch64 ]'
 	step others-boot boot
-	names="anyarch-aarch64 anyarch-riscv64"
+	names="anyarch-aarch64 anyarch-arm anyarch-riscv64"
 fi
 others >/tmp/others
 check=registered
@@ -88,21 +88,22 @@ else
 	kind=before-others
 	check='[ ! -e $B/qemu-aarch64 ]'
 	step others-purge dpkg -P qemu-user-static
-	names="qemu-aarch64 qemu-riscv64"
+	names="qemu-aarch64 qemu-arm qemu-riscv64"
 	others >/tmp/others
 	check=registered
 	step install dpkg -i /test/old.deb
 	check='[ "$(ours)" = "$names" ]'
 	step others apt-get install -y --no-download qemu-user-static
-	check='[ -z "$(ours)" ] && theirs aarch64 && theirs riscv64'
+	check='[ -z "$(ours)" ] && theirs aarch64 && theirs arm && theirs riscv64'
 	step purge dpkg -P anyarch
 	# The same without systemd.
 	mv /lib/systemd/systemd-binfmt /tmp
 	echo -1 >$B/qemu-aarch64
+	echo -1 >$B/qemu-arm
 	echo -1 >$B/qemu-riscv64
 	check='[ "$(ours)" = "$names" ]'
 	step install-without-systemd dpkg -i /test/old.deb
-	check='[ -z "$(ours)" ] && theirs aarch64 && theirs riscv64'
+	check='[ -z "$(ours)" ] && theirs aarch64 && theirs arm && theirs riscv64'
 	step purge-without-systemd dpkg -P anyarch
 fi
 exit $failed
