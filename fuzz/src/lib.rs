@@ -8,8 +8,6 @@ use anyarch_engine::backend::Backend;
 use anyarch_engine::cache::{self, CACHE};
 use anyarch_engine::run::{Guest, code};
 use anyarch_linux::program::elf as guest_elf;
-use anyarch_sys::arch::Context;
-use anyarch_sys::{MemFault, fixup};
 use anyarch_tool::oci::{Descriptor, Digest, Image, Layout, Platform, choose, document, registry, unpack};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -104,29 +102,6 @@ static AARCH64: (&Guest, Backend) =
 static RISCV64: (&Guest, Backend) =
     (&anyarch_riscv64::GUEST, anyarch_host_x86_64::backend::<anyarch_riscv64::Instructions>());
 
-/// Has looks at memory that is not there end as they do in the emulator: calls lead anywhere.
-fn catch_faults() {
-    extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-        // SAFETY: the kernel's arguments. What is no look at guest memory gets the default action, by
-        // returning to it.
-        unsafe {
-            let fault = MemFault { signo: signal, code: (*info).si_code, addr: (*info).si_addr() as u64 };
-            if !fixup(&mut Context::new(context.cast()), fault) {
-                libc::signal(signal, libc::SIG_DFL);
-            }
-        }
-    }
-    for signal in [libc::SIGSEGV, libc::SIGBUS] {
-        // SAFETY: the handler is async-signal-safe, and an all-zero structure is one.
-        unsafe {
-            let mut act: libc::sigaction = std::mem::zeroed();
-            act.sa_sigaction = on_fault as *const () as usize;
-            act.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            libc::sigaction(signal, &raw const act, std::ptr::null_mut());
-        }
-    }
-}
-
 /// Translates data as a guest's code, from each of its words; from how many there is host code.
 fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize {
     const ROOM: usize = 4096;
@@ -149,7 +124,8 @@ fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize
                 )
             };
             assert!(p != libc::MAP_FAILED, "memory for the code");
-            catch_faults();
+            // Calls lead anywhere, and what is there is looked at.
+            anyarch_oracle::faults::catch();
             cache::init(guest, backend, 0, 64 << 20).expect("memory for the code cache");
             *state = Some((id, p as usize));
             p as usize

@@ -335,7 +335,7 @@ impl ThreadBox {
         let p = thread.0;
         if cache.as_deref().is_some_and(|cache| cache.is_unused()) {
             // Even a short program soon touches every page of its first thread's lookup table, most of them twice: by a load, then by a store.
-            anyarch_sys::footprint::populate(p.cast(), size_of::<Thread>());
+            footprint::populate(p.cast(), size_of::<Thread>());
         }
         if let Some(cache) = cache.as_deref_mut() {
             cache.add_thread(p);

@@ -4,23 +4,10 @@
 use anyarch_arm::decode::{self, Insn, Set, pc};
 use anyarch_engine::interp::{Interp, Outcome};
 use anyarch_engine::state::Cpu;
-use anyarch_sys::arch::Context;
-use anyarch_sys::{MemFault, fixup};
 use std::collections::BTreeMap;
 use std::process::Command;
 
 const SIGILL: i32 = 4;
-
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel's arguments. Not a fault of a guest access: the default action, by
-    // returning to it.
-    unsafe {
-        let fault = MemFault { signo: signal, code: (*info).si_code, addr: (*info).si_addr() as u64 };
-        if !fixup(&mut Context::new(context.cast()), fault) {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-    }
-}
 
 /// Whether an instruction is defined here. Plays it in a state in which no access can reach memory.
 fn defined(cpu: &mut Cpu, mut i: Insn) -> bool {
@@ -230,15 +217,10 @@ fn expected(i: Insn, row: &str, ours: bool, text: &str) -> bool {
 
 #[test]
 fn encodings() {
-    // SAFETY: the handler is async-signal-safe; all-zero bytes are a valid Cpu.
-    let mut cpu: Box<Cpu> = unsafe {
-        let mut act: libc::sigaction = std::mem::zeroed();
-        act.sa_sigaction = on_fault as *const () as usize;
-        act.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
-        libc::sigaction(libc::SIGSEGV, &act, std::ptr::null_mut());
-        libc::sigaction(libc::SIGBUS, &act, std::ptr::null_mut());
-        Box::from_raw(std::alloc::alloc_zeroed(std::alloc::Layout::new::<Cpu>()).cast())
-    };
+    anyarch_oracle::faults::catch();
+    // SAFETY: all-zero bytes are a valid Cpu.
+    let mut cpu: Box<Cpu> =
+        unsafe { Box::from_raw(std::alloc::alloc_zeroed(std::alloc::Layout::new::<Cpu>()).cast()) };
     let mut x = 7u64;
     let mut random = || {
         x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

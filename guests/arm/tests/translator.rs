@@ -31,7 +31,7 @@ fn begin() -> ThreadBox {
         std::thread::spawn(watch);
     });
     let mut thread = ThreadBox::new(&GUEST);
-    CURRENT.store(&mut *thread, Ordering::Relaxed);
+    anyarch_oracle::faults::set_thread(&mut *thread);
     thread
 }
 

@@ -18,6 +18,7 @@
 pub mod batch;
 pub mod check;
 mod cli;
+pub mod faults;
 pub mod guest;
 pub mod ours;
 mod reduce;

@@ -5,16 +5,14 @@
 //! runner's addresses.
 
 use crate::batch::{Batch, Case, Image};
+use crate::faults;
 use crate::guest::Guest;
 use crate::state::{CODE_BASE, EDGE, EXIT, MID, SCRATCH, SCRATCH_BYTES, State};
 use anyarch_engine::backend::Backend;
 use anyarch_engine::cache::CACHE;
 use anyarch_engine::interp::{Interp, Outcome};
-use anyarch_engine::run::{Exit, Thread, ThreadBox, code, on_host_fault};
-use anyarch_engine::state::{Cpu, Fault};
-use anyarch_sys::arch::Context;
-use anyarch_sys::{MemFault, fixup};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use anyarch_engine::run::{Exit, Thread, ThreadBox, code};
+use anyarch_engine::state::Cpu;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Mutex;
@@ -83,13 +81,10 @@ pub const fn backend<L: anyarch_engine::lift::Lift>() -> Backend {
     anyarch_host_x86_64::backend::<L>()
 }
 
-/// The thread whose generated code may fault.
-static CURRENT: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
-
 fn translate_all<G: Guest>(cases: &[Case<G>], again: bool) -> Vec<State<G::Registers>> {
     let mut cpu = zeroed();
     let mut thread = ThreadBox::new(engine::<G>());
-    CURRENT.store(&mut *thread, Ordering::Relaxed);
+    faults::set_thread(&mut *thread);
     let states = cases
         .iter()
         .map(|case| {
@@ -104,7 +99,7 @@ fn translate_all<G: Guest>(cases: &[Case<G>], again: bool) -> Vec<State<G::Regis
             state
         })
         .collect();
-    CURRENT.store(core::ptr::null_mut(), Ordering::Relaxed);
+    faults::set_thread(core::ptr::null_mut());
     states
 }
 
@@ -217,30 +212,7 @@ fn prepare<G: Guest>() -> io::Result<()> {
             .map_err(|e| io::Error::from_raw_os_error(e.0))
             .and_then(|()| map(SCRATCH, SCRATCH_BYTES, libc::PROT_READ | libc::PROT_WRITE, -1, 0))
             .and_then(|()| map(EXIT, 4096, libc::PROT_READ | libc::PROT_EXEC, -1, 0));
-        for signal in [libc::SIGSEGV, libc::SIGBUS] {
-            // SAFETY: the handler is async-signal-safe.
-            unsafe {
-                let mut act: libc::sigaction = core::mem::zeroed();
-                act.sa_sigaction = on_fault as *const () as usize;
-                act.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER | libc::SA_ONSTACK;
-                libc::sigaction(signal, &act, core::ptr::null_mut());
-            }
-        }
+        faults::catch();
     });
     result
-}
-
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel's arguments. Not a fault of a guest access: the default action, by
-    // returning to it.
-    unsafe {
-        let fault = MemFault { signo: signal, code: (*info).si_code, addr: (*info).si_addr() as u64 };
-        let thread = CURRENT.load(Ordering::Relaxed);
-        let engine_fault = Fault { signo: signal, code: fault.code, addr: fault.addr, write: false };
-        let caught = fixup(&mut Context::new(context.cast()), fault)
-            || !thread.is_null() && on_host_fault(&mut *thread, context.cast(), engine_fault);
-        if !caught {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-    }
 }

@@ -480,12 +480,9 @@ fn map_code(page: u64, code: &[u8]) -> Result<(), Errno> {
     memory::do_mprotect(page, PAGE, 5).map(|_| ())
 }
 
-/// RLIMIT_STACK.
+/// RLIMIT_STACK's soft limit; the kernel's default where it is not told.
 fn stack_limit() -> u64 {
-    let mut limit = [8 << 20; 2];
-    // SAFETY: fills our words.
-    let _ = unsafe { syscall!(__NR_prlimit64, 0, RLIMIT_STACK, 0, limit.as_mut_ptr()) };
-    limit[0]
+    calls::resource_limit(RLIMIT_STACK).map_or(8 << 20, |limit| limit[0])
 }
 
 /// The stack of a guest whose addresses have 32 bits, with `room` for what it begins with; it grows

@@ -6,15 +6,11 @@
 use anyarch_arm::decode::{Insn, Set, pc};
 use anyarch_arm::{interpret, state, system};
 use anyarch_engine::interp::{Interp, Outcome};
-use anyarch_engine::run::{Thread, on_host_fault};
-use anyarch_engine::state::{Cpu, Fault};
-use anyarch_sys::arch::Context;
-use anyarch_sys::{MemFault, fixup};
+use anyarch_engine::state::Cpu;
 use std::fs::File;
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 pub(crate) const CODE_BASE: u64 = 0x1100_0000;
 pub(crate) const EXIT_T: u64 = 0x10f0_0f00;
@@ -429,35 +425,9 @@ pub(crate) fn map(addr: u64, bytes: u64, prot: i32, fd: i32, offset: i64) {
     assert_eq!(p as u64, addr);
 }
 
-/// The thread whose generated code may fault.
-pub(crate) static CURRENT: AtomicPtr<Thread> = AtomicPtr::new(std::ptr::null_mut());
-
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel's arguments. Not a fault of a guest access: the default action, by
-    // returning to it.
-    unsafe {
-        let fault = MemFault { signo: signal, code: (*info).si_code, addr: (*info).si_addr() as u64 };
-        let thread = CURRENT.load(Ordering::Relaxed);
-        let engine_fault = Fault { signo: signal, code: fault.code, addr: fault.addr, write: false };
-        let caught = fixup(&mut Context::new(context.cast()), fault)
-            || !thread.is_null() && on_host_fault(&mut *thread, context.cast(), engine_fault);
-        if !caught {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-    }
-}
-
 pub(crate) fn prepare() {
     map(SCRATCH, SCRATCH_BYTES, libc::PROT_READ | libc::PROT_WRITE, -1, 0);
-    for signal in [libc::SIGSEGV, libc::SIGBUS] {
-        // SAFETY: the handler is async-signal-safe.
-        unsafe {
-            let mut act: libc::sigaction = std::mem::zeroed();
-            act.sa_sigaction = on_fault as *const () as usize;
-            act.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
-            libc::sigaction(signal, &act, std::ptr::null_mut());
-        }
-    }
+    anyarch_oracle::faults::catch();
 }
 
 pub(crate) const HEADER: u64 = 4096;
