@@ -1,0 +1,84 @@
+//! The threads that run generated code, and what they have of the cache.
+
+use super::*;
+
+impl Cache {
+    /// Whether no thread has been registered yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.threads.is_empty()
+    }
+
+    /// Registers a thread.
+    pub fn add_thread(&mut self, thread: *mut Thread) {
+        self.threads.push(thread);
+    }
+
+    /// Makes locked instructions look at the table of [`reservations`].
+    pub(super) fn watch(&self, sites: &[*mut u8]) {
+        let Some(Host { generator, .. }) = &self.host else { return };
+        for &site in sites {
+            // SAFETY: a place that a unit's maker told.
+            unsafe { (generator.watch)(site) };
+        }
+    }
+
+    /// From now on all locked instructions look at the table of [`reservations`].
+    pub(crate) fn watch_reservations(&mut self) {
+        reservations::watch();
+        let Some(Host { generator, .. }) = &self.host else { return };
+        for code in core::iter::once(&self.code).chain(self.regions.iter().map(|r| &r.dead)) {
+            for &site in &code.locked {
+                // SAFETY: a place that a unit's maker told.
+                unsafe { (generator.watch)(self.base.add(site as usize)) };
+            }
+        }
+    }
+
+    /// State and process of every registered thread.
+    pub(crate) fn thread_states(&self) -> impl Iterator<Item = (*const Cpu, i32)> {
+        // SAFETY: registered threads are alive, and this word is atomic.
+        self.threads.iter().map(|&t| unsafe { (&raw const (*t).cpu, (*t).process.load(Ordering::Relaxed)) })
+    }
+
+    /// Unregisters a thread.
+    pub fn remove_thread(&mut self, thread: *mut Thread) {
+        self.threads.retain(|&t| t != thread);
+    }
+
+    /// Keeps a thread that has ended for reuse, unless there are enough.
+    pub fn keep_idle(&mut self, thread: *mut Thread) -> bool {
+        const KEEP: usize = 64;
+        let keep = self.idle.len() < KEEP;
+        if keep {
+            self.idle.push(thread);
+        }
+        keep
+    }
+
+    /// A thread kept by [`Cache::keep_idle`].
+    pub fn take_idle(&mut self) -> Option<*mut Thread> {
+        self.idle.pop()
+    }
+
+    /// A scratch place for a thread, which may have one already: [`SCRATCH_SIZE`] bytes near the
+    /// units, to run the rest of a guest instruction in. `None` if all are in use.
+    pub fn take_scratch(&mut self, thread: *const Thread) -> Option<*mut u8> {
+        let mine = self.scratch.iter().position(|&t| t == thread);
+        let i = mine.or_else(|| self.scratch.iter().position(|t| t.is_null()))?;
+        self.scratch[i] = thread;
+        Some(self.end.wrapping_sub((i + 1) * SCRATCH_SIZE))
+    }
+
+    /// The thread has left its scratch place.
+    pub fn free_scratch(&mut self, thread: *const Thread) {
+        self.scratch.iter_mut().filter(|t| **t == thread).for_each(|t| *t = core::ptr::null());
+    }
+
+    /// After a fork: only `thread` lives on.
+    pub fn only_thread(&mut self, thread: *mut Thread) {
+        self.scratch = [core::ptr::null(); SCRATCH];
+        self.threads.clear();
+        self.idle.clear();
+        self.threads.push(thread);
+    }
+}
