@@ -2,9 +2,8 @@
 
 use crate::asm::{Asm, JUMP};
 use crate::glue::{self, Glue, reason};
-use crate::{
-    Buffers, Features, STATE_BIAS, STUB_CALL, Scratch, Translator, boundary, context, fp, vec, vector,
-};
+use crate::unit::STUB_CALL;
+use crate::{Buffers, Features, STATE_BIAS, Scratch, Translator, boundary, context, fp, vec, vector};
 use alloc::boxed::Box;
 use anyarch_engine::backend::{
     Abilities, Backend, Draft, Finished, Generator, Left, Order, UnitMaker, Way, Words,

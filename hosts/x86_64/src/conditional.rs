@@ -319,7 +319,7 @@ impl Translator<'_> {
 
     /// Jumps where the test fails.
     fn skip_unless(&mut self, test: Test) -> [Option<Skip>; 2] {
-        match super::int::invert(test) {
+        match super::flags::invert(test) {
             Test::One(cc) => [Some(self.skip(cc)), None],
             Test::Or(x, y) => [Some(self.skip(x)), Some(self.skip(y))],
             Test::And(x, y) => {

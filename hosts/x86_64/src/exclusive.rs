@@ -11,7 +11,7 @@
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, reg::*};
 use super::glue::Piece;
-use super::int::host_op;
+use super::integer::host_op;
 use super::{Cold, ColdKind, HostFlags, Translator, state};
 use anyarch_engine::lift::{CasLoop, Expect, RmwLoop};
 use anyarch_engine::ops::*;

@@ -155,3 +155,8 @@ pub(super) extern "C" fn gather_fp_flags(cpu: &mut Cpu, _: u64) -> HelperExit {
 pub(super) extern "C" fn restore_fp_flags(cpu: &mut Cpu, slot: u64) -> HelperExit {
     play(cpu, |i| i.set_fp_flags(R(slot as u8)))
 }
+
+/// Up to five slots in one constant, 8 bits each.
+pub(crate) fn pack(slots: &[R]) -> u64 {
+    slots.iter().rev().fold(0, |acc, r| acc << 8 | r.0 as u64)
+}

@@ -1,0 +1,141 @@
+//! What generated code leaves to the emulator: helpers, in line or on a cold path, and guards that
+//! decide whether one is needed.
+
+use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
+use super::glue::Piece;
+use super::{Cold, ColdKind, HostFlags, Translator, state};
+use anyarch_engine::ops::{Helper, HelperFn, R};
+use anyarch_engine::state::Cpu;
+use core::mem::offset_of;
+
+impl Translator<'_> {
+    pub(crate) fn helper(&mut self, f: Helper, arg: u64) {
+        // A helper may read and write the flags.
+        if !self.mem_flags {
+            self.save_flags();
+        }
+        self.inline_helper(f.function, arg);
+        self.forget_vectors();
+    }
+
+    pub(crate) fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool {
+        self.clobber_flags();
+        match self.host(r) {
+            NONE => self.a.alu_imm(Op::Cmp, true, Self::slot(r), value as i32),
+            h => self.a.alu_imm(Op::Cmp, true, Rm::R(h), value as i32),
+        }
+        self.refer_unless_equal(f.function, arg);
+        true
+    }
+
+    pub(crate) fn guard_bits(&mut self, r: R, mask: u32, value: u32, f: Helper, arg: u64) -> bool {
+        self.clobber_flags();
+        if mask == 0xff && self.host(r) == NONE {
+            self.a.cmp8_imm(Self::slot(r), value as u8);
+        } else if value == 0 {
+            match self.host(r) {
+                NONE => self.a.test_imm(false, Self::slot(r), mask as i32),
+                h => self.a.test_imm(false, Rm::R(h), mask as i32),
+            }
+        } else {
+            self.get_into(false, r, RAX);
+            self.a.alu_imm(Op::And, false, Rm::R(RAX), mask as i32);
+            self.a.alu_imm(Op::Cmp, false, Rm::R(RAX), value as i32);
+        }
+        self.refer_unless_equal(f.function, arg);
+        true
+    }
+
+    pub(crate) fn choose(
+        &mut self,
+        r: R,
+        value: u32,
+        then: impl FnOnce(&mut Self),
+        otherwise: impl FnOnce(&mut Self),
+    ) {
+        self.clobber_flags();
+        match self.host(r) {
+            NONE => self.a.alu_imm(Op::Cmp, true, Self::slot(r), value as i32),
+            h => self.a.alu_imm(Op::Cmp, true, Rm::R(h), value as i32),
+        }
+        let other = self.a.jcc_near(Cc::Ne);
+        let known = (self.zero_above, self.boxed, self.pair, self.constant);
+        then(self);
+        self.drop_flags();
+        let end = self.a.jmp_near();
+        self.a.bind_near(other);
+        (self.zero_above, self.boxed, self.pair, self.constant) = known;
+        otherwise(self);
+        self.a.bind_near(end);
+        // What is known of the slots from 48 up is what one way did, and the end of the instruction forgets it.
+        self.guarded = true;
+        self.aes = super::vec::AesRound::NONE;
+    }
+
+    /// The end of a guard: the helper does the rest of the instruction unless EFLAGS say equal.
+    fn refer_unless_equal(&mut self, f: HelperFn, arg: u64) {
+        let site = self.a.jcc_near(Cc::Ne);
+        let insn = self.draft.marks.len() as u16;
+        self.cold.push(Cold { site, resume: core::ptr::null(), kind: ColdKind::Helper(f, arg), insn });
+        self.guarded = true;
+    }
+
+    /// Emits a call to a helper with the whole state in memory, in line.
+    pub(crate) fn inline_helper(&mut self, f: HelperFn, arg: u64) {
+        self.clobber_flags();
+        self.call_helper(f, arg);
+        self.fenced = false;
+        self.host_flags = HostFlags::None;
+        self.mem_flags = true;
+    }
+
+    /// Calls a helper with the whole state in memory. Flags were dealt with.
+    pub(crate) fn call_helper(&mut self, f: HelperFn, arg: u64) {
+        self.a.mov_imm(RAX, f as usize as u64);
+        self.a.mov_imm(RCX, arg);
+        self.a.call_piece(Piece::Helper);
+    }
+
+    /// As `call_helper`, with EFLAGS (whatever they hold) saved and restored in the place of the guest's, which is free while they are not in memory.
+    pub(crate) fn call_helper_keeping_flags(&mut self, f: HelperFn, arg: u64) {
+        self.a.lahf();
+        self.a.setcc(Cc::O, RAX);
+        self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
+        self.call_helper(f, arg);
+        self.a.movzx(2, RAX, state(offset_of!(Cpu, host_flags)));
+        self.a.add_al(0x7f);
+        self.a.sahf();
+    }
+
+    /// A conditional jump to a cold path that calls a helper and comes back to where this call stands. EFLAGS are free there.
+    pub(crate) fn cold_helper(&mut self, cc: Cc, f: HelperFn, arg: u64) {
+        let site = self.a.jcc_near(cc);
+        let resume = self.a.p;
+        self.a.label = resume;
+        self.fenced = false;
+        let insn = self.draft.marks.len() as u16;
+        self.cold.push(Cold { site, resume, kind: ColdKind::Helper(f, arg), insn });
+    }
+
+    /// Leaves for the interpreter, which raises the signal, unless base + offset is a multiple of `bytes`.
+    pub(crate) fn leave_unless_aligned(&mut self, bytes: u32, base: R, offset: i64) {
+        if bytes == 1 || base == R::ZERO && offset == 0 {
+            return;
+        }
+        self.settle_flags();
+        let low = bytes as u8 - 1;
+        if offset as u8 & low != 0 || base == R::ZERO {
+            let r = self.get(true, base, RAX);
+            self.a.lea(false, RAX, Mem::base(r, offset as i32));
+            self.a.test8_imm(Rm::R(RAX), low);
+        } else {
+            match self.host(base) {
+                NONE => self.a.test8_imm(Self::slot(base), low),
+                r => self.a.test8_imm(Rm::R(r), low),
+            }
+        }
+        let site = self.a.jcc_near(Cc::Ne);
+        let insn = self.draft.marks.len() as u16;
+        self.cold.push(Cold { site, resume: self.a.p, kind: ColdKind::Replay, insn });
+    }
+}

@@ -1,0 +1,235 @@
+//! Where a unit ends, where it can be entered, and how it is left for another one.
+//!
+//! The crate's text ("How generated code is laid out") has the rules.
+
+use super::asm::Cc;
+use super::glue::Piece;
+use super::{HostFlags, MAX_INSNS, STATE_BIAS, Scratch, Test, Translator, scratch, vec};
+use anyarch_engine::backend::Exit;
+use core::mem::offset_of;
+
+/// A function that is translated in the place of a call to it: its code and where it returns.
+#[derive(Clone, Copy)]
+pub(crate) struct Inlined {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) back: u64,
+}
+
+/// Bytes of the call that a stub begins with.
+pub(super) const STUB_CALL: usize = 6;
+const _: () = assert!(scratch(offset_of!(Scratch, pieces)) as i32 - STATE_BIAS > i8::MAX as i32);
+
+/// Conditional branches that a unit goes on behind at most: what is behind more of them is often
+/// not reached.
+const MAX_BRANCHES: u32 = 4;
+
+/// Places in a unit that the unit itself jumps forward to.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Targets([u64; MAX_INSNS.div_ceil(32)]);
+
+impl Targets {
+    fn bit(from_start: u64) -> (usize, u64) {
+        ((from_start / 128) as usize, 1 << (from_start / 2 % 64))
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, from_start: u64) {
+        let (word, bit) = Self::bit(from_start);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    /// The first behind one.
+    pub(super) fn after(&self, from_start: u64) -> Option<u64> {
+        let at = from_start / 2 + 1;
+        let words = self.0.iter().enumerate().skip((at / 64) as usize);
+        let mut mask = u64::MAX << (at % 64);
+        for (n, word) in words {
+            if word & mask != 0 {
+                return Some((n as u64 * 64 + (word & mask).trailing_zeros() as u64) * 2);
+            }
+            mask = u64::MAX;
+        }
+        None
+    }
+
+    pub(super) fn has(&self, from_start: u64) -> bool {
+        let (word, bit) = Self::bit(from_start);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+}
+
+/// From here on an instruction may reach out of the page of `pc`.
+pub(crate) fn last_in_page(pc: u64) -> u64 {
+    (pc | 4095) - 2
+}
+
+impl Translator<'_> {
+    /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or reaches into it.
+    fn leaves_page(&self) -> bool {
+        (self.guest.address(self.pc) ^ self.start_pc) >> 12 != 0
+            || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
+    }
+
+    /// Emits an unconditional jump to guest address `target`. Flags are in order.
+    pub(crate) fn exit_to(&mut self, target: u64) {
+        self.flush_flags(Some(target));
+        self.a.keep_rel32_whole(1);
+        let site = self.a.jmp_near();
+        self.draft.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
+    }
+
+    /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
+    pub(crate) fn exit_if(&mut self, cc: Cc, target: u64) {
+        if target > self.pc {
+            self.targets.add(target.wrapping_sub(self.start_pc));
+            self.look_at = self.look_at.min(target);
+        }
+        self.a.keep_rel32_whole(2);
+        let site = self.a.jcc_near(cc);
+        self.draft.exits.push(Exit { site: site.0, target, stub: core::ptr::null_mut(), is_call: false });
+    }
+
+    /// Before a conditional exit to `target`: memory holds NZCV if they may be read there.
+    pub(crate) fn before_exit(&mut self, target: u64) {
+        if !self.mem_flags && self.host_flags != HostFlags::None {
+            self.flush_flags(Some(target));
+        }
+    }
+
+    pub(crate) fn exit_test(&mut self, test: Test, target: u64) {
+        match test {
+            Test::One(cc) => self.exit_if(cc, target),
+            Test::Or(a, b) => {
+                self.exit_if(a, target);
+                self.exit_if(b, target);
+            }
+            Test::And(a, b) => {
+                let skip = self.a.jcc_short(a.invert());
+                self.exit_if(b, target);
+                self.a.bind(skip);
+            }
+            Test::Always => {
+                self.exit_to(target);
+                self.end_unit();
+            }
+        }
+    }
+
+    /// The unit goes on behind a conditional branch to `target`, unless that ends a loop that the
+    /// unit begins with, or was one of many.
+    pub(crate) fn branched(&mut self, target: u64) {
+        self.branches += 1;
+        self.mark_entry_or_end(self.branches > MAX_BRANCHES || self.guest.address(target) == self.start_pc);
+    }
+
+    /// Ends the unit after an unconditional transfer.
+    pub(crate) fn end_unit(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
+    /// dead there: makes it an entry.
+    pub(crate) fn mark_entry(&mut self) {
+        self.mark_entry_or_end(false);
+    }
+
+    /// As [`Translator::mark_entry`]; or `ends` the unit where it could make an entry.
+    fn mark_entry_or_end(&mut self, ends: bool) {
+        if self.inlined.is_some() {
+            return;
+        }
+        if self.copy.is_some() {
+            return self.end_checked();
+        }
+        self.a.label = self.a.p;
+        self.fenced = false;
+        self.forget_vectors();
+        let canonical = self.mem_flags && self.host_flags == HostFlags::None;
+        let next = self.guest.address(self.next_pc);
+        if (next ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
+            if ends {
+                self.exit_to(self.next_pc);
+                self.ended = true;
+            } else {
+                self.add_entry(self.next_pc);
+            }
+        }
+    }
+
+    fn add_entry(&mut self, pc: u64) {
+        self.draft.entries.push((pc, (self.a.p as usize - self.start as usize) as u32));
+    }
+
+    /// Whether the unit ends before the instruction at `pc`, which is not before `look_at`; if it
+    /// does not, makes it an entry where the unit branches there.
+    #[inline(never)]
+    pub(crate) fn looks_to_end(&mut self) -> bool {
+        let from_start = self.guest.address(self.pc).wrapping_sub(self.start_pc);
+        if self.inlined.is_some() || from_start == 0 {
+            return false;
+        }
+        if self.leaves_page() || self.pc == self.join {
+            return true;
+        }
+        if self.targets.has(from_start) {
+            self.meet();
+        }
+        // What it jumped to and has passed does not count any more.
+        let next = self.targets.after(from_start);
+        self.look_at = next.map_or(u64::MAX, |n| self.start_pc + n).min(last_in_page(self.start_pc));
+        if self.join > self.pc {
+            self.look_at = self.look_at.min(self.join);
+        }
+        false
+    }
+
+    /// The unit has branched to the instruction at `pc`: makes it an entry, so that the branch comes
+    /// here, unless flags in EFLAGS are read there.
+    fn meet(&mut self) {
+        let canonical = self.mem_flags && self.host_flags == HostFlags::None;
+        if self.copy.is_some() || !canonical && self.live_at(self.pc, 1) {
+            return;
+        }
+        if !canonical {
+            self.dropped_flags |= !self.mem_flags;
+            (self.mem_flags, self.host_flags) = (true, HostFlags::None);
+        }
+        self.a.label = self.a.p;
+        self.fenced = false;
+        self.forget_vectors();
+        self.aes = vec::AesRound::NONE;
+        self.next_constant = None;
+        if self.draft.entries.last().is_none_or(|e| e.0 != self.pc) {
+            self.add_entry(self.pc);
+        }
+    }
+
+    /// The call of the glue, followed by a guest address: a 32-bit distance from its own place, or
+    /// 64 bits absolute.
+    pub(crate) fn stub(&mut self, target: u64) {
+        let delta = target.wrapping_sub(self.a.p as u64 + STUB_CALL as u64) as i64;
+        if delta == delta as i32 as i64 {
+            self.a.call_piece(Piece::Chain);
+            self.a.d(delta as u32);
+        } else {
+            self.a.call_piece(Piece::ChainFar);
+            self.a.q(target);
+            self.draft.absolute = true;
+        }
+    }
+
+    /// Emits a guest address into a host register, position-free where near. Leaves EFLAGS alone.
+    #[inline]
+    pub(crate) fn guest_addr(&mut self, r: u8, target: u64) {
+        let delta = target.wrapping_sub(self.a.p as u64 + 7) as i64;
+        if target >> 32 != 0 && delta == delta as i32 as i64 {
+            self.a.lea_rip(r, target);
+        } else {
+            self.a.mov_imm(r, target);
+            self.draft.absolute = true;
+        }
+    }
+}
