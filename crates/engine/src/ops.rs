@@ -28,6 +28,13 @@ use crate::vec::VOp;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct R(pub u8);
 
+impl Default for R {
+    /// The zero register.
+    fn default() -> R {
+        R::ZERO
+    }
+}
+
 impl R {
     /// Reads as zero, swallows writes.
     pub const ZERO: R = R(255);

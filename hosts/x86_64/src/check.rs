@@ -63,6 +63,6 @@ impl<'a> Translator<'a> {
     /// The unit ends behind this instruction, where it would be entered without its check.
     pub(super) fn end_checked(&mut self) {
         self.exit_to(self.next_pc);
-        self.ended = true;
+        self.course.ended = true;
     }
 }

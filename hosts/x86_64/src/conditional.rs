@@ -18,52 +18,23 @@
 //! is stored: the result is tested, and EFLAGS have NZCV but for what is dead.
 
 use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, Short, reg::*};
-use super::{HostFlags, Test, Translator, sha, state, vec};
+use super::flags::Flags;
+use super::known::Tested;
+use super::{HostFlags, Test, Translator, state, vec};
 use anyarch_engine::ops::{self, Carry, Cond, Ops, R, Shift, Src, W};
 use anyarch_engine::pattern::nzcv::{C, N, V, Z};
 use anyarch_engine::state::{Cpu, mode};
 use core::mem::offset_of;
 
-/// What is known where the code ends in a certain place, and of the unit.
-pub(crate) struct Known {
-    /// N and Z, which are in memory, are those of EFLAGS too.
-    nz: *mut u8,
-    /// And C is CF.
-    has_carry: bool,
-    /// EFLAGS have the comparison whose NZCV this slot has.
-    compared: R,
-    compared_at: *mut u8,
-    /// EFLAGS have N and Z of this slot.
-    result: R,
-    /// At 64 bits.
-    wide: bool,
-    /// And in CF what this bit of that slot was; without it CF is zero.
-    carry: Option<(R, u8)>,
-    result_at: *mut u8,
-    /// A body is being emitted.
+/// Of bodies that are jumped over.
+#[derive(Default)]
+pub(crate) struct Bodies {
+    /// One is being emitted.
     pub(super) within: bool,
-    /// Jumps over bodies have long distances.
+    /// Jumps over them have long distances.
     far: bool,
-    /// A body was too long for a short one.
+    /// One was too long for a short one.
     is_too_far: bool,
-}
-
-impl Default for Known {
-    fn default() -> Known {
-        Known {
-            nz: core::ptr::null_mut(),
-            has_carry: false,
-            compared: R::ZERO,
-            compared_at: core::ptr::null_mut(),
-            result: R::ZERO,
-            wide: false,
-            carry: None,
-            result_at: core::ptr::null_mut(),
-            within: false,
-            far: false,
-            is_too_far: false,
-        }
-    }
 }
 
 /// A jump over a body.
@@ -81,26 +52,25 @@ fn flags_byte() -> Mem {
 impl Translator<'_> {
     /// The unit is to be made again after [`Translator::jump_far`].
     pub(crate) fn is_too_far(&self) -> bool {
-        self.conditional.is_too_far
+        self.bodies.is_too_far
     }
 
     /// Jumps over bodies are long.
     pub(crate) fn jump_far(&mut self) {
-        self.conditional.far = true;
+        self.bodies.far = true;
     }
 
     /// EFLAGS have N and Z of slot `d`, a result of width `w` that was just computed.
     #[inline(always)]
     pub(super) fn result_known(&mut self, d: R, w: W, carry: Option<(R, u8)>) {
-        let known = &mut self.conditional;
-        (known.result, known.wide, known.carry) = (d, w == W::W64, carry);
-        known.result_at = self.a.p;
+        self.known.result.set(&self.a, Tested { slot: d, wide: w == W::W64, carry });
     }
 
     /// The host's condition, where EFLAGS tell it though NZCV count as in memory.
     #[inline(always)]
     pub(super) fn known_nz(&self, c: Cond) -> Option<Cc> {
-        if self.conditional.nz != self.a.p || self.a.label == self.a.p || self.host_flags != HostFlags::None {
+        let has_carry = self.known.nz.get(&self.a)?;
+        if self.flags.host != HostFlags::None {
             return None;
         }
         match c {
@@ -108,8 +78,8 @@ impl Translator<'_> {
             Cond::Ne => Some(Cc::Ne),
             Cond::Mi => Some(Cc::S),
             Cond::Pl => Some(Cc::Ns),
-            Cond::Cs if self.conditional.has_carry => Some(Cc::B),
-            Cond::Cc if self.conditional.has_carry => Some(Cc::Ae),
+            Cond::Cs if has_carry => Some(Cc::B),
+            Cond::Cc if has_carry => Some(Cc::Ae),
             _ => None,
         }
     }
@@ -119,7 +89,7 @@ impl Translator<'_> {
         let live = self.live_after();
         let sets = if carry == Carry::Keep { N | Z } else { N | Z | C };
         if live & sets == 0 {
-            self.dropped_flags = true;
+            self.course.dropped_flags = true;
             return;
         }
         // Where C does not matter it need not be right.
@@ -128,10 +98,10 @@ impl Translator<'_> {
             let form = if carry == Some(Carry::Const(true)) { HostFlags::Sub } else { HostFlags::Add };
             self.test_result(w, r, carry);
             self.flags_are(form);
-            self.dropped_flags = true;
+            self.course.dropped_flags = true;
             return;
         }
-        if !self.mem_flags {
+        if !self.flags.in_memory {
             self.save_flags();
         }
         self.test_result(w, r, carry);
@@ -140,11 +110,9 @@ impl Translator<'_> {
         }
         self.a.lahf();
         self.a.mov_store_ah(flags_byte());
-        self.host_flags = HostFlags::None;
-        self.mem_flags = true;
-        self.saved_flags = true;
-        self.conditional.nz = self.a.p;
-        self.conditional.has_carry = carry.is_some();
+        self.flags = Flags::IN_MEMORY;
+        self.insn.saved_flags = true;
+        self.known.nz.set(&self.a, carry.is_some());
     }
 
     /// See [`anyarch_engine::ops::Ops::shift_nz`].
@@ -155,7 +123,7 @@ impl Translator<'_> {
             _ => (Sh::Sar, n - 1),
         };
         if self.live_after() & (N | Z | C) == 0 {
-            self.dropped_flags = true;
+            self.course.dropped_flags = true;
             return self.mov(w, d, Src::Shifted(a, op, n));
         }
         self.clobber_flags();
@@ -172,15 +140,11 @@ impl Translator<'_> {
     /// not matter.
     fn test_result(&mut self, w: W, r: R, carry: Option<Carry>) {
         let wide = w == W::W64;
-        let known = &self.conditional;
-        let is_known = known.result_at == self.a.p
-            && self.a.label != self.a.p
-            && known.result == r
-            && known.wide == wide;
+        let known = self.known.result.get(&self.a).filter(|known| known.slot == r && known.wide == wide);
         match carry {
-            None if is_known => return,
-            Some(Carry::Const(_)) if is_known && known.carry.is_none() => return,
-            Some(Carry::Bit(s, n)) if is_known && known.carry == Some((s, n)) => return,
+            None if known.is_some() => return,
+            Some(Carry::Const(_)) if known.is_some_and(|known| known.carry.is_none()) => return,
+            Some(Carry::Bit(s, n)) if known.is_some_and(|known| known.carry == Some((s, n))) => return,
             None | Some(Carry::Const(_)) => {
                 return match self.host(r) {
                     NONE if self.is_fresh(r) => self.a.test(wide, Rm::R(RAX), RAX),
@@ -188,11 +152,11 @@ impl Translator<'_> {
                     h => self.a.test(wide, Rm::R(h), h),
                 };
             }
-            Some(Carry::Keep) => match self.host_flags {
+            Some(Carry::Keep) => match self.flags.host {
                 HostFlags::Add => {}
                 HostFlags::Sub => self.a.cmc(),
                 HostFlags::None | HostFlags::Fp => {
-                    if !self.mem_flags {
+                    if !self.flags.in_memory {
                         self.save_flags();
                     }
                     self.a.movzx(1, RCX, flags_byte());
@@ -227,15 +191,14 @@ impl Translator<'_> {
             self.a.mov_imm(RCX, nzcv);
             self.a.cmov(cc, false, RAX, RCX);
         }
-        (self.host_flags, self.mem_flags) = (HostFlags::None, true);
+        self.flags = Flags::IN_MEMORY;
         self.put(d, RAX);
-        (self.conditional.compared, self.conditional.compared_at) = (d, self.a.p);
+        self.known.compared.set(&self.a, d);
     }
 
     /// NZCV = those of a slot, if they are what EFLAGS have of a comparison that was just made.
     pub(super) fn take_compared(&mut self, s: R) -> bool {
-        let known = &self.conditional;
-        let is_it = known.compared == s && known.compared_at == self.a.p && self.a.label != self.a.p;
+        let is_it = self.known.compared.get(&self.a) == Some(s);
         if is_it {
             self.flags_are(HostFlags::Fp);
         }
@@ -247,74 +210,70 @@ impl Translator<'_> {
         if c == Cond::Al {
             return body(self);
         }
-        let changes = self.peeked.changes;
-        if changes && self.host_flags == HostFlags::Fp {
+        let changes = self.insn.peeked.changes;
+        if changes && self.flags.host == HostFlags::Fp {
             self.need_int_flags();
         }
         let test = self.cond(c);
-        let before = (self.host_flags, self.mem_flags);
-        let (known, fenced) = ((self.zero_above, self.boxed), self.fenced);
+        let before = self.flags;
+        let (vectors, fenced) = (self.known.vectors, self.known.fenced);
         let skips = self.skip_unless(test);
-        self.conditional.within = true;
+        self.bodies.within = true;
         body(self);
-        self.conditional.within = false;
-        self.next_constant = None;
-        self.pair = sha::Pair::default();
-        self.aes = vec::AesRound::NONE;
-        if core::mem::take(&mut self.ended) {
+        self.bodies.within = false;
+        self.known.next_constant = None;
+        self.known.aes = vec::AesRound::NONE;
+        if core::mem::take(&mut self.course.ended) {
             self.bind_skips(skips);
-            (self.host_flags, self.mem_flags) = before;
-            (self.zero_above, self.boxed) = known;
-            self.fenced = fenced;
+            self.flags = before;
+            self.known.vectors = vectors;
+            self.known.vectors.keep(u128::MAX);
+            self.known.fenced = fenced;
             return;
         }
-        self.fenced &= fenced;
-        for n in 0..2 {
-            self.zero_above[n] &= known.0[n];
-            self.boxed[n] &= known.1[n];
-        }
+        self.known.fenced &= fenced;
+        self.known.vectors.join(&vectors);
         self.join_flags(before, changes, skips);
     }
 
     /// The join of a body, which left NZCV as they are now, and the way around it, on which they are
     /// as `before`.
-    fn join_flags(&mut self, before: (HostFlags, bool), changes: bool, skips: [Option<Skip>; 2]) {
-        let after = (self.host_flags, self.mem_flags);
-        let in_memory = (HostFlags::None, true);
+    fn join_flags(&mut self, before: Flags, changes: bool, skips: [Option<Skip>; 2]) {
+        let after = self.flags;
         if after == before {
             return self.bind_skips(skips);
         }
-        if after.1 && before.1 || self.live_after() == 0 {
-            if !(after.1 && before.1) {
-                self.dropped_flags = true;
+        if after.in_memory && before.in_memory || self.live_after() == 0 {
+            if !(after.in_memory && before.in_memory) {
+                self.course.dropped_flags = true;
             }
-            (self.host_flags, self.mem_flags) = in_memory;
+            self.flags = Flags::IN_MEMORY;
             return self.bind_skips(skips);
         }
-        if changes && !self.guarded && matches!(before.0, HostFlags::Add | HostFlags::Sub) {
+        if changes && !self.insn.guarded && matches!(before.host, HostFlags::Add | HostFlags::Sub) {
             self.need_int_flags();
-            if self.host_flags != before.0 {
+            if self.flags.host != before.host {
                 self.a.cmc();
             }
-            self.flags_are(before.0);
+            self.flags_are(before.host);
             return self.bind_skips(skips);
         }
-        if !self.mem_flags {
+        if !self.flags.in_memory {
             self.save_flags();
         }
-        if before.1 {
+        if before.in_memory {
             self.bind_skips(skips);
         } else {
             let join = self.a.jmp_short();
             self.bind_skips(skips);
-            (self.host_flags, self.mem_flags) = before;
+            self.flags = before;
             // A fault within the body knows nothing of this.
-            let saved = self.saved_flags;
+            let saved = self.insn.saved_flags;
             self.save_flags();
-            self.saved_flags = saved;
+            self.insn.saved_flags = saved;
             self.a.bind(join);
         }
-        (self.host_flags, self.mem_flags) = in_memory;
+        self.flags = Flags::IN_MEMORY;
     }
 
     /// Jumps where the test fails.
@@ -333,7 +292,7 @@ impl Translator<'_> {
     }
 
     fn skip(&mut self, cc: Cc) -> Skip {
-        if self.conditional.far { Skip::Near(self.a.jcc_near(cc)) } else { Skip::Short(self.a.jcc_short(cc)) }
+        if self.bodies.far { Skip::Near(self.a.jcc_near(cc)) } else { Skip::Short(self.a.jcc_short(cc)) }
     }
 
     fn bind_skips(&mut self, skips: [Option<Skip>; 2]) {
@@ -342,7 +301,7 @@ impl Translator<'_> {
                 Skip::Near(near) => self.a.bind_near(near),
                 Skip::Short(short) if self.a.reaches(short) => self.a.bind(short),
                 // The unit is made again.
-                Skip::Short(_) => self.conditional.is_too_far = true,
+                Skip::Short(_) => self.bodies.is_too_far = true,
             }
         }
     }

@@ -3,7 +3,8 @@
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
 use super::glue::{self, Piece};
 use super::integer::is64;
-use super::{Cold, ColdKind, HostFlags, STATE_BIAS, Translator};
+use super::unit::Inlined;
+use super::{Cold, ColdKind, Flags, STATE_BIAS, Translator};
 use anyarch_engine::ops::{Cmp, Cond, R, Trap, W};
 use anyarch_engine::run::Thread;
 use core::mem::offset_of;
@@ -117,10 +118,10 @@ impl Translator<'_> {
     }
 
     pub(crate) fn ret(&mut self, r: R) {
-        if let Some(inlined) = self.inlined.take() {
+        if let Some(inlined) = self.course.inlined.take() {
             // The link register still has what the call gave it: see `Guest::leaf`.
             self.next_pc = inlined.back;
-            self.turned = true;
+            self.course.turned = true;
             return;
         }
         self.flush_flags(None);
@@ -146,18 +147,17 @@ impl Translator<'_> {
             self.a.mov_imm64(RAX, next);
             self.draft.absolute = true;
         }
-        self.host_flags = HostFlags::None;
-        self.mem_flags = true;
+        self.flags = Flags::IN_MEMORY;
         self.mark_entry();
     }
 
     pub(crate) fn trap(&mut self, t: Trap) {
-        if !self.mem_flags {
+        if !self.flags.in_memory {
             self.save_flags();
         }
         let (code, arg) = match t {
             Trap::Undefined => {
-                self.undefined = true;
+                self.course.undefined = true;
                 (glue::TRAP_UNDEFINED, 0)
             }
             Trap::Breakpoint(n) => (glue::TRAP_BREAKPOINT, n as u32),
@@ -195,7 +195,7 @@ impl Translator<'_> {
     /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
     /// its own, which return by the lookup.
     pub(crate) fn inline(&mut self, link: R, target: u64) -> bool {
-        if self.inlined.is_some() || self.copy.is_some() || self.conditional.within || !self.inlines {
+        if self.course.inlined.is_some() || self.copy.is_some() || self.bodies.within || !self.inlines {
             return false;
         }
         let Some(end) = (self.guest.leaf)(target) else { return false };
@@ -207,9 +207,9 @@ impl Translator<'_> {
             self.put(link, RCX);
         }
         self.draft.sources.push((target, end));
-        self.inlined = Some(super::Inlined { start: target, end, back });
+        self.course.inlined = Some(Inlined { start: target, end, back });
         self.next_pc = target;
-        self.turned = true;
+        self.course.turned = true;
         true
     }
 
@@ -217,8 +217,7 @@ impl Translator<'_> {
     fn landing(&mut self) {
         self.draft.calls_out = true;
         self.a.pop(RCX);
-        self.host_flags = HostFlags::None;
-        self.mem_flags = true;
+        self.flags = Flags::IN_MEMORY;
         self.mark_entry();
     }
 

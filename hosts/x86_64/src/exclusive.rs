@@ -163,7 +163,7 @@ impl Translator<'_> {
         self.a.bind(done);
         self.a.movzx(1, RAX, RAX);
         self.a.mov_store_imm(true, state(offset_of!(Cpu, excl_addr)), -1);
-        self.fenced = false;
+        self.known.fenced = false;
         self.put(status, RAX);
     }
 
@@ -242,7 +242,7 @@ impl Translator<'_> {
                 }
             }
         }
-        self.fenced = true;
+        self.known.fenced = true;
         self.mov(W::W32, status, Src::Imm(0));
         self.clear_exclusive();
         true
@@ -312,7 +312,7 @@ impl Translator<'_> {
         } else {
             self.mov(W::W32, status, Src::Imm(0));
         }
-        self.next_constant = None;
+        self.known.next_constant = None;
         self.a.bind(differs);
         if signed && size != Size::B8 {
             // The locked instruction may have cleared the upper half.
@@ -332,9 +332,9 @@ impl Translator<'_> {
         let (cc, target) = if different != next { (Cc::Ne, different) } else { (Cc::E, equal) };
         if target != next {
             // Where the access faults EFLAGS have not been saved here yet.
-            let saved = self.saved_flags;
+            let saved = self.insn.saved_flags;
             self.before_exit(target);
-            self.saved_flags = saved;
+            self.insn.saved_flags = saved;
             self.exit_if(cc, target);
             self.branched(target);
         }

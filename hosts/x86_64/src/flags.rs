@@ -20,10 +20,25 @@ pub(crate) fn invert(test: Test) -> Test {
     }
 }
 
+/// Where NZCV are: in EFLAGS, in memory, or both.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// What EFLAGS hold.
+    pub(crate) host: HostFlags,
+    /// Memory has them, or they are dead.
+    pub(crate) in_memory: bool,
+}
+
+impl Flags {
+    /// As they are at an entry.
+    pub(crate) const IN_MEMORY: Flags = Flags { host: HostFlags::None, in_memory: true };
+}
+
 /// What EFLAGS hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum HostFlags {
     /// Nothing of the guest's.
+    #[default]
     None,
     /// NZCV with CF = C.
     Add,
@@ -62,23 +77,23 @@ pub(crate) enum Test {
 impl Translator<'_> {
     /// Whether NZCV, as they are now, are read after this point.
     pub(crate) fn flags_live(&mut self) -> bool {
-        let open = nzcv::ALL & !self.peeked.writes;
-        self.peeked.reads != 0 || open != 0 && self.live_after() & open != 0
+        let open = nzcv::ALL & !self.insn.peeked.writes;
+        self.insn.peeked.reads != 0 || open != 0 && self.live_after() & open != 0
     }
 
     /// The flags of NZCV that may be read after this instruction.
     pub(crate) fn live_after(&mut self) -> u8 {
-        match self.live_next {
+        match self.insn.live_next {
             Some(live) => live,
             None => {
                 let all = nzcv::ALL;
-                let live = match self.peeked.transfer {
+                let live = match self.insn.peeked.transfer {
                     Transfer::Next => self.live_in(self.next_pc, 2, all),
                     Transfer::Cond(t) => self.live_in(self.next_pc, 1, all) | self.live_in(t, 1, all),
                     Transfer::Jump(t) => self.live_in(t, 1, all),
                     Transfer::Other => all,
                 };
-                self.live_next = Some(live);
+                self.insn.live_next = Some(live);
                 live
             }
         }
@@ -91,12 +106,12 @@ impl Translator<'_> {
 
     /// Which of these flags the guest code at `pc` may read before it writes them: looks a few instructions ahead, within the page translated.
     fn live_in(&self, mut pc: u64, depth: u32, mut open: u8) -> u8 {
-        if self.keep_all_flags {
+        if self.course.keep_all_flags {
             return open;
         }
         let mut live = 0;
         let page = self.start_pc & !4095;
-        let inlined = self.inlined.map_or(0..0, |i| i.start..i.end);
+        let inlined = self.course.inlined.map_or(0..0, |i| i.start..i.end);
         // Loops of floating-point code are long, and a save at the end of each round is not free.
         for _ in 0..32 {
             if self.guest.address(pc) & !4095 != page && !inlined.contains(&pc) {
@@ -132,13 +147,13 @@ impl Translator<'_> {
     /// Call before emitting anything that changes EFLAGS. Uses RAX.
     #[inline(always)]
     pub(crate) fn clobber_flags(&mut self) {
-        if self.host_flags != HostFlags::None {
+        if self.flags.host != HostFlags::None {
             self.clobber_flags_slow();
         }
     }
 
     fn clobber_flags_slow(&mut self) {
-        if !self.mem_flags && self.flags_live() {
+        if !self.flags.in_memory && self.flags_live() {
             self.save_flags();
         }
         self.drop_flags();
@@ -146,31 +161,29 @@ impl Translator<'_> {
 
     /// NZCV go to memory, even if they are dead: for what changes EFLAGS before an access that may fault. Uses RAX, RCX.
     pub(crate) fn settle_flags(&mut self) {
-        if !self.mem_flags {
+        if !self.flags.in_memory {
             self.save_flags();
         }
-        self.host_flags = HostFlags::None;
+        self.flags.host = HostFlags::None;
     }
 
     /// EFLAGS no longer hold NZCV, which are in memory or dead.
     pub(crate) fn drop_flags(&mut self) {
-        if !self.mem_flags && self.peeked.writes != nzcv::ALL {
-            self.dropped_flags = true;
+        if !self.flags.in_memory && self.insn.peeked.writes != nzcv::ALL {
+            self.course.dropped_flags = true;
         }
-        self.host_flags = HostFlags::None;
-        self.mem_flags = true;
+        self.flags = Flags::IN_MEMORY;
     }
 
     /// EFLAGS now hold NZCV in the form given.
     #[inline(always)]
     pub(crate) fn flags_are(&mut self, form: HostFlags) {
-        self.host_flags = form;
-        self.mem_flags = false;
+        self.flags = Flags { host: form, in_memory: false };
     }
 
     /// Stores NZCV to memory, keeping them in EFLAGS (perhaps in another form). Uses RAX, for `Fp` also RCX.
     pub(crate) fn save_flags(&mut self) {
-        match self.host_flags {
+        match self.flags.host {
             HostFlags::None => return,
             HostFlags::Add => {
                 self.a.lahf();
@@ -180,7 +193,7 @@ impl Translator<'_> {
                 self.a.cmc();
                 self.a.lahf();
                 self.a.setcc(Cc::O, RAX);
-                self.host_flags = HostFlags::Add;
+                self.flags.host = HostFlags::Add;
             }
             HostFlags::Fp => {
                 // greater 0010, equal 0110, less 1000, unordered 0011.
@@ -194,13 +207,13 @@ impl Translator<'_> {
             }
         }
         self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
-        self.mem_flags = true;
-        self.saved_flags = true;
+        self.flags.in_memory = true;
+        self.insn.saved_flags = true;
     }
 
     /// NZCV are about to be needed by code at `target` (None: unknown code): makes memory hold them if they may be read. Uses RAX, RCX.
     pub(crate) fn flush_flags(&mut self, target: Option<u64>) {
-        if !self.mem_flags {
+        if !self.flags.in_memory {
             let live = match target {
                 Some(t) => self.live_at(t, 1),
                 None => true,
@@ -213,22 +226,22 @@ impl Translator<'_> {
 
     /// Makes EFLAGS hold NZCV (in whatever form). Uses RAX.
     pub(crate) fn need_flags(&mut self) {
-        if self.host_flags == HostFlags::None {
+        if self.flags.host == HostFlags::None {
             self.a.movzx(2, RAX, state(offset_of!(Cpu, host_flags)));
             // AL = 1 overflows, AL = 0 does not; SAHF sets the rest.
             self.a.add_al(0x7f);
             self.a.sahf();
-            self.host_flags = HostFlags::Add;
+            self.flags.host = HostFlags::Add;
         }
     }
 
     /// Makes EFLAGS hold NZCV as an addition or subtraction leaves them. Uses RAX, RCX.
     pub(crate) fn need_int_flags(&mut self) {
-        if self.host_flags == HostFlags::Fp {
-            if !self.mem_flags {
+        if self.flags.host == HostFlags::Fp {
+            if !self.flags.in_memory {
                 self.save_flags();
             }
-            self.host_flags = HostFlags::None;
+            self.flags.host = HostFlags::None;
         }
         self.need_flags();
     }
@@ -240,7 +253,7 @@ impl Translator<'_> {
         }
         self.need_flags();
         use Cond::*;
-        match self.host_flags {
+        match self.flags.host {
             HostFlags::Fp => match c {
                 Eq => Test::And(self::Cc::Np, self::Cc::E),
                 Ne => Test::Or(self::Cc::P, self::Cc::Ne),
@@ -260,7 +273,7 @@ impl Translator<'_> {
                 let mut sub = form == HostFlags::Sub;
                 if !sub && matches!(c, Hi | Ls) {
                     self.a.cmc();
-                    self.host_flags = HostFlags::Sub;
+                    self.flags.host = HostFlags::Sub;
                     sub = true;
                 }
                 let cc = match c {
@@ -329,7 +342,7 @@ impl Translator<'_> {
     }
 
     pub(crate) fn read_flags(&mut self, d: R) {
-        if !self.mem_flags {
+        if !self.flags.in_memory {
             self.save_flags();
         }
         if d == R::ZERO {
@@ -359,7 +372,7 @@ impl Translator<'_> {
         }
         // N Z at 31, 30; C at 29; V at 28.
         self.get_into(false, s, RCX);
-        self.host_flags = HostFlags::None;
+        self.flags.host = HostFlags::None;
         self.a.mov(false, RAX, RCX);
         self.a.shift_imm(Sh::Shr, false, Rm::R(RAX), 16);
         self.a.alu_imm(Op::And, false, Rm::R(RAX), 0xc000);
@@ -369,6 +382,6 @@ impl Translator<'_> {
         self.a.alu_imm(Op::And, false, Rm::R(RCX), 0x100);
         self.a.alu(Op::Or, false, RAX, Rm::R(RCX));
         self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
-        self.mem_flags = true;
+        self.flags.in_memory = true;
     }
 }

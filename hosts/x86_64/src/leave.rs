@@ -3,7 +3,7 @@
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
 use super::glue::Piece;
-use super::{Cold, ColdKind, HostFlags, Translator, state};
+use super::{Cold, ColdKind, Flags, Translator, state, vec};
 use anyarch_engine::ops::{Helper, HelperFn, R};
 use anyarch_engine::state::Cpu;
 use core::mem::offset_of;
@@ -11,7 +11,7 @@ use core::mem::offset_of;
 impl Translator<'_> {
     pub(crate) fn helper(&mut self, f: Helper, arg: u64) {
         // A helper may read and write the flags.
-        if !self.mem_flags {
+        if !self.flags.in_memory {
             self.save_flags();
         }
         self.inline_helper(f.function, arg);
@@ -59,17 +59,17 @@ impl Translator<'_> {
             h => self.a.alu_imm(Op::Cmp, true, Rm::R(h), value as i32),
         }
         let other = self.a.jcc_near(Cc::Ne);
-        let known = (self.zero_above, self.boxed, self.pair, self.constant);
+        let known = (self.known.vectors, self.insn.constant);
         then(self);
         self.drop_flags();
         let end = self.a.jmp_near();
         self.a.bind_near(other);
-        (self.zero_above, self.boxed, self.pair, self.constant) = known;
+        (self.known.vectors, self.insn.constant) = known;
         otherwise(self);
         self.a.bind_near(end);
         // What is known of the slots from 48 up is what one way did, and the end of the instruction forgets it.
-        self.guarded = true;
-        self.aes = super::vec::AesRound::NONE;
+        self.insn.guarded = true;
+        self.known.aes = vec::AesRound::NONE;
     }
 
     /// The end of a guard: the helper does the rest of the instruction unless EFLAGS say equal.
@@ -77,16 +77,15 @@ impl Translator<'_> {
         let site = self.a.jcc_near(Cc::Ne);
         let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume: core::ptr::null(), kind: ColdKind::Helper(f, arg), insn });
-        self.guarded = true;
+        self.insn.guarded = true;
     }
 
     /// Emits a call to a helper with the whole state in memory, in line.
     pub(crate) fn inline_helper(&mut self, f: HelperFn, arg: u64) {
         self.clobber_flags();
         self.call_helper(f, arg);
-        self.fenced = false;
-        self.host_flags = HostFlags::None;
-        self.mem_flags = true;
+        self.known.fenced = false;
+        self.flags = Flags::IN_MEMORY;
     }
 
     /// Calls a helper with the whole state in memory. Flags were dealt with.
@@ -112,7 +111,7 @@ impl Translator<'_> {
         let site = self.a.jcc_near(cc);
         let resume = self.a.p;
         self.a.label = resume;
-        self.fenced = false;
+        self.known.fenced = false;
         let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume, kind: ColdKind::Helper(f, arg), insn });
     }

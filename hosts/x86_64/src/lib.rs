@@ -23,7 +23,7 @@
 //!
 //! # Flags
 //!
-//! What a value that was just stored to its slot leaves in RAX, and a result in ZF, the next operation takes from there ([`Fresh`]), if
+//! What a value that was just stored to its slot leaves in RAX, and a result in ZF, the next operation takes from there ([`known::Known`]), if
 //! nothing has been emitted in between and nothing jumps there.
 //!
 //! NZCV may be in EFLAGS (as an addition or a subtraction left them, or a floating-point comparison), in memory, or in both.
@@ -99,12 +99,12 @@ use anyarch_engine::run::{Guest, Peek, Slots, Thread};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::{VEC_SLOTS, mode};
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
-use core::cell::Cell;
+use conditional::Bodies;
 use core::mem::offset_of;
-use flags::{HostFlags, Test};
+use flags::{Flags, HostFlags, Test};
 use glue::Piece;
-use known::Fresh;
-use unit::{Inlined, Targets, last_in_page};
+use known::{At, Known};
+use unit::{Course, Insn, last_in_page};
 
 /// Host registers for integer slots, the best first: those that need no REX prefix, and last one
 /// that needs a displacement as a base.
@@ -195,86 +195,45 @@ pub(crate) struct Translator<'a> {
     a: Asm,
     /// Host features.
     features: Features,
-    /// Address of the instruction being translated.
-    pc: u64,
-    /// Address of the next instruction.
-    next_pc: u64,
+    guest: &'static Guest,
+    gpr_host: &'a [u8; 64],
+    vec_host: &'a [u8; VEC_SLOTS],
+    /// What the unit consists of so far.
+    draft: &'a mut Draft,
+    cold: &'a mut Vec<Cold>,
     /// Translation mode of the unit as to floating point (see `Cpu::mode`), where `DIRECTED` counts as `EXACT`.
     mode: u32,
     /// Translation mode of the unit.
     exact_mode: u32,
-    guest: &'static Guest,
-    gpr_host: &'a [u8; 64],
-    vec_host: &'a [u8; VEC_SLOTS],
-    aes: vec::AesRound,
-    host_flags: HostFlags,
-    mem_flags: bool,
-    fresh: Fresh,
-    /// Nothing has been stored to guest memory since the last locked instruction or fence, so that another fence would order nothing more.
-    fenced: bool,
-    /// Vector slots known to be zero above 32 bits, and above 64: bit = slot.
-    zero_above: [u128; 2],
-    /// Vector slots known to be boxed numbers of 16 bits, and of 32: bit = slot.
-    boxed: [u128; 2],
-    /// The instruction has two bytes.
-    short: bool,
-    /// The operation being emitted is one of [`VArgs::BOXED`].
-    boxing: bool,
-    pair: sha::Pair,
-    peeked: Peek,
-    live_next: Option<u8>,
-    /// A slot that the previous instruction gave a constant, and that of this instruction: a constant is built in several steps.
-    constant: Option<(R, u64)>,
-    next_constant: Option<(R, u64)>,
-    ended: bool,
-    /// What the unit consists of so far.
-    draft: &'a mut Draft,
-    cold: &'a mut Vec<Cold>,
+    /// See [`Order::inlines`].
+    inlines: bool,
+    /// See [`anyarch_engine::ops::Ops::likely`].
+    likely: u64,
+    /// The copy of guest code that the unit is made from, if it is to be checked.
+    copy: Option<&'a Copy>,
     start: *mut u8,
+    /// End of the check.
+    checked: *mut u8,
     /// Address of the unit's first instruction.
     start_pc: u64,
     /// End of the guest code from `start_pc` on.
     end_pc: u64,
-    /// The function that is being translated in the place of a call to it.
-    inlined: Option<Inlined>,
-    /// The next instruction is not the one behind the last.
-    turned: bool,
-    insn_start: *mut u8,
-    start_flags: HostFlags,
-    /// The instruction has stored the flags to memory.
-    saved_flags: bool,
-    /// See [`Order::inlines`].
-    inlines: bool,
-    /// The copy of guest code that the unit is made from, if it is to be checked.
-    copy: Option<&'a Copy>,
-    /// End of the check.
-    checked: *mut u8,
-    /// Every NZCV counts as read: no look ahead.
-    keep_all_flags: bool,
-    /// Flags were dropped because the look ahead found a writer before any reader.
-    dropped_flags: bool,
-    /// An undefined instruction ended the unit.
-    undefined: bool,
-    /// Where its branches go, as far as that is in the unit and yet to come.
-    targets: Targets,
-    /// Conditional branches so far.
-    branches: u32,
+    /// Address of the instruction being translated.
+    pc: u64,
+    /// Address of the next instruction.
+    next_pc: u64,
     /// The target of an unconditional jump that stands right before the unit's start, or zero. What
     /// jumps over the start and what goes through it meet there, and who came first made that place
     /// the start of a unit: this one ends there.
     join: u64,
-    /// No address before this one is the end of the page, `join` or one of `targets`.
+    /// No address before this one is the end of the page, `join` or one of `Course::targets`.
     look_at: u64,
-    /// The instruction has cold paths that come back at its end.
-    guarded: bool,
-    /// See [`anyarch_engine::ops::Ops::likely`], and [`Draft::asked_likely`].
-    likely: u64,
-    said_likely: bool,
-    asked_likely: Cell<bool>,
-    /// What is computed is of [`Ops::fp_standard`].
-    standard: bool,
-    /// See [`conditional`].
-    conditional: conditional::Known,
+    flags: Flags,
+    known: Known,
+    insn: Insn,
+    course: Course,
+    bodies: Bodies,
+    form: fp::Form,
 }
 
 /// What outlives one unit.
@@ -335,89 +294,53 @@ impl<'a> Translator<'a> {
         Translator {
             a: Asm { p: at, end, avx: features.avx, label: core::ptr::null_mut() },
             features: *features,
-            pc,
-            next_pc: pc,
-            mode: if mode & mode::FP == mode::DIRECTED { mode::EXACT } else { mode & mode::FP },
-            exact_mode: mode,
             guest,
             gpr_host,
             vec_host,
-            aes: vec::AesRound::NONE,
-            host_flags: HostFlags::None,
-            mem_flags: true,
-            fenced: false,
-            fresh: Fresh {
-                slot: R::ZERO,
-                from: at,
-                at: core::ptr::null_mut(),
-                zero: R::ZERO,
-                zero_at: core::ptr::null_mut(),
-                zero_low: false,
-                signed: R::ZERO,
-                signed_at: core::ptr::null_mut(),
-                copied: R::ZERO,
-                copied_from: at,
-                copied_at: core::ptr::null_mut(),
-            },
-            zero_above: [0; 2],
-            boxed: [0; 2],
-            short: false,
-            boxing: false,
-            pair: sha::Pair::default(),
-            peeked: Peek::default(),
-            live_next: None,
-            constant: None,
-            next_constant: None,
-            ended: false,
             draft,
             cold,
+            mode: if mode & mode::FP == mode::DIRECTED { mode::EXACT } else { mode & mode::FP },
+            exact_mode: mode,
+            inlines,
+            likely,
+            copy: None,
             start: at,
+            checked: at,
             start_pc: guest.address(pc),
             end_pc: guest.address(pc),
-            inlined: None,
-            turned: false,
-            insn_start: at,
-            start_flags: HostFlags::None,
-            saved_flags: false,
-            inlines,
-            copy: None,
-            checked: at,
-            keep_all_flags: false,
-            dropped_flags: false,
-            undefined: false,
-            targets: Targets::default(),
-            branches: 0,
+            pc,
+            next_pc: pc,
             join,
             look_at: if join > pc { join.min(last) } else { last },
-            guarded: false,
-            likely,
-            said_likely: false,
-            asked_likely: Cell::new(false),
-            standard: false,
-            conditional: conditional::Known::default(),
+            flags: Flags::IN_MEMORY,
+            known: Known::default(),
+            insn: Insn::default(),
+            course: Course::default(),
+            bodies: Bodies::default(),
+            form: fp::Form::default(),
         }
     }
 
     /// The unit ends in an undefined instruction, whose signal handler sees the flags, and they may have been dropped as dead before it: the
     /// look ahead takes a word with reserved field values for the instruction it almost is. Translate again after [`Translator::keep_flags`].
     pub(crate) fn flags_missing(&self) -> bool {
-        self.undefined && self.dropped_flags && !self.keep_all_flags
+        self.course.undefined && self.course.dropped_flags && !self.course.keep_all_flags
     }
 
     /// Whether an undefined instruction ended the unit.
     pub(crate) fn is_undefined(&self) -> bool {
-        self.undefined
+        self.course.undefined
     }
 
     /// Treats every NZCV as read.
     pub(crate) fn keep_flags(&mut self) {
-        self.keep_all_flags = true;
+        self.course.keep_all_flags = true;
     }
 
     /// The end of an instruction with guards, where their cold paths come back.
     fn join(&mut self) {
-        self.guarded = false;
-        self.fenced = false;
+        self.insn.guarded = false;
+        self.known.fenced = false;
         self.a.label = self.a.p;
         let insn = self.draft.marks.len() as u16;
         for c in self.cold.iter_mut().rev().take_while(|c| c.insn == insn) {
@@ -425,13 +348,10 @@ impl<'a> Translator<'a> {
                 c.resume = self.a.p;
             }
         }
-        self.next_constant = None;
+        self.known.next_constant = None;
         self.drop_flags();
         // What the helper may have changed: the file of vector registers.
-        let others = (1u128 << 48) - 1;
-        self.zero_above = self.zero_above.map(|known| known & others);
-        self.boxed = self.boxed.map(|known| known & others);
-        self.pair = sha::Pair::default();
+        self.known.vectors.keep((1 << 48) - 1);
     }
 
     /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
@@ -467,8 +387,7 @@ impl<'a> Translator<'a> {
                 }
                 ColdKind::Instead(f, arg, next) => {
                     self.call_helper(f, arg);
-                    self.host_flags = HostFlags::None;
-                    self.mem_flags = true;
+                    self.flags = Flags::IN_MEMORY;
                     self.exit_to(next);
                     continue;
                 }
@@ -481,7 +400,7 @@ impl<'a> Translator<'a> {
             self.draft.cold_marks.push((self.a.p as u32 - self.start as u32, COLD_END));
         }
         *self.cold = cold;
-        self.draft.asked_likely = self.asked_likely.get();
+        self.draft.asked_likely = self.course.asked_likely.get();
         let mut exits = core::mem::take(&mut self.draft.exits);
         for e in &mut exits {
             e.stub = self.a.p;
@@ -509,11 +428,11 @@ impl UnitBuilder for Translator<'_> {
 
     #[inline(always)]
     fn more(&mut self) -> bool {
-        if self.ended {
+        if self.course.ended {
             return false;
         }
         self.pc = self.next_pc;
-        if core::mem::take(&mut self.turned) {
+        if core::mem::take(&mut self.course.turned) {
             self.draft.turns.push((self.draft.marks.len() as u32, self.pc));
         }
         if self.pc >= self.look_at && self.looks_to_end()
@@ -530,47 +449,48 @@ impl UnitBuilder for Translator<'_> {
         // An entry made here would be this very jump.
         self.draft.entries.pop_if(|e| e.0 == self.pc);
         self.exit_to(self.pc);
-        self.ended = true;
+        self.course.ended = true;
     }
 
     #[inline]
     fn begin(&mut self, len: u64, peek: Peek) {
         self.next_pc = self.pc + len;
-        self.short = len == 2;
-        if self.inlined.is_none() {
+        if self.course.inlined.is_none() {
             self.end_pc = self.guest.address(self.pc) + len;
         }
-        self.peeked = peek;
-        self.live_next = None;
-        self.constant = self.next_constant.take();
-        self.insn_start = self.a.p;
-        self.start_flags = if self.mem_flags { HostFlags::None } else { self.host_flags };
-        self.saved_flags = false;
+        self.insn = Insn {
+            short: len == 2,
+            start: At(self.a.p),
+            flags: if self.flags.in_memory { HostFlags::None } else { self.flags.host },
+            peeked: peek,
+            constant: self.known.next_constant.take(),
+            ..Insn::default()
+        };
     }
 
     fn goes_on_at(&mut self, pc: u64) {
         self.next_pc = pc;
-        self.turned = true;
+        self.course.turned = true;
     }
 
     #[inline]
     fn end(&mut self) {
-        if self.guarded {
+        if self.insn.guarded {
             self.join();
         }
-        let len = self.a.p as usize - self.insn_start as usize;
+        let len = self.a.p as usize - self.insn.start.0 as usize;
         // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
-        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        InsnMark::push(&mut self.draft.marks, len, self.short, self.start_flags.mark(), at_fault.mark());
+        let at_fault = if self.insn.saved_flags { HostFlags::None } else { self.insn.flags };
+        InsnMark::push(&mut self.draft.marks, len, self.insn.short, self.insn.flags.mark(), at_fault.mark());
     }
 
     fn end_step(&mut self, lens: &[u64]) {
-        if self.guarded {
+        if self.insn.guarded {
             self.join();
         }
-        let len = self.a.p as usize - self.insn_start as usize;
-        let at_fault = if self.saved_flags { HostFlags::None } else { self.start_flags };
-        InsnMark::push(&mut self.draft.marks, len, lens[0] == 2, self.start_flags.mark(), at_fault.mark());
+        let len = self.a.p as usize - self.insn.start.0 as usize;
+        let at_fault = if self.insn.saved_flags { HostFlags::None } else { self.insn.flags };
+        InsnMark::push(&mut self.draft.marks, len, lens[0] == 2, self.insn.flags.mark(), at_fault.mark());
         self.draft.covered += lens.len() as u32 - 1;
         self.draft.marks.extend(lens[1..].iter().map(|&n| InsnMark::covered(n == 2)));
     }

@@ -3,6 +3,7 @@
 use super::Translator;
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
 use super::helpers::{self, pack};
+use super::known::At;
 use anyarch_engine::ops::*;
 
 impl Translator<'_> {
@@ -116,7 +117,7 @@ impl Translator<'_> {
     }
 
     pub(crate) fn store(&mut self, size: Size, s: R, a: Addr, order: Order) {
-        self.fenced = order == Order::SeqCst;
+        self.known.fenced = order == Order::SeqCst;
         if order == Order::SeqCst {
             // XCHG is the store and the fence after it in one.
             self.settle_flags();
@@ -185,7 +186,7 @@ impl Translator<'_> {
                 }
                 self.a.lock_alu(xop, bytes, m, rs);
                 self.written(m);
-                self.fenced = true;
+                self.known.fenced = true;
                 return;
             }
             Rmw::Add | Rmw::Swap => {
@@ -211,13 +212,13 @@ impl Translator<'_> {
                 self.written(m);
             }
         }
-        self.fenced = true;
+        self.known.fenced = true;
         if d != R::ZERO {
-            let (t, from) = (self.def(d), self.a.p);
+            let (t, from) = (self.def(d), At(self.a.p));
             self.zero_extend(size.bytes(), t, RAX);
             self.put(d, t);
             if size == Size::B4 && t != RAX {
-                self.fresh = super::Fresh { copied: d, copied_from: from, copied_at: self.a.p, ..self.fresh };
+                self.known.copied.set(&self.a, (d, from));
             }
         }
     }
@@ -279,7 +280,7 @@ impl Translator<'_> {
             return self.inline_helper(helpers::cas, arg);
         }
         self.written(m);
-        self.fenced = true;
+        self.known.fenced = true;
         if expected != R::ZERO {
             let t = self.def(expected);
             self.zero_extend(size.bytes(), t, RAX);

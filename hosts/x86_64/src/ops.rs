@@ -125,7 +125,7 @@ impl Ops for Translator<'_> {
     }
 
     fn vstore(&mut self, bytes: u8, s: V, a: Addr) {
-        self.fenced = false;
+        self.known.fenced = false;
         let m = self.addr(a);
         vector::store(self, bytes, s, m);
     }
@@ -171,7 +171,7 @@ impl Ops for Translator<'_> {
     }
 
     fn barrier(&mut self, b: Barrier) {
-        if b == Barrier::Full && !core::mem::replace(&mut self.fenced, true) {
+        if b == Barrier::Full && !core::mem::replace(&mut self.known.fenced, true) {
             self.clobber_flags();
             self.a.fence();
         }
@@ -234,13 +234,13 @@ impl Ops for Translator<'_> {
     }
 
     fn likely(&self) -> u64 {
-        self.asked_likely.set(self.asked_likely.get() || !self.said_likely);
+        self.course.asked_likely.set(self.course.asked_likely.get() || !self.course.said_likely);
         self.likely
     }
 
     fn set_likely(&mut self, value: u64) {
         self.likely = value;
-        self.said_likely = true;
+        self.course.said_likely = true;
     }
 
     fn guard(&mut self, r: R, value: u32, f: Helper, arg: u64) -> bool {
@@ -262,10 +262,10 @@ impl Ops for Translator<'_> {
     // Vectors and floating point.
 
     fn vec(&mut self, op: VOp, args: VArgs) {
-        let pair = self.pair;
+        let pair = self.known.vectors.pair;
         vector::vec(self, op, args);
         self.wrote(args.d, args.bytes);
-        self.pair.did(pair, op, &args);
+        self.known.vectors.pair.did(pair, op, &args);
     }
 
     fn sha2_rounds(&mut self, wide: bool, abef: V, cdgh: V, words: V) {
@@ -360,12 +360,12 @@ impl Ops for Translator<'_> {
     }
 
     fn vstore_part(&mut self, first: V, slots: u8, es: u8, addr: R, count: R) {
-        self.fenced = false;
+        self.known.fenced = false;
         vector::part(self, true, first, slots, es, addr, count);
     }
 
     fn vstore_masked(&mut self, es: u8, s: V, mask: V, addr: R, offset: i32) {
-        self.fenced = false;
+        self.known.fenced = false;
         vector::store_masked(self, es, s, mask, addr, offset);
     }
 
@@ -380,7 +380,7 @@ impl Ops for Translator<'_> {
     }
 
     fn vstore_struct(&mut self, n: u8, es: u8, bytes: u8, first: V, addr: R) {
-        self.fenced = false;
+        self.known.fenced = false;
         vector::struct_access(self, true, n, es, bytes, first, addr);
     }
 

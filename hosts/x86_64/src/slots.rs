@@ -2,7 +2,7 @@
 //! its place in memory.
 
 use super::asm::{self, Mem, NONE, Rm, reg::*};
-use super::known::Fresh;
+use super::known::At;
 use super::{Translator, state};
 use anyarch_engine::ops::{R, V};
 use anyarch_engine::run::Thread;
@@ -111,10 +111,10 @@ impl Translator<'_> {
         }
         let h = self.host(d);
         if h == NONE {
-            let from = self.a.p;
+            let from = At(self.a.p);
             self.a.mov_store(true, Self::slot(d), t);
             if t == RAX {
-                self.fresh = Fresh { slot: d, from, at: self.a.p, ..self.fresh };
+                self.known.stored.set(&self.a, (d, from));
             }
         } else if h != t {
             self.a.mov(true, h, t);

@@ -4,8 +4,12 @@
 
 use super::asm::Cc;
 use super::glue::Piece;
-use super::{HostFlags, MAX_INSNS, STATE_BIAS, Scratch, Test, Translator, scratch, vec};
+use super::known::At;
+use super::{Flags, HostFlags, MAX_INSNS, STATE_BIAS, Scratch, Test, Translator, scratch, vec};
 use anyarch_engine::backend::Exit;
+use anyarch_engine::ops::R;
+use anyarch_engine::run::Peek;
+use core::cell::Cell;
 use core::mem::offset_of;
 
 /// A function that is translated in the place of a call to it: its code and where it returns.
@@ -14,6 +18,52 @@ pub(crate) struct Inlined {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) back: u64,
+}
+
+/// What the instructions of a unit have said of it so far.
+#[derive(Default)]
+pub(crate) struct Course {
+    /// The unit is complete.
+    pub(super) ended: bool,
+    /// An undefined instruction ended it.
+    pub(super) undefined: bool,
+    /// Every NZCV counts as read: no look ahead.
+    pub(super) keep_all_flags: bool,
+    /// Flags were dropped because the look ahead found a writer before any reader.
+    pub(super) dropped_flags: bool,
+    /// The function that is being translated in the place of a call to it.
+    pub(super) inlined: Option<Inlined>,
+    /// The next instruction is not the one behind the last.
+    pub(super) turned: bool,
+    /// Where its branches go, as far as that is in the unit and yet to come.
+    targets: Targets,
+    /// Conditional branches so far.
+    branches: u32,
+    /// See [`anyarch_engine::ops::Ops::set_likely`].
+    pub(super) said_likely: bool,
+    /// See [`anyarch_engine::backend::Draft::asked_likely`].
+    pub(super) asked_likely: Cell<bool>,
+}
+
+/// The instruction that is being translated.
+#[derive(Default)]
+pub(crate) struct Insn {
+    /// It has two bytes.
+    pub(super) short: bool,
+    /// Where its code begins.
+    pub(super) start: At,
+    /// What EFLAGS had of NZCV at its start, if memory did not have them.
+    pub(super) flags: HostFlags,
+    /// It has stored the flags to memory.
+    pub(super) saved_flags: bool,
+    /// What the guest says of it.
+    pub(super) peeked: Peek,
+    /// The flags of NZCV that may be read after it, once that was asked.
+    pub(super) live_next: Option<u8>,
+    /// A slot that the instruction before gave a constant.
+    pub(super) constant: Option<(R, u64)>,
+    /// It has cold paths that come back at its end.
+    pub(super) guarded: bool,
 }
 
 /// Bytes of the call that a stub begins with.
@@ -84,7 +134,7 @@ impl Translator<'_> {
     /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
     pub(crate) fn exit_if(&mut self, cc: Cc, target: u64) {
         if target > self.pc {
-            self.targets.add(target.wrapping_sub(self.start_pc));
+            self.course.targets.add(target.wrapping_sub(self.start_pc));
             self.look_at = self.look_at.min(target);
         }
         self.a.keep_rel32_whole(2);
@@ -94,7 +144,7 @@ impl Translator<'_> {
 
     /// Before a conditional exit to `target`: memory holds NZCV if they may be read there.
     pub(crate) fn before_exit(&mut self, target: u64) {
-        if !self.mem_flags && self.host_flags != HostFlags::None {
+        if !self.flags.in_memory && self.flags.host != HostFlags::None {
             self.flush_flags(Some(target));
         }
     }
@@ -121,13 +171,15 @@ impl Translator<'_> {
     /// The unit goes on behind a conditional branch to `target`, unless that ends a loop that the
     /// unit begins with, or was one of many.
     pub(crate) fn branched(&mut self, target: u64) {
-        self.branches += 1;
-        self.mark_entry_or_end(self.branches > MAX_BRANCHES || self.guest.address(target) == self.start_pc);
+        self.course.branches += 1;
+        self.mark_entry_or_end(
+            self.course.branches > MAX_BRANCHES || self.guest.address(target) == self.start_pc,
+        );
     }
 
     /// Ends the unit after an unconditional transfer.
     pub(crate) fn end_unit(&mut self) {
-        self.ended = true;
+        self.course.ended = true;
     }
 
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
@@ -138,21 +190,21 @@ impl Translator<'_> {
 
     /// As [`Translator::mark_entry`]; or `ends` the unit where it could make an entry.
     fn mark_entry_or_end(&mut self, ends: bool) {
-        if self.inlined.is_some() {
+        if self.course.inlined.is_some() {
             return;
         }
         if self.copy.is_some() {
             return self.end_checked();
         }
         self.a.label = self.a.p;
-        self.fenced = false;
+        self.known.fenced = false;
         self.forget_vectors();
-        let canonical = self.mem_flags && self.host_flags == HostFlags::None;
+        let canonical = self.flags == Flags::IN_MEMORY;
         let next = self.guest.address(self.next_pc);
         if (next ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
             if ends {
                 self.exit_to(self.next_pc);
-                self.ended = true;
+                self.course.ended = true;
             } else {
                 self.add_entry(self.next_pc);
             }
@@ -168,17 +220,17 @@ impl Translator<'_> {
     #[inline(never)]
     pub(crate) fn looks_to_end(&mut self) -> bool {
         let from_start = self.guest.address(self.pc).wrapping_sub(self.start_pc);
-        if self.inlined.is_some() || from_start == 0 {
+        if self.course.inlined.is_some() || from_start == 0 {
             return false;
         }
         if self.leaves_page() || self.pc == self.join {
             return true;
         }
-        if self.targets.has(from_start) {
+        if self.course.targets.has(from_start) {
             self.meet();
         }
         // What it jumped to and has passed does not count any more.
-        let next = self.targets.after(from_start);
+        let next = self.course.targets.after(from_start);
         self.look_at = next.map_or(u64::MAX, |n| self.start_pc + n).min(last_in_page(self.start_pc));
         if self.join > self.pc {
             self.look_at = self.look_at.min(self.join);
@@ -189,19 +241,19 @@ impl Translator<'_> {
     /// The unit has branched to the instruction at `pc`: makes it an entry, so that the branch comes
     /// here, unless flags in EFLAGS are read there.
     fn meet(&mut self) {
-        let canonical = self.mem_flags && self.host_flags == HostFlags::None;
+        let canonical = self.flags == Flags::IN_MEMORY;
         if self.copy.is_some() || !canonical && self.live_at(self.pc, 1) {
             return;
         }
         if !canonical {
-            self.dropped_flags |= !self.mem_flags;
-            (self.mem_flags, self.host_flags) = (true, HostFlags::None);
+            self.course.dropped_flags |= !self.flags.in_memory;
+            self.flags = Flags::IN_MEMORY;
         }
         self.a.label = self.a.p;
-        self.fenced = false;
+        self.known.fenced = false;
         self.forget_vectors();
-        self.aes = vec::AesRound::NONE;
-        self.next_constant = None;
+        self.known.aes = vec::AesRound::NONE;
+        self.known.next_constant = None;
         if self.draft.entries.last().is_none_or(|e| e.0 != self.pc) {
             self.add_entry(self.pc);
         }

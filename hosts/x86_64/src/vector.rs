@@ -53,14 +53,14 @@ pub(super) fn store(t: &mut T<'_>, bytes: u8, s: V, m: Mem) {
 }
 
 fn emit<'b>(t: &'b mut T<'_>) -> Emit<'b> {
-    Emit { a: &mut t.a, features: t.features, host: t.vec_host, aes: &mut t.aes }
+    Emit { a: &mut t.a, features: t.features, host: t.vec_host, aes: &mut t.known.aes }
 }
 
 pub(super) fn vec(t: &mut T<'_>, op: VOp, args: VArgs) {
     if lower(&mut emit(t), op, &args) {
         return;
     }
-    if op == VOp::Sha256Hash2 && t.pair.is_second(&args) {
+    if op == VOp::Sha256Hash2 && t.known.vectors.pair.is_second(&args) {
         let x = t.vdef(args.d, X0);
         t.a.v2(MOVAPS, x, super::sha::other_half());
         return t.vput(args.d, x);

@@ -89,7 +89,7 @@ pub(super) fn unary(t: &mut T<'_>, e: VEnc, imm: Option<u8>, args: &VArgs, merge
         Rm::R(r) if merge && t.is_clean(a, es) && t.a.avx => t.a.v3(e, x, r, rm, false, X3),
         _ => {
             // The bits above come from a constant, without waiting for the old value.
-            if t.boxing && to == 2 {
+            if t.form.boxing && to == 2 {
                 t.with_constant(MOVAPS, x, 0, K::Box32);
             } else {
                 t.a.v3(XORPS, x, x, Rm::R(x), true, X3);
@@ -111,11 +111,11 @@ pub(super) fn copy_sign(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     else {
         return false;
     };
-    if t.boxing {
+    if t.form.boxing {
         abs = abs_boxed(es);
     }
     let ra = t.vgetr(a, X1);
-    let clean_a = scalar && (es > 1 || t.boxing) && t.is_clean(a, es);
+    let clean_a = scalar && (es > 1 || t.form.boxing) && t.is_clean(a, es);
     let (x, clean) = if op == FOp::CopySign && a == b {
         if bytes == 16 || clean_a {
             (ra, true)
@@ -220,7 +220,7 @@ pub(super) fn mul_add(t: &mut T<'_>, form: Fused, args: &VArgs, again: (HelperFn
     if clean_c {
         let ra = t.vgetr(a, X1);
         if scalar && t.vhost(c) == NONE {
-            t.a.v2(if t.boxing { MOVQ } else { movs(es) }, x, T::vslot(c));
+            t.a.v2(if t.form.boxing { MOVQ } else { movs(es) }, x, T::vslot(c));
         } else {
             t.a.v2(MOVAPS, x, t.vrm(c));
         }

@@ -34,7 +34,7 @@ pub(crate) fn fp_compare(t: &mut T<'_>, signaling: bool, es: u8, a: V, b: Option
         let site = denormal_guard(t, es, [Some(a), b]);
         host_compare(t, signaling, es, a, b);
         t.save_flags();
-        t.host_flags = HostFlags::None;
+        t.flags.host = HostFlags::None;
         if let Some(site) = site {
             t.resume_as(site, ColdKind::Helper(helpers::fp_compare, pack_vec(0, &args)));
         }
@@ -72,12 +72,12 @@ pub(crate) fn fp_cond_compare(t: &mut T<'_>, c: Cond, signaling: bool, es: u8, a
         host_compare(t, signaling, es, a, Some(b));
         t.save_flags();
     } else {
-        t.host_flags = HostFlags::None;
-        t.mem_flags = true;
+        t.flags.host = HostFlags::None;
+        t.flags.in_memory = true;
         let args = VArgs { d: a, a, b, c: a, es, bytes: 0, imm: signaling as u32 };
         t.inline_helper(helpers::fp_compare, pack_vec(0, &args));
     }
-    t.host_flags = HostFlags::None;
+    t.flags.host = HostFlags::None;
     if let Some(done) = done {
         t.a.bind_near(done);
     }

@@ -84,7 +84,7 @@ pub(super) fn convert(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
         (FOp::Convert, 2, 1) if t.features.f16c && bytes == 2 => {
             let (mut ra, clean) = t.lane0(a, 2, X1);
             let guard = t.guard_nan(2, true, ra, Rm::R(ra));
-            if !clean || t.boxing {
+            if !clean || t.form.boxing {
                 t.a.v3i(INSERTPS, X1, ra, Rm::R(ra), 0b1110, X3);
                 ra = X1;
             }

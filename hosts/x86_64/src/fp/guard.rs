@@ -16,7 +16,7 @@ pub(super) struct Guard {
 impl T<'_> {
     /// Makes EFLAGS free, by saving them only if that is cheap; true if they must be left alone.
     pub(super) fn flags_kept(&mut self) -> bool {
-        if self.host_flags != HostFlags::None && !self.mem_flags && self.flags_live() {
+        if self.flags.host != HostFlags::None && !self.flags.in_memory && self.flags_live() {
             return true;
         }
         self.drop_flags();
@@ -47,7 +47,7 @@ impl T<'_> {
     /// number: it may have become that by rounding, which is underflow where tininess counts before
     /// rounding, and the host counts it after. Uses XMM15, and XMM14 without AVX.
     pub(super) fn guard_result(&mut self, es: u8, scalar: bool, x: u8) -> Guard {
-        if self.boxing {
+        if self.form.boxing {
             return self.guard_nan(es, scalar, x, Rm::R(x));
         }
         let keep_flags = self.flags_kept();
@@ -79,7 +79,7 @@ impl T<'_> {
 
     /// As [`Self::guard_result`] for halves, which are no NaNs, in `x` (zero above the result).
     pub(super) fn guard_half(&mut self, x: u8) -> Option<Guard> {
-        if self.boxing {
+        if self.form.boxing {
             return None;
         }
         let keep_flags = self.flags_kept();
@@ -122,7 +122,7 @@ pub(crate) fn check_boxes(t: &mut T<'_>, es: u8, slots: &[V], f: HelperFn, arg: 
         return;
     }
     for (i, &s) in slots.iter().enumerate() {
-        let known = t.boxed[es as usize - 1] >> (s.0 & 127) & 1 != 0;
+        let known = t.known.vectors.boxed[es as usize - 1] >> (s.0 & 127) & 1 != 0;
         if known || slots[..i].contains(&s) {
             continue;
         }

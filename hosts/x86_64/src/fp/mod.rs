@@ -26,7 +26,7 @@
 //! FMA3.
 //!
 //! Scratch registers are XMM12 to XMM15, RAX and RCX. Scalar results are zero above their lane, for
-//! which the translator keeps track of the slots known to be zero there (`zero_above`; or boxed:
+//! which the translator keeps track of the slots known to be zero there (`known::Vectors`; or boxed:
 //! `boxed`): the host's scalar instructions take those bits from their first operand.
 
 mod arith;
@@ -62,6 +62,15 @@ const X3: u8 = 15;
 
 type T<'a> = Translator<'a>;
 
+/// The form of the operation that is being emitted.
+#[derive(Default)]
+pub(crate) struct Form {
+    /// It is one of [`VArgs::BOXED`].
+    boxing: bool,
+    /// It is of [`Ops::fp_standard`].
+    standard: bool,
+}
+
 pub(super) fn fp_box(t: &mut T<'_>, d: V, es: u8) {
     let k = match es {
         1 => K::Box16,
@@ -80,7 +89,7 @@ pub(super) fn fp(t: &mut T<'_>, op: FOp, mut args: VArgs) {
     let arg = pack_vec(op as u16, &args);
     if args.bytes == VArgs::BOXED {
         args.bytes = 1 << args.boxed_size(op);
-        t.boxing = true;
+        t.form.boxing = true;
     }
     let bits = matches!(op, Abs | Neg | CopySign | CopySignNot | XorSign);
     if t.mode == mode::FLUSH && !bits {
@@ -102,8 +111,8 @@ pub(super) fn fp(t: &mut T<'_>, op: FOp, mut args: VArgs) {
         AcrossMax | AcrossMin | AcrossMaxNum | AcrossMinNum => 1 << args.es,
         _ => args.bytes,
     };
-    if t.boxing {
-        t.boxing = false;
+    if t.form.boxing {
+        t.form.boxing = false;
         t.wrote(args.d, 16);
         return t.is_boxed(args.d, args.boxed_size(op));
     }
@@ -125,9 +134,9 @@ pub(super) fn fp_standard(t: &mut T<'_>, op: FOp, args: VArgs) {
     match is_known.then(|| flush_limits(t, op, &args)).flatten() {
         Some(limits) => {
             let site = flush_guard(t, op, &args, limits);
-            t.standard = true;
+            t.form.standard = true;
             let done = lower(t, op, &args);
-            t.standard = false;
+            t.form.standard = false;
             debug_assert!(done, "{op:?} {args:?}");
             if let Some(site) = site {
                 t.resume_as(site, ColdKind::Helper(function, arg));
@@ -148,11 +157,11 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     }
     if let Abs | Neg = op {
         let Some(mut k) = sign_constant(op == Neg, es, scalar) else { return false };
-        if t.boxing && op == Abs {
+        if t.form.boxing && op == Abs {
             k = abs_boxed(es);
         }
         let ra = t.vgetr(a, X0);
-        let clean = bytes == 16 || scalar && (op == Abs || (es > 1 || t.boxing) && t.is_clean(a, es));
+        let clean = bytes == 16 || scalar && (op == Abs || (es > 1 || t.form.boxing) && t.is_clean(a, es));
         let x = t.vdef(d, X0);
         t.with_constant(if op == Neg { XORPS } else { ANDPS }, x, ra, k);
         t.complete(d, bytes, x, clean);
@@ -164,7 +173,7 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
     if !(es == 2 || es == 3) {
         return false;
     }
-    let again = match t.standard {
+    let again = match t.form.standard {
         true => (FP_STANDARD.function, standard_args(op, *args)),
         false => (helpers::fp as HelperFn, t.packed(op, args)),
     };
@@ -202,7 +211,7 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
             }
             if scalar {
                 let x = unary(t, rounds(es), Some(mode), args, true, es);
-                let guard = t.boxing.then(|| t.guard_nan(es, true, x, Rm::R(x)));
+                let guard = t.form.boxing.then(|| t.guard_nan(es, true, x, Rm::R(x)));
                 t.complete(d, bytes, x, true);
                 if let Some(guard) = guard {
                     t.resume(guard, again.0, again.1);
@@ -219,7 +228,7 @@ fn lower(t: &mut T<'_>, op: FOp, args: &VArgs) -> bool {
             let (ra, rb, clean) = if scalar {
                 let (ra, clean_a) = t.lane0(a, es, X1);
                 let (rb, clean_b) = t.lane0(b, es, X2);
-                (ra, rb, if max && !t.boxing { clean_a || clean_b } else { clean_a && clean_b })
+                (ra, rb, if max && !t.form.boxing { clean_a || clean_b } else { clean_a && clean_b })
             } else {
                 (t.lanes(a, bytes, X1), t.lanes(b, bytes, X2), bytes == 16)
             };

@@ -10,10 +10,10 @@ use anyarch_engine::ops::*;
 impl T<'_> {
     /// Whether the slot is known to be zero above its first lane; among boxed numbers, to be boxed.
     pub(super) fn is_clean(&self, s: V, es: u8) -> bool {
-        if self.boxing {
-            return es == 3 || self.boxed[(es >= 2) as usize] >> (s.0 & 127) & 1 != 0;
+        if self.form.boxing {
+            return es == 3 || self.known.vectors.boxed[(es >= 2) as usize] >> (s.0 & 127) & 1 != 0;
         }
-        self.zero_above[(es >= 3) as usize] >> (s.0 & 127) & 1 != 0
+        self.known.vectors.zero_above[(es >= 3) as usize] >> (s.0 & 127) & 1 != 0
     }
 
     /// Lane 0 of a slot in a register, its own or `x`, and whether that is zero above.
@@ -22,7 +22,7 @@ impl T<'_> {
         if h != NONE {
             return (h, self.is_clean(s, es));
         }
-        if self.boxing {
+        if self.form.boxing {
             self.a.v2(MOVQ, x, T::vslot(s));
             return (x, self.is_clean(s, es));
         }
@@ -32,12 +32,12 @@ impl T<'_> {
 
     /// Whether a result that is zero above its lane is complete.
     pub(super) fn zeroes_complete(&self, bytes: u8) -> bool {
-        !self.boxing || bytes == 8
+        !self.form.boxing || bytes == 8
     }
 
     /// The argument by which the reference function does the operation over.
     pub(super) fn packed(&self, op: FOp, args: &VArgs) -> u64 {
-        let bytes = if self.boxing { VArgs::BOXED } else { args.bytes };
+        let bytes = if self.form.boxing { VArgs::BOXED } else { args.bytes };
         pack_vec(op as u16, &VArgs { bytes, ..*args })
     }
 
@@ -64,8 +64,8 @@ impl T<'_> {
         let to = if h == NONE { x } else { h };
         match bytes {
             _ if clean => self.a.vmov(to, x),
-            2 if self.boxing => self.with_constant(ORPS, to, x, K::Box16),
-            4 if self.boxing => self.with_constant(ORPS, to, x, K::Box32),
+            2 if self.form.boxing => self.with_constant(ORPS, to, x, K::Box16),
+            4 if self.form.boxing => self.with_constant(ORPS, to, x, K::Box32),
             16 => self.a.vmov(to, x),
             8 => self.a.v2(MOVQ, to, x),
             4 => self.a.v3i(INSERTPS, to, x, Rm::R(x), 0b1110, X3),

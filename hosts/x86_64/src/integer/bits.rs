@@ -131,7 +131,7 @@ impl Translator<'_> {
         if d == R::ZERO {
             return;
         }
-        if let Some((r, old)) = self.constant
+        if let Some((r, old)) = self.insn.constant
             && r == d
         {
             return self.mov(w, d, Src::Imm(old & !(0xffff << lsb) | (imm as u64) << lsb));

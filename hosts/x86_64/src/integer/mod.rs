@@ -22,7 +22,7 @@ impl Translator<'_> {
         match s {
             Src::Imm(imm) => {
                 let imm = trunc(w, imm);
-                self.next_constant = Some((d, imm));
+                self.known.next_constant = Some((d, imm));
                 if self.host(d) == NONE && imm as i64 == imm as i32 as i64 {
                     self.a.mov_store_imm(true, Self::slot(d), imm as i32);
                     return;
@@ -72,7 +72,7 @@ impl Translator<'_> {
                 if self.is_signed_known(d) {
                     return;
                 }
-                let known = self.is_zero_known(d) && self.fresh.zero_low;
+                let known = self.is_low_zero_known(d);
                 if self.take_copy_back(d) {
                     self.a.movsx(true, 4, t, Rm::R(RAX));
                 } else {
@@ -123,7 +123,7 @@ impl Translator<'_> {
                     if d == a
                         && self.host(d) == NONE
                         && wide
-                        && self.host_flags == HostFlags::None
+                        && self.flags.host == HostFlags::None
                         && !self.is_fresh(d)
                     {
                         self.a.alu_imm(Op::Add, true, Self::slot(d), i);
@@ -136,7 +136,7 @@ impl Translator<'_> {
                             self.renew(d);
                         }
                         let ra = self.get(wide, a, RAX);
-                        if ra == t && self.host_flags == HostFlags::None {
+                        if ra == t && self.flags.host == HostFlags::None {
                             self.a.alu_imm(Op::Add, wide, Rm::R(t), i);
                             self.put(d, t);
                             return self.zero_known(d, w);
@@ -155,7 +155,7 @@ impl Translator<'_> {
             (Alu::Add, Src::Reg(rb) | Src::Shifted(rb, Shift::Lsl, 0..=3)) if rb != R::ZERO => {
                 let n = if let Src::Shifted(_, _, n) = b { n } else { 0 };
                 let ra = self.host(a);
-                if n == 0 && ra == t && self.host_flags == HostFlags::None {
+                if n == 0 && ra == t && self.flags.host == HostFlags::None {
                     let rb = self.rm_now(rb, RCX);
                     self.a.alu(Op::Add, wide, t, rb);
                     self.put(d, t);
@@ -313,7 +313,7 @@ impl Translator<'_> {
         if !flags {
             self.need_int_flags();
             // ADC clobbers what a later reader may need.
-            if !self.mem_flags {
+            if !self.flags.in_memory {
                 let live = self.live_at(self.next_pc, 2);
                 if live {
                     self.save_flags();
@@ -322,7 +322,7 @@ impl Translator<'_> {
         } else {
             self.need_int_flags();
         }
-        let has_borrow = self.host_flags == HostFlags::Sub;
+        let has_borrow = self.flags.host == HostFlags::Sub;
         let rb = self.get(wide, b, RCX);
         self.get_into(wide, a, RAX);
         // ADC wants CF = C; SBB wants CF = !C.

@@ -71,6 +71,12 @@ impl AesRound {
         AesRound { opcode: core::ptr::null_mut(), end: core::ptr::null_mut(), decrypt: false, d: V(0) };
 }
 
+impl Default for AesRound {
+    fn default() -> AesRound {
+        AesRound::NONE
+    }
+}
+
 /// Emits `op`. False, and nothing emitted, if it has no host code.
 pub(crate) fn lower(e: &mut Emit<'_>, op: VOp, args: &VArgs) -> bool {
     use VOp::*;
