@@ -56,7 +56,7 @@ fn command_words(help: &'static str) -> Arg {
 }
 
 /// The whole command line. One function, since it is a table: each command's help and options.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new("anyarch")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Runs Linux programs and containers of foreign architectures")
@@ -579,7 +579,7 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
 }
 
 /// Does what a parsed command line asks for; the result is the exit code.
-pub fn dispatch(matches: &ArgMatches) -> Result<u8> {
+pub(crate) fn dispatch(matches: &ArgMatches) -> Result<u8> {
     let (name, sub) =
         matches.subcommand().ok_or_else(|| Failure::new(Code::Usage, "no command was given"))?;
     crate::ui::set_loudness(sub.get_flag("verbose") as i8 - sub.get_flag("quiet") as i8);
@@ -696,7 +696,7 @@ fn layer_limit(matches: &ArgMatches) -> Result<u64> {
 }
 
 /// `run` and `with` answer with the command's exit code, so their own failures have codes that commands avoid.
-pub fn not_started(failure: Failure) -> Failure {
+pub(crate) fn not_started(failure: Failure) -> Failure {
     match failure.code {
         Code::Image | Code::NotStarted | Code::NotExecutable | Code::NotFound => failure,
         _ => Failure { code: Code::NotStarted, ..failure },

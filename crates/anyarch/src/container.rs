@@ -10,12 +10,12 @@ use std::path::Path;
 const MACHINES_PIDS: &str = "pid:[4026531836]";
 
 /// Whether pids or mounts are others than the machine's.
-pub fn is_inside() -> bool {
+pub(crate) fn is_inside() -> bool {
     is_inside_of(Path::new("/"))
 }
 
 /// The same for what lies below a root. What cannot be read there is taken for the machine's.
-pub fn is_inside_of(root: &Path) -> bool {
+pub(crate) fn is_inside_of(root: &Path) -> bool {
     let pids = fs::read_link(root.join("proc/self/ns/pid")).ok();
     if pids.is_some_and(|pids| pids.as_os_str() != MACHINES_PIDS) {
         return true;
@@ -34,7 +34,7 @@ fn mounts_of(root: &Path, process: &str) -> Option<String> {
 }
 
 /// What made the container, as far as that has left its mark.
-pub fn engine(root: &Path) -> Option<String> {
+pub(crate) fn engine(root: &Path) -> Option<String> {
     let marks = [
         (".dockerenv", "docker"),
         ("run/.containerenv", "podman"),
@@ -53,7 +53,7 @@ pub fn engine(root: &Path) -> Option<String> {
 }
 
 /// Whether this kernel removes entries with the last mount of their instance: Linux 6.7 and later.
-pub fn forgets_entries() -> bool {
+pub(crate) fn forgets_entries() -> bool {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 7)

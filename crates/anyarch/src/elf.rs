@@ -113,7 +113,7 @@ impl Elf {
 }
 
 /// `uname -m`: what this machine runs itself.
-pub fn host_machine() -> String {
+pub(crate) fn host_machine() -> String {
     rustix::system::uname().machine().to_string_lossy().into_owned()
 }
 

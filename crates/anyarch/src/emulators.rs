@@ -10,11 +10,11 @@ use anyarch_binfmt::{Family, entry::EMULATOR};
 use std::path::{Path, PathBuf};
 
 /// Guests that our own emulator runs.
-pub use anyarch_registry::NAMES as NATIVE_GUESTS;
+pub(crate) use anyarch_registry::NAMES as NATIVE_GUESTS;
 
 /// Which emulator is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// Ours where it supports the guest, else QEMU.
     #[default]
     Auto,
@@ -26,7 +26,7 @@ pub enum Choice {
 
 /// An emulator that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Emulator {
+pub(crate) struct Emulator {
     /// `anyarch` or `qemu`.
     pub kind: Kind,
     /// Absolute path of its executable.
@@ -35,7 +35,7 @@ pub struct Emulator {
 
 /// Whose emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Ours.
     Native,
     /// QEMU's.
@@ -44,7 +44,7 @@ pub enum Kind {
 
 impl Kind {
     /// As the status table prints it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Native => "anyarch",
             Kind::Qemu => "qemu",
@@ -54,7 +54,7 @@ impl Kind {
 
 impl Choice {
     /// `auto`, `native`, `qemu`, `qemu:PATH`.
-    pub fn parse(text: &str) -> std::result::Result<Choice, String> {
+    pub(crate) fn parse(text: &str) -> std::result::Result<Choice, String> {
         match text.split_once(':') {
             None => match text {
                 "auto" => Ok(Choice::Auto),
@@ -69,7 +69,7 @@ impl Choice {
     }
 
     /// Finds the emulator for an architecture.
-    pub fn find(&self, guest: &Family) -> Result<Emulator> {
+    pub(crate) fn find(&self, guest: &Family) -> Result<Emulator> {
         match self {
             Choice::Native => find_native(guest),
             Choice::Qemu(place) => find_qemu(guest, place.as_deref()),

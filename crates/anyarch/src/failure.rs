@@ -67,12 +67,12 @@ pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     /// A failure without advice.
-    pub fn new(code: Code, what: impl Into<String>) -> Failure {
+    pub(crate) fn new(code: Code, what: impl Into<String>) -> Failure {
         Failure { code, what: what.into(), mend: None }
     }
 
     /// With the command that mends it.
-    pub fn mend(mut self, mend: impl Into<String>) -> Failure {
+    pub(crate) fn mend(mut self, mend: impl Into<String>) -> Failure {
         self.mend = Some(mend.into());
         self
     }
@@ -80,7 +80,7 @@ impl Failure {
 
 impl Failure {
     /// As `--json` has it.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::json!({ "code": self.code as u8, "what": self.what, "mend": self.mend })
     }
 }
@@ -102,7 +102,7 @@ impl fmt::Display for Failure {
 }
 
 /// `result.or_fail(Code::Image, || format!("cannot read {path}"))`: the cause is appended.
-pub trait OrFail<T> {
+pub(crate) trait OrFail<T> {
     /// Turns an error into a failure of this code that begins with what was attempted.
     fn or_fail(self, code: Code, what: impl FnOnce() -> String) -> Result<T>;
 }

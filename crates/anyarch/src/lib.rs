@@ -6,17 +6,17 @@
 
 // First, because every module prints by its macros.
 #[macro_use]
-pub mod ui;
+mod ui;
 
-pub mod cli;
-pub mod commands;
-pub mod container;
+mod cli;
+mod commands;
+mod container;
 pub mod elf;
-pub mod emulators;
+mod emulators;
 pub mod failure;
 pub mod oci;
 pub mod sandbox;
-pub mod temporary;
+mod temporary;
 
 use failure::{Code, OrFail};
 use std::process::ExitCode;

@@ -27,7 +27,7 @@ const PREFIX: &str = ".anyarch-";
 const RANDOM: usize = 6;
 
 /// A folder that is removed with all in it.
-pub struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     _entry: Entry,
     _lock: OwnedFd,
@@ -38,7 +38,7 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be made or locked.
-    pub fn within(folder: &Path) -> io::Result<Folder> {
+    pub(crate) fn within(folder: &Path) -> io::Result<Folder> {
         remove_leftovers(folder);
         loop {
             let (path, entry) = Entry::made(|| {
@@ -54,7 +54,7 @@ impl Folder {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -68,7 +68,7 @@ impl Drop for Folder {
 }
 
 /// A file that is removed unless it is put at its place.
-pub struct NewFile {
+pub(crate) struct NewFile {
     file: NamedTempFile,
     _entry: Entry,
 }
@@ -78,7 +78,7 @@ impl NewFile {
     ///
     /// # Errors
     /// It cannot be made or locked.
-    pub fn within(folder: &Path) -> io::Result<NewFile> {
+    pub(crate) fn within(folder: &Path) -> io::Result<NewFile> {
         loop {
             let (file, entry) = Entry::made(|| {
                 let file = builder().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)?;
@@ -92,7 +92,7 @@ impl NewFile {
     }
 
     /// The open file.
-    pub fn as_file(&self) -> &File {
+    pub(crate) fn as_file(&self) -> &File {
         self.file.as_file()
     }
 
@@ -100,7 +100,7 @@ impl NewFile {
     ///
     /// # Errors
     /// rename's.
-    pub fn persist(self, to: &Path) -> io::Result<()> {
+    pub(crate) fn persist(self, to: &Path) -> io::Result<()> {
         self.file.persist(to).map(drop).map_err(|e| e.error)
     }
 }
@@ -161,7 +161,7 @@ fn is_ours(name: &OsStr) -> bool {
 }
 
 /// Removes from a folder what commands of this user have left that are gone; the number.
-pub fn remove_leftovers(folder: &Path) -> usize {
+pub(crate) fn remove_leftovers(folder: &Path) -> usize {
     let Ok(list) = fs::read_dir(folder) else { return 0 };
     let ours = list.flatten().filter(|e| is_ours(&e.file_name()));
     ours.filter(|entry| {
@@ -210,7 +210,7 @@ fn live() -> MutexGuard<'static, Vec<PathBuf>> {
 
 /// A path that a signal removes until this is dropped: a folder `.anyarch-*` with all in it, any
 /// other one if it is empty.
-pub struct Entry {
+pub(crate) struct Entry {
     path: PathBuf,
 }
 
@@ -220,7 +220,7 @@ impl Entry {
     ///
     /// # Errors
     /// `make`'s.
-    pub fn made<T>(make: impl FnOnce() -> io::Result<(T, PathBuf)>) -> io::Result<(T, Entry)> {
+    pub(crate) fn made<T>(make: impl FnOnce() -> io::Result<(T, PathBuf)>) -> io::Result<(T, Entry)> {
         let mut live = live();
         let (made, path) = make()?;
         live.push(path.clone());
@@ -236,7 +236,7 @@ impl Drop for Entry {
 
 /// Has signals that end the command remove what it is making first. To be called before there are
 /// other threads, which have these signals blocked then.
-pub fn watch_signals() {
+pub(crate) fn watch_signals() {
     // SAFETY: an all-zero set is one, and the calls get valid ones.
     let set = unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();

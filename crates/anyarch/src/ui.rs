@@ -21,17 +21,17 @@ use std::sync::{Mutex, PoisonError};
 static LOUDNESS: AtomicI8 = AtomicI8::new(0);
 
 /// -1 for `--quiet`, 1 for `--verbose`.
-pub fn set_loudness(level: i8) {
+pub(crate) fn set_loudness(level: i8) {
     LOUDNESS.store(level, Ordering::Relaxed);
 }
 
 /// Whether `--verbose` was given.
-pub fn verbose() -> bool {
+pub(crate) fn verbose() -> bool {
     LOUDNESS.load(Ordering::Relaxed) > 0
 }
 
 /// Whether `--quiet` was given.
-pub fn quiet() -> bool {
+pub(crate) fn quiet() -> bool {
     LOUDNESS.load(Ordering::Relaxed) < 0
 }
 
@@ -49,7 +49,7 @@ fn is_control(c: char) -> bool {
 }
 
 /// A value for a line of text: every control character as an escape.
-pub fn plain(text: &str) -> Cow<'_, str> {
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if text.contains(is_control) { Cow::Owned(escape(text, |_| false)) } else { Cow::Borrowed(text) }
 }
 
@@ -93,7 +93,7 @@ fn escaped(text: fmt::Arguments<'_>, lines: bool) -> String {
 }
 
 /// Writes a text of ours as it is, where what surrounds it is escaped.
-pub fn ours(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+pub(crate) fn ours(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     OURS.set(true);
     let result = f.write_str(text);
     OURS.set(false);
@@ -105,7 +105,7 @@ static LOST: Mutex<Option<std::io::Error>> = Mutex::new(None);
 
 /// Prints to stdout: with `lines` a text, else a line. What cannot be written ends no work: [`flush`]
 /// tells of it when the work is done.
-pub fn out(text: fmt::Arguments<'_>, lines: bool) {
+pub(crate) fn out(text: fmt::Arguments<'_>, lines: bool) {
     if let Err(error) = std::io::stdout().write_all(escaped(text, lines).as_bytes()) {
         LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
@@ -116,19 +116,19 @@ pub fn out(text: fmt::Arguments<'_>, lines: bool) {
 /// # Errors
 /// [`Code::Failed`] where that fails, or anything before could not be written: the disk is full, or
 /// the reader of a pipe is gone.
-pub fn flush() -> crate::failure::Result<()> {
+pub(crate) fn flush() -> crate::failure::Result<()> {
     let flushed = std::io::stdout().flush();
     let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner).take();
     lost.map_or(flushed, Err).or_fail(Code::Failed, || "cannot write to standard output".into())
 }
 
 /// Prints to stderr, if that can be written.
-pub fn err(text: fmt::Arguments<'_>, lines: bool) {
+pub(crate) fn err(text: fmt::Arguments<'_>, lines: bool) {
     let _ = std::io::stderr().write_all(escaped(text, lines).as_bytes());
 }
 
 /// Prints bytes as they are where no terminal reads them: a document whose digest is taken.
-pub fn out_bytes(bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn out_bytes(bytes: &[u8]) -> std::io::Result<()> {
     let mut stdout = std::io::stdout();
     if stdout.is_terminal() {
         out(format_args!("{}", String::from_utf8_lossy(bytes)), true);
@@ -140,17 +140,17 @@ pub fn out_bytes(bytes: &[u8]) -> std::io::Result<()> {
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// With `--json`, stdout is one document: lines about what was done are not printed.
-pub fn set_json(wanted: bool) {
+pub(crate) fn set_json(wanted: bool) {
     JSON.store(wanted, Ordering::Relaxed);
 }
 
 /// Whether lines about what was done are printed.
-pub fn tells() -> bool {
+pub(crate) fn tells() -> bool {
     !quiet() && !JSON.load(Ordering::Relaxed)
 }
 
 /// Prints a document of `--json`.
-pub fn json(value: &serde_json::Value) {
+pub(crate) fn json(value: &serde_json::Value) {
     out(format_args!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default()), true);
 }
 
@@ -187,13 +187,13 @@ pub(crate) use {caution, detail, say};
 
 /// Failures of single architectures: printed as they occur, while the others go on. The first decides the exit code.
 #[derive(Default)]
-pub struct Complaints {
+pub(crate) struct Complaints {
     code: u8,
 }
 
 impl Complaints {
     /// Prints one.
-    pub fn add(&mut self, failure: &crate::failure::Failure) {
+    pub(crate) fn add(&mut self, failure: &crate::failure::Failure) {
         eprintln!("{} {failure}", Paint::Red.on_stderr("anyarch:"));
         if self.code == 0 {
             self.code = failure.code as u8;
@@ -201,14 +201,14 @@ impl Complaints {
     }
 
     /// The exit code so far.
-    pub fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         self.code
     }
 }
 
 /// The few colours in use.
 #[derive(Clone, Copy)]
-pub enum Paint {
+pub(crate) enum Paint {
     /// Works.
     Green,
     /// Deserves attention.
@@ -221,12 +221,12 @@ pub enum Paint {
 
 impl Paint {
     /// The text in this colour where stdout is a terminal.
-    pub fn on_stdout(self, text: &str) -> Painted<'_> {
+    pub(crate) fn on_stdout(self, text: &str) -> Painted<'_> {
         Painted { text, code: self.code().filter(|_| std::io::stdout().is_terminal()) }
     }
 
     /// The text in this colour where stderr is a terminal.
-    pub fn on_stderr(self, text: &str) -> Painted<'_> {
+    pub(crate) fn on_stderr(self, text: &str) -> Painted<'_> {
         Painted { text, code: self.code().filter(|_| std::io::stderr().is_terminal()) }
     }
 
@@ -242,7 +242,7 @@ impl Paint {
 }
 
 /// A text with a colour, to be printed directly: a `String` made of it is a text like any other.
-pub struct Painted<'a> {
+pub(crate) struct Painted<'a> {
     text: &'a str,
     code: Option<&'static str>,
 }
@@ -255,7 +255,7 @@ impl fmt::Display for Painted<'_> {
 }
 
 /// Columns as wide as their widest cell; the last column is not padded. The first row is the heading.
-pub fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let rows: Vec<Vec<Cow<'_, str>>> =
         rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();

@@ -18,7 +18,7 @@ pub const EMULATOR: &str = "anyarch-emu";
 
 /// Names that a swap uses for the moment in which the real name is free; left behind only if it was
 /// killed.
-pub const SWAP_PREFIX: &str = "anyarch-swap-";
+pub(crate) const SWAP_PREFIX: &str = "anyarch-swap-";
 
 /// One entry of a binfmt_misc instance.
 #[derive(Clone, Debug, PartialEq, Eq)]

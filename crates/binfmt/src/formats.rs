@@ -1,10 +1,10 @@
 //! Files that make a registration survive a reboot: systemd-binfmt's and Debian's update-binfmts'.
 //!
 //! Written exactly as QEMU's `qemu-binfmt-conf.sh` writes them, because that is what packagers
-//! compare with, and read as both programs read them. A file for systemd-binfmt is the kernel's
+//! compare with. The tests read them as both programs do. A file for systemd-binfmt is the kernel's
 //! line ([`Rule::line`]).
 
-use crate::rule::{Flags, Matcher, Rule, RuleError, unescape};
+use crate::rule::{Flags, Matcher, Rule, RuleError};
 
 /// What a file in `/etc/binfmt.d` has.
 pub fn systemd(rule: &Rule) -> Result<String, RuleError> {
@@ -28,49 +28,53 @@ pub fn debian(rule: &Rule) -> Option<String> {
     ))
 }
 
-/// Rules of a binfmt.d file: one per line, `#` and `;` begin comments.
-pub fn parse_systemd(text: &str) -> Result<Vec<Rule>, RuleError> {
-    text.lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty() && !l.starts_with(['#', ';']))
-        .map(Rule::parse)
-        .collect()
-}
-
-/// The rule of a binfmts file; its name is the file's.
-pub fn parse_debian(name: &str, text: &str) -> Result<Rule, RuleError> {
-    let mut flags = Flags::default();
-    let (mut offset, mut magic, mut mask, mut extension, mut interpreter) = (0, None, Vec::new(), None, None);
-    for line in text.lines() {
-        let (key, value) = line.trim().split_once([' ', '\t']).unwrap_or((line.trim(), ""));
-        let value = value.trim();
-        let flag = |flag| if value == "yes" { flag } else { Flags::default() };
-        match key {
-            "interpreter" => interpreter = Some(value.to_string()),
-            "magic" => magic = Some(unescape(value)?),
-            "mask" => mask = unescape(value)?,
-            "offset" => offset = value.parse().map_err(|_| RuleError::Syntax("the offset is a number"))?,
-            "extension" => extension = Some(value.to_string()),
-            "credentials" => flags = flags | flag(Flags::CREDENTIALS),
-            "preserve" => flags = flags | flag(Flags::PRESERVE_ARGV0),
-            "fix_binary" => flags = flags | flag(Flags::FIX_BINARY),
-            // package, detector and whatever comes.
-            _ => {}
-        }
-    }
-    let matcher = match (magic, extension) {
-        (Some(magic), _) => Matcher::Magic { offset, magic, mask },
-        (None, Some(extension)) => Matcher::Extension(extension),
-        (None, None) => return Err(RuleError::Syntax("the file has neither magic nor extension")),
-    };
-    let interpreter = interpreter.ok_or(RuleError::Syntax("the file has no interpreter"))?;
-    Ok(Rule { name: name.into(), matcher, interpreter, flags })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::family::{FAMILIES, Family, by_name};
+    use crate::rule::unescape;
+
+    /// Rules of a binfmt.d file: one per line, `#` and `;` begin comments.
+    fn parse_systemd(text: &str) -> Result<Vec<Rule>, RuleError> {
+        text.lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty() && !l.starts_with(['#', ';']))
+            .map(Rule::parse)
+            .collect()
+    }
+
+    /// The rule of a binfmts file; its name is the file's.
+    fn parse_debian(name: &str, text: &str) -> Result<Rule, RuleError> {
+        let mut flags = Flags::default();
+        let (mut offset, mut magic, mut mask, mut extension, mut interpreter) =
+            (0, None, Vec::new(), None, None);
+        for line in text.lines() {
+            let (key, value) = line.trim().split_once([' ', '\t']).unwrap_or((line.trim(), ""));
+            let value = value.trim();
+            let flag = |flag| if value == "yes" { flag } else { Flags::default() };
+            match key {
+                "interpreter" => interpreter = Some(value.to_string()),
+                "magic" => magic = Some(unescape(value)?),
+                "mask" => mask = unescape(value)?,
+                "offset" => {
+                    offset = value.parse().map_err(|_| RuleError::Syntax("the offset is a number"))?
+                }
+                "extension" => extension = Some(value.to_string()),
+                "credentials" => flags = flags | flag(Flags::CREDENTIALS),
+                "preserve" => flags = flags | flag(Flags::PRESERVE_ARGV0),
+                "fix_binary" => flags = flags | flag(Flags::FIX_BINARY),
+                // package, detector and whatever comes.
+                _ => {}
+            }
+        }
+        let matcher = match (magic, extension) {
+            (Some(magic), _) => Matcher::Magic { offset, magic, mask },
+            (None, Some(extension)) => Matcher::Extension(extension),
+            (None, None) => return Err(RuleError::Syntax("the file has neither magic nor extension")),
+        };
+        let interpreter = interpreter.ok_or(RuleError::Syntax("the file has no interpreter"))?;
+        Ok(Rule { name: name.into(), matcher, interpreter, flags })
+    }
 
     fn rule(family: &Family, flags: &str) -> Rule {
         Rule {

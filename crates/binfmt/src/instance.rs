@@ -135,11 +135,6 @@ impl Instance {
         }
     }
 
-    /// The machine's own, in the usual place.
-    pub fn open_default() -> Result<Instance, InstanceError> {
-        Instance::open(DEFAULT_DIR)
-    }
-
     /// Where it is mounted.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -171,7 +171,7 @@ pub fn apply(kernel: &mut dyn Kernel, change: &Change) -> Outcome {
 }
 
 /// The name a rule has while its own is being freed.
-pub fn swap_name(name: &str) -> String {
+pub(crate) fn swap_name(name: &str) -> String {
     format!("{SWAP_PREFIX}{}", name.strip_prefix("qemu-").unwrap_or(name))
 }
 

@@ -8,9 +8,9 @@
 use std::fmt;
 
 /// The longest line the kernel accepts (MAX_REGISTER_LENGTH).
-pub const MAX_LINE: usize = 1920;
+pub(crate) const MAX_LINE: usize = 1920;
 /// How much of a file the kernel looks at: offset and magic must end within it (BINPRM_BUF_SIZE).
-pub const MAX_WINDOW: usize = 256;
+pub(crate) const MAX_WINDOW: usize = 256;
 
 /// What the kernel matches and by what it runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -287,7 +287,7 @@ impl Matcher {
 }
 
 /// Plain bytes and `\xHH`.
-pub fn unescape(text: &str) -> Result<Vec<u8>, RuleError> {
+pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, RuleError> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

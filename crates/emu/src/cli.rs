@@ -13,7 +13,7 @@ use anyarch_linux::memory::space;
 
 /// What the emulator was asked to do.
 #[derive(Debug, Default)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// Options that the whole process reads.
     pub config: Config,
     /// Index into the arguments (the emulator's own name is 0) of the program's path.
@@ -32,7 +32,7 @@ pub struct Invocation {
 
 /// The end already: text for stdout (code 0) or stderr.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Done {
+pub(crate) struct Done {
     /// Exit code.
     pub code: i32,
     /// Text without the newline at its end.
@@ -40,7 +40,7 @@ pub struct Done {
 }
 
 /// Everything [`parse`] looks at.
-pub struct Input<'a> {
+pub(crate) struct Input<'a> {
     /// Arguments, the emulator's name first.
     pub args: &'a [&'a [u8]],
     /// Environment.
@@ -130,12 +130,12 @@ static ROWS: &[Row] = &[
 ];
 
 /// The last component of the name the emulator was called by.
-pub fn base_name(path: &[u8]) -> &[u8] {
+pub(crate) fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').next().unwrap_or(path)
 }
 
 /// Whether the name asks for a search of PATH only, as BuildKit's copy of the emulator does for what a container is to run.
-pub fn searches_path_first(name: &[u8]) -> bool {
+pub(crate) fn searches_path_first(name: &[u8]) -> bool {
     let name = base_name(name);
     name.starts_with(b"buildkit-") || name.starts_with(b".buildkit")
 }
@@ -285,7 +285,7 @@ impl Invocation {
 ///
 /// # Errors
 /// A message and exit code.
-pub fn parse_interpreter(input: &Input<'_>, argv0_follows: bool) -> Result<Invocation, Done> {
+pub(crate) fn parse_interpreter(input: &Input<'_>, argv0_follows: bool) -> Result<Invocation, Done> {
     let mut out = Invocation { program: 1, argv0_follows, ..Invocation::default() };
     if !input.secure {
         out.read_environment(input)?;
@@ -297,7 +297,7 @@ pub fn parse_interpreter(input: &Input<'_>, argv0_follows: bool) -> Result<Invoc
 ///
 /// # Errors
 /// A message and exit code: help, version, wrong usage.
-pub fn parse(input: &Input<'_>) -> Result<Invocation, Done> {
+pub(crate) fn parse(input: &Input<'_>) -> Result<Invocation, Done> {
     let mut out = Invocation::default();
     if !input.secure {
         out.read_environment(input)?;

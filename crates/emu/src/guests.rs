@@ -18,7 +18,7 @@ const fn interpreting(host: Backend, interpreter: Backend) -> Backend {
 macro_rules! table {
     ($($name:ident $implementation:ident;)*) => {
         /// All guests, in the order of the registry.
-        pub static GUESTS: &[&dyn Abi] = &[$($implementation::linux::ABI),*];
+        pub(crate) static GUESTS: &[&dyn Abi] = &[$($implementation::linux::ABI),*];
 
         /// For each of them the host's backend and the interpreter.
         static BACKENDS: &[[Backend; 2]] = &[$([
@@ -34,12 +34,12 @@ macro_rules! table {
 anyarch_registry::with_guests!(table);
 
 /// The guest for an ELF `e_machine`.
-pub fn by_elf_machine(machine: u16) -> Option<&'static dyn Abi> {
+pub(crate) fn by_elf_machine(machine: u16) -> Option<&'static dyn Abi> {
     GUESTS.iter().find(|g| g.elf_machine() == machine).copied()
 }
 
 /// What runs a guest's instructions.
-pub fn backend(guest: &dyn Abi, interpret: bool) -> &'static Backend {
+pub(crate) fn backend(guest: &dyn Abi, interpret: bool) -> &'static Backend {
     let row = GUESTS.iter().zip(BACKENDS).find(|(g, _)| g.guest().name == guest.guest().name);
     row.map_or(&interpreter::BACKEND, |(_, backends)| &backends[interpret as usize])
 }

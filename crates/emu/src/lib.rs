@@ -4,6 +4,6 @@
 
 extern crate alloc;
 
-pub mod cli;
-pub mod guests;
+mod cli;
+mod guests;
 pub mod start;

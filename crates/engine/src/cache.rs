@@ -62,7 +62,7 @@ struct Source {
 pub const NOWHERE: u64 = u64::MAX;
 
 /// The generation whose code is being made.
-pub static GENERATION: AtomicU64 = AtomicU64::new(1);
+pub(crate) static GENERATION: AtomicU64 = AtomicU64::new(1);
 /// Counts what has ceased to be executable.
 pub(crate) static EXEC_CHANGES: AtomicU64 = AtomicU64::new(0);
 
@@ -173,7 +173,7 @@ unsafe impl Send for Cache {}
 
 /// Guest addresses are spread enough: multiply and take the top.
 #[derive(Clone, Default)]
-pub struct PcHash;
+pub(crate) struct PcHash;
 
 impl core::hash::BuildHasher for PcHash {
     type Hasher = PcHasher;
@@ -188,7 +188,7 @@ fn key(pc: u64, mode: u32) -> u64 {
 }
 
 /// See [`PcHash`].
-pub struct PcHasher(u64);
+pub(crate) struct PcHasher(u64);
 
 impl core::hash::Hasher for PcHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -532,7 +532,7 @@ impl Cache {
     }
 
     /// Whether a host address lies in a unit that has not been taken out.
-    pub fn is_alive(&self, offset: u32) -> bool {
+    pub(crate) fn is_alive(&self, offset: u32) -> bool {
         self.unit_at(offset).is_some_and(|u| self.code.units[u as usize].alive)
     }
 
@@ -558,7 +558,7 @@ impl Cache {
     ///
     /// # Errors
     /// The signal that the guest gets instead.
-    pub fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
+    pub(crate) fn check_fetch(&mut self, pc: u64) -> Result<(), NoCode> {
         const SIGBUS: i32 = 7;
         const BUS_ADRALN: i32 = 1;
         let place = pc;

@@ -66,7 +66,7 @@ static TABLE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 static WATCHING: AtomicBool = AtomicBool::new(false);
 
 /// Whether locked instructions look at the table.
-pub fn watching() -> bool {
+pub(crate) fn watching() -> bool {
     WATCHING.load(Ordering::SeqCst)
 }
 

@@ -50,7 +50,7 @@ pub struct View {
 
 /// The mappings that show an object. Private anonymous memory has none.
 #[derive(Default)]
-pub struct Views {
+pub(crate) struct Views {
     /// By start: end, what the start shows.
     map: BTreeMap<u64, (u64, View)>,
     /// Memory that others may write has been executable: few programs have that.
@@ -62,7 +62,7 @@ pub struct Views {
 
 impl Views {
     /// None.
-    pub const fn new() -> Views {
+    pub(crate) const fn new() -> Views {
         Views { map: BTreeMap::new(), checks: false, gap: (0, 0) }
     }
 
@@ -78,7 +78,7 @@ impl Views {
     }
 
     /// [start, end) is mapped anew, or no longer: it shows `view`.
-    pub fn set(&mut self, start: u64, end: u64, view: Option<View>) {
+    pub(crate) fn set(&mut self, start: u64, end: u64, view: Option<View>) {
         let cut: Vec<_> = self.within(start, end).collect();
         for (from, to, _) in cut {
             if let Some((&at, &(old_end, old))) = self.map.range(..=from).next_back() {
@@ -99,7 +99,7 @@ impl Views {
 
     /// What [old, old + old_len) shows is at [new, new + new_len) now, as mremap(2) moves, grows
     /// and shrinks; `stays` at the old place too.
-    pub fn moved(&mut self, old: u64, old_len: u64, new: u64, new_len: u64, stays: bool) {
+    pub(crate) fn moved(&mut self, old: u64, old_len: u64, new: u64, new_len: u64, stays: bool) {
         let mut parts: Vec<_> = self.within(old, old + old_len.max(PAGE)).collect();
         if !stays {
             self.set(old, old + old_len, None);
@@ -115,13 +115,13 @@ impl Views {
     }
 
     /// [start, end) is executable.
-    pub fn executable(&mut self, start: u64, end: u64) {
+    pub(crate) fn executable(&mut self, start: u64, end: u64) {
         self.checks = self.checks || self.within(start, end).any(|(.., view)| view.shared);
     }
 
     /// Whether others may write the executable byte at `at`.
     #[inline]
-    pub fn is_shared(&self, at: u64) -> bool {
+    pub(crate) fn is_shared(&self, at: u64) -> bool {
         self.checks && self.is_in_shared(at)
     }
 

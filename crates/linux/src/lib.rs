@@ -12,7 +12,7 @@ pub mod abi;
 pub mod calls;
 pub mod config;
 pub mod errno;
-pub mod files;
+mod files;
 pub mod memory;
 pub mod program;
 pub mod seccomp;

@@ -60,9 +60,6 @@ pub fn uname() -> Result<[[u8; 65]; 6], Errno> {
 }
 
 /// sysinfo(2): totalram is word 4, mem_unit the low half of word 13.
-///
-/// # Errors
-/// As for [`uname`].
 pub fn sysinfo() -> Result<[u64; 14], Errno> {
     let mut info = [0u64; 14];
     // SAFETY: the buffer has the structure's size, 112 bytes.
@@ -100,9 +97,6 @@ pub fn no_new_privs() -> bool {
 }
 
 /// The thread's effective capabilities, as a set of bits.
-///
-/// # Errors
-/// As for [`uname`].
 pub fn capabilities() -> Result<u64, Errno> {
     const VERSION_3: u32 = 0x2008_0522;
     let header = [VERSION_3, 0];
@@ -125,18 +119,12 @@ pub fn resource_limit(resource: u32) -> Result<[u64; 2], Errno> {
 }
 
 /// Changes a limit of this process, soft and hard.
-///
-/// # Errors
-/// Those of setrlimit(2).
 pub fn set_resource_limit(resource: u32, limit: [u64; 2]) -> Result<(), Errno> {
     // SAFETY: the kernel reads two words.
     unsafe { syscall!(__NR_prlimit64, 0, resource, limit.as_ptr(), 0) }.map(|_| ())
 }
 
 /// The current folder's path with its NUL; how many bytes.
-///
-/// # Errors
-/// Those of getcwd(2).
 pub fn getcwd(to: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the buffer is a valid slice.
     unsafe { syscall!(__NR_getcwd, to.as_mut_ptr(), to.len()) }.map(|n| n as usize)
@@ -160,9 +148,6 @@ pub fn signal_mask(new: Option<u64>) -> u64 {
 }
 
 /// The signals that are pending for the thread.
-///
-/// # Errors
-/// As for [`uname`].
 pub fn pending_signals() -> Result<u64, Errno> {
     let mut pending = 0u64;
     // SAFETY: fills our word.
@@ -183,9 +168,6 @@ fn checked(path: &[u8]) -> Result<*const u8, Errno> {
 }
 
 /// openat(2); the descriptor's number.
-///
-/// # Errors
-/// Those of openat(2).
 pub fn open_at(dir: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Errno> {
     let path = checked(path)?;
     // SAFETY: the path ends with a NUL.
@@ -193,9 +175,6 @@ pub fn open_at(dir: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Errn
 }
 
 /// memfd_create(2); the descriptor's number.
-///
-/// # Errors
-/// Those of memfd_create(2).
 pub fn memfd_create(name: &[u8], flags: u32) -> Result<i32, Errno> {
     let name = checked(name)?;
     // SAFETY: the name ends with a NUL.
@@ -209,27 +188,18 @@ pub fn close(fd: i32) {
 }
 
 /// Reads what comes next from a descriptor, up to the length of `to`; how many bytes.
-///
-/// # Errors
-/// Those of read(2).
 pub fn read(fd: i32, to: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the buffer is a valid slice.
     unsafe { syscall!(__NR_read, fd, to.as_mut_ptr(), to.len()) }.map(|n| n as usize)
 }
 
 /// Reads from `offset` on.
-///
-/// # Errors
-/// Those of pread(2).
 pub fn read_at(fd: i32, to: &mut [u8], offset: u64) -> Result<usize, Errno> {
     // SAFETY: the buffer is a valid slice.
     unsafe { syscall!(__NR_pread64, fd, to.as_mut_ptr(), to.len(), offset) }.map(|n| n as usize)
 }
 
 /// Writes once; how many bytes were written.
-///
-/// # Errors
-/// Those of write(2).
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
     // SAFETY: the bytes are a valid slice.
     unsafe { syscall!(__NR_write, fd, bytes.as_ptr(), bytes.len()) }.map(|n| n as usize)
@@ -248,18 +218,12 @@ fn stat_by(call: impl FnOnce(*mut stat) -> Result<u64, Errno>) -> Result<stat, E
 }
 
 /// fstat(2).
-///
-/// # Errors
-/// Those of fstat(2).
 pub fn fstat(fd: i32) -> Result<stat, Errno> {
     // SAFETY: the kernel fills a stat of ours.
     stat_by(|st| unsafe { syscall!(__NR_fstat, fd, st) })
 }
 
 /// fstatat(2).
-///
-/// # Errors
-/// Those of fstatat(2).
 pub fn stat_at(dir: i32, path: &[u8], flags: u32) -> Result<stat, Errno> {
     let path = checked(path)?;
     // SAFETY: the path ends with a NUL; the kernel fills a stat of ours.
@@ -267,12 +231,9 @@ pub fn stat_at(dir: i32, path: &[u8], flags: u32) -> Result<stat, Errno> {
 }
 
 /// struct statfs as words; the first is the file system's type.
-pub type StatFs = [u64; 15];
+pub(crate) type StatFs = [u64; 15];
 
 /// statfs(2).
-///
-/// # Errors
-/// Those of statfs(2).
 pub fn statfs(path: &[u8]) -> Result<StatFs, Errno> {
     let path = checked(path)?;
     let mut fs = [0; 15];
@@ -282,9 +243,6 @@ pub fn statfs(path: &[u8]) -> Result<StatFs, Errno> {
 }
 
 /// fstatfs(2).
-///
-/// # Errors
-/// Those of fstatfs(2).
 pub fn fstatfs(fd: i32) -> Result<StatFs, Errno> {
     let mut fs = [0; 15];
     // SAFETY: struct statfs is 120 bytes.
@@ -293,9 +251,6 @@ pub fn fstatfs(fd: i32) -> Result<StatFs, Errno> {
 }
 
 /// access(2): what the real user may do.
-///
-/// # Errors
-/// Those of access(2).
 pub fn access(path: &[u8], mode: u32) -> Result<(), Errno> {
     let path = checked(path)?;
     // SAFETY: the path ends with a NUL.
@@ -313,9 +268,6 @@ pub fn access_at(dir: i32, path: &[u8], mode: u32, flags: u32) -> Result<(), Err
 }
 
 /// readlinkat(2); how many bytes.
-///
-/// # Errors
-/// Those of readlinkat(2).
 pub fn read_link_at(dir: i32, path: &[u8], to: &mut [u8]) -> Result<usize, Errno> {
     let path = checked(path)?;
     // SAFETY: the path ends with a NUL; the buffer is a valid slice.
@@ -323,18 +275,12 @@ pub fn read_link_at(dir: i32, path: &[u8], to: &mut [u8]) -> Result<usize, Errno
 }
 
 /// Changes a file's permissions.
-///
-/// # Errors
-/// Those of fchmod(2).
 pub fn fchmod(fd: i32, mode: u32) -> Result<(), Errno> {
     // SAFETY: no pointers.
     unsafe { syscall!(__NR_fchmod, fd, mode) }.map(|_| ())
 }
 
 /// Forbids what `seals` names of a memory file.
-///
-/// # Errors
-/// Those of fcntl(2).
 pub fn add_seals(fd: i32, seals: u32) -> Result<(), Errno> {
     const F_ADD_SEALS: u32 = 1033;
     // SAFETY: no pointers.
@@ -342,9 +288,6 @@ pub fn add_seals(fd: i32, seals: u32) -> Result<(), Errno> {
 }
 
 /// The lowest free number from `from` on, for the same open file, closed at an exec.
-///
-/// # Errors
-/// Those of fcntl(2).
 pub fn duplicate(fd: i32, from: i32) -> Result<i32, Errno> {
     // SAFETY: no pointers.
     unsafe { syscall!(__NR_fcntl, fd, F_DUPFD_CLOEXEC, from) }.map(|fd| fd as i32)
@@ -386,25 +329,12 @@ impl Fd {
         self.0
     }
 
-    /// Its number, for whoever closes it from here on.
-    pub fn into_number(self) -> i32 {
-        let number = self.0;
-        core::mem::forget(self);
-        number
-    }
-
     /// As [`read`].
-    ///
-    /// # Errors
-    /// Those of read(2).
     pub fn read(&self, to: &mut [u8]) -> Result<usize, Errno> {
         read(self.0, to)
     }
 
     /// Reads from `offset` on.
-    ///
-    /// # Errors
-    /// Those of pread(2).
     pub fn read_at(&self, to: &mut [u8], offset: u64) -> Result<usize, Errno> {
         read_at(self.0, to, offset)
     }

@@ -60,9 +60,6 @@ pub fn account_address() -> u64 {
 
 /// mmap(2) of private anonymous memory for the emulator.
 ///
-/// # Errors
-/// The host's.
-///
 /// # Safety
 /// With a fixed place: it is the emulator's, and what lies there may be replaced.
 pub unsafe fn map(at: u64, size: u64, prot: u32, flags: u32) -> SysResult {
@@ -229,9 +226,6 @@ impl Account {
 
     /// prlimit(2) of a process (0: this one) whose account this is: the guest's old limits, and
     /// `new` ones for a resource of [`RESOURCES`] by its index.
-    ///
-    /// # Errors
-    /// Those of prlimit.
     pub fn prlimit(&mut self, pid: i32, r: usize, new: Option<Limits>) -> Result<Limits, Errno> {
         let limits = host(pid, RESOURCES[r])?;
         let old = self.guest(r, limits);

@@ -44,7 +44,7 @@ pub fn fixup(context: &mut Context, fault: MemFault) -> bool {
 /// # Safety
 /// The side that is not guest memory is valid for `len` bytes; no Rust reference covers the guest's
 /// side.
-pub unsafe fn try_copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), MemFault> {
+pub(crate) unsafe fn try_copy(dst: *mut u8, src: *const u8, len: usize) -> Result<(), MemFault> {
     // SAFETY: by the caller; a fault is caught by `fixup`.
     unsafe { arch::copy(dst, src, len) }.map_err(MemFault::of)
 }

@@ -100,13 +100,13 @@ impl Insn {
 
     /// Rd, 31 = SP.
     #[inline(always)]
-    pub fn rd_sp(self) -> R {
+    pub(crate) fn rd_sp(self) -> R {
         R(self.d())
     }
 
     /// Rn, 31 = SP.
     #[inline(always)]
-    pub fn rn_sp(self) -> R {
+    pub(crate) fn rn_sp(self) -> R {
         R(self.n())
     }
 
@@ -137,7 +137,7 @@ impl Insn {
 
 /// A general register by number, 31 = XZR.
 #[inline(always)]
-pub fn zr(n: u8) -> R {
+pub(crate) fn zr(n: u8) -> R {
     if n == 31 { R::ZERO } else { R(n) }
 }
 
@@ -193,7 +193,7 @@ pub fn flag_use(insn: u32) -> FlagUse {
 
 /// What an instruction of row `id` does with NZCV.
 #[inline]
-pub fn flag_use_decoded(id: RowId) -> FlagUse {
+pub(crate) fn flag_use_decoded(id: RowId) -> FlagUse {
     FLAGS.get(id.0 as usize).copied().unwrap_or(flags::none)
 }
 

@@ -10,7 +10,7 @@ use core::fmt::Write;
 
 /// A bit of AT_HWCAP or AT_HWCAP2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cap {
+pub(crate) enum Cap {
     /// AT_HWCAP.
     One(u8),
     /// AT_HWCAP2.
@@ -19,7 +19,7 @@ pub enum Cap {
 
 /// An ID register with fields for user level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Id {
+pub(crate) enum Id {
     /// ID_AA64ISAR0_EL1
     Isar0,
     /// ID_AA64ISAR1_EL1
@@ -30,7 +30,7 @@ pub enum Id {
 
 /// A feature: its word in /proc/cpuinfo, its hwcap, and the least values of ID register fields
 /// (register, lowest bit, value).
-pub struct Feature {
+pub(crate) struct Feature {
     /// Word in the Features line.
     pub name: &'static str,
     /// Its hwcap.
@@ -42,7 +42,7 @@ pub struct Feature {
 macro_rules! features {
     ($($name:literal $cap:ident $bit:literal [$($id:ident $lsb:literal $value:literal),*];)*) => {
         /// All features, in the order of the kernel's hwcap bits.
-        pub const FEATURES: &[Feature] = &[$(
+        pub(crate) const FEATURES: &[Feature] = &[$(
             Feature { name: $name, cap: Cap::$cap($bit), fields: &[$((Id::$id, $lsb, $value)),*] },
         )*];
     };
@@ -83,7 +83,7 @@ features! {
 }
 
 /// AT_HWCAP, AT_HWCAP2, AT_HWCAP3.
-pub const HWCAPS: [u64; 3] = {
+pub(crate) const HWCAPS: [u64; 3] = {
     let (mut caps, mut i) = ([0; 3], 0);
     while i < FEATURES.len() {
         match FEATURES[i].cap {
@@ -121,7 +121,7 @@ const PFR0: u64 = fields(Id::Pfr0) | 0x11;
 
 /// What user level reads from the system register op1:CRn:CRm:op2 (op0 = 3) where Linux emulates
 /// it; `None`: undefined.
-pub fn id_register(number: u32) -> Option<u64> {
+pub(crate) fn id_register(number: u32) -> Option<u64> {
     // op1 = 0 and CRn = 0 only.
     if number >> 7 != 0 {
         return None;
@@ -147,7 +147,7 @@ pub fn id_register(number: u32) -> Option<u64> {
 }
 
 /// /proc/cpuinfo for `cpus` processors.
-pub fn cpuinfo(cpus: usize) -> String {
+pub(crate) fn cpuinfo(cpus: usize) -> String {
     let mut out = String::new();
     for cpu in 0..cpus {
         let _ = write!(out, "processor\t: {cpu}\nBogoMIPS\t: 2000.00\nFeatures\t:");

@@ -8,7 +8,7 @@ mod branch;
 pub mod decode;
 #[cfg(test)]
 mod effects;
-pub mod features;
+mod features;
 mod fp;
 mod fp_vec;
 mod fuse;

@@ -266,7 +266,7 @@ pub fn fpsr(cpu: &Cpu) -> u32 {
 }
 
 /// Sets FPSR. Bits that are not implemented stay zero.
-pub fn set_fpsr(cpu: &mut Cpu, value: u32) {
+pub(crate) fn set_fpsr(cpu: &mut Cpu, value: u32) {
     cpu.set_fp_flags((value & FPSR_FLAGS) as u8);
     cpu.fp.saturated = value & FPSR_QC != 0;
 }

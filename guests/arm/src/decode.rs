@@ -134,12 +134,12 @@ impl Insn {
     }
 
     /// Whether it stands in an IT block.
-    pub fn in_it(self) -> bool {
+    pub(crate) fn in_it(self) -> bool {
         pc::it(self.pc) & 15 != 0
     }
 
     /// Whether it stands in an IT block and is not its last instruction: control flow must not.
-    pub fn inside_it(self) -> bool {
+    pub(crate) fn inside_it(self) -> bool {
         !matches!(pc::it(self.pc) & 15, 0 | 8)
     }
 
@@ -149,12 +149,12 @@ impl Insn {
     }
 
     /// What reading the program counter gives.
-    pub fn pc_value(self) -> u32 {
+    pub(crate) fn pc_value(self) -> u32 {
         self.address().wrapping_add(if self.thumb() { 4 } else { 8 })
     }
 
     /// [`Insn::pc_value`] as the base of a literal.
-    pub fn pc_aligned(self) -> u32 {
+    pub(crate) fn pc_aligned(self) -> u32 {
         self.pc_value() & !3
     }
 
@@ -165,7 +165,7 @@ impl Insn {
     }
 
     /// The place of a branch target in the other instruction set.
-    pub fn other_place(self, target: u32) -> u64 {
+    pub(crate) fn other_place(self, target: u32) -> u64 {
         (if self.thumb() { target & !3 } else { target & !1 | 1 }) as u64 | self.pc & pc::E
     }
 

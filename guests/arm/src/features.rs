@@ -36,7 +36,7 @@ const V7VE: u32 = V7 | 1 << 16 | 1 << 17 | 1 << 18 | 1 << 20 | 1 << 21;
 const ALL_TWO: u32 = 0x1f;
 
 /// A processor.
-pub struct Model {
+pub(crate) struct Model {
     /// QEMU's name of it.
     name: &'static str,
     /// `uname -m`.
@@ -66,7 +66,7 @@ macro_rules! models {
             caps: [$one, $two],
         }),*];
         /// Their names.
-        pub const NAMES: &[&str] = &[$($name),*];
+        pub(crate) const NAMES: &[&str] = &[$($name),*];
     };
 }
 
@@ -87,18 +87,18 @@ models! {
 }
 
 /// The model of a name, or the default one.
-pub fn model(name: Option<&str>) -> &'static Model {
+pub(crate) fn model(name: Option<&str>) -> &'static Model {
     MODELS.iter().find(|m| Some(m.name) == name).unwrap_or(&MODELS[0])
 }
 
 impl Model {
     /// AT_HWCAP, AT_HWCAP2, AT_HWCAP3.
-    pub fn hwcaps(&self) -> [u64; 3] {
+    pub(crate) fn hwcaps(&self) -> [u64; 3] {
         [self.caps[0] as u64, self.caps[1] as u64, 0]
     }
 
     /// /proc/cpuinfo for `cpus` processors.
-    pub fn cpuinfo(&self, cpus: usize) -> String {
+    pub(crate) fn cpuinfo(&self, cpus: usize) -> String {
         let mut out = String::new();
         let midr = self.midr;
         for cpu in 0..cpus {

@@ -45,7 +45,7 @@ extern crate alloc;
 mod branch;
 mod data;
 pub mod decode;
-pub mod features;
+mod features;
 pub mod linux;
 mod media;
 mod mem;

@@ -10,7 +10,7 @@ pub const SP: R = R(13);
 pub const LR: R = R(14);
 
 /// TPIDRURO: the thread pointer, which Linux sets.
-pub const TPIDRURO: R = R(slot::TLS);
+pub(crate) const TPIDRURO: R = R(slot::TLS);
 /// TPIDRURW: a register for user level.
 pub const TPIDRURW: R = R(slot::GUEST);
 /// APSR.Q: 0 or 1.
@@ -18,7 +18,7 @@ pub const Q: R = R(slot::GUEST + 1);
 /// APSR.GE: a byte of ones or zeroes for each bit.
 pub const GE: R = R(slot::GUEST + 2);
 /// FPSCR's NZCV in bits 31 to 28.
-pub const FP_FLAGS: R = R(slot::GUEST + 3);
+pub(crate) const FP_FLAGS: R = R(slot::GUEST + 3);
 
 /// A temporary that holds the program counter where an instruction reads it as its first operand.
 pub(crate) const PC_N: R = R(60);

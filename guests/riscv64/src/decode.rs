@@ -95,7 +95,7 @@ impl Insn {
     }
     /// Immediate of U-type.
     #[inline(always)]
-    pub fn imm_u(self) -> i64 {
+    pub(crate) fn imm_u(self) -> i64 {
         (self.word as i32 & !0xfff) as i64
     }
     /// Immediate of J-type.
@@ -106,7 +106,7 @@ impl Insn {
     }
     /// Shift amount of six bits.
     #[inline(always)]
-    pub fn shamt(self) -> u8 {
+    pub(crate) fn shamt(self) -> u8 {
         self.bits(20, 6) as u8
     }
 }

@@ -36,7 +36,7 @@ crate::rows! {
 /// Bytes of a cache block.
 pub const BLOCK: u64 = 64;
 /// The time CSR counts nanoseconds.
-pub const TIME_HZ: u64 = 1_000_000_000;
+pub(crate) const TIME_HZ: u64 = 1_000_000_000;
 
 const FFLAGS: u32 = 1;
 const FRM: u32 = 2;

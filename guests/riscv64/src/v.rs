@@ -27,7 +27,7 @@ crate::rows! {
 }
 
 /// Bytes of a vector register.
-pub const VLENB: u64 = 16;
+pub(crate) const VLENB: u64 = 16;
 /// Slot of v0.
 pub const V0: usize = 48;
 /// vl.
@@ -40,11 +40,11 @@ pub const VSTART: R = R(35);
 pub const VCSR: R = R(36);
 /// What host code looks at: LMUL and SEW as vtype has them, [`SHAPED`], [`USED`], [`COUNTED`], and
 /// vl from bit 16 on; zero unless vtype is valid and vstart is zero.
-pub const KEY: R = R(37);
+pub(crate) const KEY: R = R(37);
 /// Not zero once vectors were used, unless [`KEY`] is not zero: then a signal frame has them.
-pub const DIRTY: R = R(39);
+pub(crate) const DIRTY: R = R(39);
 /// What prctl PR_RISCV_V_GET_CONTROL tells; see `linux.rs`.
-pub const POLICY: R = R(38);
+pub(crate) const POLICY: R = R(38);
 /// In [`KEY`], whose low byte so tells the vtype from none: vtype is valid, and vstart is zero.
 pub const SHAPED: u64 = 1 << 7;
 /// In [`KEY`]: vtype is valid, and vstart is zero.
@@ -53,7 +53,7 @@ pub const USED: u64 = 1 << 9;
 /// time.
 pub const COUNTED: u64 = 1 << 10;
 /// Where vl is in [`KEY`].
-pub const KEY_VL: u32 = 16;
+pub(crate) const KEY_VL: u32 = 16;
 /// vill.
 pub const VILL: u64 = 1 << 63;
 
@@ -229,12 +229,12 @@ pub(crate) fn trim(cpu: &mut Cpu, vl: u64) {
 pub mod csr {
     #![allow(missing_docs)]
     pub const VSTART: u32 = 8;
-    pub const VXSAT: u32 = 9;
-    pub const VXRM: u32 = 10;
+    pub(crate) const VXSAT: u32 = 9;
+    pub(crate) const VXRM: u32 = 10;
     pub const VCSR: u32 = 15;
     pub const VL: u32 = 0xc20;
     pub const VTYPE: u32 = 0xc21;
-    pub const VLENB: u32 = 0xc22;
+    pub(crate) const VLENB: u32 = 0xc22;
 }
 
 /// Whether a signal frame has the vectors.
@@ -274,7 +274,7 @@ pub fn read_csr(cpu: &Cpu, number: u32) -> u64 {
 }
 
 /// Writes one.
-pub fn write_csr(cpu: &mut Cpu, number: u32, value: u64) {
+pub(crate) fn write_csr(cpu: &mut Cpu, number: u32, value: u64) {
     let old = cpu.gpr[VCSR.0 as usize];
     match number {
         // As many bits as the largest VLMAX needs.

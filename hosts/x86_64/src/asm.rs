@@ -1,7 +1,7 @@
 //! The x86-64 encoder: one method per instruction form, straight to bytes in the code cache.
 //!
 //! There is no instruction object and no second pass: the translator's cost per guest instruction is a few dozen byte stores.
-//! The caller guarantees [`Asm::room`] before emitting a guest instruction; single emits do not check.
+//! The caller guarantees that there is room up to [`Asm::end`]: only debug builds check.
 //! (Intel SDM volume 2, chapter 2 for the formats.)
 
 mod atomic;
@@ -10,36 +10,36 @@ mod jump;
 pub(crate) mod opcodes;
 mod vector;
 
-pub use jump::{JUMP, Near, Short};
-pub use vector::{VEnc, v, vw};
+pub(crate) use jump::{JUMP, Near, Short};
+pub(crate) use vector::{VEnc, v, vw};
 
 /// Host general registers.
 #[allow(missing_docs)]
-pub mod reg {
-    pub const RAX: u8 = 0;
-    pub const RCX: u8 = 1;
-    pub const RDX: u8 = 2;
-    pub const RBX: u8 = 3;
-    pub const RSP: u8 = 4;
-    pub const RBP: u8 = 5;
-    pub const RSI: u8 = 6;
-    pub const RDI: u8 = 7;
-    pub const R8: u8 = 8;
-    pub const R9: u8 = 9;
-    pub const R10: u8 = 10;
-    pub const R11: u8 = 11;
-    pub const R12: u8 = 12;
-    pub const R13: u8 = 13;
-    pub const R14: u8 = 14;
-    pub const R15: u8 = 15;
+pub(crate) mod reg {
+    pub(crate) const RAX: u8 = 0;
+    pub(crate) const RCX: u8 = 1;
+    pub(crate) const RDX: u8 = 2;
+    pub(crate) const RBX: u8 = 3;
+    pub(crate) const RSP: u8 = 4;
+    pub(crate) const RBP: u8 = 5;
+    pub(crate) const RSI: u8 = 6;
+    pub(crate) const RDI: u8 = 7;
+    pub(crate) const R8: u8 = 8;
+    pub(crate) const R9: u8 = 9;
+    pub(crate) const R10: u8 = 10;
+    pub(crate) const R11: u8 = 11;
+    pub(crate) const R12: u8 = 12;
+    pub(crate) const R13: u8 = 13;
+    pub(crate) const R14: u8 = 14;
+    pub(crate) const R15: u8 = 15;
 }
 
 /// No register.
-pub const NONE: u8 = 0xff;
+pub(crate) const NONE: u8 = 0xff;
 
 /// A memory operand: base + index << scale + disp.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mem {
+pub(crate) struct Mem {
     /// Base register, or [`NONE`] (then disp is an absolute 32-bit address).
     pub base: u8,
     /// Index register (not RSP), or [`NONE`].
@@ -55,20 +55,20 @@ pub struct Mem {
 impl Mem {
     /// base + disp
     #[inline(always)]
-    pub fn base(base: u8, disp: i32) -> Mem {
+    pub(crate) fn base(base: u8, disp: i32) -> Mem {
         Mem { base, index: NONE, scale: 0, disp, narrow: false }
     }
 
     /// base + index << scale + disp
     #[inline(always)]
-    pub fn index(base: u8, index: u8, scale: u8, disp: i32) -> Mem {
+    pub(crate) fn index(base: u8, index: u8, scale: u8, disp: i32) -> Mem {
         Mem { base, index, scale, disp, narrow: false }
     }
 }
 
 /// A register or memory operand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Rm {
+pub(crate) enum Rm {
     /// A register, general or vector as the instruction asks.
     R(u8),
     /// Memory.
@@ -93,7 +93,7 @@ impl From<Mem> for Rm {
 #[allow(missing_docs)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Cc {
+pub(crate) enum Cc {
     O,
     No,
     B,
@@ -115,7 +115,7 @@ pub enum Cc {
 impl Cc {
     /// The opposite condition.
     #[inline(always)]
-    pub fn invert(self) -> Cc {
+    pub(crate) fn invert(self) -> Cc {
         use Cc::*;
         [O, No, B, Ae, E, Ne, Be, A, S, Ns, P, Np, L, Ge, Le, G][self as usize ^ 1]
     }
@@ -125,7 +125,7 @@ impl Cc {
 #[allow(missing_docs)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Op {
+pub(crate) enum Op {
     Add,
     Or,
     Adc,
@@ -140,18 +140,16 @@ pub enum Op {
 #[allow(missing_docs)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Sh {
+pub(crate) enum Sh {
     Rol = 0,
     Ror = 1,
-    Rcl = 2,
-    Rcr = 3,
     Shl = 4,
     Shr = 5,
     Sar = 7,
 }
 
 /// The emitter.
-pub struct Asm {
+pub(crate) struct Asm {
     /// Next byte to write.
     pub p: *mut u8,
     /// End of the buffer.
@@ -163,16 +161,11 @@ pub struct Asm {
 }
 
 impl Asm {
-    /// Bytes left in the buffer.
-    #[inline(always)]
-    pub fn room(&self) -> usize {
-        self.end as usize - self.p as usize
-    }
-
     /// Emits one byte.
     #[inline(always)]
-    pub fn b(&mut self, byte: u8) {
-        // SAFETY: the translator checks `room` before each guest instruction for more than one can need.
+    pub(crate) fn b(&mut self, byte: u8) {
+        debug_assert!(self.p < self.end);
+        // SAFETY: whoever makes a unit leaves before each guest instruction room for more than one can need.
         unsafe {
             self.p.write(byte);
             self.p = self.p.add(1);
@@ -181,7 +174,7 @@ impl Asm {
 
     /// Emits four bytes.
     #[inline(always)]
-    pub fn d(&mut self, value: u32) {
+    pub(crate) fn d(&mut self, value: u32) {
         // SAFETY: see `b`.
         unsafe {
             self.p.cast::<u32>().write_unaligned(value);
@@ -191,7 +184,7 @@ impl Asm {
 
     /// Emits two bytes.
     #[inline(always)]
-    pub fn h(&mut self, value: u16) {
+    pub(crate) fn h(&mut self, value: u16) {
         // SAFETY: see `b`.
         unsafe {
             self.p.cast::<u16>().write_unaligned(value);
@@ -201,7 +194,7 @@ impl Asm {
 
     /// Emits eight bytes.
     #[inline(always)]
-    pub fn q(&mut self, value: u64) {
+    pub(crate) fn q(&mut self, value: u64) {
         // SAFETY: see `b`.
         unsafe {
             self.p.cast::<u64>().write_unaligned(value);
@@ -269,7 +262,7 @@ impl Asm {
 
     /// REX if needed, one-byte opcode, operands.
     #[inline(always)]
-    pub fn op1(&mut self, w: bool, opcode: u8, reg: u8, rm: Rm) {
+    pub(crate) fn op1(&mut self, w: bool, opcode: u8, reg: u8, rm: Rm) {
         let rex = self.rex_bits(reg, rm) | (w as u8) << 3;
         if rex != 0 {
             self.b(0x40 | rex);
@@ -291,7 +284,7 @@ impl Asm {
 
     /// 0F-map opcode, with an optional mandatory prefix (0 for none) before REX.
     #[inline(always)]
-    pub fn op2(&mut self, prefix: u8, w: bool, opcode: u8, reg: u8, rm: Rm) {
+    pub(crate) fn op2(&mut self, prefix: u8, w: bool, opcode: u8, reg: u8, rm: Rm) {
         if prefix != 0 {
             self.b(prefix);
         }

@@ -4,7 +4,7 @@
 
 /// Where control goes after a host instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Flow {
+pub(crate) enum Flow {
     /// To the next one.
     Next,
     /// Jump to an address.
@@ -29,7 +29,7 @@ pub enum Flow {
 
 /// A host instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HostInsn {
+pub(crate) struct HostInsn {
     /// Bytes.
     pub len: usize,
     /// Where control goes.
@@ -39,10 +39,10 @@ pub struct HostInsn {
 }
 
 /// No instruction is longer.
-pub const MAX: usize = 15;
+pub(crate) const MAX: usize = 15;
 
 /// The instruction that begins with `bytes` and stands at `at`. `None` if it is not one of those that are emitted, or not whole.
-pub fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
+pub(crate) fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
     let mut p = 0;
     let (mut wide, mut half) = (false, false);
     while let 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 = *bytes.get(p)? {
@@ -166,7 +166,7 @@ pub fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
 }
 
 /// Whether a condition (the lower half of Jcc's opcode) holds with these EFLAGS.
-pub fn holds(condition: u8, eflags: u64) -> bool {
+pub(crate) fn holds(condition: u8, eflags: u64) -> bool {
     let bit = |n: u32| eflags >> n & 1 != 0;
     let (cf, pf, zf, sf, of) = (bit(0), bit(2), bit(6), bit(7), bit(11));
     let positive = match condition >> 1 & 7 {
@@ -229,9 +229,7 @@ mod tests {
                 check(plain, false, |a| a.mov_store_imm(w, m, 5));
                 check(plain, false, |a| a.bt_imm(w, m, 5));
                 check(plain, false, |a| a.mul(w, m));
-                check(plain, false, |a| a.lock_cmpxchg_pair(w, m));
                 check(plain, false, |a| a.rorx(w, R8, m, 3));
-                check(plain, false, |a| a.andn(w, R8, RAX, m));
             }
             for bytes in [1, 2, 4, 8] {
                 check(plain, false, |a| a.lock_cmpxchg(bytes, m, RSI));
@@ -261,7 +259,15 @@ mod tests {
         check(plain, false, |a| a.bswap(true, R9));
         check(plain, false, Asm::lahf);
         check(|_, _| Flow::Ret, false, Asm::ret);
-        check(|at, _| Flow::Call(at + 0x1000), true, |a| a.call_to((a.p as usize + 0x1000) as *const u8));
+        check(
+            |at, _| Flow::Call(at + 0x1000),
+            true,
+            |a| {
+                let target = a.p.wrapping_add(0x1000);
+                let site = a.call_near();
+                a.bind_near_to(site, target);
+            },
+        );
         check(|at, _| Flow::Jump(at - 0x1000), true, |a| a.jmp_to((a.p as usize - 0x1000) as *const u8));
         check(|_, next| Flow::Cond(Cc::P as u8, next), true, |a| _ = a.jcc_near(Cc::P));
         check(|_, next| Flow::Cond(Cc::Le as u8, next), false, |a| _ = a.jcc_short(Cc::Le));

@@ -15,53 +15,53 @@ use core::mem::offset_of;
 pub mod reason {
     /// A stub of a jump not yet chained; `exit_value` is the address of the stub's data (near
     /// form).
-    pub const CHAIN: u32 = 0;
+    pub(crate) const CHAIN: u32 = 0;
     /// The same, far form.
-    pub const CHAIN_FAR: u32 = 1;
+    pub(crate) const CHAIN_FAR: u32 = 1;
     /// An indirect transfer to the guest address in `exit_value` missed the lookup table.
-    pub const LOOKUP: u32 = 2;
+    pub(crate) const LOOKUP: u32 = 2;
     /// A system call; `exit_value` is the address of the stub's data (near form).
-    pub const SYSCALL: u32 = 3;
+    pub(crate) const SYSCALL: u32 = 3;
     /// The same, far form.
-    pub const SYSCALL_FAR: u32 = 4;
+    pub(crate) const SYSCALL_FAR: u32 = 4;
     /// The thread was interrupted before it entered, or at a boundary; `cpu.pc` is valid.
-    pub const INTERRUPTED: u32 = 5;
+    pub(crate) const INTERRUPTED: u32 = 5;
     /// A fault was caught by the signal handler; `cpu.pc` and `cpu.fault` are valid.
-    pub const FAULT: u32 = 6;
+    pub(crate) const FAULT: u32 = 6;
     /// A trap instruction; `exit_value` is a host address in it.
-    pub const TRAP: u32 = 7;
+    pub(crate) const TRAP: u32 = 7;
     /// A helper returned something other than Continue (in bits 15 to 8); `exit_value` is a host
     /// address in the instruction.
     pub const HELPER: u32 = 8;
     /// A step of several instructions faulted: its first is to be interpreted.
-    pub const STEP_FAULT: u32 = 9;
+    pub(crate) const STEP_FAULT: u32 = 9;
     /// A system call that generated code made, and a signal is pending; `exit_value` is the address
     /// of the stub's data (near form).
     pub const MADE: u32 = 10;
     /// The same, far form.
-    pub const MADE_FAR: u32 = 11;
+    pub(crate) const MADE_FAR: u32 = 11;
     /// The unit's bytes have changed since it was made; `exit_value` is a host address in it. See
     /// [`anyarch_engine::shared`].
-    pub const STALE: u32 = 12;
+    pub(crate) const STALE: u32 = 12;
     /// The instruction is to be interpreted; `exit_value` is a host address in it.
-    pub const REPLAY: u32 = 13;
+    pub(crate) const REPLAY: u32 = 13;
 }
 
 /// In RCX for [`Glue::trap`]: an undefined instruction.
-pub const TRAP_UNDEFINED: u32 = reason::TRAP;
+pub(crate) const TRAP_UNDEFINED: u32 = reason::TRAP;
 /// A breakpoint; its number in the bits above 8.
-pub const TRAP_BREAKPOINT: u32 = reason::TRAP | 0x80;
+pub(crate) const TRAP_BREAKPOINT: u32 = reason::TRAP | 0x80;
 
 /// The instruction INT3. Unlike single steps, breakpoints are nothing to hypervisors.
-pub const BREAKPOINT: u8 = 0xcc;
+pub(crate) const BREAKPOINT: u8 = 0xcc;
 
 /// Opcode of `test eax, imm32`.
-pub const NEAR_DATA: u8 = 0xa9;
+pub(crate) const NEAR_DATA: u8 = 0xa9;
 
 /// Where a signal that comes while the program counter is from `from` to `to` (both included) sends it: behind a test of `interrupted` the thread would else go
 /// on without seeing the flag.
 #[derive(Clone, Copy)]
-pub struct Detour {
+pub(crate) struct Detour {
     from: u64,
     to: u64,
     target: u64,
@@ -334,7 +334,7 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
 
 impl Glue {
     /// Where a thread at `host` that has just been interrupted goes on instead.
-    pub fn detour(&self, host: u64) -> Option<u64> {
+    pub(crate) fn detour(&self, host: u64) -> Option<u64> {
         self.detours.iter().find(|d| (d.from..=d.to).contains(&host)).map(|d| d.target)
     }
 
@@ -351,7 +351,7 @@ impl Glue {
     }
 
     /// Whether the call of `host` either leaves generated code or looks for a pending signal before it returns.
-    pub fn sees_signals(&self, host: u64) -> bool {
+    pub(crate) fn sees_signals(&self, host: u64) -> bool {
         let seeing = [Piece::Chain, Piece::ChainFar, Piece::Trap, Piece::Helper];
         seeing.iter().any(|&piece| self.piece(piece) as u64 == host)
     }

@@ -59,14 +59,14 @@
 
 extern crate alloc;
 
-pub mod asm;
+mod asm;
 mod backend;
 mod boundary;
 mod check;
 mod conditional;
 mod context;
 mod control;
-pub mod decode;
+mod decode;
 mod exclusive;
 mod features;
 mod flags;
@@ -115,7 +115,7 @@ const NO_BASE: u8 = R12;
 const PIN_VECTORS: usize = 12;
 
 /// Byte distance of RBP from the start of the thread's state.
-pub const STATE_BIAS: i32 = 128;
+pub(crate) const STATE_BIAS: i32 = 128;
 
 /// A state field as a memory operand.
 #[inline(always)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// What the runtime is told beside the command.
 #[derive(Clone, Debug, Default)]
-pub struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     /// The root's folder, relative to the bundle or absolute.
     pub root: std::path::PathBuf,
     /// Whether it is mounted read-only.
@@ -71,7 +71,7 @@ const CAPABILITIES: [&str; 41] = [
 ];
 
 /// `config.json`.
-pub fn config(command: &Command, settings: &Settings<'_>) -> Value {
+pub(crate) fn config(command: &Command, settings: &Settings<'_>) -> Value {
     let capabilities: Vec<String> = CAPABILITIES
         .iter()
         .enumerate()
@@ -148,7 +148,7 @@ pub fn config(command: &Command, settings: &Settings<'_>) -> Value {
 }
 
 /// What docker grants.
-pub fn default_capabilities() -> Option<u64> {
+pub(crate) fn default_capabilities() -> Option<u64> {
     Some(CONTAINER_CAPABILITIES)
 }
 

@@ -26,7 +26,7 @@ use std::process::{Command, Stdio};
 /// The program that a name stands for: the name we were called by, or the word after
 /// `anyarch compat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Personality {
+pub(crate) enum Personality {
     /// multiarch/qemu-user-static's /register.
     Multiarch,
     /// QEMU's script.
@@ -38,11 +38,11 @@ pub enum Personality {
 }
 
 /// The name of our image's entry point.
-pub const IMAGE_ENTRY: &str = "entrypoint";
+pub(crate) const IMAGE_ENTRY: &str = "entrypoint";
 
 impl Personality {
     /// By the name of the executable.
-    pub fn of_executable(name: &str) -> Option<Personality> {
+    pub(crate) fn of_executable(name: &str) -> Option<Personality> {
         match Path::new(name).file_name()?.to_str()? {
             "register" | "register.sh" => Some(Personality::Multiarch),
             "qemu-binfmt-conf.sh" | "qemu-binfmt-conf" => Some(Personality::Script),
@@ -64,7 +64,7 @@ impl Personality {
     }
 
     /// By the word on anyarch's own command line.
-    pub fn of_word(word: &str) -> Option<Personality> {
+    pub(crate) fn of_word(word: &str) -> Option<Personality> {
         match word {
             "multiarch" => Some(Personality::Multiarch),
             "qemu-binfmt-conf" => Some(Personality::Script),
@@ -75,7 +75,7 @@ impl Personality {
 
     /// Runs it; the exit code. These programs answer 1 for every failure and put no name before
     /// their messages.
-    pub fn run(self, args: &[String], dir: &Path) -> u8 {
+    pub(crate) fn run(self, args: &[String], dir: &Path) -> u8 {
         let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         let outcome = match self {
             Personality::Multiarch => multiarch(args, dir, &env),

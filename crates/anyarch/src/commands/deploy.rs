@@ -3,10 +3,10 @@
 use crate::failure::{Code, Failure, Result};
 
 /// What can be printed.
-pub const KINDS: [&str; 4] = ["kubernetes", "systemd", "compose", "github-action"];
+pub(crate) const KINDS: [&str; 4] = ["kubernetes", "systemd", "compose", "github-action"];
 
 /// `anyarch deploy KIND [--image IMAGE]`.
-pub fn deploy(kind: &str, image: &str) -> Result<u8> {
+pub(crate) fn deploy(kind: &str, image: &str) -> Result<u8> {
     let text = match kind {
         "kubernetes" => kubernetes(image),
         "systemd" => crate::commands::persist::unit(&crate::commands::register::Options {

@@ -113,7 +113,7 @@ const CHECKS: &[(&str, Check)] = &[
 ];
 
 /// `anyarch doctor`.
-pub fn doctor(fix: bool, as_json: bool, dir: &Path) -> Result<u8> {
+pub(crate) fn doctor(fix: bool, as_json: bool, dir: &Path) -> Result<u8> {
     let machine = Machine::look(dir);
     let mut reports = Vec::new();
     let (mut problems, mut fixed) = (0, 0);

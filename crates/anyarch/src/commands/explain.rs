@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// After ENOEXEC: the reason in half a sentence, seen from where the file was to be executed.
-pub fn why_not_executable(path: &Path) -> String {
+pub(crate) fn why_not_executable(path: &Path) -> String {
     match Elf::open(path) {
         Ok(Some(elf)) => match elf.family() {
             Some(f) if f.is_native_to(&host_machine()) => {
@@ -39,7 +39,7 @@ pub fn why_not_executable(path: &Path) -> String {
 
 /// `anyarch explain FILE|IMAGE`: 0 where this machine runs it. What is no file here is an image's
 /// name.
-pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) -> Result<u8> {
+pub(crate) fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) -> Result<u8> {
     let path = Path::new(target);
     // Whoever opens a FIFO waits for its writer.
     let may_be_opened = std::fs::metadata(path).is_ok_and(|m| m.is_file() || m.is_dir());
@@ -151,7 +151,7 @@ impl Facts {
 }
 
 /// `64-bit little-endian aarch64 program, position independent`.
-pub fn describe(elf: &Elf) -> String {
+pub(crate) fn describe(elf: &Elf) -> String {
     let arch = elf.family().map_or_else(
         || format!("unknown architecture (ELF machine {})", elf.machine),
         |f| f.name.to_string(),
@@ -332,7 +332,7 @@ fn disabled_entry(
 
 /// By what this machine runs a program called `name`, or why not and what changes that:
 /// registering, or `other_way`.
-pub fn runs(
+pub(crate) fn runs(
     elf: &Elf,
     family: Option<&'static Family>,
     name: &str,

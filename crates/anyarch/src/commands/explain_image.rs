@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Whether a path is to be looked at as an image and not as a program: a layout, or an archive by its first bytes.
-pub fn is_image(path: &Path) -> bool {
+pub(crate) fn is_image(path: &Path) -> bool {
     if path.is_dir() {
         return path.join("oci-layout").is_file();
     }
@@ -31,7 +31,7 @@ pub fn is_image(path: &Path) -> bool {
 }
 
 /// The image's facts; 0 where this machine runs its command.
-pub fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) -> Result<u8> {
+pub(crate) fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: &Path) -> Result<u8> {
     // docker's own images come as an archive; the file is removed at the end.
     let saved = from_docker(target)?;
     let source = saved.as_ref().map_or(target.to_string(), |f| f.path().display().to_string());

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Where pulled blobs and unpacked roots are kept.
-pub fn cache_dir() -> Result<PathBuf> {
+pub(crate) fn cache_dir() -> Result<PathBuf> {
     let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     match var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|h| h.join(".cache"))) {
         Some(dir) => Ok(dir.join("anyarch")),
@@ -31,16 +31,16 @@ pub fn cache_dir() -> Result<PathBuf> {
 }
 
 /// What a word of the command line names.
-pub enum Found {
-    /// A root file system.
-    Root(PathBuf),
+pub(crate) enum Found {
+    /// A root file system: the folder of that name.
+    Root,
     /// An image, and where its blobs are.
     Image(Box<Layout>, Box<Image>),
 }
 
 /// When a registry is asked for an image (docker's and podman's `--pull`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pull {
+pub(crate) enum Pull {
     /// Each time.
     #[default]
     Always,
@@ -51,13 +51,13 @@ pub enum Pull {
 }
 
 /// A folder (root or layout), an archive, a layout with a tag (`DIR:TAG`), or a reference that is pulled.
-pub fn find(target: &str, platform: Option<&str>, when: Pull) -> Result<Found> {
+pub(crate) fn find(target: &str, platform: Option<&str>, when: Pull) -> Result<Found> {
     let wanted = platform.map(Platform::of_words).transpose()?;
     let bare = PATHS.iter().find_map(|p| target.strip_prefix(p)).unwrap_or(target);
     let (path, tag) = split_tag(bare);
     if Path::new(path).exists() {
         return match Layout::open(Path::new(path))? {
-            None => Ok(Found::Root(path.into())),
+            None => Ok(Found::Root),
             Some(layout) => {
                 let image = layout.image(wanted.as_ref(), tag)?;
                 Ok(Found::Image(Box::new(layout), Box::new(image)))
@@ -84,7 +84,7 @@ fn reference(target: &str) -> Result<Reference> {
 const PATHS: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "dir:"];
 
 /// The platforms of what a word names, in its order, each once.
-pub fn platforms(target: &str) -> Result<Vec<Platform>> {
+pub(crate) fn platforms(target: &str) -> Result<Vec<Platform>> {
     let bare = PATHS.iter().find_map(|p| target.strip_prefix(p)).unwrap_or(target);
     let (path, tag) = split_tag(bare);
     let mut list = Vec::new();
@@ -145,7 +145,7 @@ fn pull(reference: &Reference, wanted: Option<&Platform>, when: Pull) -> Result<
 }
 
 /// `image inspect`: what `buildx imagetools inspect` prints.
-pub fn inspect(target: &str, raw: bool, as_json: bool) -> Result<u8> {
+pub(crate) fn inspect(target: &str, raw: bool, as_json: bool) -> Result<u8> {
     let (name, top, bytes) = if Path::new(target).exists() {
         let layout = layout_of(target)?;
         let list = layout.index()?;
@@ -282,7 +282,7 @@ impl Destination<'_> {
 
 /// `image copy SOURCE DESTINATION`: to a folder (a layout), an archive (`*.tar`) or a registry
 /// (`docker://NAME`).
-pub fn copy(source: &str, destination: &str, platform: Option<&str>, as_json: bool) -> Result<u8> {
+pub(crate) fn copy(source: &str, destination: &str, platform: Option<&str>, as_json: bool) -> Result<u8> {
     let to = Destination::parse(destination)?;
     let Found::Image(from, image) = find(source, platform, Pull::Always)? else {
         fail!(Code::Usage, "{source} is a root file system, not an image");
@@ -405,7 +405,7 @@ impl Drop for Made {
 }
 
 /// `image unpack SOURCE BUNDLE`: a bundle that runc runs.
-pub fn unpack_bundle(
+pub(crate) fn unpack_bundle(
     source: &str,
     bundle: &Path,
     platform: Option<&str>,
@@ -456,7 +456,7 @@ pub fn unpack_bundle(
 /// `image prune`: removes the roots that killed runs have left, half-made files in the cache and
 /// the folder for temporary files, and kept layers of images that are not in the cache; with `all`
 /// the images that were pulled as well, and all layers that no run uses.
-pub fn prune(all: bool, as_json: bool) -> Result<u8> {
+pub(crate) fn prune(all: bool, as_json: bool) -> Result<u8> {
     let cache = cache_dir()?;
     let roots = crate::commands::run::remove_leftovers(&cache)?;
     let layers = kept::prune(&cache, all)?;
@@ -506,7 +506,7 @@ pub fn prune(all: bool, as_json: bool) -> Result<u8> {
 }
 
 /// Holds others off a folder of the cache until the file is closed.
-pub fn lock_cache(dir: &Path) -> Result<File> {
+pub(crate) fn lock_cache(dir: &Path) -> Result<File> {
     let lock = File::create(dir.join("lock"))
         .or_fail(Code::Failed, || format!("cannot write in {}", dir.display()))
         .map_err(|failure| failure.mend("export XDG_CACHE_HOME=... to a folder that can be written"))?;
@@ -536,7 +536,7 @@ fn runtime_config(image: &Image, root: &Path) -> Result<Value> {
 
 /// What `image build` was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct BuildOptions {
+pub(crate) struct BuildOptions {
     /// The version in the tags.
     pub version: String,
     /// Architectures; empty for all that have an emulator.
@@ -566,7 +566,7 @@ struct Tagged {
 }
 
 /// `image build`.
-pub fn build(options: &BuildOptions) -> Result<u8> {
+pub(crate) fn build(options: &BuildOptions) -> Result<u8> {
     let ways = options.push.is_some() as u8 + options.load as u8 + options.output.is_some() as u8;
     if ways != 1 {
         return Err(Failure::new(Code::Usage, "say where the images go")

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// `anyarch completions SHELL`.
-pub fn completions(shell: clap_complete::Shell) -> Result<u8> {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<u8> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "anyarch", &mut text);
     std::io::stdout().write_all(&text).or_fail(Code::Failed, || "cannot write".into())?;
@@ -15,7 +15,7 @@ pub fn completions(shell: clap_complete::Shell) -> Result<u8> {
 }
 
 /// `anyarch manual [DIR]`: one page per command into a folder, or the main page to stdout.
-pub fn manual(dir: Option<&Path>) -> Result<u8> {
+pub(crate) fn manual(dir: Option<&Path>) -> Result<u8> {
     let command = cli::command();
     let Some(dir) = dir else {
         let page = page(&command, true)?;
@@ -73,7 +73,8 @@ fn page(command: &Command, with_codes: bool) -> Result<Vec<u8>> {
 }
 
 /// The reference page docs/host-tool.md has, between its marks.
-pub fn reference() -> String {
+#[cfg(test)]
+fn reference() -> String {
     let mut text = String::new();
     let mut command = cli::command().term_width(100);
     command.build();

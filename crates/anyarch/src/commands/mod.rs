@@ -1,14 +1,14 @@
 //! The commands: each module is one of them, or what several of them share.
 
-pub mod bundle;
-pub mod compat;
-pub mod deploy;
-pub mod doctor;
-pub mod explain;
-pub mod explain_image;
-pub mod image;
-pub mod manual;
-pub mod persist;
-pub mod register;
-pub mod run;
-pub mod verify;
+pub(crate) mod bundle;
+pub(crate) mod compat;
+pub(crate) mod deploy;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod explain_image;
+pub(crate) mod image;
+pub(crate) mod manual;
+pub(crate) mod persist;
+pub(crate) mod register;
+pub(crate) mod run;
+pub(crate) mod verify;

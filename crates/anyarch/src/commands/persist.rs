@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// The ways to persist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     /// systemd-binfmt's file where that is installed, else Debian's, else a unit.
     Auto,
     /// /etc/binfmt.d/qemu-ARCH.conf.
@@ -42,7 +42,7 @@ fn place(path: &str) -> PathBuf {
 }
 
 /// Writes the files for what was registered.
-pub fn write(way: Way, planned: &[Planned], options: &Options) -> Result<()> {
+pub(crate) fn write(way: Way, planned: &[Planned], options: &Options) -> Result<()> {
     let has = |p: &str| place(p).exists();
     let way = match way {
         Way::Auto if options.from_memfd => Way::Unit,
@@ -90,7 +90,7 @@ pub fn write(way: Way, planned: &[Planned], options: &Options) -> Result<()> {
 }
 
 /// The unit repeats the command with its options.
-pub fn unit(options: &Options) -> Result<String> {
+pub(crate) fn unit(options: &Options) -> Result<String> {
     let exe =
         std::env::current_exe().or_fail(Code::Failed, || "cannot tell where anyarch itself is".into())?;
     let mut words = vec![exe.display().to_string(), "register".into()];
@@ -149,7 +149,7 @@ pub fn unit(options: &Options) -> Result<String> {
 }
 
 /// Removes our files for these entries, and with `all` the unit, which stands for any.
-pub fn forget(wanted: &dyn Fn(&str) -> bool, all: bool) -> Result<()> {
+pub(crate) fn forget(wanted: &dyn Fn(&str) -> bool, all: bool) -> Result<()> {
     let remove = |path: &Path| {
         fs::remove_file(path)
             .or_fail(Code::Permission, || format!("cannot remove {}", path.display()))

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `register` was asked for.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Architectures, platforms, `all`; empty for what our own emulator runs.
     pub targets: Vec<String>,
     /// `(architecture or none for every one, emulator)`; the last that fits wins.
@@ -81,7 +81,7 @@ impl Default for Options {
 }
 
 /// A rule with the emulator it stands for, and the memory file that must live until it is registered.
-pub struct Planned {
+pub(crate) struct Planned {
     /// The row.
     pub family: &'static Family,
     /// The emulator.
@@ -93,7 +93,7 @@ pub struct Planned {
 
 impl Options {
     /// The choice for an architecture.
-    pub fn choice(&self, guest: &Family) -> Choice {
+    pub(crate) fn choice(&self, guest: &Family) -> Choice {
         let named = |name: &str| family::lookup(name).iter().any(|f| f.name == guest.name);
         let fits = |arch: &Option<String>| arch.as_deref().is_none_or(named);
         self.engines.iter().rev().find(|(arch, _)| fits(arch)).map(|(_, c)| c.clone()).unwrap_or_default()
@@ -101,7 +101,7 @@ impl Options {
 
     /// The emulator for an architecture: the chosen one, or, where that is said to do and the
     /// user asks for none, of the handler that the machine has.
-    pub fn emulator(&self, guest: &Family) -> Result<Emulator> {
+    pub(crate) fn emulator(&self, guest: &Family) -> Result<Emulator> {
         let choice = self.choice(guest);
         choice.find(guest).or_else(|failure| match self.registered && choice == Choice::Auto {
             true => registered_emulator(guest, &self.dir).ok_or(failure),
@@ -110,7 +110,7 @@ impl Options {
     }
 
     /// The flags asked for.
-    pub fn flags(&self) -> Flags {
+    pub(crate) fn flags(&self) -> Flags {
         [
             (self.preserve_argv0, Flags::PRESERVE_ARGV0),
             (self.credentials, Flags::CREDENTIALS),
@@ -123,7 +123,7 @@ impl Options {
 
     /// Every architecture asked for with its emulator; what cannot be is in the second list. `all` leaves out what has
     /// no emulator here.
-    pub fn resolve(&self) -> Result<(Vec<Planned>, Vec<Failure>)> {
+    pub(crate) fn resolve(&self) -> Result<(Vec<Planned>, Vec<Failure>)> {
         let machine = host_machine();
         let (mut planned, mut failures) = (Vec::new(), Vec::new());
         for (guest, explicit) in targets(&self.targets, &machine)? {
@@ -207,7 +207,7 @@ fn targets(words: &[String], machine: &str) -> Result<Vec<(&'static Family, bool
 }
 
 /// The failure for a word that means no architecture.
-pub fn unknown_architecture(word: &str) -> Failure {
+pub(crate) fn unknown_architecture(word: &str) -> Failure {
     let names: Vec<_> = FAMILIES.iter().map(|f| f.name).collect();
     Failure::new(Code::Usage, format!("`{word}` is no architecture or platform anyarch knows"))
         .mend(format!("use one of {}, an OCI platform (linux/arm64), or all", names.join(", ")))
@@ -290,7 +290,7 @@ impl Report {
 }
 
 /// `anyarch register`. The result is the exit code.
-pub fn register(options: &Options) -> Result<u8> {
+pub(crate) fn register(options: &Options) -> Result<u8> {
     let mut report = Report::new(options.json);
     let result = register_all(options, &mut report);
     report.end(&options.dir, options.dry_run, result)
@@ -369,7 +369,7 @@ fn register_all(options: &Options, report: &mut Report) -> Result<()> {
 }
 
 /// `anyarch unregister`.
-pub fn unregister(words: &[String], reset: bool, dry_run: bool, json: bool, dir: &Path) -> Result<u8> {
+pub(crate) fn unregister(words: &[String], reset: bool, dry_run: bool, json: bool, dir: &Path) -> Result<u8> {
     let mut report = Report::new(json);
     let result = unregister_all(words, reset, dry_run, dir, &mut report);
     report.end(dir, dry_run, result)
@@ -505,7 +505,7 @@ fn conflict(entry: &Entry) -> Failure {
 }
 
 /// Opens an instance, or says what to do.
-pub fn open(dir: &Path) -> Result<Instance> {
+pub(crate) fn open(dir: &Path) -> Result<Instance> {
     let instance = Instance::open(dir).map_err(|e| explain(e, dir))?;
     if !instance.enabled().map_err(|e| explain(e, dir))? {
         return Err(explain(InstanceError::Disabled(dir.to_path_buf()), dir));
@@ -518,7 +518,7 @@ fn lock(instance: &Instance) -> Result<anyarch_binfmt::instance::Lock> {
 }
 
 /// The library's error with its exit code and the command that mends it.
-pub fn explain(error: InstanceError, dir: &Path) -> Failure {
+pub(crate) fn explain(error: InstanceError, dir: &Path) -> Failure {
     use rustix::io::Errno;
     let d = dir.display();
     let (code, mend) = match &error {
@@ -551,7 +551,7 @@ pub fn explain(error: InstanceError, dir: &Path) -> Failure {
 }
 
 /// A copy of a file that lives as long as somebody has it open: the kernel, once it is registered with F.
-pub fn copy_to_memory(path: &Path) -> Result<OwnedFd> {
+pub(crate) fn copy_to_memory(path: &Path) -> Result<OwnedFd> {
     let what = || format!("cannot copy {} to memory", path.display());
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     // MFD_EXEC says so since 6.3, where the machine may refuse to execute memory files without it; older kernels do
@@ -567,7 +567,7 @@ pub fn copy_to_memory(path: &Path) -> Result<OwnedFd> {
 }
 
 /// One line of the status: an entry and what follows from it and the others.
-pub struct Row {
+pub(crate) struct Row {
     /// The entry.
     pub entry: Entry,
     /// Its architecture.
@@ -581,7 +581,7 @@ pub struct Row {
 }
 
 /// Everything that is registered, with who wins. Entries in the kernel's order, newest first.
-pub fn survey(instance: &Instance) -> Result<Vec<Row>> {
+pub(crate) fn survey(instance: &Instance) -> Result<Vec<Row>> {
     let entries = instance.newest_first().map_err(|e| explain(e, instance.dir()))?;
     let row = |(i, entry): (usize, &Entry)| {
         let family = match &entry.rule.matcher {
@@ -614,7 +614,7 @@ fn padded(magic: &[u8]) -> Vec<u8> {
 
 impl Row {
     /// Whose emulator the interpreter is, by its name.
-    pub fn engine(&self) -> &'static str {
+    pub(crate) fn engine(&self) -> &'static str {
         let file = self.entry.rule.interpreter.rsplit('/').next().unwrap_or("");
         let path = &self.entry.rule.interpreter;
         match () {
@@ -669,12 +669,12 @@ impl Row {
 }
 
 /// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The platforms this machine runs: its own, and those with a handler that wins.
-pub fn supported_platforms(rows: &[Row]) -> Vec<String> {
+pub(crate) fn supported_platforms(rows: &[Row]) -> Vec<String> {
     let machine = host_machine();
     let also = if machine == "x86_64" { family::by_name("i386") } else { None };
     let own = family::by_name(&machine).into_iter().chain(also);
@@ -692,7 +692,7 @@ pub fn supported_platforms(rows: &[Row]) -> Vec<String> {
 }
 
 /// `anyarch status`.
-pub fn status(as_json: bool, all: bool, dir: &Path) -> Result<u8> {
+pub(crate) fn status(as_json: bool, all: bool, dir: &Path) -> Result<u8> {
     let instance = Instance::open(dir).map_err(|e| explain(e, dir))?;
     let enabled = instance.enabled().map_err(|e| explain(e, dir))?;
     let mut rows = survey(&instance)?;

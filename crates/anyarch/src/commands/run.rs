@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 /// What `run` was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// A folder, an image's file or folder, or a reference.
     pub target: String,
     /// The command; empty for the image's own.
@@ -71,7 +71,7 @@ const BASE_ENV: [(&str, &str); 2] =
     [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];
 
 /// `anyarch run TARGET -- CMD...`: a root file system, an image's file or folder, or a reference.
-pub fn run(options: &RunOptions) -> Result<u8> {
+pub(crate) fn run(options: &RunOptions) -> Result<u8> {
     // Opened first: a report that cannot be written is no reason to have run the command.
     let report = options.report.as_ref().map(|file| {
         File::create(file).or_fail(Code::NotStarted, || format!("cannot write the report {}", file.display()))
@@ -79,7 +79,7 @@ pub fn run(options: &RunOptions) -> Result<u8> {
     let report = report.transpose()?;
     let mut told = json!({ "schema": 1, "target": options.target, "platform": null, "digest": null });
     let mut attempt = || match find(&options.target, options.platform.as_deref(), options.pull)? {
-        Found::Root(_) => run_root(options),
+        Found::Root => run_root(options),
         Found::Image(layout, image) => {
             told["platform"] = json!(image.platform().to_string());
             told["digest"] = json!(image.manifest.digest.to_string());
@@ -123,7 +123,7 @@ fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8>
 }
 
 /// An image's command with what the options change of it; without arguments where the image has none.
-pub fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Result<Command> {
+pub(crate) fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Result<Command> {
     let mut env: Vec<(String, String)> =
         BASE_ENV.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     if let Some(term) = std::env::var("TERM").ok().filter(|_| options.terminal) {
@@ -153,7 +153,7 @@ pub fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Resul
 
 /// A root's folder, or the mount that stands for it, and whose its files are.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     prepared: Option<Rc<Prepared>>,
     path: PathBuf,
     /// The machine's ids that exist inside, if not the usual ones.
@@ -270,7 +270,7 @@ impl Unpacked {
 }
 
 /// The lock of a folder below `roots` or `layers`; an error where another process has it.
-pub fn lock_root(folder: &Path) -> rustix::io::Result<File> {
+pub(crate) fn lock_root(folder: &Path) -> rustix::io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let lock = rustix::fs::open(folder, flags, Mode::empty())?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
@@ -278,7 +278,7 @@ pub fn lock_root(folder: &Path) -> rustix::io::Result<File> {
 }
 
 /// With the ids it was unpacked with; what nobody else may remove goes as well.
-pub fn remove_root(folder: &Path) -> Result<()> {
+pub(crate) fn remove_root(folder: &Path) -> Result<()> {
     let what = || format!("cannot remove {}", folder.display());
     sandbox::with_mapped_ids(|| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -289,7 +289,7 @@ pub fn remove_root(folder: &Path) -> Result<()> {
 }
 
 /// Removes what runs that were killed have left in the cache; the number of roots.
-pub fn remove_leftovers(cache: &Path) -> Result<usize> {
+pub(crate) fn remove_leftovers(cache: &Path) -> Result<usize> {
     let roots = remove_unlocked(&cache.join("roots"), b"run-")?;
     let layers = remove_unlocked(&kept::place(cache), b"new-")?;
     if layers > 0 {
@@ -318,7 +318,7 @@ fn remove_unlocked(place: &Path, prefix: &[u8]) -> Result<usize> {
 }
 
 /// `anyarch run ROOTFS -- CMD...`
-pub fn run_root(options: &RunOptions) -> Result<u8> {
+pub(crate) fn run_root(options: &RunOptions) -> Result<u8> {
     let root = Path::new(&options.target)
         .canonicalize()
         .or_fail(Code::NotStarted, || format!("cannot use {} as root", options.target))?;
@@ -546,7 +546,7 @@ fn handlers(guests: &[&'static Family], options: &RunOptions) -> Result<Vec<Plan
 }
 
 /// `anyarch with [ARCH...] -- CMD...`
-pub fn with(options: &Options, args: Vec<String>) -> Result<u8> {
+pub(crate) fn with(options: &Options, args: Vec<String>) -> Result<u8> {
     if args.is_empty() {
         return Err(Failure::new(Code::Usage, "no command was given").mend("anyarch with arm64 -- CMD..."));
     }
@@ -607,7 +607,7 @@ fn parse_volume(text: &str) -> Result<Volume> {
 }
 
 /// Sets a variable, in its place if it is there.
-pub fn set_env(env: &mut Vec<(String, String)>, name: &str, value: &str) {
+pub(crate) fn set_env(env: &mut Vec<(String, String)>, name: &str, value: &str) {
     match env.iter_mut().find(|(k, _)| k == name) {
         Some((_, v)) => *v = value.into(),
         None => env.push((name.into(), value.into())),
@@ -615,7 +615,7 @@ pub fn set_env(env: &mut Vec<(String, String)>, name: &str, value: &str) {
 }
 
 /// Adds `NAME=VALUE`, and `NAME` with our own value if there is one.
-pub fn merge_env(env: &mut Vec<(String, String)>, items: &[String]) -> Result<()> {
+pub(crate) fn merge_env(env: &mut Vec<(String, String)>, items: &[String]) -> Result<()> {
     for item in items {
         match item.split_once('=') {
             Some(("", _)) => fail!(Code::Usage, "`{item}` has no name before ="),
@@ -632,7 +632,7 @@ pub fn merge_env(env: &mut Vec<(String, String)>, items: &[String]) -> Result<()
 
 /// The lines of `--env-file`, as docker reads them: `NAME=VALUE` with the value as it is, `NAME` to
 /// pass ours on; blanks in front, empty lines and those with `#` in front do not count.
-pub fn read_env_file(file: &Path) -> Result<Vec<String>> {
+pub(crate) fn read_env_file(file: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(file)
         .or_fail(Code::NotStarted, || format!("cannot read the variables of {}", file.display()))?;
     let lines = text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#'));
@@ -646,13 +646,13 @@ pub fn read_env_file(file: &Path) -> Result<Vec<String>> {
 }
 
 /// A root, from outside, with every path resolved as if it were `/` already.
-pub struct Inside {
+pub(crate) struct Inside {
     root: OwnedFd,
 }
 
 impl Inside {
     /// Opens a folder as a root.
-    pub fn open(root: &Path) -> Result<Inside> {
+    pub(crate) fn open(root: &Path) -> Result<Inside> {
         let open = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         Ok(Inside {
             root: open.or_fail(Code::NotStarted, || format!("cannot use {} as root", root.display()))?,
@@ -660,7 +660,7 @@ impl Inside {
     }
 
     /// Opens a file for reading; symbolic links lead nowhere but inside.
-    pub fn read(&self, path: &Path) -> Option<File> {
+    pub(crate) fn read(&self, path: &Path) -> Option<File> {
         let path = path.strip_prefix("/").unwrap_or(path);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let fd = rustix::fs::openat2(
@@ -686,7 +686,7 @@ impl Inside {
 
 /// Who a command runs as.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// User id.
     pub uid: u32,
     /// Group id.
@@ -699,7 +699,7 @@ pub struct User {
 
 impl User {
     /// `USER[:GROUP]`, by the root's own passwd and group files, as docker reads it.
-    pub fn resolve(inside: &Inside, text: Option<&str>) -> Result<User> {
+    pub(crate) fn resolve(inside: &Inside, text: Option<&str>) -> Result<User> {
         let text = text.unwrap_or("");
         User::from_files(text, &inside.text("/etc/passwd"), &inside.text("/etc/group"))
     }

@@ -80,7 +80,7 @@ enum Verdict {
 }
 
 /// `anyarch verify`.
-pub fn verify(words: &[String], as_json: bool, dir: &Path) -> Result<u8> {
+pub(crate) fn verify(words: &[String], as_json: bool, dir: &Path) -> Result<u8> {
     let mut wanted = Vec::new();
     for word in words.iter().flat_map(|w| w.split(',')).filter(|w| !w.is_empty() && *w != "all") {
         let found = family::lookup(word);

@@ -22,7 +22,7 @@ const NAME_MAX: u64 = 4096;
 const RECORDS_MAX: u64 = 1 << 20;
 
 /// The entries of an archive, in order.
-pub struct Archive<R> {
+pub(crate) struct Archive<R> {
     stream: R,
     /// What is left of the last entry's data, and of the block that it ends in.
     data: u64,
@@ -32,7 +32,7 @@ pub struct Archive<R> {
 }
 
 /// What an archive says of a file.
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its name, as it stands in the archive.
     pub name: PathBuf,
     /// What it is.
@@ -61,7 +61,7 @@ struct Extensions {
 
 impl<R: Read> Archive<R> {
     /// Of a stream that begins with an entry.
-    pub fn new(stream: R) -> Archive<R> {
+    pub(crate) fn new(stream: R) -> Archive<R> {
         Archive { stream, data: 0, padding: 0, last: PathBuf::new() }
     }
 
@@ -70,7 +70,7 @@ impl<R: Read> Archive<R> {
     ///
     /// # Errors
     /// The stream's, and what is wrong with the archive, with the name of the entry concerned.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>> {
+    pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>> {
         let mut before = Extensions::default();
         loop {
             let Some(header) = self.header()? else {

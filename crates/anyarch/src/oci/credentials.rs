@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 /// What proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// A user's password, or a token in its place.
     Password {
         /// The user.
@@ -32,7 +32,7 @@ pub enum Credentials {
 
 impl Credentials {
     /// The value of `Authorization` for whoever takes a password.
-    pub fn basic(&self) -> Option<String> {
+    pub(crate) fn basic(&self) -> Option<String> {
         match self {
             Credentials::Password { user, secret } => {
                 Some(format!("Basic {}", STANDARD.encode(format!("{user}:{secret}"))))
@@ -47,7 +47,7 @@ impl Credentials {
 /// # Errors
 /// Where a file is there and damaged, or a helper that is configured for this registry cannot be
 /// started.
-pub fn find(host: &str, name: &str) -> Result<Option<Credentials>> {
+pub(crate) fn find(host: &str, name: &str) -> Result<Option<Credentials>> {
     for file in files() {
         let text = match std::fs::read(&file) {
             Ok(text) => text,

@@ -25,7 +25,7 @@ use ureq::unversioned::transport::NextTimeout;
 
 /// For the HTTP client.
 #[derive(Debug)]
-pub struct Dns;
+pub(crate) struct Dns;
 
 impl Resolver for Dns {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
@@ -63,7 +63,7 @@ pub fn lookup(host: &str) -> io::Result<Vec<IpAddr>> {
 }
 
 /// Whether a name is this machine's own, whatever servers say (RFC 6761, section 6.3).
-pub fn is_localhost(host: &str) -> bool {
+pub(crate) fn is_localhost(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
 }

@@ -13,11 +13,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Where references without a host lead.
-pub const DEFAULT_REGISTRY: &str = "docker.io";
+pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// How a server is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// TLS with a certificate that is verified.
     Verified,
     /// The same, or no TLS where the server has none: it is on this machine.
@@ -30,7 +30,7 @@ pub enum Trust {
 
 /// One place of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The server's name as users write it, with its port: what credentials are kept under.
     pub host: String,
     /// The repository's name there.
@@ -41,7 +41,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The host that answers; docker.io's API has another name.
-    pub fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         if self.host == DEFAULT_REGISTRY {
             return format!("registry-1.{DEFAULT_REGISTRY}");
         }
@@ -54,7 +54,7 @@ impl Endpoint {
 ///
 /// # Errors
 /// Where a configuration cannot be read, or blocks the image.
-pub fn of(reference: &Reference) -> Result<Vec<Endpoint>> {
+pub(crate) fn of(reference: &Reference) -> Result<Vec<Endpoint>> {
     let settings = Settings::read()?;
     let mut list = Vec::new();
     let full = format!("{}/{}", reference.host, reference.name);
@@ -110,18 +110,18 @@ pub fn of(reference: &Reference) -> Result<Vec<Endpoint>> {
 }
 
 /// How a host is spoken to that no image's name names: one that a registry sends us to.
-pub fn trust(host: &str) -> Result<Trust> {
+pub(crate) fn trust(host: &str) -> Result<Trust> {
     Ok(Settings::read()?.trust(host))
 }
 
 /// Whether a host (`NAME[:PORT]`) is this machine, whatever name servers say.
-pub fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = bare(host);
     bare.parse().is_ok_and(|a: IpAddr| a.to_canonical().is_loopback()) || dns::is_localhost(bare)
 }
 
 /// Without its port and brackets.
-pub fn bare(host: &str) -> &str {
+pub(crate) fn bare(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);
     }
@@ -132,7 +132,7 @@ pub fn bare(host: &str) -> &str {
 }
 
 /// A range of addresses: `ADDRESS/BITS`, or one address.
-pub fn in_range(range: &str, address: IpAddr) -> bool {
+pub(crate) fn in_range(range: &str, address: IpAddr) -> bool {
     let (first, bits) = range.split_once('/').map_or((range, None), |(a, b)| (a, Some(b)));
     // The bits stand at the top, so that ranges of both families are compared alike.
     let (first, address, most) = match (first.parse(), address.to_canonical()) {
@@ -150,7 +150,7 @@ pub fn in_range(range: &str, address: IpAddr) -> bool {
 }
 
 /// A folder or file of the user's: `$XDG_CONFIG_HOME`, else `~/.config`.
-pub fn user_config(rest: &str) -> Option<PathBuf> {
+pub(crate) fn user_config(rest: &str) -> Option<PathBuf> {
     let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     Some(env("XDG_CONFIG_HOME").or_else(|| Some(env("HOME")?.join(".config")))?.join(rest))
 }

@@ -31,7 +31,7 @@ const REDIRECTS: u32 = 10;
 
 /// What a request carries.
 #[derive(Clone, Copy)]
-pub enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     /// Nothing.
     Nothing,
     /// These bytes.
@@ -41,7 +41,7 @@ pub enum Payload<'a> {
 }
 
 /// Why there is no answer.
-pub struct Broken {
+pub(crate) struct Broken {
     /// As a failure of a command.
     pub failure: Failure,
     /// Whether the same request may succeed.
@@ -63,7 +63,7 @@ impl From<Broken> for Failure {
 }
 
 /// An answer, and who gave it.
-pub struct Answer {
+pub(crate) struct Answer {
     /// The answer.
     pub response: Response<Body>,
     /// The address, redirects followed.
@@ -72,17 +72,17 @@ pub struct Answer {
 
 impl Answer {
     /// The status.
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.response.status().as_u16()
     }
 
     /// A header's value, the first of several.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
 
     /// The body of a document, which is to be small.
-    pub fn document(&mut self, what: &str) -> Result<Vec<u8>> {
+    pub(crate) fn document(&mut self, what: &str) -> Result<Vec<u8>> {
         let body = self.response.body_mut();
         let long =
             || Failure::new(Code::Image, format!("{what} is larger than {MAX_DOCUMENT} bytes: refused"));
@@ -97,7 +97,7 @@ impl Answer {
 }
 
 /// The servers spoken to.
-pub struct Http {
+pub(crate) struct Http {
     agents: HashMap<String, Agent>,
     /// How a host is spoken to that was asked for by its name.
     known: HashMap<String, Trust>,
@@ -114,7 +114,7 @@ struct Patience {
 
 impl Http {
     /// None yet.
-    pub fn new() -> Result<Http> {
+    pub(crate) fn new() -> Result<Http> {
         let seconds = |name: &str, default: f64| -> Result<Duration> {
             let Some(text) = std::env::var(name).ok().filter(|t| !t.is_empty()) else {
                 return Ok(Duration::from_secs_f64(default));
@@ -133,7 +133,7 @@ impl Http {
     }
 
     /// Says how a host is spoken to.
-    pub fn know(&mut self, host: &str, trust: Trust) {
+    pub(crate) fn know(&mut self, host: &str, trust: Trust) {
         self.known.insert(host.into(), trust);
     }
 
@@ -142,7 +142,7 @@ impl Http {
     /// # Errors
     /// Where there is no answer; an answer of any status is one. A server that says that it is busy
     /// is asked again, after as long as it says and `ANYARCH_REGISTRY_WAIT` allows.
-    pub fn send(
+    pub(crate) fn send(
         &mut self,
         method: &Method,
         url: &str,
@@ -291,19 +291,19 @@ fn parse(url: &str) -> Result<Uri> {
 }
 
 /// `HOST[:PORT]`.
-pub fn authority(url: &Uri) -> String {
+pub(crate) fn authority(url: &Uri) -> String {
     url.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// The server: scheme, name and port.
-pub fn origin(url: &Uri) -> String {
+pub(crate) fn origin(url: &Uri) -> String {
     let scheme = url.scheme_str().unwrap_or("");
     let port = url.port_u16().unwrap_or(if scheme == "http" { 80 } else { 443 });
     format!("{scheme}://{}:{port}", url.host().unwrap_or("").to_ascii_lowercase())
 }
 
 /// An address that an answer refers to (RFC 3986, section 5.2.2, without `..`).
-pub fn join(base: &Uri, reference: &str) -> String {
+pub(crate) fn join(base: &Uri, reference: &str) -> String {
     let scheme = base.scheme_str().unwrap_or("https");
     let server = format!("{scheme}://{}", authority(base));
     let reference = reference.split('#').next().unwrap_or(reference);
@@ -331,7 +331,7 @@ fn retry_after(text: &str) -> Option<Duration> {
 }
 
 /// What is wrong, in a reader's words.
-pub fn reason(error: &ureq::Error) -> String {
+pub(crate) fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(
             ureq::Timeout::PerRead | ureq::Timeout::PerWrite | ureq::Timeout::RecvResponse,

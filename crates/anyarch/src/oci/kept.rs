@@ -35,19 +35,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The file with the names of a run's layers, in the run's folder.
-pub const LIST: &str = "layers";
+pub(crate) const LIST: &str = "layers";
 
 /// A layer that no run has used for so long is removed when another one is made.
 const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Where layers are kept.
-pub fn place(cache: &Path) -> PathBuf {
+pub(crate) fn place(cache: &Path) -> PathBuf {
     cache.join("layers")
 }
 
 /// What names an image's layers, from the bottom up; `None` where the configuration does not give
 /// the digest of each, or there is none.
-pub fn chain(image: &Image) -> Option<Vec<String>> {
+pub(crate) fn chain(image: &Image) -> Option<Vec<String>> {
     let diff_ids = image.diff_ids();
     if image.layers.is_empty() || diff_ids.len() != image.layers.len() {
         return None;
@@ -63,7 +63,7 @@ pub fn chain(image: &Image) -> Option<Vec<String>> {
 
 /// Who makes a root: the cache, the run's own folder, and the namespace with the ids of the files
 /// where we are not root.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// Of layers and runs.
     pub cache: &'a Path,
     /// The run's, which it has locked.
@@ -78,7 +78,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// A layer is damaged, or cannot be unpacked.
-    pub fn root(&self, layout: &Layout, image: &Image, how: &How) -> Result<Option<OwnedFd>> {
+    pub(crate) fn root(&self, layout: &Layout, image: &Image, how: &How) -> Result<Option<OwnedFd>> {
         let Some(chain) = chain(image) else { return Ok(None) };
         sandbox::make_mount(self.namespace, || {
             let own = sandbox::unshare(UnshareFlags::NEWNS).and_then(|()| {
@@ -287,7 +287,7 @@ fn in_use(cache: &Path) -> HashSet<String> {
 ///
 /// # Errors
 /// They cannot be removed.
-pub fn prune(cache: &Path, all: bool) -> Result<usize> {
+pub(crate) fn prune(cache: &Path, all: bool) -> Result<usize> {
     let mut wanted = HashSet::new();
     if !all && let Some(layout) = Layout::open(&cache.join("images")).ok().flatten() {
         let images = layout.manifests(None).unwrap_or_default();

@@ -224,7 +224,7 @@ impl Layout {
     /// Moves what this layout has to `dir`, as a new folder or into the layout that is there, whose
     /// index is then this one. Both must be of one file system; until the last step, `dir` is as it
     /// was but for blobs that nothing names.
-    pub fn publish(self, dir: &Path, manifests: &[Descriptor]) -> Result<()> {
+    pub(crate) fn publish(self, dir: &Path, manifests: &[Descriptor]) -> Result<()> {
         let what = || format!("cannot write {}", dir.display());
         if !dir.exists() {
             self.write_index(manifests)?;
@@ -279,7 +279,7 @@ impl Layout {
     }
 
     /// What was pulled under a name, if all of it is still there.
-    pub fn recall(&self, name: &str) -> Option<Descriptor> {
+    pub(crate) fn recall(&self, name: &str) -> Option<Descriptor> {
         let mut entry = self.index().ok()?.into_iter().find(|d| d.annotations[PULLED_AS] == name)?;
         entry.annotations = Value::Null;
         let image = self.read_image(&entry).ok()?;
@@ -367,7 +367,7 @@ fn copy_verified(from: &mut File, to: &mut dyn std::io::Write, d: &Descriptor) -
 }
 
 /// The folder that a path is in.
-pub fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -392,14 +392,14 @@ fn sync(folder: &Path) -> std::io::Result<()> {
 }
 
 /// A file without a name of its own beside its place.
-pub fn beside(file: &Path) -> Result<NewFile> {
+pub(crate) fn beside(file: &Path) -> Result<NewFile> {
     let folder = parent(file);
     NewFile::within(folder).or_fail(Code::Failed, || format!("cannot write in {}", folder.display()))
 }
 
 /// Puts it at its place: who reads there sees the old file or the new one, whole, also after a
 /// crash.
-pub fn put(new: NewFile, file: &Path) -> Result<()> {
+pub(crate) fn put(new: NewFile, file: &Path) -> Result<()> {
     let what = || format!("cannot write {}", file.display());
     new.as_file().sync_all().or_fail(Code::Failed, what)?;
     new.persist(file).or_fail(Code::Failed, what)?;
@@ -407,7 +407,7 @@ pub fn put(new: NewFile, file: &Path) -> Result<()> {
 }
 
 /// Writes a file whole or not at all.
-pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
     let mut new = beside(file)?;
     new.write_all(bytes).or_fail(Code::Failed, || format!("cannot write {}", file.display()))?;
     put(new, file)

@@ -3,17 +3,17 @@
 //! Everything is brought into one form, a [`Layout`] (a folder of blobs named by their digests), and read from there. A
 //! blob is verified against its digest each time it is used, so a corrupted one is found before anything of it is.
 
-pub mod archive;
-pub mod credentials;
+pub(crate) mod archive;
+pub(crate) mod credentials;
 pub mod dns;
-pub mod endpoint;
-pub mod http;
-pub mod kept;
-pub mod layout;
-pub mod peek;
-pub mod progress;
+pub(crate) mod endpoint;
+pub(crate) mod http;
+pub(crate) mod kept;
+pub(crate) mod layout;
+pub(crate) mod peek;
+pub(crate) mod progress;
 pub mod registry;
-pub mod sparse;
+pub(crate) mod sparse;
 pub mod unpack;
 pub mod write;
 
@@ -25,10 +25,10 @@ use sha2::{Digest as _, Sha256};
 use std::io::{Read, Write};
 
 /// Manifests and configurations larger than this are refused: real ones have a few thousand bytes.
-pub const MAX_DOCUMENT: u64 = 4 << 20;
+pub(crate) const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// How many indexes one image may have, those within others included.
-pub const MAX_INDEXES: usize = 64;
+pub(crate) const MAX_INDEXES: usize = 64;
 
 /// Media types.
 pub mod media {
@@ -39,13 +39,13 @@ pub mod media {
     /// An OCI configuration.
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
     /// A gzip layer.
-    pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+    pub(crate) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
     /// Docker's index.
     pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// How the types of docker's first manifests begin (`+json`, `+prettyjws`).
-    pub const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
+    pub(crate) const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
     /// Docker's manifest.
-    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 }
 
 /// A blob's name: `sha256:` and 64 digits.
@@ -83,7 +83,7 @@ impl std::fmt::Display for Digest {
 }
 
 /// Copies everything, hashing it; the digest and the length.
-pub fn copy_hashing(
+pub(crate) fn copy_hashing(
     from: &mut dyn Read,
     to: &mut dyn Write,
     mut progress: impl FnMut(u64),
@@ -147,7 +147,7 @@ impl Descriptor {
     }
 
     /// Whether it refers to further descriptors.
-    pub fn is_index(&self) -> bool {
+    pub(crate) fn is_index(&self) -> bool {
         matches!(self.media_type.as_str(), media::INDEX | media::DOCKER_INDEX)
     }
 }

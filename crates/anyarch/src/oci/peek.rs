@@ -15,7 +15,7 @@ use std::io::Seek;
 use std::path::{Component, Path, PathBuf};
 
 /// The files of an image, all layers applied.
-pub struct Tree<'a> {
+pub(crate) struct Tree<'a> {
     layout: &'a Layout,
     image: &'a Image,
     /// With the layer that has it.
@@ -35,7 +35,7 @@ enum Node {
 
 impl<'a> Tree<'a> {
     /// Reads the names in all layers, from the bottom up.
-    pub fn read(layout: &'a Layout, image: &'a Image) -> Result<Tree<'a>> {
+    pub(crate) fn read(layout: &'a Layout, image: &'a Image) -> Result<Tree<'a>> {
         let _waiting = Waiting::begin("reading the image's layers");
         let mut tree = Tree { layout, image, nodes: HashMap::new() };
         for (i, layer) in image.layers.iter().enumerate() {
@@ -106,12 +106,12 @@ impl<'a> Tree<'a> {
     }
 
     /// Whether there is a file of this name.
-    pub fn has(&self, path: &Path) -> bool {
+    pub(crate) fn has(&self, path: &Path) -> bool {
         matches!(self.nodes.get(&self.resolve(path)), Some((_, Node::File { .. })))
     }
 
     /// A file's content.
-    pub fn open(&self, path: &Path) -> Result<Option<File>> {
+    pub(crate) fn open(&self, path: &Path) -> Result<Option<File>> {
         let Some((_, Node::File { layer, entry })) = self.nodes.get(&self.resolve(path)) else {
             return Ok(None);
         };

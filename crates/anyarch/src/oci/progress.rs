@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A bar of bytes; silent with `--quiet` and where stderr is no terminal.
-pub fn bytes(name: &str, total: u64) -> ProgressBar {
+pub(crate) fn bytes(name: &str, total: u64) -> ProgressBar {
     let target = if ui::quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -19,11 +19,11 @@ pub fn bytes(name: &str, total: u64) -> ProgressBar {
 
 /// A line about what takes longer than a second, on a terminal only; it goes when this is dropped.
 /// No thread is left then, so that namespaces can be made.
-pub struct Waiting(Option<(Sender<()>, JoinHandle<()>)>);
+pub(crate) struct Waiting(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Waiting {
     /// Begins to wait.
-    pub fn begin(what: &str) -> Waiting {
+    pub(crate) fn begin(what: &str) -> Waiting {
         if ui::quiet() || !std::io::stderr().is_terminal() {
             return Waiting(None);
         }

@@ -91,7 +91,7 @@ fn is_host(text: &str) -> bool {
 
 /// A repository's name by the distribution's specification: parts of small letters and digits, with
 /// single `.`, one or two `_`, or any number of `-` between them.
-pub fn is_repository(text: &str) -> bool {
+pub(crate) fn is_repository(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let part = |part: &str| {
         let words = |b: Option<&u8>| b.is_some_and(|b| word(*b));
@@ -103,7 +103,7 @@ pub fn is_repository(text: &str) -> bool {
 }
 
 /// A tag by the distribution's specification.
-pub fn is_tag(text: &str) -> bool {
+pub(crate) fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     text.len() <= 128
         && text.bytes().next().is_some_and(word)
@@ -119,19 +119,19 @@ impl std::fmt::Display for Reference {
 }
 
 /// A conversation about one repository, with its mirrors and its registry.
-pub struct Client {
+pub(crate) struct Client {
     reference: Reference,
     sessions: Vec<Session>,
 }
 
 impl Client {
     /// For pulling.
-    pub fn pull(reference: &Reference) -> Result<Client> {
+    pub(crate) fn pull(reference: &Reference) -> Result<Client> {
         Client::new(reference, "pull", endpoint::of(reference)?)
     }
 
     /// For pushing: to the registry itself, never to a mirror.
-    pub fn push(reference: &Reference) -> Result<Client> {
+    pub(crate) fn push(reference: &Reference) -> Result<Client> {
         Client::new(reference, "pull,push", endpoint::of(reference)?.pop().into_iter().collect())
     }
 
@@ -158,12 +158,12 @@ impl Client {
     }
 
     /// The top of what the reference names, whole; for `image inspect`.
-    pub fn top(&mut self) -> Result<(Descriptor, Vec<u8>)> {
+    pub(crate) fn top(&mut self) -> Result<(Descriptor, Vec<u8>)> {
         self.each(|session, reference| session.manifest(reference.selector()))
     }
 
     /// The platforms of what the reference names; `None` where it is an image without an index.
-    pub fn platforms(&mut self) -> Result<Option<Vec<Platform>>> {
+    pub(crate) fn platforms(&mut self) -> Result<Option<Vec<Platform>>> {
         self.each(|session, reference| {
             let (top, bytes) = session.manifest(reference.selector())?;
             let mut list = Vec::new();
@@ -177,7 +177,7 @@ impl Client {
 
     /// Pulls one platform's image into a layout; its manifest. While the registry is away, what was
     /// pulled under this name before is taken.
-    pub fn pull_image(&mut self, layout: &Layout, wanted: Option<&Platform>) -> Result<Descriptor> {
+    pub(crate) fn pull_image(&mut self, layout: &Layout, wanted: Option<&Platform>) -> Result<Descriptor> {
         let name = pulled_as(&self.reference, wanted);
         match self.each(|session, reference| session.pull_image(reference, layout, wanted)) {
             Ok(manifest) => {
@@ -196,13 +196,13 @@ impl Client {
     }
 
     /// Pushes a manifest, and everything that it names before it.
-    pub fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
+    pub(crate) fn push_manifest(&mut self, layout: &Layout, d: &Descriptor, tag: Option<&str>) -> Result<()> {
         self.each(|session, _| session.push_manifest(layout, d, tag, 0))
     }
 }
 
 /// Under which name the folder of pulled images has an image.
-pub fn pulled_as(reference: &Reference, wanted: Option<&Platform>) -> String {
+pub(crate) fn pulled_as(reference: &Reference, wanted: Option<&Platform>) -> String {
     wanted.map_or(reference.to_string(), |w| format!("{reference} for {w}"))
 }
 

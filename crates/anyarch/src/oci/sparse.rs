@@ -16,7 +16,7 @@ const BLOCK: usize = 512;
 const MAP_MAX: usize = 1 << 20;
 
 /// What an archive says of a file with holes.
-pub struct Sparse {
+pub(crate) struct Sparse {
     /// Its name, where the entry has another for programs that do not know of holes.
     pub name: Option<PathBuf>,
     size: u64,
@@ -26,7 +26,7 @@ pub struct Sparse {
 
 impl Sparse {
     /// By an entry's records; `None` where they speak of no holes.
-    pub fn of(records: &[(&[u8], &[u8])]) -> Result<Option<Sparse>> {
+    pub(crate) fn of(records: &[(&[u8], &[u8])]) -> Result<Option<Sparse>> {
         let (mut name, mut size, mut map, mut version) = (None, None, None, (None, None));
         let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
         for (key, value) in records {
@@ -58,7 +58,7 @@ impl Sparse {
     }
 
     /// Of an entry of the old form, whose map goes on in blocks before the data.
-    pub fn old(header: &tar::Header, stream: &mut impl Read) -> Result<Sparse> {
+    pub(crate) fn old(header: &tar::Header, stream: &mut impl Read) -> Result<Sparse> {
         let gnu = header.as_gnu().ok_or_else(|| bad("a file with holes has no GNU header"))?;
         let (mut map, mut odd) = (Vec::new(), false);
         let mut add = |pieces: &[tar::GnuSparseHeader]| -> Result<()> {
@@ -85,7 +85,7 @@ impl Sparse {
     }
 
     /// Writes the entry's content to an empty file.
-    pub fn write(self, data: &mut impl Read, file: &mut File) -> Result<()> {
+    pub(crate) fn write(self, data: &mut impl Read, file: &mut File) -> Result<()> {
         let map = match self.map {
             Some(map) => map,
             None => read_map(data)?,
@@ -114,7 +114,7 @@ fn too_many(pieces: u64) -> Error {
 }
 
 /// A number in decimal digits.
-pub fn number(text: &[u8]) -> Result<u64> {
+pub(crate) fn number(text: &[u8]) -> Result<u64> {
     let text = std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
     text.and_then(|t| t.parse().ok()).ok_or_else(|| bad("no number where one must be"))
 }
@@ -178,7 +178,7 @@ fn data_of(bytes: &[u8]) -> Vec<(usize, usize)> {
 }
 
 /// Appends a file of form 1.0 where its content has holes; else the header's as it is.
-pub fn append(
+pub(crate) fn append(
     tar: &mut tar::Builder<impl std::io::Write>,
     mut header: tar::Header,
     path: &str,

@@ -58,7 +58,7 @@ pub fn prepare(folder: &OwnedFd, range: Option<Range>) -> rustix::io::Result<()>
 
 /// Unpacks a layer onto those below it; a failure where its content has another digest than
 /// `diff_id`.
-pub fn unpack_layer(
+pub(crate) fn unpack_layer(
     layout: &Layout,
     layer: &super::Descriptor,
     diff_id: Option<&str>,

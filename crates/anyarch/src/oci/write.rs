@@ -122,7 +122,7 @@ pub fn image(layout: &Layout, items: &[Item], settings: &Settings) -> Result<Des
 }
 
 /// Seconds since 1970 as a date, in UTC.
-pub fn rfc3339(seconds: u64) -> String {
+pub(crate) fn rfc3339(seconds: u64) -> String {
     let (days, rest) = (seconds / 86400, seconds % 86400);
     // Howard Hinnant's civil_from_days, for dates after 1970.
     let z = days + 719_468;

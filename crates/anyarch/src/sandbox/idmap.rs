@@ -47,7 +47,7 @@ const OWN_RANGE: u32 = 0x6fff_0000;
 /// The range for what the machine's root runs: root's own of /etc/subuid and /etc/subgid, else one
 /// that belongs to nobody. `None` for ordinary users, and where these ids do not exist, as in most
 /// user namespaces.
-pub fn range() -> Option<Range> {
+pub(crate) fn range() -> Option<Range> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -74,7 +74,7 @@ fn contains(map: &str, start: u32) -> bool {
 
 /// A user namespace with these ids, else with those that are usual for who we are; to be entered
 /// with setns(2).
-pub fn namespace(range: Option<Range>) -> Result<OwnedFd> {
+pub(crate) fn namespace(range: Option<Range>) -> Result<OwnedFd> {
     let (entered_read, entered_write) = pipe()?;
     let (done_read, done_write) = pipe()?;
     match fork()? {
@@ -130,7 +130,7 @@ fn put(pid: i32, file: &str, text: &str) -> Result<()> {
 }
 
 /// Writes both maps of a process that waits in its new namespace.
-pub fn write(pid: i32) -> Result<()> {
+pub(crate) fn write(pid: i32) -> Result<()> {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     if rustix::process::geteuid().is_root() {
         for kind in ["uid_map", "gid_map"] {

@@ -20,10 +20,10 @@
 //! Where the kernel gives no instance of binfmt_misc (before Linux 6.7), anyarch's own emulator is opened in its place and
 //! executed with the command; it then executes itself with every foreign program that the command starts.
 
-pub mod idmap;
+pub(crate) mod idmap;
 pub mod mounts;
-pub mod overlay;
-pub mod terminal;
+pub(crate) mod overlay;
+pub(crate) mod terminal;
 
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use anyarch_binfmt::Rule;
@@ -124,7 +124,7 @@ pub struct Command {
 
 /// Docker's default set: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw,
 /// sys_chroot, mknod, audit_write, setfcap.
-pub const CONTAINER_CAPABILITIES: u64 = {
+pub(crate) const CONTAINER_CAPABILITIES: u64 = {
     let bits = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
     let (mut set, mut i) = (0u64, 0);
     while i < bits.len() {
@@ -180,7 +180,7 @@ struct Watch {
 
 /// Does something with the ids that [`run`] will map, so that files get the owners they have inside. Root needs no
 /// namespace for that.
-pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return work();
     }
@@ -190,7 +190,7 @@ pub fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// Has a child make a mount, as root of a user namespace where one is given: the child may take
 /// a mount namespace of its own, and what it returns is handed over.
-pub fn make_mount(
+pub(crate) fn make_mount(
     namespace: Option<&OwnedFd>,
     work: impl FnOnce() -> Result<Option<OwnedFd>>,
 ) -> Result<Option<OwnedFd>> {
@@ -759,7 +759,7 @@ fn reap_if_done(pid: i32) -> bool {
 }
 
 /// A signal that arrived, and whether a process sent it (and not the terminal or the kernel).
-pub struct Arrived {
+pub(crate) struct Arrived {
     /// Its number.
     pub number: i32,
     /// Sent with kill(2) or the like.
@@ -767,7 +767,7 @@ pub struct Arrived {
 }
 
 /// What is passed on, and SIGCHLD.
-pub fn handled_signals() -> libc::sigset_t {
+pub(crate) fn handled_signals() -> libc::sigset_t {
     // SAFETY: the set is initialised by sigemptyset before use.
     unsafe {
         let mut set = std::mem::zeroed();
@@ -811,12 +811,12 @@ fn set_signals(mask: &libc::sigset_t) {
 }
 
 /// From here on, signals wait for [`wait_for_end`].
-pub fn hold_signals() {
+pub(crate) fn hold_signals() {
     block_signals();
 }
 
 /// Sleeps until SIGTERM, SIGINT or SIGHUP.
-pub fn wait_for_end() {
+pub(crate) fn wait_for_end() {
     while !wait_signal().is_some_and(|s| matches!(s.number, libc::SIGTERM | libc::SIGINT | libc::SIGHUP)) {}
 }
 

@@ -107,7 +107,7 @@ impl Host {
 /// The ids for what runs on these files: `None` for those that are usual for who we are. With
 /// `shifted` the files will have the range's own ids; else their file system must be able to map
 /// them.
-pub fn range_for(files: &Path, shifted: bool) -> Option<Range> {
+pub(crate) fn range_for(files: &Path, shifted: bool) -> Option<Range> {
     let range = idmap::range()?;
     let attempt = || -> std::io::Result<()> {
         let tree = clone_tree(files, false)?;
@@ -143,7 +143,7 @@ fn hand_over_pipes(range: Range) {
 
 /// Takes the machine's binfmt_misc out of a mount namespace of ours, and what would mount it again.
 /// Called by the machine's root; others could not write there.
-pub fn leave_machines_instance() -> rustix::io::Result<()> {
+pub(crate) fn leave_machines_instance() -> rustix::io::Result<()> {
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     let dir = anyarch_binfmt::instance::DEFAULT_DIR;
     // systemd's automount point lies below the instance.
@@ -169,7 +169,7 @@ fn instances(table: &str) -> Vec<PathBuf> {
 
 /// The machine's /sys without what is mounted below. Only the machine's root may take it so, before
 /// it enters a user namespace.
-pub fn bare_sys() -> rustix::io::Result<OwnedFd> {
+pub(crate) fn bare_sys() -> rustix::io::Result<OwnedFd> {
     clone_tree(Path::new("/sys"), false)
 }
 
@@ -177,7 +177,7 @@ pub fn bare_sys() -> rustix::io::Result<OwnedFd> {
 /// a user namespace mount its own where its mount namespace has one with no locked mount over
 /// anything but folders that are always empty (mount_too_revealing in fs/namespace.c), and in a
 /// namespace made inside every mount of ours is locked.
-pub fn keep_uncovered(sys: Option<&OwnedFd>) -> Result<()> {
+pub(crate) fn keep_uncovered(sys: Option<&OwnedFd>) -> Result<()> {
     // Such a folder.
     let dir = Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
     if !dir.exists() {
@@ -210,7 +210,7 @@ pub struct Open {
 const NETWORK: &str = "/proc/sys/net";
 
 /// What stands for the machine's settings in /proc and /sys: read-only or not seen.
-pub fn cover(open: Open) -> Result<()> {
+pub(crate) fn cover(open: Open) -> Result<()> {
     let network = Some(NETWORK).filter(|path| open.network && Path::new(path).exists());
     let network = network.map(|path| detach(Path::new(path), path, false, true)).transpose()?;
     for path in READ_ONLY {
@@ -237,7 +237,7 @@ pub fn cover(open: Open) -> Result<()> {
 /// the emulator that does without, while the host's files can be seen.
 ///
 /// The mount stays: the last one to go takes all entries along.
-pub fn make_handlers(sandbox: &Sandbox) -> Result<Option<OwnedFd>> {
+pub(crate) fn make_handlers(sandbox: &Sandbox) -> Result<Option<OwnedFd>> {
     let dir = anyarch_binfmt::instance::DEFAULT_DIR;
     if !sandbox.no_binfmt {
         let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -343,7 +343,7 @@ fn own_nodes(range: Option<Range>) -> Option<OwnedFd> {
 
 /// Makes `root` the root, with /proc, /sys, /dev, the network's files and the volumes in place. The
 /// emulator is returned where it must start the command.
-pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<OwnedFd>> {
+pub(crate) fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<OwnedFd>> {
     let what = || format!("cannot use {} as root", root.display());
     // The root must be a mount of its own.
     let own;
@@ -431,7 +431,7 @@ pub fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<Option<
 }
 
 /// What a container runtime gets beside its pids: cgroups, a /dev and the volumes.
-pub fn prepare_runtime(host: &Host) -> Result<()> {
+pub(crate) fn prepare_runtime(host: &Host) -> Result<()> {
     // Cgroups of version 2 alone: crun refuses a machine that has both. Where that cannot be, so it
     // stays.
     let _ = mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MountFlags::NOSUID | MountFlags::NODEV, None);
@@ -442,7 +442,7 @@ pub fn prepare_runtime(host: &Host) -> Result<()> {
 }
 
 /// The proc of this pid namespace on /proc of the machine's own root.
-pub fn mount_proc() -> Result<()> {
+pub(crate) fn mount_proc() -> Result<()> {
     let root = Path::new("/");
     let proc = new_mount("proc").map_err(|error| no_proc(root, error))?;
     put(&proc, "/proc")
@@ -466,7 +466,7 @@ fn new_mount(kind: &str) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Everything of /dev; without the nodes where there are none of our own.
-pub fn mount_dev(host: &Host) -> Result<()> {
+pub(crate) fn mount_dev(host: &Host) -> Result<()> {
     let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let what = || "cannot mount /dev".to_string();
     match &host.nodes {
@@ -519,7 +519,7 @@ fn make_dir(path: &str) -> Result<OwnedFd> {
 
 /// A folder or file inside the root, made with its folders where it is missing. No link on the way
 /// may be one of /proc's to a descriptor of ours: it would lead out of the root.
-pub fn place_of(path: &Path, is_dir: bool) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn place_of(path: &Path, is_dir: bool) -> rustix::io::Result<OwnedFd> {
     let open = |flags: OFlags| {
         let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
         rustix::fs::openat2(CWD, path, flags | OFlags::CLOEXEC, mode, ResolveFlags::NO_MAGICLINKS)

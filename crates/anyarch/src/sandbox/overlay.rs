@@ -24,7 +24,7 @@ const OPTIONS_MAX: usize = 4096;
 ///
 /// # Errors
 /// The kernel's: it knows no overlays here, or not on this file system; E2BIG for too many layers.
-pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path, at: &Path) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn mount(lower: &[PathBuf], upper: &Path, work: &Path, at: &Path) -> rustix::io::Result<OwnedFd> {
     let open = |path: &Path| {
         rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
     };
@@ -52,7 +52,7 @@ pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path, at: &Path) -> rustix:
 ///
 /// # Errors
 /// What does not work.
-pub fn probe(folder: &Path) -> rustix::io::Result<()> {
+pub(crate) fn probe(folder: &Path) -> rustix::io::Result<()> {
     let mode = Mode::from_raw_mode(0o755);
     for name in ["lower", "lower/folder", "lower/gone", "upper", "work"] {
         rustix::fs::mkdirat(CWD, folder.join(name), mode)?;

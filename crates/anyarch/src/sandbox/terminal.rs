@@ -15,13 +15,13 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// Carries the terminal's outer end from the sandbox to us.
-pub fn channel() -> Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn channel() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .or_fail(Code::NotStarted, || "cannot make a socket pair".into())
 }
 
 /// Inside: makes a terminal, sends its outer end away, returns the inner one.
-pub fn open_inside(channel: &OwnedFd) -> Result<OwnedFd> {
+pub(crate) fn open_inside(channel: &OwnedFd) -> Result<OwnedFd> {
     let what = || "cannot make a terminal".to_string();
     let outer = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
         .or_fail(Code::NotStarted, what)?;
@@ -39,7 +39,7 @@ pub fn open_inside(channel: &OwnedFd) -> Result<OwnedFd> {
 }
 
 /// Sends a descriptor to the other end of a channel.
-pub fn send(channel: &OwnedFd, fd: &OwnedFd) -> rustix::io::Result<()> {
+pub(crate) fn send(channel: &OwnedFd, fd: &OwnedFd) -> rustix::io::Result<()> {
     let fds = [fd.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut buffer = SendAncillaryBuffer::new(&mut space);
@@ -48,7 +48,7 @@ pub fn send(channel: &OwnedFd, fd: &OwnedFd) -> rustix::io::Result<()> {
 }
 
 /// Waits for a descriptor; `None` where the other end is closed without.
-pub fn receive(channel: &OwnedFd) -> Option<OwnedFd> {
+pub(crate) fn receive(channel: &OwnedFd) -> Option<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut buffer = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
@@ -66,7 +66,7 @@ pub fn receive(channel: &OwnedFd) -> Option<OwnedFd> {
 }
 
 /// In the command's process: a session of its own with this as its terminal.
-pub fn take(inner: &OwnedFd) -> Result<()> {
+pub(crate) fn take(inner: &OwnedFd) -> Result<()> {
     let what = || "cannot give the command its terminal".to_string();
     rustix::process::setsid().or_fail(Code::NotStarted, what)?;
     rustix::process::ioctl_tiocsctty(inner).or_fail(Code::NotStarted, what)?;
@@ -76,7 +76,7 @@ pub fn take(inner: &OwnedFd) -> Result<()> {
 }
 
 /// Outside: copies between our own terminal and the sandbox's, ours being raw meanwhile.
-pub struct Relay {
+pub(crate) struct Relay {
     outer: OwnedFd,
     signals: OwnedFd,
     saved: Option<Termios>,
@@ -86,7 +86,7 @@ pub struct Relay {
 
 impl Relay {
     /// Waits for the outer end. `None` where the sandbox failed before.
-    pub fn receive(channel: OwnedFd) -> Option<Relay> {
+    pub(crate) fn receive(channel: OwnedFd) -> Option<Relay> {
         let outer = receive(&channel)?;
         let set = handled_signals();
         // SAFETY: the set is initialised; the descriptor is new and ours.
@@ -108,7 +108,7 @@ impl Relay {
     }
 
     /// Copies until a signal arrives.
-    pub fn wait(&self) -> Option<Arrived> {
+    pub(crate) fn wait(&self) -> Option<Arrived> {
         loop {
             let stdin = std::io::stdin();
             let wanted = |on: bool| if on { PollFlags::IN } else { PollFlags::empty() };
@@ -154,7 +154,7 @@ impl Relay {
     }
 
     /// Gives the command's terminal the size of ours.
-    pub fn resize(&self) {
+    pub(crate) fn resize(&self) {
         if let Ok(size) = tcgetwinsize(std::io::stdin()) {
             let _ = tcsetwinsize(&self.outer, size);
         }

@@ -36,7 +36,7 @@ const MEMORY_PARTS: u64 = 16;
 
 impl Cache {
     /// Says whom to ask, once there is much code, how many bytes of memory the process may use.
-    pub fn ask_memory(&mut self, memory: fn() -> u64) {
+    pub(crate) fn ask_memory(&mut self, memory: fn() -> u64) {
         self.memory = Some(memory);
     }
 

@@ -9,7 +9,7 @@ impl Cache {
     }
 
     /// Registers a thread.
-    pub fn add_thread(&mut self, thread: *mut Thread) {
+    pub(crate) fn add_thread(&mut self, thread: *mut Thread) {
         self.threads.push(thread);
     }
 
@@ -41,12 +41,12 @@ impl Cache {
     }
 
     /// Unregisters a thread.
-    pub fn remove_thread(&mut self, thread: *mut Thread) {
+    pub(crate) fn remove_thread(&mut self, thread: *mut Thread) {
         self.threads.retain(|&t| t != thread);
     }
 
     /// Keeps a thread that has ended for reuse, unless there are enough.
-    pub fn keep_idle(&mut self, thread: *mut Thread) -> bool {
+    pub(crate) fn keep_idle(&mut self, thread: *mut Thread) -> bool {
         const KEEP: usize = 64;
         let keep = self.idle.len() < KEEP;
         if keep {
@@ -56,7 +56,7 @@ impl Cache {
     }
 
     /// A thread kept by [`Cache::keep_idle`].
-    pub fn take_idle(&mut self) -> Option<*mut Thread> {
+    pub(crate) fn take_idle(&mut self) -> Option<*mut Thread> {
         self.idle.pop()
     }
 
@@ -75,7 +75,7 @@ impl Cache {
     }
 
     /// After a fork: only `thread` lives on.
-    pub fn only_thread(&mut self, thread: *mut Thread) {
+    pub(crate) fn only_thread(&mut self, thread: *mut Thread) {
         self.scratch = [core::ptr::null(); SCRATCH];
         self.threads.clear();
         self.idle.clear();

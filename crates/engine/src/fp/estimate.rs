@@ -26,16 +26,6 @@ fn rsqrt(a: u64) -> u64 {
     b.div_ceil(2)
 }
 
-/// UnsignedRecipEstimate: the operand is 0.5 to 1 as a fraction of 32 bits (below: all ones).
-pub fn unsigned_recip(a: u32) -> u32 {
-    if a >> 31 == 0 { u32::MAX } else { (recip((a >> 23) as u64) as u32) << 23 }
-}
-
-/// UnsignedRSqrtEstimate: the operand is 0.25 to 1 as a fraction of 32 bits (below: all ones).
-pub fn unsigned_rsqrt(a: u32) -> u32 {
-    if a >> 30 == 0 { u32::MAX } else { (rsqrt((a >> 23) as u64) as u32) << 23 }
-}
-
 /// Exponent field and fraction, the fraction in the upper 52 bits as if it were a double's,
 /// normalised.
 fn scaled(f: Format, bits: u64) -> (i32, u64) {

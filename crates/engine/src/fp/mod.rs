@@ -12,7 +12,6 @@ mod soft;
 mod tests;
 
 use crate::ops::{Round, VArgs};
-pub use estimate::{unsigned_recip, unsigned_rsqrt};
 pub use soft::{Format, HALF};
 
 /// Rounding modes of the floating-point environment.

@@ -139,11 +139,11 @@ pub mod reads {
     /// Reads c.
     pub const C: u8 = 4;
     /// Reads a and b.
-    pub const AB: u8 = A | B;
+    pub(crate) const AB: u8 = A | B;
     /// Reads a and c.
-    pub const AC: u8 = A | C;
+    pub(crate) const AC: u8 = A | C;
     /// Reads all three.
-    pub const ABC: u8 = A | B | C;
+    pub(crate) const ABC: u8 = A | B | C;
 }
 
 vops! {

@@ -16,7 +16,7 @@ use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write_bytes};
 
 /// io_setup(2) of a guest whose words are others. A context's number is the address of its ring,
 /// which goes where a 32-bit guest's numbers reach.
-pub fn io_setup(task: &mut Task, [count, at, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn io_setup(task: &mut Task, [count, at, ..]: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     let mut context = read_long(guest, at)?;
     host_call(task, __NR_io_setup, &args6(&[count, &raw mut context as u64]))?;
@@ -45,7 +45,7 @@ fn near(context: u64) -> SysResult {
 }
 
 /// io_destroy(2).
-pub fn io_destroy(task: &mut Task, [context, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn io_destroy(task: &mut Task, [context, ..]: [u64; 6]) -> SysResult {
     let result = host_call(task, __NR_io_destroy, &args6(&[context]))?;
     memory::gone_near(context);
     Ok(result)
@@ -113,7 +113,7 @@ fn change(guest: &Model, at: u64) -> Result<Option<Changed<'_>>, Errno> {
 }
 
 /// io_submit(2).
-pub fn io_submit(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn io_submit(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     if args[1] as i64 <= 0 {
         return host_call(task, __NR_io_submit, &args);

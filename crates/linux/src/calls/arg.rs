@@ -165,7 +165,7 @@ pub(super) const fn widens(args: &[Arg]) -> bool {
 
 /// The arguments of a call as the host takes them, out of a 32-bit guest's registers, whose upper
 /// halves are of no meaning.
-pub fn widened(args: &[Arg], guest: &Model, registers: &[u64; 6]) -> [u64; 6] {
+pub(crate) fn widened(args: &[Arg], guest: &Model, registers: &[u64; 6]) -> [u64; 6] {
     let registers = registers.map(|r| r as u32);
     let register = |i: usize| registers.get(i).copied().unwrap_or(0);
     let signed = |value: u32| value as i32 as u64;

@@ -233,9 +233,6 @@ fn perform(task: &mut Task, sys: Sys, row: &Row, args: [u64; 6]) -> SysResult {
 }
 
 /// Carries out another call for the one that a handler is for, with arguments of the guest's.
-///
-/// # Errors
-/// Those of the call.
 pub fn instead(task: &mut Task, sys: Sys, args: &[u64]) -> SysResult {
     run(task, sys, sys.row(), args6(args))
 }
@@ -276,7 +273,7 @@ fn host(task: &Task, row: &Row, args: &[u64; 6]) -> SysResult {
 /// Makes a host call on the guest's behalf, interruptible by the guest's signals.
 ///
 /// Guest pointers in `args` are checked by the kernel; pointers of the emulator must be valid for the call.
-pub fn host_call(task: &Task, number: u32, args: &[u64; 6]) -> SysResult {
+pub(crate) fn host_call(task: &Task, number: u32, args: &[u64; 6]) -> SysResult {
     // SAFETY: the calls that reach this touch guest memory, descriptors and process state that are the guest's own; calls that could hurt the emulator
     // have handlers.
     check(unsafe { safe_syscall(&task.signal_pending, number, args) })

@@ -32,7 +32,7 @@ pub(super) fn has_time(op: u64) -> bool {
 ///
 /// # Errors
 /// `ENOSYS` where the kernel would keep a number of its own order in the word.
-pub fn futex(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn futex(task: &mut Task, args: [u64; 6]) -> SysResult {
     if !has_time(args[1]) || args[3] == 0 {
         return with_time(task, &args);
     }

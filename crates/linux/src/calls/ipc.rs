@@ -49,7 +49,7 @@ fn argument(index: usize, command: u32, of: &'static Struct) -> Argument {
 }
 
 /// semctl(2).
-pub fn semctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn semctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     let command = command(guest, args[2], &[IPC_SET, IPC_STAT, SEM_STAT, SEM_STAT_ANY])?;
     let args = args6(&[args[0], args[1], command as u64, args[3]]);
@@ -88,7 +88,7 @@ fn values(task: &mut Task, command: u32, args: [u64; 6]) -> SysResult {
 }
 
 /// shmctl(2) of a guest whose structures differ.
-pub fn shmctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn shmctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     let command = command(guest, args[1], &[IPC_SET, IPC_STAT, SHM_STAT, SHM_STAT_ANY])?;
     let args = args6(&[args[0], command as u64, args[2]]);
@@ -102,7 +102,7 @@ pub fn shmctl(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// msgctl(2) of a guest whose structures differ.
-pub fn msgctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn msgctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     let command = command(guest, args[1], &[IPC_SET, IPC_STAT, MSG_STAT, MSG_STAT_ANY])?;
     let args = args6(&[args[0], command as u64, args[2]]);
@@ -118,7 +118,7 @@ pub fn msgctl(task: &mut Task, args: [u64; 6]) -> SysResult {
 const TEXT_MAX: u64 = 1 << 24;
 
 /// msgsnd(2) of a guest whose `long` differs: the message's type is one.
-pub fn msgsnd(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn msgsnd(task: &mut Task, args: [u64; 6]) -> SysResult {
     let plan = Plan::kept(&rows::a_long, Direction::ToHost, task.abi.model());
     if args[2] > TEXT_MAX {
         return Err(Errno::EINVAL);
@@ -132,7 +132,7 @@ pub fn msgsnd(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// msgrcv(2) of a guest whose `long` differs.
-pub fn msgrcv(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn msgrcv(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     let plan = Plan::kept(&rows::a_long, Direction::ToGuest, guest);
     let size = args[2].min(TEXT_MAX);

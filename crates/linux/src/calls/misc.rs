@@ -91,7 +91,7 @@ fn scale(info: &mut [u64; 14]) {
 
 /// mlockall(2): pages are locked as they are touched, since the emulator's own memory is mostly
 /// reserved and not used.
-pub fn mlockall(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn mlockall(task: &mut Task, args: [u64; 6]) -> SysResult {
     const MCL_CURRENT: u64 = 1;
     const MCL_FUTURE: u64 = 2;
     const MCL_ONFAULT: u64 = 4;

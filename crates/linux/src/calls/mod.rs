@@ -1,23 +1,23 @@
 //! The guest's system calls: their table, the way from number and arguments to a row, and the calls
 //! that have no subject of their own elsewhere.
 
-pub mod aio;
-pub mod arg;
+pub(crate) mod aio;
+pub(crate) mod arg;
 pub mod dispatch;
-pub mod futex;
+pub(crate) mod futex;
 pub mod ioctl;
-pub mod ipc;
+pub(crate) mod ipc;
 pub mod misc;
 pub mod numbers;
-pub mod old;
+pub(crate) mod old;
 pub(crate) mod order;
 pub mod page;
 #[cfg(test)]
 mod player;
-pub mod poll;
-pub mod prctl;
+pub(crate) mod poll;
+pub(crate) mod prctl;
 pub mod sockopt;
-pub mod strace;
+pub(crate) mod strace;
 pub mod table;
 pub mod time;
-pub mod uring;
+pub(crate) mod uring;

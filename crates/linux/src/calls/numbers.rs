@@ -23,10 +23,10 @@ pub enum Column {
 }
 
 /// How many [`Column`]s there are.
-pub const COLUMNS: usize = 6;
+pub(crate) const COLUMNS: usize = 6;
 
 /// The column of the host's numbers.
-pub const HOST_COLUMN: Column = match CALL_NUMBERS {
+pub(crate) const HOST_COLUMN: Column = match CALL_NUMBERS {
     CallNumbers::X86_64 => Column::X86_64,
     CallNumbers::Generic => Column::Generic,
 };

@@ -21,7 +21,7 @@ use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write};
 ///
 /// # Errors
 /// `EFAULT`.
-pub fn read_long(guest: &Model, addr: u64) -> Result<u64, Errno> {
+pub(crate) fn read_long(guest: &Model, addr: u64) -> Result<u64, Errno> {
     let plan = Plan::kept(&rows::a_ulong, Direction::ToHost, guest);
     let (mut theirs, mut host) = ([0; 8], [0; 8]);
     read_bytes(addr, &mut theirs[..plan.from_size])?;
@@ -30,7 +30,7 @@ pub fn read_long(guest: &Model, addr: u64) -> Result<u64, Errno> {
 }
 
 /// _llseek(2): the result goes to memory.
-pub fn llseek(task: &mut Task, [fd, high, low, result, whence, _]: [u64; 6]) -> SysResult {
+pub(crate) fn llseek(task: &mut Task, [fd, high, low, result, whence, _]: [u64; 6]) -> SysResult {
     let offset = high << 32 | low & 0xffff_ffff;
     let at = dirent::lseek(task, args6(&[fd, offset, whence]))?;
     write(result, &at).map(|()| 0)
@@ -40,13 +40,13 @@ pub fn llseek(task: &mut Task, [fd, high, low, result, whence, _]: [u64; 6]) -> 
 ///
 /// # Errors
 /// `EOVERFLOW` for a place that `off_t` cannot tell, where the file is then.
-pub fn lseek32(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn lseek32(task: &mut Task, args: [u64; 6]) -> SysResult {
     let at = dirent::lseek(task, args)?;
     if at > i32::MAX as u64 { Err(Errno::EOVERFLOW) } else { Ok(at) }
 }
 
 /// mmap(2) with its arguments in memory.
-pub fn old_mmap(task: &mut Task, [args, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn old_mmap(task: &mut Task, [args, ..]: [u64; 6]) -> SysResult {
     let args: [u64; 6] = read(args)?;
     instead(task, Sys::mmap, &args)
 }
@@ -60,24 +60,24 @@ fn check_statfs_size(guest: &Model, size: u64) -> Result<(), Errno> {
 }
 
 /// statfs64(2). On 64-bit hosts the structure is that of statfs.
-pub fn statfs64(task: &mut Task, [path, size, to, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn statfs64(task: &mut Task, [path, size, to, ..]: [u64; 6]) -> SysResult {
     check_statfs_size(task.abi.model(), size)?;
     host_call(task, __NR_statfs, &args6(&[path, to]))
 }
 
 /// fstatfs64(2).
-pub fn fstatfs64(task: &mut Task, [fd, size, to, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn fstatfs64(task: &mut Task, [fd, size, to, ..]: [u64; 6]) -> SysResult {
     check_statfs_size(task.abi.model(), size)?;
     procfile::fstatfs(task, args6(&[fd, to]))
 }
 
 /// sync_file_range2(2): the flags come before the numbers that take two registers.
-pub fn sync_file_range2(task: &mut Task, [fd, flags, offset, size, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn sync_file_range2(task: &mut Task, [fd, flags, offset, size, ..]: [u64; 6]) -> SysResult {
     host_call(task, __NR_sync_file_range, &args6(&[fd, offset, size, flags]))
 }
 
 /// arm_fadvise64_64(2): the advice comes before the numbers that take two registers.
-pub fn arm_fadvise64_64(task: &mut Task, [fd, advice, offset, size, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn arm_fadvise64_64(task: &mut Task, [fd, advice, offset, size, ..]: [u64; 6]) -> SysResult {
     host_call(task, __NR_fadvise64, &args6(&[fd, offset, size, advice]))
 }
 
@@ -88,7 +88,7 @@ fn id16(result: SysResult) -> SysResult {
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident $number:ident;)*) => {
-        $($(#[$doc])* pub fn $name(task: &mut Task, args: [u64; 6]) -> SysResult {
+        $($(#[$doc])* pub(crate) fn $name(task: &mut Task, args: [u64; 6]) -> SysResult {
             id16(host_call(task, $number, &args))
         })*
     };
@@ -110,7 +110,7 @@ ids! {
 }
 
 /// futex(2) with a time of two `long`s.
-pub fn futex_time32(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn futex_time32(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     if !futex::has_time(args[1]) || args[3] == 0 {
         return futex::futex(task, args);
@@ -121,7 +121,7 @@ pub fn futex_time32(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// stime(2).
-pub fn stime(task: &mut Task, [seconds, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn stime(task: &mut Task, [seconds, ..]: [u64; 6]) -> SysResult {
     let time = [read::<u64>(seconds)?, 0];
     host_call(task, __NR_settimeofday, &args6(&[time.as_ptr() as u64, 0]))
 }
@@ -130,7 +130,7 @@ pub fn stime(task: &mut Task, [seconds, ..]: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `EPERM` without the right to a higher priority.
-pub fn nice(task: &mut Task, [increment, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn nice(task: &mut Task, [increment, ..]: [u64; 6]) -> SysResult {
     // The kernel tells 20 less the nice value, so that it is never negative.
     let now = 20 - host_call(task, __NR_getpriority, &[0; 6])? as i64;
     let nice = (now + (increment as i32).clamp(-40, 40) as i64).clamp(-20, 19);
@@ -165,7 +165,7 @@ const SOCKET_CALLS: [(Sys, usize); 20] = [
 ];
 
 /// socketcall(2): a number of a call, and its arguments in memory.
-pub fn socketcall(task: &mut Task, [call, args, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn socketcall(task: &mut Task, [call, args, ..]: [u64; 6]) -> SysResult {
     let number = (call as u32 as usize).wrapping_sub(1);
     let &(sys, count) = SOCKET_CALLS.get(number).ok_or(Errno::EINVAL)?;
     let guest = task.abi.model();
@@ -179,7 +179,7 @@ pub fn socketcall(task: &mut Task, [call, args, ..]: [u64; 6]) -> SysResult {
 }
 
 /// ipc(2): a number of a call of SysV IPC, and its arguments (ipc/syscall.c).
-pub fn ipc(task: &mut Task, [call, first, second, third, ptr, fifth]: [u64; 6]) -> SysResult {
+pub(crate) fn ipc(task: &mut Task, [call, first, second, third, ptr, fifth]: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     // s390's has five arguments.
     let fifth = if guest.family == Family::S390 { third } else { fifth };
@@ -224,7 +224,7 @@ pub fn ipc(task: &mut Task, [call, first, second, third, ptr, fifth]: [u64; 6]) 
 const TOO_MANY: u64 = 1 << 20;
 
 /// move_pages(2) of a guest whose array of addresses is another.
-pub fn move_pages(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn move_pages(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (guest, count) = (task.abi.model(), args[1] as u32 as u64);
     if count > TOO_MANY {
         return Err(Errno::E2BIG);
@@ -238,7 +238,7 @@ pub fn move_pages(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// keyctl(2) of a guest whose pieces of data are laid out otherwise.
-pub fn keyctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn keyctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     const KEYCTL_INSTANTIATE_IOV: u64 = 20;
     /// UIO_MAXIOV.
     const PIECES_MAX: u64 = 1024;

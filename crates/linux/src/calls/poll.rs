@@ -13,14 +13,14 @@ use anyarch_sys::raw::general::{
 use anyarch_sys::{SysResult, args6, read};
 
 /// ppoll(2).
-pub fn ppoll(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn ppoll(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[3], args[4], |task, set, size| {
         host_call(task, __NR_ppoll, &args6(&[args[0], args[1], args[2], set, size]))
     })
 }
 
 /// pselect6(2).
-pub fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
     // The sixth argument holds the mask's address and size.
     let [set, size]: [u64; 2] = match args[5] {
         0 => [0, 0],
@@ -36,7 +36,7 @@ pub fn pselect6(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// io_pgetevents(2).
-pub fn io_pgetevents(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn io_pgetevents(task: &mut Task, args: [u64; 6]) -> SysResult {
     let [set, size]: [u64; 2] = match args[5] {
         0 => [0, 0],
         pair => match read(pair) {
@@ -60,7 +60,7 @@ const IORING_ENTER_EXT_ARG: u64 = 1 << 3;
 const IORING_ENTER_EXT_ARG_REG: u64 = 1 << 6;
 
 /// io_uring_enter(2).
-pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (flags, arg, size) = (args[3], args[4], args[5]);
     let call = |task: &mut Task, arg: u64, size: u64| {
         let _converted = Converted::new(task.abi, args[0], args[1]);
@@ -81,7 +81,7 @@ pub fn io_uring_enter(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// epoll_ctl(2).
-pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     if !matches!(args[1] as u32, EPOLL_CTL_ADD | EPOLL_CTL_MOD) {
         // The event is not looked at.
         return host_call(task, __NR_epoll_ctl, &args);
@@ -90,19 +90,19 @@ pub fn epoll_ctl(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// epoll_wait(2).
-pub fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn epoll_wait(task: &mut Task, args: [u64; 6]) -> SysResult {
     host_call(task, __NR_epoll_pwait, &args6(&args[..4]))
 }
 
 /// epoll_pwait(2).
-pub fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn epoll_pwait(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[4], args[5], |task, set, size| {
         host_call(task, __NR_epoll_pwait, &[args[0], args[1], args[2], args[3], set, size])
     })
 }
 
 /// epoll_pwait2(2).
-pub fn epoll_pwait2(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn epoll_pwait2(task: &mut Task, args: [u64; 6]) -> SysResult {
     with_mask(task, args[4], args[5], |task, set, size| {
         host_call(task, __NR_epoll_pwait2, &[args[0], args[1], args[2], args[3], set, size])
     })

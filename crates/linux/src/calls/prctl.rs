@@ -10,7 +10,7 @@ use anyarch_sys::{Errno, SysResult};
 
 /// What to do with an option.
 #[derive(Clone, Copy)]
-pub enum Class {
+pub(crate) enum Class {
     /// The host's kernel does it.
     Passthrough,
     /// The emulator does it.
@@ -37,7 +37,7 @@ fn guests(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// (option, name without PR_, class), by option.
-pub static OPTIONS: &[(u32, &str, Class)] = &[
+pub(crate) static OPTIONS: &[(u32, &str, Class)] = &[
     (1, "SET_PDEATHSIG", Passthrough),
     (2, "GET_PDEATHSIG", Passthrough),
     (3, "GET_DUMPABLE", Passthrough),
@@ -132,7 +132,7 @@ pub static OPTIONS: &[(u32, &str, Class)] = &[
 ///
 /// # Errors
 /// `EINVAL` for an option without a row.
-pub fn prctl(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn prctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     let option = args[0] as u32;
     let row = OPTIONS.binary_search_by_key(&option, |row| row.0).map_err(|_| Errno::EINVAL)?;
     match OPTIONS[row].2 {

@@ -138,7 +138,7 @@ fn tell_constant(guest: &Model, option: (u32, u32), value: &mut [u8]) {
 }
 
 /// setsockopt(2) of a guest whose options differ from the host's.
-pub fn setsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn setsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     set(guest, &args, |args| host_call(task, __NR_setsockopt, args))
 }
@@ -167,7 +167,7 @@ fn set(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult
 }
 
 /// getsockopt(2) of a guest whose options differ from the host's.
-pub fn getsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn getsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
     let guest = task.abi.model();
     get(guest, &args, |args| host_call(task, __NR_getsockopt, args))
 }

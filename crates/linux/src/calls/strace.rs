@@ -19,7 +19,7 @@ use core::fmt::Write;
 const SHOWN: usize = 64;
 
 /// A call without a row.
-pub fn unknown(task: &Task, number: u64, args: &[u64; 6]) {
+pub(crate) fn unknown(task: &Task, number: u64, args: &[u64; 6]) {
     let line = alloc::format!(
         "{} Unknown syscall {number}({:#x},{:#x},{:#x},{:#x},{:#x},{:#x}) = -1 ENOSYS (Function not implemented)\n",
         task.tid(),
@@ -34,7 +34,7 @@ pub fn unknown(task: &Task, number: u64, args: &[u64; 6]) {
 }
 
 /// Prints the call before it is made.
-pub fn enter(task: &Task, row: &Row, args: &[u64; 6]) {
+pub(crate) fn enter(task: &Task, row: &Row, args: &[u64; 6]) {
     let mut line = alloc::format!("{} {}(", task.tid(), row.name);
     for i in 0..row.args.len() {
         if i > 0 {
@@ -47,7 +47,7 @@ pub fn enter(task: &Task, row: &Row, args: &[u64; 6]) {
 }
 
 /// Prints the result.
-pub fn leave(result: SysResult) {
+pub(crate) fn leave(result: SysResult) {
     let mut line = String::new();
     // Writing to a String cannot fail.
     let _ = match result {

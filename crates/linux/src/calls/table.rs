@@ -28,7 +28,7 @@ pub struct Sys(pub u16);
 
 /// Performs a call for a task: arguments as converted by their types, result or errno as the guest sees it. The special errnos of
 /// [`crate::calls::dispatch`] restart the call or leave the registers alone.
-pub type Handler = fn(&mut Task, [u64; 6]) -> SysResult;
+pub(crate) type Handler = fn(&mut Task, [u64; 6]) -> SysResult;
 
 /// How a call is carried out.
 #[derive(Clone, Copy)]
@@ -85,7 +85,7 @@ impl Row {
     }
 
     /// Whether a structure among the arguments differs between a guest and the host.
-    pub const fn differs_for(&self, guest: &Model) -> bool {
+    pub(crate) const fn differs_for(&self, guest: &Model) -> bool {
         self.differs & 1 << guest.index != 0
     }
 }
@@ -178,7 +178,7 @@ macro_rules! rows {
         }
 
         /// How many rows there are.
-        pub const ROWS_LEN: usize = [$(Index::$name),*].len();
+        pub(crate) const ROWS_LEN: usize = [$(Index::$name),*].len();
 
         /// All rows, by [`Sys`].
         pub static ROWS: &[Row] = &[$(Row {

@@ -47,15 +47,15 @@ static RINGS: Mutex<Vec<Ring>> = Mutex::new(Vec::new());
 static ANY: AtomicBool = AtomicBool::new(false);
 
 /// Keeps this module's lock while it lives.
-pub struct ForkGuard(#[allow(dead_code)] MutexGuard<'static, Vec<Ring>>);
+pub(crate) struct ForkGuard(#[allow(dead_code)] MutexGuard<'static, Vec<Ring>>);
 
 /// Held across a fork, so that the child does not find the lock held by a thread it does not have.
-pub fn lock_for_fork() -> ForkGuard {
+pub(crate) fn lock_for_fork() -> ForkGuard {
     ForkGuard(RINGS.lock())
 }
 
 /// io_uring_setup(2).
-pub fn setup(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn setup(task: &mut Task, args: [u64; 6]) -> SysResult {
     if task.abi.model().order != HOST.order {
         return Err(Errno::ENOSYS);
     }
@@ -89,7 +89,7 @@ pub fn setup(task: &mut Task, args: [u64; 6]) -> SysResult {
 
 /// io_uring_register(2) of a guest whose pieces of data are laid out otherwise. What else
 /// operations carry is the same everywhere but for addresses, which have 64 bits in it.
-pub fn register(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn register(task: &mut Task, args: [u64; 6]) -> SysResult {
     const BUFFERS: u32 = io_uring_register_op::IORING_REGISTER_BUFFERS as u32;
     /// IORING_MAX_REG_BUFFERS.
     const BUFFERS_MAX: u64 = 1 << 14;
@@ -114,7 +114,7 @@ fn pieces(guest: &Model, at: u64, count: u32) -> Result<Vec<u8>, Errno> {
 }
 
 /// The guest has mapped a descriptor from `offset` on at `at`.
-pub fn mapped(fd: i32, offset: u64, at: u64) {
+pub(crate) fn mapped(fd: i32, offset: u64, at: u64) {
     if !ANY.load(Ordering::Relaxed) {
         return;
     }
@@ -134,7 +134,7 @@ type Change = (u64, u32, u64, u64);
 
 /// The requests that the kernel is about to take, as it is to see them. Changed back when dropped.
 #[derive(Default)]
-pub struct Converted {
+pub(crate) struct Converted {
     changes: Vec<Change>,
     /// What changed requests point at. Their memory does not move.
     structures: Vec<Vec<u8>>,
@@ -151,7 +151,7 @@ impl Drop for Converted {
 
 impl Converted {
     /// Converts up to `count` requests that wait in the ring of `fd`.
-    pub fn new(abi: &dyn Abi, fd: u64, count: u64) -> Converted {
+    pub(crate) fn new(abi: &dyn Abi, fd: u64, count: u64) -> Converted {
         let mut converted = Converted::default();
         if count != 0 && ANY.load(Ordering::Relaxed) {
             let ring = RINGS.lock().iter().find(|r| r.fd == fd as i32).copied();

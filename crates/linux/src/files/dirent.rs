@@ -70,7 +70,7 @@ fn append(guest: &Model, entry: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
 ///
 /// # Errors
 /// `EINVAL` without room for one entry, `EOVERFLOW`.
-pub fn getdents(task: &mut Task, [fd, addr, room, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn getdents(task: &mut Task, [fd, addr, room, ..]: [u64; 6]) -> SysResult {
     const LONGEST: u64 = 1 << 16;
     let (guest, room) = (task.abi.model(), (room as u32 as u64).min(LONGEST));
     // An entry of the host's may be a little longer.
@@ -144,10 +144,7 @@ fn remember(fd: i32) {
 }
 
 /// lseek(2) of a 32-bit guest: its places in directories are not the host's.
-///
-/// # Errors
-/// The host's.
-pub fn lseek(task: &mut Task, [fd, offset, whence, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn lseek(task: &mut Task, [fd, offset, whence, ..]: [u64; 6]) -> SysResult {
     let mut offset = offset;
     let known = HASHED_NEXT.load(Ordering::Relaxed) != 0;
     if known

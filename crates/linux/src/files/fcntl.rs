@@ -56,12 +56,12 @@ fn command(guest: &Model, number: u32, wide: bool) -> Result<(u32, Option<Arg>),
 ///
 /// # Errors
 /// `EOVERFLOW` for a lock that a 32-bit guest's structure cannot tell.
-pub fn fcntl(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn fcntl(task: &mut Task, args: [u64; 6]) -> SysResult {
     perform(task, args, false)
 }
 
 /// fcntl64(2) of 32-bit architectures.
-pub fn fcntl64(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn fcntl64(task: &mut Task, args: [u64; 6]) -> SysResult {
     perform(task, args, true)
 }
 

@@ -65,7 +65,7 @@ const HANDLED: [Sys; 10] = [
 
 /// Whether a call, unless its handler looks, is given a path that ends at an entry of the
 /// emulator's descriptor.
-pub fn is_named(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
+pub(crate) fn is_named(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
     if !own::is_held() || !row.args.iter().any(|arg| arg.is_path()) || HANDLED.contains(&sys) {
         return false;
     }
@@ -104,19 +104,19 @@ const IN_DONT_FOLLOW: u32 = 0x0200_0000;
 
 /// Whether a file of this mode and size, which is not the emulator's executable, may be such an
 /// entry: a link to an O_PATH descriptor has no permissions (fs/proc/fd.c), unlike all others.
-pub fn is_suspect(mode: u32, size: u64) -> bool {
+pub(crate) fn is_suspect(mode: u32, size: u64) -> bool {
     own::is_held() && (mode == S_IFLNK || mode == S_IFREG | 0o444 && size == 0)
 }
 
 /// Whether (`dir`, `path`), or a symbolic link that it ends with, is an entry of the emulator's
 /// descriptor.
-pub fn is_behind(task: &Task, dir: i32, path: &[u8]) -> bool {
+pub(crate) fn is_behind(task: &Task, dir: i32, path: &[u8]) -> bool {
     own::is_held()
         && procfile::link_on_the_way(dir, path, |dir, path| is_entry(task, dir, path).then_some(())).is_some()
 }
 
 /// Whether an open of (`dir`, `path`) that gave `fd` went through such an entry.
-pub fn is_opened(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> bool {
+pub(crate) fn is_opened(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> bool {
     if !own::is_held() || flags & O_NOFOLLOW != 0 {
         return false;
     }
@@ -128,12 +128,12 @@ pub fn is_opened(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> boo
 }
 
 /// Whether `fd` of a process is its emulator's descriptor.
-pub fn is_of(task: &Task, pid: i32, fd: i32) -> bool {
+pub(crate) fn is_of(task: &Task, pid: i32, fd: i32) -> bool {
     is_entry(task, AT_FDCWD, format!("/proc/{pid}/fd/{fd}").as_bytes())
 }
 
 /// The process that a pidfd is about.
-pub fn process_of(pidfd: i32) -> Option<i32> {
+pub(crate) fn process_of(pidfd: i32) -> Option<i32> {
     field(&read_file(format!("/proc/thread-self/fdinfo/{pidfd}").as_bytes())?, b"Pid:", 10)
 }
 
@@ -144,7 +144,7 @@ fn field(text: &[u8], name: &[u8], radix: u32) -> Option<i32> {
 }
 
 /// Whether (`dir`, `path`) itself is an entry of the emulator's descriptor.
-pub fn is_entry(task: &Task, dir: i32, path: &[u8]) -> bool {
+pub(crate) fn is_entry(task: &Task, dir: i32, path: &[u8]) -> bool {
     let end = path.iter().rposition(|&b| b != b'/').map_or(0, |last| last + 1);
     let name = base_name(&path[..end]);
     // In a table of this task there is one number.
@@ -172,7 +172,7 @@ fn number(name: &[u8]) -> Option<i32> {
 }
 
 /// The table of descriptors that a directory of procfs lists.
-pub struct Table {
+pub(crate) struct Table {
     /// The emulator's descriptor in this task's table.
     own: i32,
     /// The open directory.
@@ -191,7 +191,7 @@ enum Whose {
 
 impl Table {
     /// Of an open directory; `None`: it is none of procfs, or there is nothing to hide.
-    pub fn listed_by(task: &Task, dir: i32) -> Option<Table> {
+    pub(crate) fn listed_by(task: &Task, dir: i32) -> Option<Table> {
         let own = own::hidden_fd(task)?;
         if !procfile::is_on_proc(dir) {
             return None;
@@ -217,7 +217,7 @@ impl Table {
     }
 
     /// Whether an entry is the emulator's descriptor.
-    pub fn hides(&self, name: &[u8]) -> bool {
+    pub(crate) fn hides(&self, name: &[u8]) -> bool {
         let Some(fd) = number(name) else { return false };
         match &self.whose {
             Whose::Own => fd == self.own,

@@ -4,15 +4,15 @@
 //! layout of `struct stat`, and a few names in /proc that must show the guest (see [`crate::files::procfs`]). A descriptor that the emulator
 //! itself holds open is spared by calls that close or replace descriptors (see [`crate::program::own`]).
 
-pub mod dirent;
+pub(crate) mod dirent;
 mod fcntl;
-pub mod hidden;
-pub mod path;
-pub mod procfile;
-pub mod procfs;
+pub(crate) mod hidden;
+pub(crate) mod path;
+pub(crate) mod procfile;
+pub(crate) mod procfs;
 mod procstatus;
 
-pub use fcntl::{fcntl, fcntl64};
+pub(crate) use fcntl::{fcntl, fcntl64};
 
 use crate::calls::dispatch::host_call;
 use crate::files::path::{AT_FDCWD, PATH_MAX};
@@ -29,7 +29,7 @@ use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, read_cstr, write_by
 use core::mem::offset_of;
 
 /// openat(2). The flags are the host's.
-pub fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
     let fd = open_with(task, [args[0], args[1]], args[2] as u32, |task, addr, resolve| {
         if resolve == 0 {
             return host_call(task, __NR_openat, &args6(&[args[0], addr, args[2], args[3]]));
@@ -105,12 +105,12 @@ fn open_with(
 }
 
 /// open(2).
-pub fn open(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn open(task: &mut Task, args: [u64; 6]) -> SysResult {
     openat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
 }
 
 /// creat(2).
-pub fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
     openat(task, args6(&[AT_FDCWD as u64, args[0], (O_CREAT | O_WRONLY | O_TRUNC) as u64, args[1]]))
 }
 
@@ -118,7 +118,7 @@ pub fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
 const OPEN_HOW_SIZE: u64 = 24;
 
 /// openat2(2).
-pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (how_addr, size) = (args[2], args[3]);
     if size < OPEN_HOW_SIZE {
         return Err(Errno::EINVAL);
@@ -143,7 +143,7 @@ pub fn openat2(task: &mut Task, args: [u64; 6]) -> SysResult {
 const CLOSE_RANGE_UNSHARE: u64 = 1 << 1;
 
 /// close_range(2).
-pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
     let ours = own::hidden_fd(task).map_or(u64::MAX, |fd| fd as u64);
     let mut args = args;
     if [args[0], args[1]].map(|n| n as u32 as u64) == [ours; 2] {
@@ -175,7 +175,7 @@ pub fn close_range(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// dup2(2).
-pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
     if args[0] as u32 == args[1] as u32 {
         // Nothing to do for a descriptor, which dup3 refuses.
         host_call(task, __NR_fcntl, &args6(&[args[0], F_GETFD as u64]))?;
@@ -185,13 +185,13 @@ pub fn dup2(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// dup3(2).
-pub fn dup3(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn dup3(task: &mut Task, args: [u64; 6]) -> SysResult {
     own::vacate_fd(task, args[1] as i32);
     host_call(task, __NR_dup3, &args)
 }
 
 /// newfstatat(2), its path converted.
-pub fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn newfstatat(task: &mut Task, args: [u64; 6]) -> SysResult {
     let result = host_call(task, __NR_newfstatat, &args)?;
     instead_of_stand_in(task, args[2], [args[0], args[1]])?;
     Ok(result)
@@ -254,7 +254,7 @@ fn original(
 }
 
 /// statx(2), its path converted.
-pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
     let result = host_call(task, __NR_statx, &args)?;
     // stx_nlink, stx_uid, stx_gid, stx_mode (uapi/linux/stat.h).
     let [links, _, _, mode]: [u32; 4] = read(args[4].wrapping_add(16))?;
@@ -271,24 +271,24 @@ pub fn statx(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// stat(2), its path converted.
-pub fn stat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn stat(task: &mut Task, args: [u64; 6]) -> SysResult {
     newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], 0]))
 }
 
 /// lstat(2), its path converted.
-pub fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn lstat(task: &mut Task, args: [u64; 6]) -> SysResult {
     newfstatat(task, args6(&[AT_FDCWD as u64, args[0], args[1], AT_SYMLINK_NOFOLLOW as u64]))
 }
 
 /// fstat(2).
-pub fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn fstat(task: &mut Task, args: [u64; 6]) -> SysResult {
     let result = host_call(task, __NR_fstat, &args)?;
     instead_of_stand_in(task, args[1], [args[0], 0])?;
     Ok(result)
 }
 
 /// getdents64(2).
-pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
     loop {
         let len = host_call(task, __NR_getdents64, &args)?;
         if let Some(len) = procfs::dirents_hook(task, args[0] as i32, args[1], len) {
@@ -300,7 +300,7 @@ pub fn getdents64(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// readlinkat(2).
-pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
     let size = args[3] as i32;
     if size <= 0 {
         return Err(Errno::EINVAL);
@@ -333,6 +333,6 @@ pub fn readlinkat(task: &mut Task, args: [u64; 6]) -> SysResult {
 }
 
 /// readlink(2).
-pub fn readlink(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn readlink(task: &mut Task, args: [u64; 6]) -> SysResult {
     readlinkat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
 }

@@ -11,14 +11,14 @@ use anyarch_sys::calls;
 use anyarch_sys::read_cstr;
 
 /// Stands for the current directory.
-pub const AT_FDCWD: i32 = anyarch_sys::raw::general::AT_FDCWD;
+pub(crate) const AT_FDCWD: i32 = anyarch_sys::raw::general::AT_FDCWD;
 /// Longest path including its NUL.
-pub const PATH_MAX: usize = 4096;
+pub(crate) const PATH_MAX: usize = 4096;
 
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
 
 /// `path` within the sysroot, if there is one and the path exists in it. With NUL at the end.
-pub fn in_sysroot(path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn in_sysroot(path: &[u8]) -> Option<Vec<u8>> {
     let prefix = config::get().sysroot.as_ref()?;
     if path.first() != Some(&b'/') {
         return None;
@@ -33,7 +33,7 @@ pub fn in_sysroot(path: &[u8]) -> Option<Vec<u8>> {
 
 /// What a call that looks at the path at guest address `addr` is to use instead, with NUL at the
 /// end; `None`: the path itself. `nofollow`: a symbolic link at the path's end is meant itself.
-pub fn substitute(dir: i32, addr: u64, nofollow: bool) -> Option<Vec<u8>> {
+pub(crate) fn substitute(dir: i32, addr: u64, nofollow: bool) -> Option<Vec<u8>> {
     // AT_EMPTY_PATH lets newer kernels take a null path.
     if addr == 0 {
         return None;

@@ -90,10 +90,7 @@ static CROSSING: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
 
 /// Opens (`dir`, `path`) by `open`, which is given flags for openat2's `resolve`, or 0 for a plain
 /// open. Returns the descriptor, and whether it may be of a file that is generated.
-///
-/// # Errors
-/// Those of `open`.
-pub fn open_by(
+pub(crate) fn open_by(
     dir: i32,
     path: &[u8],
     flags: u32,
@@ -229,9 +226,6 @@ pub(crate) fn proc_path(fd: i32, st: &stat) -> Option<Vec<u8>> {
 static ANY: AtomicBool = AtomicBool::new(false);
 
 /// A file that stands for `path` in /proc, opened with `flags`, at its beginning.
-///
-/// # Errors
-/// Those of memfd_create.
 pub(crate) fn stand_in(path: &[u8], content: &[u8], flags: u32) -> Result<i32, Errno> {
     const MFD_NOEXEC_SEAL: u32 = 8;
     const SEAL_ALL: u32 = 0xf;
@@ -259,12 +253,12 @@ pub(crate) fn stand_in(path: &[u8], content: &[u8], flags: u32) -> Result<i32, E
 }
 
 /// What the guest is to see of a link's target in /proc/PID/fd; `None`: the target.
-pub fn visible_link(target: &[u8]) -> Option<&[u8]> {
+pub(crate) fn visible_link(target: &[u8]) -> Option<&[u8]> {
     target.strip_prefix(MEMFD)?.strip_suffix(MEMFD_END)
 }
 
 /// Whether the first bytes of a link's target are such that [`visible_link`] has to be asked.
-pub fn maybe_ours(start: &[u8]) -> bool {
+pub(crate) fn maybe_ours(start: &[u8]) -> bool {
     MEMFD.starts_with(start)
 }
 
@@ -274,13 +268,13 @@ fn stands_for(fd: i32) -> Option<Vec<u8>> {
 }
 
 /// Whether a file of this mode and number of links may be a stand-in.
-pub fn maybe_stand_in(mode: u32, links: u64) -> bool {
+pub(crate) fn maybe_stand_in(mode: u32, links: u64) -> bool {
     mode == S_IFREG | MODE && links == 0
 }
 
 /// The file in /proc for which the file at (`dir`, `path`) stands; the latter is empty for the
 /// descriptor `dir` itself.
-pub fn original(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn original(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     if path.is_empty() {
         return stands_for(dir);
     }
@@ -295,7 +289,7 @@ pub fn original(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// That.
-pub fn refuse_mmap(fd: i32) -> Result<(), Errno> {
+pub(crate) fn refuse_mmap(fd: i32) -> Result<(), Errno> {
     if !ANY.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -307,7 +301,7 @@ pub fn refuse_mmap(fd: i32) -> Result<(), Errno> {
 }
 
 /// fstatfs(2): of a stand-in, that of /proc.
-pub fn fstatfs(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn fstatfs(task: &mut Task, args: [u64; 6]) -> SysResult {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     let result = host_call(task, __NR_fstatfs, &args)?;
     if read::<u64>(args[1])? == TMPFS_MAGIC

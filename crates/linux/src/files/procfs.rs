@@ -151,7 +151,7 @@ fn program_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Called before a host readlink(2) of (`dirfd`, `path`): `Some` is the target that the guest is to see.
-pub fn readlink_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn readlink_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     // The descriptor itself may be of the link (O_PATH with O_NOFOLLOW).
     if path.is_empty() && dirfd != AT_FDCWD {
         return program_link(AT_FDCWD, &path_of(dirfd)?);
@@ -161,7 +161,7 @@ pub fn readlink_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
 
 /// Called by handlers that follow a path to the end (execve, stat, access, ...): a path that names the program of this process
 /// through /proc (`/proc/self/exe`) becomes the guest program's.
-pub fn path_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn path_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     program_link(dirfd, path)
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn linked_program(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The same as [`path_hook`] for execve, which also follows symbolic links to such a path.
-pub fn exec_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn exec_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     program_link(dirfd, path).or_else(|| {
         let st = procfile::stat_at(dirfd, &with_nul(path))?;
         procfile::is_emulator(st.st_mode, st.st_dev, st.st_ino).then(|| linked_program(dirfd, path))?
@@ -185,7 +185,7 @@ pub fn exec_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// What the open is to fail with; `fd` has been closed.
-pub fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> Result<i32, Errno> {
+pub(crate) fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32) -> Result<i32, Errno> {
     if base_name(path) == b"exe" {
         let Some(program) = opened_program(path, flags, fd) else { return Ok(fd) };
         return replace(fd, open(&program, flags & !(O_CREAT | O_TRUNC | O_EXCL)), flags);
@@ -223,7 +223,7 @@ const LISTING_MAX: u64 = 64 << 20;
 
 /// Called after a host getdents64(2) on `fd` wrote `len` bytes at guest address `addr`: takes the emulator's own descriptor out of a listing of
 /// /proc/self/fd; returns the bytes left. `None`: the listing held nothing else, and the next part is to be read.
-pub fn dirents_hook(task: &Task, fd: i32, addr: u64, len: u64) -> Option<u64> {
+pub(crate) fn dirents_hook(task: &Task, fd: i32, addr: u64, len: u64) -> Option<u64> {
     if len == 0 || len > LISTING_MAX {
         return Some(len);
     }

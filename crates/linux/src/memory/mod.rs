@@ -14,7 +14,7 @@
 //! One lock covers a host call and the change of the set, so that both tell the same story. Lock order: this lock, then the
 //! engine's (inside its reports).
 
-pub mod range;
+pub(crate) mod range;
 pub mod space;
 
 use crate::calls::dispatch::host_call;
@@ -89,17 +89,12 @@ pub(crate) fn after_fork() {
 }
 
 /// A copy of the ranges that the guest may execute.
-pub fn exec_ranges() -> Vec<(u64, u64)> {
+pub(crate) fn exec_ranges() -> Vec<(u64, u64)> {
     STATE.lock().exec.ranges().to_vec()
 }
 
-/// Whether the guest may execute the byte at `addr`.
-pub fn is_exec(addr: u64) -> bool {
-    STATE.lock().exec.overlaps(addr, addr.saturating_add(1))
-}
-
 /// Start and end of the heap.
-pub fn brk_range() -> (u64, u64) {
+pub(crate) fn brk_range() -> (u64, u64) {
     let state = STATE.lock();
     (state.brk_start, state.brk)
 }
@@ -306,7 +301,7 @@ pub fn munmap(_: &mut Task, a: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// See [`do_mprotect`].
-pub fn mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
+pub(crate) fn mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
     order::mprotect(a[0], a[1], a[2])?;
     do_mprotect(a[0], a[1], a[2])
 }
@@ -315,7 +310,7 @@ pub fn mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// See [`do_pkey_mprotect`].
-pub fn pkey_mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
+pub(crate) fn pkey_mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
     do_pkey_mprotect(a[0], a[1], a[2], a[3] as i32)
 }
 
@@ -331,7 +326,7 @@ pub fn mremap(_: &mut Task, a: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// See [`do_madvise`].
-pub fn madvise(_: &mut Task, a: [u64; 6]) -> SysResult {
+pub(crate) fn madvise(_: &mut Task, a: [u64; 6]) -> SysResult {
     order::madvise(a[0], a[1], a[2])?;
     if a[1] == 0 {
         return Ok(0);
@@ -343,7 +338,7 @@ pub fn madvise(_: &mut Task, a: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// See [`do_remap_file_pages`].
-pub fn remap_file_pages(_: &mut Task, a: [u64; 6]) -> SysResult {
+pub(crate) fn remap_file_pages(_: &mut Task, a: [u64; 6]) -> SysResult {
     do_remap_file_pages(a[0], a[1], a[2], a[3], a[4])
 }
 
@@ -351,7 +346,7 @@ pub fn remap_file_pages(_: &mut Task, a: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// See [`do_shmat`].
-pub fn shmat(_: &mut Task, a: [u64; 6]) -> SysResult {
+pub(crate) fn shmat(_: &mut Task, a: [u64; 6]) -> SysResult {
     order::shmat(a[0], a[1], a[2])?;
     do_shmat(a[0] as i32, a[1], a[2])
 }
@@ -360,7 +355,7 @@ pub fn shmat(_: &mut Task, a: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// See [`do_shmdt`].
-pub fn shmdt(_: &mut Task, a: [u64; 6]) -> SysResult {
+pub(crate) fn shmdt(_: &mut Task, a: [u64; 6]) -> SysResult {
     do_shmdt(a[0])
 }
 
@@ -376,7 +371,7 @@ pub fn brk(_: &mut Task, a: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// The host's; for a fixed place that is the emulator's `ENOMEM`, or `EEXIST` if nothing is to be replaced.
-pub fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64) -> SysResult {
+pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64) -> SysResult {
     let flags = flags & !X86_MAP_FLAGS;
     let anonymous = flags & MAP_ANONYMOUS as u64 != 0;
     // The kernel looks at the descriptor before the addresses.
@@ -494,7 +489,7 @@ fn map_exec(prot: u64, implied: bool, map: &dyn Fn(u64) -> SysResult) -> Result<
 ///
 /// # Errors
 /// The host's. The emulator's memory is skipped as if nothing were there.
-pub fn do_munmap(addr: u64, len: u64) -> SysResult {
+pub(crate) fn do_munmap(addr: u64, len: u64) -> SysResult {
     if len == 0 || !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
@@ -519,7 +514,7 @@ pub fn do_munmap(addr: u64, len: u64) -> SysResult {
 ///
 /// # Errors
 /// The host's; `ENOMEM` for the emulator's memory, once what lies before it is changed.
-pub fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
+pub(crate) fn do_mprotect(addr: u64, len: u64, prot: u64) -> SysResult {
     if !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
@@ -597,7 +592,7 @@ pub fn personality(task: &mut Task, args: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// As [`do_mprotect`]; `EINVAL` for any key.
-pub fn do_pkey_mprotect(addr: u64, len: u64, prot: u64, pkey: i32) -> SysResult {
+pub(crate) fn do_pkey_mprotect(addr: u64, len: u64, prot: u64, pkey: i32) -> SysResult {
     if pkey == -1 { do_mprotect(addr, len, prot) } else { Err(Errno::EINVAL) }
 }
 
@@ -605,7 +600,7 @@ pub fn do_pkey_mprotect(addr: u64, len: u64, prot: u64, pkey: i32) -> SysResult 
 ///
 /// # Errors
 /// The host's; for the emulator's memory `EFAULT`, but for a part that is to be cut off; `ENOMEM` for a place there.
-pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> SysResult {
+pub(crate) fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> SysResult {
     const FIXED: u64 = MREMAP_FIXED as u64;
     const DONTUNMAP: u64 = 4;
     if !old.is_multiple_of(PAGE) {
@@ -676,7 +671,7 @@ pub fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> 
 ///
 /// # Errors
 /// The host's; `ENOMEM` for the emulator's memory, once the advice is taken for the rest.
-pub fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
+pub(crate) fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
     let size = page_up(len).ok_or(Errno::EINVAL)?;
     if addr & 4095 != 0 || addr.checked_add(size).is_none() {
         return Err(Errno::EINVAL);
@@ -700,7 +695,7 @@ pub fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
 ///
 /// # Errors
 /// The host's; `EINVAL` for the emulator's memory.
-pub fn do_remap_file_pages(addr: u64, len: u64, prot: u64, page_offset: u64, flags: u64) -> SysResult {
+pub(crate) fn do_remap_file_pages(addr: u64, len: u64, prot: u64, page_offset: u64, flags: u64) -> SysResult {
     let size = page_up(len).ok_or(Errno::EINVAL)?;
     if space::is_reserved(addr, size) {
         return Err(Errno::EINVAL);
@@ -728,7 +723,7 @@ fn shm_size(id: i32) -> Result<u64, Errno> {
 ///
 /// # Errors
 /// The host's; `EINVAL` for the emulator's memory.
-pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
+pub(crate) fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     const SHM_EXEC: u64 = 0o100000;
     let host_flags = flags & !SHM_EXEC;
     let flags = if implied_exec(PROT_READ as u64) { flags | SHM_EXEC } else { flags };
@@ -752,7 +747,7 @@ pub fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
 ///
 /// # Errors
 /// The host's; `EINVAL` for the emulator's memory.
-pub fn do_shmdt(addr: u64) -> SysResult {
+pub(crate) fn do_shmdt(addr: u64) -> SysResult {
     if space::is_reserved(addr, 1) {
         return Err(Errno::EINVAL);
     }
@@ -769,7 +764,7 @@ pub fn do_shmdt(addr: u64) -> SysResult {
 }
 
 /// brk(2): the new break, or the old one if it cannot be moved there. The kernel's own break is the emulator's and never used.
-pub fn do_brk(addr: u64) -> u64 {
+pub(crate) fn do_brk(addr: u64) -> u64 {
     let mut state = STATE.lock();
     if addr < state.brk_start {
         return state.brk;
@@ -814,6 +809,11 @@ pub fn do_brk(addr: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether the guest may execute the byte at `addr`.
+    fn is_exec(addr: u64) -> bool {
+        exec_ranges().iter().any(|&(start, end)| (start..end).contains(&addr))
+    }
 
     #[test]
     fn exec_is_not_given_to_the_host_but_remembered() {

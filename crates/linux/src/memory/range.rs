@@ -14,7 +14,7 @@ use anyarch_sys::{Errno, SysResult};
 
 /// What a call makes of a hole in its range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hole {
+pub(crate) enum Hole {
     /// Nothing: munmap(2).
     Skipped,
     /// It goes on behind it, and fails with ENOMEM in the end: madvise(2), msync(2).
@@ -29,7 +29,12 @@ pub enum Hole {
 ///
 /// # Errors
 /// Those of `call`, and what the hole makes of the call.
-pub fn each(start: u64, size: u64, hole: Hole, mut call: impl FnMut(u64, u64) -> SysResult) -> SysResult {
+pub(crate) fn each(
+    start: u64,
+    size: u64,
+    hole: Hole,
+    mut call: impl FnMut(u64, u64) -> SysResult,
+) -> SysResult {
     if !space::is_reserved(start, size) {
         return call(start, size);
     }
@@ -77,7 +82,7 @@ macro_rules! calls {
         ///
         /// # Errors
         /// The host's, and those of [`Hole`].
-        pub fn $name(task: &mut Task, a: [u64; 6]) -> SysResult {
+        pub(crate) fn $name(task: &mut Task, a: [u64; 6]) -> SysResult {
             host(task, $number, a, $hole)
         }
     )* };
@@ -102,7 +107,7 @@ calls! {
 ///
 /// # Errors
 /// The host's, and those of [`Hole::End`].
-pub fn mincore(task: &mut Task, a: [u64; 6]) -> SysResult {
+pub(crate) fn mincore(task: &mut Task, a: [u64; 6]) -> SysResult {
     // A range that leaves user space the kernel refuses before it looks at the other arguments.
     let end = memory::page_up(a[1]).and_then(|size| a[0].checked_add(size));
     if end.is_none_or(|end| end > space::end()) {

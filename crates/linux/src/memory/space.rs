@@ -28,11 +28,11 @@ pub const PAGE: u64 = 4096;
 /// The emulator's image, stack and heap: the host's affair.
 pub use anyarch_sys::arch::EMU_START;
 /// End of the emulator's range.
-pub const EMU_END: u64 = EMU_START + (1 << 40);
+pub(crate) const EMU_END: u64 = EMU_START + (1 << 40);
 /// Bytes set apart for the engine's code cache.
 pub const CODE_CACHE_SIZE: u64 = 512 << 20;
 /// Libraries are placed in this many bytes below the code cache.
-pub const LIBRARY_WINDOW: u64 = 1280 << 20;
+pub(crate) const LIBRARY_WINDOW: u64 = 1280 << 20;
 /// The base A lies at this address plus a random number of pages.
 const BASE_START: u64 = anyarch_sys::arch::PROGRAMS_START;
 /// Random pages of the base (28 bits, as the kernel's mmap randomisation).
@@ -52,7 +52,7 @@ pub struct Narrow {
 }
 
 /// The lowest address that is proposed for a mapping: vm.mmap_min_addr as distributions have it.
-pub const LOWEST: u64 = 0x1_0000;
+pub(crate) const LOWEST: u64 = 0x1_0000;
 /// The kernel keeps this free below a stack (stack_guard_gap).
 const STACK_GUARD: u64 = 256 * PAGE;
 
@@ -75,7 +75,7 @@ pub fn init(random: u64) {
 }
 
 /// Chooses the places below 4 GiB, for a stack that may have `stack` bytes. After [`init`].
-pub fn init_narrow(space: &Narrow, random: u64, stack: u64) {
+pub(crate) fn init_narrow(space: &Narrow, random: u64, stack: u64) {
     const GAP_MIN: u64 = 128 << 20;
     let pages = |shift: u32| (random >> shift) % space.random_pages * PAGE;
     let slack = if random == 0 { 0 } else { space.random_pages * PAGE };
@@ -92,7 +92,7 @@ pub fn end() -> u64 {
 }
 
 /// Whether the guest's addresses have 32 bits.
-pub fn is_narrow() -> bool {
+pub(crate) fn is_narrow() -> bool {
     end() <= 1 << 32
 }
 
@@ -105,17 +105,17 @@ pub fn stack(bytes: u64) -> (u64, u64) {
 }
 
 /// Of a narrow guest: where mappings without an address of its choice end.
-pub fn mappings_end() -> u64 {
+pub(crate) fn mappings_end() -> u64 {
     MAPPINGS_END.load(Ordering::Relaxed)
 }
 
 /// Start of the code cache; it is [`CODE_CACHE_SIZE`] long. Nothing is mapped there until the engine does.
-pub fn code_cache_base() -> u64 {
+pub(crate) fn code_cache_base() -> u64 {
     BASE.load(Ordering::Relaxed)
 }
 
 /// Where a position-independent program goes.
-pub fn pie_base() -> u64 {
+pub(crate) fn pie_base() -> u64 {
     PIE.load(Ordering::Relaxed)
 }
 
@@ -134,7 +134,7 @@ pub fn is_emulators(start: u64, end: u64) -> bool {
 }
 
 /// Whether [start, start + len) touches a range of the emulator's own or leaves user space.
-pub fn is_reserved(start: u64, len: u64) -> bool {
+pub(crate) fn is_reserved(start: u64, len: u64) -> bool {
     let Some(end) = start.checked_add(len) else { return true };
     reserved().iter().any(|&(from, to)| start < to && end > from)
 }

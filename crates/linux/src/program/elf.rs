@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 use anyarch_sys::GUEST_END;
 
 /// Bytes of the longest file header, which is that of 64-bit files. No file is shorter than that.
-pub const EHDR_SIZE: usize = 64;
+pub(crate) const EHDR_SIZE: usize = 64;
 /// The kernel reads at most this many bytes of program headers.
 const PHDRS_MAX: usize = 65536;
 /// Lengths of a program loader's name with its NUL.
-pub const INTERP_SIZES: core::ops::RangeInclusive<u64> = 2..=4096;
+pub(crate) const INTERP_SIZES: core::ops::RangeInclusive<u64> = 2..=4096;
 
 pub(crate) const PT_LOAD: u32 = 1;
 const PT_INTERP: u32 = 3;
@@ -210,7 +210,7 @@ pub fn header(b: &[u8]) -> Result<Header, Bad> {
 ///
 /// # Errors
 /// Why it cannot be run.
-pub fn header_of_any_type(b: &[u8]) -> Result<Header, Bad> {
+pub(crate) fn header_of_any_type(b: &[u8]) -> Result<Header, Bad> {
     if b.len() < 4 || b[..4] != *b"\x7fELF" {
         return Err(Bad::NotElf);
     }

@@ -62,7 +62,7 @@ pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
 }
 
 /// Whether the personality of a program of this architecture has READ_IMPLIES_EXEC from the program before it.
-pub fn implies_exec(env: &[&[u8]], abi: &dyn Abi) -> bool {
+pub(crate) fn implies_exec(env: &[&[u8]], abi: &dyn Abi) -> bool {
     let from = env.iter().find_map(|v| v.strip_prefix(IMPLIED_EXEC));
     abi.exec_keeps_implied_exec() && from == Some(abi.guest().name.as_bytes())
 }

@@ -28,26 +28,26 @@ use anyarch_sys::{Errno, syscall};
 pub mod at {
     pub const EXECFD: u64 = 2;
     pub const PHDR: u64 = 3;
-    pub const PHENT: u64 = 4;
+    pub(crate) const PHENT: u64 = 4;
     pub const PHNUM: u64 = 5;
     pub const PAGESZ: u64 = 6;
     pub const BASE: u64 = 7;
     pub const FLAGS: u64 = 8;
     pub const ENTRY: u64 = 9;
-    pub const UID: u64 = 11;
-    pub const EUID: u64 = 12;
-    pub const GID: u64 = 13;
-    pub const EGID: u64 = 14;
+    pub(crate) const UID: u64 = 11;
+    pub(crate) const EUID: u64 = 12;
+    pub(crate) const GID: u64 = 13;
+    pub(crate) const EGID: u64 = 14;
     pub const PLATFORM: u64 = 15;
-    pub const HWCAP: u64 = 16;
-    pub const CLKTCK: u64 = 17;
+    pub(crate) const HWCAP: u64 = 16;
+    pub(crate) const CLKTCK: u64 = 17;
     pub const SECURE: u64 = 23;
     pub const RANDOM: u64 = 25;
-    pub const HWCAP2: u64 = 26;
-    pub const HWCAP3: u64 = 29;
+    pub(crate) const HWCAP2: u64 = 26;
+    pub(crate) const HWCAP3: u64 = 29;
     pub const EXECFN: u64 = 31;
     pub const SYSINFO_EHDR: u64 = 33;
-    pub const MINSIGSTKSZ: u64 = 51;
+    pub(crate) const MINSIGSTKSZ: u64 = 51;
 }
 
 /// A string of the initial stack.
@@ -221,7 +221,7 @@ pub(crate) fn read_at(fd: i32, buf: &mut [u8], offset: u64) -> Result<usize, Why
 ///
 /// # Errors
 /// Why it cannot be run.
-pub fn read_headers(fd: i32, must_be_executable: bool) -> Result<Headers, Why> {
+pub(crate) fn read_headers(fd: i32, must_be_executable: bool) -> Result<Headers, Why> {
     let st = calls::fstat(fd).map_err(Why::Read)?;
     if st.st_mode & S_IFMT != S_IFREG || must_be_executable && st.st_mode & 0o111 == 0 {
         return Err(Why::NotExecutable);

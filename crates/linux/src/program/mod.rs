@@ -8,7 +8,7 @@ pub mod loader;
 pub mod own;
 pub mod perf;
 mod symbols;
-pub mod vdso;
+pub(crate) mod vdso;
 
 use crate::abi::Abi;
 use alloc::vec::Vec;
@@ -53,7 +53,7 @@ pub fn set(program: Program) {
 }
 
 /// The program, if it has been loaded (in unit tests there is none).
-pub fn try_get() -> Option<&'static Program> {
+pub(crate) fn try_get() -> Option<&'static Program> {
     // SAFETY: only ever set to a leaked box.
     unsafe { PROGRAM.load(Ordering::Acquire).as_ref() }
 }

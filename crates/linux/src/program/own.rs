@@ -19,7 +19,7 @@ use anyarch_sys::{Errno, read, syscall};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 /// Our descriptors get numbers from here on, out of the way of programs that count on low numbers.
-pub const FD_FROM: i32 = 200;
+pub(crate) const FD_FROM: i32 = 200;
 
 /// The number behind those of the standard streams.
 const FIRST_OTHER: i32 = 3;
@@ -48,14 +48,14 @@ impl Own {
 }
 
 /// The descriptor that belongs to the emulator, if any.
-pub fn hidden_fd(task: &Task) -> Option<i32> {
+pub(crate) fn hidden_fd(task: &Task) -> Option<i32> {
     let fd = task.own.0.load(Ordering::Relaxed);
     (fd >= 0).then_some(fd)
 }
 
 /// Called before a call that puts a descriptor at the number `fd` (dup2, dup3): moves ours out of
 /// the way.
-pub fn vacate_fd(task: &Task, fd: i32) {
+pub(crate) fn vacate_fd(task: &Task, fd: i32) {
     if hidden_fd(task) != Some(fd) {
         return;
     }
@@ -91,14 +91,14 @@ pub(crate) fn take_back(task: &Task, lent: bool) {
 }
 
 /// Whether direct exec has been turned on.
-pub fn is_held() -> bool {
+pub(crate) fn is_held() -> bool {
     FIRST.load(Ordering::Relaxed) >= 0
 }
 
 /// Whether [`is_given`] or [`after`] has to look at a call: it closes descriptors, takes an O_PATH
 /// descriptor of a file, or fails then with something else than EBADF; it takes a path; or it gives
 /// the task a table of descriptors of its own.
-pub const fn is_asked(sys: Sys, row: &Row) -> bool {
+pub(crate) const fn is_asked(sys: Sys, row: &Row) -> bool {
     const CALLS: [Sys; 11] = [
         Sys::close,
         Sys::dup,
@@ -138,7 +138,7 @@ pub fn after(task: &mut Task, sys: Sys, args: &[u64; 6]) {
 }
 
 /// Whether a call is given the emulator's descriptor, also within a message (SCM_RIGHTS).
-pub fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
+pub(crate) fn is_given(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> bool {
     /// sizeof(struct mmsghdr)
     const MMSGHDR: u64 = 64;
     /// The kernel sends so many messages at most (UIO_MAXIOV).
@@ -239,7 +239,7 @@ fn move_up(fd: i32, from: i32) -> i32 {
 ///
 /// # Errors
 /// The call's.
-pub fn with_room<T>(call: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(crate) fn with_room<T>(call: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
     const RLIMIT_NOFILE: u32 = 7;
     const MORE: u64 = 16;
     let result = call();

@@ -7,7 +7,7 @@ use crate::abi::Vdso;
 use alloc::vec::Vec;
 
 /// The image, and the offset of the signal trampoline in it.
-pub struct Image {
+pub(crate) struct Image {
     /// Bytes of the shared object; at most a page.
     pub bytes: Vec<u8>,
     /// Offset of the signal trampoline.
@@ -74,7 +74,7 @@ fn elf_hash(name: &str) -> u32 {
 }
 
 /// Builds the shared object for a machine whose words have so many bytes.
-pub fn build(machine: u16, word: usize, vdso: &Vdso) -> Image {
+pub(crate) fn build(machine: u16, word: usize, vdso: &Vdso) -> Image {
     let Sizes { word, ehdr, phdr, sym, dyn_ } = Sizes::of(word);
     let count = vdso.functions.len();
     // Sizes first, in file order: headers, dynamic section, hash, symbols, strings, versions, code.

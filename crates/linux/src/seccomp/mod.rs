@@ -47,7 +47,7 @@ struct Filter {
 
 /// A task's seccomp state; threads and children start with a copy of it.
 #[derive(Clone, Default)]
-pub struct Seccomp {
+pub(crate) struct Seccomp {
     strict: bool,
     filters: Option<Arc<Filter>>,
     /// The value of [`SYNC_COUNT`] that `filters` takes into account.
@@ -103,12 +103,12 @@ pub enum Verdict {
 impl Seccomp {
     /// Whether no filter needs to be asked: the common case, tested on each call.
     #[inline]
-    pub fn idle(&self) -> bool {
+    pub(crate) fn idle(&self) -> bool {
         self.filters.is_none() && !self.strict && self.synced == SYNC_COUNT.load(Ordering::Relaxed)
     }
 
     /// The filters' verdict on call `number`, named `name`, made at `pc`.
-    pub fn check(
+    pub(crate) fn check(
         &mut self,
         (arch, order): (u32, Order),
         number: u64,

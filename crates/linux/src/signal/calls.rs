@@ -18,7 +18,7 @@ pub(super) fn check_size(size: u64) -> Result<(), Errno> {
 ///
 /// # Errors
 /// `EINVAL`, `EFAULT`.
-pub fn rt_sigaction(task: &mut Task, [signo, new, old, size, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigaction(task: &mut Task, [signo, new, old, size, ..]: [u64; 6]) -> SysResult {
     check_size(size)?;
     // The structure of hosts, which have SA_RESTORER: handler, flags, restorer, mask.
     let new = if new == 0 {
@@ -77,7 +77,7 @@ pub(super) fn set_action(task: &mut Task, signo: i32, new: Option<Action>) -> Re
 ///
 /// # Errors
 /// `EINVAL`, `EFAULT`.
-pub fn rt_sigprocmask(task: &mut Task, [how, set, old, size, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigprocmask(task: &mut Task, [how, set, old, size, ..]: [u64; 6]) -> SysResult {
     check_size(size)?;
     let before = task.sigmask();
     if set != 0 {
@@ -115,7 +115,7 @@ pub(super) fn change_mask(task: &mut Task, mask: u64) -> Result<(), Errno> {
 ///
 /// # Errors
 /// `KEEP_REGISTERS`.
-pub fn rt_sigreturn(task: &mut Task, _args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigreturn(task: &mut Task, _args: [u64; 6]) -> SysResult {
     let abi = task.abi;
     let sp = abi.sp(&task.thread.cpu);
     let frame = abi.pop_signal_frame(&mut task.thread.cpu);
@@ -159,7 +159,7 @@ fn restore_mask(task: &mut Task, mask: Option<u64>) {
 ///
 /// # Errors
 /// `EINVAL`, `EFAULT`.
-pub fn rt_sigpending(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigpending(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
     if size > 8 {
         return Err(Errno::EINVAL);
     }
@@ -204,12 +204,12 @@ pub fn sigaction(task: &mut Task, [signo, new, old, ..]: [u64; 6]) -> SysResult 
 }
 
 /// sgetmask(2).
-pub fn sgetmask(task: &mut Task, _args: [u64; 6]) -> SysResult {
+pub(crate) fn sgetmask(task: &mut Task, _args: [u64; 6]) -> SysResult {
     Ok(task.sigmask() & u32::MAX as u64)
 }
 
 /// ssetmask(2): the mask before is the result.
-pub fn ssetmask(task: &mut Task, [mask, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn ssetmask(task: &mut Task, [mask, ..]: [u64; 6]) -> SysResult {
     let before = task.sigmask();
     change_mask(task, mask & u32::MAX as u64)?;
     Ok(before & u32::MAX as u64)
@@ -235,13 +235,13 @@ pub fn sigprocmask(task: &mut Task, [how, set, old, ..]: [u64; 6]) -> SysResult 
 }
 
 /// sigpending(2).
-pub fn sigpending(task: &mut Task, [set, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn sigpending(task: &mut Task, [set, ..]: [u64; 6]) -> SysResult {
     let pending = pending(task)? & first_word(task);
     write(set, &pending).map(|()| 0)
 }
 
 /// sigsuspend(2): the third argument is the set itself (CONFIG_OLD_SIGSUSPEND3).
-pub fn sigsuspend(task: &mut Task, [_, _, mask, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn sigsuspend(task: &mut Task, [_, _, mask, ..]: [u64; 6]) -> SysResult {
     let mask = mask & first_word(task);
     rt_sigsuspend(task, [&raw const mask as u64, 8, 0, 0, 0, 0])
 }
@@ -250,7 +250,7 @@ pub fn sigsuspend(task: &mut Task, [_, _, mask, ..]: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `EINVAL`, `EFAULT`, `EAGAIN`, `EINTR`.
-pub fn rt_sigtimedwait(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigtimedwait(task: &mut Task, args: [u64; 6]) -> SysResult {
     let [set, info, _, size, ..] = args;
     check_size(size)?;
     let wanted: u64 = read(set)?;
@@ -271,7 +271,7 @@ pub fn rt_sigtimedwait(task: &mut Task, args: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `EINTR`, `EINVAL`, `EFAULT`.
-pub fn rt_sigsuspend(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn rt_sigsuspend(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
     check_size(size)?;
     with_mask(task, set, size, |task, mask, size| {
         host_call(task, __NR_rt_sigsuspend, &[mask, size, 0, 0, 0, 0])
@@ -283,7 +283,7 @@ pub fn rt_sigsuspend(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `EINVAL` for a wrong `size`, `EFAULT`, and those of `call`.
-pub fn with_mask(
+pub(crate) fn with_mask(
     task: &mut Task,
     set: u64,
     size: u64,
@@ -313,7 +313,7 @@ pub fn with_mask(
 ///
 /// # Errors
 /// `EPERM`, `EINVAL`, `ENOMEM`, `EFAULT`.
-pub fn sigaltstack(task: &mut Task, [new, old, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn sigaltstack(task: &mut Task, [new, old, ..]: [u64; 6]) -> SysResult {
     let (ss_sp, ss_flags, ss_size) = task.altstack;
     let sp = task.abi.sp(&task.thread.cpu);
     let state = if ss_size == 0 {

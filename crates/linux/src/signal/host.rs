@@ -154,7 +154,7 @@ pub(super) fn own_fault(signo: i32, pc: u64, addr: u64) {
 }
 
 /// Before a host execve: the new program inherits the guest's mask and ignored signals.
-pub fn prepare_exec(task: &mut Task) {
+pub(crate) fn prepare_exec(task: &mut Task) {
     let mut actions = task.sighand.0.lock();
     for signo in FAULTS {
         if actions.get(signo).handler == SIG_IGN {
@@ -165,7 +165,7 @@ pub fn prepare_exec(task: &mut Task) {
 }
 
 /// The host execve failed: everything as before.
-pub fn exec_failed(task: &mut Task) {
+pub(crate) fn exec_failed(task: &mut Task) {
     {
         let mut actions = task.sighand.0.lock();
         for signo in FAULTS {

@@ -25,7 +25,7 @@ pub use deliver::on_altstack;
 pub use deliver::raise_fault;
 pub(crate) use deliver::{deliver, die_by, raise_sigsys};
 pub(crate) use host::{Inbox, begin, block_all, init, reinstall, set_host_mask};
-pub use host::{exec_failed, prepare_exec};
+pub(crate) use host::{exec_failed, prepare_exec};
 
 use crate::task::Task;
 use anyarch_engine::state::Fault;

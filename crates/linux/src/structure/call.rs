@@ -17,7 +17,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::MaybeUninit;
 
 /// For which models ([`Model::index`]) what the arguments carry differs from the host's.
-pub const fn differs(args: &[Arg]) -> u16 {
+pub(crate) const fn differs(args: &[Arg]) -> u16 {
     let mut models = 0;
     let mut i = 0;
     while i < args.len() {
@@ -176,7 +176,7 @@ fn convert_one(
 /// # Errors
 /// Those of `call`, then `EOVERFLOW` for a number that the guest's member cannot hold, then
 /// `EFAULT`.
-pub fn filled_by(
+pub(crate) fn filled_by(
     of: &'static Struct,
     guest: &Model,
     addr: u64,
@@ -191,7 +191,7 @@ pub fn filled_by(
 ///
 /// # Errors
 /// `EFAULT`, then those of `call`.
-pub fn read_by(
+pub(crate) fn read_by(
     of: &'static Struct,
     guest: &Model,
     addr: u64,
@@ -244,7 +244,7 @@ const TOO_MANY: u64 = 1 << 20;
 
 /// An argument and its place among a call's six.
 #[derive(Clone, Copy)]
-pub struct Argument {
+pub(crate) struct Argument {
     /// Index.
     pub index: usize,
     /// What it is.
@@ -256,7 +256,7 @@ pub struct Argument {
 ///
 /// # Errors
 /// As [`convert`].
-pub fn converted(
+pub(crate) fn converted(
     row: &Row,
     guest: &Model,
     args: &[u64; 6],
@@ -271,7 +271,7 @@ pub fn converted(
 /// # Errors
 /// `EFAULT`, then those of `call`, then `EOVERFLOW` for a number that the guest's member cannot hold
 /// and must ([`Struct::must_fit`]). `EINVAL` for a number that means something else to the host only.
-pub fn convert(
+pub(crate) fn convert(
     typed: &[Argument],
     guest: &Model,
     args: &[u64; 6],

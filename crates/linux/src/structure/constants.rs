@@ -97,7 +97,7 @@ impl Group {
 
     /// The host's word or number for the guest's. Bits without a row stay as they are; a number
     /// that the host has under another meaning only becomes `None`.
-    pub fn to_host(&self, guest: &Model, value: u32) -> Option<u32> {
+    pub(crate) fn to_host(&self, guest: &Model, value: u32) -> Option<u32> {
         self.convert(self.pairs(guest).iter().copied(), value)
     }
 

@@ -54,7 +54,7 @@ fn kind(level: u32, kind: u32) -> Option<&'static Struct> {
 }
 
 /// A message as the host's kernel is to see it. Its buffers do not move.
-pub struct Message {
+pub(crate) struct Message {
     pieces: Vec<u64>,
     control: Vec<u64>,
     name: Vec<u8>,
@@ -205,7 +205,7 @@ impl Message {
     ///
     /// # Errors
     /// `EFAULT`.
-    pub fn follow(guest: &Model, host: &mut [u8], receives: bool) -> Result<Message, Errno> {
+    pub(crate) fn follow(guest: &Model, host: &mut [u8], receives: bool) -> Result<Message, Errno> {
         let theirs = [
             (word(host, at::NAME), int(host, at::NAME_LEN) as u64),
             (word(host, at::PIECES), word(host, at::PIECE_COUNT)),
@@ -256,7 +256,7 @@ impl Message {
     ///
     /// # Errors
     /// `EFAULT`.
-    pub fn give_back(&mut self, guest: &Model, host: &mut [u8], received: bool) -> Result<(), Errno> {
+    pub(crate) fn give_back(&mut self, guest: &Model, host: &mut [u8], received: bool) -> Result<(), Errno> {
         let [name, pieces, control] = self.theirs;
         set_word(host, at::NAME, name.0);
         set_word(host, at::PIECES, pieces.0);

@@ -11,15 +11,15 @@
 //!
 //! The layouts are compared with the kernel's own headers by `tests/harness/tests/structures.rs`.
 
-pub mod call;
+pub(crate) mod call;
 pub mod constants;
-pub mod message;
+pub(crate) mod message;
 pub mod model;
 mod plan;
 pub mod rows;
-pub mod siginfo;
-pub mod sockaddr;
-pub mod termios;
+pub(crate) mod siginfo;
+pub(crate) mod sockaddr;
+pub(crate) mod termios;
 
 pub use model::{Family, Model, Order};
 pub use plan::{Direction, Plan};
@@ -111,7 +111,7 @@ impl PartialEq for Struct {
 impl Eq for Struct {}
 
 /// Bytes of a set of signals: there are 64, of MIPS 128.
-pub const fn signals_size(model: &Model) -> usize {
+pub(crate) const fn signals_size(model: &Model) -> usize {
     if matches!(model.family, Family::Mips) { 16 } else { 8 }
 }
 
@@ -122,7 +122,7 @@ const fn align_up(at: usize, align: usize) -> usize {
 
 impl Type {
     /// Size and alignment in bytes.
-    pub const fn size_align(&self, model: &Model) -> (usize, usize) {
+    pub(crate) const fn size_align(&self, model: &Model) -> (usize, usize) {
         match self {
             Type::Int { size: 8, .. } | Type::Nanoseconds => (8, model.align64),
             Type::Int { size, .. } => (*size as usize, *size as usize),
@@ -177,12 +177,12 @@ impl Variant {
 impl Struct {
     /// Whether a number that the guest's member cannot hold makes the call fail (`EOVERFLOW`). Others
     /// are cut off, as the kernel does.
-    pub fn must_fit(&self) -> bool {
+    pub(crate) fn must_fit(&self) -> bool {
         ["stat", "stat64", "statfs", "statfs64", "flock", "flock64"].contains(&self.name)
     }
 
     /// Whether it differs between a guest and the host.
-    pub const fn differs_for(&self, guest: &Model) -> bool {
+    pub(crate) const fn differs_for(&self, guest: &Model) -> bool {
         self.differs & 1 << guest.index != 0
     }
 
@@ -192,7 +192,7 @@ impl Struct {
     }
 
     /// Size and alignment in bytes.
-    pub const fn size_align(&self, model: &Model) -> (usize, usize) {
+    pub(crate) const fn size_align(&self, model: &Model) -> (usize, usize) {
         self.variant(model).size_align(model)
     }
 
@@ -236,7 +236,7 @@ const fn same_text(a: &str, b: &str) -> bool {
 
 /// Whether two architectures agree on the place of every bit in an array of `unsigned long`, whose
 /// length they may round up differently.
-pub const fn same_words(a: &Model, b: &Model) -> bool {
+pub(crate) const fn same_words(a: &Model, b: &Model) -> bool {
     a.order as u8 == b.order as u8 && (a.word == b.word || matches!(a.order, Order::Little))
 }
 
@@ -256,7 +256,7 @@ const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
 }
 
 /// Whether two architectures agree on every byte of a structure, so that nothing is to be converted.
-pub const fn same_struct(of: &Struct, a: &Model, b: &Model) -> bool {
+pub(crate) const fn same_struct(of: &Struct, a: &Model, b: &Model) -> bool {
     same_variants(of.variant(a), a, of.variant(b), b)
 }
 

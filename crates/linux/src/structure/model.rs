@@ -60,7 +60,7 @@ pub const AARCH64: Model = model(1, "aarch64", 8, Order::Little, Family::Generic
 /// RISC-V, 64-bit.
 pub const RISCV64: Model = model(2, "riscv64", 8, Order::Little, Family::Newer);
 /// LoongArch, 64-bit.
-pub const LOONGARCH64: Model = model(3, "loongarch64", 8, Order::Little, Family::Newer);
+pub(crate) const LOONGARCH64: Model = model(3, "loongarch64", 8, Order::Little, Family::Newer);
 /// 32-bit ARM with the EABI.
 pub const ARM: Model = model(4, "arm", 4, Order::Little, Family::Arm);
 /// z/Architecture.
@@ -70,7 +70,7 @@ pub const PPC64LE: Model = model(6, "ppc64le", 8, Order::Little, Family::Powerpc
 /// 64-bit MIPS, little-endian, N64.
 pub const MIPS64EL: Model = model(7, "mips64el", 8, Order::Little, Family::Mips);
 /// 32-bit ARM with the EABI, big-endian data.
-pub const ARMEB: Model = model(8, "armeb", 4, Order::Big, Family::Arm);
+pub(crate) const ARMEB: Model = model(8, "armeb", 4, Order::Big, Family::Arm);
 
 /// Every model that has structures in the table.
 pub const MODELS: [Model; 9] = [X86_64, AARCH64, RISCV64, LOONGARCH64, ARM, S390X, PPC64LE, MIPS64EL, ARMEB];

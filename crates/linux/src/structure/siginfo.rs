@@ -5,7 +5,7 @@ use super::constants::SIGNALS;
 use super::{Direction, Model, Plan, Struct, rows};
 
 /// Bytes of a `siginfo_t`, everywhere.
-pub const SIZE: usize = 128;
+pub(crate) const SIZE: usize = 128;
 
 const SIGILL: i32 = 4;
 const SIGTRAP: i32 = 5;
@@ -50,7 +50,7 @@ fn head(host: &[u8; SIZE]) -> (i32, i32) {
 }
 
 /// What the host's kernel tells of a signal, as the guest lays it out.
-pub fn to_guest(guest: &Model, host: &[u8; SIZE]) -> [u8; SIZE] {
+pub(crate) fn to_guest(guest: &Model, host: &[u8; SIZE]) -> [u8; SIZE] {
     let (signo, code) = head(host);
     let mut source = *host;
     if let Some(number) = SIGNALS.to_guest(guest, signo as u32) {
@@ -62,7 +62,7 @@ pub fn to_guest(guest: &Model, host: &[u8; SIZE]) -> [u8; SIZE] {
 }
 
 /// What a guest tells of a signal, for the host's kernel.
-pub fn to_host(guest: &Model, theirs: &[u8; SIZE]) -> [u8; SIZE] {
+pub(crate) fn to_host(guest: &Model, theirs: &[u8; SIZE]) -> [u8; SIZE] {
     // Number and code have their places in every form.
     let mut out = [0; SIZE];
     Plan::kept(&rows::siginfo_kill, Direction::ToHost, guest).convert(theirs, &mut out);
@@ -75,7 +75,7 @@ pub fn to_host(guest: &Model, theirs: &[u8; SIZE]) -> [u8; SIZE] {
 }
 
 /// Whether guest and host agree on every form.
-pub fn same(guest: &Model) -> bool {
+pub(crate) fn same(guest: &Model) -> bool {
     rows::siginfo.differs & 1 << guest.index == 0
 }
 

@@ -10,10 +10,10 @@ const AF_NETLINK: u16 = 16;
 const AF_PACKET: u16 = 17;
 
 /// Longest socket address (`struct sockaddr_storage`), in bytes.
-pub const LONGEST: usize = 128;
+pub(crate) const LONGEST: usize = 128;
 
 /// Whether guest and host agree on all socket addresses.
-pub const fn same(guest: &Model) -> bool {
+pub(crate) const fn same(guest: &Model) -> bool {
     guest.order as u8 == HOST.order as u8
 }
 
@@ -28,7 +28,7 @@ fn row(family: u16) -> Option<&'static Struct> {
 }
 
 /// Converts an address in place. What is cut off in the middle of a member stays as it is.
-pub fn convert(direction: Direction, guest: &Model, address: &mut [u8]) {
+pub(crate) fn convert(direction: Direction, guest: &Model, address: &mut [u8]) {
     if same(guest) || address.len() < 2 {
         return;
     }

@@ -9,7 +9,7 @@ use super::{Direction, Family, Model, Order, Plan, Struct, rows};
 static FLAGS: [&Group; 4] = [&TERMIOS_IFLAGS, &TERMIOS_OFLAGS, &TERMIOS_CFLAGS, &TERMIOS_LFLAGS];
 
 /// For which models anything but a layout differs from the host's: a bit each.
-pub const fn differs() -> u16 {
+pub(crate) const fn differs() -> u16 {
     TERMIOS_IFLAGS.differs()
         | TERMIOS_OFLAGS.differs()
         | TERMIOS_CFLAGS.differs()
@@ -18,7 +18,7 @@ pub const fn differs() -> u16 {
 }
 
 /// Whether a structure holds terminal modes.
-pub fn is_modes(of: &Struct) -> bool {
+pub(crate) fn is_modes(of: &Struct) -> bool {
     [&rows::termios, &rows::termios2, &rows::termio].contains(&of)
 }
 
@@ -66,7 +66,14 @@ fn without_speeds(model: &Model, group: &Group, word: u32) -> u32 {
 }
 
 /// Converts a structure of modes.
-pub fn convert(of: &Struct, plan: &Plan, direction: Direction, guest: &Model, from: &[u8], to: &mut [u8]) {
+pub(crate) fn convert(
+    of: &Struct,
+    plan: &Plan,
+    direction: Direction,
+    guest: &Model,
+    from: &[u8],
+    to: &mut [u8],
+) {
     plan.convert(from, to);
     let (source, target) = match direction {
         Direction::ToHost => (guest, &HOST),

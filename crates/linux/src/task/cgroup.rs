@@ -11,7 +11,7 @@ use anyarch_sys::calls;
 
 /// Bytes of memory that the process may use, as far as that can be known. Reads files: asked where
 /// it matters, not at every start.
-pub fn memory() -> u64 {
+pub(crate) fn memory() -> u64 {
     // The groups as a cgroup namespace shows them, where there is no /proc.
     let groups = read_file(b"/proc/self/cgroup").unwrap_or_else(|| Vec::from(b"0::/\n1:memory:/"));
     limit(&groups, machine(), read_file)

@@ -17,7 +17,7 @@ use anyarch_sys::raw::general::{__NR_getrlimit, __NR_prlimit64};
 use anyarch_sys::{Errno, SysResult, args6, read, write};
 
 /// prlimit64(2).
-pub fn prlimit64(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn prlimit64(task: &mut Task, args: [u64; 6]) -> SysResult {
     let (pid, resource) = (args[0] as i32, args[1] as u32);
     let Some(r) = RESOURCES.iter().position(|&r| r == resource) else {
         return host_call(task, __NR_prlimit64, &args);
@@ -70,7 +70,7 @@ pub(crate) fn of_data() -> Option<u64> {
 /// The variable that tells the next emulator what hard limits have on top of the guest's: the
 /// host's limit and what it has on top, for both resources, as hexadecimal numbers with colons in
 /// between.
-pub const VARIABLE: &[u8] = b"ANYARCH_LIMITS=";
+pub(crate) const VARIABLE: &[u8] = b"ANYARCH_LIMITS=";
 
 /// The variable for the environment of an execve, with NUL, where it is needed.
 pub(crate) fn variable() -> Option<Vec<u8>> {

@@ -4,12 +4,12 @@
 //! [`current_task`](anyarch_sys::arch::current_task) and only ever touches what is atomic in it
 //! ([`crate::signal::Inbox`], `signal_pending`, `sigmask`).
 
-pub mod cgroup;
+pub(crate) mod cgroup;
 pub mod limits;
 pub(crate) mod peer;
 pub mod process;
 mod robust;
-pub mod thread;
+pub(crate) mod thread;
 
 use crate::abi::{Abi, AltStack};
 use crate::seccomp::Seccomp;
@@ -115,7 +115,7 @@ impl Task {
     }
 
     /// Kernel thread id.
-    pub fn tid(&self) -> i32 {
+    pub(crate) fn tid(&self) -> i32 {
         gettid()
     }
 

@@ -230,17 +230,11 @@ fn sharing(task: &mut Task, mut call: Call, sp: u64, tls: Option<u64>) -> SysRes
 }
 
 /// exit(2).
-///
-/// # Errors
-/// None: does not return.
 pub fn exit(task: &mut Task, [code, ..]: [u64; 6]) -> SysResult {
     thread::exit(task, code)
 }
 
 /// exit_group(2).
-///
-/// # Errors
-/// None: does not return.
 pub fn exit_group(task: &mut Task, [code, ..]: [u64; 6]) -> SysResult {
     if crate::config::get().stats {
         crate::config::log(anyarch_engine::run::report().as_bytes());

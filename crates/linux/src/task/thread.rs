@@ -215,7 +215,7 @@ pub(crate) fn exit(task: &mut Task, code: u64) -> ! {
 ///
 /// # Errors
 /// None.
-pub fn set_tid_address(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn set_tid_address(task: &mut Task, args: [u64; 6]) -> SysResult {
     host_call(task, __NR_set_tid_address, &args)
 }
 
@@ -223,7 +223,7 @@ pub fn set_tid_address(task: &mut Task, args: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `EINVAL`.
-pub fn set_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn set_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
     if !robust::is_hosts(task.abi.model()) {
         return robust::set(task, args[0], args[1]);
     }
@@ -234,7 +234,7 @@ pub fn set_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `ESRCH`, `EPERM`, `EFAULT`.
-pub fn get_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn get_robust_list(task: &mut Task, args: [u64; 6]) -> SysResult {
     if !robust::is_hosts(task.abi.model()) && [0, task.tid()].contains(&(args[0] as i32)) {
         return robust::get(task, args[1], args[2]);
     }

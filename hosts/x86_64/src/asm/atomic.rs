@@ -31,35 +31,28 @@ impl Asm {
 
     /// lock cmpxchg m, r
     #[inline(always)]
-    pub fn lock_cmpxchg(&mut self, bytes: u8, m: Mem, r: u8) {
+    pub(crate) fn lock_cmpxchg(&mut self, bytes: u8, m: Mem, r: u8) {
         self.b(0xf0);
         self.sized2(bytes, 0xb0, r, m);
     }
 
     /// lock xadd m, r
     #[inline(always)]
-    pub fn lock_xadd(&mut self, bytes: u8, m: Mem, r: u8) {
+    pub(crate) fn lock_xadd(&mut self, bytes: u8, m: Mem, r: u8) {
         self.b(0xf0);
         self.sized2(bytes, 0xc0, r, m);
     }
 
     /// lock op m, r
     #[inline(always)]
-    pub fn lock_alu(&mut self, op: Op, bytes: u8, m: Mem, r: u8) {
+    pub(crate) fn lock_alu(&mut self, op: Op, bytes: u8, m: Mem, r: u8) {
         self.b(0xf0);
         self.sized(bytes, (op as u8) << 3, r, m);
     }
 
-    /// lock cmpxchg16b m (or cmpxchg8b)
-    #[inline(always)]
-    pub fn lock_cmpxchg_pair(&mut self, w: bool, m: Mem) {
-        self.b(0xf0);
-        self.op2(0, w, 0xc7, 1, Rm::M(m));
-    }
-
     /// A full barrier, cheaper than mfence: lock or dword [rsp], 0
     #[inline(always)]
-    pub fn fence(&mut self) {
+    pub(crate) fn fence(&mut self) {
         self.b(0xf0);
         self.alu_imm(Op::Or, false, Mem::base(reg::RSP, 0), 0);
     }

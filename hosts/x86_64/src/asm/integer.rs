@@ -5,46 +5,46 @@ use super::{Asm, Cc, Mem, Op, Rm, Sh};
 impl Asm {
     /// mov r, rm
     #[inline(always)]
-    pub fn mov(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn mov(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op1(w, 0x8b, r, rm.into());
     }
 
     /// mov m, r
     #[inline(always)]
-    pub fn mov_store(&mut self, w: bool, m: Mem, r: u8) {
+    pub(crate) fn mov_store(&mut self, w: bool, m: Mem, r: u8) {
         self.op1(w, 0x89, r, Rm::M(m));
     }
 
     /// mov byte m, r
     #[inline(always)]
-    pub fn mov_store8(&mut self, m: Mem, r: u8) {
+    pub(crate) fn mov_store8(&mut self, m: Mem, r: u8) {
         self.op1_byte(0x88, r, Rm::M(m));
     }
 
     /// mov byte m, imm
     #[inline(always)]
-    pub fn mov_store8_imm(&mut self, m: Mem, imm: u8) {
+    pub(crate) fn mov_store8_imm(&mut self, m: Mem, imm: u8) {
         self.op1(false, 0xc6, 0, Rm::M(m));
         self.b(imm);
     }
 
     /// mov word m, r
     #[inline(always)]
-    pub fn mov_store16(&mut self, m: Mem, r: u8) {
+    pub(crate) fn mov_store16(&mut self, m: Mem, r: u8) {
         self.b(0x66);
         self.op1(false, 0x89, r, Rm::M(m));
     }
 
     /// mov m, imm32 (sign-extended when w)
     #[inline(always)]
-    pub fn mov_store_imm(&mut self, w: bool, m: Mem, imm: i32) {
+    pub(crate) fn mov_store_imm(&mut self, w: bool, m: Mem, imm: i32) {
         self.op1(w, 0xc7, 0, Rm::M(m));
         self.d(imm as u32);
     }
 
     /// The low 16 bits of rm = constant.
     #[inline(always)]
-    pub fn mov16_imm(&mut self, rm: impl Into<Rm>, imm: u16) {
+    pub(crate) fn mov16_imm(&mut self, rm: impl Into<Rm>, imm: u16) {
         self.b(0x66);
         self.op1(false, 0xc7, 0, rm.into());
         self.b(imm as u8);
@@ -53,7 +53,7 @@ impl Asm {
 
     /// r = constant, in the shortest form that leaves the flags alone.
     #[inline(always)]
-    pub fn mov_imm(&mut self, r: u8, imm: u64) {
+    pub(crate) fn mov_imm(&mut self, r: u8, imm: u64) {
         if imm <= u32::MAX as u64 {
             if r >= 8 {
                 self.b(0x41);
@@ -70,7 +70,7 @@ impl Asm {
 
     /// r = zero-extended byte or word of rm.
     #[inline(always)]
-    pub fn movzx(&mut self, bytes: u8, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn movzx(&mut self, bytes: u8, r: u8, rm: impl Into<Rm>) {
         let rm = rm.into();
         if bytes == 1 {
             let rex = self.rex_bits(r, rm);
@@ -87,7 +87,7 @@ impl Asm {
 
     /// r = sign-extended byte, word or dword (w only) of rm.
     #[inline(always)]
-    pub fn movsx(&mut self, w: bool, bytes: u8, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn movsx(&mut self, w: bool, bytes: u8, r: u8, rm: impl Into<Rm>) {
         let rm = rm.into();
         match bytes {
             1 => {
@@ -106,13 +106,13 @@ impl Asm {
 
     /// lea r, m
     #[inline(always)]
-    pub fn lea(&mut self, w: bool, r: u8, m: Mem) {
+    pub(crate) fn lea(&mut self, w: bool, r: u8, m: Mem) {
         self.op1(w, 0x8d, r, Rm::M(m));
     }
 
     /// lea r, [rip + (target - next)]
     #[inline(always)]
-    pub fn lea_rip(&mut self, r: u8, target: u64) {
+    pub(crate) fn lea_rip(&mut self, r: u8, target: u64) {
         self.b(0x48 | (r >> 3) << 2);
         self.b(0x8d);
         self.b((r & 7) << 3 | 5);
@@ -122,7 +122,7 @@ impl Asm {
 
     /// push r
     #[inline(always)]
-    pub fn push(&mut self, r: u8) {
+    pub(crate) fn push(&mut self, r: u8) {
         if r >= 8 {
             self.b(0x41);
         }
@@ -131,7 +131,7 @@ impl Asm {
 
     /// pop r
     #[inline(always)]
-    pub fn pop(&mut self, r: u8) {
+    pub(crate) fn pop(&mut self, r: u8) {
         if r >= 8 {
             self.b(0x41);
         }
@@ -140,31 +140,31 @@ impl Asm {
 
     /// xchg m, r
     #[inline(always)]
-    pub fn xchg(&mut self, bytes: u8, m: Mem, r: u8) {
+    pub(crate) fn xchg(&mut self, bytes: u8, m: Mem, r: u8) {
         self.sized(bytes, 0x86, r, m);
     }
 
     /// op r, rm
     #[inline(always)]
-    pub fn alu(&mut self, op: Op, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn alu(&mut self, op: Op, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op1(w, (op as u8) << 3 | 3, r, rm.into());
     }
 
     /// op m, r
     #[inline(always)]
-    pub fn alu_store(&mut self, op: Op, w: bool, m: Mem, r: u8) {
+    pub(crate) fn alu_store(&mut self, op: Op, w: bool, m: Mem, r: u8) {
         self.op1(w, (op as u8) << 3 | 1, r, Rm::M(m));
     }
 
     /// op byte m, r
     #[inline(always)]
-    pub fn alu_store8(&mut self, op: Op, m: Mem, r: u8) {
+    pub(crate) fn alu_store8(&mut self, op: Op, m: Mem, r: u8) {
         self.op1_byte((op as u8) << 3, r, Rm::M(m));
     }
 
     /// op rm, imm32 (sign-extended when w)
     #[inline(always)]
-    pub fn alu_imm(&mut self, op: Op, w: bool, rm: impl Into<Rm>, imm: i32) {
+    pub(crate) fn alu_imm(&mut self, op: Op, w: bool, rm: impl Into<Rm>, imm: i32) {
         let rm = rm.into();
         if imm == imm as i8 as i32 {
             self.op1(w, 0x83, op as u8, rm);
@@ -183,53 +183,53 @@ impl Asm {
 
     /// cmp byte m, imm
     #[inline(always)]
-    pub fn cmp8_imm(&mut self, m: Mem, imm: u8) {
+    pub(crate) fn cmp8_imm(&mut self, m: Mem, imm: u8) {
         self.op1(false, 0x80, 7, Rm::M(m));
         self.b(imm);
     }
 
     /// test byte rm, imm
     #[inline(always)]
-    pub fn test8_imm(&mut self, rm: impl Into<Rm>, imm: u8) {
+    pub(crate) fn test8_imm(&mut self, rm: impl Into<Rm>, imm: u8) {
         self.op1_byte(0xf6, 0, rm.into());
         self.b(imm);
     }
 
     /// test rm, r
     #[inline(always)]
-    pub fn test(&mut self, w: bool, rm: impl Into<Rm>, r: u8) {
+    pub(crate) fn test(&mut self, w: bool, rm: impl Into<Rm>, r: u8) {
         self.op1(w, 0x85, r, rm.into());
     }
 
     /// test rm, imm32 (sign-extended when w)
     #[inline(always)]
-    pub fn test_imm(&mut self, w: bool, rm: impl Into<Rm>, imm: i32) {
+    pub(crate) fn test_imm(&mut self, w: bool, rm: impl Into<Rm>, imm: i32) {
         self.op1(w, 0xf7, 0, rm.into());
         self.d(imm as u32);
     }
 
     /// bt rm, imm (registers only: for memory it addresses the dword at the operand)
     #[inline(always)]
-    pub fn bt_imm(&mut self, w: bool, rm: impl Into<Rm>, bit: u8) {
+    pub(crate) fn bt_imm(&mut self, w: bool, rm: impl Into<Rm>, bit: u8) {
         self.op2(0, w, 0xba, 4, rm.into());
         self.b(bit);
     }
 
     /// not rm
     #[inline(always)]
-    pub fn not(&mut self, w: bool, rm: impl Into<Rm>) {
+    pub(crate) fn not(&mut self, w: bool, rm: impl Into<Rm>) {
         self.op1(w, 0xf7, 2, rm.into());
     }
 
     /// neg rm
     #[inline(always)]
-    pub fn neg(&mut self, w: bool, rm: impl Into<Rm>) {
+    pub(crate) fn neg(&mut self, w: bool, rm: impl Into<Rm>) {
         self.op1(w, 0xf7, 3, rm.into());
     }
 
     /// shift rm by a constant
     #[inline(always)]
-    pub fn shift_imm(&mut self, sh: Sh, w: bool, rm: impl Into<Rm>, n: u8) {
+    pub(crate) fn shift_imm(&mut self, sh: Sh, w: bool, rm: impl Into<Rm>, n: u8) {
         if n == 1 {
             self.op1(w, 0xd1, sh as u8, rm.into());
         } else {
@@ -240,50 +240,50 @@ impl Asm {
 
     /// shift rm by CL
     #[inline(always)]
-    pub fn shift_cl(&mut self, sh: Sh, w: bool, rm: impl Into<Rm>) {
+    pub(crate) fn shift_cl(&mut self, sh: Sh, w: bool, rm: impl Into<Rm>) {
         self.op1(w, 0xd3, sh as u8, rm.into());
     }
 
     /// shrd rm, r, imm
     #[inline(always)]
-    pub fn shrd(&mut self, w: bool, rm: u8, r: u8, n: u8) {
+    pub(crate) fn shrd(&mut self, w: bool, rm: u8, r: u8, n: u8) {
         self.op2(0, w, 0xac, r, Rm::R(rm));
         self.b(n);
     }
 
     /// imul r, rm
     #[inline(always)]
-    pub fn imul(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn imul(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op2(0, w, 0xaf, r, rm.into());
     }
 
     /// mul rm (rdx:rax = rax * rm)
     #[inline(always)]
-    pub fn mul(&mut self, w: bool, rm: impl Into<Rm>) {
+    pub(crate) fn mul(&mut self, w: bool, rm: impl Into<Rm>) {
         self.op1(w, 0xf7, 4, rm.into());
     }
 
     /// imul rm (rdx:rax = rax * rm, signed)
     #[inline(always)]
-    pub fn imul1(&mut self, w: bool, rm: impl Into<Rm>) {
+    pub(crate) fn imul1(&mut self, w: bool, rm: impl Into<Rm>) {
         self.op1(w, 0xf7, 5, rm.into());
     }
 
     /// div rm
     #[inline(always)]
-    pub fn div(&mut self, w: bool, rm: impl Into<Rm>) {
+    pub(crate) fn div(&mut self, w: bool, rm: impl Into<Rm>) {
         self.op1(w, 0xf7, 6, rm.into());
     }
 
     /// idiv rm
     #[inline(always)]
-    pub fn idiv(&mut self, w: bool, rm: impl Into<Rm>) {
+    pub(crate) fn idiv(&mut self, w: bool, rm: impl Into<Rm>) {
         self.op1(w, 0xf7, 7, rm.into());
     }
 
     /// cdq / cqo
     #[inline(always)]
-    pub fn cqo(&mut self, w: bool) {
+    pub(crate) fn cqo(&mut self, w: bool) {
         if w {
             self.b(0x48);
         }
@@ -292,7 +292,7 @@ impl Asm {
 
     /// bswap r
     #[inline(always)]
-    pub fn bswap(&mut self, w: bool, r: u8) {
+    pub(crate) fn bswap(&mut self, w: bool, r: u8) {
         let rex = (w as u8) << 3 | r >> 3;
         if rex != 0 {
             self.b(0x40 | rex);
@@ -303,37 +303,37 @@ impl Asm {
 
     /// bsr r, rm
     #[inline(always)]
-    pub fn bsr(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn bsr(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op2(0, w, 0xbd, r, rm.into());
     }
 
     /// bsf r, rm
     #[inline(always)]
-    pub fn bsf(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn bsf(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op2(0, w, 0xbc, r, rm.into());
     }
 
     /// btr rm, r: the bit of a 32-bit register becomes 0.
     #[inline(always)]
-    pub fn bit_reset(&mut self, rm: u8, bit: u8) {
+    pub(crate) fn bit_reset(&mut self, rm: u8, bit: u8) {
         self.op2(0, false, 0xb3, bit, Rm::R(rm));
     }
 
     /// lzcnt r, rm
     #[inline(always)]
-    pub fn lzcnt(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn lzcnt(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op2(0xf3, w, 0xbd, r, rm.into());
     }
 
     /// popcnt r, rm
     #[inline(always)]
-    pub fn popcnt(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn popcnt(&mut self, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op2(0xf3, w, 0xb8, r, rm.into());
     }
 
     /// crc32 r, rm of 1, 2, 4 or 8 bytes (Castagnoli)
     #[inline(always)]
-    pub fn crc32(&mut self, bytes: u8, r: u8, rm: u8) {
+    pub(crate) fn crc32(&mut self, bytes: u8, r: u8, rm: u8) {
         if bytes == 2 {
             self.b(0x66);
         }
@@ -350,7 +350,7 @@ impl Asm {
 
     /// setcc r8
     #[inline(always)]
-    pub fn setcc(&mut self, cc: Cc, r: u8) {
+    pub(crate) fn setcc(&mut self, cc: Cc, r: u8) {
         if r >= 4 {
             self.b(0x40 | r >> 3);
         }
@@ -361,49 +361,49 @@ impl Asm {
 
     /// cmovcc r, rm
     #[inline(always)]
-    pub fn cmov(&mut self, cc: Cc, w: bool, r: u8, rm: impl Into<Rm>) {
+    pub(crate) fn cmov(&mut self, cc: Cc, w: bool, r: u8, rm: impl Into<Rm>) {
         self.op2(0, w, 0x40 | cc as u8, r, rm.into());
     }
 
     /// lahf
     #[inline(always)]
-    pub fn lahf(&mut self) {
+    pub(crate) fn lahf(&mut self) {
         self.b(0x9f);
     }
 
     /// sahf
     #[inline(always)]
-    pub fn sahf(&mut self) {
+    pub(crate) fn sahf(&mut self) {
         self.b(0x9e);
     }
 
     /// cmc
     #[inline(always)]
-    pub fn cmc(&mut self) {
+    pub(crate) fn cmc(&mut self) {
         self.b(0xf5);
     }
 
     /// stc
     #[inline(always)]
-    pub fn stc(&mut self) {
+    pub(crate) fn stc(&mut self) {
         self.b(0xf9);
     }
 
     /// mov byte m, ah (`m` needs no REX prefix)
     #[inline(always)]
-    pub fn mov_store_ah(&mut self, m: Mem) {
+    pub(crate) fn mov_store_ah(&mut self, m: Mem) {
         self.op1(false, 0x88, 4, Rm::M(m));
     }
 
     /// inc r
     #[inline(always)]
-    pub fn inc(&mut self, w: bool, r: u8) {
+    pub(crate) fn inc(&mut self, w: bool, r: u8) {
         self.op1(w, 0xff, 0, Rm::R(r));
     }
 
     /// VEX-encoded general-register instruction: reg, vvvv, rm.
     #[inline(always)]
-    pub fn vex_gpr(&mut self, pp: u8, map: u8, op: u8, w: bool, reg: u8, vvvv: u8, rm: Rm) {
+    pub(crate) fn vex_gpr(&mut self, pp: u8, map: u8, op: u8, w: bool, reg: u8, vvvv: u8, rm: Rm) {
         let rex = self.rex_bits(reg, rm);
         self.b(0xc4);
         self.b((!rex & 7) << 5 | map);
@@ -414,7 +414,7 @@ impl Asm {
 
     /// shlx/shrx/sarx d, rm, count
     #[inline(always)]
-    pub fn shiftx(&mut self, sh: Sh, w: bool, d: u8, rm: impl Into<Rm>, count: u8) {
+    pub(crate) fn shiftx(&mut self, sh: Sh, w: bool, d: u8, rm: impl Into<Rm>, count: u8) {
         let pp = match sh {
             Sh::Shl => 1,
             Sh::Shr => 3,
@@ -425,27 +425,21 @@ impl Asm {
 
     /// rorx d, rm, imm
     #[inline(always)]
-    pub fn rorx(&mut self, w: bool, d: u8, rm: impl Into<Rm>, n: u8) {
+    pub(crate) fn rorx(&mut self, w: bool, d: u8, rm: impl Into<Rm>, n: u8) {
         self.vex_gpr(3, 3, 0xf0, w, d, 0, rm.into());
         self.b(n);
     }
 
-    /// andn d, a, rm: d = !a & rm
-    #[inline(always)]
-    pub fn andn(&mut self, w: bool, d: u8, a: u8, rm: impl Into<Rm>) {
-        self.vex_gpr(0, 2, 0xf2, w, d, a, rm.into());
-    }
-
     /// add al, imm
     #[inline(always)]
-    pub fn add_al(&mut self, imm: u8) {
+    pub(crate) fn add_al(&mut self, imm: u8) {
         self.b(0x04);
         self.b(imm);
     }
 
     /// r = constant, in the form with all its eight bytes.
     #[inline(always)]
-    pub fn mov_imm64(&mut self, r: u8, imm: u64) {
+    pub(crate) fn mov_imm64(&mut self, r: u8, imm: u64) {
         self.b(0x48 | r >> 3);
         self.b(0xb8 | (r & 7));
         self.q(imm);
@@ -453,7 +447,7 @@ impl Asm {
 
     /// Flags of r - 0: TEST leaves CF = OF = 0 as CMP with zero does.
     #[inline(always)]
-    pub fn test_as_cmp(&mut self, w: bool, r: u8) {
+    pub(crate) fn test_as_cmp(&mut self, w: bool, r: u8) {
         self.test(w, Rm::R(r), r);
     }
 }

@@ -5,19 +5,19 @@ use crate::glue::Piece;
 
 /// A forward jump whose target is not known yet: points at its rel8.
 #[derive(Clone, Copy)]
-pub struct Short(*mut u8);
+pub(crate) struct Short(*mut u8);
 
 /// A forward jump with a 32-bit displacement: points at its rel32.
 #[derive(Clone, Copy)]
-pub struct Near(pub *mut u8);
+pub(crate) struct Near(pub *mut u8);
 
 /// Opcode of jmp rel32.
-pub const JUMP: u8 = 0xe9;
+pub(crate) const JUMP: u8 = 0xe9;
 
 impl Asm {
     /// jcc rel8, to be bound.
     #[inline(always)]
-    pub fn jcc_short(&mut self, cc: Cc) -> Short {
+    pub(crate) fn jcc_short(&mut self, cc: Cc) -> Short {
         self.b(0x70 | cc as u8);
         self.b(0);
         Short(self.p.wrapping_sub(1))
@@ -25,14 +25,14 @@ impl Asm {
 
     /// jrcxz over a `jmp_near` that comes next.
     #[inline(always)]
-    pub fn jrcxz_over_near(&mut self) {
+    pub(crate) fn jrcxz_over_near(&mut self) {
         self.b(0xe3);
         self.b(5);
     }
 
     /// jmp rel8, to be bound.
     #[inline(always)]
-    pub fn jmp_short(&mut self) -> Short {
+    pub(crate) fn jmp_short(&mut self) -> Short {
         self.b(0xeb);
         self.b(0);
         Short(self.p.wrapping_sub(1))
@@ -40,7 +40,7 @@ impl Asm {
 
     /// jcc rel32, to be bound.
     #[inline(always)]
-    pub fn jcc_near(&mut self, cc: Cc) -> Near {
+    pub(crate) fn jcc_near(&mut self, cc: Cc) -> Near {
         self.b(0x0f);
         self.b(0x80 | cc as u8);
         self.d(0);
@@ -49,7 +49,7 @@ impl Asm {
 
     /// jmp rel32, to be bound.
     #[inline(always)]
-    pub fn jmp_near(&mut self) -> Near {
+    pub(crate) fn jmp_near(&mut self) -> Near {
         self.b(JUMP);
         self.d(0);
         Near(self.p.wrapping_sub(4))
@@ -58,7 +58,7 @@ impl Asm {
     /// Something that does nothing until its first byte becomes [`JUMP`], and is then as
     /// `jmp_near`: mov ecx, imm32
     #[inline(always)]
-    pub fn jmp_later(&mut self) -> Near {
+    pub(crate) fn jmp_later(&mut self) -> Near {
         self.b(0xb9);
         self.d(0);
         Near(self.p.wrapping_sub(4))
@@ -67,7 +67,7 @@ impl Asm {
     /// Pads so that the rel32 of a jump emitted next, behind `opcode` bytes, lies within one cache line: it will be changed while other
     /// threads run it, and a store across lines could be seen half done. Leaves EFLAGS alone.
     #[inline(always)]
-    pub fn keep_rel32_whole(&mut self, opcode: usize) {
+    pub(crate) fn keep_rel32_whole(&mut self, opcode: usize) {
         const LINE: usize = 64;
         let at = (self.p as usize + opcode) % LINE;
         if at > LINE - 4 {
@@ -116,7 +116,7 @@ impl Asm {
 
     /// call rel32, to be bound.
     #[inline(always)]
-    pub fn call_near(&mut self) -> Near {
+    pub(crate) fn call_near(&mut self) -> Near {
         self.b(0xe8);
         self.d(0);
         Near(self.p.wrapping_sub(4))
@@ -124,28 +124,21 @@ impl Asm {
 
     /// jcc to a known address
     #[inline(always)]
-    pub fn jcc_to(&mut self, cc: Cc, target: *const u8) {
+    pub(crate) fn jcc_to(&mut self, cc: Cc, target: *const u8) {
         let n = self.jcc_near(cc);
         self.bind_near_to(n, target);
     }
 
     /// jmp to a known address
     #[inline(always)]
-    pub fn jmp_to(&mut self, target: *const u8) {
+    pub(crate) fn jmp_to(&mut self, target: *const u8) {
         let n = self.jmp_near();
-        self.bind_near_to(n, target);
-    }
-
-    /// call a known address
-    #[inline(always)]
-    pub fn call_to(&mut self, target: *const u8) {
-        let n = self.call_near();
         self.bind_near_to(n, target);
     }
 
     /// Binds a short jump here.
     #[inline(always)]
-    pub fn bind(&mut self, s: Short) {
+    pub(crate) fn bind(&mut self, s: Short) {
         let d = self.p as isize - s.0 as isize - 1;
         debug_assert!(d <= 127);
         // SAFETY: points into what was emitted just before.
@@ -154,20 +147,20 @@ impl Asm {
     }
 
     /// Whether a short jump reaches here.
-    pub fn reaches(&self, s: Short) -> bool {
+    pub(crate) fn reaches(&self, s: Short) -> bool {
         self.p as isize - s.0 as isize - 1 <= 127
     }
 
     /// Binds a near jump here.
     #[inline(always)]
-    pub fn bind_near(&mut self, n: Near) {
+    pub(crate) fn bind_near(&mut self, n: Near) {
         self.bind_near_to(n, self.p);
         self.label = self.p;
     }
 
     /// Binds a near jump to an address.
     #[inline(always)]
-    pub fn bind_near_to(&mut self, n: Near, target: *const u8) {
+    pub(crate) fn bind_near_to(&mut self, n: Near, target: *const u8) {
         let d = target as isize - n.0 as isize - 4;
         // SAFETY: points into what was emitted just before.
         unsafe { n.0.cast::<i32>().write_unaligned(d as i32) };
@@ -175,44 +168,37 @@ impl Asm {
 
     /// jmp rm
     #[inline(always)]
-    pub fn jmp_rm(&mut self, rm: impl Into<Rm>) {
+    pub(crate) fn jmp_rm(&mut self, rm: impl Into<Rm>) {
         self.op1(false, 0xff, 4, rm.into());
     }
 
     /// call rm
     #[inline(always)]
-    pub fn call_rm(&mut self, rm: impl Into<Rm>) {
+    pub(crate) fn call_rm(&mut self, rm: impl Into<Rm>) {
         self.op1(false, 0xff, 2, rm.into());
     }
 
     /// Calls a piece of the glue through the thread's state.
     #[inline(always)]
-    pub fn call_piece(&mut self, piece: Piece) {
+    pub(crate) fn call_piece(&mut self, piece: Piece) {
         self.call_rm(piece.place());
     }
 
     /// Jumps to one.
     #[inline(always)]
-    pub fn jmp_piece(&mut self, piece: Piece) {
+    pub(crate) fn jmp_piece(&mut self, piece: Piece) {
         self.jmp_rm(piece.place());
     }
 
     /// ret
     #[inline(always)]
-    pub fn ret(&mut self) {
+    pub(crate) fn ret(&mut self) {
         self.b(0xc3);
-    }
-
-    /// ud2
-    #[inline(always)]
-    pub fn ud2(&mut self) {
-        self.b(0x0f);
-        self.b(0x0b);
     }
 
     /// syscall
     #[inline(always)]
-    pub fn syscall(&mut self) {
+    pub(crate) fn syscall(&mut self) {
         self.b(0x0f);
         self.b(0x05);
     }

@@ -5,7 +5,7 @@ use super::{Asm, Mem, Rm};
 
 /// A vector instruction's encoding: mandatory prefix, opcode map, opcode, VEX.W.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct VEnc {
+pub(crate) struct VEnc {
     /// 0 none, 1 = 66, 2 = F3, 3 = F2.
     pub pp: u8,
     /// 1 = 0F, 2 = 0F38, 3 = 0F3A.
@@ -17,19 +17,19 @@ pub struct VEnc {
 }
 
 /// Shorthand for [`VEnc`] with W = 0.
-pub const fn v(pp: u8, map: u8, op: u8) -> VEnc {
+pub(crate) const fn v(pp: u8, map: u8, op: u8) -> VEnc {
     VEnc { pp, map, op, w: false }
 }
 
 /// Shorthand for [`VEnc`] with W = 1.
-pub const fn vw(pp: u8, map: u8, op: u8) -> VEnc {
+pub(crate) const fn vw(pp: u8, map: u8, op: u8) -> VEnc {
     VEnc { pp, map, op, w: true }
 }
 
 impl Asm {
     /// Legacy SSE form: reg, rm.
     #[inline(always)]
-    pub fn sse(&mut self, e: VEnc, reg: u8, rm: impl Into<Rm>) {
+    pub(crate) fn sse(&mut self, e: VEnc, reg: u8, rm: impl Into<Rm>) {
         let rm = rm.into();
         if e.pp != 0 {
             self.b([0, 0x66, 0xf3, 0xf2][e.pp as usize & 3]);
@@ -50,7 +50,7 @@ impl Asm {
 
     /// VEX.128 form: reg, vvvv, rm.
     #[inline(always)]
-    pub fn vex(&mut self, e: VEnc, reg: u8, vvvv: u8, rm: impl Into<Rm>) {
+    pub(crate) fn vex(&mut self, e: VEnc, reg: u8, vvvv: u8, rm: impl Into<Rm>) {
         let rm = rm.into();
         let rex = self.rex_bits(reg, rm);
         if e.map == 1 && !e.w && rex & 3 == 0 {
@@ -67,7 +67,7 @@ impl Asm {
 
     /// d = s, all 128 bits (nothing if they are the same).
     #[inline(always)]
-    pub fn vmov(&mut self, d: u8, s: u8) {
+    pub(crate) fn vmov(&mut self, d: u8, s: u8) {
         if d != s {
             self.v2(MOVAPS, d, s);
         }
@@ -75,13 +75,13 @@ impl Asm {
 
     /// Two-operand vector instruction (moves, converts, unary ones): reg, rm, in the best encoding.
     #[inline(always)]
-    pub fn v2(&mut self, e: VEnc, reg: u8, rm: impl Into<Rm>) {
+    pub(crate) fn v2(&mut self, e: VEnc, reg: u8, rm: impl Into<Rm>) {
         if self.avx { self.vex(e, reg, 0, rm) } else { self.sse(e, reg, rm) }
     }
 
     /// As `v2` with an immediate.
     #[inline(always)]
-    pub fn v2i(&mut self, e: VEnc, reg: u8, rm: impl Into<Rm>, imm: u8) {
+    pub(crate) fn v2i(&mut self, e: VEnc, reg: u8, rm: impl Into<Rm>, imm: u8) {
         self.v2(e, reg, rm);
         self.b(imm);
     }
@@ -90,7 +90,7 @@ impl Asm {
     /// `commutes` (the operands are swapped) or `tmp` (a scratch vector register) is used to hold b.
     /// Memory operands of legacy SSE must be aligned: pass registers for b unless it lies in the state.
     #[inline(always)]
-    pub fn v3(&mut self, e: VEnc, d: u8, a: u8, b: impl Into<Rm>, commutes: bool, tmp: u8) {
+    pub(crate) fn v3(&mut self, e: VEnc, d: u8, a: u8, b: impl Into<Rm>, commutes: bool, tmp: u8) {
         let b = b.into();
         if self.avx {
             return self.vex(e, d, a, b);
@@ -114,7 +114,7 @@ impl Asm {
     /// As `v3` with an immediate.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    pub fn v3i(&mut self, e: VEnc, d: u8, a: u8, b: impl Into<Rm>, imm: u8, tmp: u8) {
+    pub(crate) fn v3i(&mut self, e: VEnc, d: u8, a: u8, b: impl Into<Rm>, imm: u8, tmp: u8) {
         self.v3(e, d, a, b, false, tmp);
         self.b(imm);
     }
@@ -133,13 +133,13 @@ impl Asm {
 
     /// ldmxcsr m
     #[inline(always)]
-    pub fn ldmxcsr(&mut self, m: Mem) {
+    pub(crate) fn ldmxcsr(&mut self, m: Mem) {
         self.op2(0, false, 0xae, 2, Rm::M(m));
     }
 
     /// stmxcsr m
     #[inline(always)]
-    pub fn stmxcsr(&mut self, m: Mem) {
+    pub(crate) fn stmxcsr(&mut self, m: Mem) {
         self.op2(0, false, 0xae, 3, Rm::M(m));
     }
 }
