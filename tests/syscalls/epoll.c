@@ -2,6 +2,8 @@
 #include "../check.h"
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -30,6 +32,11 @@ int main(void)
 	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, q[1], &e) == 0);
 	CHECK(epoll_wait(ep, out, 10, 0) == 1 && out[0].events == EPOLLOUT && out[0].data.u64 == 0xaabbccddeeff0011);
 	CHECK(epoll_wait(ep, out, 10, 0) == 0);
+	// Without a mask nobody looks at its size.
+	CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, q[1], &e) == 0);
+	memset(out, 0, sizeof out);
+	CHECK(syscall(SYS_epoll_pwait, ep, out, 10, 0, NULL, 0) == 1 && out[0].events == EPOLLOUT && out[0].data.u64 == 0xaabbccddeeff0011);
+	FAILS(syscall(SYS_epoll_pwait, ep, out, 10, 0, &(uint64_t){0}, 0), EINVAL);
 	CHECK(write(p[1], "x", 1) == 1 && epoll_wait(ep, out, 10, -1) == 1 && out[0].events == EPOLLIN && out[0].data.u64 == 0x1122334455667788);
 	CHECK(epoll_wait(ep, out, 10, 0) == 1);
 	e = (struct epoll_event){.events = EPOLLIN | EPOLLONESHOT, .data.u64 = 1};

@@ -5,6 +5,7 @@
 
 use crate::abi::Abi;
 use crate::calls::arg::widened;
+use crate::calls::replaced;
 use crate::calls::strace;
 use crate::calls::table::{Arg, Kind, ROWS, ROWS_LEN, Row, Sys};
 use crate::calls::time;
@@ -215,7 +216,7 @@ fn perform(task: &mut Task, sys: Sys, row: &Row, args: [u64; 6]) -> SysResult {
     match row.kind {
         Kind::Agreed(handler) if row.differs_for(task.abi.model()) => handler(task, args),
         Kind::Passthrough | Kind::Agreed(_) => {
-            let result = host(task, row, &args)?;
+            let result = host(task, sys, row, &args)?;
             own::after(task, sys, &args);
             Ok(result)
         }
@@ -264,10 +265,12 @@ fn convert(
     Ok(())
 }
 
-/// Asks the host's kernel for the row's call.
-fn host(task: &Task, row: &Row, args: &[u64; 6]) -> SysResult {
-    let Some(number) = row.host() else { return Err(Errno::ENOSYS) };
-    host_call(task, number as u32, args)
+/// Asks the host's kernel for the row's call, or for the one that has replaced it.
+fn host(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> SysResult {
+    match row.host() {
+        Some(number) => host_call(task, number as u32, args),
+        None => replaced::host(task, sys, args),
+    }
 }
 
 /// Makes a host call on the guest's behalf, interruptible by the guest's signals.

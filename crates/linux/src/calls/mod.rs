@@ -16,6 +16,7 @@ pub mod page;
 mod player;
 pub(crate) mod poll;
 pub(crate) mod prctl;
+pub(crate) mod replaced;
 pub mod sockopt;
 pub(crate) mod strace;
 pub mod table;

@@ -115,6 +115,11 @@ struct Play {
     used: u64,
 }
 
+/// A task for tests of what calls need one.
+pub(super) fn task() -> std::boxed::Box<Task> {
+    Task::new(ThreadBox::new(&GUEST), &ARM, Arc::new(crate::signal::SigHand::new()))
+}
+
 /// Bytes of a guest's memory.
 const MEMORY: u64 = 1 << 20;
 
@@ -667,6 +672,10 @@ fn epoll_events() {
         assert_eq!(play.call("epoll_wait", &[epoll, events, 2, 1000]), 1);
         assert_eq!(play.member(of, events, "events"), EPOLLIN as u64);
         assert_eq!(play.member(of, events, "data"), data, "{}", guest.model.name);
+        // Without a mask nobody looks at its size.
+        let more = play.room(2 * of.size(play.model()));
+        assert_eq!(play.call("epoll_pwait", &[epoll, more, 2, 0, 0, 0]), 1);
+        assert_eq!(play.member(of, more, "data"), data, "{}", guest.model.name);
         // Nobody looks at the event of what is taken out.
         play.call("epoll_ctl", &[epoll, EPOLL_CTL_DEL as u64, event, 1]);
         assert_eq!(play.call("epoll_pwait", &[epoll, events, 2, 0, 0, 8]), 0);

@@ -79,7 +79,7 @@ pub struct Row {
 
 impl Row {
     /// The host's number; `None` where its kernel lacks the call. A guest's call that the host lacks
-    /// needs a handler, which makes a newer one.
+    /// is made as a newer one, by its handler or by [`super::replaced`].
     pub const fn host(&self) -> Option<u16> {
         self.numbers[HOST_COLUMN as usize]
     }

@@ -79,14 +79,21 @@ const FOR_OLD: &[Sys] = &[
     Sys::setpriority, Sys::settimeofday, Sys::sync_file_range,
 ];
 
-/// Older forms of calls, which no guest has: (the old one, what it is a case of).
+/// Older forms of calls: (the old one, what it is a case of). A host that lacks the old one makes the
+/// other for it ([`crate::calls::replaced`]).
 #[rustfmt::skip]
 const OLDER: &[(Sys, Sys)] = &[
     (Sys::mkdir, Sys::mkdirat), (Sys::rmdir, Sys::unlinkat), (Sys::unlink, Sys::unlinkat), (Sys::rename, Sys::renameat2), (Sys::renameat, Sys::renameat2),
     (Sys::link, Sys::linkat), (Sys::symlink, Sys::symlinkat), (Sys::mknod, Sys::mknodat), (Sys::chmod, Sys::fchmodat), (Sys::chown, Sys::fchownat),
     (Sys::lchown, Sys::fchownat), (Sys::utime, Sys::utimensat), (Sys::utimes, Sys::utimensat), (Sys::futimesat, Sys::utimensat), (Sys::pipe, Sys::pipe2),
     (Sys::eventfd, Sys::eventfd2), (Sys::signalfd, Sys::signalfd4), (Sys::inotify_init, Sys::inotify_init1), (Sys::epoll_create, Sys::epoll_create1),
+    (Sys::getpgrp, Sys::getpgid),
 ];
+
+/// Whether the host makes this call for an older one too, which it lacks.
+fn replaces(sys: Sys) -> bool {
+    OLDER.iter().any(|&(old, new)| new == sys && old.row().host().is_none())
+}
 
 /// The guest's filter as 12-bit units: their number in two of them, then the instructions, fields that an instruction does not use left out.
 fn units(program: &[Insn]) -> Vec<u16> {
@@ -201,7 +208,8 @@ fn refused(program: &[Insn], arch: u32, abi: &dyn Abi) -> Refused {
             Kind::Agreed(_) => !row.differs_for(abi.model()),
             _ => false,
         };
-        let mine = plain && !OWN.contains(&sys) && !(has_old && FOR_OLD.contains(&sys));
+        let stands_for_old = has_old && (FOR_OLD.contains(&sys) || replaces(sys));
+        let mine = plain && !OWN.contains(&sys) && !stands_for_old;
         calls[host] = match (mine, seen[host]) {
             (false, _) => RET_ALLOW,
             (true, false) => action,
@@ -455,7 +463,9 @@ mod tests {
                             name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
                         let name = &name[..end];
                         if ROWS.iter().any(|row| row.name == name) && !GUESTS.contains(&name) {
-                            let own = OWN.iter().chain(FOR_OLD).any(|sys| sys.row().name == name);
+                            let newer = OLDER.iter().map(|(_, newer)| newer);
+                            let own =
+                                OWN.iter().chain(FOR_OLD).chain(newer).any(|sys| sys.row().name == name);
                             assert!(own, "{}: {name}", path.display());
                         }
                     }

@@ -229,11 +229,17 @@ structs! {
             st_blksize: ulong, st_blocks: u64, st_atime: ulong, st_atime_nsec: ulong, st_mtime: ulong,
             st_mtime_nsec: ulong, st_ctime: ulong, st_ctime_nsec: ulong, st_ino: u64,
         }
-        [_] {
+        [X86_64] {
             st_dev: ulong, st_ino: ulong, st_nlink: ulong, st_mode: uint, st_uid: uint, st_gid: uint,
             _pad0: uint, st_rdev: ulong, st_size: long, st_blksize: long, st_blocks: long,
             st_atime: long, st_atime_nsec: ulong, st_mtime: long, st_mtime_nsec: ulong,
             st_ctime: long, st_ctime_nsec: ulong, _unused: [long; 3],
+        }
+        [_] {
+            st_dev: ulong, st_ino: ulong, st_mode: uint, st_nlink: uint, st_uid: uint, st_gid: uint,
+            st_rdev: ulong, _pad1: ulong, st_size: long, st_blksize: int, _pad2: int, st_blocks: long,
+            st_atime: long, st_atime_nsec: ulong, st_mtime: long, st_mtime_nsec: ulong,
+            st_ctime: long, st_ctime_nsec: ulong, _unused: [uint; 2],
         }
     }
     statx_timestamp "struct statx_timestamp" "linux/stat.h" {
