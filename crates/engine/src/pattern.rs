@@ -10,9 +10,11 @@
 //! ```
 //!
 //! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name`
-//!   is a field of one bit and `name:n` a field of n bits. Field names are documentation: functions
-//!   read their fields from `Insn`. `sbz` and `sbo` are bits that should be zero or one, which
-//!   nothing looks at; tests make instructions with them as they should be ([`Row::should_be`]).
+//!   is a field of one bit and `name:n` a field of n bits. Functions read a field by its name with
+//!   [`field!`](crate::field), if it lies in the same bits in all rows of the file that have it;
+//!   what many instructions share is read by functions of `Insn`. `sbz` and `sbo` are bits that
+//!   should be zero or one, which nothing looks at; tests make instructions with them as they should
+//!   be ([`Row::should_be`]).
 //! - The name is unique; tests, traces and the fuzzer use it.
 //! - Flags is what the instruction does with the guest's condition flags: see [`flags`].
 //! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in
@@ -212,6 +214,107 @@ macro_rules! tables {
     };
 }
 
+/// Where a field lies in a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    lsb: u8,
+    len: u8,
+}
+
+impl Field {
+    /// The field that rows have by this name. What does not compile: a name that no row has, or that
+    /// rows have for different bits.
+    pub const fn named(rows: &[Row], name: &str) -> Field {
+        let mut found: Option<Field> = None;
+        let mut n = 0;
+        while n < rows.len() {
+            if let Some(field) = Field::in_pattern(rows[n].pattern, name) {
+                if let Some(other) = found {
+                    assert!(field.lsb == other.lsb && field.len == other.len, "a field at two places");
+                }
+                found = Some(field);
+            }
+            n += 1;
+        }
+        found.expect("a field that no row has")
+    }
+
+    /// The first field of a pattern that has this name.
+    const fn in_pattern(pattern: &str, name: &str) -> Option<Field> {
+        let (p, name) = (pattern.as_bytes(), name.as_bytes());
+        let (mut i, mut lsb) = (0, 32);
+        while i < p.len() {
+            if p[i] == b' ' {
+                i += 1;
+                continue;
+            }
+            let start = i;
+            while i < p.len() && p[i] != b' ' && p[i] != b':' {
+                i += 1;
+            }
+            let end = i;
+            let mut len = match p[start] {
+                // Runs of these stand for as many bits.
+                b'0' | b'1' | b'x' => (end - start) as u8,
+                _ => 1,
+            };
+            if i < p.len() && p[i] == b':' {
+                i += 1;
+                len = 0;
+                while i < p.len() && p[i] != b' ' {
+                    len = len * 10 + (p[i] - b'0');
+                    i += 1;
+                }
+            }
+            lsb -= len;
+            let mut same = end - start == name.len();
+            let mut k = 0;
+            while same && k < name.len() {
+                same = p[start + k] == name[k];
+                k += 1;
+            }
+            if same {
+                return Some(Field { lsb, len });
+            }
+        }
+        None
+    }
+
+    /// Its bits.
+    #[inline(always)]
+    pub const fn of(self, word: u32) -> u32 {
+        word >> self.lsb & (u32::MAX >> (32 - self.len))
+    }
+
+    /// Its bits as a number with a sign.
+    #[inline(always)]
+    pub const fn signed(self, word: u32) -> i32 {
+        (word << (32 - self.len - self.lsb)) as i32 >> (32 - self.len)
+    }
+}
+
+/// A field of an instruction, by its name in the rows of the file: `field!(i.imm12)`. With `i32` or
+/// `i64` in front it has a sign, and with `set` it is whether a bit is one.
+#[macro_export]
+macro_rules! field {
+    (i32 $i:ident.$name:ident) => {
+        $crate::field!(@ $name).signed($i.word)
+    };
+    (i64 $i:ident.$name:ident) => {
+        i64::from($crate::field!(@ $name).signed($i.word))
+    };
+    (set $i:ident.$name:ident) => {
+        ($crate::field!(@ $name).of($i.word) != 0)
+    };
+    ($i:ident.$name:ident) => {
+        $crate::field!(@ $name).of($i.word)
+    };
+    (@ $name:ident) => {{
+        const FIELD: $crate::pattern::Field = $crate::pattern::Field::named(ROWS, stringify!($name));
+        FIELD
+    }};
+}
+
 /// Mask and value of a pattern; a pattern that has not 32 bits does not compile.
 pub const fn parse(pattern: &str) -> (u32, u32) {
     let p = pattern.as_bytes();
@@ -268,6 +371,37 @@ mod tests {
         check("sf 0 0 100010 sh imm12:12 rn:5 rd:5", 0x7f80_0000, 0x1100_0000);
         check("xxx 1 00000000 00000000 00000000 0000", 0x1fff_ffff, 0x1000_0000);
         check("11111111111111111111111111111111", u32::MAX, u32::MAX);
+    }
+
+    #[test]
+    fn fields_are_found_by_name() {
+        let row = |pattern| Row::new("A", pattern, flags::none, false);
+        let rows = [row("sf 0 0 100010 sh imm12:12 rn:5 rd:5"), row("sf xx x:24 rd:5")];
+        #[track_caller]
+        fn check(rows: &[Row], name: &str, lsb: u8, len: u8) {
+            assert_eq!(Field::named(rows, name), Field { lsb, len }, "{name}");
+        }
+        check(&rows, "sf", 31, 1);
+        check(&rows, "sh", 22, 1);
+        check(&rows, "imm12", 10, 12);
+        check(&rows, "rn", 5, 5);
+        check(&rows, "rd", 0, 5);
+        let imm12 = Field::named(&rows, "imm12");
+        assert_eq!((imm12.of(0x91ff_fc20), imm12.signed(0x91ff_fc20)), (0xfff, -1));
+        assert_eq!((imm12.of(0x911f_fc20), imm12.signed(0x911f_fc20)), (0x7ff, 0x7ff));
+    }
+
+    #[test]
+    #[should_panic = "a field at two places"]
+    fn a_field_has_one_place() {
+        let row = |pattern| Row::new("A", pattern, flags::none, false);
+        Field::named(&[row("imm:5 0 x:26"), row("0 imm:5 x:26")], "imm");
+    }
+
+    #[test]
+    #[should_panic = "a field that no row has"]
+    fn a_field_is_in_a_row() {
+        Field::named(&[Row::new("A", "imm:5 0 x:26", flags::none, false)], "im");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! store-exclusive's address is checked before its monitor.
 
 use crate::decode::{Insn, undefined, zr};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Addr, FaultAddr, LoadExt, Ops, Order, Rmw, Size};
 
 anyarch_engine::rows! {
@@ -39,13 +40,13 @@ anyarch_engine::rows! {
 
 #[inline]
 fn size(i: Insn) -> Size {
-    Size::from_log2(i.bits(30, 2))
+    Size::from_log2(field!(i.size))
 }
 
 /// Size of the registers of a pair.
 #[inline]
 fn pair_size(i: Insn) -> Size {
-    if i.bit(30) { Size::B8 } else { Size::B4 }
+    if field!(set i.sz) { Size::B8 } else { Size::B4 }
 }
 
 /// Faults unless the address of the access is a multiple of its `bytes`.
@@ -104,7 +105,7 @@ fn cas<O: Ops>(o: &mut O, i: Insn) {
 
 fn ldop<O: Ops>(o: &mut O, i: Insn) {
     use Rmw::*;
-    let op = [Add, AndNot, Xor, Or, MaxS, MinS, MaxU, MinU][i.bits(12, 3) as usize];
+    let op = [Add, AndNot, Xor, Or, MaxS, MinS, MaxU, MinU][field!(i.opc) as usize];
     aligned(o, i, size(i).bytes(), 0, false);
     o.rmw(op, size(i), i.rd(), i.rm(), i.rn_sp());
 }

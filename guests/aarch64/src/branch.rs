@@ -5,6 +5,7 @@
 //! others are undefined. BTI is a hint and does nothing.
 
 use crate::decode::Insn;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Barrier, Cond, Ops, R, Trap};
 use anyarch_engine::run::Transfer;
 
@@ -48,7 +49,7 @@ fn target(i: Insn, lsb: u32, len: u32) -> u64 {
 }
 
 fn b_cond<O: Ops>(o: &mut O, i: Insn) {
-    match Cond::from_bits(i.bits(0, 4)) {
+    match Cond::from_bits(field!(i.cond)) {
         Cond::Al => o.jump(target(i, 5, 19)),
         cond => o.branch(cond, target(i, 5, 19)),
     }
@@ -63,12 +64,12 @@ fn bl<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn cbz<O: Ops>(o: &mut O, i: Insn) {
-    o.branch_zero(i.bit(24), i.sf(), i.rd(), target(i, 5, 19));
+    o.branch_zero(field!(set i.op), i.sf(), i.rd(), target(i, 5, 19));
 }
 
 fn tbz<O: Ops>(o: &mut O, i: Insn) {
-    let bit = (i.bits(31, 1) << 5 | i.bits(19, 5)) as u8;
-    o.branch_bit(i.bit(24), i.rd(), bit, target(i, 5, 14));
+    let bit = (field!(i.b5) << 5 | field!(i.b40)) as u8;
+    o.branch_bit(field!(set i.op), i.rd(), bit, target(i, 5, 14));
 }
 
 fn br<O: Ops>(o: &mut O, i: Insn) {
@@ -89,7 +90,7 @@ fn svc<O: Ops>(o: &mut O, _: Insn) {
 }
 
 fn brk<O: Ops>(o: &mut O, i: Insn) {
-    o.trap(Trap::Breakpoint(i.bits(5, 16) as u16));
+    o.trap(Trap::Breakpoint(field!(i.imm16) as u16));
 }
 
 fn hint<O: Ops>(_: &mut O, _: Insn) {}
@@ -126,10 +127,10 @@ pub(crate) fn transfer(insn: u32, pc: u64) -> Transfer {
         return Transfer::Next;
     }
     match insn >> 24 {
-        0x14..=0x17 => Transfer::Jump(to(i.sbits(0, 26))),
-        0x34 | 0x35 | 0xb4 | 0xb5 => Transfer::Cond(to(i.sbits(5, 19))),
-        0x36 | 0x37 | 0xb6 | 0xb7 => Transfer::Cond(to(i.sbits(5, 14))),
-        0x54 => Transfer::Cond(to(i.sbits(5, 19))),
+        0x14..=0x17 => Transfer::Jump(to(field!(i64 i.imm26))),
+        0x34 | 0x35 | 0xb4 | 0xb5 => Transfer::Cond(to(field!(i64 i.imm19))),
+        0x36 | 0x37 | 0xb6 | 0xb7 => Transfer::Cond(to(field!(i64 i.imm14))),
+        0x54 => Transfer::Cond(to(field!(i64 i.imm19))),
         0xd5 => Transfer::Next,
         _ => Transfer::Other,
     }

@@ -2,6 +2,7 @@
 //! SIMD", the floating-point classes).
 
 use crate::decode::{Insn, undefined};
+use anyarch_engine::field;
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Cond, Ops, R, Round, V, VArgs, W};
 use anyarch_engine::vec::VOp;
@@ -83,7 +84,7 @@ anyarch_engine::rows! {
 /// Lane size (log2 of the bytes) by `ftype` (bits 23 and 22); `None` is reserved.
 #[inline]
 fn ftype(i: Insn) -> Option<u8> {
-    match i.bits(22, 2) {
+    match field!(i.ftype) {
         0 => Some(2),
         1 => Some(3),
         3 => Some(1),
@@ -107,30 +108,34 @@ fn args(i: Insn, es: u8, imm: u32) -> VArgs {
 /// The number of fraction bits by `scale`; `None` is reserved.
 #[inline]
 fn fraction_bits(i: Insn) -> Option<u8> {
-    let fbits = 64 - i.bits(10, 6);
+    let fbits = 64 - field!(i.scale);
     (fbits <= i.sf().bits()).then_some(fbits as u8)
 }
 
 fn from_fixed<O: Ops>(o: &mut O, i: Insn) {
     match (ftype(i), fraction_bits(i)) {
-        (Some(es), Some(fbits)) => o.int_to_fp(!i.bit(16), Round::Current, i.sf(), i.vd(), i.rn(), es, fbits),
+        (Some(es), Some(fbits)) => {
+            o.int_to_fp(!field!(set i.u), Round::Current, i.sf(), i.vd(), i.rn(), es, fbits)
+        }
         _ => undefined(o),
     }
 }
 
 fn to_fixed<O: Ops>(o: &mut O, i: Insn) {
     match (ftype(i), fraction_bits(i)) {
-        (Some(es), Some(fbits)) => o.fp_to_int(!i.bit(16), Round::Zero, i.sf(), i.rd(), i.vn(), es, fbits),
+        (Some(es), Some(fbits)) => {
+            o.fp_to_int(!field!(set i.u), Round::Zero, i.sf(), i.rd(), i.vn(), es, fbits)
+        }
         _ => undefined(o),
     }
 }
 
 fn to_integer<O: Ops>(o: &mut O, i: Insn, round: Round) {
-    with_type(o, i, |o, es| o.fp_to_int(!i.bit(16), round, i.sf(), i.rd(), i.vn(), es, 0));
+    with_type(o, i, |o, es| o.fp_to_int(!field!(set i.u), round, i.sf(), i.rd(), i.vn(), es, 0));
 }
 
 fn from_integer<O: Ops>(o: &mut O, i: Insn) {
-    with_type(o, i, |o, es| o.int_to_fp(!i.bit(16), Round::Current, i.sf(), i.vd(), i.rn(), es, 0));
+    with_type(o, i, |o, es| o.int_to_fp(!field!(set i.u), Round::Current, i.sf(), i.vd(), i.rn(), es, 0));
 }
 
 fn move_to<O: Ops>(o: &mut O, i: Insn, es: u8, index: u8) {
@@ -195,12 +200,12 @@ fn move_immediate<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn conditional_compare<O: Ops>(o: &mut O, i: Insn) {
-    let c = Cond::from_bits(i.bits(12, 4));
-    with_type(o, i, |o, es| o.fp_cond_compare(c, i.bit(4), es, i.vn(), i.vm(), i.bits(0, 4) as u8));
+    let c = Cond::from_bits(field!(i.cond));
+    with_type(o, i, |o, es| o.fp_cond_compare(c, field!(set i.e), es, i.vn(), i.vm(), field!(i.nzcv) as u8));
 }
 
 fn select<O: Ops>(o: &mut O, i: Insn) {
-    let c = Cond::from_bits(i.bits(12, 4));
+    let c = Cond::from_bits(field!(i.cond));
     with_type(o, i, |o, es| o.fp_select(c, es, i.vd(), i.vn(), i.vm()));
 }
 

@@ -6,6 +6,7 @@
 //! operation by element broadcasts the element to a temporary and then is the plain operation.
 
 use crate::decode::{Insn, undefined};
+use anyarch_engine::field;
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Ops, Round as R, V, VArgs};
 use anyarch_engine::vec::VOp;
@@ -305,7 +306,7 @@ fn vector_bytes(i: Insn) -> u8 {
 /// Lane size (log2 of the bytes) by `sz`.
 #[inline]
 fn lane(i: Insn, half: bool) -> u8 {
-    if half { 1 } else { 2 + i.bits(22, 1) as u8 }
+    if half { 1 } else { 2 + field!(i.sz) as u8 }
 }
 
 /// Operands Vd, Vn, Vm with Vd as accumulator.
@@ -344,7 +345,7 @@ fn complex_add<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn complex<O: Ops>(o: &mut O, i: Insn, op: FOp, rotation: u32) {
-    match i.bits(22, 2) as u8 {
+    match field!(i.size) as u8 {
         0 => undefined(o),
         es => vector(o, i, op, es, rotation),
     }
@@ -356,7 +357,7 @@ fn bf16<O: Ops>(o: &mut O, i: Insn, op: FOp) {
 
 /// Bit 30 is not Q here but selects the odd elements.
 fn bf16_long<O: Ops>(o: &mut O, i: Insn) {
-    o.fp(FOp::Bf16MulAdd, args(i, 2, 16, i.bits(30, 1)));
+    o.fp(FOp::Bf16MulAdd, args(i, 2, 16, field!(i.t)));
 }
 
 fn misc<O: Ops>(o: &mut O, i: Insn, op: FOp, imm: u32, half: bool) {
@@ -369,7 +370,7 @@ fn misc_scalar<O: Ops>(o: &mut O, i: Insn, op: FOp, imm: u32, half: bool) {
 }
 
 fn narrow<O: Ops>(o: &mut O, i: Insn) {
-    let to = 1 + i.bits(22, 1);
+    let to = 1 + field!(i.sz);
     narrowing(o, i, FOp::Convert, FOp::NarrowHigh, to as u8 + 1, to);
 }
 
@@ -395,8 +396,8 @@ fn narrowing<O: Ops>(o: &mut O, i: Insn, low: FOp, high: FOp, es: u8, imm: u32) 
 }
 
 fn widen<O: Ops>(o: &mut O, i: Insn) {
-    let es = 1 + i.bits(22, 1);
-    let op = if i.bit(30) { FOp::WidenHigh } else { FOp::Convert };
+    let es = 1 + field!(i.sz);
+    let op = if field!(set i.q) { FOp::WidenHigh } else { FOp::Convert };
     o.fp(op, args(i, es as u8, 16, es + 1));
 }
 
@@ -427,7 +428,7 @@ fn broadcast<O: Ops>(o: &mut O, v: u8, es: u8, index: u32, bytes: u8) -> V {
 /// H:L:M, the number of a half-precision element of one of the first 16 registers.
 #[inline]
 fn half_index(i: Insn) -> u32 {
-    i.bits(11, 1) << 2 | i.bits(21, 1) << 1 | i.bits(20, 1)
+    field!(i.h) << 2 | field!(i.l) << 1 | field!(i.m)
 }
 
 /// The element's register and number; `None` is reserved.
@@ -435,15 +436,15 @@ fn half_index(i: Insn) -> u32 {
 fn element_of(i: Insn, es: u8) -> Option<(u8, u32)> {
     match es {
         1 => Some((i.m() & 15, half_index(i))),
-        2 => Some((i.m(), i.bits(11, 1) << 1 | i.bits(21, 1))),
-        _ if i.bit(21) => None,
-        _ => Some((i.m(), i.bits(11, 1))),
+        2 => Some((i.m(), field!(i.h) << 1 | field!(i.l))),
+        _ if field!(set i.l) => None,
+        _ => Some((i.m(), field!(i.h))),
     }
 }
 
 fn element<O: Ops>(o: &mut O, i: Insn, op: FOp, es: u8) {
     match element_of(i, es) {
-        Some((m, index)) if es < 3 || i.bit(30) => {
+        Some((m, index)) if es < 3 || field!(set i.q) => {
             let b = broadcast(o, m, es, index, vector_bytes(i));
             o.fp(op, VArgs { b, ..args(i, es, vector_bytes(i), 0) });
         }
@@ -459,8 +460,8 @@ fn element_scalar<O: Ops>(o: &mut O, i: Insn, op: FOp, es: u8) {
 
 /// The element is a pair of lanes: real and imaginary part.
 fn complex_element<O: Ops>(o: &mut O, i: Insn, es: u8) {
-    let index = if es == 1 { i.bits(11, 1) << 1 | i.bits(21, 1) } else { i.bits(11, 1) };
-    if es == 1 && !i.bit(30) && i.bit(11) {
+    let index = if es == 1 { field!(i.h) << 1 | i.bits(21, 1) } else { field!(i.h) };
+    if es == 1 && !i.bit(30) && field!(set i.h) {
         return undefined(o);
     }
     let b = broadcast(o, i.m(), es + 1, index, vector_bytes(i));
@@ -473,11 +474,11 @@ fn long_element<O: Ops>(o: &mut O, i: Insn, op: FOp, high: u32) {
 }
 
 fn bf16_dot_element<O: Ops>(o: &mut O, i: Insn) {
-    let b = broadcast(o, i.m(), 2, i.bits(11, 1) << 1 | i.bits(21, 1), vector_bytes(i));
+    let b = broadcast(o, i.m(), 2, field!(i.h) << 1 | field!(i.l), vector_bytes(i));
     o.fp(FOp::Bf16Dot, VArgs { b, ..args(i, 2, vector_bytes(i), 0) });
 }
 
 fn bf16_long_element<O: Ops>(o: &mut O, i: Insn) {
     let b = broadcast(o, i.m() & 15, 1, half_index(i), 16);
-    o.fp(FOp::Bf16MulAdd, VArgs { b, ..args(i, 2, 16, i.bits(30, 1)) });
+    o.fp(FOp::Bf16MulAdd, VArgs { b, ..args(i, 2, 16, field!(i.t)) });
 }

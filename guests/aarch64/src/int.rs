@@ -2,6 +2,7 @@
 //! Register").
 
 use crate::decode::{Insn, undefined};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Alu, Cond, DivZero, Ext, Mul, Ops, R, Sel, Shift, Size, Src, Unary, W};
 
 anyarch_engine::rows! {
@@ -115,14 +116,14 @@ pub(crate) fn adrp_target(i: Insn) -> u64 {
 
 #[inline]
 fn adr_offset(i: Insn) -> i64 {
-    i.sbits(5, 19) << 2 | i.bits(29, 2) as i64
+    field!(i64 i.immhi) << 2 | field!(i.immlo) as i64
 }
 
 // Add/subtract.
 
 #[inline]
 fn imm12(i: Insn) -> Src {
-    Src::Imm((i.bits(10, 12) as u64) << if i.bit(22) { 12 } else { 0 })
+    Src::Imm((field!(i.imm12) as u64) << if i.bit(22) { 12 } else { 0 })
 }
 
 fn add_imm<O: Ops>(o: &mut O, i: Insn) {
@@ -149,16 +150,16 @@ fn subs_imm<O: Ops>(o: &mut O, i: Insn) {
 #[inline]
 fn shifted_rm(i: Insn) -> Option<Src> {
     let (n, rm) = (i.bits(10, 6) as u8, i.rm());
-    if !i.bit(31) && n >= 32 {
+    if !field!(set i.sf) && n >= 32 {
         return None;
     }
-    let shift = [Shift::Lsl, Shift::Lsr, Shift::Asr, Shift::Ror][i.bits(22, 2) as usize];
+    let shift = [Shift::Lsl, Shift::Lsr, Shift::Asr, Shift::Ror][field!(i.shift) as usize];
     Some(if n == 0 || rm == R::ZERO { Src::Reg(rm) } else { Src::Shifted(rm, shift, n) })
 }
 
 fn add_sub_shifted<O: Ops>(o: &mut O, i: Insn, op: Alu, flags: bool) {
     match shifted_rm(i) {
-        Some(src) if i.bits(22, 2) != 3 => {
+        Some(src) if field!(i.shift) != 3 => {
             if flags {
                 o.alu_flags(op, i.sf(), i.rd(), i.rn(), src);
             } else {
@@ -186,14 +187,14 @@ fn subs_shifted<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn add_sub_extended<O: Ops>(o: &mut O, i: Insn, op: Alu, flags: bool) {
-    let (n, rm) = (i.bits(10, 3) as u8, i.rm());
+    let (n, rm) = (field!(i.imm3) as u8, i.rm());
     if n > 4 {
         return undefined(o);
     }
     let ext = [Ext::U8, Ext::U16, Ext::U32, Ext::X64, Ext::S8, Ext::S16, Ext::S32, Ext::X64];
-    let ext = ext[i.bits(13, 3) as usize];
+    let ext = ext[field!(i.option) as usize];
     // An extension from the whole width is none.
-    let whole = ext == Ext::X64 || (!i.bit(31) && matches!(ext, Ext::U32 | Ext::S32));
+    let whole = ext == Ext::X64 || (!field!(set i.sf) && matches!(ext, Ext::U32 | Ext::S32));
     let src = match (whole, n) {
         _ if rm == R::ZERO => Src::Reg(rm),
         (true, 0) => Src::Reg(rm),
@@ -224,11 +225,11 @@ fn subs_extended<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn adc<O: Ops>(o: &mut O, i: Insn) {
-    o.add_carry(i.bit(30), false, i.sf(), i.rd(), i.rn(), i.rm());
+    o.add_carry(field!(set i.op), false, i.sf(), i.rd(), i.rn(), i.rm());
 }
 
 fn adcs<O: Ops>(o: &mut O, i: Insn) {
-    o.add_carry(i.bit(30), true, i.sf(), i.rd(), i.rn(), i.rm());
+    o.add_carry(field!(set i.op), true, i.sf(), i.rd(), i.rn(), i.rm());
 }
 
 // Logical.
@@ -258,7 +259,7 @@ pub(crate) fn bit_mask(n: bool, immr: u32, imms: u32, w: W) -> Option<u64> {
 }
 
 fn logical_imm<O: Ops>(o: &mut O, i: Insn, f: impl FnOnce(&mut O, Src)) {
-    match bit_mask(i.bit(22), i.bits(16, 6), i.bits(10, 6), i.sf()) {
+    match bit_mask(i.bit(22), field!(i.immr), i.bits(10, 6), i.sf()) {
         Some(value) => f(o, Src::Imm(value)),
         None => undefined(o),
     }
@@ -316,8 +317,8 @@ fn ands_reg<O: Ops>(o: &mut O, i: Insn) {
 /// The shift of a move wide; `None` where reserved.
 #[inline]
 fn move_wide(i: Insn) -> Option<(u64, u8)> {
-    let lsb = i.bits(21, 2) as u8 * 16;
-    (i.bit(31) || lsb < 32).then_some((i.bits(5, 16) as u64, lsb))
+    let lsb = field!(i.hw) as u8 * 16;
+    (field!(set i.sf) || lsb < 32).then_some((field!(i.imm16) as u64, lsb))
 }
 
 fn movn<O: Ops>(o: &mut O, i: Insn) {
@@ -348,8 +349,8 @@ fn movk<O: Ops>(o: &mut O, i: Insn) {
 /// immr, imms and the width in bits; `None` where reserved.
 #[inline]
 fn bitfield(i: Insn) -> Option<(u8, u8, u8)> {
-    let (r, s, bits) = (i.bits(16, 6) as u8, i.bits(10, 6) as u8, i.sf().bits() as u8);
-    (i.bit(22) == i.bit(31) && r < bits && s < bits).then_some((r, s, bits))
+    let (r, s, bits) = (field!(i.immr) as u8, i.bits(10, 6) as u8, i.sf().bits() as u8);
+    (i.bit(22) == field!(set i.sf) && r < bits && s < bits).then_some((r, s, bits))
 }
 
 fn extend_field<O: Ops>(o: &mut O, i: Insn, signed: bool) {
@@ -388,8 +389,8 @@ fn bfm<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn extr<O: Ops>(o: &mut O, i: Insn) {
-    let (w, lsb) = (i.sf(), i.bits(10, 6));
-    if i.bit(22) != i.bit(31) || lsb >= w.bits() {
+    let (w, lsb) = (i.sf(), field!(i.imms));
+    if i.bit(22) != field!(set i.sf) || lsb >= w.bits() {
         undefined(o);
     } else if i.n() == i.m() {
         o.shift(Shift::Ror, w, i.rd(), i.rn(), Src::Imm(lsb as u64));
@@ -409,13 +410,13 @@ fn sdiv<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn shift_var<O: Ops>(o: &mut O, i: Insn) {
-    let shift = [Shift::Lsl, Shift::Lsr, Shift::Asr, Shift::Ror][i.bits(10, 2) as usize];
+    let shift = [Shift::Lsl, Shift::Lsr, Shift::Asr, Shift::Ror][field!(i.op2) as usize];
     o.shift(shift, i.sf(), i.rd(), i.rn(), Src::Reg(i.rm()));
 }
 
 fn crc<O: Ops>(o: &mut O, i: Insn, castagnoli: bool) {
     let size = Size::from_log2(i.bits(10, 2));
-    if (size == Size::B8) != i.bit(31) {
+    if (size == Size::B8) != field!(set i.sf) {
         return undefined(o);
     }
     o.crc32(castagnoli, size, i.rd(), i.rn(), i.rm());
@@ -488,7 +489,7 @@ fn umulh<O: Ops>(o: &mut O, i: Insn) {
 // Flags.
 
 fn rmif<O: Ops>(o: &mut O, i: Insn) {
-    let mask = (i.bits(0, 4) as u64) << 28;
+    let mask = (field!(i.mask) as u64) << 28;
     o.shift(Shift::Ror, W::W64, R::T0, i.rn(), Src::Imm(i.bits(15, 6) as u64));
     o.alu(Alu::And, W::W64, R::T0, R::T0, Src::Imm(15));
     o.shift(Shift::Lsl, W::W64, R::T0, R::T0, Src::Imm(28));
@@ -527,16 +528,16 @@ fn setf16<O: Ops>(o: &mut O, i: Insn) {
 
 #[inline]
 fn cond(i: Insn) -> Cond {
-    Cond::from_bits(i.bits(12, 4))
+    Cond::from_bits(field!(i.cond))
 }
 
 fn ccmp_reg<O: Ops>(o: &mut O, i: Insn) {
-    o.cond_compare(cond(i), i.bit(30), i.sf(), i.rn(), Src::Reg(i.rm()), i.bits(0, 4) as u8);
+    o.cond_compare(cond(i), field!(set i.op), i.sf(), i.rn(), Src::Reg(i.rm()), field!(i.nzcv) as u8);
 }
 
 fn ccmp_imm<O: Ops>(o: &mut O, i: Insn) {
-    let imm = Src::Imm(i.bits(16, 5) as u64);
-    o.cond_compare(cond(i), i.bit(30), i.sf(), i.rn(), imm, i.bits(0, 4) as u8);
+    let imm = Src::Imm(field!(i.imm5) as u64);
+    o.cond_compare(cond(i), field!(set i.op), i.sf(), i.rn(), imm, field!(i.nzcv) as u8);
 }
 
 fn csel<O: Ops>(o: &mut O, i: Insn) {

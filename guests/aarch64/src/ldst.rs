@@ -6,6 +6,7 @@
 //! are the same register with write-back, which is unpredictable, the address wins.
 
 use crate::decode::{Insn, undefined};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Ops, Order, R, Size, Src, V, W};
 
 anyarch_engine::rows! {
@@ -72,7 +73,7 @@ fn integer_access(i: Insn) -> Option<(Size, Access)> {
 #[inline]
 fn vector_access(i: Insn) -> Option<(u32, bool)> {
     let log2 = i.bits(23, 1) << 2 | i.bits(30, 2);
-    (log2 <= 4).then_some((log2, i.bit(22)))
+    (log2 <= 4).then_some((log2, field!(set i.l)))
 }
 
 fn access<O: Ops>(o: &mut O, size: Size, access: Access, t: R, a: Addr, order: Order) {
@@ -113,18 +114,18 @@ fn ldr_literal<O: Ops>(o: &mut O, i: Insn) {
 
 #[inline]
 fn literal(i: Insn) -> Addr {
-    Addr::Abs(i.pc.wrapping_add((i.sbits(5, 19) << 2) as u64))
+    Addr::Abs(i.pc.wrapping_add((field!(i64 i.imm19) << 2) as u64))
 }
 
 fn ldr_imm<O: Ops>(o: &mut O, i: Insn) {
     let Some((size, kind)) = integer_access(i) else { return undefined(o) };
-    let offset = (i.bits(10, 12) << size as u32) as i64;
+    let offset = (field!(i.imm12) << size as u32) as i64;
     access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), offset), Order::Plain);
 }
 
 fn ldur<O: Ops>(o: &mut O, i: Insn) {
     let Some((size, kind)) = integer_access(i) else { return undefined(o) };
-    access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), i.sbits(12, 9)), Order::Plain);
+    access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), field!(i64 i.imm9)), Order::Plain);
 }
 
 fn ldtr<O: Ops>(o: &mut O, i: Insn) {
@@ -136,7 +137,7 @@ fn ldtr<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn ldr_indexed<O: Ops>(o: &mut O, i: Insn, pre: bool) {
-    let (base, offset) = (i.rn_sp(), i.sbits(12, 9));
+    let (base, offset) = (i.rn_sp(), field!(i64 i.imm9));
     match integer_access(i) {
         None | Some((_, Access::Prefetch)) => undefined(o),
         Some((size, kind)) => {
@@ -158,13 +159,13 @@ fn ldr_pre<O: Ops>(o: &mut O, i: Insn) {
 /// Rn + extended Rm; `None` where not allocated.
 #[inline]
 fn register_offset(i: Insn, log2: u32) -> Option<Addr> {
-    let ext = match i.bits(13, 3) {
+    let ext = match field!(i.option) {
         2 => Ext::U32,
         3 | 7 => Ext::X64,
         6 => Ext::S32,
         _ => return None,
     };
-    let shift = if i.bit(12) { log2 as u8 } else { 0 };
+    let shift = if field!(set i.s) { log2 as u8 } else { 0 };
     Some(match i.rm() {
         R::ZERO => Addr::Base(i.rn_sp(), 0),
         rm => Addr::Index(i.rn_sp(), rm, ext, shift),
@@ -183,8 +184,8 @@ fn ldapur<O: Ops>(o: &mut O, i: Insn) {
         Some((size, kind)) => {
             let store = kind == Access::Store;
             let order = if store { Order::Release } else { Order::Acquire };
-            crate::atomic::aligned(o, i, size.bytes(), i.sbits(12, 9), store);
-            access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), i.sbits(12, 9)), order);
+            crate::atomic::aligned(o, i, size.bytes(), field!(i64 i.imm9), store);
+            access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), field!(i64 i.imm9)), order);
         }
     }
 }
@@ -200,25 +201,25 @@ fn ldr_literal_v<O: Ops>(o: &mut O, i: Insn) {
 
 fn ldr_imm_v<O: Ops>(o: &mut O, i: Insn) {
     let Some(kind) = vector_access(i) else { return undefined(o) };
-    let offset = (i.bits(10, 12) << kind.0) as i64;
+    let offset = (field!(i.imm12) << kind.0) as i64;
     vector(o, kind, i.vd(), Addr::Base(i.rn_sp(), offset));
 }
 
 fn ldur_v<O: Ops>(o: &mut O, i: Insn) {
     let Some(kind) = vector_access(i) else { return undefined(o) };
-    vector(o, kind, i.vd(), Addr::Base(i.rn_sp(), i.sbits(12, 9)));
+    vector(o, kind, i.vd(), Addr::Base(i.rn_sp(), field!(i64 i.imm9)));
 }
 
 fn ldr_post_v<O: Ops>(o: &mut O, i: Insn) {
     let Some(kind) = vector_access(i) else { return undefined(o) };
     vector(o, kind, i.vd(), Addr::Base(i.rn_sp(), 0));
-    write_back(o, i.rn_sp(), i.sbits(12, 9));
+    write_back(o, i.rn_sp(), field!(i64 i.imm9));
 }
 
 fn ldr_pre_v<O: Ops>(o: &mut O, i: Insn) {
     let Some(kind) = vector_access(i) else { return undefined(o) };
-    vector(o, kind, i.vd(), Addr::Base(i.rn_sp(), i.sbits(12, 9)));
-    write_back(o, i.rn_sp(), i.sbits(12, 9));
+    vector(o, kind, i.vd(), Addr::Base(i.rn_sp(), field!(i64 i.imm9)));
+    write_back(o, i.rn_sp(), field!(i64 i.imm9));
 }
 
 fn ldr_reg_v<O: Ops>(o: &mut O, i: Insn) {
@@ -238,14 +239,14 @@ enum Index {
 }
 
 fn ldp<O: Ops>(o: &mut O, i: Insn, index: Index) {
-    let load = i.bit(22);
+    let load = field!(set i.l);
     let (size, ext) = match (i.bits(30, 2), load) {
         (0, _) => (Size::B4, LoadExt::Zero),
         (1, true) => (Size::B4, LoadExt::Sign64),
         (2, _) => (Size::B8, LoadExt::Zero),
         _ => return undefined(o),
     };
-    let (base, offset) = (i.rn_sp(), i.sbits(15, 7) << size as u32);
+    let (base, offset) = (i.rn_sp(), field!(i64 i.imm7) << size as u32);
     let at = if index == Index::Post { 0 } else { offset };
     let (first, second) = (Addr::Base(base, at), Addr::Base(base, at + size.bytes() as i64));
     if load {
@@ -293,8 +294,8 @@ fn ldp_v<O: Ops>(o: &mut O, i: Insn, index: Index) {
     if opc == 3 {
         return undefined(o);
     }
-    let kind = (opc + 2, i.bit(22));
-    let (base, offset) = (i.rn_sp(), i.sbits(15, 7) << kind.0);
+    let kind = (opc + 2, field!(set i.l));
+    let (base, offset) = (i.rn_sp(), field!(i64 i.imm7) << kind.0);
     let at = if index == Index::Post { 0 } else { offset };
     vector(o, kind, i.vd(), Addr::Base(base, at));
     vector(o, kind, i.va(), Addr::Base(base, at + (1 << kind.0)));

@@ -8,6 +8,7 @@
 //! otherwise.
 
 use crate::decode::{Insn, undefined};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Ops, V, VArgs};
 use anyarch_engine::vec::{HIGH, VOp};
 
@@ -239,19 +240,19 @@ anyarch_engine::rows! {
 /// The size field (bits 23 and 22).
 #[inline]
 pub(crate) fn size(i: Insn) -> u8 {
-    i.bits(22, 2) as u8
+    field!(i.size) as u8
 }
 
 /// Bytes of the vector by the Q bit.
 #[inline]
 pub(crate) fn vector_bytes(i: Insn) -> u8 {
-    if i.bit(30) { 16 } else { 8 }
+    if field!(set i.q) { 16 } else { 8 }
 }
 
 /// The Q bit as the operations' "upper half" flag.
 #[inline]
 pub(crate) fn high(i: Insn) -> u32 {
-    if i.bit(30) { HIGH } else { 0 }
+    if field!(set i.q) { HIGH } else { 0 }
 }
 
 /// The usual operands: d, a = Vn, b = Vm, c = Vd.
@@ -268,7 +269,7 @@ fn allowed(sizes: u8, es: u8) -> bool {
 /// Whether a vector arrangement with these elements exists: there is no 1D.
 #[inline]
 pub(crate) fn arranged(i: Insn, sizes: u8, es: u8) -> bool {
-    allowed(sizes, es) && (es < 3 || i.bit(30))
+    allowed(sizes, es) && (es < 3 || field!(set i.q))
 }
 
 fn same<O: Ops>(o: &mut O, i: Insn, op: VOp, sizes: u8) {
@@ -381,7 +382,7 @@ fn shll<O: Ops>(o: &mut O, i: Insn) {
 
 /// At least four elements. SADDLV and UADDLV have a result of twice the size.
 fn across<O: Ops>(o: &mut O, i: Insn, op: VOp) {
-    if size(i) == 3 || size(i) == 2 && !i.bit(30) {
+    if size(i) == 3 || size(i) == 2 && !field!(set i.q) {
         return undefined(o);
     }
     let long = matches!(op, VOp::SumAcrossLongS | VOp::SumAcrossLongU);
@@ -395,7 +396,7 @@ fn addp_scalar<O: Ops>(o: &mut O, i: Insn) {
 /// Copies the element that the instruction names to every lane of a temporary. `None` for a
 /// reserved size.
 fn element_operand<O: Ops>(o: &mut O, i: Insn) -> Option<V> {
-    let hlm = i.bits(11, 1) << 2 | i.bits(21, 1) << 1 | i.bits(20, 1);
+    let hlm = field!(i.h) << 2 | field!(i.l) << 1 | field!(i.m);
     let (a, index) = match size(i) {
         1 => (V(i.bits(16, 4) as u8), hlm),
         2 => (i.vm(), hlm >> 1),
@@ -432,7 +433,7 @@ fn element_long_scalar<O: Ops>(o: &mut O, i: Insn, op: VOp) {
 /// The element is a group of four bytes. SUDOT is USDOT with its (signed, unsigned) operands in the
 /// other order.
 fn element_dot<O: Ops>(o: &mut O, i: Insn, op: VOp, swap: bool) {
-    dup(o, i.vm(), 2, i.bits(11, 1) << 1 | i.bits(21, 1));
+    dup(o, i.vm(), 2, field!(i.h) << 1 | field!(i.l));
     let (a, b) = if swap { (V::T0, i.vn()) } else { (i.vn(), V::T0) };
     o.vec(op, VArgs { a, b, ..args(i, 2, vector_bytes(i), 0) });
 }

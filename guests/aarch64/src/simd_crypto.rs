@@ -4,6 +4,7 @@
 
 use crate::decode::Insn;
 use crate::simd::args;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Ops, VArgs};
 use anyarch_engine::vec::VOp;
 
@@ -69,7 +70,7 @@ fn rax1<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn xar<O: Ops>(o: &mut O, i: Insn) {
-    o.vec(VOp::XorRor, args(i, 3, 16, i.bits(10, 6)));
+    o.vec(VOp::XorRor, args(i, 3, 16, field!(i.imm6)));
 }
 
 fn four<O: Ops>(o: &mut O, i: Insn, op: VOp) {

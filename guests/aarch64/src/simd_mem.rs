@@ -8,6 +8,7 @@
 
 use crate::decode::{Insn, undefined, zr};
 use crate::simd::vector_bytes;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Addr, Alu, LoadExt, Ops, Order, R, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
@@ -109,8 +110,8 @@ fn store_plain<O: Ops>(o: &mut O, i: Insn, regs: u8) {
 /// Element size of the multiple structures; `None` for structures of 1D elements.
 #[inline]
 fn struct_size(i: Insn) -> Option<u8> {
-    let es = i.bits(10, 2) as u8;
-    (es < 3 || i.bit(30)).then_some(es)
+    let es = field!(i.size) as u8;
+    (es < 3 || field!(set i.q)).then_some(es)
 }
 
 fn load_structs<O: Ops>(o: &mut O, i: Insn, regs: u8) {
@@ -128,15 +129,15 @@ fn store_structs<O: Ops>(o: &mut O, i: Insn, regs: u8) {
 /// Registers of a single structure.
 #[inline]
 fn single_regs(i: Insn) -> u8 {
-    (i.bits(13, 1) << 1 | i.bits(21, 1)) as u8 + 1
+    (i.bits(13, 1) << 1 | field!(i.r)) as u8 + 1
 }
 
 /// Element size and lane of a single structure: Q:S:size holds the lane above the bits that the
 /// size does not need.
 #[inline]
 fn lane(i: Insn) -> Option<(u8, u8)> {
-    let (s, size) = (i.bits(12, 1), i.bits(10, 2));
-    let index = i.bits(30, 1) << 3 | s << 2 | size;
+    let (s, size) = (field!(i.s), field!(i.size));
+    let index = field!(i.q) << 3 | s << 2 | size;
     match (i.bits(14, 2), size) {
         (0, _) => Some((0, index as u8)),
         (1, 0 | 2) => Some((1, index as u8 >> 1)),
@@ -173,7 +174,7 @@ fn store_lane<O: Ops>(o: &mut O, i: Insn) {
 const VTEMPS: [V; 4] = [V::T0, V::T1, V::T2, V::T3];
 
 fn load_replicate<O: Ops>(o: &mut O, i: Insn) {
-    let (es, regs) = (i.bits(10, 2) as u8, single_regs(i));
+    let (es, regs) = (field!(i.size) as u8, single_regs(i));
     for n in 0..regs {
         o.vload(1 << es, VTEMPS[n as usize], at(i, (n << es) as i64));
     }

@@ -3,6 +3,7 @@
 
 use crate::decode::{Insn, undefined, zr};
 use crate::simd::{args, size, vector_bytes};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Ops, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
@@ -79,18 +80,18 @@ pub(crate) fn expand_float(imm8: u64, e: u32, f: u32) -> u64 {
 
 #[inline]
 fn imm8(i: Insn) -> u64 {
-    (i.bits(16, 3) << 5 | i.bits(5, 5)) as u64
+    (field!(i.abc) << 5 | i.bits(5, 5)) as u64
 }
 
 /// A constant in the low half, and in the upper half if the vector has one.
 #[inline]
 fn fill(i: Insn, value: u64) -> u128 {
-    value as u128 | if i.bit(30) { (value as u128) << 64 } else { 0 }
+    value as u128 | if field!(set i.q) { (value as u128) << 64 } else { 0 }
 }
 
 fn modified_move<O: Ops>(o: &mut O, i: Insn) {
-    let (op, cmode) = (i.bit(29), i.bits(12, 4));
-    if cmode == 15 && op && !i.bit(30) {
+    let (op, cmode) = (field!(set i.op), i.bits(12, 4));
+    if cmode == 15 && op && !field!(set i.q) {
         return undefined(o);
     }
     let value = expand(op, cmode, imm8(i));
@@ -100,7 +101,7 @@ fn modified_move<O: Ops>(o: &mut O, i: Insn) {
 fn modified_logic<O: Ops>(o: &mut O, i: Insn) {
     let value = expand(false, i.bits(12, 4), imm8(i));
     o.vconst(V::T0, fill(i, value));
-    let op = if i.bit(29) { VOp::AndNot } else { VOp::Or };
+    let op = if field!(set i.op) { VOp::AndNot } else { VOp::Or };
     o.vec(op, VArgs { a: i.vd(), b: V::T0, ..args(i, 0, vector_bytes(i), 0) });
 }
 
@@ -118,7 +119,9 @@ fn imm5(i: Insn) -> Option<(u8, u32)> {
 
 fn dup_element<O: Ops>(o: &mut O, i: Insn) {
     match imm5(i) {
-        Some((es, index)) if es < 3 || i.bit(30) => o.vec(VOp::DupLane, args(i, es, vector_bytes(i), index)),
+        Some((es, index)) if es < 3 || field!(set i.q) => {
+            o.vec(VOp::DupLane, args(i, es, vector_bytes(i), index))
+        }
         _ => undefined(o),
     }
 }
@@ -132,7 +135,7 @@ fn dup_scalar<O: Ops>(o: &mut O, i: Insn) {
 
 fn dup_general<O: Ops>(o: &mut O, i: Insn) {
     match imm5(i) {
-        Some((es, _)) if es < 3 || i.bit(30) => o.vdup(i.vd(), es, vector_bytes(i), zr(i.n())),
+        Some((es, _)) if es < 3 || field!(set i.q) => o.vdup(i.vd(), es, vector_bytes(i), zr(i.n())),
         _ => undefined(o),
     }
 }
@@ -147,7 +150,7 @@ fn ins_general<O: Ops>(o: &mut O, i: Insn) {
 fn ins_element<O: Ops>(o: &mut O, i: Insn) {
     match imm5(i) {
         Some((es, to)) => {
-            let from = i.bits(11, 4) >> es;
+            let from = field!(i.imm4) >> es;
             o.vec(VOp::InsertLane, args(i, es, 16, to | from << 8));
         }
         None => undefined(o),
@@ -155,9 +158,9 @@ fn ins_element<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn smov<O: Ops>(o: &mut O, i: Insn) {
-    let w = if i.bit(30) { W::W64 } else { W::W32 };
+    let w = if field!(set i.q) { W::W64 } else { W::W32 };
     match imm5(i) {
-        Some((es, index)) if es < 2 || es == 2 && i.bit(30) => {
+        Some((es, index)) if es < 2 || es == 2 && field!(set i.q) => {
             o.vget(true, w, i.rd(), i.vn(), es, index as u8);
         }
         _ => undefined(o),
@@ -165,22 +168,24 @@ fn smov<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn umov<O: Ops>(o: &mut O, i: Insn) {
-    let w = if i.bit(30) { W::W64 } else { W::W32 };
+    let w = if field!(set i.q) { W::W64 } else { W::W32 };
     match imm5(i) {
-        Some((es, index)) if (es == 3) == i.bit(30) => o.vget(false, w, i.rd(), i.vn(), es, index as u8),
+        Some((es, index)) if (es == 3) == field!(set i.q) => {
+            o.vget(false, w, i.rd(), i.vn(), es, index as u8)
+        }
         _ => undefined(o),
     }
 }
 
 fn permute<O: Ops>(o: &mut O, i: Insn, op: VOp) {
-    if size(i) == 3 && !i.bit(30) {
+    if size(i) == 3 && !field!(set i.q) {
         return undefined(o);
     }
     o.vec(op, args(i, size(i), vector_bytes(i), 0));
 }
 
 fn extract<O: Ops>(o: &mut O, i: Insn) {
-    let at = i.bits(11, 4);
+    let at = field!(i.imm4);
     if at >= vector_bytes(i) as u32 {
         return undefined(o);
     }
@@ -188,7 +193,7 @@ fn extract<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn table<O: Ops>(o: &mut O, i: Insn, keep: bool) {
-    o.vtbl(keep, i.vd(), i.vn(), i.bits(13, 2) as u8 + 1, i.vm(), vector_bytes(i));
+    o.vtbl(keep, i.vd(), i.vn(), field!(i.len) as u8 + 1, i.vm(), vector_bytes(i));
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use crate::decode::{Insn, undefined};
 use crate::simd::{BHSD, D, args, arranged, high, vector_bytes};
+use anyarch_engine::field;
 use anyarch_engine::ops::Ops;
 use anyarch_engine::vec::VOp;
 
@@ -67,7 +68,7 @@ anyarch_engine::rows! {
 /// The element's size; `None` where no element is encoded.
 #[inline]
 fn size(i: Insn) -> Option<u8> {
-    i.bits(19, 4).checked_ilog2().map(|es| es as u8)
+    field!(i.immh).checked_ilog2().map(|es| es as u8)
 }
 
 #[inline]

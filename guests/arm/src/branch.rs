@@ -5,6 +5,7 @@ use crate::data::go;
 use crate::decode::{Insn, Set, r, undefined};
 use crate::state::{GE, LR, Q, TPIDRURO, TPIDRURW};
 use crate::system;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Alu, Barrier, Cond, Ops, R, Shift, Src, Trap, V, VArgs, W};
 use anyarch_engine::run::Transfer;
 use anyarch_engine::vec::VOp;
@@ -92,7 +93,7 @@ pub(crate) fn transfer(i: Insn) -> Transfer {
 }
 
 fn a32_target(i: Insn) -> u64 {
-    i.place(i.pc_value().wrapping_add((i.sbits(0, 24) << 2) as u32))
+    i.place(i.pc_value().wrapping_add((field!(i32 i.imm24) << 2) as u32))
 }
 
 /// The target of T32's B (T4) and BL.
@@ -162,7 +163,7 @@ pub(crate) fn svc<O: Ops>(o: &mut O, _: Insn) {
 }
 
 fn bkpt<O: Ops>(o: &mut O, i: Insn) {
-    o.trap(Trap::Breakpoint((i.bits(8, 12) << 4 | i.bits(0, 4)) as u16));
+    o.trap(Trap::Breakpoint((i.bits(8, 12) << 4 | field!(i.imm4)) as u16));
 }
 
 /// NOP and the hints: all do nothing, known or not.
@@ -190,13 +191,13 @@ fn a32_msr<O: Ops>(o: &mut O, i: Insn) {
     if i.reg(0) == 15 {
         return undefined(o);
     }
-    msr(o, i.bits(16, 4), r(i.reg(0)));
+    msr(o, field!(i.mask), r(i.reg(0)));
 }
 
 fn a32_msr_imm<O: Ops>(o: &mut O, i: Insn) {
     let value = i.bits(0, 8).rotate_right(2 * i.bits(8, 4));
     o.mov(W::W32, R::T0, Src::Imm(value as u64));
-    msr(o, i.bits(16, 4), R::T0);
+    msr(o, field!(i.mask), R::T0);
 }
 
 /// MSR: the flags and Q, or GE, or both, by `mask`; user level changes nothing else.
@@ -215,7 +216,7 @@ pub(crate) fn msr<O: Ops>(o: &mut O, mask: u32, s: R) {
 
 /// CRn, opc1, CRm, opc2.
 fn system_register(i: Insn) -> (u32, u32, u32, u32) {
-    (i.bits(16, 4), i.bits(21, 3), i.bits(0, 4), i.bits(5, 3))
+    (i.bits(16, 4), i.bits(21, 3), i.bits(0, 4), field!(i.opc2))
 }
 
 fn mcr<O: Ops>(o: &mut O, i: Insn) {
@@ -245,7 +246,7 @@ fn mrc<O: Ops>(o: &mut O, i: Insn) {
 
 fn mrrc<O: Ops>(o: &mut O, i: Insn) {
     let (t, t2) = (i.reg(12), i.reg(16));
-    match (i.bits(4, 4), i.bits(0, 4)) {
+    match (i.bits(4, 4), field!(i.crm)) {
         (1, 14) if t != t2 && t != 15 && t2 != 15 => {
             o.helper(system::READ_COUNTER, t as u64 | (t2 as u64) << 8)
         }

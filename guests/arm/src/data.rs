@@ -6,6 +6,7 @@
 
 use crate::decode::{Insn, r, undefined};
 use crate::state::{LR, PC_M, PC_N};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Alu, Carry, Cmp, Cond, Ops, R, Sel, Shift, Src, W};
 
 anyarch_engine::rows! {
@@ -140,7 +141,7 @@ pub(crate) fn shift_kind(bits: u32) -> Shift {
 }
 
 fn shifted<O: Ops>(o: &mut O, i: Insn, op: Dp) {
-    let operand = Operand::decode(i.reg(0), i.bits(5, 2), i.bits(7, 5));
+    let operand = Operand::decode(i.reg(0), field!(i.type), field!(i.imm5));
     process(o, i, op, i.bit(20), i.reg(12), i.reg(16), operand);
 }
 
@@ -150,11 +151,11 @@ fn by_register<O: Ops>(o: &mut O, i: Insn, op: Dp) {
     if pc {
         return undefined(o);
     }
-    process(o, i, op, i.bit(20), d, n, Operand::By(m, shift_kind(i.bits(5, 2)), s));
+    process(o, i, op, i.bit(20), d, n, Operand::By(m, shift_kind(field!(i.type)), s));
 }
 
 fn immediate<O: Ops>(o: &mut O, i: Insn, op: Dp) {
-    process(o, i, op, i.bit(20), i.reg(12), i.reg(16), Operand::expand(i.bits(0, 12)));
+    process(o, i, op, i.bit(20), i.reg(12), i.reg(16), Operand::expand(field!(i.imm12)));
 }
 
 /// A register as an operand; the program counter is put into `temporary`.

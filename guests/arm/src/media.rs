@@ -5,6 +5,7 @@
 use crate::decode::{Insn, r, undefined};
 use crate::mul::{pc, saturate};
 use crate::state::GE;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Alu, Ops, R, Shift, Src, Trap, Unary, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
@@ -198,7 +199,7 @@ pub(crate) fn parallel<O: Ops>(
 }
 
 fn a32_pack<O: Ops>(o: &mut O, i: Insn) {
-    pack(o, i.bit(6), i.bits(7, 5) as u8, i.reg(12), i.reg(16), i.reg(0));
+    pack(o, field!(set i.tb), field!(i.imm5) as u8, i.reg(12), i.reg(16), i.reg(0));
 }
 
 /// PKHBT: the low half of n, the high half of m shifted left; PKHTB (`top`): the high half of n,
@@ -243,7 +244,7 @@ pub(crate) enum Part {
 }
 
 fn a32_extend<O: Ops>(o: &mut O, i: Insn, part: Part, signed: bool) {
-    extend(o, part, signed, i.bits(10, 2) as u8 * 8, i.reg(12), i.reg(16), i.reg(0));
+    extend(o, part, signed, field!(i.rot) as u8 * 8, i.reg(12), i.reg(16), i.reg(0));
 }
 
 /// Extends a part of m rotated right, and adds n unless that is 15.
@@ -280,7 +281,15 @@ pub(crate) fn extend<O: Ops>(o: &mut O, part: Part, signed: bool, rotate: u8, d:
 }
 
 fn a32_saturate<O: Ops>(o: &mut O, i: Insn, unsigned: bool) {
-    saturate_shifted(o, unsigned, i.bits(16, 5) as u8, i.bit(6), i.bits(7, 5) as u8, i.reg(12), i.reg(0));
+    saturate_shifted(
+        o,
+        unsigned,
+        i.bits(16, 5) as u8,
+        field!(set i.sh),
+        field!(i.imm5) as u8,
+        i.reg(12),
+        i.reg(0),
+    );
 }
 
 /// SSAT, USAT: n shifted left, or right where `right`; a right shift by 0 is one by 32.
@@ -378,7 +387,7 @@ pub(crate) fn differences<O: Ops>(o: &mut O, d: u8, n: u8, m: u8, a: u8) {
 }
 
 fn a32_extract<O: Ops>(o: &mut O, i: Insn, signed: bool) {
-    extract(o, signed, i.bits(7, 5) as u8, i.bits(16, 5) as u8 + 1, i.reg(12), i.reg(0));
+    extract(o, signed, field!(i.lsb) as u8, field!(i.width) as u8 + 1, i.reg(12), i.reg(0));
 }
 
 /// SBFX, UBFX.
@@ -390,7 +399,7 @@ pub(crate) fn extract<O: Ops>(o: &mut O, signed: bool, lsb: u8, width: u8, d: u8
 }
 
 fn a32_insert<O: Ops>(o: &mut O, i: Insn) {
-    insert(o, i.bits(7, 5) as u8, i.bits(16, 5) as u8, i.reg(12), i.reg(0));
+    insert(o, field!(i.lsb) as u8, field!(i.msb) as u8, i.reg(12), i.reg(0));
 }
 
 /// BFI, or BFC where n is 15.
@@ -431,5 +440,5 @@ pub(crate) fn move_top<O: Ops>(o: &mut O, d: u8, imm16: u32) {
 }
 
 fn a32_crc32<O: Ops>(o: &mut O, i: Insn, castagnoli: bool) {
-    crate::mul::crc32(o, castagnoli, i.bits(21, 2), i.reg(12), i.reg(16), i.reg(0));
+    crate::mul::crc32(o, castagnoli, field!(i.sz), i.reg(12), i.reg(16), i.reg(0));
 }

@@ -10,6 +10,7 @@
 use crate::data::{Operand, go, read, source};
 use crate::decode::{Insn, r, undefined};
 use crate::state::PC_N;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Addr, Alu, FaultAddr, LoadExt, Ops, Order, R, Rmw, Shift, Size, Src, Unary, W};
 
 anyarch_engine::rows! {
@@ -88,7 +89,7 @@ pub(crate) enum Index {
 
 impl Index {
     fn of(i: Insn) -> Index {
-        match (i.bit(24), i.bit(21)) {
+        match (field!(set i.p), field!(set i.w)) {
             (true, false) => Index::Offset,
             (true, true) => Index::Pre,
             // With write-back as well it is an unprivileged access.
@@ -134,7 +135,7 @@ fn swapped<O: Ops>(o: &mut O, i: Insn, size: Size, s: R, temporary: R) -> R {
 }
 
 fn immediate<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
-    let imm = i.bits(0, 12) as i32;
+    let imm = field!(i.imm12) as i32;
     single(
         o,
         i,
@@ -142,7 +143,7 @@ fn immediate<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
         loads,
         i.reg(12),
         i.reg(16),
-        Offset::Imm(if i.bit(23) { imm } else { -imm }),
+        Offset::Imm(if field!(set i.u) { imm } else { -imm }),
         Index::of(i),
     );
 }
@@ -151,17 +152,17 @@ fn register<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
     if i.reg(0) == 15 {
         return undefined(o);
     }
-    let operand = Operand::decode(i.reg(0), i.bits(5, 2), i.bits(7, 5));
-    single(o, i, kind, loads, i.reg(12), i.reg(16), Offset::Reg(operand, i.bit(23)), Index::of(i));
+    let operand = Operand::decode(i.reg(0), field!(i.type), field!(i.imm5));
+    single(o, i, kind, loads, i.reg(12), i.reg(16), Offset::Reg(operand, field!(set i.u)), Index::of(i));
 }
 
 /// The offset of the extra loads and stores; `None` where it is the program counter.
 fn extra_offset(i: Insn) -> Option<Offset> {
     if i.bit(22) {
         let imm = (i.bits(8, 4) << 4 | i.bits(0, 4)) as i32;
-        return Some(Offset::Imm(if i.bit(23) { imm } else { -imm }));
+        return Some(Offset::Imm(if field!(set i.u) { imm } else { -imm }));
     }
-    (i.reg(0) != 15).then(|| Offset::Reg(Operand::reg(i.reg(0)), i.bit(23)))
+    (i.reg(0) != 15).then(|| Offset::Reg(Operand::reg(i.reg(0)), field!(set i.u)))
 }
 
 fn extra<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
@@ -242,7 +243,7 @@ fn extra_dual<O: Ops>(o: &mut O, i: Insn, loads: bool) {
     let t = i.reg(12);
     match extra_offset(i) {
         // There is no unprivileged form.
-        Some(_) if !i.bit(24) && i.bit(21) => undefined(o),
+        Some(_) if !field!(set i.p) && field!(set i.w) => undefined(o),
         Some(offset) if t & 1 == 0 => dual(o, i, loads, t, t + 1, i.reg(16), offset, Index::of(i)),
         _ => undefined(o),
     }
@@ -300,7 +301,7 @@ pub(crate) fn dual<O: Ops>(
 }
 
 fn a32_multiple<O: Ops>(o: &mut O, i: Insn, loads: bool) {
-    multiple(o, i, loads, i.reg(16), i.bits(0, 16), i.bit(24), i.bit(23), i.bit(21));
+    multiple(o, i, loads, i.reg(16), field!(i.list), field!(set i.p), field!(set i.u), field!(set i.w));
 }
 
 /// LDM, STM: `before` and `increments` are the P and U bits.
@@ -357,7 +358,7 @@ fn a32_swap<O: Ops>(o: &mut O, i: Insn) {
     if [n, t, t2].contains(&15) {
         return undefined(o);
     }
-    let size = if i.bit(22) { Size::B1 } else { Size::B4 };
+    let size = if field!(set i.b) { Size::B1 } else { Size::B4 };
     o.check_aligned(size.bytes(), r(n), 0, true, FaultAddr::Access);
     let s = swapped(o, i, size, r(t2), R::T0);
     o.rmw(Rmw::Swap, size, r(t), s, r(n));

@@ -7,6 +7,7 @@
 
 use crate::decode::{Insn, r, undefined};
 use crate::state::Q;
+use anyarch_engine::field;
 use anyarch_engine::ops::Mul;
 use anyarch_engine::ops::{Alu, Carry, Cmp, DivZero, Ops, R, Shift, Size, Src, W};
 
@@ -105,7 +106,7 @@ fn join<O: Ops>(o: &mut O, lo: u8, hi: u8) {
 }
 
 fn a32_long<O: Ops>(o: &mut O, i: Insn, signed: bool, accumulate: bool) {
-    long(o, signed, accumulate, i.bit(20), i.reg(12), i.reg(16), i.reg(0), i.reg(8));
+    long(o, signed, accumulate, field!(set i.s), i.reg(12), i.reg(16), i.reg(0), i.reg(8));
 }
 
 /// hi:lo = n * m, or hi:lo + n * m.
@@ -189,7 +190,7 @@ pub(crate) fn saturating<O: Ops>(o: &mut O, op: Alu, double: bool, d: u8, m: u8,
 
 fn a32_halves<O: Ops>(o: &mut O, i: Insn, accumulate: bool) {
     let a = if accumulate { Some(i.reg(12)) } else { None };
-    halves(o, i.reg(16), i.reg(0), i.reg(8), a, i.bit(5), i.bit(6));
+    halves(o, i.reg(16), i.reg(0), i.reg(8), a, field!(set i.n), field!(set i.m));
 }
 
 /// SMLAxy and SMULxy.
@@ -211,7 +212,7 @@ pub(crate) fn halves<O: Ops>(o: &mut O, d: u8, n: u8, m: u8, a: Option<u8>, n_hi
 
 fn a32_word_half<O: Ops>(o: &mut O, i: Insn, accumulate: bool) {
     let a = if accumulate { Some(i.reg(12)) } else { None };
-    word_half(o, i.reg(16), i.reg(0), i.reg(8), a, i.bit(6));
+    word_half(o, i.reg(16), i.reg(0), i.reg(8), a, field!(set i.m));
 }
 
 /// SMLAWy and SMULWy.
@@ -233,7 +234,7 @@ pub(crate) fn word_half<O: Ops>(o: &mut O, d: u8, n: u8, m: u8, a: Option<u8>, m
 }
 
 fn a32_halves_long<O: Ops>(o: &mut O, i: Insn) {
-    halves_long(o, i.reg(12), i.reg(16), i.reg(0), i.reg(8), i.bit(5), i.bit(6));
+    halves_long(o, i.reg(12), i.reg(16), i.reg(0), i.reg(8), field!(set i.n), field!(set i.m));
 }
 
 /// SMLALxy.

@@ -8,6 +8,7 @@
 
 use crate::decode::{Insn, undefined};
 use crate::vfp::{operand, put, vd, vm, vn};
+use anyarch_engine::field;
 use anyarch_engine::fp::{self, FOp};
 use anyarch_engine::ops::{Effects, Helper, HelperExit, Ops, V, VArgs};
 use anyarch_engine::state::Cpu;
@@ -156,7 +157,7 @@ anyarch_engine::rows! {
 
 /// Bits 21 and 20.
 fn size(i: Insn) -> u8 {
-    i.bits(20, 2) as u8
+    field!(i.size) as u8
 }
 
 pub(crate) fn allowed(sizes: u8, es: u8) -> bool {
@@ -357,7 +358,7 @@ fn narrow<O: Ops>(o: &mut O, i: Insn, op: VOp) {
 
 /// A temporary with the scalar in every lane; `None` where there is no such scalar.
 fn scalar<O: Ops>(o: &mut O, i: Insn) -> Option<V> {
-    let (m, top) = (i.bits(0, 4), i.bits(5, 1));
+    let (m, top) = (field!(i.vm), field!(i.m));
     let (es, register, lane) = match size(i) {
         1 => (1, m & 7, top << 1 | m >> 3),
         2 => (2, m, top),

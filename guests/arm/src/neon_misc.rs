@@ -8,6 +8,7 @@
 use crate::decode::{Insn, undefined};
 use crate::neon::{B, BH, BHS, S, allowed, vector};
 use crate::vfp::{expand, operand, put, vd, vm, vn};
+use anyarch_engine::field;
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Ops, R, Round, Src, V, VArgs, W};
 use anyarch_engine::vec::{VOp, reads};
@@ -123,11 +124,11 @@ fn expand_modified(op: bool, cmode: u32, imm8: u64) -> u64 {
 
 /// VMOV, VMVN, VORR, VBIC.
 fn modified<O: Ops>(o: &mut O, i: Insn) {
-    let (op, cmode, q, d) = (i.bit(5), i.bits(8, 4), i.bit(6), vd(i, 3));
+    let (op, cmode, q, d) = (field!(set i.op), field!(i.cmode), field!(set i.q), vd(i, 3));
     if op && cmode == 15 || q && d & 1 != 0 {
         return undefined(o);
     }
-    let imm8 = (i.bits(24, 1) << 7 | i.bits(16, 3) << 4 | i.bits(0, 4)) as u64;
+    let imm8 = (field!(i.i) << 7 | field!(i.imm3) << 4 | i.bits(0, 4)) as u64;
     let value = expand_modified(op, cmode, imm8);
     if cmode < 12 && cmode & 1 != 0 {
         o.vconst(V(44), value as u128 | (value as u128) << 64);
@@ -145,7 +146,7 @@ fn modified<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn extract<O: Ops>(o: &mut O, i: Insn) {
-    let (imm, q) = (i.bits(8, 4), i.bit(6));
+    let (imm, q) = (i.bits(8, 4), field!(set i.q));
     if !q && imm > 7 {
         return undefined(o);
     }
@@ -154,7 +155,7 @@ fn extract<O: Ops>(o: &mut O, i: Insn) {
 
 /// VTBL, VTBX: the table is one to four D registers, which become halves of temporaries.
 fn table<O: Ops>(o: &mut O, i: Insn, keep: bool) {
-    let (d, n, count) = (vd(i, 3), vn(i, 3), i.bits(8, 2) as u8 + 1);
+    let (d, n, count) = (vd(i, 3), vn(i, 3), field!(i.len) as u8 + 1);
     if n + count > 32 {
         return undefined(o);
     }
@@ -188,7 +189,7 @@ fn table<O: Ops>(o: &mut O, i: Insn, keep: bool) {
 fn duplicate<O: Ops>(o: &mut O, i: Insn) {
     let imm4 = i.bits(16, 4);
     let es = imm4.trailing_zeros() as u8;
-    let (d, m, q) = (vd(i, 3), vm(i, 3), i.bit(6));
+    let (d, m, q) = (vd(i, 3), vm(i, 3), field!(set i.q));
     if es > 2 || q && d & 1 != 0 {
         return undefined(o);
     }
@@ -202,7 +203,7 @@ fn duplicate<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn size(i: Insn) -> u8 {
-    i.bits(18, 2) as u8
+    field!(i.size) as u8
 }
 
 /// Vd and Vm alone.
@@ -212,7 +213,7 @@ fn two(i: Insn) -> Insn {
 
 /// An operation on Vm.
 fn unary<O: Ops>(o: &mut O, i: Insn, accumulates: bool, es: u8, f: impl FnOnce(&mut O, VArgs)) {
-    vector(o, two(i), i.bit(6), accumulates, es, |o, args| f(o, VArgs { a: args.b, ..args }));
+    vector(o, two(i), field!(set i.q), accumulates, es, |o, args| f(o, VArgs { a: args.b, ..args }));
 }
 
 fn same<O: Ops>(o: &mut O, i: Insn, op: VOp, sizes: u8) {
@@ -257,7 +258,7 @@ fn aes_round<O: Ops>(o: &mut O, i: Insn, op: VOp) {
 /// The two registers of VSWP, VTRN, VUZP and VZIP, as slots of the values and after it their
 /// results.
 fn both<O: Ops>(o: &mut O, i: Insn, f: impl FnOnce(&mut O, VArgs)) {
-    let (d, m, q) = (vd(i, 3), vm(i, 3), i.bit(6));
+    let (d, m, q) = (vd(i, 3), vm(i, 3), field!(set i.q));
     if !q {
         let (a, b) = (operand(o, 3, d, V::T2), operand(o, 3, m, V::T3));
         f(o, VArgs { d: V::T0, a, b, c: V::T1, es: size(i), bytes: 8, imm: 0 });
@@ -283,7 +284,7 @@ fn swap<O: Ops>(o: &mut O, i: Insn) {
 
 fn interleave<O: Ops>(o: &mut O, i: Insn, first: VOp, second: VOp) {
     // A D register has two words, and VTRN is all three operations on them.
-    let sizes = if i.bit(6) || first == VOp::Trn1 { BHS } else { BH };
+    let sizes = if field!(set i.q) || first == VOp::Trn1 { BHS } else { BH };
     if !allowed(sizes, size(i)) {
         return undefined(o);
     }

@@ -8,6 +8,7 @@
 use crate::decode::{Insn, undefined};
 use crate::neon::vector;
 use crate::vfp::{operand, put, vd, vm};
+use anyarch_engine::field;
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Ops, Round, V, VArgs};
 use anyarch_engine::vec::{VOp, reads};
@@ -45,7 +46,7 @@ anyarch_engine::rows! {
 
 /// L:imm6, and the element's size; `None` where there is none.
 fn amount(i: Insn) -> Option<(u32, u8)> {
-    let all = i.bits(7, 1) << 6 | i.bits(16, 6);
+    let all = field!(i.l) << 6 | field!(i.imm6);
     (all >= 8).then(|| (all, all.ilog2() as u8 - 3))
 }
 
@@ -56,7 +57,9 @@ fn two(i: Insn) -> Insn {
 
 fn shift<O: Ops>(o: &mut O, i: Insn, op: VOp, es: u8, imm: u32) {
     let accumulates = op.info().reads & reads::C != 0;
-    vector(o, two(i), i.bit(6), accumulates, es, |o, args| o.vec(op, VArgs { a: args.b, imm, ..args }));
+    vector(o, two(i), field!(set i.q), accumulates, es, |o, args| {
+        o.vec(op, VArgs { a: args.b, imm, ..args })
+    });
 }
 
 fn right<O: Ops>(o: &mut O, i: Insn, op: VOp) {
@@ -103,8 +106,8 @@ fn fixed<O: Ops>(o: &mut O, i: Insn, op: FOp) {
     if !i.bit(21) {
         return undefined(o);
     }
-    let fbits = 64 - i.bits(16, 6) as u8;
-    vector(o, two(i), i.bit(6), false, 2, |o, args| {
+    let fbits = 64 - field!(i.imm6) as u8;
+    vector(o, two(i), field!(set i.q), false, 2, |o, args| {
         o.fp_standard(op, VArgs { a: args.b, imm: imm::to_int(Round::Zero, fbits), ..args });
     });
 }

@@ -10,6 +10,7 @@ use crate::media::{self, Part, Reversal};
 use crate::mem::{self, BYTE, HALF, Index, Kind, Offset, SIGNED_BYTE, SIGNED_HALF, WORD};
 use crate::mul;
 use crate::uncond;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Carry, Cond, Ops, Shift, Trap, W};
 
 anyarch_engine::rows! {
@@ -119,7 +120,7 @@ fn three<O: Ops>(o: &mut O, i: Insn, op: Dp, register: bool) {
 }
 
 fn immediate<O: Ops>(o: &mut O, i: Insn, op: Dp) {
-    process(o, i, op, !i.in_it(), low(i, 8), low(i, 8), Operand::Imm(i.bits(0, 8), Carry::Keep));
+    process(o, i, op, !i.in_it(), low(i, 8), low(i, 8), Operand::Imm(field!(i.imm8), Carry::Keep));
 }
 
 fn two<O: Ops>(o: &mut O, i: Insn, op: Dp) {
@@ -160,7 +161,7 @@ fn blx<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn literal<O: Ops>(o: &mut O, i: Insn) {
-    mem::single(o, i, WORD, true, low(i, 8), 15, Offset::Imm((i.bits(0, 8) << 2) as i32), Index::Offset);
+    mem::single(o, i, WORD, true, low(i, 8), 15, Offset::Imm((field!(i.imm8) << 2) as i32), Index::Offset);
 }
 
 fn register<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
@@ -174,19 +175,19 @@ fn offset<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
 }
 
 fn stack<O: Ops>(o: &mut O, i: Insn, loads: bool) {
-    mem::single(o, i, WORD, loads, low(i, 8), 13, Offset::Imm((i.bits(0, 8) << 2) as i32), Index::Offset);
+    mem::single(o, i, WORD, loads, low(i, 8), 13, Offset::Imm((field!(i.imm8) << 2) as i32), Index::Offset);
 }
 
 fn adr<O: Ops>(o: &mut O, i: Insn) {
-    o.mov_addr(r(low(i, 8)), i.pc_aligned().wrapping_add(i.bits(0, 8) << 2) as u64);
+    o.mov_addr(r(low(i, 8)), i.pc_aligned().wrapping_add(field!(i.imm8) << 2) as u64);
 }
 
 fn add_sp<O: Ops>(o: &mut O, i: Insn) {
-    process(o, i, Dp::Add, false, low(i, 8), 13, Operand::Imm(i.bits(0, 8) << 2, Carry::Keep));
+    process(o, i, Dp::Add, false, low(i, 8), 13, Operand::Imm(field!(i.imm8) << 2, Carry::Keep));
 }
 
 fn adjust<O: Ops>(o: &mut O, i: Insn, op: Dp) {
-    process(o, i, op, false, 13, 13, Operand::Imm(i.bits(0, 7) << 2, Carry::Keep));
+    process(o, i, op, false, 13, 13, Operand::Imm(field!(i.imm7) << 2, Carry::Keep));
 }
 
 fn compare_branch<O: Ops>(o: &mut O, i: Insn, nonzero: bool) {
@@ -202,15 +203,15 @@ fn extend<O: Ops>(o: &mut O, i: Insn, part: Part, signed: bool) {
 }
 
 fn push<O: Ops>(o: &mut O, i: Insn) {
-    mem::multiple(o, i, false, 13, i.bits(0, 8) | i.bits(8, 1) << 14, true, false, true);
+    mem::multiple(o, i, false, 13, field!(i.list) | field!(i.m) << 14, true, false, true);
 }
 
 fn pop<O: Ops>(o: &mut O, i: Insn) {
-    mem::multiple(o, i, true, 13, i.bits(0, 8) | i.bits(8, 1) << 15, false, true, true);
+    mem::multiple(o, i, true, 13, field!(i.list) | field!(i.p) << 15, false, true, true);
 }
 
 fn setend<O: Ops>(o: &mut O, i: Insn) {
-    uncond::setend(o, i, i.bit(3));
+    uncond::setend(o, i, field!(set i.e));
 }
 
 fn cps<O: Ops>(o: &mut O, i: Insn) {
@@ -224,23 +225,23 @@ fn reverse<O: Ops>(o: &mut O, i: Insn, reversal: Reversal) {
 }
 
 fn bkpt<O: Ops>(o: &mut O, i: Insn) {
-    o.trap(Trap::Breakpoint(i.bits(0, 8) as u16));
+    o.trap(Trap::Breakpoint(field!(i.imm8) as u16));
 }
 
 /// IT does nothing itself: the next instruction's place has the ITSTATE (see [`Insn::next`]).
 fn it<O: Ops>(o: &mut O, i: Insn) {
-    let (cond, mask) = (i.bits(4, 4), i.bits(0, 4));
+    let (cond, mask) = (i.bits(4, 4), field!(i.mask));
     if i.in_it() || cond == 15 || cond == 14 && mask.count_ones() != 1 {
         undefined(o);
     }
 }
 
 fn store_multiple<O: Ops>(o: &mut O, i: Insn) {
-    mem::multiple(o, i, false, low(i, 8), i.bits(0, 8), false, true, true);
+    mem::multiple(o, i, false, low(i, 8), field!(i.list), false, true, true);
 }
 
 fn load_multiple<O: Ops>(o: &mut O, i: Insn) {
-    let (n, list) = (low(i, 8), i.bits(0, 8));
+    let (n, list) = (low(i, 8), field!(i.list));
     mem::multiple(o, i, true, n, list, false, true, list >> n & 1 == 0);
 }
 
@@ -253,7 +254,7 @@ fn b_cond<O: Ops>(o: &mut O, i: Insn) {
     if i.in_it() {
         return undefined(o);
     }
-    let offset = (i.sbits(0, 8) << 1) as u32;
+    let offset = (field!(i32 i.imm8) << 1) as u32;
     o.branch(Cond::from_bits(i.bits(8, 4)), i.place(i.pc_value().wrapping_add(offset)));
 }
 

@@ -7,6 +7,7 @@ use crate::decode::{Insn, r, undefined};
 use crate::media::{self, Part, Result, Reversal, Shape};
 use crate::mul::{self, Kind};
 use crate::uncond;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Alu, Carry, Cond, Ops, Shift, Trap};
 
 anyarch_engine::rows! {
@@ -184,12 +185,12 @@ anyarch_engine::rows! {
 
 /// i:imm3:imm8.
 fn imm12(i: Insn) -> u32 {
-    i.bits(26, 1) << 11 | i.bits(12, 3) << 8 | i.bits(0, 8)
+    i.bits(26, 1) << 11 | field!(i.imm3) << 8 | i.bits(0, 8)
 }
 
 /// imm3:imm2.
 fn imm5(i: Insn) -> u32 {
-    i.bits(12, 3) << 2 | i.bits(6, 2)
+    field!(i.imm3) << 2 | i.bits(6, 2)
 }
 
 /// T32ExpandImm_C.
@@ -231,7 +232,7 @@ fn when_undefined<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn shifted<O: Ops>(o: &mut O, i: Insn, op: Dp) {
-    data(o, i, op, i.bit(20), Operand::decode(i.reg(0), i.bits(4, 2), imm5(i)));
+    data(o, i, op, i.bit(20), Operand::decode(i.reg(0), field!(i.type), imm5(i)));
 }
 
 fn immediate<O: Ops>(o: &mut O, i: Insn, op: Dp) {
@@ -239,7 +240,7 @@ fn immediate<O: Ops>(o: &mut O, i: Insn, op: Dp) {
 }
 
 fn pack<O: Ops>(o: &mut O, i: Insn) {
-    media::pack(o, i.bit(5), imm5(i) as u8, i.reg(8), i.reg(16), i.reg(0));
+    media::pack(o, field!(set i.tb), imm5(i) as u8, i.reg(8), i.reg(16), i.reg(0));
 }
 
 fn adr<O: Ops>(o: &mut O, i: Insn, add: bool) {
@@ -259,15 +260,23 @@ fn plain<O: Ops>(o: &mut O, i: Insn, op: Dp) {
 }
 
 fn move_wide<O: Ops>(o: &mut O, i: Insn) {
-    media::move_wide(o, i.reg(8), i.bits(16, 4) << 12 | imm12(i));
+    media::move_wide(o, i.reg(8), field!(i.imm4) << 12 | imm12(i));
 }
 
 fn move_top<O: Ops>(o: &mut O, i: Insn) {
-    media::move_top(o, i.reg(8), i.bits(16, 4) << 12 | imm12(i));
+    media::move_top(o, i.reg(8), field!(i.imm4) << 12 | imm12(i));
 }
 
 fn saturate<O: Ops>(o: &mut O, i: Insn, unsigned: bool) {
-    media::saturate_shifted(o, unsigned, i.bits(0, 5) as u8, i.bit(21), imm5(i) as u8, i.reg(8), i.reg(16));
+    media::saturate_shifted(
+        o,
+        unsigned,
+        i.bits(0, 5) as u8,
+        field!(set i.sh),
+        imm5(i) as u8,
+        i.reg(8),
+        i.reg(16),
+    );
 }
 
 fn saturate_halves<O: Ops>(o: &mut O, i: Insn, unsigned: bool) {
@@ -275,18 +284,18 @@ fn saturate_halves<O: Ops>(o: &mut O, i: Insn, unsigned: bool) {
 }
 
 fn extract<O: Ops>(o: &mut O, i: Insn, signed: bool) {
-    media::extract(o, signed, imm5(i) as u8, i.bits(0, 5) as u8 + 1, i.reg(8), i.reg(16));
+    media::extract(o, signed, imm5(i) as u8, field!(i.width) as u8 + 1, i.reg(8), i.reg(16));
 }
 
 fn insert<O: Ops>(o: &mut O, i: Insn) {
-    media::insert(o, imm5(i) as u8, i.bits(0, 5) as u8, i.reg(8), i.reg(16));
+    media::insert(o, imm5(i) as u8, field!(i.msb) as u8, i.reg(8), i.reg(16));
 }
 
 fn msr<O: Ops>(o: &mut O, i: Insn) {
-    if i.bit(20) || i.reg(16) == 15 {
+    if field!(set i.r) || i.reg(16) == 15 {
         return undefined(o);
     }
-    branch::msr(o, i.bits(8, 4), r(i.reg(16)));
+    branch::msr(o, field!(i.mask), r(i.reg(16)));
 }
 
 fn mrs<O: Ops>(o: &mut O, i: Insn) {
@@ -295,7 +304,7 @@ fn mrs<O: Ops>(o: &mut O, i: Insn) {
 
 /// CPS does nothing at user level, but must be asked for something.
 fn cps<O: Ops>(o: &mut O, i: Insn) {
-    let (imod, changes_mode) = (i.bits(9, 2), i.bit(8));
+    let (imod, changes_mode) = (field!(i.imod), i.bit(8));
     if imod == 1 || imod == 0 && !changes_mode || i.in_it() {
         undefined(o);
     }
@@ -323,12 +332,12 @@ fn b_cond<O: Ops>(o: &mut O, i: Insn) {
         return undefined(o);
     }
     let offset = i.bits(26, 1) << 20
-        | i.bits(11, 1) << 19
-        | i.bits(13, 1) << 18
-        | i.bits(16, 6) << 12
-        | i.bits(0, 11) << 1;
+        | field!(i.j2) << 19
+        | field!(i.j1) << 18
+        | field!(i.imm6) << 12
+        | field!(i.imm11) << 1;
     let offset = ((offset << 11) as i32 >> 11) as u32;
-    o.branch(Cond::from_bits(i.bits(22, 4)), i.place(i.pc_value().wrapping_add(offset)));
+    o.branch(Cond::from_bits(field!(i.cond)), i.place(i.pc_value().wrapping_add(offset)));
 }
 
 fn b<O: Ops>(o: &mut O, i: Insn) {
@@ -356,7 +365,7 @@ fn by_register<O: Ops>(o: &mut O, i: Insn, shift: Shift) {
 }
 
 fn t32_extend<O: Ops>(o: &mut O, i: Insn, part: Part, signed: bool) {
-    media::extend(o, part, signed, i.bits(4, 2) as u8 * 8, i.reg(8), i.reg(16), i.reg(0));
+    media::extend(o, part, signed, field!(i.rot) as u8 * 8, i.reg(8), i.reg(16), i.reg(0));
 }
 
 fn t32_parallel<O: Ops>(o: &mut O, i: Insn, result: Result, signed: bool, shape: Shape, es: u8) {
@@ -376,7 +385,7 @@ fn select<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn crc32<O: Ops>(o: &mut O, i: Insn, castagnoli: bool) {
-    mul::crc32(o, castagnoli, i.bits(4, 2), i.reg(8), i.reg(16), i.reg(0));
+    mul::crc32(o, castagnoli, field!(i.sz), i.reg(8), i.reg(16), i.reg(0));
 }
 
 fn multiply<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
@@ -389,7 +398,7 @@ fn accumulator(i: Insn) -> Option<u8> {
 }
 
 fn halves<O: Ops>(o: &mut O, i: Insn) {
-    mul::halves(o, i.reg(8), i.reg(16), i.reg(0), accumulator(i), i.bit(5), i.bit(4));
+    mul::halves(o, i.reg(8), i.reg(16), i.reg(0), accumulator(i), field!(set i.n), i.bit(4));
 }
 
 fn word_half<O: Ops>(o: &mut O, i: Insn) {
@@ -417,7 +426,7 @@ fn divide<O: Ops>(o: &mut O, i: Insn, signed: bool) {
 }
 
 fn halves_long<O: Ops>(o: &mut O, i: Insn) {
-    mul::halves_long(o, i.reg(12), i.reg(8), i.reg(16), i.reg(0), i.bit(5), i.bit(4));
+    mul::halves_long(o, i.reg(12), i.reg(8), i.reg(16), i.reg(0), field!(set i.n), i.bit(4));
 }
 
 fn dual_long<O: Ops>(o: &mut O, i: Insn, subtract: bool) {

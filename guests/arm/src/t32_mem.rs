@@ -6,6 +6,7 @@ use crate::decode::{Insn, r, undefined};
 use crate::mem::{self, BYTE, HALF, Index, Kind, Offset, SIGNED_BYTE, SIGNED_HALF, WORD, load};
 use crate::state::PC_N;
 use crate::uncond;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Addr, Alu, Ops, Order, R, Shift, Size, Src, W};
 
 anyarch_engine::rows! {
@@ -84,7 +85,7 @@ anyarch_engine::rows! {
 }
 
 fn multiple<O: Ops>(o: &mut O, i: Insn, loads: bool, decrements: bool) {
-    let (n, list, w) = (i.reg(16), i.bits(0, 16), i.bit(21));
+    let (n, list, w) = (i.reg(16), field!(i.list), i.bit(21));
     let wrong = list.count_ones() < 2 || list >> 15 != 0 && !loads;
     if wrong || w && list >> n & 1 != 0 {
         return undefined(o);
@@ -93,11 +94,11 @@ fn multiple<O: Ops>(o: &mut O, i: Insn, loads: bool, decrements: bool) {
 }
 
 fn strex<O: Ops>(o: &mut O, i: Insn) {
-    mem::store_exclusive(o, i, Size::B4, i.reg(8), i.reg(12), 0, i.reg(16), (i.bits(0, 8) << 2) as i64);
+    mem::store_exclusive(o, i, Size::B4, i.reg(8), i.reg(12), 0, i.reg(16), (field!(i.imm8) << 2) as i64);
 }
 
 fn ldrex<O: Ops>(o: &mut O, i: Insn) {
-    mem::load_exclusive(o, i, Size::B4, i.reg(12), 0, i.reg(16), (i.bits(0, 8) << 2) as i64);
+    mem::load_exclusive(o, i, Size::B4, i.reg(12), 0, i.reg(16), (field!(i.imm8) << 2) as i64);
 }
 
 fn release<O: Ops>(o: &mut O, i: Insn, size: Size) {
@@ -130,7 +131,7 @@ fn table<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
 }
 
 fn dual<O: Ops>(o: &mut O, i: Insn, loads: bool) {
-    let imm = (i.bits(0, 8) << 2) as i32;
+    let imm = (field!(i.imm8) << 2) as i32;
     let index = match (i.bit(24), i.bit(21)) {
         (true, false) => Index::Offset,
         (true, true) => Index::Pre,
@@ -150,7 +151,7 @@ fn prefetch<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn literal<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
-    let imm = i.bits(0, 12) as i32;
+    let imm = field!(i.imm12) as i32;
     let offset = Offset::Imm(if i.bit(23) { imm } else { -imm });
     mem::single(o, i, kind, true, i.reg(12), 15, offset, Index::Offset);
 }
@@ -164,13 +165,13 @@ fn immediate12<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
     if wrong_store(i, loads) {
         return undefined(o);
     }
-    mem::single(o, i, kind, loads, i.reg(12), i.reg(16), Offset::Imm(i.bits(0, 12) as i32), Index::Offset);
+    mem::single(o, i, kind, loads, i.reg(12), i.reg(16), Offset::Imm(field!(i.imm12) as i32), Index::Offset);
 }
 
 fn immediate8<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
-    let imm = i.bits(0, 8) as i32;
+    let imm = field!(i.imm8) as i32;
     let signed = if i.bit(9) { imm } else { -imm };
-    let (offset, index) = match (i.bit(10), i.bit(9), i.bit(8)) {
+    let (offset, index) = match (field!(set i.p), i.bit(9), i.bit(8)) {
         // The unprivileged forms; none loads the program counter.
         (true, true, false) if i.reg(12) == 15 => return undefined(o),
         (true, _, false) => (signed, Index::Offset),
@@ -188,6 +189,6 @@ fn register<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
     if wrong_store(i, loads) || i.reg(0) == 15 {
         return undefined(o);
     }
-    let operand = Operand::Shifted(i.reg(0), Shift::Lsl, i.bits(4, 2) as u8);
+    let operand = Operand::Shifted(i.reg(0), Shift::Lsl, field!(i.imm2) as u8);
     mem::single(o, i, kind, loads, i.reg(12), i.reg(16), Offset::Reg(operand, true), Index::Offset);
 }

@@ -3,6 +3,7 @@
 
 use crate::branch::call;
 use crate::decode::{Insn, pc, undefined};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Barrier, Ops};
 
 anyarch_engine::rows! {
@@ -41,7 +42,7 @@ fn cps<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn a32_setend<O: Ops>(o: &mut O, i: Insn) {
-    setend(o, i, i.bit(9));
+    setend(o, i, field!(set i.e));
 }
 
 /// SETEND: on in the other byte order, which is a place of its own.
@@ -79,6 +80,6 @@ pub(crate) fn isb<O: Ops>(o: &mut O, _: Insn) {
 }
 
 fn blx<O: Ops>(o: &mut O, i: Insn) {
-    let offset = (i.sbits(0, 24) << 2) as u32 | i.bits(24, 1) << 1;
+    let offset = (field!(i32 i.imm24) << 2) as u32 | field!(i.h) << 1;
     call(o, i, i.other_place(i.pc_value().wrapping_add(offset)));
 }

@@ -13,6 +13,7 @@ use crate::decode::{Insn, r, undefined};
 use crate::mem::{Kind, WORD, load, store};
 use crate::state::FP_FLAGS;
 use crate::system;
+use anyarch_engine::field;
 use anyarch_engine::fp::{self, FOp, imm};
 use anyarch_engine::ops::{
     Addr, Alu, Effects, FaultAddr, Helper, HelperExit, LoadExt, Ops, Order, R, Round, Size, Src, V, VArgs, W,
@@ -84,7 +85,7 @@ anyarch_engine::rows! {
 
 /// log2 of the bytes, by the size bit.
 pub(crate) fn es(i: Insn) -> u8 {
-    if i.bit(8) { 3 } else { 2 }
+    if field!(set i.sz) { 3 } else { 2 }
 }
 
 /// A register by its four-bit field and its single bit: S registers have the bit below, D registers
@@ -187,7 +188,7 @@ fn move_immediate<O: Ops>(o: &mut O, i: Insn) {
     if o.restricted() {
         return undefined(o);
     }
-    let (es, imm8) = (es(i), (i.bits(16, 4) << 4 | i.bits(0, 4)) as u64);
+    let (es, imm8) = (es(i), (field!(i.imm4h) << 4 | field!(i.imm4l)) as u64);
     o.mov(W::W64, R::T0, Src::Imm(if es == 3 { expand(imm8, 11, 52) } else { expand(imm8, 8, 23) }));
     let (d, lane) = place(es, vd(i, es));
     o.vset(d, es, lane, R::T0);
@@ -264,7 +265,7 @@ fn from_integer<O: Ops>(o: &mut O, i: Insn) {
     let es = es(i);
     let (v, lane) = place(2, vm(i, 2));
     o.vget(false, W::W32, R::T0, v, 2, lane);
-    o.int_to_fp(i.bit(7), Round::Current, W::W32, V::T0, R::T0, es, 0);
+    o.int_to_fp(field!(set i.s), Round::Current, W::W32, V::T0, R::T0, es, 0);
     put(o, es, vd(i, es), V::T0);
 }
 
@@ -386,7 +387,7 @@ fn move_from_lane<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn duplicate<O: Ops>(o: &mut O, i: Insn) {
-    let es = match (i.bit(22), i.bit(5)) {
+    let es = match (field!(set i.b), field!(set i.e)) {
         (false, false) => 2,
         (false, true) => 1,
         (true, false) => 0,
@@ -394,9 +395,9 @@ fn duplicate<O: Ops>(o: &mut O, i: Insn) {
     };
     let d = vn(i, 3);
     let t = i.reg(12);
-    if t == 15 || i.bit(21) && d & 1 != 0 {
+    if t == 15 || field!(set i.q) && d & 1 != 0 {
         undefined(o);
-    } else if i.bit(21) {
+    } else if field!(set i.q) {
         o.vdup(V(d >> 1), es, 16, r(t));
     } else {
         o.vdup(V::T0, es, 8, r(t));
@@ -406,7 +407,7 @@ fn duplicate<O: Ops>(o: &mut O, i: Insn) {
 
 fn move_singles<O: Ops>(o: &mut O, i: Insn) {
     let (t, t2, m) = (i.reg(12), i.reg(16), vm(i, 2));
-    let to_core = i.bit(20);
+    let to_core = field!(set i.op);
     if t == 15 || t2 == 15 || m == 31 || to_core && t == t2 {
         return undefined(o);
     }
@@ -423,7 +424,7 @@ fn move_singles<O: Ops>(o: &mut O, i: Insn) {
 fn move_double<O: Ops>(o: &mut O, i: Insn) {
     let (t, t2) = (i.reg(12), i.reg(16));
     let (v, half) = place(3, vm(i, 3));
-    let to_core = i.bit(20);
+    let to_core = field!(set i.op);
     if t == 15 || t2 == 15 || to_core && t == t2 {
         undefined(o);
     } else if to_core {
@@ -453,7 +454,7 @@ pub(crate) fn transfer<O: Ops>(o: &mut O, i: Insn, loads: bool, es: u8, d: u8, a
 
 fn single<O: Ops>(o: &mut O, i: Insn, loads: bool) {
     let (es, n) = (es(i), i.reg(16));
-    let offset = (i.bits(0, 8) << 2) as i64;
+    let offset = (field!(i.imm8) << 2) as i64;
     let offset = if i.bit(23) { offset } else { -offset };
     let a = if n == 15 {
         Addr::Abs(i.pc_aligned().wrapping_add(offset as u32) as u64)
@@ -467,7 +468,7 @@ fn single<O: Ops>(o: &mut O, i: Insn, loads: bool) {
 fn multiple<O: Ops>(o: &mut O, i: Insn, loads: bool, increments: bool) {
     let (es, n) = (es(i), i.reg(16));
     let first = vd(i, es);
-    let words = i.bits(0, 8);
+    let words = field!(i.imm8);
     // An odd number of words of D registers is the old FLDMX, which leaves out the last.
     let count = if es == 3 { words / 2 } else { words } as u8;
     if count == 0

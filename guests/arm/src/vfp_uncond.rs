@@ -3,6 +3,7 @@
 
 use crate::decode::{Insn, undefined};
 use crate::vfp::{es, operands, put, to_integer, unary, vd};
+use anyarch_engine::field;
 use anyarch_engine::fp::{FOp, imm};
 use anyarch_engine::ops::{Cond, Ops, Round, V};
 
@@ -21,7 +22,7 @@ anyarch_engine::rows! {
 }
 
 fn select<O: Ops>(o: &mut O, i: Insn) {
-    let cond = [Cond::Eq, Cond::Vs, Cond::Ge, Cond::Gt][i.bits(20, 2) as usize];
+    let cond = [Cond::Eq, Cond::Vs, Cond::Ge, Cond::Gt][field!(i.cc) as usize];
     let args = operands(o, i, es(i));
     o.fp_select(cond, es(i), V::T0, args.a, args.b);
     put(o, es(i), vd(i, es(i)), V::T0);
@@ -41,5 +42,5 @@ fn round<O: Ops>(o: &mut O, i: Insn, direction: Round) {
 }
 
 fn to_int<O: Ops>(o: &mut O, i: Insn, direction: Round) {
-    to_integer(o, i, i.bit(7), direction);
+    to_integer(o, i, field!(set i.s), direction);
 }

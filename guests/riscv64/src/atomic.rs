@@ -6,6 +6,7 @@
 //! (do_trap_load_misaligned and do_trap_store_misaligned of arch/riscv/kernel/traps.c).
 
 use crate::decode::{Insn, undefined, x};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Ext, FaultAddr, Ops, R, Rmw, Size, Src, W};
 
 crate::rows! {
@@ -53,14 +54,14 @@ fn store_conditional<O: Ops>(o: &mut O, i: Insn, size: Size) {
 }
 
 fn amo<O: Ops>(o: &mut O, i: Insn, op: Rmw) {
-    let size = Size::from_log2(i.bits(12, 2));
+    let size = Size::from_log2(field!(i.sz));
     aligned(o, i, size.bytes(), true);
     o.rmw(op, size, i.rd(), i.rs2(), i.rs1());
     sign(o, size, i.rd());
 }
 
 fn amocas<O: Ops>(o: &mut O, i: Insn) {
-    let size = Size::from_log2(i.bits(12, 2));
+    let size = Size::from_log2(field!(i.sz));
     aligned(o, i, size.bytes(), true);
     o.cas(size, i.rd(), i.rs2(), i.rs1());
     sign(o, size, i.rd());

@@ -8,6 +8,7 @@
 
 use crate::decode::{Insn, undefined};
 use crate::system::{illegal, rounding};
+use anyarch_engine::field;
 use anyarch_engine::fp::{self, FOp, FpEnv, imm};
 use anyarch_engine::ops::{
     Addr, Alu, Cmp, Cond, Effects, Ext, Helper, HelperExit, Ops, R, Round, Sel, Shift, Src, V, VArgs, W,
@@ -73,7 +74,7 @@ fn store<O: Ops>(o: &mut O, i: Insn, es: u8) {
 
 /// Runs the semantics with the format of the instruction.
 fn with_format<O: Ops>(o: &mut O, i: Insn, f: impl FnOnce(&mut O, u8)) {
-    match lane(i.bits(25, 2)) {
+    match lane(field!(i.fmt)) {
         Some(es) => f(o, es),
         None => undefined(o),
     }
@@ -136,7 +137,7 @@ fn direction<O: Ops>(o: &O, i: Insn) -> Round {
 
 /// d = op(a, b, c) where the operands are boxed.
 fn play<O: Ops>(o: &mut O, i: Insn, op: FOp, es: u8, imm: u32) {
-    let c = V(i.bits(27, 5) as u8);
+    let c = V(field!(i.rs3) as u8);
     let args = VArgs { d: i.fd(), a: i.fs1(), b: i.fs2(), c, es, bytes: VArgs::BOXED, imm };
     let reads = op.reads();
     let all = [args.a, if reads & 2 == 0 { args.a } else { args.b }, if reads & 4 == 0 { args.a } else { c }];
@@ -171,7 +172,7 @@ fn round_integral<O: Ops>(o: &mut O, i: Insn, op: FOp) {
 }
 
 fn convert<O: Ops>(o: &mut O, i: Insn) {
-    match (lane(i.s2()), lane(i.bits(25, 2))) {
+    match (lane(i.s2()), lane(field!(i.fmt))) {
         (Some(from), Some(to)) if from != to => {
             rounded(o, i, from < to, |o| play(o, i, FOp::Convert, from, to as u32));
         }
@@ -361,7 +362,7 @@ pub(crate) fn class(es: u8, v: u64) -> u64 {
 /// destination of either kind.
 fn operands(word: u64) -> Effects {
     let i = Insn { word: word as u32, pc: 0, len: 4 };
-    let [d, a, b, c] = [i.d(), i.s1(), i.s2(), i.bits(27, 5)].map(|n| V(n as u8));
+    let [d, a, b, c] = [i.d(), i.s1(), i.s2(), field!(i.rs3)].map(|n| V(n as u8));
     let reads = Effects::NONE.reads(i.rs1()).reads_vectors(a, 1).reads_vectors(b, 1).reads_vectors(c, 1);
     reads.writes(i.rd()).writes_vectors(d, 1).faults().environment()
 }
@@ -371,8 +372,8 @@ pub(crate) const COMPUTE: Helper = Helper { function: compute, effects: operands
 /// Every instruction that is not a load, store or move; the argument is its word.
 pub(crate) extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
     let i = Insn { word: word as u32, pc: 0, len: 4 };
-    let Some(es) = lane(i.bits(25, 2)) else { return illegal(cpu) };
-    let (funct, rm) = (i.bits(27, 5), i.bits(12, 3));
+    let Some(es) = lane(field!(i.fmt)) else { return illegal(cpu) };
+    let (funct, rm) = (field!(i.rs3), i.bits(12, 3));
     let fused = i.bits(0, 7) != 0b1010011;
     let has_mode = fused || matches!(funct, 0..=3 | 0b01011 | 0b01000 | 0b11000 | 0b11010);
     let mut env = cpu.fp;
@@ -394,7 +395,7 @@ pub(crate) extern "C" fn compute(cpu: &mut Cpu, word: u64) -> HelperExit {
     let same = |op, a, b, c, env: &mut FpEnv| eval(op, es, es, imm::round(Round::Current), a, b, c, env);
     // The result and whether it goes to a general register.
     let (value, to_x) = if fused {
-        let c = unboxed(i.bits(27, 5), es);
+        let c = unboxed(field!(i.rs3), es);
         let op = [FOp::MulAdd, FOp::NegMulSub, FOp::MulSub, FOp::NegMulAdd][i.bits(2, 2) as usize];
         (same(op, a, b, c, &mut env), false)
     } else {

@@ -3,6 +3,7 @@
 
 use crate::decode::{Insn, undefined, x};
 use crate::v;
+use anyarch_engine::field;
 use anyarch_engine::fp::{Rounding, flag};
 use anyarch_engine::ops::{
     Addr, Alu, Barrier, Effects, Helper, HelperExit, LoadExt, Ops, Order, R, Size, Src, Trap, V, W,
@@ -62,7 +63,7 @@ fn full_fence<O: Ops>(o: &mut O, _: Insn) {
 /// Only earlier writes against later reads need anything on the host. (PAUSE is a fence of nothing
 /// before.)
 fn fence<O: Ops>(o: &mut O, i: Insn) {
-    let (before, after) = (i.bits(24, 4), i.bits(20, 4));
+    let (before, after) = (field!(i.pred), field!(i.succ));
     if before & 0b0101 != 0 && after & 0b1010 != 0 {
         o.barrier(Barrier::Full);
     } else {
@@ -99,12 +100,12 @@ fn cbo_zero<O: Ops>(o: &mut O, i: Insn) {
 fn csr<O: Ops>(o: &mut O, i: Insn) {
     // CSRRS and CSRRC with x0 or zero do not write.
     let writes = i.bits(12, 2) == 1 || i.s1() != 0;
-    match i.bits(20, 12) {
+    match field!(i.csr) {
         number @ (FFLAGS | FRM | FCSR) => float_csr(o, i, number, writes),
         TIME if !writes => o.helper(CSR, i.word as u64),
         v::csr::VSTART | v::csr::VXSAT | v::csr::VXRM | v::csr::VCSR => o.helper(CSR, i.word as u64),
         v::csr::VL | v::csr::VTYPE | v::csr::VLENB if !writes => {
-            let from = match i.bits(20, 12) {
+            let from = match field!(i.csr) {
                 v::csr::VL => Src::Reg(v::VL),
                 v::csr::VTYPE => Src::Reg(v::VTYPE),
                 _ => Src::Imm(v::VLENB),

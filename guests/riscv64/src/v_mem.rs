@@ -8,6 +8,7 @@ use crate::decode::{Insn, undefined};
 use crate::v::{Done, Group, Stop, Unit, legal, play, vectors_and_memory, zero};
 use crate::v_fast;
 use crate::v_fast::segment::{self, Places};
+use anyarch_engine::field;
 use anyarch_engine::ops::{Helper, HelperExit, Ops};
 use anyarch_engine::state::Cpu;
 
@@ -64,7 +65,7 @@ crate::v::numbered! {
 
 fn unit<O: Ops>(o: &mut O, i: Insn, ew: u32) {
     let arg = i.word as u64 | (Kind::Unit as u64) << 32;
-    let done = match i.bits(29, 3) {
+    let done = match field!(i.nf) {
         0 => v_fast::mem::unit(o, i, ew, ACCESS, arg),
         _ => {
             segment::structures(o, i, ew, ACCESS, arg)
@@ -90,7 +91,7 @@ fn other<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
 }
 
 fn whole<O: Ops>(o: &mut O, i: Insn) {
-    let registers = i.bits(29, 3) + 1;
+    let registers = field!(i.nf) + 1;
     if !registers.is_power_of_two() || i.d() & (registers - 1) != 0 {
         return undefined(o);
     }
