@@ -11,10 +11,10 @@
 //!
 //! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name`
 //!   is a field of one bit and `name:n` a field of n bits. Functions read a field by its name with
-//!   [`field!`](crate::field), if it lies in the same bits in all rows of the file that have it;
-//!   what many instructions share is read by functions of `Insn`. `sbz` and `sbo` are bits that
-//!   should be zero or one, which nothing looks at; tests make instructions with them as they should
-//!   be ([`Row::should_be`]).
+//!   [`field!`](crate::field), which finds its bits in the rows of the file, or of the function. What
+//!   many instructions share is read by functions of `Insn`. `sbz` and `sbo` are bits that should be
+//!   zero or one, which nothing looks at; tests make instructions with them as they should be
+//!   ([`Row::should_be`]).
 //! - The name is unique; tests, traces and the fuzzer use it.
 //! - Flags is what the instruction does with the guest's condition flags: see [`flags`].
 //! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in
@@ -92,13 +92,21 @@ pub struct Row {
     pub flags: FlagUse,
     /// Wins against overlapping rows after it.
     pub first: bool,
+    /// The path of its function, as written.
+    pub function: &'static str,
 }
 
 impl Row {
     /// A row of a `rows!` table.
-    pub const fn new(name: &'static str, pattern: &'static str, flags: FlagUse, first: bool) -> Row {
+    pub const fn new(
+        name: &'static str,
+        pattern: &'static str,
+        flags: FlagUse,
+        first: bool,
+        function: &'static str,
+    ) -> Row {
         let (mask, value) = parse(pattern);
-        Row { name, pattern, mask, value, flags, first }
+        Row { name, pattern, mask, value, flags, first, function }
     }
 
     /// A word of the row with the bits that should be zero or one (fields `sbz` and `sbo`) as they
@@ -164,7 +172,8 @@ macro_rules! rows {
 
         /// This file's rows.
         pub(crate) const ROWS: &[$crate::pattern::Row] = &[$($crate::pattern::Row::new(
-            stringify!($name), $pattern, $crate::pattern::flags::$flags, $crate::rows!(@first $($first)?))),*];
+            stringify!($name), $pattern, $crate::pattern::flags::$flags, $crate::rows!(@first $($first)?),
+            stringify!($f))),*];
 
         /// Plays the semantics of row `number` of this file.
         #[inline(always)]
@@ -185,7 +194,7 @@ macro_rules! tables {
 
         /// All rows, in order of precedence.
         pub static ROWS: [$crate::pattern::Row; COUNT] = {
-            let mut all = [$crate::pattern::Row::new("", "x:31 x", $crate::pattern::flags::none, false); COUNT];
+            let mut all = [$crate::pattern::Row::new("", "x:31 x", $crate::pattern::flags::none, false, ""); COUNT];
             let mut n = 0;
             $(
                 let mut i = 0;
@@ -225,16 +234,33 @@ impl Field {
     /// The field that rows have by this name. What does not compile: a name that no row has, or that
     /// rows have for different bits.
     pub const fn named(rows: &[Row], name: &str) -> Field {
+        Field::find(rows, name, None)
+    }
+
+    /// As [`Field::named`], of the rows of this function, all of which must have the field.
+    pub const fn of_function(rows: &[Row], function: &str, name: &str) -> Field {
+        Field::find(rows, name, Some(function))
+    }
+
+    const fn find(rows: &[Row], name: &str, function: Option<&str>) -> Field {
         let mut found: Option<Field> = None;
         let mut n = 0;
         while n < rows.len() {
-            if let Some(field) = Field::in_pattern(rows[n].pattern, name) {
-                if let Some(other) = found {
-                    assert!(field.lsb == other.lsb && field.len == other.len, "a field at two places");
-                }
-                found = Some(field);
-            }
+            let row = &rows[n];
             n += 1;
+            if let Some(function) = function
+                && !same(function.as_bytes(), row.function.as_bytes(), 0, row.function.len())
+            {
+                continue;
+            }
+            let Some(field) = Field::in_pattern(row.pattern, name) else {
+                assert!(function.is_none(), "a field that a row of the function lacks");
+                continue;
+            };
+            if let Some(other) = found {
+                assert!(field.lsb == other.lsb && field.len == other.len, "a field at two places");
+            }
+            found = Some(field);
         }
         found.expect("a field that no row has")
     }
@@ -267,13 +293,7 @@ impl Field {
                 }
             }
             lsb -= len;
-            let mut same = end - start == name.len();
-            let mut k = 0;
-            while same && k < name.len() {
-                same = p[start + k] == name[k];
-                k += 1;
-            }
-            if same {
+            if same(name, p, start, end) {
                 return Some(Field { lsb, len });
             }
         }
@@ -293,24 +313,41 @@ impl Field {
     }
 }
 
+/// Whether `name` is what stands from `start` to `end`.
+const fn same(name: &[u8], text: &[u8], start: usize, end: usize) -> bool {
+    let mut same = end - start == name.len();
+    let mut k = 0;
+    while same && k < name.len() {
+        same = text[start + k] == name[k];
+        k += 1;
+    }
+    same
+}
+
 /// A field of an instruction, by its name in the rows of the file: `field!(i.imm12)`. With `i32` or
-/// `i64` in front it has a sign, and with `set` it is whether a bit is one.
+/// `i64` in front it has a sign, and with `set` it is whether a bit is one. Where the name stands for
+/// other bits in other rows, the function says which rows it is of: `field!(i.opc, of ldnp)`.
 #[macro_export]
 macro_rules! field {
-    (i32 $i:ident.$name:ident) => {
-        $crate::field!(@ $name).signed($i.word)
+    (i32 $i:ident.$name:ident $(, of $function:ident)?) => {
+        $crate::field!(@ $name $($function)?).signed($i.word)
     };
-    (i64 $i:ident.$name:ident) => {
-        i64::from($crate::field!(@ $name).signed($i.word))
+    (i64 $i:ident.$name:ident $(, of $function:ident)?) => {
+        i64::from($crate::field!(@ $name $($function)?).signed($i.word))
     };
-    (set $i:ident.$name:ident) => {
-        ($crate::field!(@ $name).of($i.word) != 0)
+    (set $i:ident.$name:ident $(, of $function:ident)?) => {
+        ($crate::field!(@ $name $($function)?).of($i.word) != 0)
     };
-    ($i:ident.$name:ident) => {
-        $crate::field!(@ $name).of($i.word)
+    ($i:ident.$name:ident $(, of $function:ident)?) => {
+        $crate::field!(@ $name $($function)?).of($i.word)
     };
     (@ $name:ident) => {{
         const FIELD: $crate::pattern::Field = $crate::pattern::Field::named(ROWS, stringify!($name));
+        FIELD
+    }};
+    (@ $name:ident $function:ident) => {{
+        const FIELD: $crate::pattern::Field =
+            $crate::pattern::Field::of_function(ROWS, stringify!($function), stringify!($name));
         FIELD
     }};
 }
@@ -375,7 +412,7 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_name() {
-        let row = |pattern| Row::new("A", pattern, flags::none, false);
+        let row = |pattern| Row::new("A", pattern, flags::none, false, "");
         let rows = [row("sf 0 0 100010 sh imm12:12 rn:5 rd:5"), row("sf xx x:24 rd:5")];
         #[track_caller]
         fn check(rows: &[Row], name: &str, lsb: u8, len: u8) {
@@ -394,19 +431,34 @@ mod tests {
     #[test]
     #[should_panic = "a field at two places"]
     fn a_field_has_one_place() {
-        let row = |pattern| Row::new("A", pattern, flags::none, false);
+        let row = |pattern| Row::new("A", pattern, flags::none, false, "");
         Field::named(&[row("imm:5 0 x:26"), row("0 imm:5 x:26")], "imm");
     }
 
     #[test]
     #[should_panic = "a field that no row has"]
     fn a_field_is_in_a_row() {
-        Field::named(&[Row::new("A", "imm:5 0 x:26", flags::none, false)], "im");
+        Field::named(&[Row::new("A", "imm:5 0 x:26", flags::none, false, "")], "im");
+    }
+
+    #[test]
+    fn a_function_has_a_field_at_one_place() {
+        let row = |pattern, function| Row::new("A", pattern, flags::none, false, function);
+        let rows = [row("imm:5 0 x:26", "f"), row("0 imm:5 x:26", "g"), row("imm:5 1 x:26", "f")];
+        assert_eq!(Field::of_function(&rows, "f", "imm"), Field { lsb: 27, len: 5 });
+        assert_eq!(Field::of_function(&rows, "g", "imm"), Field { lsb: 26, len: 5 });
+    }
+
+    #[test]
+    #[should_panic = "a field that a row of the function lacks"]
+    fn all_rows_of_a_function_have_its_field() {
+        let row = |pattern| Row::new("A", pattern, flags::none, false, "f");
+        Field::of_function(&[row("imm:5 0 x:26"), row("0 imn:5 x:26")], "f", "imm");
     }
 
     #[test]
     fn mistakes_in_rows_are_found() {
-        let row = |name, pattern, first| Row::new(name, pattern, flags::none, first);
+        let row = |name, pattern, first| Row::new(name, pattern, flags::none, first, "");
         let bad = |rows: &[Row]| check(rows).join(";");
         assert_eq!(bad(&[row("A", "0 x:31", false), row("B", "1 x:31", false)]), "");
         assert_eq!(bad(&[row("A", "0 x:31", false), row("A", "1 x:31", false)]), "A twice");

@@ -337,11 +337,11 @@ fn long<O: Ops>(o: &mut O, i: Insn, op: FOp, high: u32) {
 }
 
 fn complex_mul_add<O: Ops>(o: &mut O, i: Insn) {
-    complex(o, i, FOp::ComplexMulAdd, i.bits(11, 2));
+    complex(o, i, FOp::ComplexMulAdd, field!(i.rot, of complex_mul_add));
 }
 
 fn complex_add<O: Ops>(o: &mut O, i: Insn) {
-    complex(o, i, FOp::ComplexAdd, 1 + 2 * i.bits(12, 1));
+    complex(o, i, FOp::ComplexAdd, 1 + 2 * field!(i.rot, of complex_add));
 }
 
 fn complex<O: Ops>(o: &mut O, i: Insn, op: FOp, rotation: u32) {
@@ -465,7 +465,7 @@ fn complex_element<O: Ops>(o: &mut O, i: Insn, es: u8) {
         return undefined(o);
     }
     let b = broadcast(o, i.m(), es + 1, index, vector_bytes(i));
-    o.fp(FOp::ComplexMulAdd, VArgs { b, ..args(i, es, vector_bytes(i), i.bits(13, 2)) });
+    o.fp(FOp::ComplexMulAdd, VArgs { b, ..args(i, es, vector_bytes(i), field!(i.rot, of complex_element)) });
 }
 
 fn long_element<O: Ops>(o: &mut O, i: Insn, op: FOp, high: u32) {

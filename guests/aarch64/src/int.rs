@@ -294,7 +294,7 @@ fn and_reg<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn orr_reg<O: Ops>(o: &mut O, i: Insn) {
-    if i.rn() == R::ZERO && !i.bit(21) {
+    if i.rn() == R::ZERO && !field!(set i.n, of orr_reg) {
         return match shifted_rm(i) {
             Some(src) => o.mov(i.sf(), i.rd(), src),
             None => undefined(o),
@@ -309,7 +309,13 @@ fn eor_reg<O: Ops>(o: &mut O, i: Insn) {
 
 fn ands_reg<O: Ops>(o: &mut O, i: Insn) {
     let Some(src) = shifted_rm(i) else { return undefined(o) };
-    o.alu_flags(if i.bit(21) { Alu::AndNot } else { Alu::And }, i.sf(), i.rd(), i.rn(), src);
+    o.alu_flags(
+        if field!(set i.n, of ands_reg) { Alu::AndNot } else { Alu::And },
+        i.sf(),
+        i.rd(),
+        i.rn(),
+        src,
+    );
 }
 
 // Move wide.
@@ -390,7 +396,7 @@ fn bfm<O: Ops>(o: &mut O, i: Insn) {
 
 fn extr<O: Ops>(o: &mut O, i: Insn) {
     let (w, lsb) = (i.sf(), field!(i.imms));
-    if i.bit(22) != field!(set i.sf) || lsb >= w.bits() {
+    if field!(set i.n, of extr) != field!(set i.sf) || lsb >= w.bits() {
         undefined(o);
     } else if i.n() == i.m() {
         o.shift(Shift::Ror, w, i.rd(), i.rn(), Src::Imm(lsb as u64));
@@ -490,7 +496,7 @@ fn umulh<O: Ops>(o: &mut O, i: Insn) {
 
 fn rmif<O: Ops>(o: &mut O, i: Insn) {
     let mask = (field!(i.mask) as u64) << 28;
-    o.shift(Shift::Ror, W::W64, R::T0, i.rn(), Src::Imm(i.bits(15, 6) as u64));
+    o.shift(Shift::Ror, W::W64, R::T0, i.rn(), Src::Imm(field!(i.imm6, of rmif) as u64));
     o.alu(Alu::And, W::W64, R::T0, R::T0, Src::Imm(15));
     o.shift(Shift::Lsl, W::W64, R::T0, R::T0, Src::Imm(28));
     o.alu(Alu::And, W::W64, R::T0, R::T0, Src::Imm(mask));

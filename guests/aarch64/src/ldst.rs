@@ -104,7 +104,7 @@ fn write_back<O: Ops>(o: &mut O, base: R, offset: i64) {
 
 fn ldr_literal<O: Ops>(o: &mut O, i: Insn) {
     let a = literal(i);
-    match i.bits(30, 2) {
+    match field!(i.opc, of ldr_literal) {
         0 => o.load(Size::B4, LoadExt::Zero, i.rd(), a, Order::Plain),
         1 => o.load(Size::B8, LoadExt::Zero, i.rd(), a, Order::Plain),
         2 => o.load(Size::B4, LoadExt::Sign64, i.rd(), a, Order::Plain),
@@ -193,7 +193,7 @@ fn ldapur<O: Ops>(o: &mut O, i: Insn) {
 // One SIMD&FP register.
 
 fn ldr_literal_v<O: Ops>(o: &mut O, i: Insn) {
-    match i.bits(30, 2) {
+    match field!(i.opc, of ldr_literal_v) {
         3 => undefined(o),
         opc => o.vload(4 << opc, i.vd(), literal(i)),
     }
@@ -271,7 +271,7 @@ fn ldp<O: Ops>(o: &mut O, i: Insn, index: Index) {
 }
 
 fn ldnp<O: Ops>(o: &mut O, i: Insn) {
-    if i.bits(30, 2) == 1 {
+    if field!(i.opc, of ldnp) == 1 {
         return undefined(o);
     }
     ldp(o, i, Index::Offset);

@@ -163,7 +163,7 @@ pub(crate) fn svc<O: Ops>(o: &mut O, _: Insn) {
 }
 
 fn bkpt<O: Ops>(o: &mut O, i: Insn) {
-    o.trap(Trap::Breakpoint((i.bits(8, 12) << 4 | field!(i.imm4)) as u16));
+    o.trap(Trap::Breakpoint((field!(i.imm12, of bkpt) << 4 | field!(i.imm4)) as u16));
 }
 
 /// NOP and the hints: all do nothing, known or not.
@@ -246,7 +246,7 @@ fn mrc<O: Ops>(o: &mut O, i: Insn) {
 
 fn mrrc<O: Ops>(o: &mut O, i: Insn) {
     let (t, t2) = (i.reg(12), i.reg(16));
-    match (i.bits(4, 4), field!(i.crm)) {
+    match (field!(i.opc1, of mrrc), field!(i.crm)) {
         (1, 14) if t != t2 && t != 15 && t2 != 15 => {
             o.helper(system::READ_COUNTER, t as u64 | (t2 as u64) << 8)
         }

@@ -284,7 +284,7 @@ fn a32_saturate<O: Ops>(o: &mut O, i: Insn, unsigned: bool) {
     saturate_shifted(
         o,
         unsigned,
-        i.bits(16, 5) as u8,
+        field!(i.sat, of a32_saturate) as u8,
         field!(set i.sh),
         field!(i.imm5) as u8,
         i.reg(12),
@@ -416,7 +416,7 @@ fn a32_udf<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn a32_move_wide<O: Ops>(o: &mut O, i: Insn) {
-    move_wide(o, i.reg(12), i.bits(16, 4) << 12 | i.bits(0, 12));
+    move_wide(o, i.reg(12), field!(i.imm4, of a32_move_wide) << 12 | field!(i.imm12, of a32_move_wide));
 }
 
 /// MOVW.
@@ -428,7 +428,7 @@ pub(crate) fn move_wide<O: Ops>(o: &mut O, d: u8, imm16: u32) {
 }
 
 fn a32_move_top<O: Ops>(o: &mut O, i: Insn) {
-    move_top(o, i.reg(12), i.bits(16, 4) << 12 | i.bits(0, 12));
+    move_top(o, i.reg(12), field!(i.imm4, of a32_move_top) << 12 | field!(i.imm12, of a32_move_top));
 }
 
 /// MOVT.

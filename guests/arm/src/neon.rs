@@ -198,7 +198,7 @@ fn same<O: Ops>(o: &mut O, i: Insn, op: VOp, sizes: u8) {
 }
 
 fn bitwise<O: Ops>(o: &mut O, i: Insn, op: VOp) {
-    vector(o, i, i.bit(6), false, 0, |o, args| o.vec(op, args));
+    vector(o, i, field!(set i.q, of bitwise), false, 0, |o, args| o.vec(op, args));
 }
 
 /// Which operand of VBSL, VBIT and VBIF selects.
@@ -209,7 +209,7 @@ enum Mask {
 }
 
 fn select<O: Ops>(o: &mut O, i: Insn, mask: Mask) {
-    vector(o, i, i.bit(6), true, 0, |o, args| {
+    vector(o, i, field!(set i.q, of select), true, 0, |o, args| {
         let VArgs { a: n, b: m, c: d, .. } = args;
         let (a, b, c) = match mask {
             Mask::D => (n, m, d),
@@ -222,7 +222,9 @@ fn select<O: Ops>(o: &mut O, i: Insn, mask: Mask) {
 
 /// The value shifted is Vm, the amount Vn.
 fn shift<O: Ops>(o: &mut O, i: Insn, op: VOp) {
-    vector(o, i, i.bit(6), false, size(i), |o, args| o.vec(op, VArgs { a: args.b, b: args.a, ..args }));
+    vector(o, i, field!(set i.q, of shift), false, size(i), |o, args| {
+        o.vec(op, VArgs { a: args.b, b: args.a, ..args })
+    });
 }
 
 fn hash<O: Ops>(o: &mut O, i: Insn, op: VOp) {
@@ -235,11 +237,11 @@ fn float<O: Ops>(o: &mut O, i: Insn, op: FOp) {
 }
 
 fn fused<O: Ops>(o: &mut O, i: Insn, op: FOp) {
-    vector(o, i, i.bit(6), true, 2, |o, args| o.fp_standard(op, args));
+    vector(o, i, field!(set i.q, of fused), true, 2, |o, args| o.fp_standard(op, args));
 }
 
 fn multiply_add<O: Ops>(o: &mut O, i: Insn, subtract: bool) {
-    vector(o, i, i.bit(6), true, 2, |o, args| chained(o, subtract, args));
+    vector(o, i, field!(set i.q, of multiply_add), true, 2, |o, args| chained(o, subtract, args));
 }
 
 /// c + a * b or c - a * b, the product rounded.
@@ -251,7 +253,7 @@ fn chained<O: Ops>(o: &mut O, subtract: bool, args: VArgs) {
 
 /// VRECPS, VRSQRTS.
 fn step<O: Ops>(o: &mut O, i: Insn, root: u64) {
-    vector(o, i, i.bit(6), false, 2, |o, VArgs { d, a, b, bytes, .. }| {
+    vector(o, i, field!(set i.q, of step), false, 2, |o, VArgs { d, a, b, bytes, .. }| {
         let [d, a, b] = [d, a, b].map(|v| v.0 as u64);
         o.helper(RECIPROCAL_STEP, d | a << 8 | b << 16 | (bytes as u64) << 24 | root << 32);
     });

@@ -77,7 +77,7 @@ fn at(i: Insn, offset: u32) -> Addr {
 
 /// VLD1, VST1 of `count` registers.
 fn whole<O: Ops>(o: &mut O, i: Insn, loads: bool, count: u8) {
-    let (d, align, es) = (vd(i, 3), field!(i.align), i.bits(6, 2) as u8);
+    let (d, align, es) = (vd(i, 3), field!(i.align), field!(i.size, of whole) as u8);
     let wrong = match count {
         1 | 3 => align & 2 != 0,
         2 => align == 3,
@@ -132,7 +132,7 @@ fn lane<O: Ops>(o: &mut O, i: Insn, loads: bool, es: u8, d: u8, index: u8, offse
 /// VLD2 to VLD4, VST2 to VST4: structures of `n` elements, in `registers` D registers each, which
 /// are `increment` apart.
 fn structures<O: Ops>(o: &mut O, i: Insn, loads: bool, n: u8, registers: u8, increment: u8) {
-    let (d, align, es) = (vd(i, 3), field!(i.align), i.bits(6, 2) as u8);
+    let (d, align, es) = (vd(i, 3), field!(i.align), field!(i.size, of structures) as u8);
     // The two registers of an element follow each other, and the next element's follow them.
     let increment = if registers == 2 { 2 } else { increment };
     let wrong = match n {
@@ -188,7 +188,7 @@ fn structures<O: Ops>(o: &mut O, i: Insn, loads: bool, n: u8, registers: u8, inc
 
 /// VLDn to all lanes.
 fn all_lanes<O: Ops>(o: &mut O, i: Insn, n: u8) {
-    let (d, size, t, a) = (vd(i, 3), i.bits(6, 2) as u8, field!(set i.t), field!(set i.a));
+    let (d, size, t, a) = (vd(i, 3), field!(i.size, of all_lanes) as u8, field!(set i.t), field!(set i.a));
     // VLD4 has words with an alignment of 16 bytes.
     let quad = n == 4 && size == 3;
     if size == 3 && !(quad && a) || n == 1 && size == 0 && a || n == 3 && a || i.reg(16) == 15 {
@@ -225,7 +225,7 @@ fn all_lanes<O: Ops>(o: &mut O, i: Insn, n: u8) {
 
 /// VLDn, VSTn of one lane.
 fn one_lane<O: Ops>(o: &mut O, i: Insn, loads: bool, n: u8) {
-    let (d, es, align) = (vd(i, 3), i.bits(10, 2) as u8, field!(i.index));
+    let (d, es, align) = (vd(i, 3), field!(i.size, of one_lane) as u8, field!(i.index));
     if es == 3 || i.reg(16) == 15 {
         return undefined(o);
     }

@@ -128,7 +128,7 @@ fn modified<O: Ops>(o: &mut O, i: Insn) {
     if op && cmode == 15 || q && d & 1 != 0 {
         return undefined(o);
     }
-    let imm8 = (field!(i.i) << 7 | field!(i.imm3) << 4 | i.bits(0, 4)) as u64;
+    let imm8 = (field!(i.i) << 7 | field!(i.imm3) << 4 | field!(i.imm4, of modified)) as u64;
     let value = expand_modified(op, cmode, imm8);
     if cmode < 12 && cmode & 1 != 0 {
         o.vconst(V(44), value as u128 | (value as u128) << 64);
@@ -146,7 +146,7 @@ fn modified<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn extract<O: Ops>(o: &mut O, i: Insn) {
-    let (imm, q) = (i.bits(8, 4), field!(set i.q));
+    let (imm, q) = (field!(i.imm4, of extract), field!(set i.q));
     if !q && imm > 7 {
         return undefined(o);
     }
@@ -187,7 +187,7 @@ fn table<O: Ops>(o: &mut O, i: Insn, keep: bool) {
 }
 
 fn duplicate<O: Ops>(o: &mut O, i: Insn) {
-    let imm4 = i.bits(16, 4);
+    let imm4 = field!(i.imm4, of duplicate);
     let es = imm4.trailing_zeros() as u8;
     let (d, m, q) = (vd(i, 3), vm(i, 3), field!(set i.q));
     if es > 2 || q && d & 1 != 0 {

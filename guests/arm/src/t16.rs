@@ -111,7 +111,15 @@ fn low(i: Insn, lsb: u32) -> u8 {
 }
 
 fn shift<O: Ops>(o: &mut O, i: Insn, kind: u32) {
-    process(o, i, Dp::Mov, !i.in_it(), low(i, 0), 0, Operand::decode(low(i, 3), kind, i.bits(6, 5)));
+    process(
+        o,
+        i,
+        Dp::Mov,
+        !i.in_it(),
+        low(i, 0),
+        0,
+        Operand::decode(low(i, 3), kind, field!(i.imm5, of shift)),
+    );
 }
 
 fn three<O: Ops>(o: &mut O, i: Insn, op: Dp, register: bool) {
@@ -170,7 +178,7 @@ fn register<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
 }
 
 fn offset<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
-    let offset = (i.bits(6, 5) * kind.0.bytes()) as i32;
+    let offset = (field!(i.imm5, of offset) * kind.0.bytes()) as i32;
     mem::single(o, i, kind, loads, low(i, 0), low(i, 3), Offset::Imm(offset), Index::Offset);
 }
 
@@ -194,7 +202,10 @@ fn compare_branch<O: Ops>(o: &mut O, i: Insn, nonzero: bool) {
     if i.in_it() {
         return undefined(o);
     }
-    let target = i.place(i.pc_value().wrapping_add(i.bits(9, 1) << 6 | i.bits(3, 5) << 1));
+    let target = i.place(
+        i.pc_value()
+            .wrapping_add(field!(i.i, of compare_branch) << 6 | field!(i.imm5, of compare_branch) << 1),
+    );
     o.branch_zero(nonzero, W::W32, r(low(i, 0)), target);
 }
 
@@ -230,7 +241,7 @@ fn bkpt<O: Ops>(o: &mut O, i: Insn) {
 
 /// IT does nothing itself: the next instruction's place has the ITSTATE (see [`Insn::next`]).
 fn it<O: Ops>(o: &mut O, i: Insn) {
-    let (cond, mask) = (i.bits(4, 4), field!(i.mask));
+    let (cond, mask) = (field!(i.cond, of it), field!(i.mask));
     if i.in_it() || cond == 15 || cond == 14 && mask.count_ones() != 1 {
         undefined(o);
     }
@@ -255,7 +266,7 @@ fn b_cond<O: Ops>(o: &mut O, i: Insn) {
         return undefined(o);
     }
     let offset = (field!(i32 i.imm8) << 1) as u32;
-    o.branch(Cond::from_bits(i.bits(8, 4)), i.place(i.pc_value().wrapping_add(offset)));
+    o.branch(Cond::from_bits(field!(i.cond, of b_cond)), i.place(i.pc_value().wrapping_add(offset)));
 }
 
 fn b<O: Ops>(o: &mut O, i: Insn) {

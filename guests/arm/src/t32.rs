@@ -271,7 +271,7 @@ fn saturate<O: Ops>(o: &mut O, i: Insn, unsigned: bool) {
     media::saturate_shifted(
         o,
         unsigned,
-        i.bits(0, 5) as u8,
+        field!(i.sat, of saturate) as u8,
         field!(set i.sh),
         imm5(i) as u8,
         i.reg(8),
@@ -304,7 +304,7 @@ fn mrs<O: Ops>(o: &mut O, i: Insn) {
 
 /// CPS does nothing at user level, but must be asked for something.
 fn cps<O: Ops>(o: &mut O, i: Insn) {
-    let (imod, changes_mode) = (field!(i.imod), i.bit(8));
+    let (imod, changes_mode) = (field!(i.imod), field!(set i.m, of cps));
     if imod == 1 || imod == 0 && !changes_mode || i.in_it() {
         undefined(o);
     }
@@ -331,7 +331,7 @@ fn b_cond<O: Ops>(o: &mut O, i: Insn) {
     if i.in_it() {
         return undefined(o);
     }
-    let offset = i.bits(26, 1) << 20
+    let offset = field!(i.s, of b_cond) << 20
         | field!(i.j2) << 19
         | field!(i.j1) << 18
         | field!(i.imm6) << 12
@@ -361,7 +361,7 @@ fn by_register<O: Ops>(o: &mut O, i: Insn, shift: Shift) {
     if mul::pc(&[d, n, m]) {
         return undefined(o);
     }
-    process(o, i, Dp::Mov, i.bit(20), d, 0, Operand::By(n, shift, m));
+    process(o, i, Dp::Mov, field!(set i.s, of by_register), d, 0, Operand::By(n, shift, m));
 }
 
 fn t32_extend<O: Ops>(o: &mut O, i: Insn, part: Part, signed: bool) {
@@ -398,11 +398,19 @@ fn accumulator(i: Insn) -> Option<u8> {
 }
 
 fn halves<O: Ops>(o: &mut O, i: Insn) {
-    mul::halves(o, i.reg(8), i.reg(16), i.reg(0), accumulator(i), field!(set i.n), i.bit(4));
+    mul::halves(
+        o,
+        i.reg(8),
+        i.reg(16),
+        i.reg(0),
+        accumulator(i),
+        field!(set i.n),
+        field!(set i.m, of halves),
+    );
 }
 
 fn word_half<O: Ops>(o: &mut O, i: Insn) {
-    mul::word_half(o, i.reg(8), i.reg(16), i.reg(0), accumulator(i), i.bit(4));
+    mul::word_half(o, i.reg(8), i.reg(16), i.reg(0), accumulator(i), field!(set i.m, of word_half));
 }
 
 fn dual<O: Ops>(o: &mut O, i: Insn, subtract: bool) {
@@ -426,7 +434,15 @@ fn divide<O: Ops>(o: &mut O, i: Insn, signed: bool) {
 }
 
 fn halves_long<O: Ops>(o: &mut O, i: Insn) {
-    mul::halves_long(o, i.reg(12), i.reg(8), i.reg(16), i.reg(0), field!(set i.n), i.bit(4));
+    mul::halves_long(
+        o,
+        i.reg(12),
+        i.reg(8),
+        i.reg(16),
+        i.reg(0),
+        field!(set i.n),
+        field!(set i.m, of halves_long),
+    );
 }
 
 fn dual_long<O: Ops>(o: &mut O, i: Insn, subtract: bool) {

@@ -85,7 +85,7 @@ anyarch_engine::rows! {
 }
 
 fn multiple<O: Ops>(o: &mut O, i: Insn, loads: bool, decrements: bool) {
-    let (n, list, w) = (i.reg(16), field!(i.list), i.bit(21));
+    let (n, list, w) = (i.reg(16), field!(i.list), field!(set i.w, of multiple));
     let wrong = list.count_ones() < 2 || list >> 15 != 0 && !loads;
     if wrong || w && list >> n & 1 != 0 {
         return undefined(o);
@@ -141,7 +141,16 @@ fn dual<O: Ops>(o: &mut O, i: Insn, loads: bool) {
     if n == 15 && !loads {
         return undefined(o);
     }
-    mem::dual(o, i, loads, i.reg(12), i.reg(8), n, Offset::Imm(if i.bit(23) { imm } else { -imm }), index);
+    mem::dual(
+        o,
+        i,
+        loads,
+        i.reg(12),
+        i.reg(8),
+        n,
+        Offset::Imm(if field!(set i.u, of dual) { imm } else { -imm }),
+        index,
+    );
 }
 
 fn prefetch<O: Ops>(o: &mut O, i: Insn) {
@@ -152,7 +161,7 @@ fn prefetch<O: Ops>(o: &mut O, i: Insn) {
 
 fn literal<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
     let imm = field!(i.imm12) as i32;
-    let offset = Offset::Imm(if i.bit(23) { imm } else { -imm });
+    let offset = Offset::Imm(if field!(set i.u, of literal) { imm } else { -imm });
     mem::single(o, i, kind, true, i.reg(12), 15, offset, Index::Offset);
 }
 
@@ -170,15 +179,16 @@ fn immediate12<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
 
 fn immediate8<O: Ops>(o: &mut O, i: Insn, kind: Kind, loads: bool) {
     let imm = field!(i.imm8) as i32;
-    let signed = if i.bit(9) { imm } else { -imm };
-    let (offset, index) = match (field!(set i.p), i.bit(9), i.bit(8)) {
-        // The unprivileged forms; none loads the program counter.
-        (true, true, false) if i.reg(12) == 15 => return undefined(o),
-        (true, _, false) => (signed, Index::Offset),
-        (true, _, true) => (signed, Index::Pre),
-        (false, _, true) => (signed, Index::Post),
-        (false, _, false) => return undefined(o),
-    };
+    let signed = if field!(set i.u, of immediate8) { imm } else { -imm };
+    let (offset, index) =
+        match (field!(set i.p), field!(set i.u, of immediate8), field!(set i.w, of immediate8)) {
+            // The unprivileged forms; none loads the program counter.
+            (true, true, false) if i.reg(12) == 15 => return undefined(o),
+            (true, _, false) => (signed, Index::Offset),
+            (true, _, true) => (signed, Index::Pre),
+            (false, _, true) => (signed, Index::Post),
+            (false, _, false) => return undefined(o),
+        };
     if wrong_store(i, loads) {
         return undefined(o);
     }

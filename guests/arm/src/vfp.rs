@@ -287,7 +287,7 @@ fn fixed(i: Insn) -> Option<(u8, u8)> {
 
 fn from_fixed<O: Ops>(o: &mut O, i: Insn) {
     let Some((size, fbits)) = fixed(i) else { return undefined(o) };
-    let (es, signed) = (es(i), !i.bit(16));
+    let (es, signed) = (es(i), !field!(set i.u, of from_fixed));
     let (v, lane) = place(es, vd(i, es));
     let source = if size == 16 { 1 } else { 2 };
     o.vget(signed, W::W32, R::T0, v, source, lane << (es - source));
@@ -297,7 +297,7 @@ fn from_fixed<O: Ops>(o: &mut O, i: Insn) {
 
 fn to_fixed<O: Ops>(o: &mut O, i: Insn) {
     let Some((size, fbits)) = fixed(i) else { return undefined(o) };
-    let (es, signed) = (es(i), !i.bit(16));
+    let (es, signed) = (es(i), !field!(set i.u, of to_fixed));
     let (v, lane) = place(es, vd(i, es));
     if size == 16 {
         let arg = v.0 as u64 | (lane as u64) << 8 | (es as u64) << 16 | (fbits as u64) << 24;
@@ -379,8 +379,8 @@ fn move_to_lane<O: Ops>(o: &mut O, i: Insn) {
 fn move_from_lane<O: Ops>(o: &mut O, i: Insn) {
     match lane(i) {
         // A word has no extension.
-        Some((v, es, index)) if i.reg(12) != 15 && !(es == 2 && i.bit(23)) => {
-            o.vget(!i.bit(23), W::W32, r(i.reg(12)), v, es, index);
+        Some((v, es, index)) if i.reg(12) != 15 && !(es == 2 && field!(set i.u, of move_from_lane)) => {
+            o.vget(!field!(set i.u, of move_from_lane), W::W32, r(i.reg(12)), v, es, index);
         }
         _ => undefined(o),
     }
@@ -455,7 +455,7 @@ pub(crate) fn transfer<O: Ops>(o: &mut O, i: Insn, loads: bool, es: u8, d: u8, a
 fn single<O: Ops>(o: &mut O, i: Insn, loads: bool) {
     let (es, n) = (es(i), i.reg(16));
     let offset = (field!(i.imm8) << 2) as i64;
-    let offset = if i.bit(23) { offset } else { -offset };
+    let offset = if field!(set i.u, of single) { offset } else { -offset };
     let a = if n == 15 {
         Addr::Abs(i.pc_aligned().wrapping_add(offset as u32) as u64)
     } else {

@@ -16,6 +16,7 @@
 
 use crate::decode::Insn;
 use crate::system::illegal;
+use anyarch_engine::field;
 use anyarch_engine::ops::{Alu, Cond, Effects, Helper, HelperExit, Ops, R, Sel, Shift, SlotSet, Src, V, W};
 use anyarch_engine::state::{Cpu, Fault};
 use anyarch_sys::MemFault;
@@ -146,7 +147,7 @@ fn set_constant<O: Ops>(o: &mut O, i: Insn, vtype: u64, vl: u64) {
 }
 
 fn vsetvli<O: Ops>(o: &mut O, i: Insn) {
-    let vtype = i.bits(20, 11) as u64;
+    let vtype = field!(i.zimm, of vsetvli) as u64;
     let Some(shape) = parse(vtype) else { return set_constant(o, i, VILL, 0) };
     let max = vlmax(shape);
     if i.s1() == 0 && i.d() != 0 {
@@ -170,7 +171,7 @@ fn vsetvli<O: Ops>(o: &mut O, i: Insn) {
 }
 
 fn vsetivli<O: Ops>(o: &mut O, i: Insn) {
-    let (vtype, avl) = (i.bits(20, 10) as u64, i.s1() as u64);
+    let (vtype, avl) = (field!(i.zimm, of vsetivli) as u64, i.s1() as u64);
     match parse(vtype) {
         Some(shape) => set_constant(o, i, vtype, avl.min(vlmax(shape))),
         None => set_constant(o, i, VILL, 0),
