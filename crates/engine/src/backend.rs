@@ -11,6 +11,7 @@ use crate::ops::HelperExit;
 use crate::run::{HostContext, Thread};
 use crate::shared::Copy;
 use crate::state::{Fault, FlagWord, FpWord};
+use crate::targets::Targets;
 use crate::vec::VOp;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -141,6 +142,8 @@ pub struct Order<'a> {
     pub end: *mut u8,
     /// What [`crate::ops::Ops::likely`] begins with.
     pub likely: u64,
+    /// Where the branches of its page lead.
+    pub targets: &'a Targets,
     /// The copy of guest code that it is made from, and that it compares with memory before it
     /// runs: see [`crate::shared`].
     pub copy: Option<&'a Copy>,
@@ -162,6 +165,8 @@ pub struct UnitKey {
     pub likely: u64,
     /// See [`Order::inlines`].
     pub inlines: bool,
+    /// [`Order::targets`] are those of its page: if not, its text changes.
+    pub knows_page: bool,
     /// It compares its bytes with memory: see [`Order::copy`].
     pub is_checked: bool,
     /// See [`Draft::absolute`].

@@ -32,6 +32,7 @@ use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
 use crate::state::Cpu;
+use crate::targets::{NO_TARGETS, Pages};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
@@ -145,6 +146,7 @@ pub struct Cache {
     sources: Vec<Source>,
     /// The first source in each page.
     pages: HashMap<u64, u32, PcHash>,
+    targets: Pages,
     /// Empty, for what [`Cache::invalidate`] collects: units, and their pages.
     dead: Vec<u32>,
     pruned: Vec<u64>,
@@ -317,6 +319,7 @@ pub fn init(
         calls: Vec::with_capacity(1024),
         sources: Vec::with_capacity(1024),
         pages: HashMap::with_hasher(PcHash),
+        targets: Pages::default(),
         dead: Vec::new(),
         pruned: Vec::new(),
         exec: RangeSet::new(),
@@ -379,8 +382,12 @@ impl Cache {
         let at = self.at.wrapping_add(self.at.align_offset(UNIT_ALIGN as usize));
         let start = self.guest.address(pc);
         let copy = self.copy_to_check(start);
-        let mut order =
-            Order { pc, mode, at, end: self.limit, likely: self.likely, copy: copy.as_ref(), inlines: true };
+        // A copy may be of text that is changing.
+        let targets = if copy.is_some() { None } else { self.targets.of(self.guest, pc) };
+        let knows_page = targets.is_some();
+        let targets = targets.unwrap_or(&NO_TARGETS);
+        let (end, likely) = (self.limit, self.likely);
+        let mut order = Order { pc, mode, at, end, likely, targets, copy: copy.as_ref(), inlines: true };
         let Some(Host { maker, .. }) = &mut self.host else { return Err(NoCode::Full) };
         let mut finished = maker.make(&order, &mut self.draft);
         // A checked unit takes nothing in.
@@ -390,6 +397,7 @@ impl Cache {
             order.inlines = false;
             finished = maker.make(&order, &mut self.draft);
         }
+        let inlines = order.inlines;
         let Finished { host_end, guest_end, check, .. } = finished;
         let host = self.offset(at);
         let index = self.code.units.len() as u32;
@@ -459,7 +467,7 @@ impl Cache {
         if self.told.is_some() {
             let Draft { asked_likely, absolute, .. } = self.draft;
             let likely = if asked_likely { self.likely } else { 0 };
-            let key = UnitKey { pc, mode, likely, inlines: order.inlines, is_checked: check != 0, absolute };
+            let key = UnitKey { pc, mode, likely, inlines, knows_page, is_checked: check != 0, absolute };
             self.tell(Some(key), at, host_end);
         }
         Ok(Entry { host, unit: index })

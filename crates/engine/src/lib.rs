@@ -24,4 +24,5 @@ pub mod reservations;
 pub mod run;
 pub mod shared;
 pub mod state;
+pub mod targets;
 pub mod vec;

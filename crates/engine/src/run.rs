@@ -10,6 +10,7 @@ use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
 use crate::shared;
 use crate::state::{Cpu, Fault, address_in};
+use crate::targets::{self, Targets};
 use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, footprint};
@@ -64,9 +65,10 @@ pub struct Guest {
     /// Whether a short function begins at an address in executable memory that calls nothing and is left in a straight line, by a return through the
     /// link register that it does not change; if so its end, in the same page.
     pub leaf: fn(u64) -> Option<u64>,
-    /// The target of an unconditional jump that stands right before an address in executable memory,
-    /// in the same page.
-    pub jump_before: fn(u64) -> Option<u64>,
+    /// Adds the jumps and conditional branches of a page, whose bytes are given. It begins at the first
+    /// argument, but for the lowest bit, which is as in a `pc` of its code. What is no instruction may
+    /// add some too.
+    pub targets: fn(u64, &[u8; targets::PAGE], &mut Targets),
     /// Its slots by frequency of use.
     pub slots: &'static Slots,
     /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask is applied to the address and the result

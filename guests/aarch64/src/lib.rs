@@ -23,11 +23,12 @@ mod simd_mem;
 mod simd_perm;
 mod simd_shift;
 pub mod system;
+mod targets;
 
 use anyarch_engine::interp::Interp;
 use anyarch_engine::lift::{Lift, UnitBuilder};
 use anyarch_engine::ops::R;
-use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, Transfer};
+use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::Fault;
 
@@ -37,7 +38,7 @@ pub static GUEST: Guest = Guest {
     interpret,
     peek,
     leaf: |target| fuse::leaf(target, word),
-    jump_before,
+    targets: targets::targets,
     slots: &SLOTS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 3,
@@ -104,18 +105,6 @@ fn peek_decoded(id: decode::RowId, insn: u32, pc: u64) -> Peek {
     let flags = decode::flag_use_decoded(id);
     let transfer = branch::transfer(insn, pc);
     Peek { len: 4, reads: flags.reads, writes: flags.writes, changes: flags.writes != 0, transfer }
-}
-
-/// See [`Guest::jump_before`].
-fn jump_before(at: u64) -> Option<u64> {
-    let pc = at.wrapping_sub(4);
-    if at & 4095 == 0 {
-        return None;
-    }
-    match branch::transfer(word(pc)?, pc) {
-        Transfer::Jump(target) => Some(target),
-        _ => None,
-    }
 }
 
 /// Fetches, decodes and plays the instruction at `cpu.pc`.

@@ -59,6 +59,7 @@ pub mod system;
 mod t16;
 mod t32;
 mod t32_mem;
+mod targets;
 mod uncond;
 mod vfp;
 mod vfp_uncond;
@@ -78,7 +79,7 @@ pub static GUEST: Guest = Guest {
     interpret,
     peek,
     leaf: |_| None,
-    jump_before: |_| None,
+    targets: targets::targets,
     slots: &SLOTS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 1,

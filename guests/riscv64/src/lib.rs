@@ -19,6 +19,7 @@ pub mod linux;
 #[cfg(test)]
 mod second_opinion;
 pub mod system;
+mod targets;
 pub mod v;
 mod v_crypto;
 mod v_fast;
@@ -42,7 +43,7 @@ pub static GUEST: Guest = Guest {
     interpret,
     peek,
     leaf: |target| fuse::leaf(target, fetch),
-    jump_before,
+    targets: targets::targets,
     slots: &SLOTS,
     lookup_mask: 0xfff << 2,
     pc_align_mask: 1,
@@ -149,17 +150,6 @@ fn peek_insn(i: Insn) -> Peek {
         _ => Transfer::Next,
     };
     Peek { len: i.len as u8, reads: 0, writes: nzcv::ALL, changes: true, transfer }
-}
-
-/// See [`Guest::jump_before`]. The four bytes before the address are an instruction, or two, or of
-/// the first nothing but the end: what they look like decides.
-fn jump_before(at: u64) -> Option<u64> {
-    let before = |len: u64| {
-        let pc = at.wrapping_sub(len);
-        let i = if at & 4095 < len { None } else { fetch(pc) }?;
-        (i.len == len && i.word & 0xfff == 0x06f).then(|| pc.wrapping_add(i.imm_j() as u64))
-    };
-    before(4).or_else(|| before(2))
 }
 
 /// Fetches, decodes and plays the instruction at `cpu.pc`.

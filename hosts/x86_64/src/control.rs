@@ -25,7 +25,7 @@ impl Translator<'_> {
         self.before_exit(target);
         let test = self.cond(c);
         self.exit_test(test, target);
-        self.branched(target);
+        self.mark_entry();
     }
 
     pub(crate) fn branch_zero(&mut self, nonzero: bool, w: W, r: R, target: u64) {
@@ -42,7 +42,7 @@ impl Translator<'_> {
         }
         self.place_jump(start, target);
         self.exit_if(if nonzero { Cc::Ne } else { Cc::E }, target);
-        self.branched(target);
+        self.mark_entry();
     }
 
     pub(crate) fn branch_bit(&mut self, set: bool, r: R, bit: u8, target: u64) {
@@ -64,7 +64,7 @@ impl Translator<'_> {
             self.a.bt_imm(bit >= 32, Rm::R(h), bit);
             self.exit_if(if set { Cc::B } else { Cc::Ae }, target);
         }
-        self.branched(target);
+        self.mark_entry();
     }
 
     pub(crate) fn branch_cmp(&mut self, cmp: Cmp, a: R, b: R, target: u64) {
@@ -73,7 +73,7 @@ impl Translator<'_> {
         let cc = self.compare(cmp, a, b);
         self.place_jump(start, target);
         self.exit_if(cc, target);
-        self.branched(target);
+        self.mark_entry();
     }
 
     pub(crate) fn call(&mut self, link: R, target: u64) {

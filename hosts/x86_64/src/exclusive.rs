@@ -336,7 +336,7 @@ impl Translator<'_> {
             self.before_exit(target);
             self.insn.saved_flags = saved;
             self.exit_if(cc, target);
-            self.branched(target);
+            self.mark_entry();
         }
         true
     }

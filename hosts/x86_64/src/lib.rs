@@ -6,15 +6,15 @@
 //!
 //! A *unit* is a run of guest instructions at ascending addresses within one guest page. Conditional
 //! branches leave it sideways and calls return into it, so it has several *entries*: its start, each
-//! instruction after a branch or call, and each that it branches forward to. At an entry the state
-//! is the same whoever comes: pinned slots in their host registers, all others in memory, flags in
-//! memory.
+//! instruction after a branch or call, each that it branches forward to, and the loops in it. At an
+//! entry the state is the same whoever comes: pinned slots in their host registers, all others in
+//! memory, flags in memory.
 //!
 //! The text alone says where a unit ends, whatever other units there are: at an unconditional
-//! transfer; behind a branch to its start, which makes it a loop; behind its fifth conditional
-//! branch, since what follows is often not reached; where those meet that jump over its start
-//! ([`Translator::join`]); after [`MAX_INSNS`] instructions. So one address may be in several units.
-//! The rules keep such duplicates few, and jumps lead to the entry that was made first.
+//! transfer; before an instruction that a branch ahead leads to from outside the unit, since that
+//! begins a unit of its own ([`anyarch_engine::targets`]); after [`MAX_INSNS`] instructions. So one
+//! address may be in several units. The rules keep such duplicates few, and jumps lead to the entry
+//! that was made first.
 //!
 //! # Host registers
 //!
@@ -98,13 +98,14 @@ use anyarch_engine::ops::{Cond, Helper, HelperFn, Ops, R, Sel, V, W};
 use anyarch_engine::run::{Guest, Peek, Slots, Thread};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::{VEC_SLOTS, mode};
+use anyarch_engine::targets::Targets;
 use asm::{Asm, Cc, Mem, NONE, Near, reg::*};
 use conditional::Bodies;
 use core::mem::offset_of;
 use flags::{Flags, HostFlags, Test};
 use glue::Piece;
 use known::{At, Known};
-use unit::{Course, Insn, last_in_page};
+use unit::{Course, Insn, next_look};
 
 /// Host registers for integer slots, the best first: those that need no REX prefix, and last one
 /// that needs a displacement as a base.
@@ -188,7 +189,7 @@ pub(crate) enum ColdKind {
 }
 
 /// Instructions per unit at most.
-const MAX_INSNS: usize = 96;
+const MAX_INSNS: usize = 64;
 /// Translates one unit. Created by the cache for each translation; buffers are reused.
 pub(crate) struct Translator<'a> {
     /// The emitter.
@@ -222,11 +223,10 @@ pub(crate) struct Translator<'a> {
     pc: u64,
     /// Address of the next instruction.
     next_pc: u64,
-    /// The target of an unconditional jump that stands right before the unit's start, or zero. What
-    /// jumps over the start and what goes through it meet there, and who came first made that place
-    /// the start of a unit: this one ends there.
-    join: u64,
-    /// No address before this one is the end of the page, `join` or one of `Course::targets`.
+    /// Where the branches of its page lead.
+    targets: &'a Targets,
+    /// No address before this one is the last of the page, one of `targets` or where the unit has
+    /// branched to.
     look_at: u64,
     flags: Flags,
     known: Known,
@@ -284,10 +284,8 @@ impl<'a> Translator<'a> {
         guest: &'static Guest,
         order: &Order<'a>,
     ) -> Translator<'a> {
-        let &Order { pc, mode, at, end, likely, inlines, .. } = order;
+        let &Order { pc, mode, at, end, likely, targets, inlines, .. } = order;
         let Buffers { cold, gpr_host, vec_host, features } = buffers;
-        let join = (guest.jump_before)(pc).unwrap_or(0);
-        let last = last_in_page(guest.address(pc));
         draft.clear();
         draft.entries.push((pc, 0));
         cold.clear();
@@ -310,8 +308,8 @@ impl<'a> Translator<'a> {
             end_pc: guest.address(pc),
             pc,
             next_pc: pc,
-            join,
-            look_at: if join > pc { join.min(last) } else { last },
+            targets,
+            look_at: next_look(targets, guest.address(pc)),
             flags: Flags::IN_MEMORY,
             known: Known::default(),
             insn: Insn::default(),
@@ -478,6 +476,9 @@ impl UnitBuilder for Translator<'_> {
         if self.insn.guarded {
             self.join();
         }
+        if self.next_pc >= self.look_at {
+            self.prepare_target();
+        }
         let len = self.a.p as usize - self.insn.start.0 as usize;
         // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
         let at_fault = if self.insn.saved_flags { HostFlags::None } else { self.insn.flags };
@@ -487,6 +488,11 @@ impl UnitBuilder for Translator<'_> {
     fn end_step(&mut self, lens: &[u64]) {
         if self.insn.guarded {
             self.join();
+        }
+        // A step may hold branches to its end.
+        self.course.ahead.add(self.guest.address(self.next_pc).wrapping_sub(self.start_pc));
+        if self.next_pc >= self.look_at {
+            self.prepare_target();
         }
         let len = self.a.p as usize - self.insn.start.0 as usize;
         let at_fault = if self.insn.saved_flags { HostFlags::None } else { self.insn.flags };

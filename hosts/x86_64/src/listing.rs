@@ -15,6 +15,7 @@ use anyarch_engine::lift::Lift;
 use anyarch_engine::run::{Guest, Thread};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::Cpu;
+use anyarch_engine::targets::Pages;
 use core::mem::offset_of;
 use core::ops::Range;
 
@@ -93,7 +94,9 @@ impl<'a> Lister<'a> {
         let Range { start, end } = self.memory.as_mut_ptr_range();
         let at = start.wrapping_add(from);
         assert!(from.is_multiple_of(64) && from + Self::ROOM <= self.memory.len());
-        let order = Order { pc, mode, at, end, likely, copy: None, inlines };
+        let mut pages = Pages::default();
+        let targets = pages.of(self.guest, pc).expect("the text does not change");
+        let order = Order { pc, mode, at, end, likely, targets, copy: None, inlines };
         let made = make(&mut self.buffers, &mut self.draft, self.guest, &order, self.lift);
         let (host_end, is_undefined) = (made.host_end, made.is_undefined);
         let len = host_end as usize - at as usize;

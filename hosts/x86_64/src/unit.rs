@@ -9,6 +9,7 @@ use super::{Flags, HostFlags, MAX_INSNS, STATE_BIAS, Scratch, Test, Translator, 
 use anyarch_engine::backend::Exit;
 use anyarch_engine::ops::R;
 use anyarch_engine::run::Peek;
+use anyarch_engine::targets::Targets;
 use core::cell::Cell;
 use core::mem::offset_of;
 
@@ -36,9 +37,7 @@ pub(crate) struct Course {
     /// The next instruction is not the one behind the last.
     pub(super) turned: bool,
     /// Where its branches go, as far as that is in the unit and yet to come.
-    targets: Targets,
-    /// Conditional branches so far.
-    branches: u32,
+    pub(super) ahead: Ahead,
     /// See [`anyarch_engine::ops::Ops::set_likely`].
     pub(super) said_likely: bool,
     /// See [`anyarch_engine::backend::Draft::asked_likely`].
@@ -70,15 +69,14 @@ pub(crate) struct Insn {
 pub(super) const STUB_CALL: usize = 6;
 const _: () = assert!(scratch(offset_of!(Scratch, pieces)) as i32 - STATE_BIAS > i8::MAX as i32);
 
-/// Conditional branches that a unit goes on behind at most: what is behind more of them is often
-/// not reached.
-const MAX_BRANCHES: u32 = 4;
+/// Loops that a unit runs into begin at such a multiple of bytes.
+const LOOP_ALIGN: usize = 16;
 
 /// Places in a unit that the unit itself jumps forward to.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Targets([u64; MAX_INSNS.div_ceil(32)]);
+pub(crate) struct Ahead([u64; MAX_INSNS.div_ceil(32)]);
 
-impl Targets {
+impl Ahead {
     fn bit(from_start: u64) -> (usize, u64) {
         ((from_start / 128) as usize, 1 << (from_start / 2 % 64))
     }
@@ -92,7 +90,7 @@ impl Targets {
     }
 
     /// The first behind one.
-    pub(super) fn after(&self, from_start: u64) -> Option<u64> {
+    fn after(&self, from_start: u64) -> Option<u64> {
         let at = from_start / 2 + 1;
         let words = self.0.iter().enumerate().skip((at / 64) as usize);
         let mut mask = u64::MAX << (at % 64);
@@ -105,10 +103,15 @@ impl Targets {
         None
     }
 
-    pub(super) fn has(&self, from_start: u64) -> bool {
+    fn has(&self, from_start: u64) -> bool {
         let (word, bit) = Self::bit(from_start);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
+}
+
+/// The first address behind one at which [`Translator::looks_to_end`] is to look.
+pub(crate) fn next_look(targets: &Targets, address: u64) -> u64 {
+    targets.after(address).min(last_in_page(address))
 }
 
 /// From here on an instruction may reach out of the page of `pc`.
@@ -134,7 +137,7 @@ impl Translator<'_> {
     /// Emits a conditional jump to guest address `target`. Flags were flushed for it.
     pub(crate) fn exit_if(&mut self, cc: Cc, target: u64) {
         if target > self.pc {
-            self.course.targets.add(target.wrapping_sub(self.start_pc));
+            self.course.ahead.add(target.wrapping_sub(self.start_pc));
             self.look_at = self.look_at.min(target);
         }
         self.a.keep_rel32_whole(2);
@@ -168,15 +171,6 @@ impl Translator<'_> {
         }
     }
 
-    /// The unit goes on behind a conditional branch to `target`, unless that ends a loop that the
-    /// unit begins with, or was one of many.
-    pub(crate) fn branched(&mut self, target: u64) {
-        self.course.branches += 1;
-        self.mark_entry_or_end(
-            self.course.branches > MAX_BRANCHES || self.guest.address(target) == self.start_pc,
-        );
-    }
-
     /// Ends the unit after an unconditional transfer.
     pub(crate) fn end_unit(&mut self) {
         self.course.ended = true;
@@ -185,11 +179,6 @@ impl Translator<'_> {
     /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
     /// dead there: makes it an entry.
     pub(crate) fn mark_entry(&mut self) {
-        self.mark_entry_or_end(false);
-    }
-
-    /// As [`Translator::mark_entry`]; or `ends` the unit where it could make an entry.
-    fn mark_entry_or_end(&mut self, ends: bool) {
         if self.course.inlined.is_some() {
             return;
         }
@@ -202,12 +191,7 @@ impl Translator<'_> {
         let canonical = self.flags == Flags::IN_MEMORY;
         let next = self.guest.address(self.next_pc);
         if (next ^ self.start_pc) >> 12 == 0 && (canonical || !self.live_at(self.next_pc, 1)) {
-            if ends {
-                self.exit_to(self.next_pc);
-                self.course.ended = true;
-            } else {
-                self.add_entry(self.next_pc);
-            }
+            self.add_entry(self.next_pc);
         }
     }
 
@@ -215,39 +199,55 @@ impl Translator<'_> {
         self.draft.entries.push((pc, (self.a.p as usize - self.start as usize) as u32));
     }
 
-    /// Whether the unit ends before the instruction at `pc`, which is not before `look_at`; if it
-    /// does not, makes it an entry where the unit branches there.
+    /// Whether the unit ends before the instruction at `pc`, which is not before `look_at`. If it does
+    /// not, makes it an entry where branches lead to it.
     #[inline(never)]
     pub(crate) fn looks_to_end(&mut self) -> bool {
-        let from_start = self.guest.address(self.pc).wrapping_sub(self.start_pc);
-        if self.course.inlined.is_some() || from_start == 0 {
+        let address = self.guest.address(self.pc);
+        if self.course.inlined.is_some() || address == self.start_pc {
             return false;
         }
-        if self.leaves_page() || self.pc == self.join {
+        if self.leaves_page() {
             return true;
         }
-        if self.course.targets.has(from_start) {
-            self.meet();
+        let from_here = self.course.ahead.has(address.wrapping_sub(self.start_pc));
+        if self.targets.is_ahead(address) && !from_here {
+            return true;
         }
-        // What it jumped to and has passed does not count any more.
-        let next = self.course.targets.after(from_start);
-        self.look_at = next.map_or(u64::MAX, |n| self.start_pc + n).min(last_in_page(self.start_pc));
-        if self.join > self.pc {
-            self.look_at = self.look_at.min(self.join);
+        let is_loop = self.targets.is_back(address);
+        if from_here || is_loop {
+            self.meet(is_loop);
+        }
+        self.look_at = next_look(self.targets, address);
+        if let Some(next) = self.course.ahead.after(address.wrapping_sub(self.start_pc)) {
+            self.look_at = self.look_at.min(self.start_pc + next);
         }
         false
     }
 
-    /// The unit has branched to the instruction at `pc`: makes it an entry, so that the branch comes
-    /// here, unless flags in EFLAGS are read there.
-    fn meet(&mut self) {
-        let canonical = self.flags == Flags::IN_MEMORY;
-        if self.copy.is_some() || !canonical && self.live_at(self.pc, 1) {
+    /// At the end of an instruction: if the next one is a target, memory has the flags there.
+    #[inline(never)]
+    pub(crate) fn prepare_target(&mut self) {
+        let address = self.guest.address(self.next_pc);
+        let from_here = self.course.ahead.has(address.wrapping_sub(self.start_pc));
+        let is_target = from_here || self.targets.is_ahead(address) || self.targets.is_back(address);
+        if is_target && !self.course.ended && self.course.inlined.is_none() && self.copy.is_none() {
+            // The instruction may have faulted before.
+            let saved = self.insn.saved_flags;
+            self.flush_flags(Some(self.next_pc));
+            self.insn.saved_flags = saved;
+        }
+    }
+
+    /// Branches lead to the instruction at `pc`: makes it an entry, so that they come here.
+    fn meet(&mut self, is_loop: bool) {
+        if self.copy.is_some() {
             return;
         }
-        if !canonical {
-            self.course.dropped_flags |= !self.flags.in_memory;
-            self.flags = Flags::IN_MEMORY;
+        self.course.dropped_flags |= !self.flags.in_memory;
+        self.flags = Flags::IN_MEMORY;
+        if is_loop {
+            self.align_loop();
         }
         self.a.label = self.a.p;
         self.known.fenced = false;
@@ -256,6 +256,14 @@ impl Translator<'_> {
         self.known.next_constant = None;
         if self.draft.entries.last().is_none_or(|e| e.0 != self.pc) {
             self.add_entry(self.pc);
+        }
+    }
+
+    /// Pads the code of the instruction before, so that a loop begins at a multiple of [`LOOP_ALIGN`].
+    fn align_loop(&mut self) {
+        let pad = self.a.p.align_offset(LOOP_ALIGN);
+        if self.draft.marks.last_mut().is_some_and(|mark| mark.lengthen(pad)) {
+            self.a.pad(pad);
         }
     }
 

@@ -203,8 +203,8 @@ fn check(guest: &Guest, text: &Text, seen: &mut Seen) {
         assert!(units.len() >= enough, "{library}: {} units of {} addresses", units.len(), pcs.len());
         let mut lister = (guest.arch.lister)(alone.bytes());
         for unit in &units {
-            let UnitKey { pc, mode, likely, inlines, is_checked, absolute } = unit.key;
-            assert!(!is_checked && !absolute, "{library}: {:?}", unit.key);
+            let UnitKey { pc, mode, likely, inlines, knows_page, is_checked, absolute } = unit.key;
+            assert!(knows_page && !is_checked && !absolute, "{library}: {:?}", unit.key);
             let made = lister.unit(pc + AWAY, mode, likely, inlines, (unit.host - CACHE_AT) as usize);
             let mut bytes = [&unit.bytes, &made.bytes].map(|bytes| bytes.clone());
             let fields = made.exits.iter().map(|exit| exit.site..exit.site + 4);

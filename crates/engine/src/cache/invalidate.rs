@@ -6,6 +6,7 @@ impl Cache {
     /// [start, end) is executable.
     pub fn map_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
+        self.targets.forget(start, end);
         self.views.executable(start, end);
         self.changes += 1;
         self.exec.insert(start, end);
@@ -14,6 +15,7 @@ impl Cache {
     /// [start, end) is not executable.
     pub fn unmap_exec(&mut self, start: u64, end: u64) {
         self.invalidate(start, end, core::ptr::null());
+        self.targets.forget(start, end);
         self.changes += 1;
         self.exec.remove(start, end);
         EXEC_CHANGES.fetch_add(1, Ordering::Release);
@@ -25,6 +27,7 @@ impl Cache {
         if start >= end || self.pages.is_empty() {
             return false;
         }
+        self.targets.change(start, end);
         let (first, last) = (start >> 12, (end - 1) >> 12);
         let mut dead = core::mem::take(&mut self.dead);
         let (sources, units) = (&self.sources, &mut self.code.units);

@@ -46,6 +46,16 @@ impl InsnMark {
         to.push(InsnMark(rest as u16 | (short as u16) << 11 | state));
     }
 
+    /// Adds host bytes without effect behind the instruction's last ones, if the mark has room for
+    /// them.
+    pub fn lengthen(&mut self, by: usize) -> bool {
+        let fits = !self.is_covered() && self.host_len() as usize + by < Self::MORE;
+        if fits {
+            self.0 += by as u16;
+        }
+        fits
+    }
+
     /// The mark of an instruction that is part of the step before. (An instruction of no bytes
     /// cannot fault with flags in a place of the host's.)
     pub fn covered(short: bool) -> InsnMark {

@@ -26,7 +26,7 @@ static GUEST: Guest = Guest {
     interpret: |_| {},
     peek: |_| Some(Peek { len: 4, ..Peek::default() }),
     leaf: |_| None,
-    jump_before: |_| None,
+    targets: |_, _, _| {},
     slots: &SLOTS,
     lookup_mask: 0,
     pc_align_mask: 3,

@@ -85,6 +85,20 @@ impl Asm {
     /// Pads the code since `start` (a comparison that does not refer to its own place, or nothing) such that it and a jump of `jump` bytes behind it
     /// neither cross a boundary of 32 bytes nor end at one: Skylake's processors and their kin then decode the jump anew each time.
     pub(crate) fn keep_in_window(&mut self, start: *mut u8, jump: usize) {
+        let len = self.p as usize - start as usize;
+        if start as usize >> 5 == (self.p as usize + jump) >> 5 || len > 16 {
+            return;
+        }
+        let mut code = [0; 16];
+        // SAFETY: points into what was emitted just before.
+        unsafe { core::ptr::copy_nonoverlapping(start, code.as_mut_ptr(), len) };
+        self.p = start;
+        self.pad(32 - (start as usize & 31));
+        code[..len].iter().for_each(|&byte| self.b(byte));
+    }
+
+    /// So many bytes without effect.
+    pub(crate) fn pad(&mut self, mut bytes: usize) {
         const NOP: [u8; 9] = [0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
         const SHORT: [&[u8]; 9] = [
             &[],
@@ -97,21 +111,11 @@ impl Asm {
             &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
             &[0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0],
         ];
-        let len = self.p as usize - start as usize;
-        if start as usize >> 5 == (self.p as usize + jump) >> 5 || len > 16 {
-            return;
-        }
-        let mut code = [0; 16];
-        // SAFETY: points into what was emitted just before.
-        unsafe { core::ptr::copy_nonoverlapping(start, code.as_mut_ptr(), len) };
-        let mut pad = 32 - (start as usize & 31);
-        self.p = start;
-        while pad > 0 {
-            let nop = SHORT.get(pad).copied().unwrap_or(&NOP);
-            pad -= nop.len();
+        while bytes > 0 {
+            let nop = SHORT.get(bytes).copied().unwrap_or(&NOP);
+            bytes -= nop.len();
             nop.iter().for_each(|&byte| self.b(byte));
         }
-        code[..len].iter().for_each(|&byte| self.b(byte));
     }
 
     /// call rel32, to be bound.

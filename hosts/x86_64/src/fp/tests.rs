@@ -12,6 +12,7 @@ use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Guest, Peek, Slots, Thread};
 use anyarch_engine::shared;
 use anyarch_engine::state::Cpu;
+use anyarch_engine::targets::NO_TARGETS;
 use anyarch_sys::raw_syscall;
 use linux_raw_sys::general as sys;
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ static GUEST: Guest = Guest {
         })
     },
     leaf: |_| None,
-    jump_before: |_| None,
+    targets: |_, _, _| {},
     slots: &SLOTS_USED,
     lookup_mask: 0,
     pc_align_mask: 3,
@@ -104,7 +105,16 @@ impl Bench {
     pub(crate) fn run(&mut self, pc: u64, steps: &[Step<'_>]) -> usize {
         let at = self.glue.end as *mut u8;
         let mode = self.cpu().mode;
-        let order = Order { pc, mode, at, end: self.end, likely: 0, copy: None, inlines: false };
+        let order = Order {
+            pc,
+            mode,
+            at,
+            end: self.end,
+            likely: 0,
+            targets: &NO_TARGETS,
+            copy: None,
+            inlines: false,
+        };
         let mut t = Translator::new(&mut self.buffers, &mut self.draft, &GUEST, &order);
         let mut len = 0;
         for (i, step) in steps.iter().enumerate() {
