@@ -102,8 +102,9 @@ pub struct Outcome {
 /// If it cannot be started.
 pub fn run(command: &Command, limit: Duration) -> io::Result<Outcome> {
     // A session of its own: a test that signals its group, or everything on its terminal, must not
-    // reach us.
-    let mut child = Command::new("setsid")
+    // reach us. Who runs us in the background ignores signals that tests wait for.
+    let mut child = Command::new("env")
+        .args(["--default-signal=HUP,INT,QUIT", "setsid"])
         .arg(command.get_program())
         .args(command.get_args())
         .current_dir(command.get_current_dir().unwrap_or(Path::new(".")))
