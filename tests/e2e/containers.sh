@@ -29,7 +29,6 @@ containers() {
 	step "run: /dev is not the machine's" run_dev
 	step "run: a terminal" run_terminal
 	step "run as an ordinary user with /etc/subuid" run_as_user
-	step "buildx plugin" buildx_plugin
 	# Inside, the same functions go on with the same counters.
 	export work cache passed failed
 	export -f $(declare -F | awk '{print $3}')
@@ -213,24 +212,6 @@ run_as_user() {
 		return $code
 	}
 	return 1
-}
-
-# docker's builder, which Debian has only in newer suites, by an apt of its own.
-buildx_plugin() {
-	local dir=$cache/buildx
-	local plugin=$dir/root/usr/libexec/docker/cli-plugins/docker-buildx
-	if [ ! -x "$plugin" ]; then
-		mkdir -p "$dir/lists/partial" "$dir/archives/partial" && : >"$dir/status" && echo "deb $mirror sid main" >"$dir/sources.list"
-		(
-			cd "$dir" && for words in update 'download docker-buildx'; do
-				apt-get -q -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$dir/lists" \
-					-o Dir::State::status="$dir/status" -o Dir::Cache="$dir" -o Dir::Cache::archives="$dir/archives" -o APT::Sandbox::User=root \
-					-o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false $words || exit 1
-			done
-			dpkg -x docker-buildx_*.deb root && rm -rf lists docker-buildx_*.deb
-		) || return 1
-	fi
-	mkdir -p docker-config/cli-plugins && ln -sf "$plugin" docker-config/cli-plugins/docker-buildx && echo '{}' >docker-config/config.json
 }
 
 own_docker() {

@@ -2,20 +2,21 @@
 # End to end: a foreign Debian from the mirror is made, filled with packages and used, every program of it under the emulator
 # through binfmt_misc; then the same tree runs as a container. `cargo xtask e2e` calls this for each guest with a release build.
 #
-#   run.sh EMULATOR --machine NAME --arch NAME --suite NAME --match MAGIC:MASK [--keep DIR] [--only-base] [--no-docker]
+#   run.sh EMULATOR --machine NAME --arch NAME --platform NAME --suite NAME --match MAGIC:MASK [--keep DIR] [--only-base] [--no-docker]
 #
-# The guest is named as the kernel and as Debian name it; the match is what binfmt_misc shall compare. Root is needed: dockerd runs in no user namespace.
+# The guest is named as the kernel, Debian and images (behind linux/) name it; the match is what binfmt_misc shall compare. Root is needed: dockerd runs in no user namespace.
 # The handler is registered under a name of its own for the time of the test. It is removed with everything else that the test made, also if the test
 # is killed (a process of its own waits for that), and what even that one left behind is removed by the next run.
 # What was downloaded stays in $XDG_CACHE_HOME/anyarch, so that a second run needs little from the network.
 set -u -o pipefail
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 
-emulator= machine= arch= suite= match= keep= docker=yes packages=yes
+emulator= machine= arch= platform= suite= match= keep= docker=yes packages=yes
 while [ $# -gt 0 ]; do
 	case $1 in
 	--machine) machine=$2; shift ;;
 	--arch) arch=$2; shift ;;
+	--platform) platform=linux/$2; shift ;;
 	--suite) suite=$2; shift ;;
 	--match) match=$2; shift ;;
 	--keep) keep=$2; shift ;;
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ -x "$emulator" ] || { echo "e2e: no emulator '$emulator'" >&2; exit 2; }
-[ -n "$machine" ] && [ -n "$arch" ] && [ -n "$suite" ] && [ -n "$match" ] || { echo "e2e: no guest" >&2; exit 2; }
+[ -n "$machine" ] && [ -n "$arch" ] && [ -n "$platform" ] && [ -n "$suite" ] && [ -n "$match" ] || { echo "e2e: no guest" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "e2e: needs root" >&2; exit 2; }
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/anyarch
@@ -159,16 +160,16 @@ compile_cxx() {
 		int main()
 		{
 			std::vector<std::thread> threads;
-			std::vector<long> sums(4);
+			std::vector<long long> sums(4);
 			for (int i = 0; i < 4; i++)
-				threads.emplace_back([&, i] { for (int k = 0; k < 100000; k++) sums[i] += k * i; });
+				threads.emplace_back([&, i] { for (int k = 0; k < 100000; k++) sums[i] += (long long)k * i; });
 			for (auto &t : threads)
 				t.join();
 			std::map<std::string, double> map{ { "b", 2.5 }, { "a", 1.5 } };
 			try {
 				map.at("c");
 			} catch (const std::out_of_range &) {
-				std::cout << map.begin()->first << ' ' << std::accumulate(sums.begin(), sums.end(), 0L) << ' '
+				std::cout << map.begin()->first << ' ' << std::accumulate(sums.begin(), sums.end(), 0LL) << ' '
 					  << std::regex_replace("hello world", std::regex("o"), "0") << std::endl;
 			}
 		}
@@ -263,11 +264,20 @@ expect() {
 	[ "$got" = "$wanted" ] || { echo "$*: expected '$wanted', got '$got'"; return 1; }
 }
 in_docker() { docker -H "unix://$work/docker.sock" "$@"; }
-docker_import() {
-	tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - . | in_docker import --platform "linux/$arch" - "$image"
+docker_layer() { tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - .; }
+docker_import() { docker_layer | in_docker import --platform "$platform" - "$image"; }
+# An archive: docker's import forgets the variant of a platform.
+docker_load_variant() {
+	local dir=$work/archive sum words
+	IFS=/ read -ra words <<<"$platform"
+	mkdir -p "$dir" && docker_layer >"$dir/layer.tar" && sum=$(sha256sum <"$dir/layer.tar") || return 1
+	printf '{"architecture":"%s","variant":"%s","os":"linux","config":{"Env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+		"${words[1]}" "${words[2]}" "${sum%% *}" >"$dir/config.json"
+	printf '[{"Config":"config.json","RepoTags":["%s:latest"],"Layers":["layer.tar"]}]' "$image" >"$dir/manifest.json"
+	tar -C "$dir" -cf - manifest.json config.json layer.tar | in_docker load && rm -r "$dir"
 }
 docker_run() {
-	local run="run --rm --network none"
+	local run="run --rm --network none --platform $platform"
 	expect "$machine" in_docker $run $image uname -m || return 1
 	expect "b /tmp nobody" in_docker $run -e A=b -w /tmp -u nobody $image sh -c 'echo $A $(pwd) $(id -un)' || return 1
 	expect "37" sh -c "docker -H unix://$work/docker.sock $run $image sh -c 'exit 37'; echo \$?" || return 1
@@ -279,6 +289,36 @@ docker_build() {
 	DOCKER_BUILDKIT=0 in_docker build --network none -t $image-built "$work/build" || return 1
 	in_docker run --rm --network none $image-built
 	[ $? = 7 ]
+}
+
+# docker's builder, which Debian has only in newer suites, by an apt of its own.
+buildx_plugin() {
+	local dir=$cache/buildx
+	local plugin=$dir/root/usr/libexec/docker/cli-plugins/docker-buildx lock
+	# Of the tests of several guests one fetches it.
+	exec {lock}>"$dir.lock" && flock $lock || return 1
+	if [ ! -x "$plugin" ]; then
+		mkdir -p "$dir/lists/partial" "$dir/archives/partial" && : >"$dir/status" && echo "deb $mirror sid main" >"$dir/sources.list"
+		(
+			cd "$dir" && for words in update 'download docker-buildx'; do
+				apt-get -q -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$dir/lists" \
+					-o Dir::State::status="$dir/status" -o Dir::Cache="$dir" -o Dir::Cache::archives="$dir/archives" -o APT::Sandbox::User=root \
+					-o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false $words || exit 1
+			done
+			dpkg -x docker-buildx_*.deb root && rm -rf lists docker-buildx_*.deb
+		) || return 1
+	fi
+	exec {lock}>&-
+	mkdir -p "$work/docker-config/cli-plugins" && ln -sf "$plugin" "$work/docker-config/cli-plugins/docker-buildx" &&
+		echo '{}' >"$work/docker-config/config.json"
+}
+
+docker_platform() {
+	mkdir -p "$work/buildx"
+	printf 'FROM '"$image"'\nARG TARGETPLATFORM\nRUN test $(uname -m) = '"$machine"' && groupadd e2e && useradd -g e2e e2e && su e2e -c "id -un >/tmp/made" && echo $TARGETPLATFORM >>/tmp/made\nCMD ["cat", "/tmp/made"]\n' >"$work/buildx/Dockerfile"
+	DOCKER_CONFIG=$work/docker-config in_docker buildx build --progress plain --network none --platform "$platform" -t $image-buildx "$work/buildx" || return 1
+	expect "e2e
+$platform" in_docker run --rm --network none --platform "$platform" $image-buildx
 }
 
 echo "end to end: $suite of $arch, from the configured mirror, with $emulator"
@@ -301,9 +341,13 @@ if [ $packages = yes ]; then
 	step "perl" perl_
 fi
 if [ $docker = yes ]; then
+	step "buildx plugin" buildx_plugin
 	if command -v dockerd >/dev/null; then
 		if step "dockerd" docker_start; then
-			step "docker import" docker_import && step "docker run" docker_run && step "docker build" docker_build
+			image_step=("docker import" docker_import)
+			case $platform in linux/*/*) image_step=("docker load" docker_load_variant) ;; esac
+			step "${image_step[@]}" && step "docker run" docker_run && step "docker build" docker_build &&
+				step "docker buildx build --platform $platform" docker_platform
 		fi
 	else
 		echo "test docker ... FAILED (no dockerd: package docker.io)"

@@ -198,8 +198,8 @@ fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     for guest in chosen {
         let mut child = Command::new(workspace().join("tests/e2e/run.sh"))
             .arg(&emulator)
-            .args(["--machine", guest.name, "--arch", guest.debian, "--match", &binfmt_match(guest)?])
-            .arg("--suite")
+            .args(["--machine", guest.machine, "--arch", guest.debian, "--platform", guest.platform])
+            .args(["--match", &binfmt_match(guest)?, "--suite"])
             .arg(suite.as_deref().unwrap_or(guest.suite.as_ref()))
             .args(&rest)
             .stdout(Stdio::piped())
@@ -210,7 +210,9 @@ fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
                 // What cargo's test programs print, so that whoever counts results finds these.
                 match line.strip_prefix("test ") {
-                    Some(test) if !line.starts_with("test result") => println!("test {}: {test}", guest.name),
+                    Some(test) if !line.starts_with("test result") => {
+                        println!("test {}: {test}", guest.label())
+                    }
                     _ => println!("{line}"),
                 }
             }
@@ -248,7 +250,7 @@ fn run_in_debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
         cache.push(cache_dir()?.parent().unwrap_or(Path::new("/")));
         let me = std::env::current_exe().map_err(|e| e.to_string())?;
         let mut make = packages::as_root("env");
-        run(make.arg(cache).arg(me).args(["debian-tree", guest.name]).arg(built.join("anyarch-emu")))?;
+        run(make.arg(cache).arg(me).args(["debian-tree", guest.debian]).arg(built.join("anyarch-emu")))?;
     }
     let mut c = Command::new(built.join("anyarch"));
     c.arg("run").arg(tree).arg("--");

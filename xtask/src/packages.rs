@@ -28,6 +28,9 @@ pub(crate) const PROGRAMS: Purpose = &[
     "g++-arm-linux-gnueabihf",
     "gcc-arm-linux-gnueabi",
     "g++-arm-linux-gnueabi",
+    // What the host's kernel answers to programs of 32 bits.
+    "gcc-i686-linux-gnu",
+    "libc6-dev-i386-cross",
 ];
 /// Compilers and kernel headers of the architectures whose structures are compared with the table.
 pub(crate) const STRUCTURES: Purpose = &[

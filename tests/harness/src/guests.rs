@@ -10,10 +10,14 @@ use std::sync::Mutex;
 pub struct Guest {
     /// The emulator's name, which is the kernel's and QEMU's.
     pub name: &'static str,
+    /// Bits of its addresses.
+    pub bits: u32,
     /// `uname -m`.
     pub machine: &'static str,
     /// Debian's name.
     pub debian: &'static str,
+    /// Its name in images, behind `linux/`: architecture, and variant where there are some.
+    pub platform: &'static str,
     /// The Debian release that the end-to-end test and the benchmarks use: one that has the architecture.
     pub suite: &'static str,
     /// The compiler's prefix, and the folder of its libraries.
@@ -44,8 +48,10 @@ const WIDE: &[&str] = &["-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"];
 pub const GUESTS: &[Guest] = &[
     Guest {
         name: "aarch64",
+        bits: 64,
         machine: "aarch64",
         debian: "arm64",
+        platform: "arm64",
         suite: "bookworm",
         triple: "aarch64-linux-gnu",
         exit_3: "mov x8, #93\n mov x0, #3\n svc #0",
@@ -58,8 +64,10 @@ pub const GUESTS: &[Guest] = &[
     },
     Guest {
         name: "riscv64",
+        bits: 64,
         machine: "riscv64",
         debian: "riscv64",
+        platform: "riscv64",
         suite: "trixie",
         triple: "riscv64-linux-gnu",
         exit_3: "li a7, 93\n li a0, 3\n ecall",
@@ -73,8 +81,10 @@ pub const GUESTS: &[Guest] = &[
     },
     Guest {
         name: "arm",
+        bits: 32,
         machine: "armv7l",
         debian: "armhf",
+        platform: "arm/v7",
         suite: "bookworm",
         triple: "arm-linux-gnueabihf",
         exit_3: "mov r7, #1\n mov r0, #3\n svc #0",
@@ -89,8 +99,10 @@ pub const GUESTS: &[Guest] = &[
 /// Other ABIs of guests.
 pub const OTHER_ABIS: &[Guest] = &[Guest {
     name: "arm",
+    bits: 32,
     machine: "armv7l",
     debian: "armel",
+    platform: "arm/v5",
     suite: "bookworm",
     triple: "arm-linux-gnueabi",
     exit_3: "mov r7, #1\n mov r0, #3\n svc #0",

@@ -8,6 +8,9 @@ use std::process::{Command, ExitCode};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+/// The compiler's prefix for the host's programs of 32 bits.
+const NARROW_HOST: &str = "i686-linux-gnu";
+
 /// What a program is built for.
 #[derive(Clone, Copy)]
 enum Target<'a> {
@@ -33,6 +36,8 @@ struct Program {
     not_guests: Vec<String>,
     /// It is not for the host.
     not_host: bool,
+    /// It is for guests whose addresses have 32 bits, and for the host as a program of 32 bits.
+    narrow: bool,
     oracle: bool,
     fails: Option<String>,
     glibc: bool,
@@ -57,7 +62,9 @@ fn main() -> ExitCode {
             let program = Arc::new(read(&source, folder, variants));
             let abis = GUESTS.iter().chain(OTHER_ABIS);
             for guest in abis.filter(|g| program.guest_only.is_none_or(|only| only.name == g.name)) {
-                if program.not_guests.iter().any(|not| not == guest.name) {
+                if program.not_guests.iter().any(|not| not == guest.name)
+                    || program.narrow && guest.bits != 32
+                {
                     continue;
                 }
                 let variants = program.variants.iter().filter(|v| is_run(guest, folder, v));
@@ -114,6 +121,7 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
                 assert!(value.len() > 10, "{}: {key}: why?", p.name);
                 p.not_guests.extend(key.strip_prefix("not-").map(str::to_owned));
             }
+            "narrow" => p.narrow = true,
             "oracle" => p.oracle = true,
             "glibc" => p.glibc = true,
             "fails" => p.fails = Some(value.to_owned()),
@@ -174,6 +182,7 @@ fn musl_flags(guest: &'static Guest, variant: &str) -> Result<Vec<String>, Strin
 fn build(p: &Program, target: Target<'_>, out: &Path) -> Result<(), String> {
     let cxx = p.source.extension().is_some_and(|e| e == "cc");
     let mut c = Command::new(match target {
+        Target::Host if p.narrow => format!("{NARROW_HOST}-{}", if cxx { "g++" } else { "gcc" }),
         Target::Host => if cxx { "g++" } else { "gcc" }.to_owned(),
         Target::Guest(guest, _) => guest.compiler(cxx),
     });
@@ -182,9 +191,10 @@ fn build(p: &Program, target: Target<'_>, out: &Path) -> Result<(), String> {
         .arg(&p.source)
         .args(&p.flags);
     match target {
+        Target::Host if p.narrow => c.args(&p.host_flags).args(["-static", "-lm"]),
         Target::Host => c.args(&p.host_flags).arg("-lm"),
         Target::Guest(guest, variant) => {
-            if !variant.starts_with("musl") {
+            if !variant.starts_with("musl") && !p.narrow {
                 c.args(guest.glibc_flags);
             }
             c.args(
@@ -223,7 +233,11 @@ fn host(p: &Program) -> Result<Outcome, String> {
     let dir = TempDir::new();
     let exe = dir.path().join("program");
     build(p, Target::Host, &exe)?;
-    must_pass(p, execute(p, Command::new(&exe), &exe)?)
+    let outcome = execute(p, Command::new(&exe), &exe).map_err(|e| match p.narrow {
+        true => format!("{e} (the kernel must run i386 programs)"),
+        false => e,
+    })?;
+    must_pass(p, outcome)
 }
 
 /// The host's part is played by QEMU.

@@ -12,8 +12,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
     __NR_fadvise64, __NR_getegid, __NR_geteuid, __NR_getgid, __NR_getpriority, __NR_getuid, __NR_keyctl,
-    __NR_move_pages, __NR_setfsgid, __NR_setfsuid, __NR_setpriority, __NR_settimeofday, __NR_statfs,
-    __NR_sync_file_range,
+    __NR_move_pages, __NR_sendfile, __NR_setfsgid, __NR_setfsuid, __NR_setpriority, __NR_settimeofday,
+    __NR_statfs, __NR_sync_file_range,
 };
 use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, write};
 
@@ -43,6 +43,23 @@ pub(crate) fn llseek(task: &mut Task, [fd, high, low, result, whence, _]: [u64; 
 pub(crate) fn lseek32(task: &mut Task, args: [u64; 6]) -> SysResult {
     let at = dirent::lseek(task, args)?;
     if at > i32::MAX as u64 { Err(Errno::EOVERFLOW) } else { Ok(at) }
+}
+
+/// sendfile(2) with a place of 32 bits, which has been converted: it copies up to the last one
+/// that the place can tell (do_sendfile).
+///
+/// # Errors
+/// `EOVERFLOW` at that one and beyond.
+pub fn sendfile32(task: &mut Task, [to, from, place, count, ..]: [u64; 6]) -> SysResult {
+    const LARGEST: u64 = i32::MAX as u64;
+    let at = if place == 0 { 0 } else { read::<u64>(place)? };
+    let left = LARGEST.saturating_sub(at);
+    // A negative place is the kernel's to refuse.
+    if place == 0 || at as i64 <= -1 || count <= left {
+        return host_call(task, __NR_sendfile, &args6(&[to, from, place, count]));
+    }
+    let sent = host_call(task, __NR_sendfile, &args6(&[to, from, place, left]))?;
+    if left == 0 { Err(Errno::EOVERFLOW) } else { Ok(sent) }
 }
 
 /// mmap(2) with its arguments in memory.

@@ -32,7 +32,8 @@ What differs from a native kernel although a call succeeds:
 - Files in /proc that are generated for the guest are snapshots of the moment of the open; lseek from their end succeeds. About other processes of the emulator, status and stat tell
   the guest's signal dispositions and sizes as far as the caller may read their memory (ptrace(2)), and not their seccomp filters.
 - Lists of robust futexes of 32-bit programs are the emulator's to walk: a thread that is killed by SIGKILL leaves its futexes as they are.
-- A 32-bit program that opens a file without O_LARGEFILE may write beyond 2 GiB, and O_TRUNC cuts a larger file off although the open fails.
+- A 32-bit program that opens a file without O_LARGEFILE may write beyond 2 GiB, and F_GETFL tells
+  it that flag.
 - execve of riscv64 keeps the personality READ_IMPLIES_EXEC, but the segments of the new program's file are mapped as they say.
 - Without a registered handler the emulator holds its executable open, as a descriptor that calls and /proc do not show. What is left to see: a path that goes on behind
   its name in /proc fails with ENOTDIR, select with that number fails with EBADF although the table of descriptors would end before it, and requests of io_uring, connect, bind

@@ -3,10 +3,12 @@
 //! architecture, answer as a kernel without the feature would.
 
 use crate::calls::dispatch::host_call;
+use crate::program;
 use crate::seccomp;
 use crate::task::Task;
+use alloc::vec::Vec;
 use anyarch_sys::raw::general::__NR_prctl;
-use anyarch_sys::{Errno, SysResult};
+use anyarch_sys::{Errno, SysResult, args6, write_bytes};
 
 /// What to do with an option.
 #[derive(Clone, Copy)]
@@ -34,6 +36,17 @@ const OTHER_ARCH: Class = Refused(
 fn guests(task: &mut Task, args: [u64; 6]) -> SysResult {
     let abi = task.abi;
     abi.arch_prctl(&mut task.thread.cpu, args)
+}
+
+const GET_AUXV: u32 = 0x4155_5856;
+
+/// The auxiliary vector, in as many bytes as the host's kernel keeps for its own.
+fn get_auxv(task: &mut Task, [_, to, room, rest @ ..]: [u64; 6]) -> SysResult {
+    let size = host_call(task, __NR_prctl, &args6(&[GET_AUXV as u64, 0, 0, rest[0], rest[1]]))?;
+    let mut vector = program::try_get().map_or_else(Vec::new, |program| program.auxv.clone());
+    vector.resize(size as usize, 0);
+    vector.truncate(size.min(room) as usize);
+    write_bytes(to, &vector).map(|()| size)
 }
 
 /// (option, name without PR_, class), by option.
@@ -124,6 +137,7 @@ pub(crate) static OPTIONS: &[(u32, &str, Class)] = &[
     (76, "LOCK_SHADOW_STACK_STATUS", OTHER_ARCH),
     (77, "TIMER_CREATE_RESTORE_IDS", Passthrough),
     (78, "FUTEX_HASH", Passthrough),
+    (GET_AUXV, "GET_AUXV", Emulated(get_auxv)),
     (0x5356_4d41, "SET_VMA", Passthrough),
     (0x5961_6d61, "SET_PTRACER", Passthrough),
 ];

@@ -507,7 +507,7 @@ rows! {
     fanotify_mark          301  263 368 333 324 296 (Fd, Hex, Loff, DirFd, Path) pass;
     prlimit64              302  261 369 334 325 297 (Pid, Resource, In(rlimit64), Out(rlimit64)) translated(limits::prlimit64);
     name_to_handle_at      303  264 370 335 345 298 (DirFd, LookupPath, Opaque("file_handle, and as many bytes as it says"), Out(an_int), AtFlags) pass;
-    open_by_handle_at      304  265 371 336 346 299 (Fd, Opaque("file_handle, and as many bytes as it says"), OFlags) pass;
+    open_by_handle_at      304  265 371 336 346 299 (Fd, Opaque("file_handle, and as many bytes as it says"), OFlags) translated(files::open_by_handle_at);
     clock_adjtime          305  266 405 337 347 300 (Clock, InOut(timex64)) pass;
     syncfs                 306  267 373 338 348 301 (Fd) pass;
     sendmmsg               307  269 374 358 349 302 (Fd, InOutArray(sent_mmsghdr, 2), Uint, Hex) pass;
@@ -601,7 +601,7 @@ rows! {
     statfs64                 -    - 266 265 252   - (LookupPath, Size, Out(statfs64)) translated(old::statfs64);
     fstatfs64                -    - 267 266 253   - (Fd, Size, Out(statfs64)) translated(old::fstatfs64);
     fcntl64                  -    - 221   -   -   - (Fd, Fcntl, Hex) converting(files::fcntl64);
-    sendfile32               -    - 187   -   -   - (Fd, Fd, InOut(off), Size) like(sendfile);
+    sendfile32               -    - 187   -   -   - (Fd, Fd, InOut(off), Size) translated(old::sendfile32);
     sync_file_range2         -    - 341   - 308   - (Fd, Hex, Loff, Loff) translated(old::sync_file_range2);
     arm_fadvise64_64         -    - 270   -   -   - (Fd, Int, Loff, Loff) translated(old::arm_fadvise64_64);
     lchown16                 -    -  16   -   -   - (Path, Id16, Id16) like(lchown);

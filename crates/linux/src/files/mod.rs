@@ -20,16 +20,22 @@ use crate::program::own;
 use crate::task::Task;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::{
-    __NR_close_range, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat, __NR_openat,
-    __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW, F_GETFD, FASYNC, O_ACCMODE, O_APPEND,
-    O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW,
-    O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY, S_IFMT, S_IFREG, stat as HostStat,
+    __NR_close_range, __NR_dup3, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_newfstatat,
+    __NR_open_by_handle_at, __NR_openat, __NR_openat2, __NR_readlinkat, __NR_statx, AT_SYMLINK_NOFOLLOW,
+    F_GETFD, FASYNC, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL,
+    O_LARGEFILE, O_NOATIME, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_SYNC, O_TMPFILE, O_TRUNC, O_WRONLY,
+    S_IFMT, S_IFREG, stat as HostStat,
 };
 use anyarch_sys::{Errno, SysResult, args6, read, read_bytes, read_cstr, write_bytes};
 use core::mem::offset_of;
 
 /// openat(2). The flags are the host's.
-pub(crate) fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn openat(task: &mut Task, mut args: [u64; 6]) -> SysResult {
+    let small = task.abi.model().word == 4 && args[2] as u32 & (O_LARGEFILE | O_PATH) == 0;
+    if small && args[2] as u32 & O_TRUNC != 0 && is_large_file(args[0] as i32, args[1]) {
+        // Refused below, as it is.
+        args[2] &= !(O_TRUNC as u64);
+    }
     let fd = open_with(task, [args[0], args[1]], args[2] as u32, |task, addr, resolve| {
         if resolve == 0 {
             return host_call(task, __NR_openat, &args6(&[args[0], addr, args[2], args[3]]));
@@ -38,6 +44,18 @@ pub(crate) fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
         let how = [args[2] & VALID_OPEN_FLAGS as u64 | O_LARGEFILE as u64, 0, resolve];
         host_call(task, __NR_openat2, &args6(&[args[0], addr, how.as_ptr() as u64, OPEN_HOW_SIZE]))
     })?;
+    if small {
+        refuse_large(fd as i32)?;
+    }
+    Ok(fd)
+}
+
+/// open_by_handle_at(2).
+///
+/// # Errors
+/// `EOVERFLOW` as openat.
+pub fn open_by_handle_at(task: &mut Task, args: [u64; 6]) -> SysResult {
+    let fd = host_call(task, __NR_open_by_handle_at, &args)?;
     if task.abi.model().word == 4 && args[2] as u32 & (O_LARGEFILE | O_PATH) == 0 {
         refuse_large(fd as i32)?;
     }
@@ -47,13 +65,24 @@ pub(crate) fn openat(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// A 32-bit program that does not ask for large files is given none (generic_file_open). The host's
 /// kernel does not know that it is one.
 fn refuse_large(fd: i32) -> Result<(), Errno> {
-    /// MAX_NON_LFS
-    const LARGEST: i64 = i32::MAX as i64;
-    if procfile::fstat(fd).is_some_and(|st| st.st_mode & S_IFMT == S_IFREG && st.st_size > LARGEST) {
+    if procfile::fstat(fd).is_some_and(|st| is_large(&st)) {
         procfs::close(fd);
         return Err(Errno::EOVERFLOW);
     }
     Ok(())
+}
+
+/// Whether [`refuse_large`] would refuse the file of a path at a guest address.
+fn is_large_file(dir: i32, addr: u64) -> bool {
+    let Ok(path) = read_cstr(addr, PATH_MAX) else { return false };
+    let path = path::in_sysroot(&path).unwrap_or_else(|| procfs::with_nul(&path));
+    procfile::stat_at(dir, &path).is_some_and(|st| is_large(&st))
+}
+
+fn is_large(st: &HostStat) -> bool {
+    /// MAX_NON_LFS
+    const LARGEST: i64 = i32::MAX as i64;
+    st.st_mode & S_IFMT == S_IFREG && st.st_size > LARGEST
 }
 
 /// All flags that open(2) knows (include/linux/fcntl.h).
@@ -109,9 +138,10 @@ pub(crate) fn open(task: &mut Task, args: [u64; 6]) -> SysResult {
     openat(task, args6(&[AT_FDCWD as u64, args[0], args[1], args[2]]))
 }
 
-/// creat(2).
+/// creat(2). It is one call for programs of all widths, which asks for large files.
 pub(crate) fn creat(task: &mut Task, args: [u64; 6]) -> SysResult {
-    openat(task, args6(&[AT_FDCWD as u64, args[0], (O_CREAT | O_WRONLY | O_TRUNC) as u64, args[1]]))
+    let flags = O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE;
+    openat(task, args6(&[AT_FDCWD as u64, args[0], flags as u64, args[1]]))
 }
 
 /// Size of the first version of `struct open_how`: flags, mode, resolve.

@@ -157,6 +157,13 @@ fn convert_one(
         }
         return true;
     }
+    if guest.word == 4 && direction == Direction::ToGuest && (*of == rows::flock || *of == rows::shminfo) {
+        let mut clamped = [0; 128];
+        let clamped = &mut clamped[..plan.from_size];
+        clamped.copy_from_slice(&from[..plan.from_size]);
+        clamp(of, clamped);
+        return plan.convert(clamped, to) || !of.must_fit();
+    }
     if *of != rows::siginfo {
         return plan.convert(from, to) || !of.must_fit();
     }
@@ -168,6 +175,17 @@ fn convert_one(
     };
     to[..siginfo::SIZE].copy_from_slice(&info);
     true
+}
+
+/// Lowers what has a largest value of its own for 32-bit programs (fixup_compat_flock,
+/// copy_compat_shminfo_to_user).
+fn clamp(of: &'static Struct, host: &mut [u8]) {
+    let name = if *of == rows::flock { "l_len" } else { "shmmax" };
+    let Some(at) = of.offset(name, &model::HOST) else { return };
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&host[at..at + 8]);
+    let least = u64::from_le_bytes(bytes).min(i32::MAX as u64);
+    host[at..at + 8].copy_from_slice(&least.to_le_bytes());
 }
 
 /// Lets `call` fill the host's structure at the address it is given, and writes it to guest address

@@ -104,8 +104,8 @@ struct Control {
     contents: core::ops::Range<usize>,
 }
 
-/// The control messages in `bytes`, of a model.
-fn controls(model: &Model, bytes: &[u8]) -> Vec<Control> {
+/// The control messages in `bytes`, of a model, and where the walk ended.
+fn controls(model: &Model, bytes: &[u8]) -> (Vec<Control>, usize) {
     let Head { size, align } = Head::of(model);
     let (mut all, mut at) = (Vec::new(), 0);
     while at + size <= bytes.len() {
@@ -123,7 +123,7 @@ fn controls(model: &Model, bytes: &[u8]) -> Vec<Control> {
         });
         at += len.next_multiple_of(align);
     }
-    all
+    (all, at)
 }
 
 /// The contents of a control message on the other side.
@@ -154,14 +154,23 @@ fn append(out: &mut Vec<u8>, model: &Model, level: u32, kind: u32, contents: &[u
 }
 
 /// The guest's control messages for the host's kernel.
-fn controls_to_host(guest: &Model, theirs: &[u8]) -> Vec<u8> {
+///
+/// # Errors
+/// `EINVAL` for a length that cannot be, and for none at all (cmsghdr_from_user_compat_to_kern).
+fn controls_to_host(guest: &Model, theirs: &[u8]) -> Result<Vec<u8>, Errno> {
     let mut out = Vec::new();
-    for control in controls(guest, theirs) {
+    let (all, end) = controls(guest, theirs);
+    // Of 64-bit programs each protocol looks at them, and at none where there is no room for a head.
+    let is_short = guest.word == 8 && theirs.len() < Head::of(guest).size;
+    if !is_short && (end < theirs.len() || all.is_empty()) {
+        return Err(Errno::EINVAL);
+    }
+    for control in all {
         let level = SOCKET_LEVELS.to_host(guest, control.level).unwrap_or(control.level);
         let bytes = contents(kind(level, control.kind), Direction::ToHost, guest, &theirs[control.contents]);
         append(&mut out, &HOST, level, control.kind, &bytes);
     }
-    out
+    Ok(out)
 }
 
 /// The host's control messages for a guest's room of so many bytes, and whether all had room.
@@ -169,26 +178,28 @@ fn controls_to_host(guest: &Model, theirs: &[u8]) -> Vec<u8> {
 fn controls_to_guest(guest: &Model, host: &[u8], room: usize) -> (Vec<u8>, bool) {
     let head = Head::of(guest).size;
     let (mut out, mut all) = (Vec::new(), true);
-    for control in controls(&HOST, host) {
+    for control in controls(&HOST, host).0 {
         let of = kind(control.level, control.kind);
         let bytes = &host[control.contents];
         let mut theirs = contents(of, Direction::ToGuest, guest, bytes);
-        let left = room.saturating_sub(out.len().next_multiple_of(guest.word) + head);
-        if theirs.len() > left {
+        let at = out.len().next_multiple_of(guest.word);
+        let is_rights = (control.level, control.kind) == (SOL_SOCKET, SCM_RIGHTS);
+        let left = room.checked_sub(at + head);
+        if left.is_none_or(|left| theirs.len() > left) {
             all = false;
-            let is_rights = (control.level, control.kind) == (SOL_SOCKET, SCM_RIGHTS);
-            let kept = if is_rights { left - left % 4 } else { left };
+            let kept = left.unwrap_or(0);
+            let kept = if is_rights { kept - kept % 4 } else { kept };
             if is_rights {
                 for fd in bytes[kept..].chunks_exact(4) {
-                    let fd = i32::from_le_bytes([fd[0], fd[1], fd[2], fd[3]]);
-                    close(fd);
+                    close(i32::from_le_bytes([fd[0], fd[1], fd[2], fd[3]]));
                 }
             }
             theirs.truncate(kept);
         }
-        if theirs.is_empty() && left == 0 {
-            all = false;
-            break;
+        // Of others there is what has room, be it the head alone (put_cmsg_compat,
+        // scm_detach_fds_compat).
+        if left.is_none() || is_rights && theirs.is_empty() {
+            continue;
         }
         let level = SOCKET_LEVELS.to_guest(guest, control.level).unwrap_or(control.level);
         append(&mut out, guest, level, control.kind, &theirs);
@@ -204,7 +215,7 @@ impl Message {
     /// makes them those of copies in the host's layout. `receives`: the call fills them.
     ///
     /// # Errors
-    /// `EFAULT`.
+    /// `EFAULT`; `EINVAL` for control messages that make no sense.
     pub(crate) fn follow(guest: &Model, host: &mut [u8], receives: bool) -> Result<Message, Errno> {
         let theirs = [
             (word(host, at::NAME), int(host, at::NAME_LEN) as u64),
@@ -240,7 +251,7 @@ impl Message {
             } else {
                 let mut bytes = vec![0; control.1 as usize];
                 read_bytes(control.0, &mut bytes)?;
-                let out = controls_to_host(guest, &bytes);
+                let out = controls_to_host(guest, &bytes)?;
                 message.control = vec![0; out.len().div_ceil(8)];
                 bytes_of(&mut message.control)[..out.len()].copy_from_slice(&out);
                 out.len()
@@ -309,7 +320,7 @@ mod tests {
     fn controls_go_there_and_back() {
         for guest in &model::MODELS {
             let theirs = both(guest);
-            let host = controls_to_host(guest, &theirs);
+            let host = controls_to_host(guest, &theirs).unwrap();
             assert_eq!(host, both(&HOST), "{}", guest.name);
             let (back, all) = controls_to_guest(guest, &host, theirs.len());
             assert!(all && back == theirs, "{}: {back:?} {theirs:?}", guest.name);
@@ -338,11 +349,38 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_ends_the_walk() {
-        for len in [0u32, 5, 1000, u32::MAX] {
+    fn partial_control_messages() {
+        let mut host = Vec::new();
+        append(&mut host, &HOST, SOL_SOCKET, 35, &[1; 16]);
+        append(&mut host, &HOST, 0, 8, &[2; 12]);
+        // Room, bytes given, their heads' lengths.
+        for (room, size, lens) in [
+            (8, 0, &[][..]),
+            (12, 12, &[12]),
+            (16, 16, &[16]),
+            (20, 20, &[20]),
+            (28, 20, &[20]),
+            (32, 32, &[20, 12]),
+            (36, 36, &[20, 16]),
+            (44, 44, &[20, 24]),
+        ] {
+            let (back, all) = controls_to_guest(&model::ARM, &host, room);
+            let heads: Vec<usize> =
+                controls(&model::ARM, &back).0.iter().map(|c| 12 + c.contents.len()).collect();
+            assert_eq!((back.len(), &heads[..], all), (size, lens, room == 44), "{room}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for len in [0u32, 5, 11, 1000, u32::MAX] {
             let mut theirs = both(&model::ARM);
             theirs[..4].copy_from_slice(&len.to_le_bytes());
-            assert_eq!(controls_to_host(&model::ARM, &theirs), []);
+            assert_eq!(controls_to_host(&model::ARM, &theirs), Err(Errno::EINVAL), "{len}");
         }
+        let theirs = both(&model::ARM);
+        assert_eq!(controls_to_host(&model::ARM, &theirs[..8]), Err(Errno::EINVAL));
+        assert_eq!(controls_to_host(&model::ARM, &theirs[..26]), Err(Errno::EINVAL));
+        assert_eq!(controls_to_host(&model::S390X, &[0; 8]), Ok(Vec::new()));
     }
 }

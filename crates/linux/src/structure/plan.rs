@@ -24,8 +24,10 @@ enum Rule {
     Integer { signed: bool, to_signed: bool },
     /// [`Type::Limit`].
     Limit,
-    /// [`Type::Id16`].
+    /// To a [`Type::Id16`].
     Id16,
+    /// From one: what has all bits set is no user or group in the other width either.
+    FromId16,
 }
 
 impl Rule {
@@ -36,6 +38,7 @@ impl Rule {
         match to {
             Type::Limit => Rule::Limit,
             Type::Id16 => Rule::Id16,
+            _ if matches!(from, Type::Id16) => Rule::FromId16,
             _ => Rule::Integer { signed: signed(from), to_signed: signed(to) },
         }
     }
@@ -157,6 +160,7 @@ impl Plan {
                         Rule::Limit if value == largest(from_size) || value > largest(to_size) => u64::MAX,
                         // The kernel's `overflowuid`.
                         Rule::Id16 if value > u16::MAX as u64 => 65534,
+                        Rule::FromId16 if value == u16::MAX as u64 => u64::MAX,
                         _ => value,
                     };
                     let place = &mut to[t..t + to_size];

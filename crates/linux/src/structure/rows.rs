@@ -148,7 +148,11 @@ structs! {
     // the C library's.)
     sigset "" "asm/signal.h" { _sig: signals }
     old_sigset "" "asm/signal.h" { _sig: ulong }
-    an_id16 "" "linux/types.h" { _value: id16 }
+    // Of the calls that have 16 bits for it, which are others for a kernel of 64 bits.
+    an_id16 "" "linux/types.h" {
+        [Arm] { _value: id16 }
+        [_] { _value: uint }
+    }
 
     // Time: the `old` ones have `long`, which calls of 64-bit architectures use.
     timespec "struct __kernel_old_timespec" "linux/time_types.h" { tv_sec: long, tv_nsec: long }
@@ -313,7 +317,8 @@ structs! {
         addr: ulong, len: ulong, prot: ulong, flags: ulong, fd: ulong, offset: ulong,
     }
     open_how "struct open_how" "linux/openat2.h" { flags: u64, mode: u64, resolve: u64 }
-    iovec "struct iovec" "linux/uio.h" { iov_base: pointer, iov_len: ulong }
+    // The kernel takes the length for a signed one and refuses what is negative.
+    iovec "struct iovec" "linux/uio.h" { iov_base: pointer, iov_len: long }
     pollfd "struct pollfd" "asm/poll.h" { fd: int, events: i16, revents: i16 }
     epoll_event "struct epoll_event" "linux/eventpoll.h" {
         [X86_64 packed] { events: uint, data: u64 }
