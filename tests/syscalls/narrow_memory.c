@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MB (1u << 20)
@@ -65,8 +66,51 @@ static void places(void)
 	puts("places");
 }
 
-int main(void)
+// With a stack that may have `limit` bytes, in a new program: its room is given away at last, but for what it has taken and the guard before it.
+static void with_stack(rlim_t limit)
 {
+	struct rlimit old;
+	CHECK(getrlimit(RLIMIT_STACK, &old) == 0);
+	if (old.rlim_max < limit)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		old.rlim_cur = limit;
+		CHECK(setrlimit(RLIMIT_STACK, &old) == 0);
+		char *self = getenv("TEST_SELF");
+		execl(self, self, limit == RLIM_INFINITY ? "upwards" : "downwards", NULL);
+		_exit(9);
+	}
+	int status;
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static int large_stack(int upwards)
+{
+	volatile char here;
+	char *a = map(NULL, MB, 0), *b = map(NULL, MB, 0);
+	CHECK(upwards ? b == a + MB && (uintptr_t)a >= 0x40000000 && (uintptr_t)a < 0x41000000 : b == a - MB && (uintptr_t)a < 0x50000000);
+	CHECK(deep(&here, 32 * MB) > 8000);
+	uint64_t all = room(MB);
+	CHECK(all >= (upwards ? 2900ull : 3800ull) * MB && all <= 4096ull * MB);
+	static char *pieces[5000];
+	int n = 0;
+	while ((pieces[n] = map(NULL, MB, 0)) != MAP_FAILED)
+		n++;
+	// None lies in the stack, nor less than a megabyte before it.
+	CHECK(deep(&here, 33 * MB - 65536) > 8000);
+	for (int i = 0; i < n; i++)
+		CHECK(pieces[i] + MB <= (char *)&here - 33 * MB || pieces[i] > (char *)&here);
+	// Nor is a hint taken there.
+	char *hint = (char *)((uintptr_t)(&here - 20 * MB) & -4096);
+	CHECK(map(hint, 4096, 0) != hint);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return large_stack(strcmp(argv[1], "upwards") == 0);
 	places();
 	// Downwards, one below the other.
 	char *a = map(NULL, MB, 0), *b = map(NULL, MB, 0);
@@ -138,6 +182,8 @@ int main(void)
 	struct rlimit limit;
 	CHECK(getrlimit(RLIMIT_STACK, &limit) == 0);
 	CHECK(deep((char *)&limit, 6 * MB) > 1000);
+	with_stack(3000ul * MB);
+	with_stack(RLIM_INFINITY);
 	puts("done");
 	return 0;
 }

@@ -69,6 +69,18 @@ impl RangeSet {
         end.checked_sub(size).filter(|&start| start >= from)
     }
 
+    /// The start of the lowest `size` bytes within [from, to) that are not in the set.
+    pub fn first_gap(&self, from: u64, to: u64, size: u64) -> Option<u64> {
+        let mut start = from;
+        for r in &self.0[self.0.partition_point(|r| r.1 <= from)..] {
+            if r.0 >= start && r.0.min(to).saturating_sub(start) >= size {
+                break;
+            }
+            start = start.max(r.1);
+        }
+        (to.checked_sub(start)? >= size).then_some(start)
+    }
+
     /// The ranges in order.
     pub fn ranges(&self) -> &[(u64, u64)] {
         &self.0
@@ -100,6 +112,31 @@ mod tests {
             (100, 200, 100, Some(100)),
         ] {
             assert_eq!(set.last_gap(from, to, size), want, "{from}..{to}, {size}");
+        }
+    }
+
+    #[test]
+    fn the_lowest_gap() {
+        let mut set = RangeSet::new();
+        for (start, end) in [(10, 20), (30, 40), (90, 95)] {
+            set.insert(start, end);
+        }
+        for (from, to, size, want) in [
+            (0, 100, 10, Some(0)),
+            (0, 100, 11, Some(40)),
+            (0, 25, 11, None),
+            (5, 100, 10, Some(20)),
+            (15, 100, 5, Some(20)),
+            (0, 89, 50, None),
+            (0, 90, 50, Some(40)),
+            (0, 35, 11, None),
+            (92, 100, 5, Some(95)),
+            (92, 100, 6, None),
+            (32, 38, 1, None),
+            (100, 200, 100, Some(100)),
+            (200, 100, 1, None),
+        ] {
+            assert_eq!(set.first_gap(from, to, size), want, "{from}..{to}, {size}");
         }
     }
 

@@ -14,6 +14,7 @@
 //! One lock covers a host call and the change of the set, so that both tell the same story. Lock order: this lock, then the
 //! engine's (inside its reports).
 
+mod narrow;
 pub(crate) mod range;
 pub mod space;
 
@@ -22,6 +23,7 @@ use crate::calls::order;
 use crate::calls::time;
 use crate::calls::uring;
 use crate::files::procfile;
+use crate::memory::narrow::Narrow;
 use crate::memory::range::Hole;
 use crate::memory::space::PAGE;
 use crate::task::{Task, limits};
@@ -53,9 +55,8 @@ pub(crate) struct State {
     /// What a child of fork may find gone or zero (`MADV_DONTFORK`, `MADV_WIPEONFORK`), and what was
     /// mapped there since.
     not_inherited: RangeSet,
-    /// What is mapped, or kept for the stack, of a guest whose places are chosen here: one of 32
-    /// bits, since the host's kernel would choose places beyond its reach.
-    narrow: RangeSet,
+    /// What is mapped of a guest whose addresses have 32 bits.
+    narrow: Narrow,
     /// What [`bring_near`] has moved: (address, size).
     brought: Vec<(u64, u64)>,
 }
@@ -68,7 +69,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     brk: 0,
     next_library: 0,
     not_inherited: RangeSet::new(),
-    narrow: RangeSet::new(),
+    narrow: Narrow::new(),
     brought: Vec::new(),
 });
 
@@ -123,7 +124,7 @@ pub(crate) fn library_place(size: u64, align: u64) -> u64 {
 pub(crate) fn bring_near(at: u64, len: u64) -> SysResult {
     let size = page_up(len).ok_or(Errno::ENOMEM)?;
     let mut state = STATE.lock();
-    let to = state.narrow_place(size)?;
+    let to = state.narrow.place(size)?;
     let flags = MREMAP_MAYMOVE | MREMAP_FIXED;
     // SAFETY: a mapping that the kernel has just made for the guest goes to a free place.
     let got = unsafe { syscall!(__NR_mremap, at, size, size, flags, to) }?;
@@ -141,9 +142,9 @@ pub(crate) fn gone_near(at: u64) {
     }
 }
 
-/// Nothing is placed in [start, end) of a narrow guest: the stack may grow there.
-pub(crate) fn keep_narrow(start: u64, end: u64) {
-    STATE.lock().narrow.insert(start, end);
+/// The stack of a narrow guest is [start, end).
+pub(crate) fn set_narrow_stack(start: u64, end: u64) {
+    STATE.lock().narrow.set_stack(start, end);
 }
 
 /// The stack that ends at `top` is executable (PT_GNU_STACK): as far as it may grow by default.
@@ -203,35 +204,15 @@ impl State {
 
     /// [start, end) is mapped now, or no longer.
     fn occupied(&mut self, start: u64, end: u64, is: bool) {
-        match space::is_narrow() {
-            true if is => self.narrow.insert(start, end),
-            true => _ = self.narrow.remove(start, end),
-            false => {}
+        if space::is_narrow() {
+            self.narrow.occupied(start, end, is);
         }
-    }
-
-    /// Whether [start, start + size) is free for a narrow guest.
-    fn is_free(&self, start: u64, size: u64) -> bool {
-        start >= space::LOWEST
-            && !space::is_reserved(start, size)
-            && !self.narrow.overlaps(start, start + size)
-    }
-
-    /// A free place of a narrow guest for `size` bytes: the highest one below the mappings' end, else
-    /// the highest above it (the kernel's arch_get_unmapped_area_topdown).
-    ///
-    /// # Errors
-    /// `ENOMEM`.
-    fn narrow_place(&self, size: u64) -> SysResult {
-        let middle = space::mappings_end();
-        let below = self.narrow.last_gap(space::LOWEST, middle, size);
-        below.or_else(|| self.narrow.last_gap(middle, space::end(), size)).ok_or(Errno::ENOMEM)
     }
 
     /// Makes a call of mremap(2) of a narrow guest, whose mapping goes to no fixed address: `remap` is
     /// given the flags and the address.
     fn remap_narrow(
-        &self,
+        &mut self,
         (old, old_len, old_size): (u64, u64, u64),
         new_size: u64,
         flags: u64,
@@ -240,8 +221,8 @@ impl State {
         const MAY_MOVE: u64 = MREMAP_MAYMOVE as u64;
         const DONTUNMAP: u64 = 4;
         let (end, grows) = (old + old_size, new_size.saturating_sub(old_size));
-        // The host's kernel does not know where the guest's memory ends, nor what is kept for the stack.
-        let stays = old_len != 0 && flags & DONTUNMAP == 0 && (grows == 0 || self.is_free(end, grows));
+        // The host's kernel does not know where the guest's memory ends, nor the stack's guard.
+        let stays = old_len != 0 && flags & DONTUNMAP == 0 && (grows == 0 || self.narrow.is_free(end, grows));
         if flags & MAY_MOVE == 0 {
             return if stays || old_len == 0 { remap(flags, 0) } else { Err(Errno::ENOMEM) };
         }
@@ -251,13 +232,13 @@ impl State {
                 result => return result,
             }
         }
-        remap(flags | MREMAP_FIXED as u64, self.narrow_place(new_size)?)
+        remap(flags | MREMAP_FIXED as u64, self.narrow.place(new_size)?)
     }
 
     /// An address to propose for `len` bytes in the library window, or 0.
     fn library_hint(&mut self, len: u64) -> u64 {
         if space::is_narrow() {
-            return self.narrow_place(len).unwrap_or(0);
+            return self.narrow.place(len).unwrap_or(0);
         }
         let top = space::code_cache_base();
         let bottom = top - space::LIBRARY_WINDOW;
@@ -412,8 +393,8 @@ pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offse
     if space::is_narrow() {
         if !fixed {
             at = page_up(at)
-                .filter(|&at| at != 0 && state.is_free(at, size))
-                .map_or_else(|| state.narrow_place(size), Ok)?;
+                .filter(|&at| at != 0 && state.narrow.is_free(at, size))
+                .map_or_else(|| state.narrow.place(size), Ok)?;
             flags |= MAP_FIXED_NOREPLACE as u64;
         }
     } else if at == 0
@@ -733,7 +714,7 @@ pub(crate) fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     }
     time::replaced(addr, addr.saturating_add(size));
     let mut state = STATE.lock();
-    let addr = if addr == 0 && space::is_narrow() { state.narrow_place(size)? } else { addr };
+    let addr = if addr == 0 && space::is_narrow() { state.narrow.place(size)? } else { addr };
     // SAFETY: the place is not the emulator's.
     let got = unsafe { syscall!(__NR_shmat, id, addr, host_flags) }?;
     state.occupied(got, got + size, true);
@@ -775,7 +756,7 @@ pub(crate) fn do_brk(addr: u64) -> u64 {
         return state.brk;
     }
     if new > old {
-        if space::is_reserved(old, new - old) || space::is_narrow() && !state.is_free(old, new - old) {
+        if space::is_reserved(old, new - old) || space::is_narrow() && !state.narrow.is_free(old, new - old) {
             return state.brk;
         }
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;

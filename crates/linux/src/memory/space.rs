@@ -20,6 +20,9 @@
 //! .. B                                      mappings without an address of the guest's choice, downwards
 //! B ..                                      room for the stack, which ends below what the architecture has there
 //! ```
+//!
+//! Where the stack has no limit, or the personality asks for it (ADDR_COMPAT_LAYOUT), there is no B:
+//! mappings go upwards from a quarter of the space (mmap_is_legacy).
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,14 +57,16 @@ pub struct Narrow {
 /// The lowest address that is proposed for a mapping: vm.mmap_min_addr as distributions have it.
 pub(crate) const LOWEST: u64 = 0x1_0000;
 /// The kernel keeps this free below a stack (stack_guard_gap).
-const STACK_GUARD: u64 = 256 * PAGE;
+pub(super) const STACK_GUARD: u64 = 256 * PAGE;
 
 /// End of the guest's address space.
 static END: AtomicU64 = AtomicU64::new(anyarch_sys::GUEST_END);
 /// Where the stack of a narrow guest ends.
 static STACK_TOP: AtomicU64 = AtomicU64::new(0);
-/// Where mappings of a narrow guest end.
+/// Where mappings of a narrow guest end, if they go downwards.
 static MAPPINGS_END: AtomicU64 = AtomicU64::new(0);
+/// Where they begin, if they go upwards.
+static MAPPINGS_START: AtomicU64 = AtomicU64::new(0);
 
 static BASE: AtomicU64 = AtomicU64::new(BASE_START);
 static PIE: AtomicU64 = AtomicU64::new(BASE_START + CODE_CACHE_SIZE);
@@ -74,15 +79,20 @@ pub fn init(random: u64) {
     PIE.store(pie, Ordering::Relaxed);
 }
 
-/// Chooses the places below 4 GiB, for a stack that may have `stack` bytes. After [`init`].
-pub(crate) fn init_narrow(space: &Narrow, random: u64, stack: u64) {
+/// Chooses the places below 4 GiB, for a stack that may have `stack` bytes (`u64::MAX` is no limit);
+/// `upwards`: mappings go upwards whatever it may have. After [`init`].
+pub(crate) fn init_narrow(space: &Narrow, random: u64, stack: u64, upwards: bool) {
     const GAP_MIN: u64 = 128 << 20;
     let pages = |shift: u32| (random >> shift) % space.random_pages * PAGE;
     let slack = if random == 0 { 0 } else { space.random_pages * PAGE };
     let gap = stack.saturating_add(STACK_GUARD + slack).clamp(GAP_MIN, space.end / 6 * 5);
     END.store(space.end, Ordering::Relaxed);
     STACK_TOP.store(space.stack_top - pages(0), Ordering::Relaxed);
-    MAPPINGS_END.store((space.stack_top - gap - pages(16)) & !(PAGE - 1), Ordering::Relaxed);
+    let (upwards, quarter) = (upwards || stack == u64::MAX, (space.end / 4).next_multiple_of(PAGE));
+    let end = (space.stack_top - gap - pages(16)) & !(PAGE - 1);
+    MAPPINGS_END.store(if upwards { 0 } else { end }, Ordering::Relaxed);
+    // Beyond their end they go upwards too, from the same place always.
+    MAPPINGS_START.store(quarter + if upwards { pages(16) } else { 0 }, Ordering::Relaxed);
     PIE.store(((space.end / 3 * 2) & !(PAGE - 1)) + pages(40), Ordering::Relaxed);
 }
 
@@ -100,13 +110,19 @@ pub(crate) fn is_narrow() -> bool {
 /// have so many bytes.
 pub fn stack(bytes: u64) -> (u64, u64) {
     let top = STACK_TOP.load(Ordering::Relaxed);
-    let room = top - MAPPINGS_END.load(Ordering::Relaxed) - STACK_GUARD;
+    let room = top - mappings_end().max(mappings_start()) - STACK_GUARD;
     (top, (top - bytes.min(room)) & !(PAGE - 1))
 }
 
-/// Of a narrow guest: where mappings without an address of its choice end.
+/// Of a narrow guest: where mappings without an address of its choice end, if they go downwards;
+/// else 0.
 pub(crate) fn mappings_end() -> u64 {
     MAPPINGS_END.load(Ordering::Relaxed)
+}
+
+/// Of a narrow guest: where those begin that go upwards.
+pub fn mappings_start() -> u64 {
+    MAPPINGS_START.load(Ordering::Relaxed)
 }
 
 /// Start of the code cache; it is [`CODE_CACHE_SIZE`] long. Nothing is mapped there until the engine does.

@@ -388,7 +388,9 @@ pub fn load(req: &Request<'_>) -> Result<Started, Error> {
     }
     space::init(req.random);
     if let Some(narrow) = abi.narrow() {
-        space::init_narrow(narrow, req.random, stack_limit());
+        const ADDR_COMPAT_LAYOUT: u32 = 0x020_0000;
+        let upwards = calls::personality() & ADDR_COMPAT_LAYOUT != 0;
+        space::init_narrow(narrow, req.random, stack_limit(), upwards);
     }
     // Before anything executable is mapped, which the engine is told.
     let backend = (req.backend_of)(abi, crate::config::get().interpret);
@@ -497,7 +499,7 @@ fn map_narrow_stack(room: u64) -> Result<u64, Why> {
     }
     let flags = ANONYMOUS | NOREPLACE | (MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK) as u64;
     memory::do_mmap(top - size, size, 3, flags, -1, 0).map_err(Why::Stack)?;
-    memory::keep_narrow(lowest, top);
+    memory::set_narrow_stack(top - size, top);
     Ok(top)
 }
 
