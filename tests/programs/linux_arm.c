@@ -7,6 +7,7 @@
 #include "../check.h"
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -298,6 +299,35 @@ static void private_calls(void)
 	puts("calls");
 }
 
+static sigjmp_buf refused;
+static void refuse(int signo)
+{
+	(void)signo;
+	siglongjmp(refused, 1);
+}
+#define READS(instruction) \
+	(sigsetjmp(refused, 1) == 0 ? ({ unsigned long low, high = 0; __asm__ volatile(instruction : "=r"(low), "+r"(high)); (long)low; }) : -1l)
+
+// System registers that programs may read under Linux, and others. Libraries read PMUSERENR before they read a counter.
+static void registers(void)
+{
+	CHECK(signal(SIGILL, refuse) != SIG_ERR);
+	CHECK(READS("mrc p15, 0, %0, c9, c14, 0 @ PMUSERENR") == 0);
+	CHECK(READS("mrc p15, 0, %0, c14, c0, 0 @ CNTFRQ") > 0);
+	CHECK(READS("mrrc p15, 1, %0, %1, c14 @ CNTVCT") != -1);
+	CHECK(READS("mrrc p15, 0, %0, %1, c14 @ CNTPCT") == -1);
+	CHECK(READS("mrc p15, 0, %0, c9, c13, 0 @ PMCCNTR") == -1);
+	CHECK(READS("mrc p15, 0, %0, c9, c12, 0 @ PMCR") == -1);
+	CHECK(READS("mrc p15, 0, %0, c0, c0, 0 @ MIDR") == -1);
+	CHECK(READS("mrc p15, 0, %0, c0, c0, 1 @ CTR") == -1);
+	CHECK(READS("mrc p15, 0, %0, c13, c0, 4 @ TPIDRPRW") == -1);
+	CHECK(READS("mrc p14, 0, %0, c0, c1, 0 @ DBGDSCRint") == -1);
+	CHECK(READS("mcr p15, 0, %1, c9, c14, 0 @ PMUSERENR\n mov %0, #0") == -1);
+	CHECK(READS("mcr p15, 0, %1, c13, c0, 3 @ TPIDRURO\n mov %0, #0") == -1);
+	CHECK(READS("mcr p15, 0, %1, c13, c0, 2 @ TPIDRURW\n mrc p15, 0, %0, c13, c0, 2") == 0);
+	puts("registers");
+}
+
 static void processor(void)
 {
 	struct utsname u;
@@ -322,6 +352,7 @@ int main(int argc, char **argv)
 	restarts();
 	helpers();
 	private_calls();
+	registers();
 	processor();
 	if (getenv("QEMU_CPU") == NULL) {
 		static const char *models[] = {"arm926", "arm1176", "cortex-a7", "max"};

@@ -236,6 +236,8 @@ fn mrc<O: Ops>(o: &mut O, i: Insn) {
         return undefined(o);
     }
     let source = match system_register(i) {
+        // PMUSERENR: programs may read that they may read no counter.
+        (9, 0, 14, 0) => Src::Imm(0),
         (13, 0, 0, 2) => Src::Reg(TPIDRURW),
         (13, 0, 0, 3) => Src::Reg(TPIDRURO),
         (14, 0, 0, 0) => Src::Imm(system::COUNTER_HZ),
