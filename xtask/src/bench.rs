@@ -131,15 +131,18 @@ fn run(args: &[OsString]) -> Result<()> {
     };
     let cache = cache_dir()?.join("bench");
     let (qemu, version) = qemu(arch)?;
-    let host = tree(&cache, "amd64", arch.suite)?;
-    let guest = tree(&cache, arch.debian, arch.suite)?;
-    programs(&cache, arch, &host, &guest)?;
     let matches = crate::binfmt_match(arch)?;
-    let mut engines = [
-        Worker::start("native", &host, None)?,
-        Worker::start("qemu", &guest, Some((&matches, &qemu)))?,
-        Worker::start("anyarch", &guest, Some((&matches, &emulator)))?,
-    ];
+    // The second stage of debootstrap alone needs neither programs nor these workers.
+    let mut guest = PathBuf::new();
+    let mut engines = Vec::new();
+    if !works.is_empty() {
+        let host = tree(&cache, "amd64", arch.suite)?;
+        guest = tree(&cache, arch.debian, arch.suite)?;
+        programs(&cache, arch, &host, &guest)?;
+        engines.push(Worker::start("native", &host, None)?);
+        engines.push(Worker::start("qemu", &guest, Some((&matches, &qemu)))?);
+        engines.push(Worker::start("anyarch", &guest, Some((&matches, &emulator)))?);
+    }
     println!(
         "{} ({} {}); QEMU {version}; medians; ratios to native, and how many times faster than QEMU (target in brackets)\n",
         arch.name, arch.debian, arch.suite
