@@ -131,6 +131,51 @@ static void options(int s)
 	SAY(ioctl(s, SIOCGIFMAP, &one));
 }
 
+// Groups of multicast, in the older structures and in those whose addresses are aligned to a pointer.
+static void groups(int s)
+{
+	struct ip_mreq old = {.imr_multiaddr = {inet_addr("239.1.2.3")}, .imr_interface = {htonl(INADDR_LOOPBACK)}};
+	struct ip_mreqn with_index = {.imr_multiaddr = {inet_addr("239.1.2.4")}, .imr_ifindex = 1};
+	SAY(setsockopt(s, IPPROTO_IP, IP_ADD_MEMBERSHIP, &old, sizeof old));
+	SAY(setsockopt(s, IPPROTO_IP, IP_ADD_MEMBERSHIP, &old, sizeof old));
+	SAY(setsockopt(s, IPPROTO_IP, IP_DROP_MEMBERSHIP, &old, sizeof old));
+	SAY(setsockopt(s, IPPROTO_IP, IP_ADD_MEMBERSHIP, &with_index, sizeof with_index));
+	SAY(setsockopt(s, IPPROTO_IP, IP_ADD_MEMBERSHIP, &with_index, 7));
+	SAY(setsockopt(s, IPPROTO_IP, IP_MULTICAST_IF, &old.imr_interface, 4));
+	struct group_req join = {.gr_interface = 1};
+	*(struct sockaddr_in *)&join.gr_group = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {inet_addr("239.1.2.5")}};
+	SAY(sizeof join);
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_JOIN_GROUP, &join, sizeof join));
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_JOIN_GROUP, &join, sizeof join));
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_JOIN_GROUP, &join, sizeof join - 1));
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_JOIN_GROUP, &join, 3));
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_LEAVE_GROUP, &join, sizeof join));
+	struct group_source_req from = {.gsr_interface = 1, .gsr_group = join.gr_group, .gsr_source = join.gr_group};
+	((struct sockaddr_in *)&from.gsr_source)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_JOIN_SOURCE_GROUP, &from, sizeof from));
+	char room[GROUP_FILTER_SIZE(3)] = {0};
+	struct group_filter *filter = (void *)room;
+	*filter = (struct group_filter){.gf_interface = 1, .gf_group = join.gr_group, .gf_numsrc = 3};
+	for (unsigned more = 0; more <= 128; more += 32) {
+		socklen_t size = GROUP_FILTER_SIZE(0) + more;
+		SAY(getsockopt(s, IPPROTO_IP, MCAST_MSFILTER, filter, &size));
+		SAY(size);
+		printf("%u sources, mode %u, first %x\n", filter->gf_numsrc, filter->gf_fmode, ((struct sockaddr_in *)filter->gf_slist)->sin_addr.s_addr);
+	}
+	socklen_t short_size = GROUP_FILTER_SIZE(0) - 1;
+	SAY(getsockopt(s, IPPROTO_IP, MCAST_MSFILTER, filter, &short_size));
+	filter->gf_numsrc = 0;
+	short_size++;
+	SAY(getsockopt(s, IPPROTO_IP, MCAST_MSFILTER, filter, &short_size));
+	printf("%u sources, %d bytes\n", filter->gf_numsrc, (int)short_size);
+	struct { struct ip_msfilter f; uint32_t more[2]; } older = {{.imsf_multiaddr = {inet_addr("239.1.2.5")}, .imsf_interface = {htonl(INADDR_LOOPBACK)}, .imsf_numsrc = 3}, {0}};
+	socklen_t size = IP_MSFILTER_SIZE(0);
+	SAY(getsockopt(s, IPPROTO_IP, IP_MSFILTER, &older, &size));
+	printf("%u sources, %d bytes, first %x\n", older.f.imsf_numsrc, (int)size, older.f.imsf_slist[0].s_addr);
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_MSFILTER, filter, GROUP_FILTER_SIZE(1)));
+	SAY(setsockopt(s, IPPROTO_IP, MCAST_LEAVE_SOURCE_GROUP, &from, sizeof from));
+}
+
 int main(void)
 {
 	int s = socket(AF_INET, SOCK_DGRAM, 0);
@@ -138,5 +183,6 @@ int main(void)
 	received(s);
 	rights();
 	options(s);
+	groups(s);
 	return 0;
 }

@@ -8,6 +8,7 @@ use crate::calls::dispatch::host_call;
 use crate::structure::{Direction, Model, Order, Plan, Struct, constants, model, rows, same_struct};
 use crate::task::Task;
 use alloc::vec;
+use alloc::vec::Vec;
 use anyarch_sys::raw::general::{__NR_getsockopt, __NR_setsockopt};
 use anyarch_sys::{Errno, SysResult, read_bytes, write_bytes};
 
@@ -90,6 +91,65 @@ pub const fn differs() -> u16 {
     models
 }
 
+/// Whether an option of IP or IPv6 carries a number and socket addresses behind it
+/// (MCAST_JOIN_GROUP to MCAST_MSFILTER: struct group_req and its kin). The addresses are aligned to
+/// a pointer, which is all that differs.
+fn is_group(level: u32, option: u32) -> bool {
+    matches!((level, option), (0 | 41, 42..=48))
+}
+
+/// Bytes of that number.
+const NUMBER: usize = 4;
+
+/// Such a value of a 32-bit guest in the host's form.
+fn widen_group(value: &mut Vec<u8>) {
+    let at = value.len().min(NUMBER);
+    value.splice(at..at, [0; 4]);
+}
+
+/// MCAST_MSFILTER of getsockopt(2): the call reads a group and a number of sources, and tells so many
+/// at most, whatever the length is.
+fn get_filter(
+    level: u32,
+    option: u32,
+    args: &[u64; 6],
+    call: impl FnOnce(&[u64; 6]) -> SysResult,
+) -> SysResult {
+    /// Bytes before the sources (GROUP_FILTER_SIZE(0)), and of each.
+    const HEAD: usize = NUMBER + SOURCE + 8;
+    const SOURCE: usize = 128;
+    const SOURCES_MAX: usize = 1 << 16;
+    let [fd, _, _, addr, len_addr, _] = *args;
+    let mut len = [0; 4];
+    read_bytes(len_addr, &mut len)?;
+    let room = i32::from_le_bytes(len);
+    let mut value = vec![0; HEAD];
+    if room >= HEAD as i32 {
+        read_bytes(addr, &mut value)?;
+    }
+    let mut sources = [0; 4];
+    sources.copy_from_slice(&value[HEAD - 4..]);
+    let sources = (u32::from_le_bytes(sources) as usize).min(SOURCES_MAX);
+    value[HEAD - 4..].copy_from_slice(&(sources as u32).to_le_bytes());
+    widen_group(&mut value);
+    value.resize(HEAD + 4 + sources * SOURCE, 0);
+    let mut host_len = room.saturating_add(4);
+    let result =
+        call(&[fd, level as u64, option as u64, value.as_mut_ptr() as u64, &raw mut host_len as u64, 0])?;
+    value.drain(NUMBER..NUMBER + 4);
+    value.truncate((host_len - 4).max(0) as usize);
+    write_bytes(addr, &value)?;
+    write_bytes(len_addr, &(value.len() as u32).to_le_bytes())?;
+    Ok(result)
+}
+
+/// Whether an option without a structure of its own has the same value for guest and host. The
+/// kernel then reads and writes it where it is: some options read what they are asked for, and some
+/// fill more than the length says (IP_MSFILTER).
+fn is_same(guest: &Model, level: u32, option: u32) -> bool {
+    guest.order == Order::Little && !matches!((level, option), (SOL_SOCKET, 3 | 4))
+}
+
 /// Longer values than any option has.
 const TOO_LONG: u64 = 1 << 16;
 
@@ -97,6 +157,7 @@ const TOO_LONG: u64 = 1 << 16;
 struct Known {
     level: u32,
     option: u32,
+    /// If it is another one for the guest.
     of: Option<&'static Struct>,
 }
 
@@ -109,7 +170,8 @@ fn known(guest: &Model, level: u64, option: u64) -> Result<Known, Errno> {
         _ => option as u32,
     };
     let row = ROWS.iter().find(|row| (row.level, row.option) == (level, option));
-    Ok(Known { level, option, of: row.map(|row| row.of) })
+    let of = row.map(|row| row.of).filter(|of| of.differs_for(guest));
+    Ok(Known { level, option, of })
 }
 
 /// The host's level of options of sockets of every kind.
@@ -146,6 +208,10 @@ pub(crate) fn setsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
 fn set(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult) -> SysResult {
     let [fd, level, option, addr, len, _] = *args;
     let Known { level, option, of } = known(guest, level, option)?;
+    let widens = guest.word == 4 && is_group(level, option);
+    if of.is_none() && !widens && is_same(guest, level, option) {
+        return call(&[fd, level as u64, option as u64, addr, len, 0]);
+    }
     if len > TOO_LONG {
         return Err(Errno::EINVAL);
     }
@@ -154,13 +220,21 @@ fn set(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult
     match of {
         Some(of) => {
             let plan = Plan::kept(of, Direction::ToHost, guest);
-            if value.len() < plan.from_size {
+            let len = value.len();
+            // Some options know a structure by its first members (IP_ADD_MEMBERSHIP): those have the
+            // same places where the structures are equally long.
+            if len < plan.from_size && plan.from_size != plan.to_size {
                 return Err(Errno::EINVAL);
             }
+            value.resize(len.max(plan.from_size), 0);
             let mut host = vec![0; plan.to_size];
             plan.convert(&value, &mut host);
+            if len < plan.from_size {
+                host.truncate(len);
+            }
             value = host;
         }
+        None if widens => widen_group(&mut value),
         None => reorder(guest, &mut value),
     }
     call(&[fd, level as u64, option as u64, value.as_ptr() as u64, value.len() as u64, 0])
@@ -175,6 +249,12 @@ pub(crate) fn getsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
 fn get(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult) -> SysResult {
     let [fd, level, option, addr, len_addr, _] = *args;
     let Known { level, option, of } = known(guest, level, option)?;
+    if guest.word == 4 && guest.order == Order::Little && is_group(level, option) {
+        return get_filter(level, option, args, call);
+    }
+    if of.is_none() && is_same(guest, level, option) {
+        return call(&[fd, level as u64, option as u64, addr, len_addr, 0]);
+    }
     let mut len = [0; 4];
     read_bytes(len_addr, &mut len)?;
     reorder(guest, &mut len);
