@@ -2,7 +2,7 @@
 //! "Branch, branch with link, and block data transfer", F4.1.6).
 
 use crate::data::go;
-use crate::decode::{Insn, Set, r, undefined};
+use crate::decode::{Insn, Set, pc, r, undefined};
 use crate::state::{GE, LR, Q, TPIDRURO, TPIDRURW};
 use crate::system;
 use anyarch_engine::field;
@@ -135,7 +135,7 @@ pub(crate) fn branch_exchange<O: Ops>(o: &mut O, i: Insn, m: u8) {
         return undefined(o);
     }
     match m {
-        15 => o.jump(i.pc_value() as u64 | i.pc & crate::decode::pc::E),
+        15 => o.jump(i.pc_value() as u64 | i.pc & pc::E),
         m => go(o, i, r(m), m == 14),
     }
 }
@@ -191,17 +191,18 @@ fn a32_msr<O: Ops>(o: &mut O, i: Insn) {
     if i.reg(0) == 15 {
         return undefined(o);
     }
-    msr(o, field!(i.mask), r(i.reg(0)));
+    msr(o, i, field!(i.mask), r(i.reg(0)));
 }
 
 fn a32_msr_imm<O: Ops>(o: &mut O, i: Insn) {
     let value = i.bits(0, 8).rotate_right(2 * i.bits(8, 4));
     o.mov(W::W32, R::T0, Src::Imm(value as u64));
-    msr(o, field!(i.mask), R::T0);
+    msr(o, i, field!(i.mask), R::T0);
 }
 
-/// MSR: the flags and Q, or GE, or both, by `mask`; user level changes nothing else.
-pub(crate) fn msr<O: Ops>(o: &mut O, mask: u32, s: R) {
+/// MSR: by `mask` the flags and Q, GE, and E; user level changes nothing else. With another E it
+/// goes on at a place of its own.
+pub(crate) fn msr<O: Ops>(o: &mut O, i: Insn, mask: u32, s: R) {
     if mask & 8 != 0 {
         o.write_flags(s);
         o.extract(false, W::W64, Q, s, 27, 1);
@@ -211,6 +212,16 @@ pub(crate) fn msr<O: Ops>(o: &mut O, mask: u32, s: R) {
         let v = V::T0;
         o.vec(VOp::BitsToLanes, VArgs { d: v, a: v, b: v, c: v, es: 0, bytes: 4, imm: 16 });
         o.vget(false, W::W32, GE, v, 2, 0);
+    }
+    if mask & 2 != 0 {
+        const E: u32 = pc::E.trailing_zeros();
+        let next = i.next();
+        o.extract(false, W::W64, R::T1, s, 9, 1);
+        o.shift(Shift::Lsl, W::W64, R::T1, R::T1, Src::Imm(E as u64));
+        o.alu(Alu::Or, W::W64, R::T1, R::T1, Src::Imm(next & !pc::E & !0xffff_ffff));
+        o.mov_addr(R::T0, next as u32 as u64);
+        o.alu(Alu::Or, W::W64, R::T0, R::T0, Src::Reg(R::T1));
+        o.jump_reg(R::T0);
     }
 }
 

@@ -67,7 +67,9 @@ impl Insn {
     /// An A32 instruction.
     pub fn a32(word: u32, pc: u64) -> Insn {
         let set = if word >> 28 == 15 { Set::Uncond } else { Set::Cond };
-        Insn { word, pc, cond: Cond::from_bits(word >> 28), len: 4, set }
+        // Breakpoints have no condition.
+        let cond = if word & 0x0ff0_00f0 == 0x0120_0070 { 14 } else { word >> 28 };
+        Insn { word, pc, cond: Cond::from_bits(cond), len: 4, set }
     }
 
     /// A T32 instruction: of 16 bits if `word` is below 0xe800, else of 32 bits with the first half

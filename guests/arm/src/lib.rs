@@ -19,25 +19,8 @@
 //!
 //! # What is unpredictable
 //!
-//! Where the manual says UNPREDICTABLE, these are undefined:
-//! - the program counter as an operand where it must not be one;
-//! - one register for both results of a long multiplication, or for both loads of LDRD, and a
-//!   status register of an exclusive store that is its address or data;
-//! - a list that is empty, or in T32 of less than two registers, or that has the written-back base,
-//!   or a store's program counter; D registers beyond D31;
-//! - LDRD and STRD with an odd register, or (A32) in the place of an unprivileged form;
-//! - bit fields beyond bit 31, and more bits in a fraction than in its fixed-point number;
-//! - a branch within an IT block, other than as its last instruction; IT, CBZ, B with a condition of
-//!   its own, SETEND and CPS in any place of one;
-//! - SUBS PC, LR and its kin, and what is another mode's, SPSR among it.
-//!
-//! And these are not:
-//! - An A32 load with write-back into its base leaves what was loaded; a store multiple with
-//!   write-back whose list has the base stores its old value.
-//! - Bits that should be zero or one are not looked at where no other instruction is encoded there.
-//! - BKPT and CRC32 of A32 may have a condition.
-//! - A branch to an A32 address that is not a multiple of four raises SIGBUS (BUS_ADRALN) there.
-//! - MSR does not change the E bit; SETEND does.
+//! `docs/arm.md` lists what is done where the manual says UNPREDICTABLE; the oracle holds the
+//! semantics to it (`tests/oracle/unpredictable.rs`).
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;

@@ -295,7 +295,7 @@ fn msr<O: Ops>(o: &mut O, i: Insn) {
     if field!(set i.r) || i.reg(16) == 15 {
         return undefined(o);
     }
-    branch::msr(o, field!(i.mask), r(i.reg(16)));
+    branch::msr(o, i, field!(i.mask), r(i.reg(16)));
 }
 
 fn mrs<O: Ops>(o: &mut O, i: Insn) {

@@ -180,9 +180,7 @@ mod tests {
     #[test]
     fn every_guest_has_its_part_of_the_instruction_oracle() {
         for guest in GUESTS {
-            // arm's is older than the oracle for all guests.
-            let file = if guest.name == "arm" { "differential.rs" } else { "oracle/main.rs" };
-            let main = format!("../guests/{}/tests/{file}", guest.name);
+            let main = format!("../guests/{}/tests/oracle/main.rs", guest.name);
             assert!(crate::tests_dir().join(&main).exists(), "no {main}");
         }
     }

@@ -13,7 +13,8 @@
  *
  * Code is never changed while it runs: an emulator would have to drop translations for each case.
  */
-typedef unsigned long u64;
+typedef unsigned long long u64;
+typedef unsigned long word;
 typedef unsigned int u32;
 typedef unsigned char u8;
 
@@ -56,13 +57,13 @@ static void handler(int signo, u8 *info, struct ucontext *uc)
 	s->pc = interrupted(&s->r, uc);
 	s->signo = signo;
 	s->code = *(u32 *)(info + 8);
-	s->addr = *(u64 *)(info + 16);
+	s->addr = *(word *)(info + 8 + sizeof(word));
 	oracle_leave();
 }
 
 static u8 alternate[65536] __attribute__((aligned(64)));
 
-void start_c(u64 *sp)
+void start_c(word *sp)
 {
 	if (sp[0] != 3)
 		die(2);
@@ -81,8 +82,8 @@ void start_c(u64 *sp)
 	long scratch = sys(222, SCRATCH, 0x2000, 3, 0x32, -1, 0);
 	if (code != CODE_BASE || scratch != SCRATCH || ((long)s < 0 && (long)s > -4096))
 		die(5);
-	struct { u8 *sp; u64 flags, size; } ss = { alternate, 0, sizeof alternate };
-	struct { void *handler; u64 flags; void *restorer; u64 mask; } act = { handler, 0x4 | 0x08000000 | 0x40000000, 0, 0 };
+	struct { u8 *sp; word flags, size; } ss = { alternate, 0, sizeof alternate };
+	struct { void *handler; word flags; void *restorer; u32 mask[2]; } act = { handler, 0x4 | 0x08000000 | 0x40000000, 0, { 0, 0 } };
 	sys(132, (long)&ss, 0, 0, 0, 0, 0);
 	static const int signals[] = { 4, 5, 7, 8, 11 };
 	for (int i = 0; i < 5; i++)
@@ -92,7 +93,7 @@ void start_c(u64 *sp)
 		current = &s[i];
 		/* Nothing is left over from what went beyond the windows. */
 		for (u64 *at = (u64 *)SCRATCH; at < (u64 *)(SCRATCH + 0x2000); at++)
-			*at = 0;
+			*(volatile u64 *)at = 0;
 		copy((u8 *)MID, s[i].mid, sizeof s[i].mid);
 		copy((u8 *)EDGE, s[i].edge, sizeof s[i].edge);
 		h->done = i; /* so that the host knows which case ended us, if one does */

@@ -9,8 +9,9 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// Most instructions of one case.
 pub const MAX_WORDS: usize = 14;
@@ -41,36 +42,41 @@ pub struct Case<G: Guest> {
 }
 
 impl<G: Guest> Case<G> {
-    /// Address behind the code.
-    pub fn end(&self) -> u64 {
-        self.state.pc + self.words.iter().map(|w| G::length(*w)).sum::<u64>()
+    /// Address of the code.
+    pub fn start(&self) -> u64 {
+        G::address(self.state.pc)
     }
 
-    /// The instruction at an address.
+    /// Address behind the code.
+    pub fn end(&self) -> u64 {
+        self.start() + self.words.iter().map(|w| G::length(self.state.pc, *w)).sum::<u64>()
+    }
+
+    /// The instruction at a `pc`.
     pub fn word_at(&self, pc: u64) -> Option<u32> {
-        let mut at = self.state.pc;
+        let (mut at, address) = (self.start(), G::address(pc));
         self.words.iter().copied().find(|w| {
-            let here = at == pc;
-            at += G::length(*w);
+            let here = at == address;
+            at += G::length(self.state.pc, *w);
             here
         })
     }
 
-    /// Whether an address lies in the code.
+    /// Whether a `pc` lies in the code.
     pub fn contains(&self, pc: u64) -> bool {
-        pc >= self.state.pc && pc < self.end()
+        (self.start()..self.end()).contains(&G::address(pc))
     }
 
     /// The code with what stands before and behind it, and its address.
     fn code(&self) -> (u64, Vec<u8>) {
         let put = |out: &mut Vec<u8>, w: u32| {
-            out.extend_from_slice(&w.to_le_bytes()[..G::length(w) as usize]);
+            out.extend_from_slice(&w.to_le_bytes()[..G::length(self.state.pc, w) as usize]);
         };
         let mut out = Vec::new();
         G::PREFIX.iter().for_each(|w| put(&mut out, *w));
-        let start = self.state.pc - out.len() as u64;
+        let start = self.start() - out.len() as u64;
         self.words.iter().for_each(|w| put(&mut out, *w));
-        put(&mut out, G::leave(self.end()));
+        put(&mut out, G::leave(self.state.pc, self.end()));
         (start, out)
     }
 }
@@ -115,16 +121,17 @@ impl<G: Guest> Batch<G> {
         let mut crashed = Vec::new();
         let mut from = 0;
         loop {
-            let status = Command::new(&program)
+            let mut child = Command::new(&program)
                 .args(["-cpu", &reference.cpu])
                 .arg(runner::<G>()?)
                 .arg(format!("/proc/{}/fd/{}", std::process::id(), image.file.as_raw_fd()))
                 .arg(from.to_string())
-                .output()?;
-            let mut done = [0; 8];
-            image.file.read_exact_at(&mut done, 8)?;
-            let done = u64::from_le_bytes(done) as usize;
-            if done == self.cases.len() && status.status.success() {
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()?;
+            let status = wait(&mut child, || image.done())?;
+            let done = image.done()?;
+            if done == self.cases.len() && status.success() {
                 break;
             }
             if crashed.len() > 20 + self.cases.len() / 64 || done >= self.cases.len() {
@@ -177,7 +184,14 @@ impl<G: Guest> Batch<G> {
         }
         file.write_all_at(&pool, 4096 + POOL - CODE_BASE)?;
         // Plain slots are written at once, branch slots one by one.
-        let mut plain = vec![0u8; self.plain * STRIDE as usize];
+        let filler = |bytes: usize| G::FILLER.to_le_bytes().repeat(bytes / 4);
+        let mut plain = filler(self.plain * STRIDE as usize);
+        let elsewhere = |start: &u64| *start >= CODE_BASE + self.plain as u64 * STRIDE;
+        let slots = self.cases.iter().map(Case::start).filter(elsewhere).min();
+        if let Some(first) = slots.filter(|_| G::FILLER != 0) {
+            let from = (first & !(BRANCH_STRIDE - 1)) - CODE_BASE;
+            file.write_all_at(&filler((code_bytes - from) as usize), 4096 + from)?;
+        }
         for case in &self.cases {
             let (start, bytes) = case.code();
             let offset = (start - CODE_BASE) as usize;
@@ -201,6 +215,27 @@ impl<G: Guest> Batch<G> {
     }
 }
 
+/// Waits for the runner. It is killed where it makes no progress: a case may go round for ever.
+fn wait(child: &mut Child, done: impl Fn() -> io::Result<usize>) -> io::Result<ExitStatus> {
+    let (mut last, mut since) = (0, Instant::now());
+    for pause in (0..).map(|n: u32| (1 << n.min(6)) / 2) {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(pause.min(20)));
+        let now = done()?;
+        if now != last {
+            (last, since) = (now, Instant::now());
+        } else if since.elapsed() > STUCK {
+            child.kill()?;
+        }
+    }
+    child.wait()
+}
+
+/// How long a case may take, on a machine that does much else.
+const STUCK: Duration = Duration::from_secs(20);
+
 /// A batch's file.
 pub struct Image {
     /// A memory file.
@@ -208,6 +243,15 @@ pub struct Image {
     /// Bytes of code from file offset 4096, to be mapped at [`CODE_BASE`].
     pub code_bytes: u64,
     states: u64,
+}
+
+impl Image {
+    /// How many cases the runner is done with.
+    fn done(&self) -> io::Result<usize> {
+        let mut done = [0; 8];
+        self.file.read_exact_at(&mut done, 8)?;
+        Ok(u64::from_le_bytes(done) as usize)
+    }
 }
 
 /// The runner's executable, built once per process and kept between them.

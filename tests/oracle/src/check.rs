@@ -46,6 +46,8 @@ pub struct Tally {
     pub undefined: usize,
     /// Cases that ended the other side itself.
     pub crashed: usize,
+    /// Differences that the other side does not show when it runs the case alone.
+    pub astray: usize,
     /// Differences that are not known.
     pub bad: usize,
     /// Of a row that the reference lacks: no case.
@@ -165,10 +167,23 @@ fn finish<G: Guest>(batch: &mut Batch<G>, options: &Options<G>, report: &mut Rep
                 report.known[i] += 1;
                 continue;
             }
+            // Alone as well? A store of another case may have gone astray on the other side, or a branch
+            // into another case's code.
+            let alone = Batch::of(vec![case.clone()]);
+            let again = alone.run(&alone.image()?, &options.reference)?;
+            if again[0].is_some_and(|theirs| differences(case, ours, &theirs).is_empty()) {
+                tally.astray += 1;
+                continue;
+            }
             tally.bad += 1;
             if tally.bad <= SHOWN {
-                let case = reduce(case, player, &options.reference)?;
-                report.mismatches.push(describe(&case, player, &options.reference)?);
+                let reduced = reduce(case, player, &options.reference)?;
+                let mut text = describe(&reduced, player, &options.reference)?;
+                let among_others = differences(case, ours, theirs);
+                if !text.contains(&among_others[0]) {
+                    let _ = writeln!(text, "  among other cases:\n    {}", among_others.join("\n    "));
+                }
+                report.mismatches.push(text);
             }
         }
     }
@@ -222,7 +237,8 @@ pub fn differences<G: Guest>(
         field(&mut out, "si_code", ours.code, code);
         // An access that reaches into an unmapped page may report its own start or the page's.
         let canonical = ours.addr < 1 << 47;
-        if ours.addr.abs_diff(theirs.addr) >= 64 && canonical && signal != 5 {
+        let open = if signal == 11 { 64 } else { 1 };
+        if ours.addr.abs_diff(theirs.addr) >= open && canonical && signal != 5 {
             field(&mut out, "si_addr", ours.addr, theirs.addr);
         }
     }
@@ -259,6 +275,9 @@ impl<G: Guest> Report<G> {
         for (row, t) in &self.rows {
             if t.crashed > t.cases / 8 {
                 self.wrong.push(format!("{row}: {} cases ended the other side itself", t.crashed));
+            }
+            if t.astray > t.cases / 100 + 3 {
+                self.wrong.push(format!("{row}: {} cases are others' when they run alone", t.astray));
             }
             // A few draws may all be of reserved encodings.
             if t.cases >= 100 && t.undefined == t.cases && !G::all_undefined(row) {

@@ -21,6 +21,9 @@ pub trait Guest: Clone + core::fmt::Debug + Send + Sync + Sized + 'static {
     const RUNNER_FLAGS: &'static [&'static str];
     /// Instructions in front of a case's code, which load the last registers.
     const PREFIX: &'static [u32];
+    /// What fills the space between the code of cases: words that raise a signal in each instruction
+    /// set. Zeroes, unless they do not.
+    const FILLER: u32 = 0;
     /// Rows without cases, and where they are tested.
     const ELSEWHERE: &'static [Elsewhere];
     /// Deviations that are accepted.
@@ -32,20 +35,31 @@ pub trait Guest: Clone + core::fmt::Debug + Send + Sync + Sized + 'static {
     /// Independent implementations; the first is the one that the tests ask.
     fn references() -> Vec<Reference>;
 
+    /// The address in a `pc`. What else a `pc` has (the instruction set) is the same for all of a
+    /// case's code, and the functions below that take one look at that alone.
+    fn address(pc: u64) -> u64 {
+        pc
+    }
+
     /// Bytes of the instruction in the low bits of `word`.
-    fn length(word: u32) -> u64;
+    fn length(pc: u64, word: u32) -> u64;
 
     /// An instruction as long as `word` that does nothing.
-    fn nop(word: u32) -> u32;
+    fn nop(pc: u64, word: u32) -> u32;
 
     /// What lies behind a case's code, at address `at`, and ends it.
-    fn leave(at: u64) -> u32;
+    fn leave(pc: u64, at: u64) -> u32;
 
     /// All that cases are made of: the rows of the decode table, and sequences.
     fn kinds() -> Vec<Kind<Self>>;
 
     /// Name of the row that decodes the instruction.
-    fn row(word: u32) -> Option<&'static str>;
+    fn row(pc: u64, word: u32) -> Option<&'static str>;
+
+    /// Options of objdump for code at `pc`.
+    fn disassembler_options(_pc: u64) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Whether a kind is of encodings that are all undefined.
     fn all_undefined(_kind: &str) -> bool {

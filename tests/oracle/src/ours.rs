@@ -88,14 +88,14 @@ fn translate_all<G: Guest>(cases: &[Case<G>], again: bool) -> Vec<State<G::Regis
     let states = cases
         .iter()
         .map(|case| {
-            code::mapped_exec(case.state.pc, case.end());
+            code::mapped_exec(case.start(), case.end());
             if again {
                 let mut first = case.clone();
                 G::make_likely(&mut first.state.r);
                 translate(&first, &mut cpu, &mut thread);
             }
             let state = translate(case, &mut cpu, &mut thread);
-            code::unmapped_exec(case.state.pc, case.end());
+            code::unmapped_exec(case.start(), case.end());
             state
         })
         .collect();
@@ -119,12 +119,36 @@ fn translate<G: Guest>(case: &Case<G>, cpu: &mut Cpu, thread: &mut Thread) -> St
     store::<G>(&thread.cpu, fault)
 }
 
-fn zeroed() -> Box<Cpu> {
+/// A state of the engine's that is all zero.
+pub fn zeroed() -> Box<Cpu> {
     // SAFETY: all-zero bytes are a valid Cpu.
     unsafe {
         let p = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Cpu>()).cast::<Cpu>();
         Box::from_raw(p)
     }
+}
+
+/// A copy of a state.
+pub fn copy(cpu: &Cpu) -> Box<Cpu> {
+    let mut out = zeroed();
+    // SAFETY: plain data.
+    unsafe { core::ptr::copy_nonoverlapping(cpu, &raw mut *out, 1) };
+    out
+}
+
+/// Loads a state, for a generator that plays instructions one by one to see what they do.
+///
+/// # Errors
+/// If memory cannot be mapped.
+pub fn in_memory<G: Guest, T>(
+    state: &State<G::Registers>,
+    f: impl FnOnce(&mut Box<Cpu>) -> T,
+) -> io::Result<T> {
+    let _busy = BUSY.lock().unwrap_or_else(|e| e.into_inner());
+    prepare::<G>()?;
+    let mut cpu = zeroed();
+    load(&Case::<G> { row: "", words: Vec::new(), state: *state }, &mut cpu);
+    Ok(f(&mut cpu))
 }
 
 fn interpret_all<G: Guest>(cases: &[Case<G>]) -> Vec<State<G::Registers>> {

@@ -54,7 +54,7 @@ pub(crate) fn reduce<G: Guest>(
     // Each candidate needs a place of its own.
     for i in 0..if best.words.len() > 1 { best.words.len() } else { 0 } {
         let mut c = best.clone();
-        c.words[i] = G::nop(c.words[i]);
+        c.words[i] = G::nop(c.state.pc, c.words[i]);
         if fails(std::slice::from_ref(&c))?[0] {
             best = c;
         }
@@ -89,7 +89,7 @@ pub(crate) fn describe<G: Guest>(
     let (ours, theirs) = &results[0];
     let mut out = format!("{} through {}\n", case.row, player.name);
     for (line, word) in disassemble::<G>(&case.words, case.state.pc).iter().zip(&case.words) {
-        let _ = writeln!(out, "    {line}  ({})", G::row(*word).unwrap_or("no row"));
+        let _ = writeln!(out, "    {line}  ({})", G::row(case.state.pc, *word).unwrap_or("no row"));
     }
     let _ = writeln!(out, "  before: {}", G::print(&case.state.r));
     match theirs {
@@ -109,12 +109,13 @@ fn disassemble<G: Guest>(words: &[u32], pc: u64) -> Vec<String> {
     let triple = guests::by_name(G::NAME).map_or("", |g| g.triple);
     let file = std::env::temp_dir().join(format!("oracle-{}.bin", std::process::id()));
     let bytes: Vec<u8> =
-        words.iter().flat_map(|w| w.to_le_bytes().into_iter().take(G::length(*w) as usize)).collect();
+        words.iter().flat_map(|w| w.to_le_bytes().into_iter().take(G::length(pc, *w) as usize)).collect();
     if std::fs::write(&file, bytes).is_err() {
         return bare();
     }
     let out = Command::new(format!("{triple}-objdump"))
-        .args(["-D", "-b", "binary", "-m", G::MACHINE, &format!("--adjust-vma={pc:#x}")])
+        .args(["-D", "-b", "binary", "-m", G::MACHINE, &format!("--adjust-vma={:#x}", G::address(pc))])
+        .args(G::disassembler_options(pc))
         .arg(&file)
         .output();
     let _ = std::fs::remove_file(&file);

@@ -66,16 +66,16 @@ impl Guest for Aarch64 {
         ]
     }
 
-    fn length(_: u32) -> u64 {
+    fn length(_: u64, _: u32) -> u64 {
         4
     }
 
-    fn nop(_: u32) -> u32 {
+    fn nop(_: u64, _: u32) -> u32 {
         0xd503_201f
     }
 
     /// B to the exit.
-    fn leave(at: u64) -> u32 {
+    fn leave(_: u64, at: u64) -> u32 {
         0x1400_0000 | (EXIT.wrapping_sub(at) >> 2) as u32 & 0x3ff_ffff
     }
 
@@ -104,7 +104,7 @@ impl Guest for Aarch64 {
         rows.chain([sequences, loops]).collect()
     }
 
-    fn row(word: u32) -> Option<&'static str> {
+    fn row(_: u64, word: u32) -> Option<&'static str> {
         decode::decode(word).row().map(|row| row.name)
     }
 

@@ -131,16 +131,16 @@ impl Guest for Riscv64 {
         ]
     }
 
-    fn length(word: u32) -> u64 {
+    fn length(_: u64, word: u32) -> u64 {
         if word & 3 == 3 { 4 } else { 2 }
     }
 
-    fn nop(word: u32) -> u32 {
+    fn nop(_: u64, word: u32) -> u32 {
         if word & 3 == 3 { 0x13 } else { 1 }
     }
 
     /// EBREAK.
-    fn leave(_: u64) -> u32 {
+    fn leave(_: u64, _: u64) -> u32 {
         0x0010_0073
     }
 
@@ -172,7 +172,7 @@ impl Guest for Riscv64 {
             || missing("Vgmul", "zvkg")
     }
 
-    fn row(word: u32) -> Option<&'static str> {
+    fn row(_: u64, word: u32) -> Option<&'static str> {
         decode::name(generate::long(word))
     }
 
