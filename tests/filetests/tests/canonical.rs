@@ -3,8 +3,9 @@
 //!
 //! The text of real libraries is translated by the code cache several times, each time in another
 //! order. Each unit that comes of it is then made alone, by a translator that knows nothing of any
-//! other, from a copy of the text elsewhere and as far from it as the unit was. The bytes must be the
-//! same but for the fields that the cache patches.
+//! other, from a copy of the text elsewhere and as far from it as the unit was, or (where the unit
+//! says that its bytes depend on addresses) at its own place. The bytes must be the same but for the
+//! fields that the cache patches.
 
 use anyarch_engine::backend::{Backend, UnitKey};
 use anyarch_engine::cache::{self, CACHE, Made};
@@ -17,11 +18,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Where the text lies, the code cache, and how far from them their counterparts are.
-const TEXT: u64 = 0x5800_0000_0000;
-const CACHE_AT: u64 = TEXT + 0x1000_0000;
+/// How far from the text the code cache lies.
+const CACHE_BEHIND: u64 = 0x1000_0000;
 const CACHE_SIZE: usize = 0x1000_0000;
-const AWAY: u64 = 0x1_0000_0000;
 
 const PAGE: u64 = 4096;
 
@@ -56,30 +55,39 @@ struct Text {
 
 /// The executable segment of a library, and the functions in it that it exports.
 fn library(guest: &Guest, name: &str) -> Text {
-    let path = Path::new("/usr").join(guest.arch.triple).join("lib").join(name);
+    let path = Path::new("/usr").join(guest.triple).join("lib").join(name);
     let path = path.as_path();
     let file = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let wide = file[4] == 2;
+    // Where a field lies in a file of 32 bits, and in one of 64 bits.
+    let at = |narrow: usize, of_wide: usize| if wide { of_wide } else { narrow };
+    let word = if wide { 8 } else { 4 };
     let field = |at: usize, len: usize| {
         file[at..at + len].iter().rev().fold(0u64, |value, &byte| value << 8 | byte as u64)
     };
     let table = |place: usize, size: usize, count: usize| {
-        let (at, size, count) = (field(place, 8), field(size, 2), field(count, 2));
+        let (at, size, count) = (field(place, word), field(size, 2), field(count, 2));
         (0..count).map(move |n| (at + n * size) as usize)
     };
     // Program headers: the one that is loaded and executable.
-    let header = table(0x20, 0x36, 0x38).find(|&at| field(at, 4) == 1 && field(at + 4, 4) & 1 != 0);
+    let flags = |header: usize| field(header + at(24, 4), 4);
+    let header = table(at(0x1c, 0x20), at(0x2a, 0x36), at(0x2c, 0x38))
+        .find(|&header| field(header, 4) == 1 && flags(header) & 1 != 0);
     let header = header.unwrap_or_else(|| panic!("{} has code", path.display()));
-    let (offset, start) = (field(header + 8, 8) as usize, field(header + 16, 8));
-    let bytes = file[offset..offset + field(header + 32, 8) as usize].to_vec();
+    let (offset, start) = (field(header + at(4, 8), word) as usize, field(header + at(8, 16), word));
+    let bytes = file[offset..offset + field(header + at(16, 32), word) as usize].to_vec();
     // Section headers: the symbols for dynamic linking.
-    let symbols = table(0x28, 0x3a, 0x3c).find(|&at| field(at + 4, 4) == 11);
+    let symbols =
+        table(at(0x20, 0x28), at(0x2e, 0x3a), at(0x30, 0x3c)).find(|&header| field(header + 4, 4) == 11);
     let symbols = symbols.unwrap_or_else(|| panic!("{} has symbols", path.display()));
-    let (at, size) = (field(symbols + 24, 8) as usize, field(symbols + 32, 8) as usize);
-    let function = |at: usize| (file[at + 4] & 15 == 2).then(|| field(at + 8, 8));
-    let functions = (at..at + size).step_by(24).filter_map(function);
+    let first = field(symbols + at(16, 24), word) as usize;
+    let size = field(symbols + at(20, 32), word) as usize;
+    let function =
+        |symbol: usize| (file[symbol + at(12, 4)] & 15 == 2).then(|| field(symbol + at(4, 8), word));
+    let functions = (first..first + size).step_by(at(16, 24)).filter_map(function);
     let within = start..start + bytes.len() as u64;
     let functions = functions.filter(|f| within.contains(f)).collect();
-    Text { name: name.into(), units: 1000, start, bytes, functions }
+    Text { name: format!("{name} of {}", guest.triple), units: 1000, start, bytes, functions }
 }
 
 /// Vector code, entered at every instruction.
@@ -116,16 +124,33 @@ fn map(text: &Text, at: u64) -> Mapping {
 struct Guest {
     arch: &'static Arch,
     backend: &'static Backend,
+    /// Whose libraries.
+    triple: &'static str,
+    /// Where the text lies, and how far from it (and from the cache) their counterparts are.
+    text: u64,
+    away: u64,
     /// What code is made for in some orders: a configuration of vectors.
     likely: u64,
+}
+
+impl Guest {
+    fn cache(&self) -> u64 {
+        self.text + CACHE_BEHIND
+    }
+
+    /// Forgets a cache with its memory.
+    fn no_cache(&self) {
+        // SAFETY: nothing runs in it.
+        unsafe { libc::munmap(self.cache() as *mut _, CACHE_SIZE) };
+    }
 }
 
 /// The addresses that code of the library can be entered at, found by following what units lead to.
 fn entered(guest: &Guest, text: &Text, memory: &mut Mapping) -> Vec<u64> {
     const ENOUGH: usize = 40_000;
-    let within = TEXT + text.start..TEXT + text.start + text.bytes.len() as u64;
+    let within = guest.text + text.start..guest.text + text.start + text.bytes.len() as u64;
     let mut lister = (guest.arch.lister)(memory.bytes());
-    let mut found: BTreeSet<u64> = text.functions.iter().map(|f| TEXT + f).collect();
+    let mut found: BTreeSet<u64> = text.functions.iter().map(|f| guest.text + f).collect();
     let mut open: Vec<u64> = found.iter().copied().collect();
     while let Some(pc) = open.pop() {
         for exit in lister.unit(pc, 0, 0, true, 0).exits {
@@ -147,14 +172,13 @@ fn shuffled(pcs: &[u64], seed: u64) -> Vec<u64> {
 
 /// Has the cache translate at these addresses in this order.
 fn translate(guest: &Guest, text: &Text, pcs: &[u64], run: &Run) -> Vec<Unit> {
-    // The cache of the run before is forgotten with its memory.
-    // SAFETY: nothing runs in it.
-    unsafe { libc::munmap(CACHE_AT as *mut _, CACHE_SIZE) };
-    cache::init(guest.arch.guest, guest.backend, CACHE_AT, CACHE_SIZE as u64).unwrap();
+    guest.no_cache();
+    cache::init(guest.arch.guest, guest.backend, guest.cache(), CACHE_SIZE as u64).unwrap();
     let mut lock = CACHE.lock();
     let cache = lock.as_deref_mut().unwrap();
     cache.tell_units(told);
-    let (start, end) = ((TEXT + text.start) & !(PAGE - 1), TEXT + text.start + text.bytes.len() as u64);
+    let (start, end) =
+        ((guest.text + text.start) & !(PAGE - 1), guest.text + text.start + text.bytes.len() as u64);
     cache.map_exec(start, end.next_multiple_of(PAGE));
     for page in (start..end).step_by(PAGE as usize).filter(|page| run.hole == Some(page / PAGE % 2)) {
         cache.unmap_exec(page, page + PAGE);
@@ -163,6 +187,8 @@ fn translate(guest: &Guest, text: &Text, pcs: &[u64], run: &Run) -> Vec<Unit> {
         cache.likely = if n % 3 == run.likely { guest.likely } else { 0 };
         let _ = cache.entry(pc, run.mode);
     }
+    drop(lock);
+    guest.no_cache();
     std::mem::take(&mut UNITS.lock().unwrap())
 }
 
@@ -180,12 +206,14 @@ struct Run {
 struct Seen {
     likely: usize,
     not_inlining: usize,
+    absolute: usize,
+    elsewhere: usize,
 }
 
 fn check(guest: &Guest, text: &Text, seen: &mut Seen) {
     let library = &text.name;
-    let (_here, _there) = (map(text, TEXT), map(text, TEXT + AWAY));
-    let mut alone = Mapping::new(CACHE_AT + AWAY, CACHE_SIZE).unwrap();
+    let (_here, _there) = (map(text, guest.text), map(text, guest.text + guest.away));
+    let mut alone = Mapping::new(guest.cache() + guest.away, CACHE_SIZE).unwrap();
     let pcs = entered(guest, text, &mut alone);
     let descending: Vec<u64> = pcs.iter().rev().copied().collect();
     let run = |pcs: Vec<u64>, mode, likely, hole| (pcs, Run { mode, likely, hole });
@@ -201,11 +229,14 @@ fn check(guest: &Guest, text: &Text, seen: &mut Seen) {
         let units = translate(guest, text, pcs, run);
         let enough = if run.hole.is_none() { text.units } else { 0 };
         assert!(units.len() >= enough, "{library}: {} units of {} addresses", units.len(), pcs.len());
-        let mut lister = (guest.arch.lister)(alone.bytes());
+        let mut in_place = Mapping::new(guest.cache(), CACHE_SIZE).unwrap();
+        let mut elsewhere = (guest.arch.lister)(alone.bytes());
+        let mut here = (guest.arch.lister)(in_place.bytes());
         for unit in &units {
             let UnitKey { pc, mode, likely, inlines, knows_page, is_checked, absolute } = unit.key;
-            assert!(knows_page && !is_checked && !absolute, "{library}: {:?}", unit.key);
-            let made = lister.unit(pc + AWAY, mode, likely, inlines, (unit.host - CACHE_AT) as usize);
+            assert!(knows_page && !is_checked, "{library}: {:?}", unit.key);
+            let (lister, away) = if absolute { (&mut here, 0) } else { (&mut elsewhere, guest.away) };
+            let made = lister.unit(pc + away, mode, likely, inlines, (unit.host - guest.cache()) as usize);
             let mut bytes = [&unit.bytes, &made.bytes].map(|bytes| bytes.clone());
             let fields = made.exits.iter().map(|exit| exit.site..exit.site + 4);
             for field in fields.chain(made.locked.iter().map(|&at| at..at + 1)) {
@@ -223,6 +254,7 @@ fn check(guest: &Guest, text: &Text, seen: &mut Seen) {
             );
             seen.likely += (likely != 0) as usize;
             seen.not_inlining += !inlines as usize;
+            *(if absolute { &mut seen.absolute } else { &mut seen.elsewhere }) += 1;
             *orders.entry(pc).or_default() += 1;
         }
     }
@@ -234,8 +266,17 @@ fn guest(name: &str) -> Guest {
     let arch = ARCHS.iter().find(|arch| arch.guest.name == name).unwrap();
     static AARCH64: Backend = backend::<anyarch_aarch64::Instructions>();
     static RISCV64: Backend = backend::<anyarch_riscv64::Instructions>();
-    let backend = if name == "aarch64" { &AARCH64 } else { &RISCV64 };
-    Guest { arch, backend, likely: arch.rows[0].likely }
+    static ARM: Backend = backend::<anyarch_arm::Instructions>();
+    let backend = match name {
+        "aarch64" => &AARCH64,
+        "riscv64" => &RISCV64,
+        _ => &ARM,
+    };
+    let (text, away) = match arch.guest.address_bits {
+        32 => (0x1000_0000, 0x4000_0000),
+        _ => (0x5800_0000_0000, 0x1_0000_0000),
+    };
+    Guest { arch, backend, triple: arch.triple, text, away, likely: arch.rows[0].likely }
 }
 
 const LIBRARIES: [&str; 3] = ["libc.so.6", "libm.so.6", "libstdc++.so.6"];
@@ -247,7 +288,7 @@ fn aarch64() {
     for name in LIBRARIES {
         check(&guest, &library(&guest, name), &mut seen);
     }
-    assert!(seen.not_inlining > 0, "{seen:?}");
+    assert!(seen.not_inlining > 0 && seen.absolute == 0, "{seen:?}");
 }
 
 #[test]
@@ -258,5 +299,21 @@ fn riscv64() {
         check(&guest, &library(&guest, name), &mut seen);
     }
     check(&guest, &vectors(&guest), &mut seen);
-    assert!(seen.likely > 0 && seen.not_inlining > 0, "{seen:?}");
+    assert!(seen.likely > 0 && seen.not_inlining > 0 && seen.absolute == 0, "{seen:?}");
+}
+
+/// armhf's libraries are T32, armel's A32.
+#[test]
+fn arm() {
+    let _busy = BUSY.lock().unwrap_or_else(|e| e.into_inner());
+    let (mut guest, mut seen) = (guest("arm"), Seen::default());
+    for triple in ["arm-linux-gnueabihf", "arm-linux-gnueabi"] {
+        guest.triple = triple;
+        for name in LIBRARIES {
+            check(&guest, &library(&guest, name), &mut seen);
+        }
+    }
+    // Addresses below 4 GiB are in the code as they are: in link registers, above all.
+    assert!(seen.absolute > 0 && seen.elsewhere > 0, "{seen:?}");
+    println!("{seen:?}");
 }
