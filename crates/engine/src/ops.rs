@@ -402,13 +402,15 @@ pub enum Rmw {
     Swap,
 }
 
-/// What address a signal tells of an access that is not aligned as it must be.
+/// What a signal tells of an access that is not aligned as it must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultAddr {
     /// The access's.
     Access,
     /// The instruction's.
     Insn,
+    /// The access's, and the signal is SIGSEGV (SEGV_ACCERR): of an instruction that Linux emulates.
+    Segment,
 }
 
 /// Memory barriers.
@@ -634,7 +636,7 @@ pub trait Ops {
 
     // Memory.
 
-    /// Faults (SIGBUS, BUS_ADRALN) unless base + offset, where the instruction is about to access
+    /// Faults (SIGBUS, BUS_ADRALN, but see [`FaultAddr`]) unless base + offset, where the instruction is about to access
     /// memory, is a multiple of `bytes`, a power of 2. `offset` is at most 12 bits long. Comes
     /// before anything else in the instruction or, in a step, before anything is changed.
     fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, write: bool, tells: FaultAddr);

@@ -359,7 +359,8 @@ fn a32_swap<O: Ops>(o: &mut O, i: Insn) {
         return undefined(o);
     }
     let size = if field!(set i.b) { Size::B1 } else { Size::B4 };
-    o.check_aligned(size.bytes(), r(n), 0, true, FaultAddr::Access);
+    // Linux emulates it (arch/arm64/kernel/armv8_deprecated.c, swp_handler).
+    o.check_aligned(size.bytes(), r(n), 0, true, FaultAddr::Segment);
     let s = swapped(o, i, size, r(t2), R::T0);
     o.rmw(Rmw::Swap, size, r(t), s, r(n));
     if i.big() {

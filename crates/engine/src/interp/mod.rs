@@ -58,6 +58,8 @@ const SIGBUS: i32 = 7;
 const ILL_ILLOPC: i32 = 1;
 const TRAP_BRKPT: i32 = 1;
 const BUS_ADRALN: i32 = 1;
+const SIGSEGV: i32 = 11;
+const SEGV_ACCERR: i32 = 2;
 
 impl<'a> Interp<'a> {
     /// For the instruction at `cpu.pc`.

@@ -1,7 +1,9 @@
 //! The vocabulary, played on the state.
 
 use super::value::*;
-use super::{BUS_ADRALN, ILL_ILLOPC, Interp, Outcome, SIGBUS, SIGILL, SIGTRAP, TRAP_BRKPT, effective};
+use super::{
+    BUS_ADRALN, ILL_ILLOPC, Interp, Outcome, SEGV_ACCERR, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, TRAP_BRKPT, effective,
+};
 use crate::fp::{FOp, flag};
 use crate::ops::*;
 use crate::reservations;
@@ -195,8 +197,12 @@ impl Ops for Interp<'_> {
         let access = self.r(base).wrapping_add(offset as u64);
         let access = if self.cpu.narrow { access as u32 as u64 } else { access };
         if !access.is_multiple_of(bytes as u64) {
-            let addr = if tells == FaultAddr::Access { access } else { self.cpu.address() };
-            self.fault(Fault { signo: SIGBUS, code: BUS_ADRALN, addr, write });
+            let (signo, code) = match tells {
+                FaultAddr::Segment => (SIGSEGV, SEGV_ACCERR),
+                _ => (SIGBUS, BUS_ADRALN),
+            };
+            let addr = if tells == FaultAddr::Insn { self.cpu.address() } else { access };
+            self.fault(Fault { signo, code, addr, write });
         }
     }
 

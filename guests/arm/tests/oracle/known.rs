@@ -59,6 +59,15 @@ pub(crate) const KNOWN: &[Known<Arm>] = &[
     },
     Known {
         row: "*",
+        reference: "",
+        when: |c, ours, theirs| {
+            raised(c, ours, 11).is_some_and(|i| is(i, &["Swp"])) && (ours.code, theirs.signo) == (2, 7)
+        },
+        reason: "an unaligned SWP raises SIGSEGV: Linux emulates SWP (swp_handler, arm64_notify_segfault)",
+        certain: false,
+    },
+    Known {
+        row: "*",
         reference: "sid",
         when: |c, ours, theirs| {
             raised(c, ours, 7).is_some_and(|i| {
