@@ -10,6 +10,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifndef SYS_timerfd_settime // as musl names it where times have 32 bits otherwise
+#define SYS_timerfd_settime SYS_timerfd_settime64
+#endif
 
 int main(void)
 {

@@ -1,5 +1,6 @@
 // A process that shares memory is killed at any place of its loops of exclusives: others go on with the same word.
 //@ timeout: 120
+//@ armel-flags: -latomic
 #include "../check.h"
 #include <sched.h>
 #include <signal.h>

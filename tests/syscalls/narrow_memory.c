@@ -1,6 +1,7 @@
 // The memory of a program whose addresses have 32 bits: everything lies below 4 GiB and where the kernel would put it, whatever the call; what is full says ENOMEM, and not
 // before it is full.
 //@ guest-only: arm
+//@ glibc: musl's sbrk gives no memory
 //@ arm-flags: -D_FILE_OFFSET_BITS=64
 #include "../check.h"
 #include <fcntl.h>
