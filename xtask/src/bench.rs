@@ -34,6 +34,31 @@ struct Work {
     runs: usize,
 }
 
+/// Aims of arm's own; what is not here has the others'.
+const ARM_TARGETS: &[(&str, f64)] = &[
+    ("true", 6.0),
+    ("bash", 6.0),
+    ("python-start", 6.0),
+    ("cc1-tiny", 6.0),
+    ("integer", 2.5),
+    ("calls", 2.5),
+    ("fp", 5.0),
+    ("simdfp", 6.0),
+    ("simdint", 6.0),
+    ("mutex", 5.0),
+    ("py-recursion", 5.0),
+    ("py-dicts", 5.0),
+    ("py-floats", 5.0),
+    ("py-jsons", 5.0),
+    ("debootstrap", 4.0),
+];
+
+/// The figure that a row is held to.
+fn target_of(arch: &Guest, name: &str, others: Option<f64>) -> Option<f64> {
+    let own = ARM_TARGETS.iter().find(|(row, _)| arch.name == "arm" && *row == name);
+    own.map(|(_, target)| *target).or(others)
+}
+
 fn works() -> Vec<Work> {
     let w = |name: &str, target: f64, runs: usize, argv: &[&str]| Work {
         name: name.into(),
@@ -171,11 +196,13 @@ fn run(args: &[OsString]) -> Result<()> {
         }
         let same = results[0] == results[1] && results[1] == results[2];
         let note = if same { String::new() } else { format!("  results differ: {results:?}") };
-        rows.push(row(&work.name, times.map(median), work.target, runs, same, &note));
+        let target = target_of(arch, &work.name, work.target);
+        rows.push(row(&work.name, times.map(median), target, runs, same, &note));
     }
     if stages > 0 {
         let (wall, cpu) = second_stage(&cache, arch, [(&matches, &qemu), (&matches, &emulator)], stages)?;
-        rows.push(row("debootstrap", wall, Some(3.0), stages, true, ""));
+        let target = target_of(arch, "debootstrap", Some(3.0));
+        rows.push(row("debootstrap", wall, target, stages, true, ""));
         rows.push(row("debootstrap-cpu", cpu, None, stages, true, "  (processor time)"));
     }
     if names.is_empty() {
