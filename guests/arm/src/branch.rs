@@ -74,6 +74,9 @@ pub(crate) fn transfer(i: Insn) -> Transfer {
             _ => Transfer::Next,
         },
         // Branches and miscellaneous control; table branches and loads of the program counter.
+        Set::T32 if w & 0xf800_d000 == 0xf000_8000 && i.bits(23, 3) != 7 && !i.in_it() => {
+            Transfer::Cond(wide_conditional_target(i))
+        }
         Set::T32 if w >> 27 == 0b11110 && i.bit(15) => Transfer::Other,
         Set::T32 if w >> 25 == 0b1110100 || w >> 25 == 0b1111100 => Transfer::Other,
         Set::T32 => Transfer::Next,
@@ -102,6 +105,16 @@ pub(crate) fn wide_target(i: Insn) -> u32 {
     let (i1, i2) = (i.bits(13, 1) ^ s ^ 1, i.bits(11, 1) ^ s ^ 1);
     let offset = s << 24 | i1 << 23 | i2 << 22 | i.bits(16, 10) << 12 | i.bits(0, 11) << 1;
     i.pc_value().wrapping_add(((offset << 7) as i32 >> 7) as u32)
+}
+
+/// The target of T32's B (T3), which has a condition of its own.
+pub(crate) fn wide_conditional_target(i: Insn) -> u64 {
+    let offset = i.bits(26, 1) << 20
+        | i.bits(11, 1) << 19
+        | i.bits(13, 1) << 18
+        | i.bits(16, 6) << 12
+        | i.bits(0, 11) << 1;
+    i.place(i.pc_value().wrapping_add(((offset << 11) as i32 >> 11) as u32))
 }
 
 fn b<O: Ops>(o: &mut O, i: Insn) {

@@ -216,6 +216,10 @@ fn compute<O: Ops>(o: &mut O, i: Insn, op: Dp, s: bool, d: R, n: u8, operand: Op
         Dp::Sub | Dp::Cmp if s => o.alu_flags(Alu::Sub, w, d, a, b),
         Dp::Add => o.alu(Alu::Add, w, d, a, b),
         Dp::Sub => o.alu(Alu::Sub, w, d, a, b),
+        Dp::Rsb if !s && matches!(b, Src::Imm(1..)) => {
+            o.alu(Alu::Sub, w, d, R::ZERO, Src::Reg(a));
+            o.alu(Alu::Add, w, d, d, b);
+        }
         Dp::Rsb => {
             let b = register(o, b);
             if s {
@@ -265,6 +269,7 @@ fn compute<O: Ops>(o: &mut O, i: Insn, op: Dp, s: bool, d: R, n: u8, operand: Op
 fn register<O: Ops>(o: &mut O, b: Src) -> R {
     match b {
         Src::Reg(b) => b,
+        Src::Imm(0) => R::ZERO,
         b => {
             o.mov(W::W32, R::T2, b);
             R::T2

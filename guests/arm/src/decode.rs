@@ -322,6 +322,14 @@ pub fn flag_use(id: RowId, i: Insn) -> FlagUse {
         // VMRS APSR_nzcv, FPSCR.
         of_row.reads = 0;
     }
+    // A branch with a condition of its own.
+    match i.set {
+        Set::T16 if i.word >> 12 == 13 => of_row.reads = read_by(Cond::from_bits(i.word >> 8)),
+        Set::T32 if i.word & 0xf800_d000 == 0xf000_8000 && i.bits(23, 3) != 7 => {
+            of_row.reads = read_by(Cond::from_bits(i.bits(22, 4)));
+        }
+        _ => {}
+    }
     // Without S only an addition with carry depends on them.
     let mut reads = if sets || of_row.writes == nzcv::ALL { of_row.reads } else { 0 };
     if rotates_through_carry(i) {

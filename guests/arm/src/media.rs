@@ -130,8 +130,7 @@ fn lanes(es: u8, value: i64) -> u128 {
     (0..64 / bits).fold(0, |all, n| all | (lane as u128) << (n * bits))
 }
 
-/// Parallel addition and subtraction: exact results in lanes of twice the size, then what is asked
-/// of them.
+/// Parallel addition and subtraction.
 pub(crate) fn parallel<O: Ops>(
     o: &mut O,
     result: Result,
@@ -145,13 +144,67 @@ pub(crate) fn parallel<O: Ops>(
     if pc(&[d, n, m]) {
         return undefined(o);
     }
+    match shape {
+        Shape::Add | Shape::Sub if result != Result::Saturate || !signed => {
+            alike(o, result, signed, shape == Shape::Sub, es, r(d), r(n), r(m));
+        }
+        _ => exact(o, result, signed, shape, es, r(d), r(n), r(m)),
+    }
+}
+
+/// All lanes add or subtract, in the lanes themselves. (The zeroes above the four bytes do no
+/// harm.)
+fn alike<O: Ops>(o: &mut O, result: Result, signed: bool, subtract: bool, es: u8, d: R, n: R, m: R) {
+    let (a, b, t) = (V::T0, V::T1, V::T2);
+    o.vfrom(a, 2, n);
+    o.vfrom(b, 2, m);
+    let args = |d, a, b| VArgs { d, a, b, c: b, es, bytes: 16, imm: 0 };
+    let pick = |add, sub| if subtract { sub } else { add };
+    let halve = match signed {
+        true => pick(VOp::HalfAddS, VOp::HalfSubS),
+        false => pick(VOp::HalfAddU, VOp::HalfSubU),
+    };
+    let op = pick(VOp::Add, VOp::Sub);
+    match result {
+        Result::Halve => o.vec(halve, args(t, a, b)),
+        // Not by saturating operations, which say so in FPSCR.
+        Result::Saturate if subtract => {
+            o.vec(VOp::MaxU, args(t, a, b));
+            o.vec(VOp::Sub, args(t, t, b));
+        }
+        Result::Saturate => {
+            o.vec(VOp::Not, args(t, a, a));
+            o.vec(VOp::MinU, args(t, t, b));
+            o.vec(VOp::Add, args(t, t, a));
+        }
+        Result::Plain => {
+            o.vec(op, args(t, a, b));
+            match (signed, subtract) {
+                // The exact result is not negative.
+                (true, _) => {
+                    o.vec(halve, args(a, a, b));
+                    o.vec(VOp::CmpGeZero, args(a, a, a));
+                }
+                // No borrow.
+                (false, true) => o.vec(VOp::CmpGeU, args(a, a, b)),
+                // A carry.
+                (false, false) => o.vec(VOp::CmpGtU, args(a, a, t)),
+            }
+            o.vget(false, W::W32, GE, a, 2, 0);
+        }
+    }
+    o.vget(false, W::W32, d, t, 2, 0);
+}
+
+/// Exact results in lanes of twice the size, then what is asked of them.
+fn exact<O: Ops>(o: &mut O, result: Result, signed: bool, shape: Shape, es: u8, d: R, n: R, m: R) {
     let (a, b, exact, other, constant) = (V::T0, V::T1, V::T2, V::T3, V(44));
-    o.vfrom(a, 2, r(n));
+    o.vfrom(a, 2, n);
     if matches!(shape, Shape::Asx | Shape::Sax) {
-        o.mov(W::W32, R::T0, Src::Shifted(r(m), Shift::Ror, 16));
+        o.mov(W::W32, R::T0, Src::Shifted(m, Shift::Ror, 16));
         o.vfrom(b, 2, R::T0);
     } else {
-        o.vfrom(b, 2, r(m));
+        o.vfrom(b, 2, m);
     }
     let wide = |d, a, b, c| VArgs { d, a, b, c, es: es + 1, bytes: 8, imm: 0 };
     let narrow = |d, a, imm| VArgs { d, a, b: a, c: a, es, bytes: 8, imm };
@@ -195,7 +248,7 @@ pub(crate) fn parallel<O: Ops>(
             o.vget(false, W::W32, GE, exact, 2, 0);
         }
     }
-    o.vget(false, W::W32, r(d), a, 2, 0);
+    o.vget(false, W::W32, d, a, 2, 0);
 }
 
 fn a32_pack<O: Ops>(o: &mut O, i: Insn) {

@@ -277,26 +277,29 @@ pub(crate) fn dual<O: Ops>(
     };
     o.check_aligned(4, base, at, !loads, FaultAddr::Access);
     let (first, second) = (Addr::Base(base, at), Addr::Base(base, at + 4));
-    // The base keeps its value until both words are there.
-    let keeps = loads && (r(t) == base || r(t2) == base || index != Index::Offset);
-    if keeps {
+    if i.big() && loads {
         load(o, i, WORD, R::T0, first, Order::Plain);
         load(o, i, WORD, R::T2, second, Order::Plain);
-    } else if loads {
-        load(o, i, WORD, r(t), first, Order::Plain);
-        load(o, i, WORD, r(t2), second, Order::Plain);
-    } else {
+        o.mov(W::W32, r(t), Src::Reg(R::T0));
+        o.mov(W::W32, r(t2), Src::Reg(R::T2));
+    } else if i.big() {
         store(o, i, Size::B4, r(t), first, Order::Plain);
         store(o, i, Size::B4, r(t2), second, Order::Plain);
+    } else if loads {
+        // One access: of eight bytes that are aligned to eight other threads see all or nothing.
+        o.load(Size::B8, LoadExt::Zero, r(t), first, Order::Plain);
+        o.mov(W::W64, r(t2), Src::Shifted(r(t), Shift::Lsr, 32));
+        o.mov(W::W32, r(t), Src::Reg(r(t)));
+    } else {
+        o.alu(Alu::Or, W::W64, R::T0, r(t), Src::Shifted(r(t2), Shift::Lsl, 32));
+        o.store(Size::B8, R::T0, first, Order::Plain);
     }
     match offset {
         _ if index == Index::Offset => {}
+        // What is loaded stays.
+        _ if loads && (t == n || t2 == n) => {}
         Offset::Imm(imm) => advance(o, r(n), imm),
         Offset::Reg(..) => o.mov(W::W32, r(n), Src::Reg(R::T1)),
-    }
-    if keeps {
-        o.mov(W::W32, r(t), Src::Reg(R::T0));
-        o.mov(W::W32, r(t2), Src::Reg(R::T2));
     }
 }
 
@@ -409,7 +412,9 @@ pub(crate) fn load_exclusive<O: Ops>(o: &mut O, i: Insn, size: Size, t: u8, t2: 
     }
     let a = exclusive_address(o, size, n, offset, false);
     if size == Size::B8 {
-        o.load_exclusive_pair(Size::B4, [r(t), r(t2)], a);
+        o.load_exclusive(size, r(t), a);
+        o.mov(W::W64, r(t2), Src::Shifted(r(t), Shift::Lsr, 32));
+        o.mov(W::W32, r(t), Src::Reg(r(t)));
         if i.big() {
             reverse(o, Size::B4, r(t), r(t));
             reverse(o, Size::B4, r(t2), r(t2));
@@ -458,7 +463,8 @@ pub(crate) fn store_exclusive<O: Ops>(
     if pair {
         let s = swapped(o, i, Size::B4, r(t), R(62));
         let s2 = swapped(o, i, Size::B4, r(t2), R(63));
-        o.store_exclusive_pair(Size::B4, r(d), [s, s2], a);
+        o.alu(Alu::Or, W::W64, R::T0, s, Src::Shifted(s2, Shift::Lsl, 32));
+        o.store_exclusive(size, r(d), R::T0, a);
     } else {
         let s = swapped(o, i, size, r(t), R(62));
         o.store_exclusive(size, r(d), s, a);

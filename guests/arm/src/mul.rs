@@ -132,12 +132,13 @@ fn half<O: Ops>(o: &mut O, d: R, s: u8, high: bool) {
     o.extract(true, W::W64, d, r(s), if high { 16 } else { 0 }, 16);
 }
 
-/// d = T0, whose exact value is a sum of signed numbers; Q if 32 bits do not hold it.
+/// d = T0, whose exact value is a sum of signed numbers, of 33 bits at most; Q if 32 bits do not
+/// hold it.
 fn overflow<O: Ops>(o: &mut O, d: u8) {
-    o.extract(true, W::W64, R::T1, R::T0, 0, 32);
-    o.set_cmp(Cmp::Ne, R::T1, R::T1, Src::Reg(R::T0));
-    o.alu(Alu::Or, W::W64, Q, Q, Src::Reg(R::T1));
+    // Then bits 31 and 32 differ, and above these all are alike.
+    o.alu(Alu::Xor, W::W64, R::T1, R::T0, Src::Shifted(R::T0, Shift::Asr, 1));
     o.mov(W::W32, r(d), Src::Reg(R::T0));
+    o.alu(Alu::Or, W::W64, Q, Q, Src::Shifted(R::T1, Shift::Lsr, 31));
 }
 
 /// d = t as a number of `bits` bits (0 to 32), signed or not; if that is not t's value, the nearest
@@ -198,13 +199,15 @@ pub(crate) fn halves<O: Ops>(o: &mut O, d: u8, n: u8, m: u8, a: Option<u8>, n_hi
     if pc(&[d, n, m, a.unwrap_or(0)]) {
         return undefined(o);
     }
-    half(o, R::T0, n, n_high);
+    if let Some(a) = a {
+        o.extract(true, W::W64, R::T2, r(a), 0, 32);
+    }
     half(o, R::T1, m, m_high);
+    half(o, R::T0, n, n_high);
     match a {
         None => o.mul(Mul::Add(W::W32), r(d), R::T0, R::T1, R::ZERO),
-        Some(a) => {
-            o.extract(true, W::W64, R::T2, r(a), 0, 32);
-            o.mul(Mul::AddS32, R::T0, R::T0, R::T1, R::T2);
+        Some(_) => {
+            o.mul(Mul::Add(W::W64), R::T0, R::T0, R::T1, R::T2);
             overflow(o, d);
         }
     }

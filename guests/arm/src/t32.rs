@@ -331,13 +331,7 @@ fn b_cond<O: Ops>(o: &mut O, i: Insn) {
     if i.in_it() {
         return undefined(o);
     }
-    let offset = field!(i.s, of b_cond) << 20
-        | field!(i.j2) << 19
-        | field!(i.j1) << 18
-        | field!(i.imm6) << 12
-        | field!(i.imm11) << 1;
-    let offset = ((offset << 11) as i32 >> 11) as u32;
-    o.branch(Cond::from_bits(field!(i.cond)), i.place(i.pc_value().wrapping_add(offset)));
+    o.branch(Cond::from_bits(field!(i.cond)), branch::wide_conditional_target(i));
 }
 
 fn b<O: Ops>(o: &mut O, i: Insn) {
