@@ -569,6 +569,19 @@ pub trait Ops {
     fn add_carry(&mut self, sub: bool, flags: bool, w: W, d: R, a: R, b: R);
     /// d = a shifted by b modulo the width.
     fn shift(&mut self, op: Shift, w: W, d: R, a: R, b: Src);
+    /// d = the lower half of a shifted, not rotated, by the low byte of s, whatever that is: nothing
+    /// of it is left beyond 31, but for Asr the sign. Uses the temporaries 62 and 63.
+    fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {
+        // Of 64 bits, in which amounts above 63 count as 63.
+        let (amount, beyond) = (R(62), R(63));
+        self.extract(false, W::W64, amount, s, 0, 8);
+        self.set_cmp(Cmp::Geu, beyond, amount, Src::Imm(64));
+        self.alu(Alu::Sub, W::W64, beyond, R::ZERO, Src::Reg(beyond));
+        self.alu(Alu::Or, W::W64, amount, amount, Src::Reg(beyond));
+        self.extract(op == Shift::Asr, W::W64, beyond, a, 0, 32);
+        self.shift(op, W::W64, beyond, beyond, Src::Reg(amount));
+        self.mov(W::W32, d, Src::Reg(beyond));
+    }
     /// d = `len` bits of a at `lsb`, extended to the width. lsb + len <= width.
     fn extract(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8);
     /// d = low `len` bits of a, extended to the width, shifted left by `lsb`. lsb + len <= width.
@@ -597,6 +610,12 @@ pub trait Ops {
     /// d = CRC32 of `size` bytes of b over a (polynomial 0x1EDC6F41 if `castagnoli`, else
     /// 0x04C11DB7; both reflected).
     fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R);
+    /// Whether some of these flags ([`crate::pattern::nzcv`]) may be read before they are set again;
+    /// if not, an instruction that sets them need not do so.
+    fn flags_matter(&mut self, flags: u8) -> bool {
+        _ = flags;
+        true
+    }
     /// NZ = sign and zero of r at the width; C as `carry` says; V stays. Uses the temporaries 61 to
     /// 63. The last operation of its instruction that has to do with NZCV.
     fn set_nz(&mut self, w: W, r: R, carry: Carry) {

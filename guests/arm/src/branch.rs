@@ -2,7 +2,7 @@
 //! "Branch, branch with link, and block data transfer", F4.1.6).
 
 use crate::data::go;
-use crate::decode::{Insn, Set, pc, r, undefined};
+use crate::decode::{Insn, Set, goes_on, pc, r, undefined};
 use crate::state::{GE, LR, Q, TPIDRURO, TPIDRURW};
 use crate::system;
 use anyarch_engine::field;
@@ -54,7 +54,11 @@ pub(crate) fn short_target(i: Insn) -> u64 {
 
 /// Where control goes after an instruction, for looking ahead. What is not known to go on at the
 /// next instruction is `Other`.
+#[inline(always)]
 pub(crate) fn transfer(i: Insn) -> Transfer {
+    if i.set() == Set::T16 && goes_on(i.word) {
+        return Transfer::Next;
+    }
     if let Some(target) = target(i) {
         return if i.cond == Cond::Al { Transfer::Jump(target) } else { Transfer::Cond(target) };
     }
@@ -78,7 +82,14 @@ pub(crate) fn transfer(i: Insn) -> Transfer {
             Transfer::Cond(wide_conditional_target(i))
         }
         Set::T32 if w >> 27 == 0b11110 && i.bit(15) => Transfer::Other,
-        Set::T32 if w >> 25 == 0b1110100 || w >> 25 == 0b1111100 => Transfer::Other,
+        // LDM with the program counter in its list (and what is not one), TBB and TBH.
+        Set::T32 if w >> 25 == 0b1110100 && !i.bit(22) => match i.bits(23, 2) {
+            1 | 2 if !(i.bit(20) && i.bit(15)) => Transfer::Next,
+            _ => Transfer::Other,
+        },
+        Set::T32 if w & 0xfff0_ffe0 == 0xe8d0_f000 => Transfer::Other,
+        // LDR of a word to the program counter.
+        Set::T32 if w & 0xfe70_f000 == 0xf850_f000 => Transfer::Other,
         Set::T32 => Transfer::Next,
         Set::Uncond if w >> 25 == 0b1111101 || w >> 20 == 0xf10 => Transfer::Other,
         Set::Uncond => Transfer::Next,

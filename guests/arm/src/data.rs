@@ -8,6 +8,7 @@ use crate::decode::{Insn, r, undefined};
 use crate::state::{LR, PC_M, PC_N};
 use anyarch_engine::field;
 use anyarch_engine::ops::{Alu, Carry, Cmp, Cond, Ops, R, Sel, Shift, Src, W};
+use anyarch_engine::pattern::nzcv;
 
 anyarch_engine::rows! {
     // Data-processing register (immediate shift).
@@ -206,6 +207,15 @@ fn compute<O: Ops>(o: &mut O, i: Insn, op: Dp, s: bool, d: R, n: u8, operand: Op
     {
         return o.shift_nz(shift, W::W32, d, r(m), by);
     }
+    if let (Dp::Mov, Operand::By(m, shift @ (Shift::Lsl | Shift::Lsr | Shift::Asr), by)) = (op, operand)
+        && (!s || !o.flags_matter(nzcv::C))
+    {
+        o.shift_far(shift, d, r(m), r(by));
+        if s {
+            o.set_nz(W::W32, d, Carry::Keep);
+        }
+        return;
+    }
     let a = if op.moves() { R::ZERO } else { read(o, i, n, PC_N) };
     let logical =
         !matches!(op, Dp::Sub | Dp::Rsb | Dp::Add | Dp::Adc | Dp::Sbc | Dp::Rsc | Dp::Cmp | Dp::Cmn);
@@ -322,19 +332,15 @@ fn by<O: Ops>(o: &mut O, m: R, shift: Shift, s: R, carries: bool) -> (Src, Carry
         }
         return (Src::Reg(x), Carry::Bit(t, 0));
     }
+    if !carries || !o.flags_matter(nzcv::C) {
+        o.shift_far(shift, x, m, s);
+        return (Src::Reg(x), Carry::Keep);
+    }
     o.extract(false, w, amount, s, 0, 8);
     o.set_cmp(Cmp::Geu, t, amount, Src::Imm(64));
     o.alu(Alu::Sub, w, t, R::ZERO, Src::Reg(t));
     o.alu(Alu::Or, w, amount, amount, Src::Reg(t));
-    if shift == Shift::Asr {
-        o.extract(true, w, x, m, 0, 32);
-    } else {
-        o.mov(w, x, Src::Reg(m));
-    }
-    if !carries {
-        o.shift(shift, w, x, x, Src::Reg(amount));
-        return (Src::Reg(x), Carry::Keep);
-    }
+    o.extract(shift == Shift::Asr, w, x, m, 0, 32);
     o.read_flags(t);
     o.extract(false, w, t, t, 29, 1);
     if shift == Shift::Lsl {

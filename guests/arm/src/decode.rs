@@ -172,7 +172,11 @@ impl Insn {
     }
 
     /// The place of the next instruction.
+    #[inline]
     pub fn next(self) -> u64 {
+        if self.pc >> pc::IT == 0 && (self.set != Set::T16 || self.word >> 8 != 0xbf) {
+            return self.address().wrapping_add(self.len as u32) as u64 | self.pc & pc::T;
+        }
         let it = pc::it(self.pc);
         let it = if self.set == Set::T16 && self.word >> 8 == 0xbf && self.word & 15 != 0 {
             self.word as u8
@@ -196,11 +200,14 @@ macro_rules! set {
     ($name:ident, $shift:literal, $buckets:literal, $($module:ident)*) => {
         /// Rows of one set.
         pub mod $name {
-            use super::{Index, Insn, build, entries};
+            use super::{Brief, Index, Insn, brief, build, entries};
 
             anyarch_engine::tables! { $($module)* }
 
             static INDEX: Index<$buckets, { entries(&ROWS, $shift, $buckets) }> = build(&ROWS, $shift);
+
+            /// By row.
+            pub(super) static BRIEF: [Brief; ROWS.len()] = brief(&ROWS);
 
             /// The first row that matches.
             #[inline]
@@ -208,7 +215,7 @@ macro_rules! set {
                 let mut at = INDEX.first[(word >> $shift) as usize & ($buckets - 1)] as usize;
                 loop {
                     let number = INDEX.lists[at];
-                    let row = ROWS.get(number as usize)?;
+                    let row = BRIEF.get(number as usize)?;
                     if word & row.mask == row.value {
                         return Some(number as usize);
                     }
@@ -235,6 +242,73 @@ set!(t32, 20, 512, t32 t32_mem);
 struct Index<const N: usize, const L: usize> {
     first: [u16; N],
     lists: [u16; L],
+}
+
+/// What is known of a T32 instruction of 16 bits by its upper ten: the row, and outside of IT blocks
+/// the flags that it reads (in the upper half) and writes. `SLOW`: the rest decides, or it is not
+/// known to go on at the next instruction.
+struct Short {
+    row: [u8; 1024],
+    flags: [u8; 1024],
+}
+
+const SLOW: u8 = 0xff;
+
+static SHORT: Short = {
+    let rows = &t16::ROWS;
+    assert!(rows.len() < SLOW as usize);
+    let mut all = Short { row: [SLOW; 1024], flags: [SLOW; 1024] };
+    let mut n = 0;
+    while n < 1024 {
+        let word = n << 6;
+        let mut i = 0;
+        // The first row that some of these words are of.
+        while i < rows.len() && !may(&rows[i], 6, 1024, n) {
+            i += 1;
+        }
+        if i < rows.len() && rows[i].mask & 0x3f == 0 && rows[i].mask >> 16 == 0xffff {
+            all.row[n as usize] = i as u8;
+            if goes_on(word) {
+                all.flags[n as usize] = rows[i].flags.reads << 4 | rows[i].flags.writes;
+            }
+        }
+        n += 1;
+    }
+    all
+};
+
+/// Whether a T32 instruction of 16 bits goes on at the next one: true of data processing, loads and
+/// stores, but for those that may name the program counter.
+pub(crate) const fn goes_on(word: u32) -> bool {
+    word < 0x4400 || word >> 11 == 9 || word >> 12 >= 5 && word >> 12 <= 10
+}
+
+/// The flags that an instruction reads and writes, if it is one of [`goes_on`] outside of IT blocks.
+#[inline(always)]
+pub(crate) fn short_flags(i: Insn) -> Option<FlagUse> {
+    if i.set != Set::T16 || i.pc >> pc::IT & 0xff != 0 {
+        return None;
+    }
+    let flags = SHORT.flags[(i.word >> 6) as usize & 1023];
+    (flags != SLOW).then_some(FlagUse { reads: flags >> 4, writes: flags & 15 })
+}
+
+/// What decoding needs of a row, close together.
+#[derive(Clone, Copy)]
+struct Brief {
+    mask: u32,
+    value: u32,
+    flags: FlagUse,
+}
+
+const fn brief<const N: usize>(rows: &[Row; N]) -> [Brief; N] {
+    let mut all = [Brief { mask: 0, value: 0, flags: flags::none }; N];
+    let mut i = 0;
+    while i < N {
+        all[i] = Brief { mask: rows[i].mask, value: rows[i].value, flags: rows[i].flags };
+        i += 1;
+    }
+    all
 }
 
 const END: u16 = 0xffff;
@@ -280,6 +354,18 @@ const fn build<const N: usize, const L: usize>(rows: &[Row], shift: u32) -> Inde
 pub struct RowId(Option<usize>, Set);
 
 impl RowId {
+    /// How the row uses the flags.
+    #[inline]
+    pub(crate) fn flags(self) -> FlagUse {
+        let RowId(Some(n), set) = self else { return flags::none };
+        match set {
+            Set::Cond => cond::BRIEF[n].flags,
+            Set::Uncond => uncond::BRIEF[n].flags,
+            Set::T16 => t16::BRIEF[n].flags,
+            Set::T32 => t32::BRIEF[n].flags,
+        }
+    }
+
     /// The row; `None` for an undefined encoding.
     pub fn row(self) -> Option<&'static Row> {
         self.0.map(|n| &rows(self.1)[n])
@@ -302,7 +388,10 @@ pub fn decode(i: Insn) -> RowId {
     let number = match i.set {
         Set::Cond => cond::decode(i.word),
         Set::Uncond => uncond::decode(i.word),
-        Set::T16 => t16::decode(i.word),
+        Set::T16 => match SHORT.row[(i.word >> 6) as usize & 1023] {
+            SLOW => t16::decode(i.word),
+            row => Some(row as usize),
+        },
         Set::T32 => t32::decode(i.word),
     };
     RowId(number, i.set)
@@ -310,8 +399,14 @@ pub fn decode(i: Insn) -> RowId {
 
 /// What an instruction of row `id` does with NZCV. A row's own use is that with the S bit; a
 /// condition reads them too.
-pub fn flag_use(id: RowId, i: Insn) -> FlagUse {
-    let mut of_row = id.row().map_or(flags::none, |row| row.flags);
+#[inline(always)]
+pub(crate) fn flag_use(id: RowId, i: Insn) -> FlagUse {
+    let mut of_row = id.flags();
+    if of_row == flags::none {
+        // An offset may be RRX.
+        let c = if i.set == Set::Cond && rotates_through_carry(i) { nzcv::C } else { 0 };
+        return FlagUse { reads: c | read_by(i.cond), writes: 0 };
+    }
     let sets = match i.set {
         Set::Cond | Set::T32 if is_data(i) || of_row.writes == nzcv::N | nzcv::Z => i.bit(20),
         // MOVS and its kin set flags outside IT blocks; CMP, CMN and TST always do.
@@ -442,6 +537,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_short_way_leads_to_the_same_flags() {
+        let mut short = 0;
+        for word in 0..0xe800 {
+            let i = Insn::t32(word, 0x1001);
+            let whole = flag_use(decode(i), i);
+            if let Some(flags) = short_flags(i) {
+                assert_eq!(flags, whole, "{word:04x}");
+                assert_eq!(crate::branch::transfer(i), anyarch_engine::run::Transfer::Next);
+                short += 1;
+            }
+            assert_eq!(short_flags(Insn::t32(word, 0x08_0000_1001)), None);
+        }
+        assert!(short > 0x8000);
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod vfp_uncond;
 use anyarch_engine::interp::Interp;
 use anyarch_engine::lift::{Lift, UnitBuilder};
 use anyarch_engine::ops::{Effects, Helper, HelperExit, R, V};
+use anyarch_engine::pattern::FlagUse;
 use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, Transfer};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::{Cpu, Fault};
@@ -114,7 +115,8 @@ fn lift_from<T: UnitBuilder>(t: &mut T, half: impl Fn(u64) -> Option<u16> + core
             continue;
         }
         let id = decode::decode(i);
-        t.begin(i.len as u64, peek_decoded(id, i));
+        let peek = short_peek(i).unwrap_or_else(|| peek_decoded(id, i));
+        t.begin(i.len as u64, peek);
         if i.next() != place + i.len as u64 {
             t.goes_on_at(i.next());
         }
@@ -136,6 +138,15 @@ fn fetch_from(place: u64, half: impl Fn(u64) -> Option<u16>) -> Option<Insn> {
     })
 }
 
+/// [`peek_decoded`] of most instructions by far.
+#[inline(always)]
+fn short_peek(i: Insn) -> Option<Peek> {
+    let FlagUse { reads, writes } = decode::short_flags(i)?;
+    Some(Peek { len: 2, reads, writes, changes: writes != 0, transfer: Transfer::Next })
+}
+
+/// (In the place of its calls: what it returns would go through memory.)
+#[inline(always)]
 fn peek_decoded(id: decode::RowId, i: Insn) -> Peek {
     let flags = decode::flag_use(id, i);
     let transfer = match branch::transfer(i) {
@@ -144,7 +155,7 @@ fn peek_decoded(id: decode::RowId, i: Insn) -> Peek {
         Transfer::Cond(_) if i.next() != i.pc + i.len as u64 => Transfer::Other,
         transfer => transfer,
     };
-    let changes = id.row().is_some_and(|row| row.flags.writes != 0);
+    let changes = id.flags().writes != 0;
     Peek { len: i.len, reads: flags.reads, writes: flags.writes, changes, transfer }
 }
 
@@ -156,7 +167,7 @@ fn peek(place: u64) -> Option<Peek> {
         return None;
     }
     let i = fetch_from(place, anyarch_sys::fetch2)?;
-    Some(peek_decoded(decode::decode(i), i))
+    short_peek(i).or_else(|| Some(peek_decoded(decode::decode(i), i)))
 }
 
 /// The instruction at a place.

@@ -90,14 +90,20 @@ pub(crate) fn umaal<O: Ops>(o: &mut O, lo: u8, hi: u8, n: u8, m: u8) {
         return undefined(o);
     }
     o.mul(Mul::AddU32, R::T0, r(n), r(m), r(hi));
-    o.alu(Alu::Add, W::W64, R::T0, R::T0, Src::Reg(r(lo)));
-    split(o, lo, hi);
+    o.alu(Alu::Add, W::W64, r(lo), R::T0, Src::Reg(r(lo)));
+    split_low(o, lo, hi);
 }
 
 /// hi:lo = T0.
 fn split<O: Ops>(o: &mut O, lo: u8, hi: u8) {
     o.mov(W::W32, r(lo), Src::Reg(R::T0));
     o.shift(Shift::Lsr, W::W64, r(hi), R::T0, Src::Imm(32));
+}
+
+/// hi:lo = the 64 bits in lo.
+fn split_low<O: Ops>(o: &mut O, lo: u8, hi: u8) {
+    o.mov(W::W64, r(hi), Src::Shifted(r(lo), Shift::Lsr, 32));
+    o.mov(W::W32, r(lo), Src::Reg(r(lo)));
 }
 
 /// T1 = hi:lo.
@@ -120,11 +126,11 @@ pub(crate) fn long<O: Ops>(o: &mut O, signed: bool, accumulate: bool, s: bool, l
     } else {
         R::ZERO
     };
-    o.mul(if signed { Mul::AddS32 } else { Mul::AddU32 }, R::T0, r(n), r(m), a);
+    o.mul(if signed { Mul::AddS32 } else { Mul::AddU32 }, r(lo), r(n), r(m), a);
     if s {
-        o.set_nz(W::W64, R::T0, Carry::Keep);
+        o.set_nz(W::W64, r(lo), Carry::Keep);
     }
-    split(o, lo, hi);
+    split_low(o, lo, hi);
 }
 
 /// d = the low or high half of s, sign-extended.

@@ -36,6 +36,16 @@ impl Ops for Translator<'_> {
         self.shift(op, w, d, a, b);
     }
 
+    fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {
+        self.shift_far(op, d, a, s);
+    }
+
+    fn flags_matter(&mut self, flags: u8) -> bool {
+        let matter = self.live_after() & flags != 0;
+        self.course.dropped_flags |= !matter;
+        matter
+    }
+
     fn extract(&mut self, signed: bool, w: W, d: R, a: R, lsb: u8, len: u8) {
         self.extract(signed, w, d, a, lsb, len);
     }

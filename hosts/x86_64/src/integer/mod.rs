@@ -8,7 +8,7 @@ mod select;
 
 pub(crate) use operand::{host_op, is64};
 
-use super::asm::{Mem, NONE, Op, Rm, reg::*};
+use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
 use super::{HostFlags, Translator};
 use anyarch_engine::ops::*;
 use operand::{Opnd, imm32, sh, trunc};
@@ -324,17 +324,67 @@ impl Translator<'_> {
         }
         let has_borrow = self.flags.host == HostFlags::Sub;
         let rb = self.get(wide, b, RCX);
-        self.get_into(wide, a, RAX);
+        let t = match self.def(d) {
+            t if t == rb && a != d || d == R::ZERO => RAX,
+            t => t,
+        };
+        self.get_into(wide, a, t);
         // ADC wants CF = C; SBB wants CF = !C.
         if sub != has_borrow {
             self.a.cmc();
         }
-        self.a.alu(if sub { Op::Sbb } else { Op::Adc }, wide, RAX, Rm::R(rb));
-        self.put(d, RAX);
+        self.a.alu(if sub { Op::Sbb } else { Op::Adc }, wide, t, Rm::R(rb));
+        self.put(d, t);
         if flags {
             self.flags_are(if sub { HostFlags::Sub } else { HostFlags::Add });
         } else {
             self.drop_flags();
+        }
+    }
+
+    /// See [`Ops::shift_far`]: a shift of 64 bits does what is right up to 63.
+    pub(crate) fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {
+        if d == R::ZERO {
+            return;
+        }
+        self.clobber_flags();
+        let rs = self.rm_now(s, RCX);
+        self.a.movzx(1, RCX, rs);
+        let t = self.def(d);
+        let value = self.rm_now(a, RAX);
+        let signed = op == Shift::Asr;
+        if signed {
+            self.a.movsx(true, 4, RAX, value);
+            self.a.test8_imm(Rm::R(RCX), 0xc0);
+            let within = self.a.jcc_short(Cc::E);
+            self.a.mov_imm(RCX, 63);
+            self.a.bind(within);
+        }
+        let value = if signed { Rm::R(RAX) } else { value };
+        if self.features.bmi2 {
+            self.a.shiftx(sh(op), true, t, value, RCX);
+        } else {
+            match value {
+                Rm::R(RAX) => {}
+                value => self.a.mov(true, RAX, value),
+            }
+            self.a.shift_cl(sh(op), true, Rm::R(RAX));
+        }
+        let from = if self.features.bmi2 { t } else { RAX };
+        if signed {
+            self.a.mov(false, t, from);
+        } else {
+            // All ones for an amount below 64.
+            self.a.alu_imm(Op::Cmp, false, Rm::R(RCX), 64);
+            self.a.alu(Op::Sbb, false, RCX, Rm::R(RCX));
+            if t != from {
+                self.a.mov(false, t, from);
+            }
+            self.a.alu(Op::And, false, t, Rm::R(RCX));
+        }
+        self.put(d, t);
+        if !signed {
+            self.result_known(d, W::W32, None);
         }
     }
 
