@@ -667,6 +667,16 @@ pub trait Ops {
     fn vload(&mut self, bytes: u8, d: V, a: Addr);
     /// memory = low `bytes` bytes of s.
     fn vstore(&mut self, bytes: u8, s: V, a: Addr);
+    /// Lane `idx` of d = memory; other lanes stay. `es` is 2 or 3. Uses T0.
+    fn vload_lane(&mut self, d: V, es: u8, idx: u8, a: Addr) {
+        self.load(Size::from_log2(es as u32), LoadExt::Zero, R::T0, a, Order::Plain);
+        self.vset(d, es, idx, R::T0);
+    }
+    /// Memory = lane `idx` of s. `es` is 2 or 3. Uses T0.
+    fn vstore_lane(&mut self, s: V, es: u8, idx: u8, a: Addr) {
+        self.vget(false, W::W64, R::T0, s, es, idx);
+        self.store(Size::from_log2(es as u32), R::T0, a, Order::Plain);
+    }
     /// d = old value (zero-extended), memory = op(old, s); all atomic and sequentially consistent.
     fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R);
     /// Compare and swap: if memory == low part of `expected` then memory = new; `expected` = old

@@ -167,10 +167,10 @@ fn multiply_add<O: Ops>(o: &mut O, i: Insn, negate: bool, negate_product: bool) 
     let es = es(i);
     let args = operands(o, i, es);
     o.fp(if negate_product { FOp::NegMul } else { FOp::Mul }, args);
-    let mut a = operand(o, es, vd(i, es), V::T3);
+    let mut a = operand(o, es, vd(i, es), V::T1);
     if negate {
-        o.fp(FOp::Neg, VArgs { d: V::T3, a, ..args });
-        a = V::T3;
+        o.fp(FOp::Neg, VArgs { d: V::T1, a, ..args });
+        a = V::T1;
     }
     o.fp(FOp::Add, VArgs { a, b: V::T0, ..args });
     put(o, es, vd(i, es), V::T0);
@@ -443,7 +443,11 @@ fn kind(es: u8) -> Kind {
 /// Loads or stores an S or D register.
 pub(crate) fn transfer<O: Ops>(o: &mut O, i: Insn, loads: bool, es: u8, d: u8, a: Addr) {
     let (v, lane) = place(es, d);
-    if loads {
+    if loads && !i.big() {
+        o.vload_lane(v, es, lane, a);
+    } else if !i.big() {
+        o.vstore_lane(v, es, lane, a);
+    } else if loads {
         load(o, i, kind(es), R::T0, a, Order::Plain);
         o.vset(v, es, lane, R::T0);
     } else {

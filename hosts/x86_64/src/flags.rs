@@ -1,6 +1,7 @@
 //! NZCV: where they are, whether anything reads them, and conditions on them. The crate's text
 //! ("Flags") has the scheme.
 
+use super::asm::opcodes::PDEP;
 use super::asm::{Cc, Op, Rm, Sh, reg::*};
 use super::{Translator, state};
 use anyarch_engine::cache::FlagState;
@@ -373,6 +374,14 @@ impl Translator<'_> {
         // N Z at 31, 30; C at 29; V at 28.
         self.get_into(false, s, RCX);
         self.flags.host = HostFlags::None;
+        if self.features.bmi2 {
+            self.a.shift_imm(Sh::Shr, false, Rm::R(RCX), 28);
+            self.a.mov_imm(RAX, 0xc101);
+            self.a.vex(PDEP, RAX, RCX, Rm::R(RAX));
+            self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
+            self.flags.in_memory = true;
+            return;
+        }
         self.a.mov(false, RAX, RCX);
         self.a.shift_imm(Sh::Shr, false, Rm::R(RAX), 16);
         self.a.alu_imm(Op::And, false, Rm::R(RAX), 0xc000);

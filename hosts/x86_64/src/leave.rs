@@ -1,9 +1,9 @@
 //! What generated code leaves to the emulator: helpers, in line or on a cold path, and guards that
 //! decide whether one is needed.
 
-use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
+use super::asm::{Cc, Mem, NONE, Op, Rm, Sh, reg::*};
 use super::glue::Piece;
-use super::{Cold, ColdKind, Flags, Translator, state, vec};
+use super::{Cold, ColdKind, Flags, HostFlags, Translator, state, vec};
 use anyarch_engine::ops::{Helper, HelperFn, R};
 use anyarch_engine::state::Cpu;
 use core::mem::offset_of;
@@ -121,8 +121,12 @@ impl Translator<'_> {
         if bytes == 1 || base == R::ZERO && offset == 0 {
             return;
         }
-        self.settle_flags();
         let low = bytes as u8 - 1;
+        let in_eflags = self.flags.host != HostFlags::None && !self.flags.in_memory;
+        if bytes == 4 && self.features.bmi2 && in_eflags {
+            return self.leave_unless_word_aligned(base, offset);
+        }
+        self.settle_flags();
         if offset as u8 & low != 0 || base == R::ZERO {
             let r = self.get(true, base, RAX);
             self.a.lea(false, RAX, Mem::base(r, offset as i32));
@@ -135,6 +139,24 @@ impl Translator<'_> {
         }
         let site = self.a.jcc_near(Cc::Ne);
         let insn = self.draft.marks.len() as u16;
-        self.cold.push(Cold { site, resume: self.a.p, kind: ColdKind::Replay, insn });
+        let kind = ColdKind::Replay(Flags::IN_MEMORY);
+        self.cold.push(Cold { site, resume: self.a.p, kind, insn });
+    }
+
+    /// The same for words, where NZCV are in EFLAGS alone: saving them takes longer.
+    fn leave_unless_word_aligned(&mut self, base: R, offset: i64) {
+        let mut r = self.get(true, base, RAX);
+        if offset & 3 != 0 {
+            self.a.lea(false, RAX, Mem::base(r, offset as i32));
+            r = RAX;
+        }
+        // The two bits alone.
+        self.a.mov_imm(RCX, 30);
+        self.a.shiftx(Sh::Shl, false, RCX, Rm::R(r), RCX);
+        self.a.jrcxz_over_near();
+        let site = self.a.jmp_near();
+        let insn = self.draft.marks.len() as u16;
+        let kind = ColdKind::Replay(self.flags);
+        self.cold.push(Cold { site, resume: self.a.p, kind, insn });
     }
 }

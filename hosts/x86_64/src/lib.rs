@@ -185,7 +185,8 @@ pub(crate) enum ColdKind {
     /// [`anyarch_engine::reservations`].
     Written(u8),
     /// Leaves before the instruction has changed anything: the interpreter plays it.
-    Replay,
+    /// NZCV are where it says.
+    Replay(Flags),
 }
 
 /// Instructions per unit at most.
@@ -378,7 +379,11 @@ impl<'a> Translator<'a> {
                     continue;
                 }
                 ColdKind::Written(base) => self.written_cold(base),
-                ColdKind::Replay => {
+                ColdKind::Replay(flags) => {
+                    if !flags.in_memory {
+                        self.flags = flags;
+                        self.save_flags();
+                    }
                     self.a.mov_imm(RCX, glue::reason::REPLAY as u64);
                     self.a.call_piece(Piece::Trap);
                     continue;

@@ -140,6 +140,18 @@ impl Ops for Translator<'_> {
         vector::store(self, bytes, s, m);
     }
 
+    fn vload_lane(&mut self, d: V, es: u8, idx: u8, a: Addr) {
+        let m = self.addr(a);
+        vector::load_lane(self, d, es, idx, m);
+        self.wrote(d, 16);
+    }
+
+    fn vstore_lane(&mut self, s: V, es: u8, idx: u8, a: Addr) {
+        self.known.fenced = false;
+        let m = self.addr(a);
+        vector::store_lane(self, s, es, idx, m);
+    }
+
     fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R) {
         self.rmw(op, size, d, s, addr);
     }
@@ -273,9 +285,14 @@ impl Ops for Translator<'_> {
 
     fn vec(&mut self, op: VOp, args: VArgs) {
         let pair = self.known.vectors.pair;
+        let compared = self.known.compared.get(&self.a);
         vector::vec(self, op, args);
         self.wrote(args.d, args.bytes);
         self.known.vectors.pair.did(pair, op, &args);
+        // Moves leave EFLAGS as they are.
+        if let (Some(slot), VOp::InsertLane | VOp::DupLane) = (compared, op) {
+            self.known.compared.set(&self.a, slot);
+        }
     }
 
     fn sha2_rounds(&mut self, wide: bool, abef: V, cdgh: V, words: V) {

@@ -120,6 +120,38 @@ pub(super) fn vset(t: &mut T<'_>, d: V, es: u8, idx: u8, s: R) {
     t.a.v3i(PINSR[es as usize & 3], h, h, Rm::R(r), idx, X1);
 }
 
+/// See [`Ops::vload_lane`].
+pub(super) fn load_lane(t: &mut T<'_>, d: V, es: u8, idx: u8, m: Mem) {
+    let h = t.vhost(d);
+    if h == NONE {
+        let mut slot = T::vslot(d);
+        slot.disp += (idx as i32) << es;
+        t.a.mov(es == 3, RAX, m);
+        t.a.mov_store(es == 3, slot, RAX);
+    } else if es == 2 {
+        t.a.v3i(INSERTPS, h, h, m, idx << 4, X1);
+    } else {
+        t.a.v3(if idx == 0 { MOVLPS } else { MOVHPS }, h, h, m, false, X1);
+    }
+}
+
+/// See [`Ops::vstore_lane`].
+pub(super) fn store_lane(t: &mut T<'_>, s: V, es: u8, idx: u8, m: Mem) {
+    let h = t.vhost(s);
+    if h == NONE {
+        let mut slot = T::vslot(s);
+        slot.disp += (idx as i32) << es;
+        // The address may be in RAX or RCX.
+        let r = if m.base == RAX || m.index == RAX { RCX } else { RAX };
+        t.a.mov(es == 3, r, slot);
+        t.a.mov_store(es == 3, m, r);
+    } else if es == 2 {
+        t.a.v2i(EXTRACTPS, h, m, idx);
+    } else {
+        t.a.v2(if idx == 0 { MOVLPS_STORE } else { MOVHPS_STORE }, h, m);
+    }
+}
+
 pub(super) fn vfrom(t: &mut T<'_>, d: V, es: u8, s: R) {
     let x = t.vdef(d, X0);
     let mut r = t.get(true, s, RAX);

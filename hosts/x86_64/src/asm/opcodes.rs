@@ -32,6 +32,11 @@ pub(crate) const MOVQ_STORE: VEnc = v(1, 1, 0xd6);
 pub(crate) const MOVQ_FROM_GPR: VEnc = vw(1, 1, 0x6e);
 /// To a general register.
 pub(crate) const MOVQ_TO_GPR: VEnc = vw(1, 1, 0x7e);
+/// The low half of a register, from or to memory, and the high one: the other half stays.
+pub(crate) const MOVLPS: VEnc = v(0, 1, 0x12);
+pub(crate) const MOVLPS_STORE: VEnc = v(0, 1, 0x13);
+pub(crate) const MOVHPS: VEnc = v(0, 1, 0x16);
+pub(crate) const MOVHPS_STORE: VEnc = v(0, 1, 0x17);
 pub(crate) const MOVDDUP: VEnc = v(3, 1, 0x12);
 /// Loads of one lane, zero above: MOVSS, MOVSD.
 pub(crate) const fn movs(es: u8) -> VEnc {
@@ -42,6 +47,9 @@ pub(crate) const fn movs(es: u8) -> VEnc {
 pub(crate) const MOVMSK: [VEnc; 4] = [v(1, 1, 0xd7), v(1, 1, 0xd7), v(0, 1, 0x50), v(1, 1, 0x50)];
 /// Stores of the lanes of 32 or 64 bits whose sign is set in a mask: VMASKMOVPS, VMASKMOVPD.
 pub(crate) const VMASKMOVP_STORE: [VEnc; 2] = [v(1, 2, 0x2e), v(1, 2, 0x2f)];
+
+/// General registers: the low bits of the first source where the second has ones. (BMI2)
+pub(crate) const PDEP: VEnc = v(3, 2, 0xf5);
 
 // Integer arithmetic.
 pub(crate) const PADD: [VEnc; 4] = [v(1, 1, 0xfc), v(1, 1, 0xfd), v(1, 1, 0xfe), v(1, 1, 0xd4)];
@@ -132,6 +140,8 @@ pub(crate) const VBLENDVP: [VEnc; 2] = [v(1, 3, 0x4a), v(1, 3, 0x4b)];
 /// VPBROADCASTB, VPBROADCASTW.
 pub(crate) const VPBROADCAST: [VEnc; 2] = [v(1, 2, 0x78), v(1, 2, 0x79)];
 pub(crate) const INSERTPS: VEnc = v(1, 3, 0x21);
+/// To memory or a general register.
+pub(crate) const EXTRACTPS: VEnc = v(1, 3, 0x17);
 /// PEXTRB, PEXTRW (the form of 0F3A, to a general register or to memory), PEXTRD, PEXTRQ.
 pub(crate) const PEXTR: [VEnc; 4] = [v(1, 3, 0x14), v(1, 3, 0x15), v(1, 3, 0x16), vw(1, 3, 0x16)];
 /// PEXTRW in its older form, whose first operand is the general register.
