@@ -23,7 +23,7 @@ static long scale = 100;
 static uint64_t sum;
 #define TIMES(n) for (long times = (long long)(n) * scale / 100; times-- > 0;)
 #define NOINLINE __attribute__((noinline))
-// Where the baseline has no vectors, what the compiler needs for them: 32-bit Arm's flush denormals.
+// Where the baseline has no vectors, what the compiler needs to make them: 32-bit Arm's flush denormals.
 #ifdef __arm__
 #define SIMD __attribute__((target("fpu=neon"), optimize("unsafe-math-optimizations")))
 #else

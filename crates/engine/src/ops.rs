@@ -569,6 +569,18 @@ pub trait Ops {
     fn add_carry(&mut self, sub: bool, flags: bool, w: W, d: R, a: R, b: R);
     /// d = a shifted by b modulo the width.
     fn shift(&mut self, op: Shift, w: W, d: R, a: R, b: Src);
+    /// d = a + b, of 32 bits; bit 0 of `sticky`, which has no others, becomes 1 if the signed sum does
+    /// not fit. Uses the temporaries 62 and 63.
+    fn add_sticky(&mut self, d: R, a: R, b: R, sticky: R) {
+        let (sum, other) = (R(62), R(63));
+        self.extract(true, W::W64, sum, a, 0, 32);
+        self.extract(true, W::W64, other, b, 0, 32);
+        self.alu(Alu::Add, W::W64, sum, sum, Src::Reg(other));
+        // Bits 31 and 32 differ, and above these all are alike.
+        self.alu(Alu::Xor, W::W64, other, sum, Src::Shifted(sum, Shift::Asr, 1));
+        self.mov(W::W32, d, Src::Reg(sum));
+        self.alu(Alu::Or, W::W64, sticky, sticky, Src::Shifted(other, Shift::Lsr, 31));
+    }
     /// d = the lower half of a shifted, not rotated, by the low byte of s, whatever that is: nothing
     /// of it is left beyond 31, but for Asr the sign. Uses the temporaries 62 and 63.
     fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {

@@ -205,16 +205,13 @@ pub(crate) fn halves<O: Ops>(o: &mut O, d: u8, n: u8, m: u8, a: Option<u8>, n_hi
     if pc(&[d, n, m, a.unwrap_or(0)]) {
         return undefined(o);
     }
-    if let Some(a) = a {
-        o.extract(true, W::W64, R::T2, r(a), 0, 32);
-    }
     half(o, R::T1, m, m_high);
     half(o, R::T0, n, n_high);
     match a {
         None => o.mul(Mul::Add(W::W32), r(d), R::T0, R::T1, R::ZERO),
-        Some(_) => {
-            o.mul(Mul::Add(W::W64), R::T0, R::T0, R::T1, R::T2);
-            overflow(o, d);
+        Some(a) => {
+            o.mul(Mul::Add(W::W32), R::T0, R::T0, R::T1, R::ZERO);
+            o.add_sticky(r(d), R::T0, r(a), Q);
         }
     }
 }
@@ -234,11 +231,7 @@ pub(crate) fn word_half<O: Ops>(o: &mut O, d: u8, n: u8, m: u8, a: Option<u8>, m
     o.shift(Shift::Asr, W::W64, R::T0, R::T0, Src::Imm(16));
     match a {
         None => o.mov(W::W32, r(d), Src::Reg(R::T0)),
-        Some(a) => {
-            o.extract(true, W::W64, R::T2, r(a), 0, 32);
-            o.alu(Alu::Add, W::W64, R::T0, R::T0, Src::Reg(R::T2));
-            overflow(o, d);
-        }
+        Some(a) => o.add_sticky(r(d), R::T0, r(a), Q),
     }
 }
 

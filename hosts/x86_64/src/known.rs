@@ -76,7 +76,7 @@ pub(crate) struct Tested {
     pub(crate) carry: Option<(R, u8)>,
 }
 
-/// What is known of vector slots.
+/// What is known of slots, vector slots above all.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Vectors {
     /// Slots that are zero above 32 bits, and above 64: bit = slot.
@@ -85,6 +85,8 @@ pub(crate) struct Vectors {
     pub(crate) boxed: [u128; 2],
     /// Operands of SHA-256.
     pub(crate) pair: sha::Pair,
+    /// Integer slots that are multiples of 4: bit = slot.
+    words: u64,
 }
 
 impl Vectors {
@@ -93,6 +95,7 @@ impl Vectors {
         self.zero_above = self.zero_above.map(|known| known & slots);
         self.boxed = self.boxed.map(|known| known & slots);
         self.pair = sha::Pair::default();
+        self.words = 0;
     }
 
     /// Where two ways meet: what both know.
@@ -102,6 +105,20 @@ impl Vectors {
             self.boxed[n] &= other.boxed[n];
         }
         self.pair = sha::Pair::default();
+        self.words &= other.words;
+    }
+
+    /// Whether the slot is known to be a multiple of 4.
+    #[inline(always)]
+    pub(crate) fn is_word(&self, r: R) -> bool {
+        r != R::ZERO && self.words >> (r.0 & 63) & 1 != 0
+    }
+
+    /// Whether the slot is a multiple of 4 from now on.
+    #[inline(always)]
+    pub(crate) fn set_word(&mut self, r: R, is: bool) {
+        let bit = if r == R::ZERO { 0 } else { 1 << (r.0 & 63) };
+        self.words = self.words & !bit | if is { bit } else { 0 };
     }
 }
 

@@ -123,8 +123,8 @@ impl Translator<'_> {
         }
         let low = bytes as u8 - 1;
         let in_eflags = self.flags.host != HostFlags::None && !self.flags.in_memory;
-        if bytes == 4 && self.features.bmi2 && in_eflags {
-            return self.leave_unless_word_aligned(base, offset);
+        if bytes >= 4 && self.features.bmi2 && in_eflags {
+            return self.leave_keeping_flags(bytes, base, offset);
         }
         self.settle_flags();
         if offset as u8 & low != 0 || base == R::ZERO {
@@ -143,15 +143,15 @@ impl Translator<'_> {
         self.cold.push(Cold { site, resume: self.a.p, kind, insn });
     }
 
-    /// The same for words, where NZCV are in EFLAGS alone: saving them takes longer.
-    fn leave_unless_word_aligned(&mut self, base: R, offset: i64) {
+    /// The same where NZCV are in EFLAGS alone: saving them takes longer.
+    fn leave_keeping_flags(&mut self, bytes: u32, base: R, offset: i64) {
         let mut r = self.get(true, base, RAX);
-        if offset & 3 != 0 {
+        if offset & (bytes as i64 - 1) != 0 {
             self.a.lea(false, RAX, Mem::base(r, offset as i32));
             r = RAX;
         }
-        // The two bits alone.
-        self.a.mov_imm(RCX, 30);
+        // The low bits alone.
+        self.a.mov_imm(RCX, 32 - bytes.trailing_zeros() as u64);
         self.a.shiftx(Sh::Shl, false, RCX, Rm::R(r), RCX);
         self.a.jrcxz_over_near();
         let site = self.a.jmp_near();

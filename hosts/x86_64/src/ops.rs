@@ -13,7 +13,9 @@ use core::mem::offset_of;
 
 impl Ops for Translator<'_> {
     fn mov(&mut self, w: W, d: R, s: Src) {
+        let word = matches!(s, Src::Reg(s) if self.known.vectors.is_word(s));
         self.mov(w, d, s);
+        self.known.vectors.set_word(d, word);
     }
 
     fn mov_addr(&mut self, d: R, target: u64) {
@@ -21,7 +23,10 @@ impl Ops for Translator<'_> {
     }
 
     fn alu(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
+        let by_words = matches!((op, b), (Alu::Add | Alu::Sub, Src::Imm(imm)) if imm & 3 == 0);
+        let word = by_words && self.known.vectors.is_word(a);
         self.alu(op, w, d, a, b);
+        self.known.vectors.set_word(d, word);
     }
 
     fn alu_flags(&mut self, op: Alu, w: W, d: R, a: R, b: Src) {
@@ -38,6 +43,10 @@ impl Ops for Translator<'_> {
 
     fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {
         self.shift_far(op, d, a, s);
+    }
+
+    fn add_sticky(&mut self, d: R, a: R, b: R, sticky: R) {
+        self.add_sticky(d, a, b, sticky);
     }
 
     fn flags_matter(&mut self, flags: u8) -> bool {
@@ -117,7 +126,12 @@ impl Ops for Translator<'_> {
     // Memory.
 
     fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, _: bool, _: FaultAddr) {
+        let words = offset & 3 == 0;
+        if bytes == 4 && words && self.known.vectors.is_word(base) {
+            return;
+        }
         self.leave_unless_aligned(bytes, base, offset);
+        self.known.vectors.set_word(base, words && bytes >= 4);
     }
 
     fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, _: Order) {

@@ -109,6 +109,7 @@ impl Translator<'_> {
         if d == R::ZERO {
             return;
         }
+        self.known.vectors.set_word(d, false);
         let h = self.host(d);
         if h == NONE {
             let from = At(self.a.p);

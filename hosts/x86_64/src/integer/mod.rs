@@ -342,6 +342,21 @@ impl Translator<'_> {
         }
     }
 
+    /// See [`Ops::add_sticky`].
+    pub(crate) fn add_sticky(&mut self, d: R, a: R, b: R, sticky: R) {
+        self.clobber_flags();
+        let rb = self.get(false, b, RCX);
+        self.get_into(false, a, RAX);
+        self.a.alu(Op::Add, false, RAX, Rm::R(rb));
+        self.a.setcc(Cc::O, RCX);
+        self.a.movzx(1, RCX, RCX);
+        match self.host(sticky) {
+            NONE => self.a.alu_store(Op::Or, true, Self::slot(sticky), RCX),
+            h => self.a.alu(Op::Or, true, h, Rm::R(RCX)),
+        }
+        self.put(d, RAX);
+    }
+
     /// See [`Ops::shift_far`]: a shift of 64 bits does what is right up to 63.
     pub(crate) fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {
         if d == R::ZERO {
