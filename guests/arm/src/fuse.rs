@@ -10,6 +10,8 @@
 //!                                   BNE 1b
 //! ```
 //!
+//! Barriers right before and behind are part of the step, whose locked instruction is one.
+//!
 //! The operation may be an addition, a subtraction or bitwise, or be left out (a swap). The status is zero at the
 //! end, so that NZCV are 0110; a comparison that found what it expects leaves the same.
 
@@ -24,65 +26,91 @@ use anyarch_engine::run::{Peek, Transfer};
 /// Whether an instruction may begin a sequence.
 #[inline(always)]
 pub(crate) fn is_candidate(i: Insn) -> bool {
-    load(i).is_some()
+    load(i).is_some() || is_barrier(i)
 }
 
 /// Plays a loop that begins with this instruction, if one does.
 pub(crate) fn exclusive_loop<T: UnitBuilder>(
     t: &mut T,
-    first: Insn,
+    head: Insn,
     fetch: impl Fn(u64) -> Option<Insn>,
 ) -> bool {
-    let Some((old, base)) = load(first) else { return false };
-    if first.big() || first.in_it() {
+    if head.big() || head.in_it() {
         return false;
     }
     let next = |last: Insn| {
         let i = fetch(last.next())?;
-        (i.address() >> 12 == first.address() >> 12).then_some(i)
+        let end = i.address().wrapping_add(i.len as u32 - 1);
+        (end >> 12 == head.address() >> 12).then_some(i)
     };
     (|| {
-        let second = next(first)?;
-        let third = next(second)?;
-        let fourth = next(third)?;
+        let mut all = Sequence::default();
+        let mut take = |i: Insn| {
+            all.push(i);
+            i
+        };
+        let first = if is_barrier(head) { next(take(head))? } else { head };
+        let (old, base) = load(first)?;
+        let second = next(take(first))?;
+        let third = next(take(second))?;
+        let fourth = next(take(third))?;
+        take(fourth);
+        let again = Some(first.pc);
+        let behind = |last: Insn| next(last).filter(|&i| is_barrier(i));
         if let Some((status, new)) = store(second, base) {
-            let repeats = compares_zero(third) == Some(status) && not_equal(fourth) == Some(first.pc);
-            return repeats.then(|| swap(t, old, base, new, status, &[first, second, third, fourth]));
-        }
-        let fifth = next(fourth)?;
-        if let Some((op, new, src)) = operation(second).and_then(|o| of_old(o, old)) {
-            let (status, stored) = store(third, base)?;
-            let repeats = compares_zero(fourth) == Some(status) && not_equal(fifth) == Some(first.pc);
-            if !repeats || stored != new {
+            if compares_zero(third) != Some(status) || not_equal(fourth) != again {
                 return None;
             }
-            let all = [first, second, third, fourth, fifth];
-            let l = RmwLoop { size: Size::B4, old, base, op: Some((op, W::W32, src)), new, status };
-            return Some(rmw(t, &l, &all));
+            behind(fourth).map(take);
+            return Some(rmw(t, &RmwLoop { size: Size::B4, old, base, op: None, new, status }, &all));
         }
-        let sixth = next(fifth)?;
+        let fifth = take(next(fourth)?);
+        if let Some((op, new, src)) = operation(second).and_then(|o| of_old(o, old)) {
+            let (status, stored) = store(third, base)?;
+            if compares_zero(fourth) != Some(status) || not_equal(fifth) != again || stored != new {
+                return None;
+            }
+            behind(fifth).map(take);
+            let op = Some((op, W::W32, src));
+            return Some(rmw(t, &RmwLoop { size: Size::B4, old, base, op, new, status }, &all));
+        }
+        let sixth = take(next(fifth)?);
         let (a, src) = compare(second)?;
         let (different, (status, new)) = (not_equal(third)?, store(fourth, base)?);
-        let repeats = compares_zero(fifth) == Some(status) && not_equal(sixth) == Some(first.pc);
+        let repeats = compares_zero(fifth) == Some(status) && not_equal(sixth) == again;
         if a != old || !repeats || src == Src::Reg(old) {
             return None;
         }
-        let all = [first, second, third, fourth, fifth, sixth];
-        let transfer = if different == sixth.next() { Transfer::Next } else { Transfer::Cond(different) };
-        begin(t, &all, transfer);
+        // The way around the store may need its barrier.
+        let barrier = behind(sixth).filter(|i| i.pc != different).map(take);
+        let equal = barrier.unwrap_or(sixth).next();
         let expect = Expect::Compare { w: W::W32, src, reversed: false };
-        let equal = sixth.next();
         let l = CasLoop { size: Size::B4, old, base, signed: false, expect, new, status, equal, different };
+        begin(t, &all, if different == equal { Transfer::Next } else { Transfer::Cond(different) });
         Some(t.cas_loop(&l) && end(t, &all))
     })()
     .unwrap_or(false)
 }
 
-fn swap<T: UnitBuilder>(t: &mut T, old: R, base: R, new: R, status: R, all: &[Insn]) -> bool {
-    rmw(t, &RmwLoop { size: Size::B4, old, base, op: None, new, status }, all)
+/// The instructions of a step.
+#[derive(Default)]
+struct Sequence {
+    lens: [u64; 8],
+    count: usize,
 }
 
-fn rmw<T: UnitBuilder>(t: &mut T, l: &RmwLoop, all: &[Insn]) -> bool {
+impl Sequence {
+    fn push(&mut self, i: Insn) {
+        self.lens[self.count] = i.len as u64;
+        self.count += 1;
+    }
+
+    fn lens(&self) -> &[u64] {
+        &self.lens[..self.count]
+    }
+}
+
+fn rmw<T: UnitBuilder>(t: &mut T, l: &RmwLoop, all: &Sequence) -> bool {
     begin(t, all, Transfer::Next);
     if !t.rmw_loop(l) {
         return false;
@@ -91,18 +119,23 @@ fn rmw<T: UnitBuilder>(t: &mut T, l: &RmwLoop, all: &[Insn]) -> bool {
     end(t, all)
 }
 
-fn begin<T: UnitBuilder>(t: &mut T, all: &[Insn], transfer: Transfer) {
-    let len: u8 = all.iter().map(|i| i.len).sum();
-    t.begin(len as u64, Peek { len, reads: 0, writes: nzcv::ALL, changes: true, transfer });
+fn begin<T: UnitBuilder>(t: &mut T, all: &Sequence, transfer: Transfer) {
+    let len: u64 = all.lens().iter().sum();
+    t.begin(len, Peek { len: len as u8, reads: 0, writes: nzcv::ALL, changes: true, transfer });
 }
 
-fn end<T: UnitBuilder>(t: &mut T, all: &[Insn]) -> bool {
-    let mut lens = [0; 6];
-    for (len, i) in lens.iter_mut().zip(all) {
-        *len = i.len as u64;
-    }
-    t.end_step(&lens[..all.len()]);
+fn end<T: UnitBuilder>(t: &mut T, all: &Sequence) -> bool {
+    t.end_step(all.lens());
     true
+}
+
+/// DMB of any kind.
+fn is_barrier(i: Insn) -> bool {
+    match i.set() {
+        Set::Uncond => i.word & 0xffff_fff0 == 0xf57f_f050,
+        Set::T32 => i.word & 0xffff_fff0 == 0xf3bf_8f50,
+        _ => false,
+    }
 }
 
 /// LDREX without an offset: what is loaded, and the base.
