@@ -211,15 +211,14 @@ macro_rules! set {
 
             /// The first row that matches.
             #[inline]
-            pub fn decode(word: u32) -> Option<usize> {
+            pub(super) fn decode(word: u32) -> u16 {
                 let mut at = INDEX.first[(word >> $shift) as usize & ($buckets - 1)] as usize;
                 loop {
                     let number = INDEX.lists[at];
-                    let row = BRIEF.get(number as usize)?;
-                    if word & row.mask == row.value {
-                        return Some(number as usize);
+                    match BRIEF.get(number as usize) {
+                        Some(row) if word & row.mask != row.value => at += 1,
+                        _ => return number,
                     }
-                    at += 1;
                 }
             }
 
@@ -349,26 +348,29 @@ const fn build<const N: usize, const L: usize>(rows: &[Row], shift: u32) -> Inde
     index
 }
 
-/// The row of an instruction, in its set.
+/// The row of an instruction, in its set; [`END`] where there is none. (It goes through registers.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RowId(Option<usize>, Set);
+pub struct RowId {
+    number: u16,
+    set: Set,
+}
 
 impl RowId {
     /// How the row uses the flags.
     #[inline]
     pub(crate) fn flags(self) -> FlagUse {
-        let RowId(Some(n), set) = self else { return flags::none };
-        match set {
-            Set::Cond => cond::BRIEF[n].flags,
-            Set::Uncond => uncond::BRIEF[n].flags,
-            Set::T16 => t16::BRIEF[n].flags,
-            Set::T32 => t32::BRIEF[n].flags,
-        }
+        let brief: &[Brief] = match self.set {
+            Set::Cond => &cond::BRIEF,
+            Set::Uncond => &uncond::BRIEF,
+            Set::T16 => &t16::BRIEF,
+            Set::T32 => &t32::BRIEF,
+        };
+        brief.get(self.number as usize).map_or(flags::none, |row| row.flags)
     }
 
     /// The row; `None` for an undefined encoding.
     pub fn row(self) -> Option<&'static Row> {
-        self.0.map(|n| &rows(self.1)[n])
+        rows(self.set).get(self.number as usize)
     }
 }
 
@@ -390,11 +392,11 @@ pub fn decode(i: Insn) -> RowId {
         Set::Uncond => uncond::decode(i.word),
         Set::T16 => match SHORT.row[(i.word >> 6) as usize & 1023] {
             SLOW => t16::decode(i.word),
-            row => Some(row as usize),
+            row => row as u16,
         },
         Set::T32 => t32::decode(i.word),
     };
-    RowId(number, i.set)
+    RowId { number, set: i.set }
 }
 
 /// What an instruction of row `id` does with NZCV. A row's own use is that with the S bit; a
@@ -466,7 +468,7 @@ fn is_compare16(word: u32) -> bool {
 fn is_data(i: Insn) -> bool {
     let w = i.word;
     match i.set {
-        Set::Cond => w >> 26 & 3 == 0 && cond::decode(w).is_some_and(|n| n < crate::data::ROWS.len()),
+        Set::Cond => w >> 26 & 3 == 0 && (cond::decode(w) as usize) < crate::data::ROWS.len(),
         Set::Uncond => false,
         Set::T16 => w < 0x4400 && w >> 6 != 0x10d || w >> 8 >= 0x44 && w >> 8 <= 0x46,
         Set::T32 => {
@@ -488,8 +490,11 @@ pub fn lift_decoded<O: Ops>(o: &mut O, id: RowId, i: Insn) {
 }
 
 fn play<O: Ops>(o: &mut O, id: RowId, i: Insn) {
-    let RowId(Some(number), set) = id else { return undefined(o) };
-    match set {
+    if id.number == END {
+        return undefined(o);
+    }
+    let number = id.number as usize;
+    match id.set {
         Set::Cond => cond::play(o, number, i),
         Set::Uncond => uncond::play(o, number, i),
         Set::T16 => t16::play(o, number, i),
@@ -525,7 +530,7 @@ mod tests {
         let check = |set: Set, word: u32| {
             let slow = rows(set).iter().position(|r| word & r.mask == r.value);
             let fast = decode(Insn { word, pc: 0, cond: Cond::Al, len: 4, set });
-            assert_eq!(fast.0, slow, "{set:?} {word:08x}");
+            assert_eq!(fast.number, slow.map_or(END, |n| n as u16), "{set:?} {word:08x}");
         };
         for set in [Set::Cond, Set::Uncond, Set::T16, Set::T32] {
             for _ in 0..100_000 {
