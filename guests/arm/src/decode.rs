@@ -136,12 +136,12 @@ impl Insn {
     }
 
     /// Whether it stands in an IT block.
-    pub(crate) fn in_it(self) -> bool {
+    pub fn in_it(self) -> bool {
         pc::it(self.pc) & 15 != 0
     }
 
     /// Whether it stands in an IT block and is not its last instruction: control flow must not.
-    pub(crate) fn inside_it(self) -> bool {
+    pub fn inside_it(self) -> bool {
         !matches!(pc::it(self.pc) & 15, 0 | 8)
     }
 
@@ -151,12 +151,12 @@ impl Insn {
     }
 
     /// What reading the program counter gives.
-    pub(crate) fn pc_value(self) -> u32 {
+    pub fn pc_value(self) -> u32 {
         self.address().wrapping_add(if self.thumb() { 4 } else { 8 })
     }
 
     /// [`Insn::pc_value`] as the base of a literal.
-    pub(crate) fn pc_aligned(self) -> u32 {
+    pub fn pc_aligned(self) -> u32 {
         self.pc_value() & !3
     }
 

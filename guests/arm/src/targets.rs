@@ -187,17 +187,9 @@ mod tests {
                 }
                 let word = if is_wide { half(at) << 16 | half(at + 2) } else { half(at) };
                 let pc = AT + at as u64;
-                // B (T3) is not looked ahead over: by the manual's table, S:J2:J1:imm6:imm11:0.
-                let to = if is_wide && word & 0xf800_d000 == 0xf000_8000 && word >> 23 & 7 != 7 {
-                    let bits = |lowest: u32, len: u32| (word >> lowest & ((1 << len) - 1)) as i32;
-                    let upper = -bits(26, 1) << 20 | bits(11, 1) << 19 | bits(13, 1) << 18;
-                    let offset = upper | bits(16, 6) << 12 | bits(0, 11) << 1;
-                    Some(pc.wrapping_add(4).wrapping_add(offset as u64))
-                } else {
-                    match transfer(Insn::t32(word, pc | 1)) {
-                        Transfer::Jump(to) | Transfer::Cond(to) => Some(to & !1),
-                        _ => None,
-                    }
+                let to = match transfer(Insn::t32(word, pc | 1)) {
+                    Transfer::Jump(to) | Transfer::Cond(to) => Some(to & !1),
+                    _ => None,
                 };
                 if let Some(to) = to {
                     walked.add(pc, to);

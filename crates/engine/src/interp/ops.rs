@@ -2,7 +2,8 @@
 
 use super::value::*;
 use super::{
-    BUS_ADRALN, ILL_ILLOPC, Interp, Outcome, SEGV_ACCERR, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, TRAP_BRKPT, effective,
+    BUS_ADRALN, ILL_ILLOPC, Interp, Outcome, SEGV_ACCERR, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, TRAP_BRKPT,
+    effective,
 };
 use crate::fp::{FOp, flag};
 use crate::ops::*;

@@ -50,7 +50,7 @@ pub(crate) fn lseek32(task: &mut Task, args: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `EOVERFLOW` at that one and beyond.
-pub fn sendfile32(task: &mut Task, [to, from, place, count, ..]: [u64; 6]) -> SysResult {
+pub(crate) fn sendfile32(task: &mut Task, [to, from, place, count, ..]: [u64; 6]) -> SysResult {
     const LARGEST: u64 = i32::MAX as u64;
     let at = if place == 0 { 0 } else { read::<u64>(place)? };
     let left = LARGEST.saturating_sub(at);

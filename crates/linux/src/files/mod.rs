@@ -54,7 +54,7 @@ pub(crate) fn openat(task: &mut Task, mut args: [u64; 6]) -> SysResult {
 ///
 /// # Errors
 /// `EOVERFLOW` as openat.
-pub fn open_by_handle_at(task: &mut Task, args: [u64; 6]) -> SysResult {
+pub(crate) fn open_by_handle_at(task: &mut Task, args: [u64; 6]) -> SysResult {
     let fd = host_call(task, __NR_open_by_handle_at, &args)?;
     if task.abi.model().word == 4 && args[2] as u32 & (O_LARGEFILE | O_PATH) == 0 {
         refuse_large(fd as i32)?;
