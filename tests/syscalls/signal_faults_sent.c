@@ -1,6 +1,7 @@
 // The signals that the processor raises, sent by timers at a high rate, alone and together with others, to a thread that computes: exclusives, calls, and what
 // hash functions are made of. Several may come one after the other within an instruction. Everything stays exact, and each kind arrives.
 //@ flags: -lrt
+//@ armel-flags: -latomic
 #include "../check.h"
 #include <signal.h>
 #include <stdint.h>
