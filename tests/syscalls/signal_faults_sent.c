@@ -1,7 +1,6 @@
 // The signals that the processor raises, sent by timers at a high rate, alone and together with others, to a thread that computes: exclusives, calls, and what
 // hash functions are made of. Several may come one after the other within an instruction. Everything stays exact, and each kind arrives.
 //@ flags: -lrt
-//@ armel-flags: -latomic
 #include "../check.h"
 #include <signal.h>
 #include <stdint.h>
@@ -57,6 +56,12 @@ static uint64_t add(void)
 	uint64_t new, status;
 	asm volatile("1: lr.d.aq %0, (%3); srli %1, %0, 7; xor %1, %1, %0; addi %1, %0, 1; sc.d.rl %2, %1, (%3); bnez %2, 1b"
 		: "=&r"(old), "=&r"(new), "=&r"(status) : "r"(&word) : "memory");
+#elif defined(__arm__) && __ARM_ARCH < 7
+	// The kernel's helper: there are no exclusives of 64 bits.
+	uint64_t new;
+	do
+		new = (old = word) + 1;
+	while (((int (*)(const uint64_t *, const uint64_t *, uint64_t *))0xffff0f60)(&old, &new, &word) != 0);
 #else
 	old = __atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
 #endif
