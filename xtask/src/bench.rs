@@ -125,12 +125,14 @@ fn run(args: &[OsString]) -> Result<()> {
     let mut args = args.to_vec();
     let arch = crate::take_guests(&mut args)?.pop().unwrap_or(&GUESTS[0]);
     let (mut quick, mut names, mut emulator, mut stages) = (false, Vec::new(), None, 0);
+    let mut before: Option<PathBuf> = None;
     let mut json = PathBuf::from(format!("target/bench-{}.json", arch.debian));
     let mut args = args.iter().map(|a| a.to_string_lossy().into_owned());
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => quick = true,
             "--emulator" => emulator = args.next().map(PathBuf::from),
+            "--before" => before = Some(args.next().map(PathBuf::from).ok_or("--before needs an emulator")?),
             "--debootstrap" => {
                 stages = args.next().and_then(|n| n.parse().ok()).ok_or("--debootstrap needs a number")?;
             }
@@ -167,20 +169,30 @@ fn run(args: &[OsString]) -> Result<()> {
         engines.push(Worker::start("native", &host, None)?);
         engines.push(Worker::start("qemu", &guest, Some((&matches, &qemu)))?);
         engines.push(Worker::start("anyarch", &guest, Some((&matches, &emulator)))?);
+        if let Some(before) = &before {
+            engines.push(Worker::start("before", &guest, Some((&matches, before)))?);
+        }
     }
     println!(
         "{} ({} {}); QEMU {version}; medians; ratios to native, and how many times faster than QEMU (target in brackets)\n",
         arch.name, arch.debian, arch.suite
     );
     println!(
-        "{:<16} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}",
-        "", "native ms", "QEMU ms", "anyarch ms", "QEMU/nat", "ours/nat", "QEMU/ours"
+        "{:<16} {:>10} {:>10} {:>10} {:>9} {:>9} {:>9}{}",
+        "",
+        "native ms",
+        "QEMU ms",
+        "anyarch ms",
+        "QEMU/nat",
+        "ours/nat",
+        "QEMU/ours",
+        if before.is_some() { "  ours/before: medians, minima" } else { "" }
     );
     let mut rows = Vec::new();
     for work in &works {
         let runs = if quick { (work.runs / 3).max(1) } else { work.runs };
-        let mut times: [Vec<f64>; 3] = Default::default();
-        let mut results: [Option<String>; 3] = Default::default();
+        let mut times = vec![Vec::new(); engines.len()];
+        let mut results: Vec<Option<String>> = vec![None; engines.len()];
         // One run of each that does not count warms the page cache.
         for round in 0..=runs {
             for (i, engine) in engines.iter_mut().enumerate() {
@@ -194,10 +206,22 @@ fn run(args: &[OsString]) -> Result<()> {
                 results[i] = Some(result);
             }
         }
-        let same = results[0] == results[1] && results[1] == results[2];
-        let note = if same { String::new() } else { format!("  results differ: {results:?}") };
+        let same = results.iter().all(|r| *r == results[0]);
+        let mut note = match &times[..] {
+            [_, _, now, before] => {
+                let least = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
+                let medians =
+                    median(now.clone()).zip(median(before.clone())).map_or(f64::NAN, |(a, b)| a / b);
+                format!("  {medians:.3} {:.3}", least(now) / least(before))
+            }
+            _ => String::new(),
+        };
+        if !same {
+            note += &format!("  results differ: {results:?}");
+        }
         let target = target_of(arch, &work.name, work.target);
-        rows.push(row(&work.name, times.map(median), target, runs, same, &note));
+        let medians = [0, 1, 2].map(|engine| median(times[engine].clone()));
+        rows.push(row(&work.name, medians, target, runs, same, &note));
     }
     if stages > 0 {
         let (wall, cpu) = second_stage(&cache, arch, [(&matches, &qemu), (&matches, &emulator)], stages)?;
@@ -208,7 +232,7 @@ fn run(args: &[OsString]) -> Result<()> {
     if names.is_empty() {
         println!();
         let mut private = [None; 3];
-        for (i, engine) in engines.iter_mut().enumerate() {
+        for (i, engine) in engines.iter_mut().enumerate().take(3) {
             private[i] = engine.private_memory(&["/bin/sleep", "5"]).ok();
             let kb = private[i].map_or("-".into(), |k: u64| k.to_string());
             println!("private memory of a waiting sleep, {}: {kb} kB", engine.name);
