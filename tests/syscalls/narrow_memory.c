@@ -156,6 +156,18 @@ int main(int argc, char **argv)
 	CHECK(shmdt(s) == 0 && map(s, MB, 0) == s && shmdt(s2) == 0 && shmctl(id, IPC_RMID, NULL) == 0);
 	puts("shmat");
 
+	// A type that knows its own flags only, and pages of another size (of which the machine may have none).
+	int file = open("validate", O_RDWR | O_CREAT, 0600);
+	CHECK(ftruncate(file, MB) == 0);
+	s = mmap(NULL, MB, RW, 3 /* MAP_SHARED_VALIDATE */, file, 0);
+	CHECK(s != MAP_FAILED && map(s, MB, 0) != s && munmap(s, MB) == 0 && close(file) == 0);
+	file = open("validate", O_RDWR);
+	FAILS(mmap((void *)0x70000000, 4096, RW, 3 | MAP_FIXED_NOREPLACE, file, 0), EOPNOTSUPP);
+	CHECK(close(file) == 0 && unlink("validate") == 0);
+	s = mmap(NULL, 3 * MB, PROT_NONE, ANON | MAP_HUGETLB, -1, 0);
+	CHECK(s == MAP_FAILED ? errno == ENOMEM : (uintptr_t)s % (2 * MB) == 0 && munmap(s, 4 * MB) == 0);
+	puts("kinds");
+
 	char *brk = sbrk(0);
 	CHECK(sbrk(16 * MB) == brk && brk[16 * MB - 1] == 0 && (uintptr_t)brk < 0x20000000);
 	// The heap does not grow into what is mapped.

@@ -220,6 +220,12 @@ ioctls! {
         FIOASYNC [Mips: 0x667d] [Powerpc: iow b'f' 125 an_int] (0x5452) In(an_int);
         FIOQSIZE [Mips: 0x667f] [Arm: 0x545e] [S390: 0x545e] [Powerpc: ior b'f' 128 loff] (0x5460) Out(loff);
     }
+    "linux/perf_event.h" {
+        PERF_EVENT_IOC_SET_FILTER (iow b'$' 6 a_pointer) Opaque("text");
+        PERF_EVENT_IOC_ID (ior b'$' 7 a_pointer) Out(a_u64);
+        PERF_EVENT_IOC_QUERY_BPF (iowr b'$' 10 a_pointer) Opaque("an array follows; all members have fixed widths");
+        PERF_EVENT_IOC_MODIFY_ATTRIBUTES (iow b'$' 11 a_pointer) Opaque("its length is told by a member; all members have fixed widths");
+    }
     "linux/fs.h" {
         BLKROSET (io 0x12 93) In(an_int);
         BLKROGET (io 0x12 94) Out(an_int);

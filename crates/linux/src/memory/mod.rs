@@ -348,6 +348,20 @@ pub fn brk(_: &mut Task, a: [u64; 6]) -> SysResult {
     Ok(do_brk(a[0]))
 }
 
+/// Bytes of the pages that a mapping with these flags has: MAP_HUGETLB says which, or means those of
+/// most hosts.
+fn huge_page(flags: u64) -> u64 {
+    const DEFAULT: u32 = 21;
+    const HUGE_MASK: u64 = 0x3f;
+    if flags & MAP_HUGETLB as u64 == 0 {
+        return PAGE;
+    }
+    match (flags >> MAP_HUGE_SHIFT & HUGE_MASK) as u32 {
+        0 => 1 << DEFAULT,
+        shift => (1 << shift).max(PAGE),
+    }
+}
+
 /// mmap(2).
 ///
 /// # Errors
@@ -367,10 +381,8 @@ pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offse
     if len == 0 {
         return Err(invalid());
     }
-    let size = page_up(len).ok_or(Errno::ENOMEM)?;
-    if size > space::end() {
-        return Err(Errno::ENOMEM);
-    }
+    let size = page_up(len).and_then(|size| size.checked_next_multiple_of(huge_page(flags)));
+    let size = size.filter(|&size| size <= space::end()).ok_or(Errno::ENOMEM)?;
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) as u64 != 0;
     let mut flags = flags;
     let mut at = addr;
@@ -392,10 +404,14 @@ pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offse
     let mut state = STATE.lock();
     if space::is_narrow() {
         if !fixed {
+            let huge = huge_page(flags);
             at = page_up(at)
-                .filter(|&at| at != 0 && state.narrow.is_free(at, size))
-                .map_or_else(|| state.narrow.place(size), Ok)?;
-            flags |= MAP_FIXED_NOREPLACE as u64;
+                .filter(|&at| at != 0 && huge == PAGE && state.narrow.is_free(at, size))
+                .map_or_else(|| state.narrow.place_aligned(size, huge), Ok)?;
+            // That type knows its own flags only. The place is free, so the kernel takes the hint.
+            if flags & MAP_TYPE as u64 != MAP_SHARED_VALIDATE as u64 {
+                flags |= MAP_FIXED_NOREPLACE as u64;
+            }
         }
     } else if at == 0
         && !fixed

@@ -63,6 +63,14 @@ impl Narrow {
         first.or_else(|| self.mapped.first_gap(to, space::end(), size)).ok_or(Errno::ENOMEM)
     }
 
+    /// A free place for `size` bytes at a multiple of `align`, which is a page or more.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(super) fn place_aligned(&mut self, size: u64, align: u64) -> SysResult {
+        Ok(self.place(size.checked_add(align - PAGE).ok_or(Errno::ENOMEM)?)?.next_multiple_of(align))
+    }
+
     /// The stack as it is now, with the guard before it.
     fn guarded_stack(&mut self) -> (u64, u64) {
         let (start, end) = self.stack;
