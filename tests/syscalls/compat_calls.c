@@ -167,6 +167,13 @@ static void times(void)
 	SAY(syscall(SYS_futex, 0xfffffffc, 0, fd, NULL, NULL, 0));
 	SAY(syscall(SYS_pselect6, 0, NULL, NULL, NULL, (long[2]){0, 1000}, (long[2]){0, 8}));
 	SAY(syscall(SYS_pselect6, 0, NULL, NULL, NULL, (long[2]){0, 1000}, (long[2]){(long)&bad, 4}));
+	// Without a set of signals nobody looks at its size.
+	SAY(syscall(SYS_ppoll, NULL, 0, (long[2]){0, 1000}, NULL, 0));
+	SAY(syscall(SYS_ppoll_time64, NULL, 0, (long long[2]){0, 1000}, NULL, 0));
+	SAY(syscall(SYS_ppoll, NULL, 0, (long[2]){0, 1000}, (long[2]){0}, 4));
+	SAY(syscall(SYS_pselect6, 0, NULL, NULL, NULL, (long[2]){0, 1000}, (long[2]){0, 0}));
+	SAY(syscall(SYS_rt_sigprocmask, 0, NULL, NULL, 4));
+	SAY(syscall(SYS_rt_sigpending, NULL, 16));
 	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
 	t[1].seconds = 0x100000000ll;
 	memset(&t[0], 0, sizeof t[0]);

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
             let program = Arc::new(read(&source, folder, variants));
             let abis = GUESTS.iter().chain(OTHER_ABIS);
             for guest in abis.filter(|g| program.guest_only.is_none_or(|only| only.name == g.name)) {
-                if program.not_guests.iter().any(|not| not == guest.name)
+                if program.not_guests.iter().any(|not| [guest.name, guest.debian].contains(&not.as_str()))
                     || program.narrow && guest.bits != 32
                 {
                     continue;
