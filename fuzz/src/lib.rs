@@ -1,7 +1,10 @@
-//! Fuzz targets: each function takes any bytes and must come back. What it finds is a panic, an assertion, or no return.
+//! Fuzz targets: each function takes any bytes and must come back. What it finds is a panic, an
+//! assertion, or no return.
 //!
-//! They are run in two ways. `cargo test -p anyarch-fuzz` feeds each of them for some seconds with mutations of [`TARGETS`]' seeds, on any toolchain:
-//! that is what CI does. cargo-fuzz feeds them with what libFuzzer and the compiler's coverage find, on a nightly toolchain (CONTRIBUTING.md tells how).
+//! They are run in two ways. `cargo test -p anyarch-fuzz` feeds each of them for some seconds with
+//! mutations of [`TARGETS`]' seeds, on any toolchain: that is what CI does. cargo-fuzz feeds them
+//! with what libFuzzer and the compiler's coverage find, on a nightly toolchain (CONTRIBUTING.md
+//! tells how).
 
 use anyarch_binfmt::{entry::Entry, rule::Rule};
 use anyarch_engine::backend::Backend;
@@ -112,7 +115,8 @@ fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize
     let at = match *state {
         Some((known, at)) if known == id => at,
         _ => {
-            // SAFETY: a fresh mapping; the words behind it are readable too, for instructions that look ahead.
+            // SAFETY: a fresh mapping; the words behind it are readable too, for instructions that
+            // look ahead.
             let p = unsafe {
                 libc::mmap(
                     std::ptr::null_mut(),
@@ -168,7 +172,8 @@ fn riscv64_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A register line, and the kernel's text of an entry. What is accepted must survive being written and read again.
+/// A register line, and the kernel's text of an entry. What is accepted must survive being written
+/// and read again.
 pub fn binfmt(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Ok(rule) = Rule::parse(&text)
@@ -195,7 +200,8 @@ fn binfmt_seeds() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-/// A layer, as a tar archive, unpacked onto a folder that it must not leave. Bytes that are no archive become one: each is an entry's kind and name.
+/// A layer, as a tar archive, unpacked onto a folder that it must not leave. Bytes that are no
+/// archive become one: each is an entry's kind and name.
 pub fn layer(data: &[u8]) {
     let archive = if data.len() > 512 { data.to_vec() } else { archive(data) };
     let outer = tempfile::tempdir().expect("a temporary folder");
@@ -292,7 +298,8 @@ fn layer_seeds() -> Vec<Vec<u8>> {
     all
 }
 
-/// What a registry answers: challenges, indexes, manifests, configurations. Also the references that users write.
+/// What a registry answers: challenges, indexes, manifests, configurations. Also the references
+/// that users write.
 pub fn registry(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     registry::challenges(&text);

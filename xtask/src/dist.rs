@@ -1,11 +1,12 @@
 //! `cargo xtask dist`: what a release consists of.
 //!
-//! A tarball, a Debian package, an RPM, the family of images as one OCI layout in an archive, a list of what is in the executables (CycloneDX), and the sums of
-//! all. The same executables give the same bytes: dates are SOURCE_DATE_EPOCH or the commit's, names are sorted, owners are root. Executables are built with the
-//! folders of the machine left out of them.
+//! A tarball, a Debian package, an RPM, the family of images as one OCI layout in an archive, a
+//! list of what is in the executables (CycloneDX), and the sums of all. The same executables give
+//! the same bytes: dates are SOURCE_DATE_EPOCH or the commit's, names are sorted, owners are root.
+//! Executables are built with the folders of the machine left out of them.
 //!
-//! dpkg-deb and rpmbuild make the packages and no cargo subcommand does: both come from Debian in seconds, and the scripts that register are written by hand in
-//! either case (packaging/).
+//! dpkg-deb and rpmbuild make the packages and no cargo subcommand does: both come from Debian in
+//! seconds, and the scripts that register are written by hand in either case (packaging/).
 
 use crate::packages;
 use crate::sbom::{self, Crate};
@@ -247,7 +248,8 @@ impl Release {
         Ok(name)
     }
 
-    /// Executables, manual pages and completions as they lie in /usr. Debian's zsh looks for completions of packages in a folder of its own.
+    /// Executables, manual pages and completions as they lie in /usr. Debian's zsh looks for
+    /// completions of packages in a folder of its own.
     fn programs(&self, usr: &Path, zsh: &str) -> Result<(), String> {
         for name in EXECUTABLES {
             copy(&self.executables.join(name), &usr.join("bin").join(name), 0o755)?;

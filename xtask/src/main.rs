@@ -179,7 +179,8 @@ fn test(rest: &[OsString]) -> Result<ExitCode, String> {
     Ok(cargo(if chosen { &["test"] } else { &["test", "--workspace"] }, rest))
 }
 
-/// The end-to-end test of all guests at once: much of its time goes to the network and to single threads. Lines begin with the guest.
+/// The end-to-end test of all guests at once: much of its time goes to the network and to single
+/// threads. Lines begin with the guest.
 fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     let mut chosen = take_guests(&mut rest)?;
     let suite = take_option(&mut rest, "--suite")?.pop();
@@ -227,8 +228,9 @@ fn e2e(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs a command in a Debian of a guest, which is made from the mirror at the first call: its packages are unpacked by debootstrap and then
-/// configured by their own programs, under our emulator.
+/// Runs a command in a Debian of a guest, which is made from the mirror at the first call: its
+/// packages are unpacked by debootstrap and then configured by their own programs, under our
+/// emulator.
 fn run_in_debian(mut command: Vec<OsString>) -> Result<ExitCode, String> {
     let guest = match command.first() {
         // Behind the command's name everything is the command's.

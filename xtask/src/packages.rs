@@ -1,5 +1,6 @@
-//! The Debian packages that the project's commands need, by purpose. This is the only list of them: each command asks for its purposes before it begins, and
-//! what is missing is installed, or the user is told in one line what to run.
+//! The Debian packages that the project's commands need, by purpose. This is the only list of them:
+//! each command asks for its purposes before it begins, and what is missing is installed, or the
+//! user is told in one line what to run.
 //!
 //! (What xtask itself needs, a linker, must be there before it: README.md says so.)
 
@@ -45,7 +46,8 @@ pub(crate) const STRUCTURES: Purpose = &[
 ];
 /// QEMU as the other opinion, and Debian's keys for the guests' musl.
 pub(crate) const ORACLE: Purpose = &["qemu-user-static", "debian-archive-keyring"];
-/// What the host tool's completions, manual and units are tried with, its users' ids, and a registry with private certificates.
+/// What the host tool's completions, manual and units are tried with, its users' ids, and a
+/// registry with private certificates.
 pub(crate) const HOST_TOOL: Purpose = &[
     "bash",
     "zsh",
@@ -62,8 +64,8 @@ pub(crate) const HOST_TOOL: Purpose = &[
     "openssl",
     "perl",
 ];
-/// The end-to-end test beside [`DEBIAN`]: its own tools, and everything that runs containers. (docker.io starts no daemon where there is no
-/// init; the test starts its own.)
+/// The end-to-end test beside [`DEBIAN`]: its own tools, and everything that runs containers.
+/// (docker.io starts no daemon where there is no init; the test starts its own.)
 pub(crate) const CONTAINERS: Purpose = &[
     "bc",
     "perl",
@@ -78,7 +80,8 @@ pub(crate) const CONTAINERS: Purpose = &[
     "crun",
     "docker-registry",
 ];
-/// What packs a release, the server that install.sh is tried with, and what checks scripts and workflows.
+/// What packs a release, the server that install.sh is tried with, and what checks scripts and
+/// workflows.
 pub(crate) const PACKAGES: Purpose =
     &["dpkg", "rpm", "xz-utils", "curl", "python3", "python3-venv", "shellcheck"];
 /// What `cargo xtask test` needs.
@@ -89,7 +92,8 @@ pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
 }
 
-/// Sees to it that the packages are installed. Root installs what is missing; others are asked on a terminal, and sudo does it.
+/// Sees to it that the packages are installed. Root installs what is missing; others are asked on a
+/// terminal, and sudo does it.
 ///
 /// # Errors
 /// What to run, where nobody can be asked or the answer is no; what failed.

@@ -1,9 +1,12 @@
-//! `cargo xtask soak`: hours of mixed load under the emulator. Does it still compute what the processor computes, and does it keep what it should give back?
+//! `cargo xtask soak`: hours of mixed load under the emulator. Does it still compute what the
+//! processor computes, and does it keep what it should give back?
 //!
-//! A load is one long-running program (`tests/soak`) that takes a number, does the round of that number, and answers with a line. The same program, built for
-//! this machine or taken from a Debian of this machine's architecture, has answered the same numbers natively before; so every answer is compared. All loads
-//! run at once. Between two rounds a program has given back everything of the round, so its memory, descriptors and mappings, which are read from /proc then,
-//! must not grow.
+//! A load is one long-running program (`tests/soak`) that takes a number, does the round of that
+//! number, and answers with a line. The same program, built for this machine or taken from a Debian
+//! of this machine's architecture, has answered the same numbers natively before; so every answer
+//! is compared. All loads run at once. Between two rounds a program has given back everything of
+//! the round, so its memory, descriptors and mappings, which are read from /proc then, must not
+//! grow.
 //!
 //! The loads are rows of [`LOADS`]: a new one is a row and a file.
 
@@ -25,9 +28,11 @@ use std::time::{Duration, Instant};
 enum Source {
     /// `tests/soak/NAME.c`, linked statically.
     Static,
-    /// `tests/soak/NAME.c` with the shared C library; its argument is a folder with builds of `library.c`.
+    /// `tests/soak/NAME.c` with the shared C library; its argument is a folder with builds of
+    /// `library.c`.
     Shared,
-    /// A command of the guest's Debian with [`PACKAGES`]; `/soak` in it is `tests/soak` with the benchmark's `work.c`.
+    /// A command of the guest's Debian with [`PACKAGES`]; `/soak` in it is `tests/soak` with the
+    /// benchmark's `work.c`.
     Debian(&'static [&'static str]),
 }
 
@@ -55,7 +60,8 @@ const LOADS: &[Load] = &[
     },
     load("dlopen", Source::Shared, "shared libraries that come and go, in threads"),
     load("threads", Source::Static, "short, cancelled and waiting threads, threads of timers"),
-    // siglongjmp leaves a thread's shadow stack higher than it was, up to its size, which is a megabyte.
+    // siglongjmp leaves a thread's shadow stack higher than it was, up to its size, which is a
+    // megabyte.
     Load { slack: [(2, 1280), (0, 0), (0, 0)], ..load("signals", Source::Static, SIGNALS) },
     load("spawn", Source::Static, "posix_spawn, vfork and fexecve of /proc/self/exe"),
     load("forks", Source::Static, "forks of forks from several threads"),
@@ -97,8 +103,8 @@ const PACKAGES: &[&str] =
 const NUMBERS: usize = 8;
 /// So many rounds are done even if the time is over: each number twice.
 const LEAST: usize = 2 * NUMBERS;
-/// What a round may take: so long on the clock, and on a busy machine so long of the processor's time
-/// while it gets some in each [`TURN`].
+/// What a round may take: so long on the clock, and on a busy machine so long of the processor's
+/// time while it gets some in each [`TURN`].
 const PATIENCE: Duration = Duration::from_secs(1800);
 const TURN: Duration = Duration::from_secs(60);
 /// So often a load that failed is started again.
@@ -491,8 +497,9 @@ const OWN: Slack = [(2, 256), (0, 0), (0, 0)];
 /// Of programs with heaps and threads of their own making, which grow a little natively too.
 const INTERPRETERS: Slack = [(5, 2048), (0, 0), (25, 0)];
 
-/// The most of each figure in the second quarter of the time, when everything has been done several times, and the least in the last quarter. What comes and
-/// goes is not growth, and what comes to stay is.
+/// The most of each figure in the second quarter of the time, when everything has been done several
+/// times, and the least in the last quarter. What comes and goes is not growth, and what comes to
+/// stay is.
 struct Growth {
     start: Reading,
     end: Reading,

@@ -1,4 +1,5 @@
-//! The command line: one definition from which parsing, help, completions, man pages and the reference page come.
+//! The command line: one definition from which parsing, help, completions, man pages and the
+//! reference page come.
 
 use crate::commands::image::Pull;
 use crate::commands::persist;
@@ -695,7 +696,8 @@ fn layer_limit(matches: &ArgMatches) -> Result<u64> {
     }
 }
 
-/// `run` and `with` answer with the command's exit code, so their own failures have codes that commands avoid.
+/// `run` and `with` answer with the command's exit code, so their own failures have codes that
+/// commands avoid.
 pub(crate) fn not_started(failure: Failure) -> Failure {
     match failure.code {
         Code::Image | Code::NotStarted | Code::NotExecutable | Code::NotFound => failure,
@@ -718,8 +720,8 @@ mod tests {
         parse_run(matches.subcommand().unwrap().1)
     }
 
-    /// Each command line of the examples in the help of each command. A description stands after two
-    /// blanks.
+    /// Each command line of the examples in the help of each command. A description stands after
+    /// two blanks.
     #[test]
     fn the_examples_of_the_help_are_command_lines() {
         fn collect(command: &Command, lines: &mut Vec<String>) {

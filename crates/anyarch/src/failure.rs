@@ -1,5 +1,5 @@
-//! How a command fails: one sentence that names the thing and the reason, the command that mends it, and an exit code
-//! that scripts can rely on.
+//! How a command fails: one sentence that names the thing and the reason, the command that mends
+//! it, and an exit code that scripts can rely on.
 
 use crate::ui::{ours, plain};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! What people see: loudness, colours, tables.
 //!
-//! Results go to stdout, everything about them to stderr. Colours appear only on a terminal and never when NO_COLOR
-//! is set (no-color.org).
+//! Results go to stdout, everything about them to stderr. Colours appear only on a terminal and
+//! never when NO_COLOR is set (no-color.org).
 //!
 //! Names, labels and messages come from images, archives, registries and file systems, and a
 //! terminal obeys what is hidden in them. So everything that is printed goes through [`out`] and
@@ -103,8 +103,8 @@ pub(crate) fn ours(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// Why stdout could not be written, the first time.
 static LOST: Mutex<Option<std::io::Error>> = Mutex::new(None);
 
-/// Prints to stdout: with `lines` a text, else a line. What cannot be written ends no work: [`flush`]
-/// tells of it when the work is done.
+/// Prints to stdout: with `lines` a text, else a line. What cannot be written ends no work:
+/// [`flush`] tells of it when the work is done.
 pub(crate) fn out(text: fmt::Arguments<'_>, lines: bool) {
     if let Err(error) = std::io::stdout().write_all(escaped(text, lines).as_bytes()) {
         LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -185,7 +185,8 @@ macro_rules! caution {
 }
 pub(crate) use {caution, detail, say};
 
-/// Failures of single architectures: printed as they occur, while the others go on. The first decides the exit code.
+/// Failures of single architectures: printed as they occur, while the others go on. The first
+/// decides the exit code.
 #[derive(Default)]
 pub(crate) struct Complaints {
     code: u8,
@@ -254,7 +255,8 @@ impl fmt::Display for Painted<'_> {
     }
 }
 
-/// Columns as wide as their widest cell; the last column is not padded. The first row is the heading.
+/// Columns as wide as their widest cell; the last column is not padded. The first row is the
+/// heading.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let rows: Vec<Vec<Cow<'_, str>>> =

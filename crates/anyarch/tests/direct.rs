@@ -1,4 +1,5 @@
-//! `run --no-binfmt`: what kernels before 6.7 get. anyarch's own emulator starts the command and everything below it.
+//! `run --no-binfmt`: what kernels before 6.7 get. anyarch's own emulator starts the command and
+//! everything below it.
 
 mod common;
 use anyarch_harness::guests::{GUESTS, Guest};

@@ -1,12 +1,13 @@
-//! What others read: completions in the shells themselves, manual pages through man and mandoc, files for systemd,
-//! Kubernetes and compose through the programs that take them.
+//! What others read: completions in the shells themselves, manual pages through man and mandoc,
+//! files for systemd, Kubernetes and compose through the programs that take them.
 
 mod common;
 use common::*;
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a shell script that is to succeed, with `$A` as the executable and `$D` as a folder; what it prints.
+/// Runs a shell script that is to succeed, with `$A` as the executable and `$D` as a folder; what
+/// it prints.
 fn script(programs: &[(&str, &str)], dir: &Path, script: &str) -> String {
     for (program, package) in programs {
         let found = std::env::var_os("PATH").is_some_and(|p| {
@@ -89,7 +90,8 @@ PYTHON"#;
     script(&[("/usr/lib/python3/dist-packages/yaml", "python3-yaml")], dir.path(), yaml);
 }
 
-/// Debian's systemd-binfmt reads the persisted files at boot, and `register` then finds nothing to do.
+/// Debian's systemd-binfmt reads the persisted files at boot, and `register` then finds nothing to
+/// do.
 #[test]
 fn systemd_binfmt_takes_persisted_files() {
     need_qemu("s390x");

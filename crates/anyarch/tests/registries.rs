@@ -139,7 +139,8 @@ fn identity_tokens_and_helpers() {
     user.pulls(&server.name());
     user.file(".docker/config.json", &json!({ "credsStore": "one" }).to_string());
     user.pulls(&server.name());
-    // Without reading its input, and without an answer: again and again, for it may be the faster one.
+    // Without reading its input, and without an answer: again and again, for it may be the faster
+    // one.
     helper(&user, "one", "exec <&-; echo credentials not found; exit 1");
     for _ in 0..5 {
         user.refuses(&server.name(), "denies access");

@@ -1,8 +1,9 @@
 //! The command line and environment of qemu-user, row by row, and the few options of our own.
 //!
-//! An option can be given on the command line or, where its row names one, by an environment variable; the command line
-//! comes later and wins. What makes no sense for this emulator is accepted in silence where a script only wants it out of the way,
-//! and refused where its effect would be missed.
+//! An option can be given on the command line or, where its row names one, by an environment
+//! variable; the command line comes later and wins. What makes no sense for this emulator is
+//! accepted in silence where a script only wants it out of the way, and refused where its effect
+//! would be missed.
 
 use crate::guests::GUESTS;
 use alloc::format;
@@ -134,7 +135,8 @@ pub(crate) fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|&b| b == b'/').next().unwrap_or(path)
 }
 
-/// Whether the name asks for a search of PATH only, as BuildKit's copy of the emulator does for what a container is to run.
+/// Whether the name asks for a search of PATH only, as BuildKit's copy of the emulator does for
+/// what a container is to run.
 pub(crate) fn searches_path_first(name: &[u8]) -> bool {
     let name = base_name(name);
     name.starts_with(b"buildkit-") || name.starts_with(b".buildkit")
@@ -281,7 +283,8 @@ impl Invocation {
     }
 }
 
-/// Reads options when the kernel started the emulator as a program's interpreter: from the environment only.
+/// Reads options when the kernel started the emulator as a program's interpreter: from the
+/// environment only.
 ///
 /// # Errors
 /// A message and exit code.

@@ -1,20 +1,26 @@
-//! The code cache of the process: units of generated code, how they are found, chained and thrown away.
+//! The code cache of the process: units of generated code, how they are found, chained and thrown
+//! away.
 //!
-//! One cache serves all threads of an address space under one mutex; generated code itself takes no lock. Threads keep a small
-//! lookup table each for indirect transfers.
+//! One cache serves all threads of an address space under one mutex; generated code itself takes no
+//! lock. Threads keep a small lookup table each for indirect transfers.
 //!
-//! **Invalidation.** A unit is never overwritten while the cache is in use. To take it out: its entries leave the map, the jumps
-//! chained to it go back to their stubs ([`Generator::patch`](crate::backend::Generator), which
-//! other threads see as a whole), every thread's lookup table is cleared, and return addresses into
-//! it on the shadow stacks are made to mismatch.
+//! **Invalidation.** A unit is never overwritten while the cache is in use. To take it out: its
+//! entries leave the map, the jumps chained to it go back to their stubs
+//! ([`Generator::patch`](crate::backend::Generator), which other threads see as a whole), every
+//! thread's lookup table is cleared, and return addresses into it on the shadow stacks are made to
+//! mismatch.
 //!
-//! **When it is full.** The cache consists of regions, one of which is being filled. When that is full its code dies as a whole (a *generation* ends) and
-//! another region becomes the current one. The same happens when most of the code has been taken out, as programs do that generate code all the time:
-//! what is left is translated again, and memory does not grow with the number of invalidations. Nothing leads into dead code any more, so threads leave it soon, but for those that wait in a system call
-//! made from it. Each thread tells in `seen` the generation whose code it may be in ([`NOWHERE`] outside generated code): it sets that before it looks for
-//! an entry and looks again if the generation has changed meanwhile, so it is in code of no other generation. A region gives its memory back, and is
-//! filled anew, only when no thread is in the generation that it held. If all others are held, code is interpreted until one is free. When a thread notices a new generation it empties
-//! its shadow stack, which may hold returns into dead code.
+//! **When it is full.** The cache consists of regions, one of which is being filled. When that is
+//! full its code dies as a whole (a *generation* ends) and another region becomes the current one.
+//! The same happens when most of the code has been taken out, as programs do that generate code all
+//! the time: what is left is translated again, and memory does not grow with the number of
+//! invalidations. Nothing leads into dead code any more, so threads leave it soon, but for those
+//! that wait in a system call made from it. Each thread tells in `seen` the generation whose code
+//! it may be in ([`NOWHERE`] outside generated code): it sets that before it looks for an entry and
+//! looks again if the generation has changed meanwhile, so it is in code of no other generation. A
+//! region gives its memory back, and is filled anew, only when no thread is in the generation that
+//! it held. If all others are held, code is interpreted until one is free. When a thread notices a
+//! new generation it empties its shadow stack, which may hold returns into dead code.
 
 mod code;
 mod entries;
@@ -51,7 +57,8 @@ pub struct Entry {
     unit: u32,
 }
 
-/// Guest code within one page that a unit was made from. A unit has one or, where it took in code from elsewhere, several.
+/// Guest code within one page that a unit was made from. A unit has one or, where it took in code
+/// from elsewhere, several.
 struct Source {
     start: u64,
     len: u32,
@@ -83,7 +90,8 @@ pub struct Made<'a> {
     pub key: Option<UnitKey>,
     /// Its host code where it lies. Jumps of it may be patched later.
     pub code: &'a [u8],
-    /// How often executable guest memory has changed: a mapping known at the same number is still there.
+    /// How often executable guest memory has changed: a mapping known at the same number is still
+    /// there.
     pub changes: u64,
 }
 
@@ -133,10 +141,12 @@ pub struct Cache {
     current: usize,
     /// There may be regions that hold a dead generation.
     holds_dead: bool,
-    /// Bytes of units taken out of the current generation, and how many there may be before it is looked at.
+    /// Bytes of units taken out of the current generation, and how many there may be before it is
+    /// looked at.
     dead_bytes: usize,
     dead_limit: usize,
-    /// Bytes of code that a generation may have, and who is asked for the memory that bounds them once there is much code.
+    /// Bytes of code that a generation may have, and who is asked for the memory that bounds them
+    /// once there is much code.
     share: usize,
     memory: Option<fn() -> u64>,
     links: Vec<Link>,
@@ -158,7 +168,8 @@ pub struct Cache {
     /// What the guest's mappings show.
     pub(crate) views: Views,
     threads: Vec<*mut Thread>,
-    /// Threads that have ended, for reuse. They stay registered, so that their lookup tables stay right.
+    /// Threads that have ended, for reuse. They stay registered, so that their lookup tables stay
+    /// right.
     idle: Vec<*mut Thread>,
     /// The scratch places, at the end of the cache: who is in them, or null.
     scratch: [*const Thread; SCRATCH],
@@ -184,7 +195,8 @@ impl core::hash::BuildHasher for PcHash {
     }
 }
 
-/// An entry's key: no code has an address so high that its three upper bits matter. (Low bits would: instructions may begin at every second byte.)
+/// An entry's key: no code has an address so high that its three upper bits matter. (Low bits
+/// would: instructions may begin at every second byte.)
 fn key(pc: u64, mode: u32) -> u64 {
     pc ^ (mode as u64) << 61
 }
@@ -209,8 +221,8 @@ impl core::hash::Hasher for PcHasher {
     }
 }
 
-/// The process's cache; created by [`init`]. It lies where the other locks are that a fork takes, among what is initialized: parent and child copy each
-/// page that they write.
+/// The process's cache; created by [`init`]. It lies where the other locks are that a fork takes,
+/// among what is initialized: parent and child copy each page that they write.
 #[unsafe(link_section = ".data")]
 pub static CACHE: Mutex<Option<Box<Cache>>> = Mutex::new(None);
 
@@ -228,7 +240,8 @@ pub fn has(host: u64) -> bool {
     host >= base && host < end
 }
 
-/// Bytes whose pages are asked for at a time: short programs are not to pay for many that they do not fill.
+/// Bytes whose pages are asked for at a time: short programs are not to pay for many that they do
+/// not fill.
 const CHUNK: usize = 16 << 10;
 /// So much at least is asked for in advance: few units are longer.
 const AHEAD: usize = 4 << 10;
@@ -378,7 +391,8 @@ impl Cache {
             footprint::populate(self.committed, len);
             self.committed = self.committed.wrapping_add(len);
         }
-        // At the start of a cache line: loops run evenly fast, and padding within the unit does not depend on where it lies.
+        // At the start of a cache line: loops run evenly fast, and padding within the unit does not
+        // depend on where it lies.
         let at = self.at.wrapping_add(self.at.align_offset(UNIT_ALIGN as usize));
         let start = self.guest.address(pc);
         let copy = self.copy_to_check(start);
@@ -482,7 +496,8 @@ impl Cache {
     #[cold]
     fn tell(&self, key: Option<UnitKey>, start: *const u8, end: *const u8) {
         let Some(told) = self.told else { return };
-        // SAFETY: code of the cache from its first byte to its last, in order. It is patched only under the cache's lock, which is held.
+        // SAFETY: code of the cache from its first byte to its last, in order. It is patched only
+        // under the cache's lock, which is held.
         let code = unsafe { core::slice::from_raw_parts(start, end as usize - start as usize) };
         told(&Made { key, code, changes: self.changes });
     }
@@ -502,7 +517,8 @@ impl Cache {
 
     /// Points the jump at `site` (offsets) at an entry.
     pub fn chain(&mut self, site: u32, stub: u32, target: Entry) {
-        // A jump of dead code is left as it is: its bytes may be another's by the time the target dies, and calls are to come to `Thread::chain`.
+        // A jump of dead code is left as it is: its bytes may be another's by the time the target
+        // dies, and calls are to come to `Thread::chain`.
         if self.is_current(site) && (self.dead_bytes == 0 || self.is_alive(site)) {
             self.link(site, stub, target);
         }
@@ -550,7 +566,8 @@ impl Cache {
         (region.start as *const u8..region.end as *const u8).contains(&self.host(offset))
     }
 
-    /// What is at a host address. For a return address pass the address less one and ignore `at_start`.
+    /// What is at a host address. For a return address pass the address less one and ignore
+    /// `at_start`.
     pub fn place(&self, host: u64) -> Place {
         if host < self.base as u64 || host >= self.end as u64 {
             return Place::Outside;

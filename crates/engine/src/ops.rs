@@ -409,7 +409,8 @@ pub enum FaultAddr {
     Access,
     /// The instruction's.
     Insn,
-    /// The access's, and the signal is SIGSEGV (SEGV_ACCERR): of an instruction that Linux emulates.
+    /// The access's, and the signal is SIGSEGV (SEGV_ACCERR): of an instruction that Linux
+    /// emulates.
     Segment,
 }
 
@@ -569,8 +570,8 @@ pub trait Ops {
     fn add_carry(&mut self, sub: bool, flags: bool, w: W, d: R, a: R, b: R);
     /// d = a shifted by b modulo the width.
     fn shift(&mut self, op: Shift, w: W, d: R, a: R, b: Src);
-    /// d = a + b, of 32 bits; bit 0 of `sticky`, which has no others, becomes 1 if the signed sum does
-    /// not fit. Uses the temporaries 62 and 63.
+    /// d = a + b, of 32 bits; bit 0 of `sticky`, which has no others, becomes 1 if the signed sum
+    /// does not fit. Uses the temporaries 62 and 63.
     fn add_sticky(&mut self, d: R, a: R, b: R, sticky: R) {
         let (sum, other) = (R(62), R(63));
         self.extract(true, W::W64, sum, a, 0, 32);
@@ -581,8 +582,8 @@ pub trait Ops {
         self.mov(W::W32, d, Src::Reg(sum));
         self.alu(Alu::Or, W::W64, sticky, sticky, Src::Shifted(other, Shift::Lsr, 31));
     }
-    /// d = the lower half of a shifted, not rotated, by the low byte of s, whatever that is: nothing
-    /// of it is left beyond 31, but for Asr the sign. Uses the temporaries 62 and 63.
+    /// d = the lower half of a shifted, not rotated, by the low byte of s, whatever that is:
+    /// nothing of it is left beyond 31, but for Asr the sign. Uses the temporaries 62 and 63.
     fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {
         // Of 64 bits, in which amounts above 63 count as 63.
         let (amount, beyond) = (R(62), R(63));
@@ -622,8 +623,8 @@ pub trait Ops {
     /// d = CRC32 of `size` bytes of b over a (polynomial 0x1EDC6F41 if `castagnoli`, else
     /// 0x04C11DB7; both reflected).
     fn crc32(&mut self, castagnoli: bool, size: Size, d: R, a: R, b: R);
-    /// Whether some of these flags ([`crate::pattern::nzcv`]) may be read before they are set again;
-    /// if not, an instruction that sets them need not do so.
+    /// Whether some of these flags ([`crate::pattern::nzcv`]) may be read before they are set
+    /// again; if not, an instruction that sets them need not do so.
     fn flags_matter(&mut self, flags: u8) -> bool {
         _ = flags;
         true
@@ -651,8 +652,8 @@ pub trait Ops {
         }
         self.write_flags(new);
     }
-    /// d = a shifted by n (1 to width - 1), not rotated; NZ as [`Ops::set_nz`] sets them, C = the last
-    /// bit shifted out; V stays. Uses the temporaries 60 to 63.
+    /// d = a shifted by n (1 to width - 1), not rotated; NZ as [`Ops::set_nz`] sets them, C = the
+    /// last bit shifted out; V stays. Uses the temporaries 60 to 63.
     fn shift_nz(&mut self, op: Shift, w: W, d: R, a: R, n: u8) {
         let result = R(60);
         let bit = if op == Shift::Lsl { w.bits() as u8 - n } else { n - 1 };
@@ -667,9 +668,10 @@ pub trait Ops {
 
     // Memory.
 
-    /// Faults (SIGBUS, BUS_ADRALN, but see [`FaultAddr`]) unless base + offset, where the instruction is about to access
-    /// memory, is a multiple of `bytes`, a power of 2. `offset` is at most 12 bits long. Comes
-    /// before anything else in the instruction or, in a step, before anything is changed.
+    /// Faults (SIGBUS, BUS_ADRALN, but see [`FaultAddr`]) unless base + offset, where the
+    /// instruction is about to access memory, is a multiple of `bytes`, a power of 2. `offset` is
+    /// at most 12 bits long. Comes before anything else in the instruction or, in a step, before
+    /// anything is changed.
     fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, write: bool, tells: FaultAddr);
     /// d = memory.
     fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order);
@@ -856,7 +858,8 @@ pub trait Ops {
     /// NZCV = comparison of lane 0 of a and b (b is +0 when None): less 1000, equal 0110, greater
     /// 0010, unordered 0011. `signaling` raises Invalid for any NaN.
     fn fp_compare(&mut self, signaling: bool, es: u8, a: V, b: Option<V>);
-    /// d = what [`Ops::fp_compare`] makes of NZCV, in bits 31 to 28; NZCV stay. Uses the temporary 63.
+    /// d = what [`Ops::fp_compare`] makes of NZCV, in bits 31 to 28; NZCV stay. Uses the temporary
+    /// 63.
     fn fp_compare_to(&mut self, d: R, signaling: bool, es: u8, a: V, b: Option<V>) {
         let flags = R(63);
         self.read_flags(flags);

@@ -11,10 +11,10 @@
 //!
 //! - The pattern is read from bit 31 down: runs of `0` and `1` must match, `x` is any bit, `name`
 //!   is a field of one bit and `name:n` a field of n bits. Functions read a field by its name with
-//!   [`field!`](crate::field), which finds its bits in the rows of the file, or of the function. What
-//!   many instructions share is read by functions of `Insn`. `sbz` and `sbo` are bits that should be
-//!   zero or one, which nothing looks at; tests make instructions with them as they should be
-//!   ([`Row::should_be`]).
+//!   [`field!`](crate::field), which finds its bits in the rows of the file, or of the function.
+//!   What many instructions share is read by functions of `Insn`. `sbz` and `sbo` are bits that
+//!   should be zero or one, which nothing looks at; tests make instructions with them as they
+//!   should be ([`Row::should_be`]).
 //! - The name is unique; tests, traces and the fuzzer use it.
 //! - Flags is what the instruction does with the guest's condition flags: see [`flags`].
 //! - The function is `fn f<O: Ops>(o: &mut O, i: Insn)`. A field value that is reserved ends in
@@ -231,8 +231,8 @@ pub struct Field {
 }
 
 impl Field {
-    /// The field that rows have by this name. What does not compile: a name that no row has, or that
-    /// rows have for different bits.
+    /// The field that rows have by this name. What does not compile: a name that no row has, or
+    /// that rows have for different bits.
     pub const fn named(rows: &[Row], name: &str) -> Field {
         Field::find(rows, name, None)
     }
@@ -325,8 +325,8 @@ const fn same(name: &[u8], text: &[u8], start: usize, end: usize) -> bool {
 }
 
 /// A field of an instruction, by its name in the rows of the file: `field!(i.imm12)`. With `i32` or
-/// `i64` in front it has a sign, and with `set` it is whether a bit is one. Where the name stands for
-/// other bits in other rows, the function says which rows it is of: `field!(i.opc, of ldnp)`.
+/// `i64` in front it has a sign, and with `set` it is whether a bit is one. Where the name stands
+/// for other bits in other rows, the function says which rows it is of: `field!(i.opc, of ldnp)`.
 #[macro_export]
 macro_rules! field {
     (i32 $i:ident.$name:ident $(, of $function:ident)?) => {

@@ -1,7 +1,7 @@
 //! Running guest code on a thread: the boundary between the engine and the Linux layer.
 //!
-//! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts on the [`Exit`]. From its
-//! host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
+//! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts
+//! on the [`Exit`]. From its host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
 use crate::backend::{Backend, Generator, Left, Way, backend};
 pub use crate::cache::Made;
@@ -57,27 +57,30 @@ pub struct Peek {
 pub struct Guest {
     /// Name as in `uname -m`.
     pub name: &'static str,
-    /// Interprets the instruction at `interp.cpu.pc`: fetches (through `anyarch_sys::load_bytes`, a fault becomes
-    /// `Outcome::Fault`), sets `next_pc`, plays the semantics.
+    /// Interprets the instruction at `interp.cpu.pc`: fetches (through `anyarch_sys::load_bytes`, a
+    /// fault becomes `Outcome::Fault`), sets `next_pc`, plays the semantics.
     pub interpret: fn(&mut Interp<'_>),
-    /// Looks at the instruction at an address in a page known to be readable code. `None` if it reaches out of the page.
+    /// Looks at the instruction at an address in a page known to be readable code. `None` if it
+    /// reaches out of the page.
     pub peek: fn(u64) -> Option<Peek>,
-    /// Whether a short function begins at an address in executable memory that calls nothing and is left in a straight line, by a return through the
-    /// link register that it does not change; if so its end, in the same page.
+    /// Whether a short function begins at an address in executable memory that calls nothing and is
+    /// left in a straight line, by a return through the link register that it does not change; if
+    /// so its end, in the same page.
     pub leaf: fn(u64) -> Option<u64>,
-    /// Adds the jumps and conditional branches of a page, whose bytes are given. It begins at the first
-    /// argument, but for the lowest bit, which is as in a `pc` of its code. What is no instruction may
-    /// add some too.
+    /// Adds the jumps and conditional branches of a page, whose bytes are given. It begins at the
+    /// first argument, but for the lowest bit, which is as in a `pc` of its code. What is no
+    /// instruction may add some too.
     pub targets: fn(u64, &[u8; targets::PAGE], &mut Targets),
     /// Its slots by frequency of use.
     pub slots: &'static Slots,
-    /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask is applied to the address and the result
-    /// scaled by 4.
+    /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask
+    /// is applied to the address and the result scaled by 4.
     pub lookup_mask: u32,
     /// Low address bits that are zero for every instruction.
     pub pc_align_mask: u64,
-    /// The highest bits of an address that the processor ignores in the lower half of the address space: programs keep tags there. The host faults on
-    /// such an address, and the interpreter then makes the access.
+    /// The highest bits of an address that the processor ignores in the lower half of the address
+    /// space: programs keep tags there. The host faults on such an address, and the interpreter
+    /// then makes the access.
     pub ignored_bits: u64,
     /// Bits of an address, 32 or 64: an access goes to the sum of [`crate::ops::Addr`] without what
     /// is above them.
@@ -88,8 +91,8 @@ pub struct Guest {
     pub jump_clears: u64,
     /// The slot that [`crate::ops::Ops::likely`] begins with, or R::ZERO.
     pub likely: R,
-    /// Whether the instruction at an address, whose access faulted in generated code, may have changed part of what it changes: the interpreter
-    /// then makes it again, for the exact state.
+    /// Whether the instruction at an address, whose access faulted in generated code, may have
+    /// changed part of what it changes: the interpreter then makes it again, for the exact state.
     pub faults_again: fn(u64) -> bool,
 }
 
@@ -117,7 +120,8 @@ pub struct SyscallRegs {
     pub result: R,
 }
 
-/// Why [`Thread::run`] returned. The state is exact: `cpu.pc` is the address of the next instruction to run.
+/// Why [`Thread::run`] returned. The state is exact: `cpu.pc` is the address of the next
+/// instruction to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
     /// A system call instruction ran; `cpu.pc` is the address after it.
@@ -128,7 +132,8 @@ pub enum Exit {
     Interrupted,
 }
 
-/// An entry of a thread's table for indirect transfers, within one cache line. Other threads empty entries.
+/// An entry of a thread's table for indirect transfers, within one cache line. Other threads empty
+/// entries.
 #[repr(C, align(16))]
 pub struct Lookup {
     pc: AtomicU64,
@@ -140,8 +145,8 @@ pub(crate) const LOOKUPS: usize = 4096;
 /// Bytes of a shadow stack; a pair of return addresses takes 16.
 pub const SHADOW: usize = 1 << 20;
 const PAGE: usize = 4096;
-/// A guest address that no return has: it is not canonical and not aligned, and not a value that programs keep in registers as
-/// 0 or -1 are.
+/// A guest address that no return has: it is not canonical and not aligned, and not a value that
+/// programs keep in registers as 0 or -1 are.
 const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
 
 /// Room for what a host keeps for a thread: it alone knows what that is ([`Generator::prepare`]).
@@ -151,7 +156,8 @@ pub struct Scratch([u8; SCRATCH]);
 /// Bytes of a [`Scratch`].
 pub const SCRATCH: usize = 2304;
 
-/// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow stack and a guard page.
+/// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow
+/// stack and a guard page.
 #[repr(C)]
 pub struct Thread {
     /// Guest CPU state.
@@ -183,7 +189,8 @@ pub struct Thread {
     pub(crate) process: AtomicI32,
     /// See [`Lookup`].
     pub lookup: [Lookup; LOOKUPS],
-    /// Its atomic words are written by other threads while this one has it as `&mut`: that must not promise the compiler that nobody does.
+    /// Its atomic words are written by other threads while this one has it as `&mut`: that must not
+    /// promise the compiler that nobody does.
     shared: PhantomPinned,
 }
 
@@ -242,16 +249,17 @@ pub fn init(guest: &'static Guest, backend: &'static Backend, base: u64, size: u
 /// Single steps for signals so far in this process, where a host takes any.
 pub static STEPS: AtomicU64 = AtomicU64::new(0);
 
-/// Bounds the code cache by the memory that the process may use: `memory` tells how many bytes, and is asked at most once, when there is much code. It may make
-/// system calls and allocate.
+/// Bounds the code cache by the memory that the process may use: `memory` tells how many bytes, and
+/// is asked at most once, when there is much code. It may make system calls and allocate.
 pub fn bound_by(memory: fn() -> u64) {
     if let Some(cache) = CACHE.lock().as_deref_mut() {
         cache.ask_memory(memory);
     }
 }
 
-/// Has `told` called with the glue and with each unit that is made from now on. That happens under the cache's lock: `told` may make system calls and allocate, and must
-/// not call the engine or wait for a lock that is held while the engine is called.
+/// Has `told` called with the glue and with each unit that is made from now on. That happens under
+/// the cache's lock: `told` may make system calls and allocate, and must not call the engine or
+/// wait for a lock that is held while the engine is called.
 pub fn tell_units(told: fn(&Made<'_>)) {
     if let Some(cache) = CACHE.lock().as_deref_mut() {
         cache.tell_units(told);
@@ -314,7 +322,8 @@ impl ThreadBox {
             thread.reset();
             return Ok(thread);
         }
-        // SAFETY: a fresh mapping; all-zero bytes are a valid Thread but for `guest`, which is written before use.
+        // SAFETY: a fresh mapping; all-zero bytes are a valid Thread but for `guest`, which is
+        // written before use.
         let thread = unsafe {
             let base = footprint::map(
                 anyarch_sys::heap::place(THREAD_MAPPING as u64),
@@ -336,7 +345,8 @@ impl ThreadBox {
         let mut thread = thread;
         let p = thread.0;
         if cache.as_deref().is_some_and(|cache| cache.is_unused()) {
-            // Even a short program soon touches every page of its first thread's lookup table, most of them twice: by a load, then by a store.
+            // Even a short program soon touches every page of its first thread's lookup table, most
+            // of them twice: by a load, then by a store.
             footprint::populate(p.cast(), size_of::<Thread>());
         }
         if let Some(cache) = cache.as_deref_mut() {
@@ -384,11 +394,12 @@ impl Thread {
 
     /// Whether the access to `addr`, made in generated code, is a push onto the full shadow stack.
     ///
-    /// Pairs are aligned and so is the stack's end, so that a push reaches the guard page with the first of two words, or with the one word
-    /// of a call of the glue: the stack pointer is at the end and the word would be the next below.
-    /// Where the instruction stands does not matter: units that are alive or dead, their cold paths
-    /// and exit stubs push, each before it has changed anything else. The stack pointer is nowhere
-    /// else there, and a guest's own access to that word faults again once it has moved.
+    /// Pairs are aligned and so is the stack's end, so that a push reaches the guard page with the
+    /// first of two words, or with the one word of a call of the glue: the stack pointer is at the
+    /// end and the word would be the next below. Where the instruction stands does not matter:
+    /// units that are alive or dead, their cold paths and exit stubs push, each before it has
+    /// changed anything else. The stack pointer is nowhere else there, and a guest's own access to
+    /// that word faults again once it has moved.
     pub fn is_full(&self, sp: u64, addr: u64) -> bool {
         let end = self.shadow_top() - SHADOW as u64;
         sp == end && addr == end - 8
@@ -397,7 +408,8 @@ impl Thread {
     /// Empties the shadow stack: the next returns go through the lookup.
     pub(crate) fn reset_shadow(&mut self) {
         let sp = self.shadow_bottom();
-        // SAFETY: the upper pairs of our shadow stack. The second says to `break_returns` that none below it is in use.
+        // SAFETY: the upper pairs of our shadow stack. The second says to `break_returns` that none
+        // below it is in use.
         unsafe { ((sp - 16) as *mut [[u64; 2]; 2]).write([[0, 0], [0, NO_RETURN]]) };
         self.shadow_sp = sp;
     }
@@ -435,14 +447,16 @@ impl Thread {
     /// `thread` is alive. Its own host thread may be running generated code meanwhile.
     pub(crate) unsafe fn break_returns(thread: *mut Thread, stale: impl Fn(u64) -> bool) {
         let mut p = (thread as usize - 32) as *mut [u64; 2];
-        // SAFETY: within the shadow stack; pairs below the top are (host, guest), and the first that was never used is zero.
+        // SAFETY: within the shadow stack; pairs below the top are (host, guest), and the first
+        // that was never used is zero.
         unsafe {
             while p as usize >= thread as usize - SHADOW {
                 let [host, guest] = p.read_volatile();
                 if host == 0 {
                     break;
                 }
-                // A call of the glue (a helper, a system call) leaves a host address alone where a pair has the guest's, above words of a pair long popped.
+                // A call of the glue (a helper, a system call) leaves a host address alone where a
+                // pair has the guest's, above words of a pair long popped.
                 if stale(host) && !cache::has(guest) {
                     let word = AtomicU64::from_ptr(&raw mut (*p)[1]);
                     let _ = word.compare_exchange(guest, NO_RETURN, Ordering::Relaxed, Ordering::Relaxed);
@@ -452,8 +466,10 @@ impl Thread {
         }
     }
 
-    /// [`Thread::break_returns`] where the thread is outside generated code or in a helper, so that it is known how many there are. False, and nothing
-    /// done, if they are too many: returns that never come stay on the shadow stack until it is full (see `on_host_fault`), and starting anew then costs less.
+    /// [`Thread::break_returns`] where the thread is outside generated code or in a helper, so that
+    /// it is known how many there are. False, and nothing done, if they are too many: returns that
+    /// never come stay on the shadow stack until it is full (see `on_host_fault`), and starting
+    /// anew then costs less.
     ///
     /// # Safety
     /// As [`Thread::forget_lookups`], and the thread stays where it is meanwhile.
@@ -589,7 +605,8 @@ impl Thread {
                     // A sum of more than 32 bits: the interpreter wraps it round.
                     let wraps = self.guest.address_bits == 32 && self.cpu.fault.addr >> 32 != 0;
                     if unknown || wraps || (self.guest.faults_again)(self.cpu.pc) {
-                        // The processor does not tell a non-canonical address: the interpreter computes it.
+                        // The processor does not tell a non-canonical address: the interpreter
+                        // computes it.
                         if let Some(exit) = self.interpret_one() {
                             return exit;
                         }
@@ -681,7 +698,8 @@ impl Thread {
         Some(host)
     }
 
-    /// Puts an entry into the lookup table. The cache's lock is held, so that an invalidation by another thread comes wholly before or after.
+    /// Puts an entry into the lookup table. The cache's lock is held, so that an invalidation by
+    /// another thread comes wholly before or after.
     fn remember(&mut self, pc: u64, host: *const u8) {
         self.knows.store(true, Ordering::Relaxed);
         let l = &self.lookup[self.guest.lookup_index(pc)];
@@ -725,7 +743,8 @@ impl Thread {
     }
 
     fn run_interpreted(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Exit {
-        // The page that the instruction before was in, as long as no page has ceased to be executable.
+        // The page that the instruction before was in, as long as no page has ceased to be
+        // executable.
         let mut known = (u64::MAX, 0);
         loop {
             // (Most often zero, and a swap would cost more than the instruction.)
@@ -750,7 +769,8 @@ impl Thread {
         }
     }
 
-    /// Whether the instruction at `cpu.pc` may be executed: what the translator asks once for a unit, the interpreter asks for a page.
+    /// Whether the instruction at `cpu.pc` may be executed: what the translator asks once for a
+    /// unit, the interpreter asks for a page.
     fn check_fetch(&mut self) -> Option<Exit> {
         self.cpu.pc = effective(self.cpu.pc, self.cpu.ignored_bits);
         let Err(NoCode::Fetch(signo, code, addr)) = CACHE.lock().as_deref_mut()?.check_fetch(self.cpu.pc)
@@ -761,8 +781,9 @@ impl Thread {
         Some(Exit::Fault(self.cpu.fault))
     }
 
-    /// Makes [`Thread::run`] return [`Exit::Interrupted`] at the next guest instruction boundary. Async-signal-safe; called on the
-    /// thread itself from a signal handler (see [`on_host_signal`]) or before `run`.
+    /// Makes [`Thread::run`] return [`Exit::Interrupted`] at the next guest instruction boundary.
+    /// Async-signal-safe; called on the thread itself from a signal handler (see
+    /// [`on_host_signal`]) or before `run`.
     pub fn interrupt(&self) {
         self.interrupted.store(1, Ordering::Relaxed);
     }
@@ -793,9 +814,10 @@ fn generator() -> Option<&'static Generator> {
     }
 }
 
-/// Called from the host's handler for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the processor. True if the fault
-/// happened in generated code: the context has been changed so that, on return from the handler, execution
-/// continues in the engine (and `run` returns `Exit::Fault`). False: the fault is the emulator's own.
+/// Called from the host's handler for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the
+/// processor. True if the fault happened in generated code: the context has been changed so that,
+/// on return from the handler, execution continues in the engine (and `run` returns `Exit::Fault`).
+/// False: the fault is the emulator's own.
 ///
 /// # Safety
 /// `thread` is the current thread's; `context` is the handler's third argument.
@@ -831,8 +853,8 @@ pub unsafe fn on_sent_signal(thread: &mut Thread, context: HostContext) {
 }
 
 impl Guest {
-    /// The address of the instruction at `pc`. A guest with addresses of 32 bits may keep more there
-    /// that its code depends on: in bit 0, and above bit 31.
+    /// The address of the instruction at `pc`. A guest with addresses of 32 bits may keep more
+    /// there that its code depends on: in bit 0, and above bit 31.
     #[inline(always)]
     pub fn address(&self, pc: u64) -> u64 {
         if self.address_bits == 32 { address_in(pc) } else { pc }
@@ -843,7 +865,8 @@ impl Guest {
     }
 }
 
-/// System calls that need nothing of the Linux layer: generated code enters the host's kernel itself.
+/// System calls that need nothing of the Linux layer: generated code enters the host's kernel
+/// itself.
 pub mod fast_calls {
     use crate::ops::HelperFn;
     use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -863,7 +886,8 @@ pub mod fast_calls {
     pub enum Fast {
         /// The host's call of this number with the same arguments, and its raw result.
         Host(u16),
-        /// The helper, whose argument is the guest's number. It sets the result and returns `Continue`, or returns `Syscall` and changes nothing.
+        /// The helper, whose argument is the guest's number. It sets the result and returns
+        /// `Continue`, or returns `Syscall` and changes nothing.
         Local,
     }
 
@@ -895,19 +919,22 @@ pub fn lock_for_fork() -> impl Sized {
     CACHE.lock()
 }
 
-/// Executable guest memory: the Linux layer reports every change, so that stale translations disappear.
+/// Executable guest memory: the Linux layer reports every change, so that stale translations
+/// disappear.
 pub mod code {
     use crate::cache::{CACHE, Cache};
     use crate::ops::HelperExit;
     pub use crate::shared::View;
     use crate::state::Cpu;
 
-    /// [start, end) is mapped anew, or no longer, and shows this. To be told before what is executable there.
+    /// [start, end) is mapped anew, or no longer, and shows this. To be told before what is
+    /// executable there.
     pub fn viewed(start: u64, end: u64, view: Option<View>) {
         with(|cache| cache.views.set(start, end, view));
     }
 
-    /// mremap(2) moved what [old, old + old_len) shows to [new, new + new_len); `stays` at the old place too. To be told as [`viewed`].
+    /// mremap(2) moved what [old, old + old_len) shows to [new, new + new_len); `stays` at the old
+    /// place too. To be told as [`viewed`].
     pub fn moved(old: u64, old_len: u64, new: u64, new_len: u64, stays: bool) {
         with(|cache| cache.views.moved(old, old_len, new, new_len, stays));
     }
@@ -927,9 +954,11 @@ pub mod code {
         with(|cache| _ = cache.announced(start, end, core::ptr::null()));
     }
 
-    /// The same for a helper that generated code called: `Resync` if there were translations of it, perhaps the unit that the thread runs in.
+    /// The same for a helper that generated code called: `Resync` if there were translations of it,
+    /// perhaps the unit that the thread runs in.
     pub fn invalidate_from(cpu: &mut Cpu, start: u64, end: u64) -> HelperExit {
-        // `cpu` is the first field of its thread, as generated code knows too; only the address counts here.
+        // `cpu` is the first field of its thread, as generated code knows too; only the address
+        // counts here.
         let by = (&raw const *cpu).cast();
         match CACHE.lock().as_deref_mut().is_some_and(|cache| cache.announced(start, end, by)) {
             true => HelperExit::Resync,

@@ -1,15 +1,16 @@
 //! The guest CPU's state in memory, one per guest thread.
 //!
-//! Generated code keeps some of it in host registers (the pinned slots) and reaches the rest through a base register
-//! that points at `gpr[16]`, so that all 32 general slots are within an 8-bit displacement. Offsets are part of
-//! the generated code's format.
+//! Generated code keeps some of it in host registers (the pinned slots) and reaches the rest
+//! through a base register that points at `gpr[16]`, so that all 32 general slots are within an
+//! 8-bit displacement. Offsets are part of the generated code's format.
 
 use crate::backend::backend;
 use crate::fp::FpEnv;
 
 /// Index of special slots the engine itself knows. Guests use the others from 32 on as they like.
 pub mod slot {
-    /// Guest thread pointer (a plain slot for the engine; named because the Linux layer sets it on clone).
+    /// Guest thread pointer (a plain slot for the engine; named because the Linux layer sets it on
+    /// clone).
     pub const TLS: u8 = 32;
     /// First slot free for the guest.
     pub const GUEST: u8 = 33;
@@ -18,7 +19,8 @@ pub mod slot {
 /// Vector slots of [`Cpu`].
 pub const VEC_SLOTS: usize = 80;
 
-/// Translation modes: one of the first four, about floating point, and perhaps [`RESTRICTED`](mode::RESTRICTED) beside it.
+/// Translation modes: one of the first four, about floating point, and perhaps
+/// [`RESTRICTED`](mode::RESTRICTED) beside it.
 pub mod mode {
     /// The floating-point environment differs from the guest's usual one in nothing but the
     /// direction of rounding, which [`Cpu::host_fp`] has. (The usual one has the defaults or, where
@@ -28,11 +30,13 @@ pub mod mode {
     pub const OTHER: u32 = 1;
     /// It differs in `flush` too, and nothing else.
     pub const FLUSH: u32 = 2;
-    /// As `EXACT`, for guests whose instructions may name a direction of rounding: the environment's is not to nearest even (and in `EXACT` it is).
+    /// As `EXACT`, for guests whose instructions may name a direction of rounding: the
+    /// environment's is not to nearest even (and in `EXACT` it is).
     pub const DIRECTED: u32 = 3;
     /// The bits of those.
     pub const FP: u32 = 3;
-    /// Instructions that the guest may forbid its threads are forbidden now; which those are is the guest's to know (`Ops::restricted`).
+    /// Instructions that the guest may forbid its threads are forbidden now; which those are is the
+    /// guest's to know (`Ops::restricted`).
     pub const RESTRICTED: u32 = 4;
 }
 
@@ -79,7 +83,8 @@ pub struct Cpu {
     pub host_flags: FlagWord,
     /// Translation mode: blocks are looked up by (pc, mode). See [`mode`].
     pub mode: u32,
-    /// Floating-point environment for the reference functions; guests map their control registers onto it.
+    /// Floating-point environment for the reference functions; guests map their control registers
+    /// onto it.
     pub fp: FpEnv,
     /// Direction of rounding and sticky flags, in the host's form.
     pub host_fp: FpWord,
@@ -93,7 +98,8 @@ pub struct Cpu {
     pub excl_word: u64,
     /// The address of the word that a store-exclusive of this thread holds, or 0.
     pub excl_held: u64,
-    /// The high bits of an address that the guest's processor ignores ([`crate::run::Guest::ignored_bits`]).
+    /// The high bits of an address that the guest's processor ignores
+    /// ([`crate::run::Guest::ignored_bits`]).
     pub ignored_bits: u64,
     /// Those bits of the interpreter's last access, for the address that a fault reports.
     pub tag: u64,
@@ -106,8 +112,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// The address in `pc`. What a guest with addresses of 32 bits keeps in `pc` beside it (in bit 0
-    /// and above bit 31) is no part of it.
+    /// The address in `pc`. What a guest with addresses of 32 bits keeps in `pc` beside it (in bit
+    /// 0 and above bit 31) is no part of it.
     #[inline]
     pub fn address(&self) -> u64 {
         if self.narrow { address_in(self.pc) } else { self.pc }
@@ -146,7 +152,8 @@ impl Cpu {
         self.fp.flags = flags;
     }
 
-    /// Makes the host round as `fp.rounding` says. Call after changing it. (Modes that the host lacks run as translation mode 1.)
+    /// Makes the host round as `fp.rounding` says. Call after changing it. (Modes that the host
+    /// lacks run as translation mode 1.)
     pub fn apply_rounding(&mut self) {
         self.host_fp = (backend().words.fp_rounding)(self.host_fp, self.fp.rounding);
     }

@@ -74,12 +74,13 @@ impl Default for Targets {
     }
 }
 
-/// Of 64 halves of instructions, by which of them look like the first half of one of two halves: those
-/// that are second halves, since they follow such a one that is not a second half itself. `carry` says it of the first, and then of the one behind the last.
+/// Of 64 halves of instructions, by which of them look like the first half of one of two halves:
+/// those that are second halves, since they follow such a one that is not a second half itself.
+/// `carry` says it of the first, and then of the one behind the last.
 #[inline(always)]
 pub fn second_halves(is_wide: u64, carry: &mut bool) -> u64 {
-    // In a run of halves that look wide, every other one is a second half. A run that begins at an odd
-    // place has its first bit added, which clears the run and sets the bit behind it.
+    // In a run of halves that look wide, every other one is a second half. A run that begins at an
+    // odd place has its first bit added, which clears the run and sets the bit behind it.
     const EVEN: u64 = 0x5555_5555_5555_5555;
     let first = is_wide & !(*carry as u64);
     let follows = first << 1 | *carry as u64;
@@ -91,8 +92,8 @@ pub fn second_halves(is_wide: u64, carry: &mut bool) -> u64 {
 
 /// The targets of the pages that units were made from.
 pub struct Pages {
-    /// `None` where the text has changed since it was mapped: programs that change code do so again,
-    /// and are not to pay for a look at a whole page each time.
+    /// `None` where the text has changed since it was mapped: programs that change code do so
+    /// again, and are not to pay for a look at a whole page each time.
     pages: HashMap<u64, Option<Box<Targets>>, PcHash>,
 }
 

@@ -1,4 +1,5 @@
-//! What the Linux layer needs to know about a guest architecture. One implementation per guest folder.
+//! What the Linux layer needs to know about a guest architecture. One implementation per guest
+//! folder.
 
 use crate::calls::numbers::Column;
 use crate::calls::table::Sys;
@@ -40,7 +41,8 @@ pub struct SignalDelivery {
     pub fault_write: bool,
 }
 
-/// Contents of the vDSO: functions in guest code, as the kernel's vDSO of that architecture exports them.
+/// Contents of the vDSO: functions in guest code, as the kernel's vDSO of that architecture exports
+/// them.
 pub struct Vdso {
     /// `e_flags` of its ELF header.
     pub elf_flags: u32,
@@ -75,14 +77,16 @@ impl Helpers {
     }
 }
 
-/// A signal frame in the making or read back: bytes with little-endian fields, and what all guests with the generic `struct rt_sigframe` { siginfo;
-/// ucontext { flags, link, stack, sigmask, ... } } have in common (uapi/asm-generic/ucontext.h; the machine's context, `uc_mcontext`, follows).
+/// A signal frame in the making or read back: bytes with little-endian fields, and what all guests
+/// with the generic `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, ... } }
+/// have in common (uapi/asm-generic/ucontext.h; the machine's context, `uc_mcontext`, follows).
 pub struct FrameBuf(pub Vec<u8>);
 
 impl FrameBuf {
     /// Offset of the ucontext: behind the siginfo.
     pub const UC: usize = 128;
-    /// Offset of uc_mcontext: the signal mask is followed by room for 1024 signals, and padding to 16 bytes.
+    /// Offset of uc_mcontext: the signal mask is followed by room for 1024 signals, and padding to
+    /// 16 bytes.
     pub const MCONTEXT: usize = Self::UC + 176;
     const UC_STACK: usize = Self::UC + 16;
     const UC_SIGMASK: usize = Self::UC + 40;
@@ -137,7 +141,8 @@ impl FrameBuf {
     }
 }
 
-/// A guest architecture's Linux ABI. What has a default is the kernel's generic ABI (include/uapi/asm-generic), which newer architectures have unchanged.
+/// A guest architecture's Linux ABI. What has a default is the kernel's generic ABI
+/// (include/uapi/asm-generic), which newer architectures have unchanged.
 pub trait Abi: Sync {
     /// The engine's description.
     fn guest(&self) -> &'static Guest;
@@ -179,24 +184,30 @@ pub trait Abi: Sync {
     fn helpers(&self) -> Option<&'static Helpers> {
         None
     }
-    /// Initial state of a new program: stack pointer and entry point, and what it was handed by [`Abi::hand_on`]; all else zero.
+    /// Initial state of a new program: stack pointer and entry point, and what it was handed by
+    /// [`Abi::hand_on`]; all else zero.
     fn start(&self, cpu: &mut Cpu, entry: u64, sp: u64, handed: Option<u64>);
-    /// What the thread's processor state leaves to the program that an execve starts, unless that begins as any other. (The caller carries it over, see
-    /// `exec.rs`; it may have been forged, but not for a program that gains rights.)
+    /// What the thread's processor state leaves to the program that an execve starts, unless that
+    /// begins as any other. (The caller carries it over, see `exec.rs`; it may have been forged,
+    /// but not for a program that gains rights.)
     fn hand_on(&self, _cpu: &Cpu) -> Option<u64> {
         None
     }
-    /// Whether execve keeps the personality READ_IMPLIES_EXEC (SET_PERSONALITY in the architecture's asm/elf.h).
+    /// Whether execve keeps the personality READ_IMPLIES_EXEC (SET_PERSONALITY in the
+    /// architecture's asm/elf.h).
     fn exec_keeps_implied_exec(&self) -> bool {
         false
     }
-    /// State of a new thread or process (clone): result 0, new stack if not 0, new thread pointer if given.
+    /// State of a new thread or process (clone): result 0, new stack if not 0, new thread pointer
+    /// if given.
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>);
-    /// Whether clone(2) takes the thread pointer before the child's thread id (CONFIG_CLONE_BACKWARDS).
+    /// Whether clone(2) takes the thread pointer before the child's thread id
+    /// (CONFIG_CLONE_BACKWARDS).
     fn clone_tls_first(&self) -> bool {
         true
     }
-    /// Whether `struct sigaction` has a member `sa_restorer` (the architecture defines SA_RESTORER).
+    /// Whether `struct sigaction` has a member `sa_restorer` (the architecture defines
+    /// SA_RESTORER).
     fn has_restorer(&self) -> bool {
         true
     }
@@ -217,7 +228,8 @@ pub trait Abi: Sync {
     /// # Errors
     /// `EFAULT` when the stack cannot take it: the caller kills the process with SIGSEGV.
     fn push_signal_frame(&self, cpu: &mut Cpu, delivery: &SignalDelivery) -> Result<(), Errno>;
-    /// rt_sigreturn: restores the CPU from the frame; returns the signal mask and the alternate stack stored in it.
+    /// rt_sigreturn: restores the CPU from the frame; returns the signal mask and the alternate
+    /// stack stored in it.
     ///
     /// # Errors
     /// A bad frame: its signal mask, which counts all the same, unless that cannot be read.
@@ -235,8 +247,8 @@ pub trait Abi: Sync {
         const SI_KERNEL: i32 = 0x80;
         (SI_KERNEL, 0)
     }
-    /// What the stand-in for the kernel's vDSO holds. The loader builds the ELF image; `program::get().sigreturn` is then the address of
-    /// the signal trampoline.
+    /// What the stand-in for the kernel's vDSO holds. The loader builds the ELF image;
+    /// `program::get().sigreturn` is then the address of the signal trampoline.
     fn vdso(&self) -> &'static Vdso;
     /// An architecture-specific system call (a row of kind `Arch`).
     fn arch_syscall(&self, _task: &mut Task, _sys: Sys, _args: [u64; 6]) -> Result<u64, Errno> {

@@ -1,4 +1,5 @@
-//! What the command line and the environment decide for the whole process: set once at the start, read everywhere.
+//! What the command line and the environment decide for the whole process: set once at the start,
+//! read everywhere.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -30,7 +31,8 @@ pub struct Config {
     pub release: Option<Vec<u8>>,
     /// -tb-size, QEMU_TB_SIZE: bytes of the code cache, if not the usual.
     pub code_cache: Option<u64>,
-    /// -s, QEMU_STACK_SIZE: stack size of the program; `None`: the kernel's stack within RLIMIT_STACK.
+    /// -s, QEMU_STACK_SIZE: stack size of the program; `None`: the kernel's stack within
+    /// RLIMIT_STACK.
     pub stack_size: Option<u64>,
 }
 
@@ -61,8 +63,9 @@ pub fn set(config: Config) {
     CONFIG.store(Box::leak(Box::new(config)), Ordering::Release);
 }
 
-/// Prints to the log: stderr, or the end of the file of `-D`. That file is opened each time: a descriptor kept open would have to be hidden from the guest. Where
-/// it cannot be opened (after a chroot, without rights), stderr is better than silence.
+/// Prints to the log: stderr, or the end of the file of `-D`. That file is opened each time: a
+/// descriptor kept open would have to be hidden from the guest. Where it cannot be opened (after a
+/// chroot, without rights), stderr is better than silence.
 pub fn log(text: &[u8]) {
     match get().log.as_deref().map(|path| open_log(path, O_APPEND)) {
         Some(Ok(fd)) => write_all(fd.number(), text),

@@ -1,4 +1,5 @@
-//! The aarch64 guest: decode rows and semantics ([`decode`] and the files of its tables), and its Linux ABI.
+//! The aarch64 guest: decode rows and semantics ([`decode`] and the files of its tables), and its
+//! Linux ABI.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
@@ -51,7 +52,8 @@ pub static GUEST: Guest = Guest {
     faults_again: |_| false,
 };
 
-/// The registers most used by compiled code: arguments and temporaries, the first callee-saved ones, and the stack pointer.
+/// The registers most used by compiled code: arguments and temporaries, the first callee-saved
+/// ones, and the stack pointer.
 static SLOTS: Slots = Slots {
     gpr: &[0, 1, 2, 31, 19, 3, 20, 4, 21, 5, 22, 29],
     no_bases: &[],

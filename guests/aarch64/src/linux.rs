@@ -1,8 +1,8 @@
-//! Linux on aarch64 as its programs see it: registers of the system call convention, layouts that differ from the host's, and
-//! the signal frame.
+//! Linux on aarch64 as its programs see it: registers of the system call convention, layouts that
+//! differ from the host's, and the signal frame.
 //!
-//! The frame is the kernel's own (arch/arm64/kernel/signal.c, uapi/asm/sigcontext.h), byte for byte: unwinders, garbage
-//! collectors and language runtimes read and change it.
+//! The frame is the kernel's own (arch/arm64/kernel/signal.c, uapi/asm/sigcontext.h), byte for
+//! byte: unwinders, garbage collectors and language runtimes read and change it.
 
 use crate::features;
 use crate::system::{fpcr, fpsr, set_fpcr, set_fpsr};
@@ -26,7 +26,8 @@ const FP: usize = 29;
 /// Link register's slot.
 const LR: usize = 30;
 
-/// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, pad, sigcontext } }.
+/// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, pad,
+/// sigcontext } }.
 mod frame {
     use anyarch_linux::abi::FrameBuf;
     /// uc_mcontext: fault_address, regs[31], sp, pc, pstate.
@@ -45,12 +46,14 @@ mod frame {
     pub(super) const EXTRA_MAGIC: u32 = 0x4558_5401;
 }
 
-/// The stand-in for the kernel's vDSO (arch/arm64/kernel/vdso). Unwinders recognise the trampoline by its code: `mov x8, #139; svc #0`.
+/// The stand-in for the kernel's vDSO (arch/arm64/kernel/vdso). Unwinders recognise the trampoline
+/// by its code: `mov x8, #139; svc #0`.
 static VDSO: Vdso = Vdso {
     elf_flags: 0,
     version: "LINUX_2.6.39",
     functions: &[
-        // mov x8, #113; svc #0; ret, and so on: the call itself is cheap, since it is made by the emulator.
+        // mov x8, #113; svc #0; ret, and so on: the call itself is cheap, since it is made by the
+        // emulator.
         ("__kernel_clock_gettime", &[0x28, 0x0e, 0x80, 0xd2, 0x01, 0, 0, 0xd4, 0xc0, 0x03, 0x5f, 0xd6]),
         ("__kernel_gettimeofday", &[0x28, 0x15, 0x80, 0xd2, 0x01, 0, 0, 0xd4, 0xc0, 0x03, 0x5f, 0xd6]),
         ("__kernel_clock_getres", &[0x48, 0x0e, 0x80, 0xd2, 0x01, 0, 0, 0xd4, 0xc0, 0x03, 0x5f, 0xd6]),
@@ -65,7 +68,8 @@ fn esr(d: &SignalDelivery) -> u64 {
     const BUS_ADRALN: i32 = 1;
     let code = i32::from_le_bytes([d.info[8], d.info[9], d.info[10], d.info[11]]);
     match d.signo {
-        // Data abort from a lower level; fault status: translation or permission fault, level 3; alignment fault or external abort for SIGBUS.
+        // Data abort from a lower level; fault status: translation or permission fault, level 3;
+        // alignment fault or external abort for SIGBUS.
         11 => 0x9200_0000 | (d.fault_write as u64) << 6 | if code == SEGV_MAPERR { 0x07 } else { 0x0f },
         7 => 0x9200_0000 | (d.fault_write as u64) << 6 | if code == BUS_ADRALN { 0x21 } else { 0x10 },
         _ => 0,
@@ -144,7 +148,8 @@ impl Abi for Aarch64 {
 
     fn push_signal_frame(&self, cpu: &mut Cpu, d: &SignalDelivery) -> Result<(), Errno> {
         const SA_SIGINFO: u64 = 4;
-        // The frame record that links the handler's caller to the interrupted code, then the frame below it.
+        // The frame record that links the handler's caller to the interrupted code, then the frame
+        // below it.
         let record = d.sp.wrapping_sub(16) & !15;
         let base = record.wrapping_sub(frame::SIZE as u64);
         let mut f = FrameBuf::new(frame::RESERVED + frame::FPSIMD_SIZE + frame::ESR_SIZE + 8);
@@ -175,7 +180,8 @@ impl Abi for Aarch64 {
             f.u64(at + 8, esr);
         }
         write(record, &[cpu.gpr[FP], cpu.gpr[LR]])?;
-        // Without SA_SIGINFO the kernel leaves the siginfo alone. The tail of __reserved is not written either.
+        // Without SA_SIGINFO the kernel leaves the siginfo alone. The tail of __reserved is not
+        // written either.
         let from = if d.flags & SA_SIGINFO != 0 { 0 } else { FrameBuf::UC };
         write_bytes(base + from as u64, &f.0[from..])?;
         cpu.gpr[0] = d.signo as u64;
@@ -216,7 +222,8 @@ impl Abi for Aarch64 {
     }
 }
 
-/// Restores everything but the signal mask from the frame at `base`, of which `f` is the first part.
+/// Restores everything but the signal mask from the frame at `base`, of which `f` is the first
+/// part.
 fn restore(cpu: &mut Cpu, f: &FrameBuf, base: u64) -> Result<(), Errno> {
     // Find the records before anything changes. fpsimd_context must be there.
     let (mut fpsimd, mut extra) = (None, false);
@@ -233,7 +240,8 @@ fn restore(cpu: &mut Cpu, f: &FrameBuf, base: u64) -> Result<(), Errno> {
             (frame::ESR_MAGIC, _) => {}
             (frame::EXTRA_MAGIC, 32) if !extra => {
                 extra = true;
-                // The chain goes on elsewhere; we never write this, but a frame may have been copied by the guest.
+                // The chain goes on elsewhere; we never write this, but a frame may have been
+                // copied by the guest.
                 let [data, _, bytes]: [u64; 3] = [read(at + 8)?, 0, read::<u32>(at.wrapping_add(16))? as u64];
                 (at, end) = (data, data.checked_add(bytes).ok_or(Errno::EFAULT)?);
                 continue;

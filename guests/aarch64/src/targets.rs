@@ -23,8 +23,8 @@ fn target(insn: u32, pc: u64) -> u64 {
 
 /// See [`anyarch_engine::run::Guest::targets`].
 pub(crate) fn targets(page: u64, text: &[u8; PAGE], to: &mut Targets) {
-    // Units are short and a page is not, so that this is in two steps, of which only the second goes over
-    // branches one by one. The first is a loop that compilers make vector code of.
+    // Units are short and a page is not, so that this is in two steps, of which only the second
+    // goes over branches one by one. The first is a loop that compilers make vector code of.
     const BIT: [u32; 32] = {
         let mut bits = [0; 32];
         let mut n = 0;

@@ -243,9 +243,9 @@ struct Index<const N: usize, const L: usize> {
     lists: [u16; L],
 }
 
-/// What is known of a T32 instruction of 16 bits by its upper ten: the row, and outside of IT blocks
-/// the flags that it reads (in the upper half) and writes. `SLOW`: the rest decides, or it is not
-/// known to go on at the next instruction.
+/// What is known of a T32 instruction of 16 bits by its upper ten: the row, and outside of IT
+/// blocks the flags that it reads (in the upper half) and writes. `SLOW`: the rest decides, or it
+/// is not known to go on at the next instruction.
 struct Short {
     row: [u8; 1024],
     flags: [u8; 1024],
@@ -282,7 +282,8 @@ pub(crate) const fn goes_on(word: u32) -> bool {
     word < 0x4400 || word >> 11 == 9 || word >> 12 >= 5 && word >> 12 <= 10
 }
 
-/// The flags that an instruction reads and writes, if it is one of [`goes_on`] outside of IT blocks.
+/// The flags that an instruction reads and writes, if it is one of [`goes_on`] outside of IT
+/// blocks.
 #[inline(always)]
 pub(crate) fn short_flags(i: Insn) -> Option<FlagUse> {
     if i.set != Set::T16 || i.pc >> pc::IT & 0xff != 0 {

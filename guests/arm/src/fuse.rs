@@ -12,8 +12,9 @@
 //!
 //! Barriers right before and behind are part of the step, whose locked instruction is one.
 //!
-//! The operation may be an addition, a subtraction or bitwise, or be left out (a swap). The status is zero at the
-//! end, so that NZCV are 0110; a comparison that found what it expects leaves the same.
+//! The operation may be an addition, a subtraction or bitwise, or be left out (a swap). The status
+//! is zero at the end, so that NZCV are 0110; a comparison that found what it expects leaves the
+//! same.
 
 use crate::branch;
 use crate::data::Operand;
@@ -213,8 +214,8 @@ fn not_equal(i: Insn) -> Option<u64> {
     }
 }
 
-/// An operation on a register and another, or a constant: operation, result, the two. (Flags that it
-/// sets are overwritten.)
+/// An operation on a register and another, or a constant: operation, result, the two. (Flags that
+/// it sets are overwritten.)
 fn operation(i: Insn) -> Option<(Alu, R, R, Src)> {
     let low = |lsb: u32| i.bits(lsb, 3) as u8;
     let (op, d, n, src) = match (i.set(), i.word) {

@@ -76,8 +76,8 @@ pub static GUEST: Guest = Guest {
     faults_again: |_| false,
 };
 
-/// Counted in the code of Debian's bash, python3, perl, git, libc and libm: general registers by the
-/// instructions that name them, and the link register by the calls too. Vectors by S and D
+/// Counted in the code of Debian's bash, python3, perl, git, libc and libm: general registers by
+/// the instructions that name them, and the link register by the calls too. Vectors by S and D
 /// registers, and those that vectorized code takes first; what is computed in half a vector goes
 /// through the temporaries.
 static SLOTS: Slots = Slots {

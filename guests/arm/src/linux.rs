@@ -32,11 +32,12 @@ const SP_SLOT: usize = SP.0 as usize;
 const LR_SLOT: usize = LR.0 as usize;
 
 /// TASK_SIZE_32, and AARCH32_VECTORS_BASE, below which the stack ends
-/// (arch/arm64/include/asm/processor.h); 2^11 random pages (STACK_RND_MASK, ARCH_MMAP_RND_COMPAT_BITS).
+/// (arch/arm64/include/asm/processor.h); 2^11 random pages (STACK_RND_MASK,
+/// ARCH_MMAP_RND_COMPAT_BITS).
 static SPACE: Narrow = Narrow { end: 0xffff_f000, stack_top: 0xffff_0000, random_pages: 1 << 11 };
 
-/// Offsets in `struct sigframe` { ucontext; retcode } and in `struct rt_sigframe` { siginfo; sigframe
-/// } (arch/arm/include/asm/ucontext.h, uapi/asm/sigcontext.h).
+/// Offsets in `struct sigframe` { ucontext; retcode } and in `struct rt_sigframe` { siginfo;
+/// sigframe } (arch/arm/include/asm/ucontext.h, uapi/asm/sigcontext.h).
 mod frame {
     /// ucontext: uc_flags, uc_link, uc_stack.
     pub(super) const STACK: usize = 8;
@@ -428,8 +429,8 @@ fn set_cpsr(cpu: &mut Cpu, value: u32, address: u32) {
     cpu.pc = address as u64 | (it as u64) << pc::IT | if value & cpsr::E != 0 { pc::E } else { 0 };
 }
 
-/// Restores everything but the alternate stack from the `struct sigframe` at `at`; returns the signal
-/// mask.
+/// Restores everything but the alternate stack from the `struct sigframe` at `at`; returns the
+/// signal mask.
 fn restore(cpu: &mut Cpu, at: u64) -> Result<u64, Option<u64>> {
     if cpu.gpr[SP_SLOT] & 7 != 0 {
         return Err(None);

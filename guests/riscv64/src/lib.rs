@@ -1,7 +1,9 @@
-//! The riscv64 guest: decode rows and semantics ([`decode`] and the files of its tables), and its Linux ABI.
+//! The riscv64 guest: decode rows and semantics ([`decode`] and the files of its tables), and its
+//! Linux ABI.
 //!
-//! x1 to x31 are the slots 1 to 31 (slot 0 is free), f0 to f31 the low 64 bits of the vector slots, whose high halves have no meaning. NZCV is used within
-//! single instructions only, so every instruction is told to the engine as one that overwrites it.
+//! x1 to x31 are the slots 1 to 31 (slot 0 is free), f0 to f31 the low 64 bits of the vector slots,
+//! whose high halves have no meaning. NZCV is used within single instructions only, so every
+//! instruction is told to the engine as one that overwrites it.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
@@ -55,16 +57,18 @@ pub static GUEST: Guest = Guest {
     faults_again,
 };
 
-/// The general registers most used: uses per 100 instructions run, each as base, operand or result, by bash, python3, cc1, perl and git of Debian 13 and the
-/// benchmark's C programs, all with the same weight.
+/// The general registers most used: uses per 100 instructions run, each as base, operand or result,
+/// by bash, python3, cc1, perl and git of Debian 13 and the benchmark's C programs, all with the
+/// same weight.
 ///
 /// ```text
 /// a5 39.8  sp 19.2  a0 13.7  a2  9.5  s1 6.9  s2 5.6  a6 3.0  t3 2.1  s5 1.9  s6  1.7  s10 1.6  s8 1.5  s11 0.9  t5 0.5  tp, t0 0.3
 /// a4 25.9  a3 14.4  s0  9.8  a1  8.7  ra 5.8  s3 3.4  s4 2.7  t1 1.9  s9 1.8  a7  1.7  s7  1.6  t2 1.2  t4  0.9  t6 0.3  gp     0.0
 /// ```
 ///
-/// The first twelve would be those with s3 in the place of a6, but the C library's loops that copy memory use a6. The four hottest of those used with 32 bits
-/// come first, and sp, which hardly is, later; ra is no base.
+/// The first twelve would be those with s3 in the place of a6, but the C library's loops that copy
+/// memory use a6. The four hottest of those used with 32 bits come first, and sp, which hardly is,
+/// later; ra is no base.
 static SLOTS: Slots = Slots {
     gpr: &[15, 14, 13, 10, 8, 12, 11, 2, 9, 1, 18, 16],
     no_bases: &[1],
@@ -82,7 +86,8 @@ fn half(at: u64) -> Option<u16> {
     anyarch_sys::fetch2(at)
 }
 
-/// The instruction at `pc`: its word, expanded if compressed, and its length. `None` if its page has vanished meanwhile.
+/// The instruction at `pc`: its word, expanded if compressed, and its length. `None` if its page
+/// has vanished meanwhile.
 #[inline]
 fn fetch(pc: u64) -> Option<Insn> {
     fetch_from(pc, half)

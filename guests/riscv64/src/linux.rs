@@ -1,5 +1,6 @@
-//! Linux on riscv64 as its programs see it: registers of the system call convention, layouts that differ from the host's, and
-//! the signal frame, which is the kernel's own (arch/riscv/kernel/signal.c, uapi/asm/sigcontext.h) byte for byte.
+//! Linux on riscv64 as its programs see it: registers of the system call convention, layouts that
+//! differ from the host's, and the signal frame, which is the kernel's own
+//! (arch/riscv/kernel/signal.c, uapi/asm/sigcontext.h) byte for byte.
 
 use crate::features;
 use crate::system::{fcsr, set_fcsr};
@@ -27,7 +28,8 @@ const SP: usize = 2;
 const TP: usize = 4;
 const A0: usize = 10;
 
-/// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, unused, mcontext } }.
+/// Offsets in `struct rt_sigframe` { siginfo; ucontext { flags, link, stack, sigmask, unused,
+/// mcontext } }.
 mod frame {
     use anyarch_linux::abi::FrameBuf;
     /// uc_mcontext: pc, x1 to x31.
@@ -41,7 +43,8 @@ mod frame {
     pub(super) const RECORDS: usize = FP + 520;
     /// Size of a frame without records.
     const SIZE: usize = FP + 528;
-    /// Magic of the vector record: `struct __riscv_v_ext_state` { vstart, vl, vtype, vcsr, vlenb, datap } and the registers, where datap points.
+    /// Magic of the vector record: `struct __riscv_v_ext_state` { vstart, vl, vtype, vcsr, vlenb,
+    /// datap } and the registers, where datap points.
     pub(super) const V_MAGIC: u32 = 0x5346_5457;
     pub(super) const V_STATE: usize = 48;
     pub(super) const V_SIZE: usize = 8 + V_STATE + 512;
@@ -52,8 +55,9 @@ mod frame {
     }
 }
 
-/// What prctl PR_RISCV_V_SET_CONTROL sets of a thread: whether it may use vectors, in two bits; what is to become of that at the next execve, in two bits
-/// (0: it is as in any new program); and whether that stays so for the execve after it (Documentation/arch/riscv/vector.rst).
+/// What prctl PR_RISCV_V_SET_CONTROL sets of a thread: whether it may use vectors, in two bits;
+/// what is to become of that at the next execve, in two bits (0: it is as in any new program); and
+/// whether that stays so for the execve after it (Documentation/arch/riscv/vector.rst).
 mod control {
     use crate::v;
     use anyarch_engine::state::{Cpu, mode};
@@ -186,7 +190,8 @@ impl Abi for Riscv64 {
 
     fn clone_child(&self, cpu: &mut Cpu, sp: u64, tls: Option<u64>) {
         cpu.gpr[A0] = 0;
-        // A new task's vectors are those of one that has not used them; whether it may is inherited.
+        // A new task's vectors are those of one that has not used them; whether it may is
+        // inherited.
         v::reset(cpu);
         if sp != 0 {
             cpu.gpr[SP] = sp;
@@ -287,8 +292,8 @@ impl Abi for Riscv64 {
                 if flags & !1 != 0 {
                     return Err(Errno::EINVAL);
                 }
-                // Programs must name the range, which is what a JIT compiler's speed depends on. The kernel flushes everything so far,
-                // so a range that makes no sense means that.
+                // Programs must name the range, which is what a JIT compiler's speed depends on.
+                // The kernel flushes everything so far, so a range that makes no sense means that.
                 let (start, end) = if start < end { (start, end) } else { (0, u64::MAX) };
                 code::invalidate(start, end);
                 Ok(0)
@@ -319,7 +324,8 @@ impl Abi for Riscv64 {
                 Ok(0)
             }
             V_GET_CONTROL => Ok(old),
-            // PR_RISCV_CTX_SW_FENCEI_ON and _OFF, PR_RISCV_SCOPE_PER_PROCESS and _PER_THREAD: FENCE.I always counts for all processors here.
+            // PR_RISCV_CTX_SW_FENCEI_ON and _OFF, PR_RISCV_SCOPE_PER_PROCESS and _PER_THREAD:
+            // FENCE.I always counts for all processors here.
             SET_ICACHE_FLUSH_CTX if arg <= 1 && scope <= 1 => Ok(0),
             _ => Err(Errno::EINVAL),
         }
@@ -352,8 +358,8 @@ fn restore_records(cpu: &mut Cpu, mut at: u64) -> Result<(), Errno> {
     }
 }
 
-/// riscv_hwprobe(pairs, pair_count, cpusetsize, cpus, flags): values of keys, or the processors that have given values
-/// (arch/riscv/kernel/sys_hwprobe.c). All processors are equal.
+/// riscv_hwprobe(pairs, pair_count, cpusetsize, cpus, flags): values of keys, or the processors
+/// that have given values (arch/riscv/kernel/sys_hwprobe.c). All processors are equal.
 fn hwprobe([pairs, count, set_size, cpus, flags, _]: [u64; 6]) -> Result<u64, Errno> {
     const WHICH_CPUS: u32 = 1;
     let which = match flags as u32 {

@@ -1,7 +1,7 @@
 //! Where a page's branches lead: see [`anyarch_engine::run::Guest::targets`].
 //!
-//! Units are short and a page is not, so that this is in three steps of which only the last goes over
-//! branches one by one. The first is a loop that compilers make vector code of.
+//! Units are short and a page is not, so that this is in three steps of which only the last goes
+//! over branches one by one. The first is a loop that compilers make vector code of.
 
 use anyarch_engine::targets::{PAGE, Targets, second_halves};
 
@@ -28,7 +28,8 @@ impl Form {
 
     /// The distance to the target. Of the narrow form the lower half of a word counts.
     ///
-    /// Jumps and branches are both taken apart and one is chosen, since which it is is hard to foretell.
+    /// Jumps and branches are both taken apart and one is chosen, since which it is is hard to
+    /// foretell.
     #[inline(always)]
     fn offset(self, word: u32) -> i64 {
         let at = |lowest: u32, len: u32, to: u32| (word >> lowest & ((1 << len) - 1)) << to;

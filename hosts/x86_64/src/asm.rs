@@ -1,8 +1,8 @@
 //! The x86-64 encoder: one method per instruction form, straight to bytes in the code cache.
 //!
-//! There is no instruction object and no second pass: the translator's cost per guest instruction is a few dozen byte stores.
-//! The caller guarantees that there is room up to [`Asm::end`]: only debug builds check.
-//! (Intel SDM volume 2, chapter 2 for the formats.)
+//! There is no instruction object and no second pass: the translator's cost per guest instruction
+//! is a few dozen byte stores. The caller guarantees that there is room up to [`Asm::end`]: only
+//! debug builds check. (Intel SDM volume 2, chapter 2 for the formats.)
 
 mod atomic;
 mod integer;
@@ -156,7 +156,8 @@ pub(crate) struct Asm {
     pub end: *mut u8,
     /// Whether VEX encodings may be used.
     pub avx: bool,
-    /// The last place that something jumps to from elsewhere: nothing is known there of what the code before it left in registers.
+    /// The last place that something jumps to from elsewhere: nothing is known there of what the
+    /// code before it left in registers.
     pub label: *mut u8,
 }
 
@@ -165,7 +166,8 @@ impl Asm {
     #[inline(always)]
     pub(crate) fn b(&mut self, byte: u8) {
         debug_assert!(self.p < self.end);
-        // SAFETY: whoever makes a unit leaves before each guest instruction room for more than one can need.
+        // SAFETY: whoever makes a unit leaves before each guest instruction room for more than one
+        // can need.
         unsafe {
             self.p.write(byte);
             self.p = self.p.add(1);

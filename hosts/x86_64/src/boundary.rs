@@ -1,19 +1,26 @@
-//! From where an asynchronous signal finds a thread to the next guest instruction boundary, where the guest may see it.
+//! From where an asynchronous signal finds a thread to the next guest instruction boundary, where
+//! the guest may see it.
 //!
-//! The host's handler sets `Thread::interrupted`. Outside generated code that is all: the flag is looked at on the way in. In the glue, what lies behind
-//! such a look has a way of its own that leaves ([`Detour`](crate::glue::Detour)). At a guest
-//! instruction's first byte the thread leaves at once.
+//! The host's handler sets `Thread::interrupted`. Outside generated code that is all: the flag is
+//! looked at on the way in. In the glue, what lies behind such a look has a way of its own that
+//! leaves ([`Detour`](crate::glue::Detour)). At a guest instruction's first byte the thread leaves
+//! at once.
 //!
-//! In the middle of a guest instruction the rest of it must run first. Single steps would do, but a signal for each host instruction is slow, and very slow
-//! under hypervisors, which intercept debug exceptions. Instead the host code of this one guest instruction is copied to a scratch place of the code
-//! cache, with a breakpoint behind it and in the place of whatever leads out of it, and the thread goes on in the copy. At a breakpoint the handler finds
-//! the boundary, or does what the replaced jump, call or return does, and looks again at the place where that leads. So a signal costs no trap or one,
-//! seldom two. What is left in the copy and leads out of it are calls of the glue, and jumps to cold code that calls a helper: both come by a look at the flag.
+//! In the middle of a guest instruction the rest of it must run first. Single steps would do, but a
+//! signal for each host instruction is slow, and very slow under hypervisors, which intercept debug
+//! exceptions. Instead the host code of this one guest instruction is copied to a scratch place of
+//! the code cache, with a breakpoint behind it and in the place of whatever leads out of it, and
+//! the thread goes on in the copy. At a breakpoint the handler finds the boundary, or does what the
+//! replaced jump, call or return does, and looks again at the place where that leads. So a signal
+//! costs no trap or one, seldom two. What is left in the copy and leads out of it are calls of the
+//! glue, and jumps to cold code that calls a helper: both come by a look at the flag.
 //!
-//! Addresses in the copy stand for those of the original: a fault in it is a fault of the guest instruction, and the return address that a call of the glue
-//! pushes is in the copy. The thread gives the scratch place back when it is out of generated code.
+//! Addresses in the copy stand for those of the original: a fault in it is a fault of the guest
+//! instruction, and the return address that a call of the glue pushes is in the copy. The thread
+//! gives the scratch place back when it is out of generated code.
 //!
-//! Where that cannot be done (all scratch places are taken, or the instruction's code is longer than one) the host single-steps; [`STEPS`] counts.
+//! Where that cannot be done (all scratch places are taken, or the instruction's code is longer
+//! than one) the host single-steps; [`STEPS`] counts.
 
 use crate::backend::{Fixed, fixed};
 use crate::context::{G_EFL, G_RCX, G_RIP, G_RSP, Uc, leave};
@@ -26,7 +33,8 @@ use core::sync::atomic::Ordering;
 
 pub(crate) const TRAP_FLAG: u64 = 0x100;
 
-/// The copy of an instruction's host code that the thread runs in, and other state of a thread on its way to a boundary.
+/// The copy of an instruction's host code that the thread runs in, and other state of a thread on
+/// its way to a boundary.
 #[derive(Default)]
 pub(crate) struct Rest {
     /// The copy, or 0 for none.
@@ -83,7 +91,8 @@ pub(crate) unsafe fn on_signal(thread: &mut Thread, context: HostContext) {
     }
 }
 
-/// Whether SIGTRAP from the processor was the engine's doing: a breakpoint on the way to a boundary, or a single step. If so the context has been changed.
+/// Whether SIGTRAP from the processor was the engine's doing: a breakpoint on the way to a
+/// boundary, or a single step. If so the context has been changed.
 ///
 /// # Safety
 /// As [`on_signal`].
@@ -111,9 +120,10 @@ pub(crate) unsafe fn on_trap(thread: &mut Thread, uc: &mut Uc) -> bool {
 }
 
 /// See [`anyarch_engine::run::on_sent_signal`]. The kernel keeps one of a standard signal: of a
-/// breakpoint that the thread met while a SIGTRAP that was sent was pending nothing is told but the program counter behind it. (A single step is made again.)
-/// Of several signals the kernel tells the first that it delivers, which may be another than that SIGTRAP: the others interrupt its handler. The trap of a
-/// breakpoint whose signal is kept comes before all of them.
+/// breakpoint that the thread met while a SIGTRAP that was sent was pending nothing is told but the
+/// program counter behind it. (A single step is made again.) Of several signals the kernel tells
+/// the first that it delivers, which may be another than that SIGTRAP: the others interrupt its
+/// handler. The trap of a breakpoint whose signal is kept comes before all of them.
 ///
 /// # Safety
 /// As there.
@@ -129,8 +139,9 @@ pub(crate) unsafe fn on_sent_signal(thread: &mut Thread, context: HostContext) {
     }
 }
 
-/// Whether a thread at `host` has just met a breakpoint on the way to a boundary. Nothing else leads behind one: of what a copy replaces only a return has
-/// one byte, and behind that nothing is reached.
+/// Whether a thread at `host` has just met a breakpoint on the way to a boundary. Nothing else
+/// leads behind one: of what a copy replaces only a return has one byte, and behind that nothing is
+/// reached.
 fn is_behind_breakpoint(rest: &Rest, host: u64) -> bool {
     if !cache::has(host) {
         return false;
@@ -150,7 +161,8 @@ fn is_behind_breakpoint(rest: &Rest, host: u64) -> bool {
     }
 }
 
-/// Whether the host code in [start, end), that of one guest instruction or a cold path, can be read back.
+/// Whether the host code in [start, end), that of one guest instruction or a cold path, can be read
+/// back.
 pub(crate) fn is_readable(start: u64, end: u64) -> bool {
     let mut at = start;
     while at < end {
@@ -160,7 +172,8 @@ pub(crate) fn is_readable(start: u64, end: u64) -> bool {
     at == end
 }
 
-/// The thread is in generated code, the glue included, and the flag is set: the context is changed such that it gets to a boundary and leaves there.
+/// The thread is in generated code, the glue included, and the flag is set: the context is changed
+/// such that it gets to a boundary and leaves there.
 ///
 /// # Safety
 /// As [`on_signal`].
@@ -222,8 +235,8 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
     uc.gregs[G_EFL] |= TRAP_FLAG;
 }
 
-/// Whether a host address lies in a piece of the glue that a unit has called and that looks at no flag: hash
-/// rounds, or what the monitor of exclusives does.
+/// Whether a host address lies in a piece of the glue that a unit has called and that looks at no
+/// flag: hash rounds, or what the monitor of exclusives does.
 fn is_piece(glue: &Glue, host: u64) -> bool {
     let (start, end) = glue.quiet;
     (start..end).contains(&host)
@@ -232,7 +245,8 @@ fn is_piece(glue: &Glue, host: u64) -> bool {
 /// The host instruction at an address in a unit. Where it calls a piece of the glue or jumps there
 /// through the thread's state, the flow says to which address.
 fn host_insn(at: u64) -> Option<HostInsn> {
-    // SAFETY: in the code cache; behind units there are the scratch places, and a unit's last instruction is followed by stubs or room.
+    // SAFETY: in the code cache; behind units there are the scratch places, and a unit's last
+    // instruction is followed by stubs or room.
     let insn = decode(unsafe { core::slice::from_raw_parts(at as *const u8, decode::MAX) }, at)?;
     let piece = |from_rbp| fixed()?.glue.piece_at(from_rbp);
     let flow = match insn.flow {
@@ -254,10 +268,12 @@ fn jump_after(mut at: u64) -> u64 {
     at
 }
 
-/// Does what the jump, call or return at the context's place does. False, and nothing done, where it cannot be done here.
+/// Does what the jump, call or return at the context's place does. False, and nothing done, where
+/// it cannot be done here.
 fn transfer(thread: &Thread, glue: &Glue, uc: &mut Uc, insn: &HostInsn) -> bool {
     let next = uc.gregs[G_RIP] + insn.len as u64;
-    // Indirect transfers go where the lookup table says. This way they come to the run loop, which looks there too.
+    // Indirect transfers go where the lookup table says. This way they come to the run loop, which
+    // looks there too.
     let lookup = glue.detour(glue.piece(Piece::Lookup) as u64).unwrap_or(0);
     match insn.flow {
         Flow::Jump(target) => uc.gregs[G_RIP] = target,
@@ -291,7 +307,8 @@ fn pop(uc: &mut Uc) {
     uc.gregs[G_RSP] = rsp + 8;
 }
 
-/// Copies the host code of a guest instruction, with breakpoints where it ends or is left. False if it cannot be copied.
+/// Copies the host code of a guest instruction, with breakpoints where it ends or is left. False if
+/// it cannot be copied.
 fn copy(thread: &mut Thread, cache: &mut Cache, glue: &Glue, (start, end): (u64, u64)) -> bool {
     let Some(place) = cache.take_scratch(thread) else { return false };
     let rest = &mut Scratch::of(thread).rest;
@@ -306,7 +323,8 @@ fn copy(thread: &mut Thread, cache: &mut Cache, glue: &Glue, (start, end): (u64,
             return false;
         }
         let byte = place.wrapping_add(offset as usize);
-        // SAFETY: within the scratch place, which nobody runs in: this thread is in a signal handler.
+        // SAFETY: within the scratch place, which nobody runs in: this thread is in a signal
+        // handler.
         unsafe { byte.copy_from_nonoverlapping(at as *const u8, insn.len) };
         let inside = |target: u64| (start..=end).contains(&target);
         let keep = match insn.flow {
@@ -346,7 +364,8 @@ fn copy(thread: &mut Thread, cache: &mut Cache, glue: &Glue, (start, end): (u64,
     true
 }
 
-/// Whether the first call in the straight line from `host` on is one of the glue that looks at the flag or leaves generated code.
+/// Whether the first call in the straight line from `host` on is one of the glue that looks at the
+/// flag or leaves generated code.
 fn leads_to_glue(cache: &Cache, glue: &Glue, mut host: u64) -> bool {
     if cache.in_glue(host) {
         return false;

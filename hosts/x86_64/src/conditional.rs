@@ -5,17 +5,17 @@
 //! [`Translator::if_holds`] emits a conditional jump over the body. At the join both ways have the
 //! same state: what only one of them knows is forgotten, and NZCV are where both have them. If the
 //! body changed EFLAGS, and NZCV were nowhere else, the way around the body saves them too, in code
-//! of its own behind the body. A body that sets NZCV leaves them in EFLAGS in the form that they had
-//! before.
+//! of its own behind the body. A body that sets NZCV leaves them in EFLAGS in the form that they
+//! had before.
 //!
 //! The jump has a distance of eight bits. Where a body is longer the unit is made again with longer
 //! jumps ([`Translator::is_too_far`]).
 //!
 //! # Flags in part
 //!
-//! N and Z are those of a result, C is perhaps another one, V stays. V lives in a byte of its own in
-//! memory, so that the others are stored beside it. Where V is dead, which is nearly always, nothing
-//! is stored: the result is tested, and EFLAGS have NZCV but for what is dead.
+//! N and Z are those of a result, C is perhaps another one, V stays. V lives in a byte of its own
+//! in memory, so that the others are stored beside it. Where V is dead, which is nearly always,
+//! nothing is stored: the result is tested, and EFLAGS have NZCV but for what is dead.
 
 use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, Short, reg::*};
 use super::flags::Flags;
@@ -236,8 +236,8 @@ impl Translator<'_> {
         self.join_flags(before, changes, skips);
     }
 
-    /// The join of a body, which left NZCV as they are now, and the way around it, on which they are
-    /// as `before`.
+    /// The join of a body, which left NZCV as they are now, and the way around it, on which they
+    /// are as `before`.
     fn join_flags(&mut self, before: Flags, changes: bool, skips: [Option<Skip>; 2]) {
         let after = self.flags;
         if after == before {

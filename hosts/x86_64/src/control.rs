@@ -136,7 +136,8 @@ impl Translator<'_> {
 
     pub(crate) fn syscall(&mut self) {
         self.flush_flags(Some(self.next_pc));
-        // The glue returns here when it has made the call; what it needs to know otherwise is the immediate of an instruction without effect.
+        // The glue returns here when it has made the call; what it needs to know otherwise is the
+        // immediate of an instruction without effect.
         let next = self.next_pc;
         self.a.call_piece(Piece::Syscall);
         let delta = next.wrapping_sub(self.a.p as u64 + 1) as i64;
@@ -176,7 +177,8 @@ impl Translator<'_> {
         }
     }
 
-    /// The comparison emitted since `start` is to be followed by a conditional jump to `target`: places both well if that makes a loop.
+    /// The comparison emitted since `start` is to be followed by a conditional jump to `target`:
+    /// places both well if that makes a loop.
     fn place_jump(&mut self, start: *mut u8, target: u64) {
         if target <= self.pc {
             self.a.keep_in_window(start, 6);
@@ -192,8 +194,9 @@ impl Translator<'_> {
         self.a.push(t);
     }
 
-    /// Goes on with the function at `target` in the place of a call, if that is short and calls nothing. What leaves its straight line goes on in units of
-    /// its own, which return by the lookup.
+    /// Goes on with the function at `target` in the place of a call, if that is short and calls
+    /// nothing. What leaves its straight line goes on in units of its own, which return by the
+    /// lookup.
     pub(crate) fn inline(&mut self, link: R, target: u64) -> bool {
         if self.course.inlined.is_some() || self.copy.is_some() || self.bodies.within || !self.inlines {
             return false;
@@ -221,7 +224,8 @@ impl Translator<'_> {
         self.mark_entry();
     }
 
-    /// The table lookup of an indirect transfer: RAX = target; afterwards, if equal (E), the entry is at `lookup_mem`.
+    /// The table lookup of an indirect transfer: RAX = target; afterwards, if equal (E), the entry
+    /// is at `lookup_mem`.
     fn inline_lookup(&mut self) {
         self.a.mov(false, RCX, RAX);
         self.a.alu_imm(Op::And, false, Rm::R(RCX), self.guest.lookup_mask as i32);

@@ -1,6 +1,8 @@
-//! Reads back the host instructions that the translator emits: how long each is, where control goes from it, and what in it depends on its own place.
+//! Reads back the host instructions that the translator emits: how long each is, where control goes
+//! from it, and what in it depends on its own place.
 //!
-//! It knows the formats of [`super::asm`] and their kin (Intel SDM volume 2, chapter 2 and appendix A), no more: what it does not know it does not guess.
+//! It knows the formats of [`super::asm`] and their kin (Intel SDM volume 2, chapter 2 and appendix
+//! A), no more: what it does not know it does not guess.
 
 /// Where control goes after a host instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,14 +36,16 @@ pub(crate) struct HostInsn {
     pub len: usize,
     /// Where control goes.
     pub flow: Flow,
-    /// Where in it a 32-bit distance from its end stands: of a jump, a call, or an operand in memory.
+    /// Where in it a 32-bit distance from its end stands: of a jump, a call, or an operand in
+    /// memory.
     pub rel32: Option<usize>,
 }
 
 /// No instruction is longer.
 pub(crate) const MAX: usize = 15;
 
-/// The instruction that begins with `bytes` and stands at `at`. `None` if it is not one of those that are emitted, or not whole.
+/// The instruction that begins with `bytes` and stands at `at`. `None` if it is not one of those
+/// that are emitted, or not whole.
 pub(crate) fn decode(bytes: &[u8], at: u64) -> Option<HostInsn> {
     let mut p = 0;
     let (mut wide, mut half) = (false, false);
@@ -187,7 +191,8 @@ mod tests {
     use super::super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, reg::*, v};
     use super::*;
 
-    /// What is emitted is one instruction of that flow, with or without a distance of 32 bits in it.
+    /// What is emitted is one instruction of that flow, with or without a distance of 32 bits in
+    /// it.
     fn check(flow: fn(u64, u64) -> Flow, has_rel32: bool, emit: impl Fn(&mut Asm)) {
         for avx in [false, true] {
             let mut buffer = [0u8; 64];
@@ -288,7 +293,8 @@ mod tests {
             ($($condition:literal)*) => { [$({
                 fn holds_here(eflags: u64) -> bool {
                     let set: u8;
-                    // SAFETY: sets the status flags and reads them by one condition; the stack is afterwards what it was.
+                    // SAFETY: sets the status flags and reads them by one condition; the stack is
+                    // afterwards what it was.
                     unsafe {
                         core::arch::asm!("push {f}", "popfq", concat!("set", $condition, " {s}"),
                             f = in(reg) eflags | 2, s = out(reg_byte) set);

@@ -1,13 +1,17 @@
-//! Loops around a load exclusive and a store exclusive, each as one step with one locked instruction of the host.
+//! Loops around a load exclusive and a store exclusive, each as one step with one locked
+//! instruction of the host.
 //!
-//! Alone, the two halves remember address and value in the thread's state, and compare and swap by value while a reservation stands (`load_exclusive`,
-//! `store_exclusive`, and [`Monitor`], which does in generated code what
-//! [`anyarch_engine::reservations`] explains). A guest that finds a whole loop says what it does
-//! with [`RmwLoop`] or [`CasLoop`] instead, and the step leaves every register as the loop would:
-//! the old value, the new one, a status of 0, the flags of the comparison, the monitor clear.
+//! Alone, the two halves remember address and value in the thread's state, and compare and swap by
+//! value while a reservation stands (`load_exclusive`, `store_exclusive`, and [`Monitor`], which
+//! does in generated code what [`anyarch_engine::reservations`] explains). A guest that finds a
+//! whole loop says what it does with [`RmwLoop`] or [`CasLoop`] instead, and the step leaves every
+//! register as the loop would: the old value, the new one, a status of 0, the flags of the
+//! comparison, the monitor clear.
 //!
-//! Registers change after the last access that may fault. If one faults the run loop plays the first instruction, the load exclusive, by the
-//! interpreter and goes on behind it in code without the step, so that the fault is that of the load or of the store, with the registers that belong to it.
+//! Registers change after the last access that may fault. If one faults the run loop plays the
+//! first instruction, the load exclusive, by the interpreter and goes on behind it in code without
+//! the step, so that the fault is that of the load or of the store, with the registers that belong
+//! to it.
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, reg::*};
 use super::glue::Piece;
@@ -101,8 +105,8 @@ pub(crate) fn emit(a: &mut Asm, helper: *const u8) -> Monitor {
 }
 
 impl Translator<'_> {
-    /// Emits what follows a locked instruction that wrote at `m`, which has a base alone. Changes RCX, and EFLAGS stay or become those of a comparison of
-    /// equals.
+    /// Emits what follows a locked instruction that wrote at `m`, which has a base alone. Changes
+    /// RCX, and EFLAGS stay or become those of a comparison of equals.
     pub(super) fn written(&mut self, m: Mem) {
         let site = self.a.jmp_later();
         let resume = self.a.p;
@@ -341,7 +345,8 @@ impl Translator<'_> {
         true
     }
 
-    /// The address of an exclusive access, in RCX unless its slot has a register. Nothing has been emitted in the step.
+    /// The address of an exclusive access, in RCX unless its slot has a register. Nothing has been
+    /// emitted in the step.
     fn exclusive_base(&mut self, size: Size, base: R) -> Mem {
         self.leave_unless_aligned(size.bytes(), base, 0);
         self.clobber_flags();

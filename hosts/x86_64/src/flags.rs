@@ -105,7 +105,8 @@ impl Translator<'_> {
         self.live_in(pc, depth, nzcv::ALL) != 0
     }
 
-    /// Which of these flags the guest code at `pc` may read before it writes them: looks a few instructions ahead, within the page translated.
+    /// Which of these flags the guest code at `pc` may read before it writes them: looks a few
+    /// instructions ahead, within the page translated.
     fn live_in(&self, mut pc: u64, depth: u32, mut open: u8) -> u8 {
         if self.course.keep_all_flags {
             return open;
@@ -160,7 +161,8 @@ impl Translator<'_> {
         self.drop_flags();
     }
 
-    /// NZCV go to memory, even if they are dead: for what changes EFLAGS before an access that may fault. Uses RAX, RCX.
+    /// NZCV go to memory, even if they are dead: for what changes EFLAGS before an access that may
+    /// fault. Uses RAX, RCX.
     pub(crate) fn settle_flags(&mut self) {
         if !self.flags.in_memory {
             self.save_flags();
@@ -182,7 +184,8 @@ impl Translator<'_> {
         self.flags = Flags { host: form, in_memory: false };
     }
 
-    /// Stores NZCV to memory, keeping them in EFLAGS (perhaps in another form). Uses RAX, for `Fp` also RCX.
+    /// Stores NZCV to memory, keeping them in EFLAGS (perhaps in another form). Uses RAX, for `Fp`
+    /// also RCX.
     pub(crate) fn save_flags(&mut self) {
         match self.flags.host {
             HostFlags::None => return,
@@ -212,7 +215,8 @@ impl Translator<'_> {
         self.insn.saved_flags = true;
     }
 
-    /// NZCV are about to be needed by code at `target` (None: unknown code): makes memory hold them if they may be read. Uses RAX, RCX.
+    /// NZCV are about to be needed by code at `target` (None: unknown code): makes memory hold them
+    /// if they may be read. Uses RAX, RCX.
     pub(crate) fn flush_flags(&mut self, target: Option<u64>) {
         if !self.flags.in_memory {
             let live = match target {
@@ -314,7 +318,8 @@ impl Translator<'_> {
                 self.a.cmov(y, w, t, a);
                 self.a.bind(skip);
                 if !w {
-                    // A 32-bit CMOV clears the upper half even when false, and the skipped path must do so too.
+                    // A 32-bit CMOV clears the upper half even when false, and the skipped path
+                    // must do so too.
                     self.a.mov(false, t, t);
                 }
             }

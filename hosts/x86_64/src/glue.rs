@@ -1,4 +1,5 @@
-//! The fixed pieces of code at the start of the code cache: entering and leaving generated code, calling helpers, the shared lookup.
+//! The fixed pieces of code at the start of the code cache: entering and leaving generated code,
+//! calling helpers, the shared lookup.
 //!
 //! All of it is emitted once at start, from the guest's register map.
 
@@ -58,8 +59,8 @@ pub(crate) const BREAKPOINT: u8 = 0xcc;
 /// Opcode of `test eax, imm32`.
 pub(crate) const NEAR_DATA: u8 = 0xa9;
 
-/// Where a signal that comes while the program counter is from `from` to `to` (both included) sends it: behind a test of `interrupted` the thread would else go
-/// on without seeing the flag.
+/// Where a signal that comes while the program counter is from `from` to `to` (both included) sends
+/// it: behind a test of `interrupted` the thread would else go on without seeing the flag.
 #[derive(Clone, Copy)]
 pub(crate) struct Detour {
     from: u64,
@@ -148,11 +149,13 @@ pub struct Glue {
     pub leave: *const u8,
     /// What units call or jump to, by [`Piece`].
     pub pieces: [*const u8; Piece::COUNT],
-    /// The code of hash rounds and of [`super::exclusive::Monitor`]: called from units, with nothing but the return address pushed.
+    /// The code of hash rounds and of [`super::exclusive::Monitor`]: called from units, with
+    /// nothing but the return address pushed.
     pub(crate) quiet: (u64, u64),
     /// See [`Detour`].
     pub(crate) detours: [Detour; 6],
-    /// A breakpoint: a signal is pending at the end of a helper, whose return address is the last pushed.
+    /// A breakpoint: a signal is pending at the end of a helper, whose return address is the last
+    /// pushed.
     pub(crate) helped: u64,
     /// A breakpoint to return to instead of a unit.
     pub(crate) returned: u64,
@@ -350,19 +353,23 @@ impl Glue {
         (offset % 8 == 0).then_some(*piece as u64)
     }
 
-    /// Whether the call of `host` either leaves generated code or looks for a pending signal before it returns.
+    /// Whether the call of `host` either leaves generated code or looks for a pending signal before
+    /// it returns.
     pub(crate) fn sees_signals(&self, host: u64) -> bool {
         let seeing = [Piece::Chain, Piece::ChainFar, Piece::Trap, Piece::Helper];
         seeing.iter().any(|&piece| self.piece(piece) as u64 == host)
     }
 }
 
-/// The entry for system calls. It is called with guest registers as at an instruction boundary. The return address points at an instruction without
-/// effect whose immediate is the address of the next guest instruction: [`NEAR_DATA`] and its distance from its own place, or two bytes and all of it.
+/// The entry for system calls. It is called with guest registers as at an instruction boundary. The
+/// return address points at an instruction without effect whose immediate is the address of the
+/// next guest instruction: [`NEAR_DATA`] and its distance from its own place, or two bytes and all
+/// of it.
 ///
-/// A call that [`fast_calls`] knows is made here. The kernel preserves all registers but RAX, RCX and R11 (and the vector registers), so only those that
-/// carry arguments are saved. From the test of `interrupted` to the kernel's entry there is no gap: it is the first of the detours returned. The
-/// second and the third are those behind a call that the kernel or the helper has made.
+/// A call that [`fast_calls`] knows is made here. The kernel preserves all registers but RAX, RCX
+/// and R11 (and the vector registers), so only those that carry arguments are saved. From the test
+/// of `interrupted` to the kernel's entry there is no gap: it is the first of the detours returned.
+/// The second and the third are those behind a call that the kernel or the helper has made.
 fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8) -> (*const u8, [Detour; 3]) {
     const ARGS: [u8; 6] = [RDI, RSI, RDX, R10, R8, R9];
     let regs = &guest.syscall;
@@ -422,8 +429,9 @@ fn syscalls(a: &mut Asm, buffers: &Buffers, guest: &Guest, exit: *const u8) -> (
     finish(a);
     let behind_last = a.p as u64;
     a.ret();
-    // The helper of the Linux layer reads the arguments from memory, computes with integers only (MXCSR stays), keeps the registers that C functions
-    // keep, and sets the result there or does nothing.
+    // The helper of the Linux layer reads the arguments from memory, computes with integers only
+    // (MXCSR stays), keeps the registers that C functions keep, and sets the result there or does
+    // nothing.
     a.bind_near(local);
     for s in (0..64).filter(|&s| saved(s)) {
         a.mov_store(true, slot(R(s as u8)), gpr[s]);

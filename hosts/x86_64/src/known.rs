@@ -141,7 +141,8 @@ impl Translator<'_> {
         self.known.zero.get(&self.a) == Some((r, true))
     }
 
-    /// ZF, as the last instruction but for moves left it, tells whether slot `d`, a result of `w`, is zero.
+    /// ZF, as the last instruction but for moves left it, tells whether slot `d`, a result of `w`,
+    /// is zero.
     #[inline(always)]
     pub(crate) fn zero_known(&mut self, d: R, w: W) {
         self.known.zero.set(&self.a, (d, w == W::W32));
@@ -159,7 +160,8 @@ impl Translator<'_> {
         self.known.signed.get(&self.a) == Some(d)
     }
 
-    /// Slot `d` is about to be redefined as the extension of its lower 32 bits: if the same guest instruction has just copied those from EAX, takes the copy back.
+    /// Slot `d` is about to be redefined as the extension of its lower 32 bits: if the same guest
+    /// instruction has just copied those from EAX, takes the copy back.
     #[inline(always)]
     pub(crate) fn take_copy_back(&mut self, d: R) -> bool {
         match self.known.copied.get(&self.a) {
@@ -171,8 +173,9 @@ impl Translator<'_> {
         }
     }
 
-    /// The operation about to be emitted redefines slot `d` out of itself, and takes its value before anything else is emitted: if the same guest instruction has
-    /// just stored it to memory, takes the store back.
+    /// The operation about to be emitted redefines slot `d` out of itself, and takes its value
+    /// before anything else is emitted: if the same guest instruction has just stored it to memory,
+    /// takes the store back.
     #[inline(always)]
     pub(crate) fn renew(&mut self, d: R) {
         if let Some((slot, from)) = self.known.stored.get(&self.a)

@@ -67,7 +67,8 @@ impl Translator<'_> {
         (self.known.vectors, self.insn.constant) = known;
         otherwise(self);
         self.a.bind_near(end);
-        // What is known of the slots from 48 up is what one way did, and the end of the instruction forgets it.
+        // What is known of the slots from 48 up is what one way did, and the end of the instruction
+        // forgets it.
         self.insn.guarded = true;
         self.known.aes = vec::AesRound::NONE;
     }
@@ -95,7 +96,8 @@ impl Translator<'_> {
         self.a.call_piece(Piece::Helper);
     }
 
-    /// As `call_helper`, with EFLAGS (whatever they hold) saved and restored in the place of the guest's, which is free while they are not in memory.
+    /// As `call_helper`, with EFLAGS (whatever they hold) saved and restored in the place of the
+    /// guest's, which is free while they are not in memory.
     pub(crate) fn call_helper_keeping_flags(&mut self, f: HelperFn, arg: u64) {
         self.a.lahf();
         self.a.setcc(Cc::O, RAX);
@@ -106,7 +108,8 @@ impl Translator<'_> {
         self.a.sahf();
     }
 
-    /// A conditional jump to a cold path that calls a helper and comes back to where this call stands. EFLAGS are free there.
+    /// A conditional jump to a cold path that calls a helper and comes back to where this call
+    /// stands. EFLAGS are free there.
     pub(crate) fn cold_helper(&mut self, cc: Cc, f: HelperFn, arg: u64) {
         let site = self.a.jcc_near(cc);
         let resume = self.a.p;
@@ -116,7 +119,8 @@ impl Translator<'_> {
         self.cold.push(Cold { site, resume, kind: ColdKind::Helper(f, arg), insn });
     }
 
-    /// Leaves for the interpreter, which raises the signal, unless base + offset is a multiple of `bytes`.
+    /// Leaves for the interpreter, which raises the signal, unless base + offset is a multiple of
+    /// `bytes`.
     pub(crate) fn leave_unless_aligned(&mut self, bytes: u32, base: R, offset: i64) {
         if bytes == 1 || base == R::ZERO && offset == 0 {
             return;

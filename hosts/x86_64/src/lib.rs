@@ -4,11 +4,11 @@
 //!
 //! # How generated code is laid out
 //!
-//! A *unit* is a run of guest instructions at ascending addresses within one guest page. Conditional
-//! branches leave it sideways and calls return into it, so it has several *entries*: its start, each
-//! instruction after a branch or call, each that it branches forward to, and the loops in it. At an
-//! entry the state is the same whoever comes: pinned slots in their host registers, all others in
-//! memory, flags in memory.
+//! A *unit* is a run of guest instructions at ascending addresses within one guest page.
+//! Conditional branches leave it sideways and calls return into it, so it has several *entries*:
+//! its start, each instruction after a branch or call, each that it branches forward to, and the
+//! loops in it. At an entry the state is the same whoever comes: pinned slots in their host
+//! registers, all others in memory, flags in memory.
 //!
 //! The text alone says where a unit ends, whatever other units there are: at an unconditional
 //! transfer; before an instruction that a branch ahead leads to from outside the unit, since that
@@ -18,16 +18,19 @@
 //!
 //! # Host registers
 //!
-//! RBP points at `Cpu::gpr[16]`. RSP is the thread's shadow stack of (guest return address, host return address) pairs. RAX and RCX are
-//! scratch within one operation; the other twelve hold the guest's pinned slots. XMM12 to XMM15 are scratch, XMM0 to XMM11 pinned.
+//! RBP points at `Cpu::gpr[16]`. RSP is the thread's shadow stack of (guest return address, host
+//! return address) pairs. RAX and RCX are scratch within one operation; the other twelve hold the
+//! guest's pinned slots. XMM12 to XMM15 are scratch, XMM0 to XMM11 pinned.
 //!
 //! # Flags
 //!
-//! What a value that was just stored to its slot leaves in RAX, and a result in ZF, the next operation takes from there ([`known::Known`]), if
-//! nothing has been emitted in between and nothing jumps there.
+//! What a value that was just stored to its slot leaves in RAX, and a result in ZF, the next
+//! operation takes from there ([`known::Known`]), if nothing has been emitted in between and
+//! nothing jumps there.
 //!
-//! NZCV may be in EFLAGS (as an addition or a subtraction left them, or a floating-point comparison), in memory, or in both.
-//! Before EFLAGS are clobbered they are saved only if a look ahead in the guest code finds a reader before the next writer.
+//! NZCV may be in EFLAGS (as an addition or a subtraction left them, or a floating-point
+//! comparison), in memory, or in both. Before EFLAGS are clobbered they are saved only if a look
+//! ahead in the guest code finds a reader before the next writer.
 //!
 //! # Addresses of 32 bits
 //!
@@ -52,8 +55,8 @@
 //! | guest addresses below 4 GiB, or too far away | all of it ([`Draft::absolute`]) | the address |
 //!
 //! Fields of jumps that may be patched, and the opcodes behind locked instructions, change while
-//! code runs; [`Draft`] tells where they are and what they were. Padding looks at the place within a
-//! cache line, and every unit begins at one.
+//! code runs; [`Draft`] tells where they are and what they were. Padding looks at the place within
+//! a cache line, and every unit begins at one.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -159,7 +162,8 @@ const fn scratch(offset: usize) -> usize {
     offset_of!(Thread, scratch) + offset
 }
 
-/// Code placed after the unit's straight line: reached by a conditional jump, calls a helper, jumps back.
+/// Code placed after the unit's straight line: reached by a conditional jump, calls a helper, jumps
+/// back.
 pub(crate) struct Cold {
     site: Near,
     resume: *const u8,
@@ -203,7 +207,8 @@ pub(crate) struct Translator<'a> {
     /// What the unit consists of so far.
     draft: &'a mut Draft,
     cold: &'a mut Vec<Cold>,
-    /// Translation mode of the unit as to floating point (see `Cpu::mode`), where `DIRECTED` counts as `EXACT`.
+    /// Translation mode of the unit as to floating point (see `Cpu::mode`), where `DIRECTED` counts
+    /// as `EXACT`.
     mode: u32,
     /// Translation mode of the unit.
     exact_mode: u32,
@@ -320,8 +325,9 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// The unit ends in an undefined instruction, whose signal handler sees the flags, and they may have been dropped as dead before it: the
-    /// look ahead takes a word with reserved field values for the instruction it almost is. Translate again after [`Translator::keep_flags`].
+    /// The unit ends in an undefined instruction, whose signal handler sees the flags, and they may
+    /// have been dropped as dead before it: the look ahead takes a word with reserved field values
+    /// for the instruction it almost is. Translate again after [`Translator::keep_flags`].
     pub(crate) fn flags_missing(&self) -> bool {
         self.course.undefined && self.course.dropped_flags && !self.course.keep_all_flags
     }
@@ -353,7 +359,8 @@ impl<'a> Translator<'a> {
         self.known.vectors.keep((1 << 48) - 1);
     }
 
-    /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host code and of its guest code.
+    /// After the last instruction: emits stubs and cold paths. Returns the end of the unit's host
+    /// code and of its guest code.
     pub(crate) fn finish(&mut self) -> (*mut u8, u64) {
         let cold = core::mem::take(self.cold);
         for c in &cold {
@@ -485,7 +492,8 @@ impl UnitBuilder for Translator<'_> {
             self.prepare_target();
         }
         let len = self.a.p as usize - self.insn.start.0 as usize;
-        // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them comes after it.
+        // Flags dropped as dead are still in EFLAGS when the access faults: what clobbers them
+        // comes after it.
         let at_fault = if self.insn.saved_flags { HostFlags::None } else { self.insn.flags };
         InsnMark::push(&mut self.draft.marks, len, self.insn.short, self.insn.flags.mark(), at_fault.mark());
     }

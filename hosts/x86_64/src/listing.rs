@@ -1,7 +1,9 @@
-//! The code of single units, for reading: what the file tests of emitted code print. Nothing here runs it.
+//! The code of single units, for reading: what the file tests of emitted code print. Nothing here
+//! runs it.
 //!
-//! A [`Lister`] does what the code cache does to make a unit, in memory that is written anew for each, with the features that [`Features::of_host`]
-//! answers ([`Features::assume`]). Units know nothing of each other, and no jump is chained.
+//! A [`Lister`] does what the code cache does to make a unit, in memory that is written anew for
+//! each, with the features that [`Features::of_host`] answers ([`Features::assume`]). Units know
+//! nothing of each other, and no jump is chained.
 //!
 //! [`Features::of_host`]: super::Features::of_host
 //! [`Features::assume`]: super::Features::assume
@@ -31,7 +33,8 @@ pub struct Listing {
     pub cold: Vec<(Range<usize>, usize)>,
     /// The stubs of its jumps, in the order of these.
     pub exits: Vec<Exit>,
-    /// Where locked instructions look at reservations: instructions without effect whose immediate becomes that of a jump.
+    /// Where locked instructions look at reservations: instructions without effect whose immediate
+    /// becomes that of a jump.
     pub locked: Vec<usize>,
     /// An undefined instruction ends it.
     pub is_undefined: bool,
@@ -73,8 +76,8 @@ impl<'a> Lister<'a> {
     /// Bytes of memory that are enough for a unit.
     pub const ROOM: usize = UNIT_ROOM;
 
-    /// Makes units in `memory`, which begins at a page. The backend becomes the process's: the guest
-    /// asks it what it can do.
+    /// Makes units in `memory`, which begins at a page. The backend becomes the process's: the
+    /// guest asks it what it can do.
     pub fn new<L: Lift>(memory: &'a mut [u8]) -> Lister<'a> {
         assert!(memory.len() >= Self::ROOM && memory.as_ptr().addr().is_multiple_of(4096));
         backend::choose(const { &super::backend::<L>() });
@@ -88,8 +91,9 @@ impl<'a> Lister<'a> {
         (integers.map(|host| host != NONE), vectors.map(|host| host != NONE))
     }
 
-    /// Translates a unit, `from` bytes into the memory. The guest's code there is readable to the end of its page,
-    /// and so are the functions that it calls, where `inlines`. `likely` is what the guest's slot of this name holds.
+    /// Translates a unit, `from` bytes into the memory. The guest's code there is readable to the
+    /// end of its page, and so are the functions that it calls, where `inlines`. `likely` is what
+    /// the guest's slot of this name holds.
     pub fn unit(&mut self, pc: u64, mode: u32, likely: u64, inlines: bool, from: usize) -> Listing {
         let Range { start, end } = self.memory.as_mut_ptr_range();
         let at = start.wrapping_add(from);

@@ -7,7 +7,8 @@ use super::known::At;
 use anyarch_engine::ops::*;
 
 impl Translator<'_> {
-    /// The guest address as an x86 memory operand. Uses RAX (base) and RCX (index); leaves EFLAGS alone.
+    /// The guest address as an x86 memory operand. Uses RAX (base) and RCX (index); leaves EFLAGS
+    /// alone.
     pub(crate) fn addr(&mut self, a: Addr) -> Mem {
         let mut m = self.wide_addr(a);
         m.narrow = self.guest.address_bits == 32 && (m.disp != 0 || m.index != NONE);
@@ -199,7 +200,8 @@ impl Translator<'_> {
                 self.written(m);
             }
             _ => {
-                // RAX = old, RCX = new; loop until it sticks. The address must be in a pinned register.
+                // RAX = old, RCX = new; loop until it sticks. The address must be in a pinned
+                // register.
                 if m.base == RCX {
                     let arg = pack(&[d, s, addr]) | (size as u64) << 40 | (op as u64) << 48;
                     return self.inline_helper(helpers::rmw, arg);

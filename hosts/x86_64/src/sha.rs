@@ -1,12 +1,16 @@
-//! Rounds of SHA-1, SHA-256 and SHA-512 for hosts without instructions for them: pieces of the glue on general registers.
+//! Rounds of SHA-1, SHA-256 and SHA-512 for hosts without instructions for them: pieces of the glue
+//! on general registers.
 //!
-//! A piece is called with its operands in XMM12 to XMM14 and leaves its result in XMM12. It may change XMM12 to XMM15, RAX, RCX and EFLAGS, and
-//! pushes nothing: the shadow stack may be full. Pinned integer slots wait in their places in memory meanwhile.
+//! A piece is called with its operands in XMM12 to XMM14 and leaves its result in XMM12. It may
+//! change XMM12 to XMM15, RAX, RCX and EFLAGS, and pushes nothing: the shadow stack may be full.
+//! Pinned integer slots wait in their places in memory meanwhile.
 //!
-//! SHA-256's guest instructions come in pairs that each do the same four rounds and keep one half of the new state. The first notes its operands and
-//! the other half of the result. The second finds that its operands are the same: at run time, or at translation where [`Pair`] has followed the
-//! usual sequence (a copy of a to d, the first, the second) through a unit. That is sound because nothing else of the guest runs between two
-//! instructions of a unit: after a signal or a fault, execution goes on in code for which nothing was known.
+//! SHA-256's guest instructions come in pairs that each do the same four rounds and keep one half
+//! of the new state. The first notes its operands and the other half of the result. The second
+//! finds that its operands are the same: at run time, or at translation where [`Pair`] has followed
+//! the usual sequence (a copy of a to d, the first, the second) through a unit. That is sound
+//! because nothing else of the guest runs between two instructions of a unit: after a signal or a
+//! fault, execution goes on in code for which nothing was known.
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, opcodes::*, reg::*};
 use super::glue::Piece;
@@ -28,14 +32,16 @@ const WORK: [u8; 10] = [RBX, RSI, RDI, RDX, R8, R9, R10, R11, R12, R14];
 /// Addresses of the pieces.
 #[derive(Clone, Copy)]
 pub(crate) struct Sha {
-    /// XMM12 = the new a to d from a to d in XMM12, e in XMM13, words in XMM14: with Ch, Parity, Maj.
+    /// XMM12 = the new a to d from a to d in XMM12, e in XMM13, words in XMM14: with Ch, Parity,
+    /// Maj.
     pub(crate) sha1: [*const u8; 3],
-    /// XMM12 = the new a to d from a to d in XMM12, e to h in XMM13, words in XMM14; and the new e to h.
+    /// XMM12 = the new a to d from a to d in XMM12, e to h in XMM13, words in XMM14; and the new e
+    /// to h.
     pub(crate) sha256: [*const u8; 2],
     /// SHA512H and SHA512H2 of (Vd, Vn, Vm).
     pub(crate) sha512: [*const u8; 2],
-    /// Four rounds of SHA-256 and SHA-512 in place, see [`sha2_rounds`]: the address of the slots of f, e, b, a in RAX, of those of h, g, d, c in
-    /// RCX, the words in XMM14 and XMM15.
+    /// Four rounds of SHA-256 and SHA-512 in place, see [`sha2_rounds`]: the address of the slots
+    /// of f, e, b, a in RAX, of those of h, g, d, c in RCX, the words in XMM14 and XMM15.
     pub(crate) sha2: [*const u8; 2],
 }
 
@@ -62,7 +68,8 @@ impl Sha {
 pub(super) struct Pair {
     /// Two slots that hold the same, if the mask is not zero, and their bits.
     same: ([u8; 2], u128),
-    /// Slots that still hold a to d, e to h and the words of the last first instruction, if the mask is not zero, and their bits.
+    /// Slots that still hold a to d, e to h and the words of the last first instruction, if the
+    /// mask is not zero, and their bits.
     operands: ([u8; 3], u128),
 }
 
@@ -229,7 +236,8 @@ impl Rounds<'_> {
         self.a.ret();
     }
 
-    /// Four rounds of SHA-256 or SHA-512 on `r`, a to h, with the words at operand `k`. Uses RAX, RCX and R12.
+    /// Four rounds of SHA-256 or SHA-512 on `r`, a to h, with the words at operand `k`. Uses RAX,
+    /// RCX and R12.
     fn four_rounds(&mut self, w: bool, mut r: [u8; 8], k: usize) -> [u8; 8] {
         let [sum0, sum1] = SUMS[w as usize].map(|n| n.map(|n| n as u8));
         // Maj(a, b, c) is b ^ (a ^ b) & (b ^ c), and a ^ b is the next round's b ^ c.
@@ -257,7 +265,8 @@ impl Rounds<'_> {
         r
     }
 
-    /// Four rounds on words in memory, one at a time: a store of eight bytes or fewer is seen by the load of the same bytes without delay.
+    /// Four rounds on words in memory, one at a time: a store of eight bytes or fewer is seen by
+    /// the load of the same bytes without delay.
     fn sha2(&mut self, buffers: &Buffers, w: bool) {
         note(self.a, X2, 5);
         if w {

@@ -22,7 +22,8 @@ impl Translator<'_> {
         state(offset_of!(Cpu, gpr) + (r.0 as usize & 63) * 8)
     }
 
-    /// The slot's value in a host register: its own, or `scratch` after loading. 32-bit uses may have anything above.
+    /// The slot's value in a host register: its own, or `scratch` after loading. 32-bit uses may
+    /// have anything above.
     #[inline(always)]
     pub(crate) fn get(&mut self, w: bool, r: R, scratch: u8) -> u8 {
         if r == R::ZERO {

@@ -120,7 +120,8 @@ pub(crate) fn last_in_page(pc: u64) -> u64 {
 }
 
 impl Translator<'_> {
-    /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or reaches into it.
+    /// Whether the instruction at `pc`, not the unit's first, lies in another page than the unit or
+    /// reaches into it.
     fn leaves_page(&self) -> bool {
         (self.guest.address(self.pc) ^ self.start_pc) >> 12 != 0
             || self.pc & 4095 > 4092 && (self.guest.peek)(self.pc).is_none()
@@ -176,8 +177,8 @@ impl Translator<'_> {
         self.course.ended = true;
     }
 
-    /// The next instruction can be entered from outside if the flags are only in memory (what comes in through the entry has nothing in EFLAGS) or
-    /// dead there: makes it an entry.
+    /// The next instruction can be entered from outside if the flags are only in memory (what comes
+    /// in through the entry has nothing in EFLAGS) or dead there: makes it an entry.
     pub(crate) fn mark_entry(&mut self) {
         if self.course.inlined.is_some() {
             return;
@@ -199,8 +200,8 @@ impl Translator<'_> {
         self.draft.entries.push((pc, (self.a.p as usize - self.start as usize) as u32));
     }
 
-    /// Whether the unit ends before the instruction at `pc`, which is not before `look_at`. If it does
-    /// not, makes it an entry where branches lead to it.
+    /// Whether the unit ends before the instruction at `pc`, which is not before `look_at`. If it
+    /// does not, makes it an entry where branches lead to it.
     #[inline(never)]
     pub(crate) fn looks_to_end(&mut self) -> bool {
         let address = self.guest.address(self.pc);
@@ -259,7 +260,8 @@ impl Translator<'_> {
         }
     }
 
-    /// Pads the code of the instruction before, so that a loop begins at a multiple of [`LOOP_ALIGN`].
+    /// Pads the code of the instruction before, so that a loop begins at a multiple of
+    /// [`LOOP_ALIGN`].
     fn align_loop(&mut self) {
         let pad = self.a.p.align_offset(LOOP_ALIGN);
         if self.draft.marks.last_mut().is_some_and(|mark| mark.lengthen(pad)) {

@@ -1,4 +1,5 @@
-//! Vector and floating-point operations as SSE/AVX code, with the reference functions behind them for the rest.
+//! Vector and floating-point operations as SSE/AVX code, with the reference functions behind them
+//! for the rest.
 
 use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, opcodes::*, reg::*};
 use super::helpers::{self, pack_vec};
@@ -307,8 +308,9 @@ pub(super) fn store_masked(t: &mut T<'_>, es: u8, s: V, mask: V, addr: R, offset
     t.a.bind_near(all_done);
 }
 
-/// [`Ops::vload_part`] and [`Ops::vstore_part`]: from the first byte up, by as many bytes as are left of 16, 8, 4, 2 and 1. The last piece of each size overlaps the one before
-/// so as to end at the end, which needs no loop.
+/// [`Ops::vload_part`] and [`Ops::vstore_part`]: from the first byte up, by as many bytes as are
+/// left of 16, 8, 4, 2 and 1. The last piece of each size overlaps the one before so as to end at
+/// the end, which needs no loop.
 pub(super) fn part(t: &mut T<'_>, is_store: bool, first: V, slots: u8, es: u8, addr: R, count: R) {
     let slot = T::vslot(first).disp;
     t.clobber_flags();
@@ -415,7 +417,8 @@ mod tests {
     use anyarch_engine::interp::Interp;
     use anyarch_engine::state::VEC_SLOTS;
 
-    /// An operation on parts of registers, by generated code and by the interpreter: its destination, and the memory that x1 points at.
+    /// An operation on parts of registers, by generated code and by the interpreter: its
+    /// destination, and the memory that x1 points at.
     fn check(bench: &mut Bench, random: &mut Random, name: &str, play: &dyn Fn(&mut dyn Ops)) {
         let mut memory = [[0u8; 160]; 2];
         let fill: [u8; 160] = core::array::from_fn(|_| random.next() as u8);

@@ -13,8 +13,9 @@
 //! ...
 //! ```
 //!
-//! What stands behind `---` is written by the test. Without the line `hosts`, `v3` is meant. A case is one unit, which begins at its first line or at the line that
-//! begins with `=>`: what follows its end (a function that is called) is translated only where it is taken in.
+//! What stands behind `---` is written by the test. Without the line `hosts`, `v3` is meant. A case
+//! is one unit, which begins at its first line or at the line that begins with `=>`: what follows
+//! its end (a function that is called) is translated only where it is taken in.
 
 use crate::assemble::assemble;
 use crate::memory;

@@ -1,5 +1,6 @@
-//! Guest code and units lie at fixed addresses, as near to each other as in the emulator. They belong to this process as a whole, and so do the features that
-//! code is made for: one user at a time.
+//! Guest code and units lie at fixed addresses, as near to each other as in the emulator. They
+//! belong to this process as a whole, and so do the features that code is made for: one user at a
+//! time.
 
 use crate::{Arch, Host};
 use anyarch_host_x86_64::listing::Lister;
@@ -32,7 +33,8 @@ impl Mapping {
 
     /// Its bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping is ours, and borrowed as this is. (What reads guest code by its address does so while nobody writes.)
+        // SAFETY: the mapping is ours, and borrowed as this is. (What reads guest code by its
+        // address does so while nobody writes.)
         unsafe { std::slice::from_raw_parts_mut(self.0 as *mut u8, self.1) }
     }
 }

@@ -1,10 +1,13 @@
-//! Host code as text, in Intel syntax. Names stand for what is not the same in every build or on every run:
+//! Host code as text, in Intel syntax. Names stand for what is not the same in every build or on
+//! every run:
 //!
-//! - `code+0x10`, `data+0x8`: guest addresses, from the case's begin or a symbol on; `exit(code+0x10)`: the stub of a jump that leaves the unit for there;
+//! - `code+0x10`, `data+0x8`: guest addresses, from the case's begin or a symbol on;
+//!   `exit(code+0x10)`: the stub of a jump that leaves the unit for there;
 //! - `helper`, `lookup`, `pool+0x20`: pieces of the glue (`glue` of the host);
 //! - `function` and `arg`: what generated code calls in the emulator, and the constant argument;
 //! - `[rbp+x9]`, `[rbp+spill]`: the guest's registers and the other parts of the thread's state;
-//! - `L1`: a place in the unit. What a locked instruction has behind it, `mov ecx, L1`, becomes a jump there once reservations are watched.
+//! - `L1`: a place in the unit. What a locked instruction has behind it, `mov ecx, L1`, becomes a
+//!   jump there once reservations are watched.
 
 use crate::Arch;
 use crate::assemble::PAGE;
@@ -51,8 +54,9 @@ fn straight(unit: &Listing) -> usize {
     unit.insns.last().map_or(0, |i| i.code.end)
 }
 
-/// One unit's text: a line of figures (instructions of the guest and of the host, and bytes, of the straight line; how many are part of the step of one before
-/// them), then the code of each guest instruction below its line, cold paths, and where the stubs lead.
+/// One unit's text: a line of figures (instructions of the guest and of the host, and bytes, of the
+/// straight line; how many are part of the step of one before them), then the code of each guest
+/// instruction below its line, cold paths, and where the stubs lead.
 pub fn unit(arch: &Arch, unit: &Listing, lines: &HashMap<u64, String>) -> String {
     let cold: usize = unit.cold.iter().map(|c| c.0.len()).sum();
     let covered = unit.insns.iter().filter(|i| i.is_covered).count();

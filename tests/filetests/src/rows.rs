@@ -1,8 +1,10 @@
 //! The table of rows: what single instructions of every row of a guest's decode table cost.
 //!
-//! A line is an encoding of a row. The fields of its pattern are filled by rule ([`Rules`], [`word`]): registers that have host registers (`pinned`) or have not
-//! (`unpinned`), all distinct; immediates of one small value; and what else there is (sizes, lanes, variants) in up to three ways, of which those
-//! that are not allocated are left out. (Where none is, others are tried in a fixed order.) Behind the instruction stands a return, so flags that it sets are read.
+//! A line is an encoding of a row. The fields of its pattern are filled by rule ([`Rules`],
+//! [`word`]): registers that have host registers (`pinned`) or have not (`unpinned`), all distinct;
+//! immediates of one small value; and what else there is (sizes, lanes, variants) in up to three
+//! ways, of which those that are not allocated are left out. (Where none is, others are tried in a
+//! fixed order.) Behind the instruction stands a return, so flags that it sets are read.
 
 use crate::assemble::PAGE;
 use crate::memory;
@@ -18,7 +20,8 @@ pub struct Rules {
     pub name: fn(u32) -> Option<&'static str>,
     /// Register fields: name, and a pinned and an unpinned register.
     pub registers: &'static [(&'static str, u32, u32)],
-    /// Fields that have one value in all encodings. The name may end in `*`; other names come first.
+    /// Fields that have one value in all encodings. The name may end in `*`; other names come
+    /// first.
     pub values: &'static [(&'static str, u32)],
     /// Fields whose value in the first encoding is not zero.
     pub first: &'static [(&'static str, u32)],
@@ -80,7 +83,8 @@ pub const AARCH64: Rules = Rules {
     likely: 0,
 };
 
-/// For riscv64. The likely configuration is that of a loop over words: e32, m1, vl counted down from a register.
+/// For riscv64. The likely configuration is that of a loop over words: e32, m1, vl counted down
+/// from a register.
 pub const RISCV64: Rules = Rules {
     rows: &anyarch_riscv64::decode::ROWS,
     name: anyarch_riscv64::decode::name,
@@ -126,8 +130,9 @@ pub(crate) fn words(first: u32, second: u32) -> Vec<u8> {
 
 const HEAD: &str = "row\tword\tregisters\thost\tbytes\tcold\tglue\n";
 
-/// What the file of the table is to be: a line for each encoding, with host instructions and bytes in the straight line, bytes of cold paths, and the pieces
-/// of the glue that the straight line calls or jumps to, and those that cold paths do.
+/// What the file of the table is to be: a line for each encoding, with host instructions and bytes
+/// in the straight line, bytes of cold paths, and the pieces of the glue that the straight line
+/// calls or jumps to, and those that cold paths do.
 ///
 /// # Errors
 /// If memory cannot be mapped.

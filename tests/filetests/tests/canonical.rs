@@ -4,8 +4,8 @@
 //! The text of real libraries is translated by the code cache several times, each time in another
 //! order. Each unit that comes of it is then made alone, by a translator that knows nothing of any
 //! other, from a copy of the text elsewhere and as far from it as the unit was, or (where the unit
-//! says that its bytes depend on addresses) at its own place. The bytes must be the same but for the
-//! fields that the cache patches.
+//! says that its bytes depend on addresses) at its own place. The bytes must be the same but for
+//! the fields that the cache patches.
 
 use anyarch_engine::backend::{Backend, UnitKey};
 use anyarch_engine::cache::{self, CACHE, Made};
@@ -195,9 +195,11 @@ fn translate(guest: &Guest, text: &Text, pcs: &[u64], run: &Run) -> Vec<Unit> {
 /// How a library is translated.
 struct Run {
     mode: u32,
-    /// Which addresses are translated where the guest's vectors have a configuration, of each three.
+    /// Which addresses are translated where the guest's vectors have a configuration, of each
+    /// three.
     likely: usize,
-    /// The even pages or the odd ones may not be executed, so that functions there are not taken in.
+    /// The even pages or the odd ones may not be executed, so that functions there are not taken
+    /// in.
     hole: Option<u64>,
 }
 

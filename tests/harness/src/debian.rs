@@ -1,6 +1,8 @@
-//! Packages of Debian, of any suite and architecture: an apt of our own, whose state lies in the user's cache folder, so that the machine's stays untouched.
+//! Packages of Debian, of any suite and architecture: an apt of our own, whose state lies in the
+//! user's cache folder, so that the machine's stays untouched.
 //!
-//! What is unpacked is made beside its place and renamed when it is complete, under a lock: tests of several processes may ask at once.
+//! What is unpacked is made beside its place and renamed when it is complete, under a lock: tests
+//! of several processes may ask at once.
 
 use crate::guests::Guest;
 use std::fmt::Write;
@@ -129,7 +131,8 @@ impl Apt {
     }
 }
 
-/// Packages unpacked in a folder of the cache, which is made when it is not there. `finish` may add to it.
+/// Packages unpacked in a folder of the cache, which is made when it is not there. `finish` may add
+/// to it.
 ///
 /// # Errors
 /// Why that cannot be done: no mirror, no network.
@@ -169,7 +172,8 @@ pub fn unpacked(
     Ok(root)
 }
 
-/// Debian's musl for a guest, with the kernel's headers of the cross compiler's C library in `kernel-headers`: both are needed to build for it.
+/// Debian's musl for a guest, with the kernel's headers of the cross compiler's C library in
+/// `kernel-headers`: both are needed to build for it.
 ///
 /// # Errors
 /// See [`unpacked`].
@@ -186,7 +190,8 @@ pub fn musl(guest: &Guest) -> Result<PathBuf> {
         if !root.join("lib").exists() {
             symlink("usr/lib", root.join("lib"))?;
         }
-        // A cross linker that is older than the compiler which made musl fails at relocations of its debug information.
+        // A cross linker that is older than the compiler which made musl fails at relocations of
+        // its debug information.
         let lib = root.join("usr/lib").join(guest.musl[1]);
         for name in ["libc.a", "crt1.o", "Scrt1.o", "rcrt1.o", "crti.o", "crtn.o"] {
             let strip = format!("{}-strip", guest.triple);
@@ -199,7 +204,8 @@ pub fn musl(guest: &Guest) -> Result<PathBuf> {
     })
 }
 
-/// QEMU's user mode of Debian sid for a guest, which is newer than what stable releases have; fetched once.
+/// QEMU's user mode of Debian sid for a guest, which is newer than what stable releases have;
+/// fetched once.
 ///
 /// # Errors
 /// See [`unpacked`].

@@ -1,5 +1,6 @@
-//! The guests that real programs are built for and run as: what the compilers, QEMU and Debian call each of them. Program tests, benchmarks and the end-to-end
-//! test go over this table; a guest without a row fails a unit test.
+//! The guests that real programs are built for and run as: what the compilers, QEMU and Debian call
+//! each of them. Program tests, benchmarks and the end-to-end test go over this table; a guest
+//! without a row fails a unit test.
 
 use crate::debian;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ pub struct Guest {
     pub debian: &'static str,
     /// Its name in images, behind `linux/`: architecture, and variant where there are some.
     pub platform: &'static str,
-    /// The Debian release that the end-to-end test and the benchmarks use: one that has the architecture.
+    /// The Debian release that the end-to-end test and the benchmarks use: one that has the
+    /// architecture.
     pub suite: &'static str,
     /// The compiler's prefix, and the folder of its libraries.
     pub triple: &'static str,
@@ -37,11 +39,12 @@ pub struct Guest {
     pub always: bool,
 }
 
-/// What links a static executable that can lie anywhere, for compilers that do not all know `-static-pie`.
+/// What links a static executable that can lie anywhere, for compilers that do not all know
+/// `-static-pie`.
 pub const STATIC_PIE: &[&str] = &["-static", "-Wl,-pie,--no-dynamic-linker"];
 
-/// Files and times of 64 bits, as the other guests have them and musl has everywhere. (What programs
-/// without them do has tests of its own.)
+/// Files and times of 64 bits, as the other guests have them and musl has everywhere. (What
+/// programs without them do has tests of its own.)
 const WIDE: &[&str] = &["-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"];
 
 /// All guests, the default one first.
@@ -73,7 +76,8 @@ pub const GUESTS: &[Guest] = &[
         exit_3: "li a7, 93\n li a0, 3\n ecall",
         glibc_flags: &[],
         musl: ["riscv64", "riscv64-linux-musl"],
-        // Atomics of bytes are functions, which the compiler links by itself where its own libraries are not left out.
+        // Atomics of bytes are functions, which the compiler links by itself where its own
+        // libraries are not left out.
         musl_flags: &["-l:libatomic.a"],
         // It has no rcrt1.o of glibc; musl's is tried.
         not_linked: &["static-pie"],

@@ -1,5 +1,6 @@
-//! Bad input to the emulator: one clear line on standard error, the exit codes of qemu-user and of a shell, no panic, no crash of its own. What a file has
-//! to do with it is tried with files of every guest.
+//! Bad input to the emulator: one clear line on standard error, the exit codes of qemu-user and of
+//! a shell, no panic, no crash of its own. What a file has to do with it is tried with files of
+//! every guest.
 
 use anyarch_harness::guests::{GUESTS, Guest, STATIC_PIE};
 use anyarch_harness::trial::{self, Trial};
@@ -65,7 +66,8 @@ const CASES: &[Case] = &[
 /// A change to an ELF file.
 type Change = fn(&mut Vec<u8>);
 
-/// Files that may end in any way but a hang or a crash of the emulator itself (a guest's own fault ends it by the signal).
+/// Files that may end in any way but a hang or a crash of the emulator itself (a guest's own fault
+/// ends it by the signal).
 const HOSTILE: &[(&str, Change)] = &[
     ("entry in nothing", |f| header(f, ENTRY, 0xdead_0000)),
     ("entry in the emulator", |f| header(f, ENTRY, 0x7000_0001_0000)),
@@ -86,7 +88,8 @@ const MUTATED: &[(&str, &[&str])] =
 const LOADER: &str = "-Wl,--dynamic-linker=loader";
 const MUTATIONS: usize = 120;
 
-/// A program without a C library, which ends at once from its entry and by a fault from nearly everywhere else.
+/// A program without a C library, which ends at once from its entry and by a fault from nearly
+/// everywhere else.
 fn small(guest: &Guest) -> String {
     format!(
         ".globl _start\n_start: {}\n .fill 64, 4, 0\n.data\n.fill 64, 8, 0\n.bss\n.skip 9000\n",
@@ -94,7 +97,8 @@ fn small(guest: &Guest) -> String {
     )
 }
 
-/// Runs a small executable again and again, with its headers changed by chance (the same at each run of the test).
+/// Runs a small executable again and again, with its headers changed by chance (the same at each
+/// run of the test).
 fn mutated(guest: &Guest, options: &[&str]) -> Result<(), String> {
     let dir = TempDir::new();
     let link = |options: &[&str], out: &str| {
@@ -121,7 +125,8 @@ fn mutated(guest: &Guest, options: &[&str]) -> Result<(), String> {
         let mut bytes = good.clone();
         let mut changes = Vec::new();
         for _ in 0..if round == 0 { 0 } else { 1 + next(4) } {
-            // A byte, or a whole field of a header, gets a value that is likely to be at some border.
+            // A byte, or a whole field of a header, gets a value that is likely to be at some
+            // border.
             let value = [0, 1, 0x7f, 0x80, 0xff, 0x10, 0x40, next(256)][next(8)] as u8;
             let at = 4 + next(headers - 4);
             if next(3) == 0 {
@@ -173,8 +178,9 @@ fn decently_ended(got: &anyarch_harness::Outcome) -> Result<(), String> {
     }
 }
 
-/// An emulator with the set-user-ID bit, started by root: the program is told (AT_SECURE), and what the caller put into the environment for the emulator has no
-/// effect. The same way a program with that bit is started through binfmt_misc with its flag C.
+/// An emulator with the set-user-ID bit, started by root: the program is told (AT_SECURE), and what
+/// the caller put into the environment for the emulator has no effect. The same way a program with
+/// that bit is started through binfmt_misc with its flag C.
 fn secure(guest: &Guest) -> Result<(), String> {
     use std::os::unix::fs::{PermissionsExt, chown};
     let dir = TempDir::new();
@@ -191,7 +197,8 @@ fn secure(guest: &Guest) -> Result<(), String> {
     let status =
         Command::new(guest.compiler(false)).arg("-static").arg("-o").arg(&program).arg(&source).status();
     status.map_err(text)?;
-    // By another process: one of ours that another test starts meanwhile would hold the new file open for writing, and it could not be executed.
+    // By another process: one of ours that another test starts meanwhile would hold the new file
+    // open for writing, and it could not be executed.
     Command::new("cp").arg(emulator()).arg(&copy).status().map_err(text)?;
     chown(&copy, Some(65534), None).map_err(text)?;
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o4755)).map_err(text)?;
@@ -214,7 +221,8 @@ fn secure(guest: &Guest) -> Result<(), String> {
     if got.status == 14 && got.stderr.is_empty() { Ok(()) } else { Err(format!("{got:?}")) }
 }
 
-/// `-D`: the log goes to a file, also from children and after a change of directory, and is emptied at the start.
+/// `-D`: the log goes to a file, also from children and after a change of directory, and is emptied
+/// at the start.
 fn log_file(bytes: &[u8]) -> Result<(), String> {
     let dir = TempDir::new();
     let path = write(dir.path(), bytes)?;

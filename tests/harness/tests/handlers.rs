@@ -1,8 +1,10 @@
-//! Programs started by the kernel through a registered handler, with every combination of binfmt_misc's flags: what execve finds wrong with files, programs found
-//! through descriptors, and rights, filters and variables across execve must be as with native programs.
+//! Programs started by the kernel through a registered handler, with every combination of
+//! binfmt_misc's flags: what execve finds wrong with files, programs found through descriptors, and
+//! rights, filters and variables across execve must be as with native programs.
 //!
-//! Each case has a user and mount namespace of its own with a binfmt_misc of its own (Linux 6.7); the machine's is not touched. Only root can map several users into a
-//! namespace: without root, what needs them is left out.
+//! Each case has a user and mount namespace of its own with a binfmt_misc of its own (Linux 6.7);
+//! the machine's is not touched. Only root can map several users into a namespace: without root,
+//! what needs them is left out.
 
 use anyarch_harness::guests::{GUESTS, Guest};
 use anyarch_harness::trial::{self, Trial};
@@ -53,12 +55,14 @@ fn build(program: &Program, compiler: &str, out: &Path) -> Result<(), String> {
     if o.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&o.stderr).into_owned()) }
 }
 
-/// Runs an executable as root of a new user namespace, in an empty folder; its standard output and exit status. `entry` is the line to register.
+/// Runs an executable as root of a new user namespace, in an empty folder; its standard output and
+/// exit status. `entry` is the line to register.
 fn in_namespace(executable: &Path, argument: &str, entry: &str) -> Result<String, String> {
     let dir = TempDir::new();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), mode).map_err(text)?;
-    // The shell that waits for its ids has lost its capabilities; what it executes as root has them.
+    // The shell that waits for its ids has lost its capabilities; what it executes as root has
+    // them.
     let wait = "until read -r ids </proc/self/uid_map; do sleep 0.01; done; exec timeout 120 sh -c \"$0\"";
     let script = r#"
         B=/proc/sys/fs/binfmt_misc

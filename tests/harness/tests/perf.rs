@@ -1,4 +1,5 @@
-//! `-perfmap` and `-jitdump`: what the emulator tells the host's profiler of translated code names the guest's functions.
+//! `-perfmap` and `-jitdump`: what the emulator tells the host's profiler of translated code names
+//! the guest's functions.
 
 use anyarch_harness::guests::{GUESTS, Guest};
 use anyarch_harness::trial::{self, Trial};
@@ -9,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-/// Executes itself once if it has an argument, so that another program of the same process has begun the files. Prints its id and that of a child, which
-/// calls a function that nobody else calls.
+/// Executes itself once if it has an argument, so that another program of the same process has
+/// begun the files. Prints its id and that of a child, which calls a function that nobody else
+/// calls.
 const PROGRAM: &str = r#"
 #include <stdint.h>
 #include <stdio.h>
@@ -128,7 +130,8 @@ fn ranges(units: &[Unit], name: &str) -> Result<Vec<(u64, u64)>, String> {
     if found.is_empty() { Err(format!("no {name} in {units:?}")) } else { Ok(found) }
 }
 
-/// Both files of a program with known functions, of the program after it in its process, and of its child.
+/// Both files of a program with known functions, of the program after it in its process, and of its
+/// child.
 fn files(guest: &Guest) -> Result<(), String> {
     let dir = TempDir::new();
     let program = build(guest, dir.path(), &["-static"])?;
@@ -184,7 +187,8 @@ fn libraries(guest: &Guest) -> Result<(), String> {
     if loaders > 20 { Ok(()) } else { Err(format!("{units:x?}")) }
 }
 
-/// What another user may have put in the place of a map is not written to; what is left of an earlier process is replaced.
+/// What another user may have put in the place of a map is not written to; what is left of an
+/// earlier process is replaced.
 fn places(guest: &Guest) -> Result<(), String> {
     let dir = TempDir::new();
     let program = build(guest, dir.path(), &["-static"])?;

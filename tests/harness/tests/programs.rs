@@ -139,7 +139,8 @@ fn read(source: &Path, folder: &str, variants: &str) -> Program {
     p
 }
 
-/// Turns the cross compiler, whose C library is glibc, to musl, for one of its variants. `-l` of what musl has in one file finds empty archives.
+/// Turns the cross compiler, whose C library is glibc, to musl, for one of its variants. `-l` of
+/// what musl has in one file finds empty archives.
 fn musl_flags(guest: &'static Guest, variant: &str) -> Result<Vec<String>, String> {
     let root = guest.musl_root()?;
     let compiler = guest.compiler(false);

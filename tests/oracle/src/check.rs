@@ -167,8 +167,8 @@ fn finish<G: Guest>(batch: &mut Batch<G>, options: &Options<G>, report: &mut Rep
                 report.known[i] += 1;
                 continue;
             }
-            // Alone as well? A store of another case may have gone astray on the other side, or a branch
-            // into another case's code.
+            // Alone as well? A store of another case may have gone astray on the other side, or a
+            // branch into another case's code.
             let alone = Batch::of(vec![case.clone()]);
             let again = alone.run(&alone.image()?, &options.reference)?;
             if again[0].is_some_and(|theirs| differences(case, ours, &theirs).is_empty()) {

@@ -21,8 +21,8 @@ pub trait Guest: Clone + core::fmt::Debug + Send + Sync + Sized + 'static {
     const RUNNER_FLAGS: &'static [&'static str];
     /// Instructions in front of a case's code, which load the last registers.
     const PREFIX: &'static [u32];
-    /// What fills the space between the code of cases: words that raise a signal in each instruction
-    /// set. Zeroes, unless they do not.
+    /// What fills the space between the code of cases: words that raise a signal in each
+    /// instruction set. Zeroes, unless they do not.
     const FILLER: u32 = 0;
     /// Rows without cases, and where they are tested.
     const ELSEWHERE: &'static [Elsewhere];

@@ -218,8 +218,8 @@ fn map(addr: u64, bytes: u64, prot: i32, fd: i32, offset: i64) -> io::Result<()>
     if p as u64 == addr { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Chooses the process's backend: what a guest tells of its processor depends on it, and so does what
-/// the references are asked for.
+/// Chooses the process's backend: what a guest tells of its processor depends on it, and so does
+/// what the references are asked for.
 pub(crate) fn choose<G: Guest>() {
     anyarch_engine::backend::choose(const { &backend::<G::Instructions>() });
 }

@@ -621,8 +621,8 @@ fn tonistiigi(args: &[String], dir: &Path, env: Env) -> Result<u8> {
     Ok(code)
 }
 
-/// Removes what each word names: an architecture's handlers, or entries by a pattern. 1 if something
-/// could not be removed.
+/// Removes what each word names: an architecture's handlers, or entries by a pattern. 1 if
+/// something could not be removed.
 fn tonistiigi_uninstall(
     instance: &mut Instance,
     words: &[String],

@@ -22,9 +22,9 @@ pub(crate) fn deploy(kind: &str, image: &str) -> Result<u8> {
 }
 
 /// Registering needs CAP_SYS_ADMIN in the machine's user namespace and a writable binfmt_misc;
-/// nothing else. The folder is the node's, so that the entries outlive the pod. It is not mounted at
-/// its usual place: runtimes refuse mounts below /proc. `verify` as readiness probe runs the node's
-/// handlers. The Helm chart has the same text.
+/// nothing else. The folder is the node's, so that the entries outlive the pod. It is not mounted
+/// at its usual place: runtimes refuse mounts below /proc. `verify` as readiness probe runs the
+/// node's handlers. The Helm chart has the same text.
 fn kubernetes(image: &str) -> String {
     include_str!("../../../../packaging/helm/anyarch/templates/daemonset.yaml")
         .replace("{{ .Values.image }}", image)

@@ -15,7 +15,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Whether a path is to be looked at as an image and not as a program: a layout, or an archive by its first bytes.
+/// Whether a path is to be looked at as an image and not as a program: a layout, or an archive by
+/// its first bytes.
 pub(crate) fn is_image(path: &Path) -> bool {
     if path.is_dir() {
         return path.join("oci-layout").is_file();
@@ -104,7 +105,8 @@ pub(crate) fn explain(target: &str, platform: Option<&str>, as_json: bool, dir: 
     Ok(if verdict.is_ok() { 0 } else { Code::Failed as u8 })
 }
 
-/// `docker save` of an image that a daemon here has; nothing where there is no daemon, or it has none of this name.
+/// `docker save` of an image that a daemon here has; nothing where there is no daemon, or it has
+/// none of this name.
 fn from_docker(target: &str) -> Result<Option<tempfile::NamedTempFile>> {
     let local = Path::new(target).exists() || target.contains("://") || target.starts_with(['/', '.', '-']);
     let ask = |args: &[&str]| {

@@ -1,5 +1,5 @@
-//! `image`: writes the images that register emulators elsewhere, and looks at, copies and unpacks images, all without a
-//! container engine.
+//! `image`: writes the images that register emulators elsewhere, and looks at, copies and unpacks
+//! images, all without a container engine.
 
 use crate::commands::bundle;
 use crate::commands::compat::IMAGE_ENTRY;
@@ -50,7 +50,8 @@ pub(crate) enum Pull {
     Never,
 }
 
-/// A folder (root or layout), an archive, a layout with a tag (`DIR:TAG`), or a reference that is pulled.
+/// A folder (root or layout), an archive, a layout with a tag (`DIR:TAG`), or a reference that is
+/// pulled.
 pub(crate) fn find(target: &str, platform: Option<&str>, when: Pull) -> Result<Found> {
     let wanted = platform.map(Platform::of_words).transpose()?;
     let bare = PATHS.iter().find_map(|p| target.strip_prefix(p)).unwrap_or(target);
@@ -211,7 +212,8 @@ fn describe(name: &str, top: &Descriptor, value: &Value) -> Result<String> {
             .collect()
     };
     for (i, d) in list.iter().enumerate() {
-        // A column, as wide as its longest word, ends with annotations, which have one for each manifest.
+        // A column, as wide as its longest word, ends with annotations, which have one for each
+        // manifest.
         let annotated = list[i..].iter().any(|d| !annotations(d).is_empty());
         let width = if annotated { "Annotations:".len() } else { "MediaType:".len() };
         if i > 0 {
@@ -555,7 +557,8 @@ pub(crate) struct BuildOptions {
     pub json: bool,
 }
 
-/// How long a version may be: a tag has at most 128 characters, and two architectures stand before the version.
+/// How long a version may be: a tag has at most 128 characters, and two architectures stand before
+/// the version.
 const MAX_VERSION: usize = 96;
 
 /// An image and all its tags.

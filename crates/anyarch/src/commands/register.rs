@@ -1,8 +1,8 @@
 //! `register`, `unregister` and `status`: the machine's binfmt_misc, or any other mounted instance.
 //!
-//! The work is a plan computed by the library and applied under the instance's lock; here are the choice of emulators,
-//! the words, and what to do about each way it can fail. Nothing here mounts binfmt_misc: a mount made in a container
-//! vanishes with it and takes the entries along.
+//! The work is a plan computed by the library and applied under the instance's lock; here are the
+//! choice of emulators, the words, and what to do about each way it can fail. Nothing here mounts
+//! binfmt_misc: a mount made in a container vanishes with it and takes the entries along.
 
 use crate::commands::persist;
 use crate::elf::host_machine;
@@ -80,7 +80,8 @@ impl Default for Options {
     }
 }
 
-/// A rule with the emulator it stands for, and the memory file that must live until it is registered.
+/// A rule with the emulator it stands for, and the memory file that must live until it is
+/// registered.
 pub(crate) struct Planned {
     /// The row.
     pub family: &'static Family,
@@ -121,8 +122,8 @@ impl Options {
         .fold(Flags::default(), |set, (_, flag)| set | *flag)
     }
 
-    /// Every architecture asked for with its emulator; what cannot be is in the second list. `all` leaves out what has
-    /// no emulator here.
+    /// Every architecture asked for with its emulator; what cannot be is in the second list. `all`
+    /// leaves out what has no emulator here.
     pub(crate) fn resolve(&self) -> Result<(Vec<Planned>, Vec<Failure>)> {
         let machine = host_machine();
         let (mut planned, mut failures) = (Vec::new(), Vec::new());
@@ -170,7 +171,8 @@ fn registered_emulator(guest: &Family, dir: &Path) -> Option<Emulator> {
     Some(emulator)
 }
 
-/// The rows meant by the words of a command line, and whether each was named (not only meant by `all`).
+/// The rows meant by the words of a command line, and whether each was named (not only meant by
+/// `all`).
 fn targets(words: &[String], machine: &str) -> Result<Vec<(&'static Family, bool)>> {
     let mut list: Vec<(&'static Family, bool)> = Vec::new();
     let mut add = |f: &'static Family, explicit: bool| {
@@ -438,9 +440,10 @@ fn unregister_all(
     Ok(())
 }
 
-/// Whether the emulator's file was put in its place after it was registered: then the kernel still has the older one open. A file's
-/// change time (ctime) is set when it is written, renamed or linked, by the same clock as the entry's, and no tool can set it back. It
-/// changes for a new mode as well; then the same file is registered once more, which harms nothing.
+/// Whether the emulator's file was put in its place after it was registered: then the kernel still
+/// has the older one open. A file's change time (ctime) is set when it is written, renamed or
+/// linked, by the same clock as the entry's, and no tool can set it back. It changes for a new mode
+/// as well; then the same file is registered once more, which harms nothing.
 fn is_newer(instance: &Instance, planned: &Planned) -> bool {
     let changed = || {
         let file = std::fs::metadata(&planned.emulator.path).ok()?;
@@ -453,7 +456,8 @@ fn is_newer(instance: &Instance, planned: &Planned) -> bool {
     matches!((changed(), registered), (Some(changed), Some(registered)) if changed > registered)
 }
 
-/// One line about a change: `registered  aarch64 (linux/arm64): anyarch, /usr/lib/anyarch/anyarch-emu, flags PF`.
+/// One line about a change: `registered  aarch64 (linux/arm64): anyarch,
+/// /usr/lib/anyarch/anyarch-emu, flags PF`.
 fn describe(change: &Change, planned: Option<&Planned>, dry_run: bool) -> String {
     let (done, would) = match &change.kind {
         Kind::Add => ("registered", "would register"),
@@ -550,12 +554,13 @@ pub(crate) fn explain(error: InstanceError, dir: &Path) -> Failure {
     Failure { code, what: error.to_string(), mend }
 }
 
-/// A copy of a file that lives as long as somebody has it open: the kernel, once it is registered with F.
+/// A copy of a file that lives as long as somebody has it open: the kernel, once it is registered
+/// with F.
 pub(crate) fn copy_to_memory(path: &Path) -> Result<OwnedFd> {
     let what = || format!("cannot copy {} to memory", path.display());
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    // MFD_EXEC says so since 6.3, where the machine may refuse to execute memory files without it; older kernels do
-    // not know the flag.
+    // MFD_EXEC says so since 6.3, where the machine may refuse to execute memory files without it;
+    // older kernels do not know the flag.
     let create = rustix::fs::memfd_create(&name, MemfdFlags::CLOEXEC | MemfdFlags::EXEC)
         .or_else(|_| rustix::fs::memfd_create(&name, MemfdFlags::CLOEXEC));
     let memfd = create.or_fail(Code::Failed, what)?;

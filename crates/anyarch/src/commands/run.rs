@@ -1,4 +1,5 @@
-//! `run`: a command in a foreign root file system or image; `with`: a command here, with handlers of its own.
+//! `run`: a command in a foreign root file system or image; `with`: a command here, with handlers
+//! of its own.
 
 use crate::commands::bundle;
 use crate::commands::image::{Found, Pull, find};
@@ -122,7 +123,8 @@ fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8>
     result
 }
 
-/// An image's command with what the options change of it; without arguments where the image has none.
+/// An image's command with what the options change of it; without arguments where the image has
+/// none.
 pub(crate) fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Result<Command> {
     let mut env: Vec<(String, String)> =
         BASE_ENV.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
@@ -376,7 +378,8 @@ fn start(options: &RunOptions, root: &Place, inside: &Inside, command: Command) 
     sandbox::run(&sandbox, &command)
 }
 
-/// The same through runc, crun or another OCI runtime, which sees the handlers because it runs in the sandbox itself.
+/// The same through runc, crun or another OCI runtime, which sees the handlers because it runs in
+/// the sandbox itself.
 fn start_runtime(
     options: &RunOptions,
     root: &Place,
@@ -467,7 +470,8 @@ fn find_program(name: &str) -> Option<PathBuf> {
     folders.map(|f| f.join(name)).find(|p| p.is_file())
 }
 
-/// Which architectures the command may need: the platform asked for, else what its program and the root's shell are.
+/// Which architectures the command may need: the platform asked for, else what its program and the
+/// root's shell are.
 fn guests(options: &RunOptions, inside: &Inside, program: &str, path: &str) -> Result<Vec<&'static Family>> {
     if let Some(platform) = &options.platform {
         let found = anyarch_binfmt::family::lookup(platform);
@@ -493,8 +497,8 @@ fn guests(options: &RunOptions, inside: &Inside, program: &str, path: &str) -> R
     Ok(list)
 }
 
-/// Our own emulator if it runs all of these guests and the user did not choose another: QEMU's cannot start what its
-/// programs start.
+/// Our own emulator if it runs all of these guests and the user did not choose another: QEMU's
+/// cannot start what its programs start.
 fn own_emulator(guests: &[&'static Family], options: &RunOptions) -> Result<Option<PathBuf>> {
     let machine = host_machine();
     let choice = Options { engines: options.engines.clone(), registered: true, ..Options::default() };
@@ -513,8 +517,8 @@ fn own_emulator(guests: &[&'static Family], options: &RunOptions) -> Result<Opti
     Ok(found)
 }
 
-/// Rules for these guests, and for all others that our own emulator runs. A guest that the machine runs itself needs
-/// none; the first guest without an emulator is a failure.
+/// Rules for these guests, and for all others that our own emulator runs. A guest that the machine
+/// runs itself needs none; the first guest without an emulator is a failure.
 fn handlers(guests: &[&'static Family], options: &RunOptions) -> Result<Vec<Planned>> {
     let machine = host_machine();
     let foreign: Vec<String> =
@@ -576,8 +580,8 @@ pub(crate) fn with(options: &Options, args: Vec<String>) -> Result<u8> {
     sandbox::run(&sandbox, &Command { args, env, ..Command::default() })
 }
 
-/// Podman gives containers that root starts limits of 1048576 open files and processes, and in a user namespace nobody may raise
-/// a limit. So it is done before; false where we may not either.
+/// Podman gives containers that root starts limits of 1048576 open files and processes, and in a
+/// user namespace nobody may raise a limit. So it is done before; false where we may not either.
 fn raise_limits() -> bool {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     const WANTED: u64 = 1 << 20;

@@ -1,9 +1,10 @@
 //! Reads tar archives from strangers: entry by entry, with bounded memory.
 //!
 //! An entry is preceded by what does not fit its header: GNU's long names and the records of PAX
-//! (POSIX.1-2017, pax, "pax Extended Header"). A header tells the size of such an extension, so that
-//! one of any size could be asked for; none is larger here than [`NAME_MAX`] or [`RECORDS_MAX`].
-//! Records are read by their lengths: a value may hold line breaks, and an extended attribute's does.
+//! (POSIX.1-2017, pax, "pax Extended Header"). A header tells the size of such an extension, so
+//! that one of any size could be asked for; none is larger here than [`NAME_MAX`] or
+//! [`RECORDS_MAX`]. Records are read by their lengths: a value may hold line breaks, and an
+//! extended attribute's does.
 
 use super::sparse::{self, Sparse};
 use rustix::fs::Timespec;
@@ -65,8 +66,8 @@ impl<R: Read> Archive<R> {
         Archive { stream, data: 0, padding: 0, last: PathBuf::new() }
     }
 
-    /// The next entry, or `None` at the end; its data are read from the archive itself. What was not
-    /// read of the entry before is skipped.
+    /// The next entry, or `None` at the end; its data are read from the archive itself. What was
+    /// not read of the entry before is skipped.
     ///
     /// # Errors
     /// The stream's, and what is wrong with the archive, with the name of the entry concerned.

@@ -1,7 +1,8 @@
 //! OCI images, wherever they come from: a layout folder, an OCI or docker archive, or a registry.
 //!
-//! Everything is brought into one form, a [`Layout`] (a folder of blobs named by their digests), and read from there. A
-//! blob is verified against its digest each time it is used, so a corrupted one is found before anything of it is.
+//! Everything is brought into one form, a [`Layout`] (a folder of blobs named by their digests),
+//! and read from there. A blob is verified against its digest each time it is used, so a corrupted
+//! one is found before anything of it is.
 
 pub(crate) mod archive;
 pub(crate) mod credentials;
@@ -244,7 +245,8 @@ impl Image {
         self.config["config"][name].as_str().filter(|t| !t.is_empty()).map(str::to_string)
     }
 
-    /// Who runs the command: `USER[:GROUP]`, or a number although the specification has a text there.
+    /// Who runs the command: `USER[:GROUP]`, or a number although the specification has a text
+    /// there.
     ///
     /// # Errors
     /// It is something else: nobody is to run as root for that.

@@ -1,10 +1,12 @@
 //! Layers onto a folder, trusting nothing.
 //!
-//! A layer is data from strangers: its names may hold `..`, its links may point anywhere, and an earlier entry may be a
-//! symbolic link through which a later one would write. Every name is therefore resolved by the kernel with
-//! `RESOLVE_IN_ROOT`: links are followed as they would be inside the container and can lead nowhere else. Names with
-//! `..` are refused; absolute ones are taken from the root, as containerd does. Device nodes are left out: the sandbox has
-//! a /dev of its own. The digest of each layer, compressed and not, is checked before the image counts as unpacked.
+//! A layer is data from strangers: its names may hold `..`, its links may point anywhere, and an
+//! earlier entry may be a symbolic link through which a later one would write. Every name is
+//! therefore resolved by the kernel with `RESOLVE_IN_ROOT`: links are followed as they would be
+//! inside the container and can lead nowhere else. Names with `..` are refused; absolute ones are
+//! taken from the root, as containerd does. Device nodes are left out: the sandbox has a /dev of
+//! its own. The digest of each layer, compressed and not, is checked before the image counts as
+//! unpacked.
 
 use super::archive::Archive;
 use super::{Image, Layout, copy_hashing, decompress};
@@ -191,7 +193,8 @@ impl Root<'_> {
                 rustix::fs::chmodat(&parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
                 self.open(path, OFlags::PATH | OFlags::DIRECTORY)
             }
-            // A link to a folder that is not there yet: made where the link leads, which is inside whatever it says.
+            // A link to a folder that is not there yet: made where the link leads, which is inside
+            // whatever it says.
             Err(Errno::EXIST) if links > 0 => match rustix::fs::readlinkat(&parent, name, Vec::new()) {
                 Ok(target) => {
                     let target = Path::new(std::ffi::OsStr::from_bytes(target.as_bytes())).to_path_buf();
@@ -446,8 +449,8 @@ fn names(folder: impl AsFd) -> rustix::io::Result<Vec<std::ffi::OsString>> {
 /// moved up first.
 const DEEP: usize = 64;
 
-/// Where what lies too deep is moved to: the folder that is being removed, and the next number for a
-/// name in it.
+/// Where what lies too deep is moved to: the folder that is being removed, and the next number for
+/// a name in it.
 struct Top<'a> {
     folder: &'a OwnedFd,
     next: u64,

@@ -1,7 +1,9 @@
-//! Runs a command in namespaces of its own, with a binfmt_misc of its own, without root where the kernel allows it.
+//! Runs a command in namespaces of its own, with a binfmt_misc of its own, without root where the
+//! kernel allows it.
 //!
-//! Since Linux 6.7 each user namespace can have its own binfmt_misc instance, which is what makes this possible: the
-//! command's handlers are registered for it alone and vanish with it; the machine's are neither used nor touched.
+//! Since Linux 6.7 each user namespace can have its own binfmt_misc instance, which is what makes
+//! this possible: the command's handlers are registered for it alone and vanish with it; the
+//! machine's are neither used nor touched.
 //!
 //! Four processes take part:
 //!
@@ -17,8 +19,9 @@
 //! - Each process dies with its parent, so that killing anyarch ends everything.
 //! - What [`crate::sandbox::mounts`] says about mounts.
 //!
-//! Where the kernel gives no instance of binfmt_misc (before Linux 6.7), anyarch's own emulator is opened in its place and
-//! executed with the command; it then executes itself with every foreign program that the command starts.
+//! Where the kernel gives no instance of binfmt_misc (before Linux 6.7), anyarch's own emulator is
+//! opened in its place and executed with the command; it then executes itself with every foreign
+//! program that the command starts.
 
 pub(crate) mod idmap;
 pub mod mounts;
@@ -64,7 +67,8 @@ pub struct Sandbox {
     pub read_only: bool,
     /// Whether a terminal is made for it.
     pub terminal: bool,
-    /// With the machine's own root: whether the command is a container runtime, which gets pids and a /dev of its own.
+    /// With the machine's own root: whether the command is a container runtime, which gets pids and
+    /// a /dev of its own.
     pub runtime: bool,
     /// The machine's ids that exist inside, if not those that are usual for who we are
     /// ([`mounts::range_for`]).
@@ -122,8 +126,8 @@ pub struct Command {
     pub groups: Vec<u32>,
 }
 
-/// Docker's default set: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw,
-/// sys_chroot, mknod, audit_write, setfcap.
+/// Docker's default set: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
+/// net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap.
 pub(crate) const CONTAINER_CAPABILITIES: u64 = {
     let bits = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31];
     let (mut set, mut i) = (0u64, 0);
@@ -139,7 +143,8 @@ pub fn run(sandbox: &Sandbox, command: &Command) -> Result<u8> {
     if command.args.is_empty() {
         fail!(Code::Usage, "no command was given");
     }
-    // Signals that are to reach the command are blocked in all of our processes and read where they are handled.
+    // Signals that are to reach the command are blocked in all of our processes and read where they
+    // are handled.
     let original = block_signals();
     let host = Host::open(sandbox)?;
     let (report_read, report_write) = pipe()?;
@@ -178,8 +183,8 @@ struct Watch {
     terminal: Option<OwnedFd>,
 }
 
-/// Does something with the ids that [`run`] will map, so that files get the owners they have inside. Root needs no
-/// namespace for that.
+/// Does something with the ids that [`run`] will map, so that files get the owners they have
+/// inside. Root needs no namespace for that.
 pub(crate) fn with_mapped_ids(work: impl FnOnce() -> Result<()>) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return work();
@@ -239,7 +244,8 @@ pub(crate) fn make_mount(
     }
 }
 
-// ---- parent ---------------------------------------------------------------------------------------------------------
+// ---- parent
+// -----------------------------------------------------------------------------------------------
 
 /// Passes signals on, waits.
 fn watch(middle: i32, ends: Watch) -> Result<u8> {
@@ -256,7 +262,8 @@ fn watch(middle: i32, ends: Watch) -> Result<u8> {
             Some(info) if info.number == libc::SIGCHLD && reap_if_done(middle) => {
                 break;
             }
-            // What the terminal sends reaches the command by itself: it is in the same foreground group.
+            // What the terminal sends reaches the command by itself: it is in the same foreground
+            // group.
             Some(info)
                 if init > 0 && (info.by_process || (info.number == libc::SIGWINCH && relay.is_some())) =>
             {
@@ -292,7 +299,8 @@ fn read_report(text: &str) -> Result<u8> {
     Err(Failure { code, what, mend: value["mend"].as_str().map(str::to_string) })
 }
 
-// ---- middle ---------------------------------------------------------------------------------------------------------
+// ---- middle
+// -----------------------------------------------------------------------------------------------
 
 /// Enters the namespaces and waits for pid 1. Returns only with a failure.
 fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::sigset_t) -> Failure {
@@ -366,7 +374,8 @@ pub(crate) fn no_user_namespace(error: rustix::io::Errno) -> Failure {
     }
 }
 
-// ---- init -----------------------------------------------------------------------------------------------------------
+// ---- init
+// -----------------------------------------------------------------------------------------------
 
 /// Builds what the command sees, starts it and reaps. Does not return except with a failure.
 fn init(
@@ -383,7 +392,8 @@ fn init(
         Some(root) => mounts::enter_root(sandbox, root, &ends.host)?,
         None => {
             if sandbox.runtime {
-                // Its pids; the machine's proc below stays, so that the kernel lets containers mount theirs.
+                // Its pids; the machine's proc below stays, so that the kernel lets containers
+                // mount theirs.
                 mounts::mount_proc()?;
             } else {
                 mounts::keep_uncovered(sys.as_ref())?;
@@ -444,9 +454,11 @@ fn lock_mounts(namespace: &OwnedFd) -> Result<()> {
     unshare(UnshareFlags::NEWNS).or_fail(Code::NotStarted, || "cannot lock mounts".into())
 }
 
-/// Brings the loopback interface of a new network namespace up; without it not even localhost answers.
+/// Brings the loopback interface of a new network namespace up; without it not even localhost
+/// answers.
 fn loopback_up() {
-    // SAFETY: plain system calls on a socket of our own; ifreq is zeroed and its name ends in zeros.
+    // SAFETY: plain system calls on a socket of our own; ifreq is zeroed and its name ends in
+    // zeros.
     unsafe {
         let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
         if socket < 0 {
@@ -491,7 +503,8 @@ fn exit_code(status: i32) -> u8 {
     }
 }
 
-// ---- command --------------------------------------------------------------------------------------------------------
+// ---- command
+// -----------------------------------------------------------------------------------------------
 
 /// Becomes the command. Returns only with a failure.
 fn start(
@@ -522,14 +535,16 @@ fn start(
     if let Some(keep) = sandbox.capabilities.filter(|_| command.uid == 0) {
         restrict_capabilities(keep);
     }
-    // SAFETY: restores the default action; Rust's runtime ignores SIGPIPE, which programs do not expect.
+    // SAFETY: restores the default action; Rust's runtime ignores SIGPIPE, which programs do not
+    // expect.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     Err(exec(command, emulator.as_ref()))
 }
 
 /// Closes all descriptors but standard input and output and these. Descriptors of ours and the
 /// caller's are no business of what runs inside, and through a folder of the machine's among them
-/// (/proc/self/fd/3/..) a program's name would lead out of the root, execve's closing coming too late.
+/// (/proc/self/fd/3/..) a program's name would lead out of the root, execve's closing coming too
+/// late.
 fn close_others(keep: &[Option<&OwnedFd>]) {
     let mut keep: Vec<u32> = keep.iter().flatten().map(|fd| fd.as_raw_fd() as u32).collect();
     keep.sort_unstable();
@@ -654,7 +669,8 @@ fn drop_bounding(keep: u64) {
     }
 }
 
-/// Restricts the sets of this process: execve as uid 0 refills them from the bounding set, so that is what counts.
+/// Restricts the sets of this process: execve as uid 0 refills them from the bounding set, so that
+/// is what counts.
 fn restrict_capabilities(keep: u64) {
     // SAFETY: header and data are version 3 of the kernel's structures and outlive the call.
     unsafe {
@@ -665,7 +681,8 @@ fn restrict_capabilities(keep: u64) {
     }
 }
 
-// ---- small things ---------------------------------------------------------------------------------------------------
+// ---- small things
+// -----------------------------------------------------------------------------------------------
 
 /// Ends a child with a report for the parent.
 fn leave(report: &OwnedFd, failure: Failure) -> ! {
@@ -826,7 +843,8 @@ fn wait_signal() -> Option<Arrived> {
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let number = libc::sigwaitinfo(&set, &mut info);
-        // SI_USER, SI_TKILL, SI_QUEUE are zero or negative; SI_KERNEL and the CLD_ codes are positive.
+        // SI_USER, SI_TKILL, SI_QUEUE are zero or negative; SI_KERNEL and the CLD_ codes are
+        // positive.
         (number > 0).then_some(Arrived { number, by_process: info.si_code <= 0 })
     }
 }

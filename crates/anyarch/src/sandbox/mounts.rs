@@ -4,9 +4,9 @@
 //! What must stay true:
 //! - Paths inside a root file system are never resolved from outside: a root with `proc -> /etc`
 //!   must not make us mount or write on the host. All sources are opened as descriptors first; then
-//!   the root is entered and the old one is left; only then are targets looked up ([`place_of`]), so
-//!   that symbolic links lead nowhere but inside. While the old root still covers the new one, `/..`
-//!   is the old one; and a link of /proc to one of our descriptors leads wherever that does.
+//!   the root is entered and the old one is left; only then are targets looked up ([`place_of`]),
+//!   so that symbolic links lead nowhere but inside. While the old root still covers the new one,
+//!   `/..` is the old one; and a link of /proc to one of our descriptors leads wherever that does.
 //! - Handlers are registered with F while the host's files are still visible, so that the root
 //!   needs none of them.
 //! - Nothing inside writes the machine's settings. /proc/sys and its like are read-only, as under
@@ -173,8 +173,8 @@ pub(crate) fn bare_sys() -> rustix::io::Result<OwnedFd> {
     clone_tree(Path::new("/sys"), false)
 }
 
-/// Keeps a /proc that nothing covers, and the /sys where there is one, out of sight. The kernel lets
-/// a user namespace mount its own where its mount namespace has one with no locked mount over
+/// Keeps a /proc that nothing covers, and the /sys where there is one, out of sight. The kernel
+/// lets a user namespace mount its own where its mount namespace has one with no locked mount over
 /// anything but folders that are always empty (mount_too_revealing in fs/namespace.c), and in a
 /// namespace made inside every mount of ours is locked.
 pub(crate) fn keep_uncovered(sys: Option<&OwnedFd>) -> Result<()> {
@@ -200,7 +200,8 @@ pub(crate) fn keep_uncovered(sys: Option<&OwnedFd>) -> Result<()> {
 /// What [`cover`] leaves as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Open {
-    /// The network's settings stay writable: container engines set up there what networks they make.
+    /// The network's settings stay writable: container engines set up there what networks they
+    /// make.
     pub network: bool,
     /// /sys stays whole: there is no other one for [`keep_uncovered`].
     pub sys: bool,

@@ -1,4 +1,5 @@
-//! A terminal for the command: made inside the sandbox, so that it is one of its own /dev/pts, and relayed outside.
+//! A terminal for the command: made inside the sandbox, so that it is one of its own /dev/pts, and
+//! relayed outside.
 
 use crate::failure::{Code, OrFail, Result};
 use crate::sandbox::{Arrived, handled_signals};

@@ -1,8 +1,8 @@
 //! What the tests share: the executable, and a binfmt_misc of a test's own.
 //!
-//! Registration is tried in a user and mount namespace with an instance of its own; the machine's entries are compared
-//! before and after. These tests need Linux 6.7, util-linux and Debian's qemu-user-static, and say so instead of passing
-//! where something is missing.
+//! Registration is tried in a user and mount namespace with an instance of its own; the machine's
+//! entries are compared before and after. These tests need Linux 6.7, util-linux and Debian's
+//! qemu-user-static, and say so instead of passing where something is missing.
 
 #![allow(dead_code, unreachable_pub)]
 
@@ -17,7 +17,8 @@ use std::process::{Command, Output};
 /// The executable under test.
 pub const ANYARCH: &str = env!("CARGO_BIN_EXE_anyarch");
 
-/// The executable without its debugging information, where binutils are installed: it is copied into roots and images.
+/// The executable without its debugging information, where binutils are installed: it is copied
+/// into roots and images.
 pub fn slim() -> &'static Path {
     static SLIM: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     SLIM.get_or_init(|| {

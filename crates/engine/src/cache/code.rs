@@ -47,7 +47,8 @@ pub enum Place {
     Outside,
     /// In the fixed glue, or a dead place.
     Glue,
-    /// In a unit: guest pc of the instruction, whether exactly at its start, and its mark. `next` is the following instruction's pc.
+    /// In a unit: guest pc of the instruction, whether exactly at its start, and its mark. `next`
+    /// is the following instruction's pc.
     Insn {
         /// Guest address.
         pc: u64,
@@ -59,7 +60,8 @@ pub enum Place {
         mark: InsnMark,
         /// It is the first of several instructions that are one step.
         fused: bool,
-        /// Its host code, as offsets: of the part in the unit's straight line; elsewhere from where the code there begins, to its end at the latest.
+        /// Its host code, as offsets: of the part in the unit's straight line; elsewhere from where
+        /// the code there begins, to its end at the latest.
         code: (u32, u32),
     },
     /// In the check of the unit that begins at this guest address.
@@ -180,8 +182,8 @@ mod tests {
         }
     }
 
-    /// One unit at host offset 100 and guest address 0x1000: a short instruction, one of 5000 host bytes, one of none, a step of three, and one that is
-    /// elsewhere.
+    /// One unit at host offset 100 and guest address 0x1000: a short instruction, one of 5000 host
+    /// bytes, one of none, a step of three, and one that is elsewhere.
     fn code() -> Code {
         let mut marks = Vec::new();
         let mut push = |len, start| InsnMark::push(&mut marks, len, false, start, start);

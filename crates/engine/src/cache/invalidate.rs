@@ -21,8 +21,8 @@ impl Cache {
         EXEC_CHANGES.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes out every unit that overlaps [start, end); whether there was one. `by` is a thread that asks for it from a helper and does not go on in its
-    /// unit if there was, or null.
+    /// Takes out every unit that overlaps [start, end); whether there was one. `by` is a thread
+    /// that asks for it from a helper and does not go on in its unit if there was, or null.
     pub fn invalidate(&mut self, start: u64, end: u64, by: *const Thread) -> bool {
         if start >= end || self.pages.is_empty() {
             return false;
@@ -62,7 +62,8 @@ impl Cache {
             self.dead = dead;
             return false;
         }
-        // Drop the dead from their pages' lists, so that code that is patched for ever does not make them long.
+        // Drop the dead from their pages' lists, so that code that is patched for ever does not
+        // make them long.
         let mut pages = core::mem::take(&mut self.pruned);
         for &i in &dead {
             self.kill(i);
@@ -133,11 +134,14 @@ impl Cache {
 
     /// Makes the threads forget the dead units.
     ///
-    /// A thread that is in generated code may be in such a unit at this moment, may still make a call from it, and is not to return there: its calls now
-    /// all come to the run loop (direct ones by [`Cache::kill`], indirect ones since the lookup table is emptied), which sees `look_for_dead`. A thread
-    /// that is outside (`by`, which asks for this from a helper and leaves its unit, or one that [`Thread::seen`] says so of) cannot, so that what it
-    /// knows of other units stays. It tells `seen` before it looks at `look_for_dead`, and here it is the other way round: so either it is seen to be
-    /// inside, or it waits for the cache's lock until this is done.
+    /// A thread that is in generated code may be in such a unit at this moment, may still make a
+    /// call from it, and is not to return there: its calls now all come to the run loop (direct
+    /// ones by [`Cache::kill`], indirect ones since the lookup table is emptied), which sees
+    /// `look_for_dead`. A thread that is outside (`by`, which asks for this from a helper and
+    /// leaves its unit, or one that [`Thread::seen`] says so of) cannot, so that what it knows of
+    /// other units stays. It tells `seen` before it looks at `look_for_dead`, and here it is the
+    /// other way round: so either it is seen to be inside, or it waits for the cache's lock until
+    /// this is done.
     fn forget_in_threads(&mut self, dead: &[u32], by: *const Thread) {
         let units = || dead.iter().map(|&u| &self.code.units[u as usize]);
         let calls = units().any(|u| u.calls_out);
@@ -154,7 +158,8 @@ impl Cache {
         let pcs = || units().flat_map(|u| (u.start..u.start + u.guest_len as u64).step_by(step));
         let many = units().map(|u| u.guest_len as usize / step).sum::<usize>() > LOOKUPS;
         for &thread in &self.threads {
-            // SAFETY: registered threads are alive; all this is done with atomic words, which other threads' generated code reads whole.
+            // SAFETY: registered threads are alive; all this is done with atomic words, which other
+            // threads' generated code reads whole.
             unsafe {
                 let told = calls && (*thread).look_for_dead.swap(true, Ordering::SeqCst);
                 let outside = thread.cast_const() == by || (*thread).seen.load(Ordering::SeqCst) == NOWHERE;
@@ -166,7 +171,8 @@ impl Cache {
                 match (calls, outside) {
                     (false, _) => {}
                     (true, false) => {
-                        // A thread that waits in a call made from generated code learns nothing meanwhile.
+                        // A thread that waits in a call made from generated code learns nothing
+                        // meanwhile.
                         if (*thread).knows.swap(false, Ordering::Relaxed) {
                             Thread::forget_lookups(thread);
                         }

@@ -23,10 +23,12 @@ impl FlagState {
     }
 }
 
-/// What the fault map knows of one guest instruction: its host bytes, whether it has two bytes (else four), and where NZCV are at its start and
-/// when it faults. An instruction with more host bytes than a mark can say has several marks. Several instructions translated as one *step* have the host
-/// bytes in the first one's mark, the others' marks are [`InsnMark::covered`]: a step that faults counts as not begun, and its first
-/// instruction is then interpreted, so that the fault is that of the instruction that raises it.
+/// What the fault map knows of one guest instruction: its host bytes, whether it has two bytes
+/// (else four), and where NZCV are at its start and when it faults. An instruction with more host
+/// bytes than a mark can say has several marks. Several instructions translated as one *step* have
+/// the host bytes in the first one's mark, the others' marks are [`InsnMark::covered`]: a step that
+/// faults counts as not begun, and its first instruction is then interpreted, so that the fault is
+/// that of the instruction that raises it.
 #[derive(Clone, Copy)]
 pub struct InsnMark(u16);
 

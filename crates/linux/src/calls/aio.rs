@@ -1,4 +1,5 @@
-//! Asynchronous requests of guests that lay them out otherwise, and contexts whose numbers fit 32 bits.
+//! Asynchronous requests of guests that lay them out otherwise, and contexts whose numbers fit 32
+//! bits.
 //!
 //! A request's address comes back with its event, so the kernel must be given the guest's own. What
 //! differs is changed there while the kernel takes it, which it does within the call, and is given

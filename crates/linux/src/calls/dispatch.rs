@@ -1,7 +1,8 @@
 //! From the guest's system call instruction to the result in its registers.
 //!
-//! The row's argument types drive the conversion that many calls share (open flags, paths that are looked up in the sysroot or in the emulated /proc); the
-//! rest is the row's handler or the host's kernel. A call that may block is made with `safe_syscall`, so that no signal is lost before it.
+//! The row's argument types drive the conversion that many calls share (open flags, paths that are
+//! looked up in the sysroot or in the emulated /proc); the rest is the row's handler or the host's
+//! kernel. A call that may block is made with `safe_syscall`, so that no signal is lost before it.
 
 use crate::abi::Abi;
 use crate::calls::arg::widened;
@@ -25,13 +26,15 @@ use anyarch_engine::state::Cpu;
 use anyarch_sys::{Errno, SysResult, args6, check, safe_syscall, to_raw};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// Result of a handler that has set the CPU's state itself (rt_sigreturn, a successful execve): nothing is written to the result register.
+/// Result of a handler that has set the CPU's state itself (rt_sigreturn, a successful execve):
+/// nothing is written to the result register.
 pub const KEEP_REGISTERS: Errno = Errno(4096);
 
-/// Carries out the system call that the task's CPU just made (`cpu.pc` is the address after the instruction) and sets its result.
+/// Carries out the system call that the task's CPU just made (`cpu.pc` is the address after the
+/// instruction) and sets its result.
 ///
-/// When the call is to be made again after pending signals have been delivered (`ERESTARTSYS`), `cpu.pc` is moved back to the system call
-/// instruction and no register changes.
+/// When the call is to be made again after pending signals have been delivered (`ERESTARTSYS`),
+/// `cpu.pc` is moved back to the system call instruction and no register changes.
 pub fn dispatch(task: &mut Task) {
     let abi = task.abi;
     let (number, registers) = abi.syscall_args(&task.thread.cpu);
@@ -89,7 +92,8 @@ fn numbered(guest: &Model, result: SysResult) -> SysResult {
     }
 }
 
-/// Lets generated code make the calls that need nothing of this layer by itself, unless they are to be traced.
+/// Lets generated code make the calls that need nothing of this layer by itself, unless they are to
+/// be traced.
 pub fn enable_fast_calls(abi: &dyn Abi) {
     if config::get().strace {
         return;
@@ -131,8 +135,8 @@ pub fn enable_fast_calls(abi: &dyn Abi) {
 struct Untouched {
     /// The host's number.
     host: u16,
-    /// For which guests this layer has to see it: a bit for each [`crate::structure::Model::index`],
-    /// and [`Untouched::ASKED`], [`Untouched::WIDENS`].
+    /// For which guests this layer has to see it: a bit for each
+    /// [`crate::structure::Model::index`], and [`Untouched::ASKED`], [`Untouched::WIDENS`].
     unless: u16,
 }
 
@@ -275,9 +279,10 @@ fn host(task: &Task, sys: Sys, row: &Row, args: &[u64; 6]) -> SysResult {
 
 /// Makes a host call on the guest's behalf, interruptible by the guest's signals.
 ///
-/// Guest pointers in `args` are checked by the kernel; pointers of the emulator must be valid for the call.
+/// Guest pointers in `args` are checked by the kernel; pointers of the emulator must be valid for
+/// the call.
 pub(crate) fn host_call(task: &Task, number: u32, args: &[u64; 6]) -> SysResult {
-    // SAFETY: the calls that reach this touch guest memory, descriptors and process state that are the guest's own; calls that could hurt the emulator
-    // have handlers.
+    // SAFETY: the calls that reach this touch guest memory, descriptors and process state that are
+    // the guest's own; calls that could hurt the emulator have handlers.
     check(unsafe { safe_syscall(&task.signal_pending, number, args) })
 }

@@ -1,4 +1,5 @@
-//! The compatibility page, docs/syscalls.md, out of the tables. A test keeps the checked-in page current.
+//! The compatibility page, docs/syscalls.md, out of the tables. A test keeps the checked-in page
+//! current.
 
 use crate::calls::numbers::{COLUMNS, Column};
 use crate::calls::prctl::{self, Class};

@@ -1,9 +1,9 @@
 //! Calls that the host's kernel lacks because a newer one does more: each made as that one.
 //!
-//! Architectures of the last years have only the newer calls. A guest of an older one asks for both,
-//! and on a host of a newer one ([`Row::host`](super::table::Row::host) is `None`) the older ones
-//! come here, with the host's layouts and after all checks of their rows. A host that has them never
-//! does.
+//! Architectures of the last years have only the newer calls. A guest of an older one asks for
+//! both, and on a host of a newer one ([`Row::host`](super::table::Row::host) is `None`) the older
+//! ones come here, with the host's layouts and after all checks of their rows. A host that has them
+//! never does.
 
 use super::dispatch::host_call;
 use super::table::Sys;
@@ -63,8 +63,8 @@ fn poll(task: &Task, descriptors: u64, count: u64, milliseconds: i32) -> SysResu
     host_call(task, __NR_ppoll, &args6(&[descriptors, count, time, 0]))
 }
 
-/// select(2): the time is in microseconds, of which there may be more than a second, and what is left
-/// of it is told.
+/// select(2): the time is in microseconds, of which there may be more than a second, and what is
+/// left of it is told.
 fn select(task: &Task, args: &[u64; 6]) -> SysResult {
     let &[count, read_from, write_to, exceptions, at, _] = args;
     if at == 0 {

@@ -107,8 +107,8 @@ fn widen_group(value: &mut Vec<u8>) {
     value.splice(at..at, [0; 4]);
 }
 
-/// MCAST_MSFILTER of getsockopt(2): the call reads a group and a number of sources, and tells so many
-/// at most, whatever the length is.
+/// MCAST_MSFILTER of getsockopt(2): the call reads a group and a number of sources, and tells so
+/// many at most, whatever the length is.
 fn get_filter(
     level: u32,
     option: u32,
@@ -221,8 +221,8 @@ fn set(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult
         Some(of) => {
             let plan = Plan::kept(of, Direction::ToHost, guest);
             let len = value.len();
-            // Some options know a structure by its first members (IP_ADD_MEMBERSHIP): those have the
-            // same places where the structures are equally long.
+            // Some options know a structure by its first members (IP_ADD_MEMBERSHIP): those have
+            // the same places where the structures are equally long.
             if len < plan.from_size && plan.from_size != plan.to_size {
                 return Err(Errno::EINVAL);
             }

@@ -1,13 +1,15 @@
-//! The system call table: one row per call the kernel has, with its numbers, typed arguments, kind and handler.
+//! The system call table: one row per call the kernel has, with its numbers, typed arguments, kind
+//! and handler.
 //!
 //! Everything that depends on the list of calls comes out of these rows: the numbers of all
 //! architectures ([`numbers`](crate::calls::numbers)), tracing, conversion of flags and look-up of
 //! paths in a sysroot (by argument type), and the compatibility page.
 //! Adding a system call is one row here, and a handler if the host's kernel cannot simply be asked.
 //!
-//! A row passes through when the guest's and the host's kernel agree on every layout and flag that it
-//! carries, once the arguments have been converted by their types. Structures are converted by their
-//! rows ([`crate::structure`]) where guest and host disagree on them, which is known at build time.
+//! A row passes through when the guest's and the host's kernel agree on every layout and flag that
+//! it carries, once the arguments have been converted by their types. Structures are converted by
+//! their rows ([`crate::structure`]) where guest and host disagree on them, which is known at build
+//! time.
 
 pub use crate::calls::arg::Arg;
 use crate::calls::arg::widens;
@@ -26,8 +28,9 @@ use anyarch_sys::{Errno, SysResult};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sys(pub u16);
 
-/// Performs a call for a task: arguments as converted by their types, result or errno as the guest sees it. The special errnos of
-/// [`crate::calls::dispatch`] restart the call or leave the registers alone.
+/// Performs a call for a task: arguments as converted by their types, result or errno as the guest
+/// sees it. The special errnos of [`crate::calls::dispatch`] restart the call or leave the
+/// registers alone.
 pub(crate) type Handler = fn(&mut Task, [u64; 6]) -> SysResult;
 
 /// How a call is carried out.
@@ -38,14 +41,14 @@ pub enum Kind {
     /// The host's kernel does it, unless guest and host disagree on what the call carries
     /// ([`Row::differs`]): then the handler.
     Agreed(Handler),
-    /// The host's kernel does it, with what the handler does before and after. The handler finds the
-    /// structures of the row as the host lays them out.
+    /// The host's kernel does it, with what the handler does before and after. The handler finds
+    /// the structures of the row as the host lays them out.
     Translated(Handler),
     /// The same, but the handler itself looks at the guest's structures: what there is to convert
     /// depends on more than the row.
     Converting(Handler),
-    /// The emulator does it, since it concerns the emulated machine or process. The handler finds the
-    /// structures of the row as the host lays them out.
+    /// The emulator does it, since it concerns the emulated machine or process. The handler finds
+    /// the structures of the row as the host lays them out.
     Emulated(Handler),
     /// As the call of another row, with the arguments converted by this row's types and those that
     /// this row lacks zero.
@@ -78,8 +81,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// The host's number; `None` where its kernel lacks the call. A guest's call that the host lacks
-    /// is made as a newer one, by its handler or by [`super::replaced`].
+    /// The host's number; `None` where its kernel lacks the call. A guest's call that the host
+    /// lacks is made as a newer one, by its handler or by [`super::replaced`].
     pub const fn host(&self) -> Option<u16> {
         self.numbers[HOST_COLUMN as usize]
     }
@@ -586,8 +589,8 @@ rows! {
     file_getattr           468  468 468 468 468 468 (DirFd, Path, Out(file_attr), Size, Hex) pass;
     file_setattr           469  469 469 469 469 469 (DirFd, Path, In(file_attr), Size, Hex) pass;
 
-    // Calls of 32-bit architectures, and old ones that some 64-bit architectures still have. A row's
-    // name is the kernel's function where the headers give its name to another call.
+    // Calls of 32-bit architectures, and old ones that some 64-bit architectures still have. A
+    // row's name is the kernel's function where the headers give its name to another call.
     llseek                   -    - 140   - 140   - (Fd, Uint, Uint, Out(loff), Whence) translated(old::llseek);
     lseek32                  -    -  19   -   -   - (Fd, Off, Whence) translated(old::lseek32);
     mmap2                    -    - 192   -   -   - (Addr, Size, Prot, MapFlags, Fd, Pages) like(mmap);
@@ -683,7 +686,8 @@ rows! {
     cachectl                 -    -   -   -   - 198 (Addr, Size, Int) refused(ENOSYS, "never implemented by the kernel");
     sysmips                  -    -   -   -   - 199 (Int, Hex, Hex, Hex) arch;
 
-    // arm's own, whose numbers lie beyond the table. The last one stands for all that have no meaning.
+    // arm's own, whose numbers lie beyond the table. The last one stands for all that have no
+    // meaning.
     arm_breakpoint           -    -   -   -   -   - () arch;
     arm_cacheflush           -    -   -   -   -   - (Addr, Addr, Hex) arch;
     arm_set_tls              -    -   -   -   -   - (Addr) arch;

@@ -1,19 +1,25 @@
 //! io_uring(7): requests that carry what guest and host lay out differently.
 //!
-//! The kernel takes requests from memory that it shares with the guest, and almost all of them are the same everywhere. Not so
-//! `struct epoll_event`, which only x86-64 packs, and the open flags, of which some architectures have their own: such a request is converted in
-//! the ring while the kernel takes it, which it does within io_uring_enter, and is then given back its own values. Requests begin to run before that
-//! call returns, but the kernel has copied by then what they are made of.
+//! The kernel takes requests from memory that it shares with the guest, and almost all of them are
+//! the same everywhere. Not so `struct epoll_event`, which only x86-64 packs, and the open flags,
+//! of which some architectures have their own: such a request is converted in the ring while the
+//! kernel takes it, which it does within io_uring_enter, and is then given back its own values.
+//! Requests begin to run before that call returns, but the kernel has copied by then what they are
+//! made of.
 //!
-//! So it must be known where a descriptor's ring lies: [`setup`] notes the offsets in it, [`mapped`] where the guest maps its two parts. A descriptor that
-//! is closed leaves its row until the number is a ring's again; a request that a row finds where there is no ring any more is only ever
-//! read, unless it happens to look like one that is to be converted.
+//! So it must be known where a descriptor's ring lies: [`setup`] notes the offsets in it,
+//! [`mapped`] where the guest maps its two parts. A descriptor that is closed leaves its row until
+//! the number is a ring's again; a request that a row finds where there is no ring any more is only
+//! ever read, unless it happens to look like one that is to be converted.
 //!
-//! Not converted are requests of a ring that a kernel thread polls (IORING_SETUP_SQPOLL), or that is entered through a copy of its descriptor or by the number it
-//! is registered under. IORING_OP_EPOLL_WAIT would have its results packed at any later time: it fails as on a kernel that does not know it.
+//! Not converted are requests of a ring that a kernel thread polls (IORING_SETUP_SQPOLL), or that
+//! is entered through a copy of its descriptor or by the number it is registered under.
+//! IORING_OP_EPOLL_WAIT would have its results packed at any later time: it fails as on a kernel
+//! that does not know it.
 //!
-//! A 32-bit guest's pieces of data are converted, too, and its messages fail likewise: what comes with one is written at any later time. A guest of
-//! the other byte order has no rings, whose heads and tails the kernel writes.
+//! A 32-bit guest's pieces of data are converted, too, and its messages fail likewise: what comes
+//! with one is written at any later time. A guest of the other byte order has no rings, whose heads
+//! and tails the kernel writes.
 
 use crate::abi::Abi;
 use crate::calls::dispatch::host_call;
@@ -129,7 +135,8 @@ pub(crate) fn mapped(fd: i32, offset: u64, at: u64) {
     }
 }
 
-/// What was changed in the ring for the kernel to see: address, size, the guest's value and the host's.
+/// What was changed in the ring for the kernel to see: address, size, the guest's value and the
+/// host's.
 type Change = (u64, u32, u64, u64);
 
 /// The requests that the kernel is about to take, as it is to see them. Changed back when dropped.
@@ -185,7 +192,8 @@ impl Converted {
     }
 
     fn request(&mut self, abi: &dyn Abi, at: u64) -> Result<(), Errno> {
-        // The unions of `struct io_uring_sqe` by their most common members: off, addr, and the flags of the operation.
+        // The unions of `struct io_uring_sqe` by their most common members: off, addr, and the
+        // flags of the operation.
         const OFF: u64 = offset_of!(io_uring_sqe, __bindgen_anon_1) as u64;
         const ADDR: u64 = offset_of!(io_uring_sqe, __bindgen_anon_2) as u64;
         const LEN: u64 = offset_of!(io_uring_sqe, len) as u64;

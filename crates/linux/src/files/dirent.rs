@@ -1,10 +1,10 @@
 //! Entries of directories, for guests that lay them out otherwise.
 //!
-//! **Places in directories of 32-bit guests.** Some file systems tell hashes of names for the places of
-//! entries. To a 32-bit program the kernel's compat layer tells 31 bits of them (ext4's hash2pos),
-//! since the program's C library fails where a place has more bits. The host's kernel tells this
-//! process, which has 64 bits, all 63: the other 32 are cut off here, and which directories that was
-//! done in is kept for lseek(2).
+//! **Places in directories of 32-bit guests.** Some file systems tell hashes of names for the
+//! places of entries. To a 32-bit program the kernel's compat layer tells 31 bits of them (ext4's
+//! hash2pos), since the program's C library fails where a place has more bits. The host's kernel
+//! tells this process, which has 64 bits, all 63: the other 32 are cut off here, and which
+//! directories that was done in is kept for lseek(2).
 
 use crate::calls::dispatch::host_call;
 use crate::files::procfile;
@@ -183,7 +183,8 @@ pub(super) fn shorten(guest: &Model, fd: i32, addr: u64, len: u64) -> Result<(),
     Ok(())
 }
 
-/// Brings the numbers in a buffer of `struct linux_dirent64` at a guest's address to its byte order.
+/// Brings the numbers in a buffer of `struct linux_dirent64` at a guest's address to its byte
+/// order.
 pub(super) fn reorder(guest: &Model, addr: u64, len: u64) -> Result<(), Errno> {
     if guest.order == Order::Little {
         return Ok(());

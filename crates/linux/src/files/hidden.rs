@@ -8,9 +8,9 @@
 //!
 //! To look costs a few system calls, so that only names that are numbers are looked at at once. A
 //! symbolic link to such a name is followed beforehand by calls that are rare ([`FOLLOW`]). open,
-//! stat and their kin look at what they have found ([`is_opened`], [`is_suspect`]). access is not rare,
-//! finds nothing that could be looked at, and gives nothing away but that the entry is there: a
-//! symbolic link is not followed for it.
+//! stat and their kin look at what they have found ([`is_opened`], [`is_suspect`]). access is not
+//! rare, finds nothing that could be looked at, and gives nothing away but that the entry is there:
+//! a symbolic link is not followed for it.
 
 use crate::calls::table::{Arg, Row, Sys};
 use crate::files::path::{AT_FDCWD, PATH_MAX};

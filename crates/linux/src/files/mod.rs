@@ -1,8 +1,9 @@
 //! Files: opening, closing, descriptors, `struct stat` and symbolic links.
 //!
-//! What differs from the host is the bits of open flags (converted by argument type where a row carries them directly), the
-//! layout of `struct stat`, and a few names in /proc that must show the guest (see [`crate::files::procfs`]). A descriptor that the emulator
-//! itself holds open is spared by calls that close or replace descriptors (see [`crate::program::own`]).
+//! What differs from the host is the bits of open flags (converted by argument type where a row
+//! carries them directly), the layout of `struct stat`, and a few names in /proc that must show the
+//! guest (see [`crate::files::procfs`]). A descriptor that the emulator itself holds open is spared
+//! by calls that close or replace descriptors (see [`crate::program::own`]).
 
 pub(crate) mod dirent;
 mod fcntl;

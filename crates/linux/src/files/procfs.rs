@@ -1,10 +1,13 @@
-//! What the guest sees of itself in /proc: its own program, command line, maps and processor, never the emulator.
+//! What the guest sees of itself in /proc: its own program, command line, maps and processor, never
+//! the emulator.
 //!
-//! Most of it the kernel tells by itself, since the loader described the program to it (`PR_SET_MM_MAP`). What is left is the link to the
-//! executable, the maps, the processor, and what [`crate::files::procstatus`] tells in numbers.
+//! Most of it the kernel tells by itself, since the loader described the program to it
+//! (`PR_SET_MM_MAP`). What is left is the link to the executable, the maps, the processor, and what
+//! [`crate::files::procstatus`] tells in numbers.
 //!
 //! The handlers of open, stat, readlink and execve call the hooks here. Which opened files are
-//! generated, and how they come to look like the kernel's own, is told in [`crate::files::procfile`].
+//! generated, and how they come to look like the kernel's own, is told in
+//! [`crate::files::procfile`].
 //!
 //! Without /proc every hook does nothing: there is nothing to correct then.
 
@@ -80,7 +83,8 @@ pub(crate) fn path_of(fd: i32) -> Option<Vec<u8>> {
     read_link(AT_FDCWD, format!("/proc/thread-self/fd/{fd}").as_bytes())
 }
 
-/// The process that a path in /proc is about, from the components before its last: `/proc/12/task/13` and `12` are 12.
+/// The process that a path in /proc is about, from the components before its last:
+/// `/proc/12/task/13` and `12` are 12.
 enum Whose {
     Own,
     Other(i32),
@@ -115,18 +119,21 @@ fn own_program() -> Option<Vec<u8>> {
     by_maps.or_else(|| program.path.starts_with(b"/").then(|| program.path.clone()))
 }
 
-/// Path of the guest program of another process that the emulator runs: its auxiliary vector tells where the program lies.
+/// Path of the guest program of another process that the emulator runs: its auxiliary vector tells
+/// where the program lies.
 fn other_program(pid: i32) -> Option<Vec<u8>> {
     const AT_PHDR: u64 = 3;
     let auxv = read_file(format!("/proc/{pid}/auxv").as_bytes())?;
     let number = |b: &[u8]| b.iter().rev().fold(0u64, |w, &b| w << 8 | b as u64);
-    // The first key is one of few, so that of a 32-bit program its value is within the first 8 bytes.
+    // The first key is one of few, so that of a 32-bit program its value is within the first 8
+    // bytes.
     let word = if auxv.get(4..8).is_some_and(|high| high != [0; 4]) { 4 } else { 8 };
     let entry = auxv.chunks_exact(2 * word).find(|e| number(&e[..word]) == AT_PHDR)?;
     file_mapped_at(&read_file(format!("/proc/{pid}/maps").as_bytes())?, number(&entry[word..]))
 }
 
-/// If (`dir`, `path`) is a link to the executable of a process that runs under the emulator: the program's path.
+/// If (`dir`, `path`) is a link to the executable of a process that runs under the emulator: the
+/// program's path.
 fn program_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     if base_name(path) != b"exe" {
         return None;
@@ -150,7 +157,8 @@ fn program_link(dir: i32, path: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Called before a host readlink(2) of (`dirfd`, `path`): `Some` is the target that the guest is to see.
+/// Called before a host readlink(2) of (`dirfd`, `path`): `Some` is the target that the guest is to
+/// see.
 pub(crate) fn readlink_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     // The descriptor itself may be of the link (O_PATH with O_NOFOLLOW).
     if path.is_empty() && dirfd != AT_FDCWD {
@@ -159,8 +167,8 @@ pub(crate) fn readlink_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     program_link(dirfd, path)
 }
 
-/// Called by handlers that follow a path to the end (execve, stat, access, ...): a path that names the program of this process
-/// through /proc (`/proc/self/exe`) becomes the guest program's.
+/// Called by handlers that follow a path to the end (execve, stat, access, ...): a path that names
+/// the program of this process through /proc (`/proc/self/exe`) becomes the guest program's.
 pub(crate) fn path_hook(dirfd: i32, path: &[u8]) -> Option<Vec<u8>> {
     program_link(dirfd, path)
 }
@@ -218,11 +226,13 @@ pub(crate) fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32)
     Ok(fd)
 }
 
-/// More than the descriptors of a process can fill, 32 bytes each (fs.nr_open is a million by default).
+/// More than the descriptors of a process can fill, 32 bytes each (fs.nr_open is a million by
+/// default).
 const LISTING_MAX: u64 = 64 << 20;
 
-/// Called after a host getdents64(2) on `fd` wrote `len` bytes at guest address `addr`: takes the emulator's own descriptor out of a listing of
-/// /proc/self/fd; returns the bytes left. `None`: the listing held nothing else, and the next part is to be read.
+/// Called after a host getdents64(2) on `fd` wrote `len` bytes at guest address `addr`: takes the
+/// emulator's own descriptor out of a listing of /proc/self/fd; returns the bytes left. `None`: the
+/// listing held nothing else, and the next part is to be read.
 pub(crate) fn dirents_hook(task: &Task, fd: i32, addr: u64, len: u64) -> Option<u64> {
     if len == 0 || len > LISTING_MAX {
         return Some(len);
@@ -239,7 +249,8 @@ pub(crate) fn dirents_hook(task: &Task, fd: i32, addr: u64, len: u64) -> Option<
     (left != 0).then_some(left as u64)
 }
 
-/// Takes the entries that `hides` knows by their names out of a buffer of `struct linux_dirent64`; returns the bytes left.
+/// Takes the entries that `hides` knows by their names out of a buffer of `struct linux_dirent64`;
+/// returns the bytes left.
 fn without_entries(entries: &mut [u8], hides: impl Fn(&[u8]) -> bool) -> usize {
     // d_ino, d_off, d_reclen (at 16), d_type, d_name (at 19).
     let (mut at, mut left) = (0, entries.len());

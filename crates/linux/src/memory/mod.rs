@@ -1,9 +1,9 @@
 //! Guest memory: the mmap family and brk.
 //!
-//! The guest's mappings are the host's at the same addresses, with one difference: memory that the guest may execute is only
-//! readable for the host, since the host never runs it. Which ranges the guest may execute is kept here
-//! ([`exec_ranges`]), for /proc/self/maps and for the engine, which hears of every change before the call returns
-//! to the guest and drops its translations.
+//! The guest's mappings are the host's at the same addresses, with one difference: memory that the
+//! guest may execute is only readable for the host, since the host never runs it. Which ranges the
+//! guest may execute is kept here ([`exec_ranges`]), for /proc/self/maps and for the engine, which
+//! hears of every change before the call returns to the guest and drops its translations.
 //!
 //! Whether a file's pages may be executed at all (mounts without it, security modules) is the
 //! host's to say: a file mapping is made executable for it first, and only readable right after.
@@ -11,8 +11,8 @@
 //!
 //! Nothing the guest asks for may touch the emulator's own ranges ([`space::is_reserved`]).
 //!
-//! One lock covers a host call and the change of the set, so that both tell the same story. Lock order: this lock, then the
-//! engine's (inside its reports).
+//! One lock covers a host call and the change of the set, so that both tell the same story. Lock
+//! order: this lock, then the engine's (inside its reports).
 
 mod narrow;
 pub(crate) mod range;
@@ -38,7 +38,8 @@ const EXEC: u64 = PROT_EXEC as u64;
 const PROT_BITS: u64 = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
 /// MAP_32BIT and MAP_ABOVE4G exist on x86 only; other architectures ignore the bits.
 const X86_MAP_FLAGS: u64 = 0x40 | 0x80;
-/// Hint-less PROT_NONE reservations up to this size are taken for a program loader's that aligns a library.
+/// Hint-less PROT_NONE reservations up to this size are taken for a program loader's that aligns a
+/// library.
 const SMALL_RESERVATION: u64 = 32 << 20;
 
 /// What is kept about the guest's memory.
@@ -52,8 +53,8 @@ pub(crate) struct State {
     brk: u64,
     /// The next library ends here at the latest (0: not begun).
     next_library: u64,
-    /// What a child of fork may find gone or zero (`MADV_DONTFORK`, `MADV_WIPEONFORK`), and what was
-    /// mapped there since.
+    /// What a child of fork may find gone or zero (`MADV_DONTFORK`, `MADV_WIPEONFORK`), and what
+    /// was mapped there since.
     not_inherited: RangeSet,
     /// What is mapped of a guest whose addresses have 32 bits.
     narrow: Narrow,
@@ -116,8 +117,8 @@ pub(crate) fn library_place(size: u64, align: u64) -> u64 {
     at
 }
 
-/// Moves what the host's kernel has mapped beyond a narrow guest's reach to where that has it; returns
-/// the address.
+/// Moves what the host's kernel has mapped beyond a narrow guest's reach to where that has it;
+/// returns the address.
 ///
 /// # Errors
 /// The host's, and `ENOMEM`.
@@ -209,8 +210,8 @@ impl State {
         }
     }
 
-    /// Makes a call of mremap(2) of a narrow guest, whose mapping goes to no fixed address: `remap` is
-    /// given the flags and the address.
+    /// Makes a call of mremap(2) of a narrow guest, whose mapping goes to no fixed address: `remap`
+    /// is given the flags and the address.
     fn remap_narrow(
         &mut self,
         (old, old_len, old_size): (u64, u64, u64),
@@ -348,8 +349,8 @@ pub fn brk(_: &mut Task, a: [u64; 6]) -> SysResult {
     Ok(do_brk(a[0]))
 }
 
-/// Bytes of the pages that a mapping with these flags has: MAP_HUGETLB says which, or means those of
-/// most hosts.
+/// Bytes of the pages that a mapping with these flags has: MAP_HUGETLB says which, or means those
+/// of most hosts.
 fn huge_page(flags: u64) -> u64 {
     const DEFAULT: u32 = 21;
     const HUGE_MASK: u64 = 0x3f;
@@ -365,7 +366,8 @@ fn huge_page(flags: u64) -> u64 {
 /// mmap(2).
 ///
 /// # Errors
-/// The host's; for a fixed place that is the emulator's `ENOMEM`, or `EEXIST` if nothing is to be replaced.
+/// The host's; for a fixed place that is the emulator's `ENOMEM`, or `EEXIST` if nothing is to be
+/// replaced.
 pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offset: u64) -> SysResult {
     let flags = flags & !X86_MAP_FLAGS;
     let anonymous = flags & MAP_ANONYMOUS as u64 != 0;
@@ -596,7 +598,8 @@ pub(crate) fn do_pkey_mprotect(addr: u64, len: u64, prot: u64, pkey: i32) -> Sys
 /// mremap(2).
 ///
 /// # Errors
-/// The host's; for the emulator's memory `EFAULT`, but for a part that is to be cut off; `ENOMEM` for a place there.
+/// The host's; for the emulator's memory `EFAULT`, but for a part that is to be cut off; `ENOMEM`
+/// for a place there.
 pub(crate) fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> SysResult {
     const FIXED: u64 = MREMAP_FIXED as u64;
     const DONTUNMAP: u64 = 4;
@@ -760,7 +763,8 @@ pub(crate) fn do_shmdt(addr: u64) -> SysResult {
     Ok(result)
 }
 
-/// brk(2): the new break, or the old one if it cannot be moved there. The kernel's own break is the emulator's and never used.
+/// brk(2): the new break, or the old one if it cannot be moved there. The kernel's own break is the
+/// emulator's and never used.
 pub(crate) fn do_brk(addr: u64) -> u64 {
     let mut state = STATE.lock();
     if addr < state.brk_start {

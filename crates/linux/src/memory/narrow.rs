@@ -1,8 +1,8 @@
 //! Places for the mappings of a guest whose addresses have 32 bits: the host's kernel would choose
 //! places beyond its reach.
 //!
-//! They are those of the kernel's search (arch_get_unmapped_area_topdown, arch_get_unmapped_area): the
-//! highest one below the mappings' end, else the lowest one from a quarter of the space on. The
+//! They are those of the kernel's search (arch_get_unmapped_area_topdown, arch_get_unmapped_area):
+//! the highest one below the mappings' end, else the lowest one from a quarter of the space on. The
 //! room that the stack may grow into lies behind the mappings' end. It is given away at last, but
 //! for what the stack has taken and the guard before it.
 

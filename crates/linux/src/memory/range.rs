@@ -1,7 +1,8 @@
 //! Calls about a range of memory that may hold the emulator's own.
 //!
-//! To the guest the emulator's memory is a hole, where nothing is mapped. So a call about a range around it is made for the parts that are the guest's, in
-//! ascending order, and ends as the kernel's does where it comes upon a hole ([`Hole`]).
+//! To the guest the emulator's memory is a hole, where nothing is mapped. So a call about a range
+//! around it is made for the parts that are the guest's, in ascending order, and ends as the
+//! kernel's does where it comes upon a hole ([`Hole`]).
 
 use crate::calls::dispatch::host_call;
 use crate::memory;
@@ -25,7 +26,8 @@ pub(crate) enum Hole {
     Refused(Errno),
 }
 
-/// Makes `call` for the guest's parts (address and size) of a range of `size` bytes. A range that holds nothing of the emulator's is one part.
+/// Makes `call` for the guest's parts (address and size) of a range of `size` bytes. A range that
+/// holds nothing of the emulator's is one part.
 ///
 /// # Errors
 /// Those of `call`, and what the hole makes of the call.

@@ -1,9 +1,10 @@
 //! Where things lie in the address space that guest and emulator share.
 //!
-//! Guest address = host address. Two ranges are the emulator's own: its image and heap at [`EMU_START`], and the code cache.
-//! The code cache sits in the middle of what it translates: shared libraries below it, position-independent programs
-//! above it, all within reach of a 32-bit displacement, so that generated code names guest addresses relative to its own. The
-//! place itself is random for every program.
+//! Guest address = host address. Two ranges are the emulator's own: its image and heap at
+//! [`EMU_START`], and the code cache. The code cache sits in the middle of what it translates:
+//! shared libraries below it, position-independent programs above it, all within reach of a 32-bit
+//! displacement, so that generated code names guest addresses relative to its own. The place itself
+//! is random for every program.
 //!
 //! ```text
 //! A - 1.25 GiB .. A     private file mappings without an address of the guest's choice (shared libraries), downwards
@@ -21,8 +22,8 @@
 //! B ..                                      room for the stack, which ends below what the architecture has there
 //! ```
 //!
-//! Where the stack has no limit, or the personality asks for it (ADDR_COMPAT_LAYOUT), there is no B:
-//! mappings go upwards from a quarter of the space (mmap_is_legacy).
+//! Where the stack has no limit, or the personality asks for it (ADDR_COMPAT_LAYOUT), there is no
+//! B: mappings go upwards from a quarter of the space (mmap_is_legacy).
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -71,7 +72,8 @@ static MAPPINGS_START: AtomicU64 = AtomicU64::new(0);
 static BASE: AtomicU64 = AtomicU64::new(BASE_START);
 static PIE: AtomicU64 = AtomicU64::new(BASE_START + CODE_CACHE_SIZE);
 
-/// Chooses the places from `random` (0: the fixed places, for ADDR_NO_RANDOMIZE). Called once, before anything is mapped.
+/// Chooses the places from `random` (0: the fixed places, for ADDR_NO_RANDOMIZE). Called once,
+/// before anything is mapped.
 pub fn init(random: u64) {
     let base = BASE_START + random % BASE_RANDOM_PAGES * PAGE;
     let pie = base + CODE_CACHE_SIZE + (random >> 40) % PIE_RANDOM_PAGES * PAGE;
@@ -79,8 +81,8 @@ pub fn init(random: u64) {
     PIE.store(pie, Ordering::Relaxed);
 }
 
-/// Chooses the places below 4 GiB, for a stack that may have `stack` bytes (`u64::MAX` is no limit);
-/// `upwards`: mappings go upwards whatever it may have. After [`init`].
+/// Chooses the places below 4 GiB, for a stack that may have `stack` bytes (`u64::MAX` is no
+/// limit); `upwards`: mappings go upwards whatever it may have. After [`init`].
 pub(crate) fn init_narrow(space: &Narrow, random: u64, stack: u64, upwards: bool) {
     const GAP_MIN: u64 = 128 << 20;
     let pages = |shift: u32| (random >> shift) % space.random_pages * PAGE;
@@ -125,7 +127,8 @@ pub fn mappings_start() -> u64 {
     MAPPINGS_START.load(Ordering::Relaxed)
 }
 
-/// Start of the code cache; it is [`CODE_CACHE_SIZE`] long. Nothing is mapped there until the engine does.
+/// Start of the code cache; it is [`CODE_CACHE_SIZE`] long. Nothing is mapped there until the
+/// engine does.
 pub(crate) fn code_cache_base() -> u64 {
     BASE.load(Ordering::Relaxed)
 }
@@ -135,7 +138,8 @@ pub(crate) fn pie_base() -> u64 {
     PIE.load(Ordering::Relaxed)
 }
 
-/// What is not the guest's, ascending: the code cache, the emulator's image and heap, and what lies beyond user space. (Of a narrow guest all of them are beyond.)
+/// What is not the guest's, ascending: the code cache, the emulator's image and heap, and what lies
+/// beyond user space. (Of a narrow guest all of them are beyond.)
 pub fn reserved() -> [(u64, u64); 3] {
     let (cache, end) = (code_cache_base(), end());
     if end <= cache {

@@ -1,7 +1,7 @@
 //! ELF files as the kernel reads them for execve: the header and the program headers, nothing else.
 //!
-//! Parsing works on bytes and trusts none of them: every sum is checked, every count bounded, and what the kernel would refuse is
-//! refused here with a reason (fs/binfmt_elf.c).
+//! Parsing works on bytes and trusts none of them: every sum is checked, every count bounded, and
+//! what the kernel would refuse is refused here with a reason (fs/binfmt_elf.c).
 
 use crate::memory::space::PAGE;
 use alloc::vec::Vec;
@@ -167,7 +167,8 @@ pub struct Plan {
     pub brk: u64,
     /// Largest alignment asked for, at least a page.
     pub align: u64,
-    /// Address of the program headers in memory, relative to the load base; 0 if they are not mapped.
+    /// Address of the program headers in memory, relative to the load base; 0 if they are not
+    /// mapped.
     pub phdr: u64,
     /// PT_GNU_STACK asks for an executable stack.
     pub exec_stack: bool,
@@ -188,7 +189,8 @@ pub fn machine(b: &[u8; EHDR_SIZE]) -> u16 {
     u16_at(b, 18)
 }
 
-/// Where the first name of a program loader in a table of program headers lies: (offset, bytes with NUL).
+/// Where the first name of a program loader in a table of program headers lies: (offset, bytes with
+/// NUL).
 pub fn interp(header: &Header, table: &[u8]) -> Option<(u64, u64)> {
     let ph = header.phdrs(table).find(|ph| ph.kind == PT_INTERP)?;
     Some((ph.offset, ph.filesz))
@@ -281,7 +283,8 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
                     if offset % PAGE != vaddr % PAGE {
                         return Err(Bad::Header("a segment's address and offset are not congruent"));
                     }
-                    // Pages behind the file's end can be mapped, and a program that touches them gets SIGBUS. The rest of the last page has to be cleared, though.
+                    // Pages behind the file's end can be mapped, and a program that touches them
+                    // gets SIGBUS. The rest of the last page has to be cleared, though.
                     let clears = memsz > filesz && flags & 2 != 0 && !file_end.is_multiple_of(PAGE);
                     if clears && file_end & !(PAGE - 1) >= file_size {
                         return Err(Bad::Truncated);
@@ -292,7 +295,8 @@ pub fn plan(header: &Header, table: &[u8], file_size: u64) -> Result<Plan, Bad> 
                 plan.start = plan.start.min(vaddr & !(PAGE - 1));
                 plan.end = plan.end.max(end.next_multiple_of(PAGE));
                 plan.brk = plan.brk.max(end);
-                // An alignment that is no power of two is ignored, as the kernel does; a huge one would only waste space.
+                // An alignment that is no power of two is ignored, as the kernel does; a huge one
+                // would only waste space.
                 if align.is_power_of_two() && align <= 1 << 30 {
                     plan.align = plan.align.max(align);
                 }

@@ -1,17 +1,21 @@
-//! execve and direct exec: a program of the guest's architecture runs although no handler is registered.
+//! execve and direct exec: a program of the guest's architecture runs although no handler is
+//! registered.
 //!
-//! Every execve is first the kernel's: it knows permissions, scripts, native programs and registered handlers, and returns before
-//! the point of no return when it cannot run the file. Only its ENOEXEC is for us: in direct mode the emulator then follows `#!` lines as
-//! the kernel does, and if a guest's ELF file is at the end of them, executes itself with that file.
+//! Every execve is first the kernel's: it knows permissions, scripts, native programs and
+//! registered handlers, and returns before the point of no return when it cannot run the file. Only
+//! its ENOEXEC is for us: in direct mode the emulator then follows `#!` lines as the kernel does,
+//! and if a guest's ELF file is at the end of them, executes itself with that file.
 //!
-//! For this the emulator holds its own executable open: see [`crate::program::own`]. What the kernel would refuse in an ELF file of its own architecture is looked for before:
-//! see [`crate::program::exec_check`].
+//! For this the emulator holds its own executable open: see [`crate::program::own`]. What the
+//! kernel would refuse in an ELF file of its own architecture is looked for before: see
+//! [`crate::program::exec_check`].
 //!
-//! What the next program inherits and the host's kernel knows nothing of goes through the environment, in a variable that the new emulator takes out again
-//! ([`VARIABLES`]): what the architecture hands on ([`Abi::hand_on`]).
+//! What the next program inherits and the host's kernel knows nothing of goes through the
+//! environment, in a variable that the new emulator takes out again ([`VARIABLES`]): what the
+//! architecture hands on ([`Abi::hand_on`]).
 //!
-//! All of this may run in a vfork child, which shares memory with its waiting parent: what is allocated here for the call belongs to the task, which
-//! the parent frees.
+//! All of this may run in a vfork child, which shares memory with its waiting parent: what is
+//! allocated here for the call belongs to the task, which the parent frees.
 
 use crate::abi::Abi;
 use crate::config;
@@ -31,8 +35,8 @@ use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr, syscall};
 
-/// The emulator's option by which a direct exec hands over two descriptors, separated by a comma: its executable and the program. The
-/// program's path, argv[0] and the other arguments follow.
+/// The emulator's option by which a direct exec hands over two descriptors, separated by a comma:
+/// its executable and the program. The program's path, argv[0] and the other arguments follow.
 pub const DIRECT_OPTION: &str = "anyarch-direct";
 
 /// The kernel reads this much of a script (BINPRM_BUF_SIZE).
@@ -40,16 +44,20 @@ const SCRIPT_HEAD: usize = 256;
 /// And follows this many interpreters.
 const SCRIPT_DEPTH: usize = 5;
 
-/// No kernel takes as many variables: their pointers alone would be larger than what it allows for all strings (6 MB).
+/// No kernel takes as many variables: their pointers alone would be larger than what it allows for
+/// all strings (6 MB).
 const ENVIRONMENT_MAX: u64 = 1 << 20;
 
 const AT_EMPTY_PATH: u64 = 0x1000;
 
-/// The variable that carries what an architecture hands on: its name (uname -m), a colon, a hexadecimal number.
+/// The variable that carries what an architecture hands on: its name (uname -m), a colon, a
+/// hexadecimal number.
 const HANDED: &[u8] = b"ANYARCH_HANDED=";
-/// The variable that names a descriptor which the exec should have closed, but through which the kernel finds the program ([`through_closing_fd`]).
+/// The variable that names a descriptor which the exec should have closed, but through which the
+/// kernel finds the program ([`through_closing_fd`]).
 const CLOSE: &[u8] = b"ANYARCH_CLOSE=";
-/// The variable that carries the personality READ_IMPLIES_EXEC: the name of an architecture whose execve keeps it.
+/// The variable that carries the personality READ_IMPLIES_EXEC: the name of an architecture whose
+/// execve keeps it.
 const IMPLIED_EXEC: &[u8] = b"ANYARCH_IMPLIED_EXEC=";
 /// The variables of the environment that are between emulators.
 pub const VARIABLES: [&[u8]; 4] = [HANDED, CLOSE, IMPLIED_EXEC, limits::VARIABLE];
@@ -61,7 +69,8 @@ pub fn handed(env: &[&[u8]], abi: &dyn Abi) -> Option<u64> {
     u64::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Whether the personality of a program of this architecture has READ_IMPLIES_EXEC from the program before it.
+/// Whether the personality of a program of this architecture has READ_IMPLIES_EXEC from the program
+/// before it.
 pub(crate) fn implies_exec(env: &[&[u8]], abi: &dyn Abi) -> bool {
     let from = env.iter().find_map(|v| v.strip_prefix(IMPLIED_EXEC));
     abi.exec_keeps_implied_exec() && from == Some(abi.guest().name.as_bytes())
@@ -206,7 +215,8 @@ fn begins(at: u64, start: &[u8]) -> bool {
     read_bytes(at, &mut bytes).is_ok() && bytes == start
 }
 
-/// Whether an environment names a sysroot: where the new program's loader is, only its emulator knows.
+/// Whether an environment names a sysroot: where the new program's loader is, only its emulator
+/// knows.
 fn names_sysroot(envp: u64) -> bool {
     let mut named = false;
     // What cannot be read is the kernel's to refuse.
@@ -214,9 +224,11 @@ fn names_sysroot(envp: u64) -> bool {
     named
 }
 
-/// The kernel names a program found through a descriptor /dev/fd/N, and refuses to start an interpreter for it (`ENOENT`) when that descriptor is
-/// closed by the exec. It does so for scripts, and would for native programs' foreign brothers, which must start nevertheless: directly, or, where
-/// this emulator is a registered handler, with the descriptor left open, which the new emulator closes. `envp` is the environment with [`VARIABLES`] and as given.
+/// The kernel names a program found through a descriptor /dev/fd/N, and refuses to start an
+/// interpreter for it (`ENOENT`) when that descriptor is closed by the exec. It does so for
+/// scripts, and would for native programs' foreign brothers, which must start nevertheless:
+/// directly, or, where this emulator is a registered handler, with the descriptor left open, which
+/// the new emulator closes. `envp` is the environment with [`VARIABLES`] and as given.
 fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: (u64, u64), flags: u64) -> SysResult {
     let fd = open_file(dir, &task.exec.path, flags).map_err(|_| Errno::ENOENT)?;
     let known = exec_check::header(fd);
@@ -232,14 +244,15 @@ fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: (u64, u64), fl
     }
     let envp = with_variables(task, envp.1, Some(dir))?;
     set_cloexec(dir, false);
-    // SAFETY: guest pointers are checked by the kernel; the path and the variables are ours and alive.
+    // SAFETY: guest pointers are checked by the kernel; the path and the variables are ours and
+    // alive.
     let result = unsafe { syscall!(__NR_execveat, dir, task.exec.path.as_ptr(), argv, envp, flags) };
     set_cloexec(dir, true);
     result
 }
 
-/// Opens the program that the kernel names to its interpreter. A name in /dev/fd is the kernel's own word for a program found through a descriptor, which is
-/// still open: the name need not exist.
+/// Opens the program that the kernel names to its interpreter. A name in /dev/fd is the kernel's
+/// own word for a program found through a descriptor, which is still open: the name need not exist.
 ///
 /// # Errors
 /// The open's.
@@ -263,7 +276,8 @@ fn behind_descriptor(path: &[u8]) -> Option<(i32, &[u8])> {
     Some((fd, rest.strip_prefix(b"/").unwrap_or(rest)))
 }
 
-/// Closes the descriptor that the emulator before this one has left open for it, now that the program at `path` has been opened.
+/// Closes the descriptor that the emulator before this one has left open for it, now that the
+/// program at `path` has been opened.
 pub fn close_left_open(path: &[u8], env: &[&[u8]]) {
     let Some((fd, _)) = behind_descriptor(path) else { return };
     let named = |value: &[u8]| core::str::from_utf8(value).ok()?.parse::<i32>().ok();
@@ -272,7 +286,8 @@ pub fn close_left_open(path: &[u8], env: &[&[u8]]) {
     }
 }
 
-/// Interpreter and optional argument of a `#!` line (fs/binfmt_script.c). `None`: no such line, or one that the kernel rejects.
+/// Interpreter and optional argument of a `#!` line (fs/binfmt_script.c). `None`: no such line, or
+/// one that the kernel rejects.
 fn script_line(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let rest = head.strip_prefix(b"#!")?;
@@ -280,7 +295,8 @@ fn script_line(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
         Some(end) => &rest[..end],
         None => {
             let text = &rest[..rest.iter().position(|&b| b == 0).unwrap_or(rest.len())];
-            // Without a newline in reach the interpreter's path may be cut off, unless something ends it.
+            // Without a newline in reach the interpreter's path may be cut off, unless something
+            // ends it.
             if rest.len() + 2 == SCRIPT_HEAD
                 && text.len() == rest.len()
                 && !text.trim_ascii_start().iter().any(blank)
@@ -344,9 +360,10 @@ fn visible_path(dir: i32, path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The program at the end of the `#!` lines that begin in an open file, whose descriptor this takes over. The strings stand in front of the
-/// file's own arguments but argv[0]: the program's path, the line's argument, the file's path. There are none where the file is no script.
-/// All paths end with NUL.
+/// The program at the end of the `#!` lines that begin in an open file, whose descriptor this takes
+/// over. The strings stand in front of the file's own arguments but argv[0]: the program's path,
+/// the line's argument, the file's path. There are none where the file is no script. All paths end
+/// with NUL.
 ///
 /// # Errors
 /// The kernel's: a missing interpreter, too many lines.

@@ -1,7 +1,10 @@
-//! What Linux finds wrong with an ELF file before execve's point of no return (load_elf_binary in fs/binfmt_elf.c up to begin_new_exec): the caller gets an errno. An
-//! emulator that the kernel has started already could only end; posix_spawn, execvp's search of PATH and a shell's exit codes 126 and 127 depend on the errno.
+//! What Linux finds wrong with an ELF file before execve's point of no return (load_elf_binary in
+//! fs/binfmt_elf.c up to begin_new_exec): the caller gets an errno. An emulator that the kernel has
+//! started already could only end; posix_spawn, execvp's search of PATH and a shell's exit codes
+//! 126 and 127 depend on the errno.
 //!
-//! What Linux finds only afterwards, such as a segment that cannot be mapped, ends the new program by SIGSEGV, there as here ([`crate::program::loader::Why::is_late`]).
+//! What Linux finds only afterwards, such as a segment that cannot be mapped, ends the new program
+//! by SIGSEGV, there as here ([`crate::program::loader::Why::is_late`]).
 
 use crate::files::path;
 use crate::program;
@@ -17,7 +20,8 @@ use anyarch_sys::{Errno, syscall};
 /// faccessat(2): by the effective ids.
 const AT_EACCESS: u64 = 0x200;
 
-/// The file header of the guest's program in an open file. `None`: the file is something else, and not ours to judge.
+/// The file header of the guest's program in an open file. `None`: the file is something else, and
+/// not ours to judge.
 ///
 /// # Errors
 /// `ENOEXEC`: a guest's program that cannot be started.
@@ -48,11 +52,12 @@ fn read_all(fd: i32, buf: &mut [u8], offset: u64) -> Result<(), Errno> {
     }
 }
 
-/// Checks the file that an execve is to start: through `#!` lines, if it is a guest's ELF file. What is wrong with anything else the kernel tells.
+/// Checks the file that an execve is to start: through `#!` lines, if it is a guest's ELF file.
+/// What is wrong with anything else the kernel tells.
 ///
 /// # Errors
-/// The kernel's for that file; `EMFILE` where there is no number left to open it. The kernel's reasons not to open it, which come first, are not looked for: see
-/// [`reason`].
+/// The kernel's for that file; `EMFILE` where there is no number left to open it. The kernel's
+/// reasons not to open it, which come first, are not looked for: see [`reason`].
 pub(crate) fn check(dir: i32, name: &[u8], flags: u64) -> Result<(), Errno> {
     let Ok(st) = calls::stat_at(dir, name, flags as u32) else { return Ok(()) };
     // To open anything but a regular file could have effects.
@@ -120,11 +125,13 @@ fn may_execute(dir: i32, name: &[u8], flags: u64) -> bool {
     !matches!(result, Err(Errno::EACCES | Errno::EROFS | Errno::ELOOP))
 }
 
-/// The errno for a program that [`check`] has refused with `found`: the kernel looks at permissions and arguments first.
+/// The errno for a program that [`check`] has refused with `found`: the kernel looks at permissions
+/// and arguments first.
 pub(crate) fn reason(found: Errno, [dir, name, argv, envp, flags]: [u64; 5]) -> Errno {
     /// Linux 6.14 and later: everything but the program itself is looked at.
     const AT_EXECVE_CHECK: u64 = 0x10000;
-    // SAFETY: guest pointers are checked by the kernel; the path is ours and alive. Nothing is started.
+    // SAFETY: guest pointers are checked by the kernel; the path is ours and alive. Nothing is
+    // started.
     match unsafe { syscall!(__NR_execveat, dir, name, argv, envp, flags | AT_EXECVE_CHECK) } {
         Err(Errno::EINVAL | Errno::ENOSYS) => {
             let flags = flags | AT_EACCESS;

@@ -1,8 +1,10 @@
-//! Starts a program: maps the executable and its program loader as the kernel's execve would, and builds the initial stack.
+//! Starts a program: maps the executable and its program loader as the kernel's execve would, and
+//! builds the initial stack.
 //!
-//! The guest's stack is the one the kernel gave the emulator: it already holds the strings, grows by itself and is the right one for the
-//! kernel's own account of the process (/proc/PID/cmdline and environ). The emulator runs on a stack of its own, so everything
-//! below the kernel's initial stack pointer is free for the guest's vectors.
+//! The guest's stack is the one the kernel gave the emulator: it already holds the strings, grows
+//! by itself and is the right one for the kernel's own account of the process (/proc/PID/cmdline
+//! and environ). The emulator runs on a stack of its own, so everything below the kernel's initial
+//! stack pointer is free for the guest's vectors.
 
 use crate::abi::Abi;
 use crate::config;
@@ -97,7 +99,8 @@ pub struct Request<'a> {
     pub backend_of: fn(&dyn Abi, bool) -> &'static Backend,
     /// Randomness for the layout; 0 to place everything at fixed addresses.
     pub random: u64,
-    /// Whether the kernel does not know the program's name yet (it does when it started us as interpreter).
+    /// Whether the kernel does not know the program's name yet (it does when it started us as
+    /// interpreter).
     pub set_comm: bool,
 }
 
@@ -164,7 +167,8 @@ impl core::fmt::Display for Why {
 }
 
 impl Why {
-    /// The exit code: 127 and 126 as a shell's for what is missing and what is not executable, otherwise 255 as qemu-user's.
+    /// The exit code: 127 and 126 as a shell's for what is missing and what is not executable,
+    /// otherwise 255 as qemu-user's.
     pub fn exit_code(&self) -> i32 {
         match self {
             Why::NoLoader(Errno::ENOENT | Errno::ENOTDIR) => 127,
@@ -173,7 +177,8 @@ impl Why {
         }
     }
 
-    /// Whether Linux would find this only behind execve's point of no return: the new program ends by SIGSEGV.
+    /// Whether Linux would find this only behind execve's point of no return: the new program ends
+    /// by SIGSEGV.
     pub fn is_late(&self) -> bool {
         matches!(self, Why::Segments(_) | Why::Map(..) | Why::Engine(_) | Why::Stack(_))
     }
@@ -188,7 +193,8 @@ impl Why {
     }
 }
 
-/// Ends the process as the kernel ends one whose program turns out to be impossible to load behind the point of no return.
+/// Ends the process as the kernel ends one whose program turns out to be impossible to load behind
+/// the point of no return.
 pub fn end_late() -> ! {
     const SIGSEGV: i32 = 11;
     signal::die_by(SIGSEGV)
@@ -255,7 +261,8 @@ const FIXED: u64 = MAP_FIXED as u64;
 
 /// Maps all segments at their addresses plus `bias`.
 fn map_segments(fd: i32, plan: &Plan, bias: u64) -> Result<(), Why> {
-    // End of what this file has mapped so far: a segment may share a page with the one before it, but never replace anything else.
+    // End of what this file has mapped so far: a segment may share a page with the one before it,
+    // but never replace anything else.
     let mut mapped = 0u64;
     let mut place = |start: u64, end: u64, prot: u64, file: Option<u64>| -> Result<(), Why> {
         let one = |from: u64, to: u64, fixed: u64| {
@@ -288,7 +295,8 @@ fn map_segments(fd: i32, plan: &Plan, bias: u64) -> Result<(), Why> {
             place(start, file_end, s.prot, Some(s.offset - skew))?;
             next = file_end.next_multiple_of(PAGE);
             if s.memsz > s.filesz && s.prot & PROT_WRITE as u64 != 0 {
-                // SAFETY: the rest of the last page of a writable private mapping just made; the file reaches into that page.
+                // SAFETY: the rest of the last page of a writable private mapping just made; the
+                // file reaches into that page.
                 unsafe { (file_end as *mut u8).write_bytes(0, (next - file_end) as usize) };
             }
         }
@@ -352,7 +360,8 @@ fn load_interp(name: Vec<u8>, program: &elf::Header) -> Result<(u64, u64), Error
     loaded.map_err(|why| fail(&name, why))
 }
 
-/// Sets the code cache up in its place; with less room where the address space is limited (RLIMIT_AS, strict overcommit).
+/// Sets the code cache up in its place; with less room where the address space is limited
+/// (RLIMIT_AS, strict overcommit).
 fn start_engine(abi: &dyn Abi, backend: &'static Backend) -> Result<(), Errno> {
     let mut size = crate::config::get().code_cache.unwrap_or(space::CODE_CACHE_SIZE);
     if let Some(limit) = anyarch_sys::footprint::account().tight() {
@@ -557,7 +566,8 @@ fn build_stack(
     let word = abi.model().word;
     let narrow = word == 4;
     let words = 4 + req.args.len() + req.env.len() + 2 * (entries.len() + 4);
-    // The strings stay where the kernel put them if they are all there in order and the guest can reach them, else all are copied.
+    // The strings stay where the kernel put them if they are all there in order and the guest can
+    // reach them, else all are copied.
     let in_place = if narrow { None } else { contiguous(req.args, None) };
     let in_place = in_place.and_then(|a| Some((a, contiguous(req.env, Some(a.1))?)));
     let copied = |s: &Str| match s {
@@ -637,8 +647,9 @@ fn build_stack(
     Ok(stack.0)
 }
 
-/// Tells the kernel about the program in its place, so that /proc/PID/cmdline, environ, auxv, stat and comm speak of the guest for
-/// everybody who looks. Without CONFIG_CHECKPOINT_RESTORE the kernel refuses, which [`crate::files::procfs`] makes up for within the process.
+/// Tells the kernel about the program in its place, so that /proc/PID/cmdline, environ, auxv, stat
+/// and comm speak of the guest for everybody who looks. Without CONFIG_CHECKPOINT_RESTORE the
+/// kernel refuses, which [`crate::files::procfs`] makes up for within the process.
 fn describe_to_kernel(req: &Request<'_>, plan: &Plan, bias: u64, program: &Program) -> bool {
     let code = plan.segments.iter().find(|s| s.prot & 4 != 0).unwrap_or(&plan.segments[0]);
     let data = plan.segments.iter().rfind(|s| s.prot & 2 != 0).unwrap_or(code);

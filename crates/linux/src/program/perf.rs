@@ -1,20 +1,28 @@
 //! Tells the host's profiler of translated code: `-perfmap` and `-jitdump`.
 //!
-//! - `-perfmap` writes /tmp/perf-PID.map, which `perf report` reads by itself (tools/perf/Documentation/jit-interface.txt): a line for each unit. Code that has been
-//!   replaced by other code at the same place is in it too, so a program that makes code all the time is better looked at with the other.
-//! - `-jitdump` writes jit-PID.dump in the current directory (tools/perf/Documentation/jitdump-specification.txt), with each unit's bytes and time, for
-//!   `perf record -k mono` and `perf inject --jit`. perf finds it by a mapping of its first page that is executable.
+//! - `-perfmap` writes /tmp/perf-PID.map, which `perf report` reads by itself
+//!   (tools/perf/Documentation/jit-interface.txt): a line for each unit. Code that has been
+//!   replaced by other code at the same place is in it too, so a program that makes code all the
+//!   time is better looked at with the other.
+//! - `-jitdump` writes jit-PID.dump in the current directory
+//!   (tools/perf/Documentation/jitdump-specification.txt), with each unit's bytes and time, for
+//!   `perf record -k mono` and `perf inject --jit`. perf finds it by a mapping of its first page
+//!   that is executable.
 //!
 //! Units of one guest function have one name, so that perf adds them up.
 //!
-//! The files are opened for each unit: a descriptor kept open would have to be hidden from the guest. /tmp is everybody's, so a file is written only if it is a plain
-//! one of the user's own, without other names and without rights for others to write, and the one that was made at the start. Where it cannot be opened any more (after a
-//! chroot, with another user's rights), nothing is written.
+//! The files are opened for each unit: a descriptor kept open would have to be hidden from the
+//! guest. /tmp is everybody's, so a file is written only if it is a plain one of the user's own,
+//! without other names and without rights for others to write, and the one that was made at the
+//! start. Where it cannot be opened any more (after a chroot, with another user's rights), nothing
+//! is written.
 //!
-//! A child with a copy of memory (fork) has a map of its own, which begins with its parent's lines. Its records go to its parent's dump, with its own process id.
-//! A child that shares memory shares both.
+//! A child with a copy of memory (fork) has a map of its own, which begins with its parent's lines.
+//! Its records go to its parent's dump, with its own process id. A child that shares memory shares
+//! both.
 //!
-//! [`made`] runs under the code cache's lock: it takes no lock that is held while the engine is called, and allocates.
+//! [`made`] runs under the code cache's lock: it takes no lock that is held while the engine is
+//! called, and allocates.
 
 use crate::calls::time;
 use crate::config;
@@ -98,7 +106,8 @@ impl File {
         }
     }
 
-    /// Writes at the end, in one piece. `None`: part of it may be missing, so that no more is to follow.
+    /// Writes at the end, in one piece. `None`: part of it may be missing, so that no more is to
+    /// follow.
     fn append(&mut self, bytes: &[u8]) -> Option<()> {
         let Ok((fd, id)) = open(&self.path, O_WRONLY | O_APPEND) else { return Some(()) };
         let result = if id == self.id { write(fd, bytes) } else { Some(()) };
@@ -186,7 +195,8 @@ fn header(pid: u32) -> Vec<u8> {
     out
 }
 
-/// Maps the first page of a dump where the emulator's memory is: perf sees executable mappings, and this one's name.
+/// Maps the first page of a dump where the emulator's memory is: perf sees executable mappings, and
+/// this one's name.
 fn mark(fd: i32) -> Result<(), Errno> {
     let size = space::PAGE;
     let place = anyarch_sys::heap::place(size);
@@ -280,8 +290,9 @@ fn copy(parent: &File, to: i32) -> Option<()> {
     copied
 }
 
-/// For perf a child's mappings are its parent's, and so is the map that their names come from, until the kernel reports a mapping of the child's own. It reports a mapping that
-/// becomes executable.
+/// For perf a child's mappings are its parent's, and so is the map that their names come from,
+/// until the kernel reports a mapping of the child's own. It reports a mapping that becomes
+/// executable.
 fn show_cache_again() {
     let (start, end) = anyarch_engine::cache::bounds();
     let writable = PROT_READ | PROT_WRITE;

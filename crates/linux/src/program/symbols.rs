@@ -1,8 +1,10 @@
-//! Names of guest functions, for profilers: which file is mapped at an address, and what the file's symbol table says.
+//! Names of guest functions, for profilers: which file is mapped at an address, and what the file's
+//! symbol table says.
 //!
-//! The kernel knows what is mapped (/proc/self/maps), so nothing is kept while no name is asked for. What it says is read again when executable memory has changed
-//! since. A file's table (`.symtab`, else `.dynsym`) is read at the first question about it. Files are the guest's: every offset and size in them is checked,
-//! and what makes no sense gives no names.
+//! The kernel knows what is mapped (/proc/self/maps), so nothing is kept while no name is asked
+//! for. What it says is read again when executable memory has changed since. A file's table
+//! (`.symtab`, else `.dynsym`) is read at the first question about it. Files are the guest's: every
+//! offset and size in them is checked, and what makes no sense gives no names.
 
 use crate::program::elf::{self, u16_at, u32_at, u64_at};
 use crate::program::loader::read_at;
@@ -64,8 +66,9 @@ struct Function {
 }
 
 impl Symbols {
-    /// The name of the code at `pc`: `function [file]`; `0xADDRESS [file]` with the address in the file where no function is known, and with `pc` itself
-    /// where there is no file. `changes` is a number that changes when executable memory does.
+    /// The name of the code at `pc`: `function [file]`; `0xADDRESS [file]` with the address in the
+    /// file where no function is known, and with `pc` itself where there is no file. `changes` is a
+    /// number that changes when executable memory does.
     pub(crate) fn name(&mut self, pc: u64, changes: u64) -> String {
         if self.changes != Some(changes) {
             self.read_mappings();
@@ -140,7 +143,8 @@ fn read_maps() -> Vec<u8> {
     text
 }
 
-/// Opens a file of a NUL-terminated path for reading, without waiting for the other end of what is no file.
+/// Opens a file of a NUL-terminated path for reading, without waiting for the other end of what is
+/// no file.
 fn open(path: &[u8]) -> Result<i32, Errno> {
     let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     own::with_room(|| calls::open_at(AT_FDCWD, path, flags, 0))
@@ -212,7 +216,8 @@ impl Table {
     }
 }
 
-/// The functions of a symbol table. Of several at one address it is one of known size, a global one before a weak one before a local one.
+/// The functions of a symbol table. Of several at one address it is one of known size, a global one
+/// before a weak one before a local one.
 fn functions(symbols: &[u8]) -> Vec<Function> {
     const STT_FUNC: u8 = 2;
     const STT_GNU_IFUNC: u8 = 10;

@@ -1,7 +1,8 @@
-//! The guest's vDSO: an ELF shared object in one page, built from the ABI's functions when a program starts.
+//! The guest's vDSO: an ELF shared object in one page, built from the ABI's functions when a
+//! program starts.
 //!
-//! It holds what a C library looks for (one loadable segment, the dynamic section, symbols with a version, a System V hash table) and
-//! the signal trampoline.
+//! It holds what a C library looks for (one loadable segment, the dynamic section, symbols with a
+//! version, a System V hash table) and the signal trampoline.
 
 use crate::abi::Vdso;
 use alloc::vec::Vec;

@@ -1,34 +1,49 @@
-//! The guest's seccomp filters in the host's kernel: how they get across execve, and what of them the kernel can enforce.
+//! The guest's seccomp filters in the host's kernel: how they get across execve, and what of them
+//! the kernel can enforce.
 //!
 //! # Keeping
 //!
-//! The kernel gives a program that execve starts all filters of its caller, whatever else changes: set-user-ID bits, capabilities, the environment. The guest's
-//! filters must be as hard to lose and as hard to forge. AT_SECURE decides nothing: it is set where rights are gained, but also where they are not (the
-//! effective user differs from the real one; no_new_privs has kept file capabilities away). And a filter may be present whenever it is set:
+//! The kernel gives a program that execve starts all filters of its caller, whatever else changes:
+//! set-user-ID bits, capabilities, the environment. The guest's filters must be as hard to lose and
+//! as hard to forge. AT_SECURE decides nothing: it is set where rights are gained, but also where
+//! they are not (the effective user differs from the real one; no_new_privs has kept file
+//! capabilities away). And a filter may be present whenever it is set:
 //!
-//! - A filter installed under no_new_privs is there to stay, and so is no_new_privs: no execve of this process or its children gains rights ever after.
-//! - A filter installed without it needs CAP_SYS_ADMIN. Its heirs may have dropped that, and a set-user-ID program that they start gains rights with
-//!   the filter on. Nobody else may put a filter on a program that gains rights: a program whose setuid() only pretends to succeed would work on as root.
+//! - A filter installed under no_new_privs is there to stay, and so is no_new_privs: no execve of
+//!   this process or its children gains rights ever after.
+//! - A filter installed without it needs CAP_SYS_ADMIN. Its heirs may have dropped that, and a
+//!   set-user-ID program that they start gains rights with the filter on. Nobody else may put a
+//!   filter on a program that gains rights: a program whose setuid() only pretends to succeed would
+//!   work on as root.
 //!
-//! An environment, a descriptor or a file is the caller's to forge and to leave out, and the caller may run native code. So the filters are kept where only
-//! the kernel's own rule puts them: each is the content of a host filter, installed by the same task at the same moment with the same flags. That filter
-//! lets every call pass but one, prctl with the option [`KEEP`], a filter's index and a position, which fails with 12 bits of the guest's filter as its
-//! errno. A new emulator asks for all of them; without filters that is one prctl, which the kernel fails with EINVAL. Threads, children, execve through any handler with
-//! any flags, and native programs in between hand host filters on; errors (EACCES, ENOMEM, the thread that FLAG_TSYNC cannot reach) are the kernel's as
-//! well. Who answers [`KEEP`] with a filter of his own has either no_new_privs or CAP_SYS_ADMIN: he could have installed what he forges. He may replace a guest's
-//! filter for those after him only from native code, which the guest's filter does not bind anyway.
+//! An environment, a descriptor or a file is the caller's to forge and to leave out, and the caller
+//! may run native code. So the filters are kept where only the kernel's own rule puts them: each is
+//! the content of a host filter, installed by the same task at the same moment with the same flags.
+//! That filter lets every call pass but one, prctl with the option [`KEEP`], a filter's index and a
+//! position, which fails with 12 bits of the guest's filter as its errno. A new emulator asks for
+//! all of them; without filters that is one prctl, which the kernel fails with EINVAL. Threads,
+//! children, execve through any handler with any flags, and native programs in between hand host
+//! filters on; errors (EACCES, ENOMEM, the thread that FLAG_TSYNC cannot reach) are the kernel's as
+//! well. Who answers [`KEEP`] with a filter of his own has either no_new_privs or CAP_SYS_ADMIN: he
+//! could have installed what he forges. He may replace a guest's filter for those after him only
+//! from native code, which the guest's filter does not bind anyway.
 //!
-//! Of several host filters that fail one call with an errno the newest decides, so each answers for its own index alone.
+//! Of several host filters that fail one call with an errno the newest decides, so each answers for
+//! its own index alone.
 //!
 //! # Enforcing
 //!
-//! A host filter could replace the emulated one only where calls map one to one. It need not replace it: it is a second wall, for a guest that breaks out
-//! of the emulator (or writes its memory), and binds native programs that the guest starts. It refuses a host call ([`refused`]) if
+//! A host filter could replace the emulated one only where calls map one to one. It need not
+//! replace it: it is a second wall, for a guest that breaks out of the emulator (or writes its
+//! memory), and binds native programs that the guest starts. It refuses a host call ([`refused`])
+//! if
 //!
 //! - the emulator itself never makes it ([`OWN`]),
-//! - all guest calls that it stands for are passed through (or never made), and the guest's filter refuses them whatever their arguments are.
+//! - all guest calls that it stands for are passed through (or never made), and the guest's filter
+//!   refuses them whatever their arguments are.
 //!
-//! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and those of 32-bit programs as the guest's filter judges their architecture.
+//! Older forms of such a call (mkdir for mkdirat, [`OLDER`]) are refused with it, and those of
+//! 32-bit programs as the guest's filter judges their architecture.
 
 use crate::abi::Abi;
 use crate::calls::numbers::Column;
@@ -54,9 +69,11 @@ const NUMBERS: usize = 512;
 const UNIT: u32 = 12;
 /// The first answer has this bit, which no errno of the kernel's has.
 const FIRST: u16 = 0x800;
-/// Answers in one host filter. Each takes two instructions, seldom three, and the kernel takes 4096.
+/// Answers in one host filter. Each takes two instructions, seldom three, and the kernel takes
+/// 4096.
 const PART: usize = 1300;
-/// No more instructions fit in all filters of a thread (MAX_INSNS_PER_PATH), so a chain that has more is forged.
+/// No more instructions fit in all filters of a thread (MAX_INSNS_PER_PATH), so a chain that has
+/// more is forged.
 const INSNS_PER_PATH: usize = (1 << 18) / 8;
 
 /// Host calls that the emulator makes for itself. A test compares this with the sources.
@@ -79,8 +96,8 @@ const FOR_OLD: &[Sys] = &[
     Sys::setpriority, Sys::settimeofday, Sys::sync_file_range,
 ];
 
-/// Older forms of calls: (the old one, what it is a case of). A host that lacks the old one makes the
-/// other for it ([`crate::calls::replaced`]).
+/// Older forms of calls: (the old one, what it is a case of). A host that lacks the old one makes
+/// the other for it ([`crate::calls::replaced`]).
 #[rustfmt::skip]
 const OLDER: &[(Sys, Sys)] = &[
     (Sys::mkdir, Sys::mkdirat), (Sys::rmdir, Sys::unlinkat), (Sys::unlink, Sys::unlinkat), (Sys::rename, Sys::renameat2), (Sys::renameat, Sys::renameat2),
@@ -95,7 +112,8 @@ fn replaces(sys: Sys) -> bool {
     OLDER.iter().any(|&(old, new)| new == sys && old.row().host().is_none())
 }
 
-/// The guest's filter as 12-bit units: their number in two of them, then the instructions, fields that an instruction does not use left out.
+/// The guest's filter as 12-bit units: their number in two of them, then the instructions, fields
+/// that an instruction does not use left out.
 fn units(program: &[Insn]) -> Vec<u16> {
     let mut bytes = Vec::with_capacity(5 * program.len());
     for insn in program {
@@ -120,7 +138,8 @@ fn units(program: &[Insn]) -> Vec<u16> {
     units
 }
 
-/// The filter that units stand for, without their number. `None`: units that are not from [`units`].
+/// The filter that units stand for, without their number. `None`: units that are not from
+/// [`units`].
 fn program(units: &[u16]) -> Option<Vec<Insn>> {
     let mut bytes = Vec::with_capacity(units.len() * 3 / 2 + 2);
     for two in units.chunks(2) {
@@ -153,7 +172,8 @@ fn program(units: &[u16]) -> Option<Vec<Insn>> {
     Some(out)
 }
 
-/// Instructions that jump to the return of `value(i)` where A is `from + i`, for all i below `len`. A is at least `from`.
+/// Instructions that jump to the return of `value(i)` where A is `from + i`, for all i below `len`.
+/// A is at least `from`.
 fn tree(out: &mut Vec<Insn>, from: u32, values: &[u32]) {
     // Runs of one value are one leaf.
     let half = values.len() / 2;
@@ -229,7 +249,8 @@ fn refused(program: &[Insn], arch: u32, abi: &dyn Abi) -> Refused {
     Refused { calls, compat }
 }
 
-/// A host filter: answers for the units from `from` on of filter `index`, and what it refuses, if it is to refuse anything.
+/// A host filter: answers for the units from `from` on of filter `index`, and what it refuses, if
+/// it is to refuse anything.
 fn host_filter(index: u32, from: u32, part: &[u16], refused: Option<&Refused>) -> Vec<Insn> {
     // Offsets in struct seccomp_data: the low halves of the first three arguments.
     const NR: u32 = 0;
@@ -273,10 +294,12 @@ fn host_filter(index: u32, from: u32, part: &[u16], refused: Option<&Refused>) -
     out
 }
 
-/// Has the host's kernel keep the calling thread's filter `index` (and those of the other threads, where `flags` say so), and enforce what it can of it.
+/// Has the host's kernel keep the calling thread's filter `index` (and those of the other threads,
+/// where `flags` say so), and enforce what it can of it.
 ///
 /// # Errors
-/// The kernel's for seccomp(2). `Ok` with a thread's id: FLAG_TSYNC finds that thread with other filters, and nothing is installed.
+/// The kernel's for seccomp(2). `Ok` with a thread's id: FLAG_TSYNC finds that thread with other
+/// filters, and nothing is installed.
 pub(crate) fn install(index: u32, program: &[Insn], arch: u32, abi: &dyn Abi, flags: u64) -> SysResult {
     const SET_MODE_FILTER: u64 = 1;
     let units = units(program);
@@ -287,7 +310,8 @@ pub(crate) fn install(index: u32, program: &[Insn], arch: u32, abi: &dyn Abi, fl
         let words: Vec<u64> = filter.iter().map(|insn| insn.word()).collect();
         // struct sock_fprog
         let fprog = [words.len() as u64, words.as_ptr() as u64];
-        // SAFETY: the structure and what it points to live across the call, which changes no memory.
+        // SAFETY: the structure and what it points to live across the call, which changes no
+        // memory.
         let thread = unsafe { syscall!(__NR_seccomp, SET_MODE_FILTER, flags, fprog.as_ptr()) }?;
         if thread != 0 {
             return Ok(thread);
@@ -306,7 +330,8 @@ fn unit(index: u32, at: usize) -> Option<u16> {
     }
 }
 
-/// The filter `index` of the calling thread, as an emulator before this one installed it. It has not been verified.
+/// The filter `index` of the calling thread, as an emulator before this one installed it. It has
+/// not been verified.
 pub(crate) fn kept(index: u32) -> Option<Vec<Insn>> {
     let first = unit(index, 0).filter(|unit| unit & FIRST != 0)?;
     let count = ((first & !FIRST) as usize) << UNIT | unit(index, 1)? as usize;
@@ -441,7 +466,8 @@ mod tests {
         "statx",
     ];
 
-    /// Every host call that the emulator's sources name is in [`OWN`], unless it is one of [`GUESTS`].
+    /// Every host call that the emulator's sources name is in [`OWN`], unless it is one of
+    /// [`GUESTS`].
     #[test]
     fn own_calls() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

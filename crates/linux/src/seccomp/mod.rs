@@ -1,14 +1,17 @@
-//! seccomp: the guest's filters are run here, on the guest's own numbers, before a call is dispatched.
+//! seccomp: the guest's filters are run here, on the guest's own numbers, before a call is
+//! dispatched.
 //!
-//! A filter tells calls apart by its architecture's numbers, so the host's kernel cannot run it: the calls that it sees are the host's, and the emulator's
-//! own among them. Interpreting the filter gives the guest exactly what it asked for. What it is not: a wall against a guest that breaks out of
-//! the emulator, whose memory it shares.
+//! A filter tells calls apart by its architecture's numbers, so the host's kernel cannot run it:
+//! the calls that it sees are the host's, and the emulator's own among them. Interpreting the
+//! filter gives the guest exactly what it asked for. What it is not: a wall against a guest that
+//! breaks out of the emulator, whose memory it shares.
 //!
-//! Threads and forked children inherit filters with the task. Across execve, where the next program runs in a new emulator, the host's kernel keeps them, and refuses by
-//! itself what it can tell apart: see [`crate::seccomp::host`].
+//! Threads and forked children inherit filters with the task. Across execve, where the next program
+//! runs in a new emulator, the host's kernel keeps them, and refuses by itself what it can tell
+//! apart: see [`crate::seccomp::host`].
 //!
-//! SECCOMP_RET_TRACE and SECCOMP_RET_USER_NOTIF find no tracer and no listener and fail the call with ENOSYS, as the kernel does in that case;
-//! a listener cannot be created.
+//! SECCOMP_RET_TRACE and SECCOMP_RET_USER_NOTIF find no tracer and no listener and fail the call
+//! with ENOSYS, as the kernel does in that case; a listener cannot be created.
 
 mod host;
 
@@ -54,8 +57,9 @@ pub(crate) struct Seccomp {
     synced: u32,
 }
 
-/// SECCOMP_FILTER_FLAG_TSYNC: the filters that all threads are to have (from `Arc::into_raw`, never freed: no lock that a fork could inherit held). The
-/// counter tells a thread that there is something newer than what it has.
+/// SECCOMP_FILTER_FLAG_TSYNC: the filters that all threads are to have (from `Arc::into_raw`, never
+/// freed: no lock that a fork could inherit held). The counter tells a thread that there is
+/// something newer than what it has.
 static SYNC: AtomicPtr<Filter> = AtomicPtr::new(core::ptr::null_mut());
 static SYNC_COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -132,7 +136,8 @@ impl Seccomp {
         let mut next = &self.filters;
         while let Some(filter) = next {
             let this = interpret(&filter.program, &data);
-            // The lowest action wins, of equal ones the newest filter's; the kill of the process is negative.
+            // The lowest action wins, of equal ones the newest filter's; the kill of the process is
+            // negative.
             if ((this & RET_ACTION_FULL) as i32) < (result & RET_ACTION_FULL) as i32 {
                 result = this;
             }
@@ -156,7 +161,8 @@ impl Seccomp {
         if self.synced != count {
             self.synced = count;
             let filter = SYNC.load(Ordering::Acquire).cast_const();
-            // SAFETY: a pointer from Arc::into_raw whose reference is never given up; the count is raised for the new owner.
+            // SAFETY: a pointer from Arc::into_raw whose reference is never given up; the count is
+            // raised for the new owner.
             self.filters = Some(unsafe {
                 Arc::increment_strong_count(filter);
                 Arc::from_raw(filter)
@@ -193,7 +199,8 @@ const fn audit_arch(elf_machine: u16, model: &Model) -> u32 {
     width | order | elf_machine as u32
 }
 
-/// Asks the task's filters about the call that its CPU just made. `Some`: the result instead of making the call.
+/// Asks the task's filters about the call that its CPU just made. `Some`: the result instead of
+/// making the call.
 #[cold]
 pub(crate) fn enforce(
     task: &mut Task,
@@ -311,8 +318,9 @@ const MAX_INSNS: usize = 4096;
 /// Size of `struct seccomp_data`.
 const DATA_SIZE: u32 = 64;
 
-/// Accepts what the kernel's seccomp_check_filter and bpf_check_classic accept: known instructions, forward jumps inside the program, words of the data, a
-/// return at the end. [`interpret`] relies on it.
+/// Accepts what the kernel's seccomp_check_filter and bpf_check_classic accept: known instructions,
+/// forward jumps inside the program, words of the data, a return at the end. [`interpret`] relies
+/// on it.
 pub(crate) fn verify(program: &[Insn]) -> bool {
     if program.is_empty() || program.len() > MAX_INSNS {
         return false;
@@ -349,7 +357,8 @@ pub(crate) fn interpret(program: &[Insn], data: &[u32; 16]) -> u32 {
     run(program, |word| Some(data[word])).unwrap_or(RET_KILL_PROCESS)
 }
 
-/// What a verified program returns for calls of this architecture and number (or for all its numbers), if that does not hang on anything else.
+/// What a verified program returns for calls of this architecture and number (or for all its
+/// numbers), if that does not hang on anything else.
 pub(crate) fn constant(program: &[Insn], arch: u32, number: Option<u32>) -> Option<u32> {
     run(program, |word| match word {
         0 => number,
@@ -432,7 +441,8 @@ pub fn seccomp(task: &mut Task, args: [u64; 6]) -> SysResult {
             RET_KILL_PROCESS | RET_KILL_THREAD | RET_TRAP | RET_ERRNO | RET_LOG | RET_ALLOW => Ok(0),
             _ => Err(Errno::EOPNOTSUPP),
         },
-        // Sizes of seccomp_notif, seccomp_notif_resp and seccomp_data: what a program asks before it finds that there is no listener.
+        // Sizes of seccomp_notif, seccomp_notif_resp and seccomp_data: what a program asks before
+        // it finds that there is no listener.
         GET_NOTIF_SIZES if flags == 0 => write(addr, &[80u16, 24, 64]).map(|()| 0),
         _ => Err(Errno::EINVAL),
     }

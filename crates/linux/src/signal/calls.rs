@@ -278,8 +278,9 @@ pub(crate) fn rt_sigsuspend(task: &mut Task, [set, size, ..]: [u64; 6]) -> SysRe
     })
 }
 
-/// Makes `call` while the guest's signal mask is the one at guest address `set` (0: unchanged), as ppoll and its kin want it; `call` gets the address of the
-/// mask to hand to the host's kernel, or 0.
+/// Makes `call` while the guest's signal mask is the one at guest address `set` (0: unchanged), as
+/// ppoll and its kin want it; `call` gets the address of the mask to hand to the host's kernel, or
+/// 0.
 ///
 /// # Errors
 /// `EINVAL` for a wrong `size`, `EFAULT`, and those of `call`.
@@ -294,14 +295,16 @@ pub(crate) fn with_mask(
     let Some(mask) = mask else { return call(task, set, size) };
     let mask = mask & !UNBLOCKABLE;
     let host = mask & !FAULT_SET;
-    // A fault's signal that was sent while blocked interrupts at once when the temporary mask admits it.
+    // A fault's signal that was sent while blocked interrupts at once when the temporary mask
+    // admits it.
     let result = if task.inbox.sent.load(Ordering::Relaxed) & !mask != 0 {
         Err(Errno::EINTR)
     } else {
         call(task, &raw const host as u64, size)
     };
     if result == Err(Errno::EINTR) {
-        // The kernel keeps the temporary mask until the handler is entered; its frame restores the old one.
+        // The kernel keeps the temporary mask until the handler is entered; its frame restores the
+        // old one.
         task.saved_sigmask = Some(task.sigmask());
         task.set_sigmask(mask);
         task.host_mask_stale = true;

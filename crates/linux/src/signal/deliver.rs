@@ -53,7 +53,8 @@ impl Task {
             return None;
         }
         compiler_fence(Ordering::Acquire);
-        // SAFETY: everything is blocked until the slot is free again, so the handler does not write.
+        // SAFETY: everything is blocked until the slot is free again, so the handler does not
+        // write.
         let info = unsafe { self.inbox.info.get().read() };
         self.inbox.signo.store(0, Ordering::Relaxed);
         self.host_mask_stale = true;
@@ -92,15 +93,17 @@ impl Task {
         (thread, process)
     }
 
-    /// A child of fork starts with no signal pending: forgets `inherited`. Nothing else is the parent's, since a fork is only made while nothing is
-    /// recorded; what is recorded now was sent to the child itself, perhaps before it got here, and must reach it.
+    /// A child of fork starts with no signal pending: forgets `inherited`. Nothing else is the
+    /// parent's, since a fork is only made while nothing is recorded; what is recorded now was sent
+    /// to the child itself, perhaps before it got here, and must reach it.
     pub(crate) fn forget_pending(&mut self, inherited: u64) {
         self.inbox.sent.fetch_and(!inherited, Ordering::Relaxed);
         self.saved_sigmask = None;
     }
 }
 
-/// Delivers what has been recorded, and brings the host's mask in line with the guest's. At a guest instruction boundary.
+/// Delivers what has been recorded, and brings the host's mask in line with the guest's. At a guest
+/// instruction boundary.
 pub(crate) fn deliver(task: &mut Task) {
     loop {
         while let Some(event) = task.next_signal() {
@@ -122,7 +125,8 @@ pub(crate) fn deliver(task: &mut Task) {
     }
 }
 
-/// The instruction at `cpu.pc` faulted: as the kernel's force_sig_fault, the signal cannot be blocked or ignored.
+/// The instruction at `cpu.pc` faulted: as the kernel's force_sig_fault, the signal cannot be
+/// blocked or ignored.
 pub fn raise_fault(task: &mut Task, fault: Fault) {
     let event = Event {
         signo: fault.signo,
@@ -221,8 +225,8 @@ pub(super) fn handle(task: &mut Task, event: &Event) {
     }
 }
 
-/// The default action of a signal that came to us although the guest has no handler: one of the faults' that was sent, or the disposition
-/// changed meanwhile. The kernel performs it.
+/// The default action of a signal that came to us although the guest has no handler: one of the
+/// faults' that was sent, or the disposition changed meanwhile. The kernel performs it.
 pub(super) fn default_action(signo: i32) {
     const IGNORED: u64 = bit(17) | bit(18) | bit(23) | bit(28); // CHLD, CONT, URG, WINCH
     const STOPS: u64 = bit(19) | bit(20) | bit(21) | bit(22); // STOP, TSTP, TTIN, TTOU

@@ -1,18 +1,22 @@
 //! Signals: from the host's kernel to the guest's handlers.
 //!
-//! **Who keeps what.** The kernel keeps almost everything. A disposition of the guest that is "default" or "ignore" is the host's disposition too,
-//! so that stops, terminations and ignored signals are the kernel's business; where the guest has a handler the host has ours
-//! ([`host::on_signal`]). The guest's signal mask is the host thread's mask. The exception are the five signals that faults raise: they are always
-//! unblocked and always handled on the host, and mask and disposition are emulated here.
+//! **Who keeps what.** The kernel keeps almost everything. A disposition of the guest that is
+//! "default" or "ignore" is the host's disposition too, so that stops, terminations and ignored
+//! signals are the kernel's business; where the guest has a handler the host has ours
+//! ([`host::on_signal`]). The guest's signal mask is the host thread's mask. The exception are the
+//! five signals that faults raise: they are always unblocked and always handled on the host, and
+//! mask and disposition are emulated here.
 //!
-//! **Delivery.** The host's handler never runs guest code. It records the siginfo in the task's [`Inbox`], sets `signal_pending`, and
-//! returns with everything blocked, so that the kernel keeps further signals until this one is delivered. The run loop then reaches a
-//! guest instruction boundary, [`deliver`] pushes the guest's frame, computes the guest's new mask and gives it to the host, whereupon the kernel hands
-//! over the next signal.
+//! **Delivery.** The host's handler never runs guest code. It records the siginfo in the task's
+//! [`Inbox`], sets `signal_pending`, and returns with everything blocked, so that the kernel keeps
+//! further signals until this one is delivered. The run loop then reaches a guest instruction
+//! boundary, [`deliver`] pushes the guest's frame, computes the guest's new mask and gives it to
+//! the host, whereupon the kernel hands over the next signal.
 //!
-//! **System calls.** Handlers are installed with SA_RESTART exactly when the guest asks for it. Then the kernel itself decides between EINTR and
-//! restart; a restart shows as a program counter at the system call instruction, which `safe_syscall_fixup` turns into ERESTARTSYS, and
-//! dispatch backs the guest's program counter up, so that the call is made again after the handler.
+//! **System calls.** Handlers are installed with SA_RESTART exactly when the guest asks for it.
+//! Then the kernel itself decides between EINTR and restart; a restart shows as a program counter
+//! at the system call instruction, which `safe_syscall_fixup` turns into ERESTARTSYS, and dispatch
+//! backs the guest's program counter up, so that the call is made again after the handler.
 
 mod actions;
 mod calls;
@@ -54,7 +58,8 @@ const SA_ONSTACK: u64 = 0x0800_0000;
 const SA_RESTART: u64 = 0x1000_0000;
 const SA_NODEFER: u64 = 0x4000_0000;
 const SA_RESETHAND: u64 = 0x8000_0000;
-/// All flags that the kernel knows (UAPI_SA_FLAGS); it clears the others so that a program can tell.
+/// All flags that the kernel knows (UAPI_SA_FLAGS); it clears the others so that a program can
+/// tell.
 const SA_KNOWN: u64 = SA_NOCLDSTOP
     | SA_NOCLDWAIT
     | SA_SIGINFO

@@ -1,8 +1,8 @@
 //! What a call carries, converted around the host's call.
 //!
 //! The argument types of a row say what there is to convert: structures, words of bits, socket
-//! addresses, numbers. A row on whose arguments guest and host agree never comes here: [`differs`] is
-//! known at build time.
+//! addresses, numbers. A row on whose arguments guest and host agree never comes here: [`differs`]
+//! is known at build time.
 
 use super::message::Message;
 use super::plan::Direction;
@@ -88,8 +88,8 @@ const PIECES_MAX: u64 = 1024;
 /// Bytes that need no allocation.
 const SMALL: usize = 256;
 
-/// Room of the emulator's for what the host's kernel is to see, aligned to 8 bytes. It stays where it
-/// is while the arena is borrowed.
+/// Room of the emulator's for what the host's kernel is to see, aligned to 8 bytes. It stays where
+/// it is while the arena is borrowed.
 struct Arena {
     small: UnsafeCell<[MaybeUninit<u64>; Arena::WORDS]>,
     used: Cell<usize>,
@@ -287,8 +287,9 @@ pub(crate) fn converted(
 /// Makes a call with what some of its arguments carry as the host has it.
 ///
 /// # Errors
-/// `EFAULT`, then those of `call`, then `EOVERFLOW` for a number that the guest's member cannot hold
-/// and must ([`Struct::must_fit`]). `EINVAL` for a number that means something else to the host only.
+/// `EFAULT`, then those of `call`, then `EOVERFLOW` for a number that the guest's member cannot
+/// hold and must ([`Struct::must_fit`]). `EINVAL` for a number that means something else to the
+/// host only.
 pub(crate) fn convert(
     typed: &[Argument],
     guest: &Model,
@@ -304,8 +305,8 @@ fn convert_all(
     args: &[u64; 6],
     call: impl FnOnce(&[u64; 6]) -> SysResult,
 ) -> SysResult {
-    // A size that no set of the guest's signals has is refused before anything is looked at. Where a
-    // call may come without a set, its size is not looked at then.
+    // A size that no set of the guest's signals has is refused before anything is looked at. Where
+    // a call may come without a set, its size is not looked at then.
     let size = signals_size(guest) as u64;
     let refused = |it: &Argument| matches!(it.arg, Arg::SigSize) && args[it.index] != size;
     let absent = |it: Argument| matches!(it.arg, Arg::SigSet) && args[it.index] == 0;
@@ -346,8 +347,8 @@ impl<'a> Calling<'a> {
         Calling { guest, theirs, args: *theirs, arena, all, used: 0, messages: Vec::new() }
     }
 
-    /// Whether `size` bytes at `addr` lie outside of user space: those are the kernel's to refuse, in
-    /// the order of its checks.
+    /// Whether `size` bytes at `addr` lie outside of user space: those are the kernel's to refuse,
+    /// in the order of its checks.
     fn is_outside(addr: u64, size: u64) -> bool {
         addr.checked_add(size).is_none_or(|end| end > anyarch_sys::GUEST_END)
     }
@@ -496,8 +497,8 @@ impl<'a> Calling<'a> {
         Ok(())
     }
 
-    /// Structures whose size a caller tells, in the argument behind or their first member: a part of
-    /// it has the same places.
+    /// Structures whose size a caller tells, in the argument behind or their first member: a part
+    /// of it has the same places.
     fn sized(&mut self, i: usize, of: &'static Struct) -> Result<(), Errno> {
         let (addr, size) = (self.theirs[i], of.size(self.guest) as u64);
         // All such structures have members of fixed widths.
@@ -642,8 +643,8 @@ impl<'a> Calling<'a> {
             if !it.out || interrupted && !self.changed(&it) {
                 continue;
             }
-            // SAFETY: room of this call's; what of it is looked at has been written, by this module or
-            // by the kernel.
+            // SAFETY: room of this call's; what of it is looked at has been written, by this module
+            // or by the kernel.
             let room = |size: usize| unsafe { core::slice::from_raw_parts_mut(it.host, size) };
             match it.what {
                 What::Nothing => {}

@@ -160,7 +160,8 @@ fn append(out: &mut Vec<u8>, model: &Model, level: u32, kind: u32, contents: &[u
 fn controls_to_host(guest: &Model, theirs: &[u8]) -> Result<Vec<u8>, Errno> {
     let mut out = Vec::new();
     let (all, end) = controls(guest, theirs);
-    // Of 64-bit programs each protocol looks at them, and at none where there is no room for a head.
+    // Of 64-bit programs each protocol looks at them, and at none where there is no room for a
+    // head.
     let is_short = guest.word == 8 && theirs.len() < Head::of(guest).size;
     if !is_short && (end < theirs.len() || all.is_empty()) {
         return Err(Errno::EINVAL);

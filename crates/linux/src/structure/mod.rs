@@ -1,13 +1,14 @@
 //! The kernel's structures: described once by their C types, laid out for any architecture.
 //!
 //! A row of the table ([`rows`]) names a structure and its members by C type. The size, the offsets
-//! and both directions of conversion follow from the row and a [`Model`]. Where the kernel's headers
-//! define a structure differently for some architectures, the row has a variant for each of these;
-//! members of two variants belong together when they have the same name. So an architecture adds at
-//! most its own variants, and no code.
+//! and both directions of conversion follow from the row and a [`Model`]. Where the kernel's
+//! headers define a structure differently for some architectures, the row has a variant for each of
+//! these; members of two variants belong together when they have the same name. So an architecture
+//! adds at most its own variants, and no code.
 //!
-//! [`same_struct`] tells at build time whether guest and host agree on a structure: such a structure is
-//! never touched. For others [`Plan`] holds the conversion as a few runs, made at its first use.
+//! [`same_struct`] tells at build time whether guest and host agree on a structure: such a
+//! structure is never touched. For others [`Plan`] holds the conversion as a few runs, made at its
+//! first use.
 //!
 //! The layouts are compared with the kernel's own headers by `tests/harness/tests/structures.rs`.
 
@@ -56,8 +57,8 @@ pub enum Type {
     Limit,
     /// A user or group in 16 bits: what does not fit is the one that stands for all such.
     Id16,
-    /// Nanoseconds in 64 bits. A 32-bit program writes the lower 32, and what lies beside them has no
-    /// meaning (the kernel's get_timespec64).
+    /// Nanoseconds in 64 bits. A 32-bit program writes the lower 32, and what lies beside them has
+    /// no meaning (the kernel's get_timespec64).
     Nanoseconds,
     /// So many of a type.
     Array(&'static Type, usize),
@@ -175,8 +176,8 @@ impl Variant {
 }
 
 impl Struct {
-    /// Whether a number that the guest's member cannot hold makes the call fail (`EOVERFLOW`). Others
-    /// are cut off, as the kernel does.
+    /// Whether a number that the guest's member cannot hold makes the call fail (`EOVERFLOW`).
+    /// Others are cut off, as the kernel does.
     pub(crate) fn must_fit(&self) -> bool {
         ["stat", "stat64", "statfs", "statfs64", "flock", "flock64"].contains(&self.name)
     }
@@ -255,7 +256,8 @@ const fn same(ty: &Type, a: &Model, b: &Model) -> bool {
     }
 }
 
-/// Whether two architectures agree on every byte of a structure, so that nothing is to be converted.
+/// Whether two architectures agree on every byte of a structure, so that nothing is to be
+/// converted.
 pub(crate) const fn same_struct(of: &Struct, a: &Model, b: &Model) -> bool {
     same_variants(of.variant(a), a, of.variant(b), b)
 }

@@ -19,8 +19,8 @@ enum Run {
 /// What becomes of a number in another width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Rule {
-    /// It is extended by its sign, if the type it comes from is signed, and cut off; it does not fit
-    /// where the target's type has another value then.
+    /// It is extended by its sign, if the type it comes from is signed, and cut off; it does not
+    /// fit where the target's type has another value then.
     Integer { signed: bool, to_signed: bool },
     /// [`Type::Limit`].
     Limit,
@@ -305,7 +305,8 @@ mod tests {
                 let back = Plan::new(of, &X86_64, guest);
                 for _ in 0..50 {
                     let random: Vec<u8> = (0..there.from_size).map(|_| random(&mut seed) as u8).collect();
-                    // Members that the host lacks and padding go first, so that the rest is comparable.
+                    // Members that the host lacks and padding go first, so that the rest is
+                    // comparable.
                     let (mut host, mut clean) =
                         (alloc::vec![0; there.to_size], alloc::vec![0; there.from_size]);
                     if !there.convert(&random, &mut host) || !back.convert(&host, &mut clean) {

@@ -109,8 +109,8 @@ macro_rules! structs {
     };
 }
 
-/// For which models something differs beside a structure itself: what its members lead to, what they
-/// number, the forms that it has.
+/// For which models something differs beside a structure itself: what its members lead to, what
+/// they number, the forms that it has.
 const fn leads_to(name: &str) -> u16 {
     if same_text(name, "sigset_argpack") {
         sigset.differs
@@ -144,8 +144,8 @@ structs! {
     two_ints "int[2]" "linux/types.h" { _value: [int; 2] }
     loff "__kernel_loff_t" "linux/types.h" { _value: i64 }
     off "__kernel_off_t" "linux/types.h" { _value: long }
-    // As the kernel has it: 64 signals in the order of their bits, 128 of MIPS. (The headers' type is
-    // the C library's.)
+    // As the kernel has it: 64 signals in the order of their bits, 128 of MIPS. (The headers' type
+    // is the C library's.)
     sigset "" "asm/signal.h" { _sig: signals }
     old_sigset "" "asm/signal.h" { _sig: ulong }
     // Of the calls that have 16 bits for it, which are others for a kernel of 64 bits.
@@ -413,7 +413,8 @@ structs! {
     old_sigaction "" "asm/signal.h" {
         sa_handler: pointer, sa_mask: ulong, sa_flags: ulong, sa_restorer: pointer,
     }
-    // `siginfo_t` by the members that the signal and its code give a meaning: `siginfo::row` chooses.
+    // `siginfo_t` by the members that the signal and its code give a meaning: `siginfo::row`
+    // chooses.
     siginfo "siginfo_t" "asm/siginfo.h" {
         [Mips] { si_signo: int, si_code: int, si_errno: int, _fields: [byte; 116] }
         [_] { si_signo: int, si_errno: int, si_code: int, _fields: [byte; 116] }

@@ -108,7 +108,8 @@ pub(crate) fn state(r: &mut Rng, pc: u64) -> State {
     s
 }
 
-/// A random word of a row in the manual's order. Register fields coincide more often than by chance.
+/// A random word of a row in the manual's order. Register fields coincide more often than by
+/// chance.
 pub(crate) fn word(r: &mut Rng, set: Set, thumb: bool, row: &Row) -> u32 {
     let random = r.next() as u32;
     let mut w = match r.below(4) {

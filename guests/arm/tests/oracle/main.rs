@@ -1,7 +1,7 @@
 //! arm in the instruction oracle: see `anyarch_oracle`.
 //!
-//! A kind of cases is a row in an instruction set: `A32 AddImm`, `T16 AddReg`, `T32 VaddF`. Words of
-//! T32 are as in memory, with the first half in the low bits.
+//! A kind of cases is a row in an instruction set: `A32 AddImm`, `T16 AddReg`, `T32 VaddF`. Words
+//! of T32 are as in memory, with the first half in the low bits.
 
 mod generate;
 mod known;

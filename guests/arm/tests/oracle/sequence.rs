@@ -142,7 +142,8 @@ pub(crate) fn exclusive_loop(r: &mut Rng, at: u64, thumb: bool) -> Case {
     if let Some(value) = s.memory(address, bytes).filter(|_| r.one_in(2)) {
         s.r.r[2] = value as u32;
     }
-    // r0: the old value; r1: the new one; r2: what is compared or added; r3: the status; r6: the address.
+    // r0: the old value; r1: the new one; r2: what is compared or added; r3: the status; r6: the
+    // address.
     let words = if thumb {
         let h = |first: u32, second: u32| second << 16 | first;
         let load = match size {

@@ -12,8 +12,8 @@ use anyarch_oracle::state::{MID, Rng};
 use anyarch_oracle::{Guest, Reference};
 use std::collections::BTreeMap;
 
-/// Encodings that the reference has and we do not: the pattern of the A32 word, whose fields are those
-/// of T32 too, and why.
+/// Encodings that the reference has and we do not: the pattern of the A32 word, whose fields are
+/// those of T32 too, and why.
 const LISTED: &[(&str, &str)] = &[
     ("xxxx 11xx xxxx xxxx xxxx 0001 xxxx xxxx", FPA),
     ("xxxx 11xx xxxx xxxx xxxx 0010 xxxx xxxx", FPA),

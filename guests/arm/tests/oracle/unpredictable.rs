@@ -1,5 +1,5 @@
-//! What is UNPREDICTABLE, and what it does here. The list is that of `docs/arm.md`, and a test holds
-//! the two together, and the semantics to the list.
+//! What is UNPREDICTABLE, and what it does here. The list is that of `docs/arm.md`, and a test
+//! holds the two together, and the semantics to the list.
 
 use crate::generate::{self, FORMS, play, word};
 use crate::{Arm, from_a32, insn};

@@ -64,8 +64,9 @@ impl Asm {
         Near(self.p.wrapping_sub(4))
     }
 
-    /// Pads so that the rel32 of a jump emitted next, behind `opcode` bytes, lies within one cache line: it will be changed while other
-    /// threads run it, and a store across lines could be seen half done. Leaves EFLAGS alone.
+    /// Pads so that the rel32 of a jump emitted next, behind `opcode` bytes, lies within one cache
+    /// line: it will be changed while other threads run it, and a store across lines could be seen
+    /// half done. Leaves EFLAGS alone.
     #[inline(always)]
     pub(crate) fn keep_rel32_whole(&mut self, opcode: usize) {
         const LINE: usize = 64;
@@ -82,8 +83,9 @@ impl Asm {
         }
     }
 
-    /// Pads the code since `start` (a comparison that does not refer to its own place, or nothing) such that it and a jump of `jump` bytes behind it
-    /// neither cross a boundary of 32 bytes nor end at one: Skylake's processors and their kin then decode the jump anew each time.
+    /// Pads the code since `start` (a comparison that does not refer to its own place, or nothing)
+    /// such that it and a jump of `jump` bytes behind it neither cross a boundary of 32 bytes nor
+    /// end at one: Skylake's processors and their kin then decode the jump anew each time.
     pub(crate) fn keep_in_window(&mut self, start: *mut u8, jump: usize) {
         let len = self.p as usize - start as usize;
         if start as usize >> 5 == (self.p as usize + jump) >> 5 || len > 16 {
@@ -215,7 +217,8 @@ mod tests {
     #[repr(align(64))]
     struct Lines([u8; 192]);
 
-    /// Whatever the place and the length of the opcode, a patched field does not cross a cache line, and at most three bytes are lost.
+    /// Whatever the place and the length of the opcode, a patched field does not cross a cache
+    /// line, and at most three bytes are lost.
     #[test]
     fn patched_fields_lie_within_a_line() {
         let mut lines = Lines([0; 192]);

@@ -86,9 +86,10 @@ impl Asm {
         self.b(imm);
     }
 
-    /// Three-operand vector instruction d = a op b. Without AVX it becomes movaps + op; then `d` may equal `b` only if
-    /// `commutes` (the operands are swapped) or `tmp` (a scratch vector register) is used to hold b.
-    /// Memory operands of legacy SSE must be aligned: pass registers for b unless it lies in the state.
+    /// Three-operand vector instruction d = a op b. Without AVX it becomes movaps + op; then `d`
+    /// may equal `b` only if `commutes` (the operands are swapped) or `tmp` (a scratch vector
+    /// register) is used to hold b. Memory operands of legacy SSE must be aligned: pass registers
+    /// for b unless it lies in the state.
     #[inline(always)]
     pub(crate) fn v3(&mut self, e: VEnc, d: u8, a: u8, b: impl Into<Rm>, commutes: bool, tmp: u8) {
         let b = b.into();

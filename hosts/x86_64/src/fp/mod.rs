@@ -26,8 +26,8 @@
 //! FMA3.
 //!
 //! Scratch registers are XMM12 to XMM15, RAX and RCX. Scalar results are zero above their lane, for
-//! which the translator keeps track of the slots known to be zero there (`known::Vectors`; or boxed:
-//! `boxed`): the host's scalar instructions take those bits from their first operand.
+//! which the translator keeps track of the slots known to be zero there (`known::Vectors`; or
+//! boxed: `boxed`): the host's scalar instructions take those bits from their first operand.
 
 mod arith;
 mod compare;

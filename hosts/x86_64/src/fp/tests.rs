@@ -191,7 +191,8 @@ impl Random {
         (value ^ sign) & (u64::MAX >> (64 - bits))
     }
 
-    /// A lane's bits: factors, dividends and wide numbers whose products, quotients and narrowed values are rounded to the smallest normal number.
+    /// A lane's bits: factors, dividends and wide numbers whose products, quotients and narrowed
+    /// values are rounded to the smallest normal number.
     fn brink(&mut self, es: u8) -> u64 {
         let below = |x: u64| x - 1;
         let sign = |r: &mut Random, bits: u32| (r.next() >> 40 & 1) << (bits - 1);
@@ -374,8 +375,8 @@ extern "C" fn instead(cpu: &mut Cpu, n: u64) -> HelperExit {
 
 const INSTEAD: Helper = Helper { function: instead, effects: |_| Effects::NONE.reads(R(11)).writes(R(11)) };
 
-/// Plays an operation on boxed numbers as RISC-V has them, by generated code and by the interpreter. Flags are equal without exception. What is above
-/// bit 63 is not compared.
+/// Plays an operation on boxed numbers as RISC-V has them, by generated code and by the
+/// interpreter. Flags are equal without exception. What is above bit 63 is not compared.
 fn check_boxed(bench: &mut Bench, r: &mut Random, name: &str, op: Step<'_>) -> bool {
     use anyarch_engine::fp::IntInvalid;
     let rounding = r.pick(&[Rounding::NearestEven, Rounding::Up, Rounding::Down, Rounding::Zero]);

@@ -196,7 +196,8 @@ impl Translator<'_> {
                 }
                 self.a.shift_imm(Sh::Sar, wide, Rm::R(RAX), 1);
                 self.a.alu(Op::Xor, wide, RCX, Rm::R(RAX));
-                // No leading one remains; a set bit at the bottom bounds the count: clz(x << 1 | 1).
+                // No leading one remains; a set bit at the bottom bounds the count: clz(x << 1 |
+                // 1).
                 self.a.lea(wide, RCX, Mem::index(RCX, RCX, 0, 1));
                 if self.features.lzcnt {
                     self.a.lzcnt(wide, t, Rm::R(RCX));
@@ -229,7 +230,8 @@ impl Translator<'_> {
                 for (mask, n) in
                     [(0x5555_5555_5555_5555u64, 1), (0x3333_3333_3333_3333, 2), (0x0f0f_0f0f_0f0f_0f0f, 4)]
                 {
-                    // RAX = (RAX >> n & mask) | (RAX & mask) << n, with the mask in memory-free form.
+                    // RAX = (RAX >> n & mask) | (RAX & mask) << n, with the mask in memory-free
+                    // form.
                     self.a.mov(wide, RCX, RAX);
                     self.a.shift_imm(Sh::Shr, wide, Rm::R(RCX), n);
                     self.a.mov_store(true, state(offset_of!(Thread, spill)), RDX);

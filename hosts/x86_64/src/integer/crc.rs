@@ -38,7 +38,8 @@ impl Translator<'_> {
                 }
                 Size::B4 => self.crc_step(),
                 _ => {
-                    // The bits that leave the register, as a polynomial of their own; the others move up to their places.
+                    // The bits that leave the register, as a polynomial of their own; the others
+                    // move up to their places.
                     let bits = 8 * size.bytes() as u8;
                     self.a.shift_imm(Sh::Shl, false, Rm::R(RCX), 32 - bits);
                     self.crc_step();
@@ -52,8 +53,9 @@ impl Translator<'_> {
         }
     }
 
-    /// ECX = ECX times x^32 modulo the polynomial 0x04C11DB7, all with bits reflected, by Barrett's reduction: the first product with
-    /// x^64 divided by the polynomial gives the quotient, the second what to subtract.
+    /// ECX = ECX times x^32 modulo the polynomial 0x04C11DB7, all with bits reflected, by Barrett's
+    /// reduction: the first product with x^64 divided by the polynomial gives the quotient, the
+    /// second what to subtract.
     fn crc_step(&mut self) {
         const QUOTIENT: u64 = 0x1_f701_1641;
         const POLYNOMIAL: u64 = 0x1_db71_0641;

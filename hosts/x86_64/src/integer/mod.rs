@@ -68,7 +68,8 @@ impl Translator<'_> {
                 }
             }
             Src::Extended(r, Ext::S32, 0) if r == d && w == W::W64 => {
-                // A result of 32 bits and its extension are zero together; one of 64 bits may have a lower half of zero.
+                // A result of 32 bits and its extension are zero together; one of 64 bits may have
+                // a lower half of zero.
                 if self.is_signed_known(d) {
                     return;
                 }

@@ -16,7 +16,8 @@ impl Translator<'_> {
             Mul::HighU | Mul::HighS => {
                 self.clobber_flags();
                 self.get_into(true, a, RAX);
-                // RDX is a pinned register: kept in RCX, unless b needs RCX; b as a memory or pinned operand never does.
+                // RDX is a pinned register: kept in RCX, unless b needs RCX; b as a memory or
+                // pinned operand never does.
                 let brm = self.rm_or_zero(b);
                 self.a.mov(true, RCX, RDX);
                 match op {
@@ -95,7 +96,8 @@ impl Translator<'_> {
         self.get_into(wide, a, RAX);
         self.a.mov_store(true, state(offset_of!(Thread, spill)), RDX);
         let small = wide.then(|| {
-            // Most operands have less than 33 bits, and a division of 64 bits takes two or three times as long as one of 32.
+            // Most operands have less than 33 bits, and a division of 64 bits takes two or three
+            // times as long as one of 32.
             self.a.mov(true, RDX, RAX);
             self.a.alu(Op::Or, true, RDX, RCX);
             self.a.shift_imm(Sh::Shr, true, Rm::R(RDX), 32);

@@ -51,7 +51,8 @@ pub(crate) fn host_op(op: Alu) -> (Op, bool) {
 }
 
 impl Translator<'_> {
-    /// d (a host register) = slot shifted by a constant at the width. Clobbers flags unless the shift is a small left one.
+    /// d (a host register) = slot shifted by a constant at the width. Clobbers flags unless the
+    /// shift is a small left one.
     pub(crate) fn shifted(&mut self, w: W, d: u8, r: R, op: Shift, n: u8) {
         let w = is64(w);
         if n == 0 {
@@ -111,7 +112,8 @@ impl Translator<'_> {
         }
     }
 
-    /// Makes a second operand ready; registers other than pinned ones go to RCX. May clobber flags (and so RAX): call before loading RAX.
+    /// Makes a second operand ready; registers other than pinned ones go to RCX. May clobber flags
+    /// (and so RAX): call before loading RAX.
     pub(crate) fn src(&mut self, w: W, s: Src) -> Opnd {
         match s {
             Src::Reg(R::ZERO) => Opnd::Imm(0),

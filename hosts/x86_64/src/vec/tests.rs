@@ -128,7 +128,8 @@ fn imms(imm: Imm, es: u8, bytes: u8) -> Vec<u32> {
     }
 }
 
-/// Every operation, layout and constant, with operands in registers and memory that coincide in many ways, on SSE and AVX.
+/// Every operation, layout and constant, with operands in registers and memory that coincide in
+/// many ways, on SSE and AVX.
 #[test]
 fn agrees_with_the_reference() {
     let mut bench = Bench::new();
