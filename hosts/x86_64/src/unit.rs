@@ -226,16 +226,23 @@ impl Translator<'_> {
         false
     }
 
-    /// At the end of an instruction: if the next one is a target, memory has the flags there.
+    /// At the end of an instruction: if the next one is a target, memory has the flags there, unless
+    /// nobody reads them. Of a loop it has them anyway: an access in it may fault, and there is
+    /// nothing else that the code before the loop and the loop's end both leave them in.
     #[inline(never)]
     pub(crate) fn prepare_target(&mut self) {
         let address = self.guest.address(self.next_pc);
         let from_here = self.course.ahead.has(address.wrapping_sub(self.start_pc));
-        let is_target = from_here || self.targets.is_ahead(address) || self.targets.is_back(address);
+        let is_loop = self.targets.is_back(address);
+        let is_target = from_here || is_loop || self.targets.is_ahead(address);
         if is_target && !self.course.ended && self.course.inlined.is_none() && self.copy.is_none() {
             // The instruction may have faulted before.
             let saved = self.insn.saved_flags;
-            self.flush_flags(Some(self.next_pc));
+            if is_loop && !self.flags.in_memory {
+                self.save_flags();
+            } else {
+                self.flush_flags(Some(self.next_pc));
+            }
             self.insn.saved_flags = saved;
         }
     }
