@@ -213,6 +213,11 @@ pub struct Draft {
     pub entries: Vec<(u64, u32)>,
     /// Guest code elsewhere that the unit was made from: ranges within one page each.
     pub sources: Vec<(u64, u64)>,
+    /// Guest code that was looked at to find out that flags are not read: the end of what follows the
+    /// unit, or of the unit, and ranges elsewhere in its page.
+    pub looked_to: u64,
+    /// See above.
+    pub looked: Vec<(u64, u64)>,
     /// Where the unit does not go on at the next address: index of a mark, its address.
     pub turns: Vec<(u32, u64)>,
     /// Where locked instructions look at the table of reservations, or will: see
@@ -242,6 +247,7 @@ impl Draft {
         self.cold_marks.clear();
         self.entries.clear();
         self.sources.clear();
+        self.looked.clear();
         self.turns.clear();
         self.locked.clear();
         (self.calls_out, self.reserves, self.covered) = (false, false, 0);

@@ -240,6 +240,8 @@ pub fn has(host: u64) -> bool {
     host >= base && host < end
 }
 
+/// So many ranges that a unit's maker looked at are told apart; of more, all between them counts.
+const MOST_LOOKS: usize = 8;
 /// Bytes whose pages are asked for at a time: short programs are not to pay for many that they do
 /// not fill.
 const CHUNK: usize = 16 << 10;
@@ -417,7 +419,15 @@ impl Cache {
         let index = self.code.units.len() as u32;
         let first_mark = self.code.marks.len() as u32;
         let sources = self.sources.len() as u32;
-        for &(start, end) in core::iter::once(&(start, guest_end)).chain(&self.draft.sources) {
+        let (own, elsewhere) = (start..self.draft.looked_to, &mut self.draft.looked);
+        elsewhere.retain(|&(from, to)| from < own.start || to > own.end);
+        if elsewhere.len() > MOST_LOOKS {
+            let (from, to) = elsewhere.iter().fold((u64::MAX, 0), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+            elsewhere.clear();
+            elsewhere.push((from, to));
+        }
+        let own = (own.start, own.end);
+        for &(start, end) in core::iter::once(&own).chain(&self.draft.sources).chain(&self.draft.looked) {
             let next_in_page = self.pages.insert(start >> 12, self.sources.len() as u32).unwrap_or(NIL);
             self.sources.push(Source { start, len: (end - start) as u32, unit: index, next_in_page });
         }

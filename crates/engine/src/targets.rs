@@ -134,8 +134,12 @@ impl Pages {
         }
     }
 
-    /// The text of [start, end), which is not empty, has changed.
+    /// The text of [start, end), which is not empty, has changed. Where it is all of memory nobody has
+    /// said what has, and most has not: pages are looked at anew.
     pub fn change(&mut self, start: u64, end: u64) {
+        if (start, end) == (0, u64::MAX) {
+            return self.pages.clear();
+        }
         if Self::are_few(start, end, self.pages.len()) {
             for place in Self::places(start, end) {
                 if let Some(known) = self.pages.get_mut(&place) {

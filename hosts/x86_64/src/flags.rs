@@ -101,17 +101,19 @@ impl Translator<'_> {
     }
 
     /// Whether the guest code at `pc` may read NZCV before writing it.
-    pub(crate) fn live_at(&self, pc: u64, depth: u32) -> bool {
+    pub(crate) fn live_at(&mut self, pc: u64, depth: u32) -> bool {
         self.live_in(pc, depth, nzcv::ALL) != 0
     }
 
     /// Which of these flags the guest code at `pc` may read before it writes them: looks a few
-    /// instructions ahead, within the page translated.
-    fn live_in(&self, mut pc: u64, depth: u32, mut open: u8) -> u8 {
+    /// instructions ahead, within the page translated. What it has read there to find some dead
+    /// becomes a part of what the unit is made of.
+    fn live_in(&mut self, mut pc: u64, depth: u32, all: u8) -> u8 {
         if self.course.keep_all_flags {
-            return open;
+            return all;
         }
-        let mut live = 0;
+        let (mut live, mut open) = (0, all);
+        let mut from = pc;
         let page = self.start_pc & !4095;
         let inlined = self.course.inlined.map_or(0..0, |i| i.start..i.end);
         // Loops of floating-point code are long, and a save at the end of each round is not free.
@@ -122,12 +124,17 @@ impl Translator<'_> {
             let Some(peek) = (self.guest.peek)(pc) else { break };
             live |= open & peek.reads;
             open &= !(peek.reads | peek.writes);
+            let next = pc.wrapping_add(peek.len as u64);
             if open == 0 {
-                return live;
+                pc = next;
+                break;
             }
             match peek.transfer {
-                Transfer::Next => pc = pc.wrapping_add(peek.len as u64),
-                Transfer::Jump(t) => pc = t,
+                Transfer::Next => pc = next,
+                Transfer::Jump(t) => {
+                    self.looked(from, next);
+                    (from, pc) = (t, t);
+                }
                 Transfer::Cond(t) => {
                     if depth == 0 {
                         break;
@@ -135,15 +142,29 @@ impl Translator<'_> {
                     let there = self.live_in(t, depth - 1, open);
                     live |= there;
                     open &= !there;
+                    pc = next;
                     if open == 0 {
-                        return live;
+                        break;
                     }
-                    pc = pc.wrapping_add(peek.len as u64);
                 }
                 Transfer::Other => break,
             }
         }
+        if live | open != all {
+            self.looked(from, pc);
+        }
         live | open
+    }
+
+    /// Code depends on the text from one instruction up to another.
+    fn looked(&mut self, from: u64, to: u64) {
+        let (from, to) = (self.guest.address(from), self.guest.address(to));
+        let next = if self.course.inlined.is_some() { self.end_pc } else { self.guest.address(self.next_pc) };
+        if (self.start_pc..=next).contains(&from) {
+            self.course.looked_to = self.course.looked_to.max(to);
+        } else if from < to && self.draft.looked.last() != Some(&(from, to)) {
+            self.draft.looked.push((from, to));
+        }
     }
 
     /// Call before emitting anything that changes EFLAGS. Uses RAX.

@@ -411,6 +411,7 @@ impl<'a> Translator<'a> {
         }
         *self.cold = cold;
         self.draft.asked_likely = self.course.asked_likely.get();
+        self.draft.looked_to = self.course.looked_to.max(self.end_pc);
         let mut exits = core::mem::take(&mut self.draft.exits);
         for e in &mut exits {
             e.stub = self.a.p;

@@ -38,6 +38,8 @@ pub(crate) struct Course {
     pub(super) turned: bool,
     /// Where its branches go, as far as that is in the unit and yet to come.
     pub(super) ahead: Ahead,
+    /// The end of the text behind `next_pc` that its code depends on.
+    pub(super) looked_to: u64,
     /// See [`anyarch_engine::ops::Ops::set_likely`].
     pub(super) said_likely: bool,
     /// See [`anyarch_engine::backend::Draft::asked_likely`].

@@ -24,10 +24,13 @@ impl Cache {
     /// Takes out every unit that overlaps [start, end); whether there was one. `by` is a thread
     /// that asks for it from a helper and does not go on in its unit if there was, or null.
     pub fn invalidate(&mut self, start: u64, end: u64, by: *const Thread) -> bool {
-        if start >= end || self.pages.is_empty() {
+        if start >= end {
             return false;
         }
         self.targets.change(start, end);
+        if self.pages.is_empty() {
+            return false;
+        }
         let (first, last) = (start >> 12, (end - 1) >> 12);
         let mut dead = core::mem::take(&mut self.dead);
         let (sources, units) = (&self.sources, &mut self.code.units);
