@@ -45,7 +45,7 @@ usage: cargo xtask COMMAND
   setup          only installs what the commands need
 
 Every command installs the Debian packages that it needs: as root, or by sudo if you say yes on the terminal.
-Guests are named as the kernel or Debian names them. The default is the first of tests/harness/src/guests.rs, and for e2e and soak all of them.
+Guests are named as the kernel or Debian names them. The default is the first of tests/harness/src/guests.rs, and for e2e and soak arm64 and riscv64.
 ";
 
 /// What the commands need, benchmarks included.
