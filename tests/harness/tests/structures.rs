@@ -31,6 +31,9 @@ fn needs(header: &str) -> &'static [&'static str] {
     match header {
         "linux/hdreg.h" | "linux/vt.h" | "linux/if.h" | "linux/if_tun.h" => &["linux/socket.h"],
         "linux/fs.h" => &["linux/fiemap.h"],
+        "asm/termios.h" => &["asm/termbits.h", "linux/serial.h"],
+        "asm/sockios.h" | "linux/sockios.h" => &["linux/socket.h"],
+        "linux/mroute.h" | "linux/if_tunnel.h" => &["linux/sockios.h"],
         _ => &[],
     }
 }
@@ -42,8 +45,8 @@ fn begin(header: &str) -> String {
         let _ = writeln!(c, "#include <{first}>");
     }
     let _ = writeln!(c, "#include <{header}>");
-    // Power's FIOQSIZE names a type of the C library.
-    c.push_str("#define loff_t __kernel_loff_t\n");
+    // Power's FIOQSIZE and MIPS' SIOCSPGRP name types of the C library.
+    c.push_str("#define loff_t __kernel_loff_t\n#define pid_t __kernel_pid_t\n");
     c.push_str("#define IS(name, value) asm volatile(\"\\n=> \" name \" %0\" : : \"i\"((long)(value)))\n");
     c.push_str("void numbers(void) {\n");
     c
@@ -61,7 +64,8 @@ fn source(header: &str, model: &Model) -> String {
             let _ = writeln!(c, "IS(\"{name}.{member}.size\", sizeof((({c_name} *)0)->{field}));");
         }
     }
-    for row in ioctl::ROWS.iter().filter(|row| row.header == header) {
+    let requests = ioctl::ROWS.iter().filter(|row| row.header == header);
+    for row in requests.filter(|row| row.number(model).is_some()) {
         let _ = writeln!(c, "IS(\"{0}\", (unsigned){0});", row.name);
     }
     for row in sockopt::ROWS.iter().filter(|row| row.header == header) {
@@ -112,7 +116,9 @@ fn check(model: &Model, compiler: &str) {
             }
         }
         for row in ioctl::ROWS.iter().filter(|row| row.header == header) {
-            want.insert(row.name.to_owned(), row.number(model) as usize);
+            if let Some(number) = row.number(model) {
+                want.insert(row.name.to_owned(), number as usize);
+            }
         }
         for row in sockopt::ROWS.iter().filter(|row| row.header == header) {
             let guest = match row.level {

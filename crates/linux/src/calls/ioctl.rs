@@ -13,7 +13,7 @@ use crate::structure::{Direction, Family, Model, Plan, Struct, call, model, rows
 use crate::task::Task;
 use alloc::vec;
 use alloc::vec::Vec;
-use anyarch_sys::raw::general::__NR_ioctl;
+use anyarch_sys::raw::general::{__NR_getsockopt, __NR_ioctl};
 use anyarch_sys::{Errno, Kept, SysResult, args6, read_bytes, write_bytes};
 
 /// How a request's number is made (include/uapi/asm-generic/ioctl.h).
@@ -29,22 +29,25 @@ pub enum Number {
     Write(u8, u8, &'static Struct),
     /// `_IOWR(type, nr, structure)`.
     Both(u8, u8, &'static Struct),
+    /// The architecture has no such request.
+    Absent,
 }
 
 impl Number {
-    /// The number on an architecture.
-    pub const fn value(&self, model: &Model) -> u32 {
+    /// The number on an architecture, if it has one.
+    pub const fn value(&self, model: &Model) -> Option<u32> {
         // asm/ioctl.h of MIPS and Power: three bits of direction, of which none is one.
         let three = matches!(model.family, Family::Mips | Family::Powerpc);
         let (none, read, write, shift) = if three { (1, 2, 4, 29) } else { (0, 2, 1, 30) };
         let (direction, kind, nr, size) = match self {
-            Number::Plain(number) => return *number,
+            Number::Absent => return None,
+            Number::Plain(number) => return Some(*number),
             Number::None(kind, nr) => (none, *kind, *nr, 0),
             Number::Read(kind, nr, of) => (read, *kind, *nr, of.size(model)),
             Number::Write(kind, nr, of) => (write, *kind, *nr, of.size(model)),
             Number::Both(kind, nr, of) => (read | write, *kind, *nr, of.size(model)),
         };
-        direction << shift | (size as u32) << 16 | (kind as u32) << 8 | nr as u32
+        Some(direction << shift | (size as u32) << 16 | (kind as u32) << 8 | nr as u32)
     }
 }
 
@@ -87,16 +90,18 @@ impl Row {
         let mut row = Row { name, header, numbers, arg, kind, differs: call::differs(&[arg]) | handled };
         let mut m = 0;
         while m < model::MODELS.len() {
-            if row.number(&model::MODELS[m]) != row.number(&model::HOST) {
-                row.differs |= 1 << m;
+            match (row.number(&model::MODELS[m]), row.number(&model::HOST)) {
+                (Some(theirs), Some(ours)) if theirs == ours => {}
+                (None, None) => {}
+                _ => row.differs |= 1 << m,
             }
             m += 1;
         }
         row
     }
 
-    /// The number on an architecture.
-    pub const fn number(&self, model: &Model) -> u32 {
+    /// The number on an architecture, if it has one.
+    pub const fn number(&self, model: &Model) -> Option<u32> {
         let mut i = 0;
         while i < self.numbers.len() {
             match self.numbers[i].0 {
@@ -109,6 +114,9 @@ impl Row {
 }
 
 macro_rules! number {
+    (absent) => {
+        Number::Absent
+    };
     ($number:literal) => {
         Number::Plain($number)
     };
@@ -192,6 +200,8 @@ ioctls! {
         TIOCMBIS [Mips: 0x741b] (0x5416) In(an_int);
         TIOCMBIC [Mips: 0x741c] (0x5417) In(an_int);
         TIOCMSET [Mips: 0x741a] (0x5418) In(an_int);
+        TIOCGSERIAL [Mips: 0x5484] (0x541e) Out(serial_struct);
+        TIOCSSERIAL [Mips: 0x5485] (0x541f) In(serial_struct);
         TIOCGSOFTCAR [Mips: 0x5481] (0x5419) Out(an_int);
         TIOCSSOFTCAR [Mips: 0x5482] (0x541a) In(an_int);
         FIONREAD [Mips: 0x467f] [Powerpc: ior b'f' 127 an_int] (0x541b) Out(an_int);
@@ -206,6 +216,12 @@ ioctls! {
         TIOCSBRK (0x5427) Int;
         TIOCCBRK (0x5428) Int;
         TIOCGSID [Mips: 0x7416] (0x5429) Out(an_int);
+        TCGETS2 [Powerpc: absent] (ior b'T' 0x2a termios2) Out(termios2);
+        TCSETS2 [Powerpc: absent] (iow b'T' 0x2b termios2) In(termios2);
+        TCSETSW2 [Powerpc: absent] (iow b'T' 0x2c termios2) In(termios2);
+        TCSETSF2 [Powerpc: absent] (iow b'T' 0x2d termios2) In(termios2);
+        TIOCGRS485 [Mips: ior b'T' 0x2e serial_rs485] (0x542e) Out(serial_rs485);
+        TIOCSRS485 [Mips: iowr b'T' 0x2f serial_rs485] (0x542f) InOut(serial_rs485);
         TIOCGPTN (ior b'T' 0x30 a_uint) Out(a_uint);
         TIOCSPTLCK (iow b'T' 0x31 an_int) In(an_int);
         TIOCGDEV (ior b'T' 0x32 a_uint) Out(a_uint);
@@ -215,9 +231,17 @@ ioctls! {
         TIOCGPTLCK (ior b'T' 0x39 an_int) Out(an_int);
         TIOCGEXCL (ior b'T' 0x40 an_int) Out(an_int);
         TIOCGPTPEER (io b'T' 0x41) Int => tiocgptpeer;
+        TIOCGISO7816 (ior b'T' 0x42 serial_iso7816) Out(serial_iso7816);
+        TIOCSISO7816 (iowr b'T' 0x43 serial_iso7816) InOut(serial_iso7816);
         FIONCLEX [Mips: 0x6602] [Powerpc: io b'f' 2] (0x5450) Int;
         FIOCLEX [Mips: 0x6601] [Powerpc: io b'f' 1] (0x5451) Int;
         FIOASYNC [Mips: 0x667d] [Powerpc: iow b'f' 125 an_int] (0x5452) In(an_int);
+        TIOCSERCONFIG [Mips: 0x5488] (0x5453) Int;
+        TIOCGLCKTRMIOS [Mips: 0x548b] (0x5456) Out(termios);
+        TIOCSLCKTRMIOS [Mips: 0x548c] (0x5457) In(termios);
+        TIOCSERGETLSR [Mips: 0x548e] (0x5459) Out(a_uint);
+        TIOCMIWAIT [Mips: 0x5491] (0x545c) Int;
+        TIOCGICOUNT [Mips: 0x5492] (0x545d) Out(serial_icounter_struct);
         FIOQSIZE [Mips: 0x667f] [Arm: 0x545e] [S390: 0x545e] [Powerpc: ior b'f' 128 loff] (0x5460) Out(loff);
     }
     "linux/perf_event.h" {
@@ -272,12 +296,23 @@ ioctls! {
     "linux/fsverity.h" {
         FS_IOC_ENABLE_VERITY (iow b'f' 133 fsverity_enable_arg) In(fsverity_enable_arg);
         FS_IOC_MEASURE_VERITY (iowr b'f' 134 fsverity_digest) Opaque("bytes follow, as many as it says");
+        FS_IOC_READ_VERITY_METADATA (iowr b'f' 135 fsverity_read_metadata_arg) In(fsverity_read_metadata_arg);
     }
     "linux/blkpg.h" {
         BLKPG (io 0x12 105) In(blkpg_ioctl_arg);
     }
+    "linux/blkzoned.h" {
+        BLKREPORTZONE (iowr 0x12 130 blk_zone_report) Opaque("an array follows; all members have fixed widths");
+        BLKRESETZONE (iow 0x12 131 blk_zone_range) In(blk_zone_range);
+        BLKGETZONESZ (ior 0x12 132 a_uint) Out(a_uint);
+        BLKGETNRZONES (ior 0x12 133 a_uint) Out(a_uint);
+        BLKOPENZONE (iow 0x12 134 blk_zone_range) In(blk_zone_range);
+        BLKCLOSEZONE (iow 0x12 135 blk_zone_range) In(blk_zone_range);
+        BLKFINISHZONE (iow 0x12 136 blk_zone_range) In(blk_zone_range);
+    }
     "linux/hdreg.h" {
         HDIO_GETGEO (0x0301) Out(hd_geometry);
+        HDIO_GET_32BIT (0x0309) Out(a_ulong);
     }
     "linux/loop.h" {
         LOOP_SET_FD (0x4c00) Int;
@@ -317,23 +352,48 @@ ioctls! {
         TUNGETIFF (ior b'T' 210 a_uint) Out(ifreq_flags);
         TUNGETSNDBUF (ior b'T' 211 an_int) Out(an_int);
         TUNSETSNDBUF (iow b'T' 212 an_int) In(an_int);
+        TUNATTACHFILTER (iow b'T' 213 sock_fprog) In(sock_fprog);
+        TUNDETACHFILTER (iow b'T' 214 sock_fprog) Int;
         TUNGETVNETHDRSZ (ior b'T' 215 an_int) Out(an_int);
         TUNSETVNETHDRSZ (iow b'T' 216 an_int) In(an_int);
         TUNSETQUEUE (iow b'T' 217 an_int) In(ifreq_flags);
         TUNSETIFINDEX (iow b'T' 218 a_uint) In(a_uint);
+        TUNGETFILTER (ior b'T' 219 sock_fprog) Out(sock_fprog);
         TUNSETVNETLE (iow b'T' 220 an_int) In(an_int);
         TUNGETVNETLE (ior b'T' 221 an_int) Out(an_int);
+        TUNSETVNETBE (iow b'T' 222 an_int) In(an_int);
+        TUNGETVNETBE (ior b'T' 223 an_int) Out(an_int);
+        TUNSETSTEERINGEBPF (ior b'T' 224 an_int) In(an_int);
+        TUNSETFILTEREBPF (ior b'T' 225 an_int) In(an_int);
         TUNSETCARRIER (iow b'T' 226 an_int) In(an_int);
+        TUNGETDEVNETNS (io b'T' 227) Int;
+    }
+    "asm/sockios.h" {
+        FIOSETOWN [Mips: iow b'f' 124 an_int] (0x8901) In(an_int);
+        SIOCSPGRP [Mips: iow b's' 8 an_int] (0x8902) In(an_int);
+        FIOGETOWN [Mips: ior b'f' 123 an_int] (0x8903) Out(an_int);
+        SIOCGPGRP [Mips: ior b's' 9 an_int] (0x8904) Out(an_int);
+        SIOCATMARK [Mips: ior b's' 7 an_int] (0x8905) Out(an_int);
+        SIOCGSTAMP_OLD (0x8906) Out(timeval);
+        SIOCGSTAMPNS_OLD (0x8907) Out(timespec);
+    }
+    "linux/mroute.h" {
+        SIOCGETVIFCNT (0x89e0) InOut(sioc_vif_req) => by_family;
+        SIOCGETSGCNT (0x89e1) InOut(sioc_sg_req) => by_family;
     }
     "linux/sockios.h" {
+        SIOCGSTAMP_NEW (ior 0x89 6 two_u64s) Out(sock_timeval);
+        SIOCGSTAMPNS_NEW (ior 0x89 7 two_u64s) Out(timespec64);
+        SIOCADDRT (0x890b) In(rtentry) => by_family;
+        SIOCDELRT (0x890c) In(rtentry) => by_family;
         SIOCGIFNAME (0x8910) InOut(ifreq_int);
         SIOCGIFCONF (0x8912) Opaque("a list of ifreq by address") => siocgifconf;
         SIOCGIFFLAGS (0x8913) InOut(ifreq_flags);
         SIOCSIFFLAGS (0x8914) In(ifreq_flags);
         SIOCGIFADDR (0x8915) InOut(ifreq_addr);
-        SIOCSIFADDR (0x8916) In(ifreq_addr);
+        SIOCSIFADDR (0x8916) In(ifreq_addr) => by_family;
         SIOCGIFDSTADDR (0x8917) InOut(ifreq_addr);
-        SIOCSIFDSTADDR (0x8918) In(ifreq_addr);
+        SIOCSIFDSTADDR (0x8918) In(ifreq_addr) => by_family;
         SIOCGIFBRDADDR (0x8919) InOut(ifreq_addr);
         SIOCSIFBRDADDR (0x891a) In(ifreq_addr);
         SIOCGIFNETMASK (0x891b) InOut(ifreq_addr);
@@ -348,17 +408,54 @@ ioctls! {
         SIOCADDMULTI (0x8931) In(ifreq_addr);
         SIOCDELMULTI (0x8932) In(ifreq_addr);
         SIOCGIFINDEX (0x8933) InOut(ifreq_int);
+        SIOCSIFPFLAGS (0x8934) In(ifreq_flags);
+        SIOCGIFPFLAGS (0x8935) InOut(ifreq_flags);
+        SIOCDIFADDR (0x8936) In(ifreq_addr) => by_family;
+        SIOCSIFHWBROADCAST (0x8937) In(ifreq_addr);
+        SIOCGIFBR (0x8940) In(three_ulongs);
+        SIOCSIFBR (0x8941) In(three_ulongs);
         SIOCGIFTXQLEN (0x8942) InOut(ifreq_int);
         SIOCSIFTXQLEN (0x8943) In(ifreq_int);
         SIOCETHTOOL (0x8946) In(ifreq_data);
+        SIOCGMIIPHY (0x8947) InOut(ifreq_mii);
+        SIOCGMIIREG (0x8948) InOut(ifreq_mii);
+        SIOCSMIIREG (0x8949) In(ifreq_mii);
+        SIOCWANDEV (0x894a) InOut(ifreq_settings);
         SIOCOUTQNSD (0x894b) Out(an_int);
         SIOCGSKNS (0x894c) Int;
+        SIOCDARP (0x8953) In(arpreq);
+        SIOCGARP (0x8954) InOut(arpreq);
+        SIOCSARP (0x8955) In(arpreq);
         SIOCGIFMAP (0x8970) InOut(ifreq_map);
         SIOCSIFMAP (0x8971) In(ifreq_map);
+        SIOCBONDENSLAVE (0x8990) In(ifreq_name);
+        SIOCBONDRELEASE (0x8991) In(ifreq_name);
+        SIOCBONDSETHWADDR (0x8992) In(ifreq_name);
+        SIOCBONDSLAVEINFOQUERY (0x8993) In(ifreq_data);
+        SIOCBONDINFOQUERY (0x8994) In(ifreq_data);
+        SIOCBONDCHANGEACTIVE (0x8995) In(ifreq_name);
         SIOCBRADDBR (0x89a0) In(bridge_name);
         SIOCBRDELBR (0x89a1) In(bridge_name);
         SIOCBRADDIF (0x89a2) In(ifreq_int);
         SIOCBRDELIF (0x89a3) In(ifreq_int);
+        SIOCSHWTSTAMP (0x89b0) In(ifreq_data);
+        SIOCGHWTSTAMP (0x89b1) In(ifreq_data);
+    }
+    // What the numbers from SIOCDEVPRIVATE mean is the device's; these have names. The address leads
+    // to members of fixed widths.
+    "linux/if_tunnel.h" {
+        SIOCGETTUNNEL (0x89f0) In(ifreq_data);
+        SIOCADDTUNNEL (0x89f1) In(ifreq_data);
+        SIOCDELTUNNEL (0x89f2) In(ifreq_data);
+        SIOCCHGTUNNEL (0x89f3) In(ifreq_data);
+        SIOCGETPRL (0x89f4) In(ifreq_data);
+        SIOCADDPRL (0x89f5) In(ifreq_data);
+        SIOCDELPRL (0x89f6) In(ifreq_data);
+        SIOCCHGPRL (0x89f7) In(ifreq_data);
+        SIOCGET6RD (0x89f8) In(ifreq_data);
+        SIOCADD6RD (0x89f9) In(ifreq_data);
+        SIOCDEL6RD (0x89fa) In(ifreq_data);
+        SIOCCHG6RD (0x89fb) In(ifreq_data);
     }
 }
 
@@ -368,7 +465,7 @@ type Differing = Vec<(u32, &'static Row)>;
 
 fn differing(guest: &Model) -> Differing {
     let rows = ROWS.iter().filter(|row| row.differs & 1 << guest.index != 0);
-    let mut all: Differing = rows.map(|row| (row.number(guest), row)).collect();
+    let mut all: Differing = rows.filter_map(|row| Some((row.number(guest)?, row))).collect();
     all.sort_unstable_by_key(|it| it.0);
     all
 }
@@ -395,7 +492,7 @@ pub fn ioctl(task: &mut Task, args: [u64; 6]) -> SysResult {
         return host_call(task, __NR_ioctl, &args);
     };
     let row = all[found].1;
-    let number = row.number(&model::HOST);
+    let number = row.number(&model::HOST).ok_or(Errno::ENOTTY)?;
     if let Kind::Handler(handler) = row.kind {
         return handler(task, number, args);
     }
@@ -440,6 +537,63 @@ fn siocgifconf(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
     Ok(result)
 }
 
+const AF_INET: u32 = 2;
+const AF_APPLETALK: u32 = 5;
+const AF_INET6: u32 = 10;
+const AF_PACKET: u32 = 17;
+
+/// A request whose structure follows from the socket's family.
+struct ByFamily {
+    /// Its row.
+    name: &'static str,
+    /// The families that take the row's structure; without any, all that have no other one.
+    families: &'static [u32],
+    /// What a socket of IPv6 takes.
+    of_inet6: &'static Struct,
+}
+
+/// The families whose routes are `struct rtentry`.
+const ROUTED: &[u32] = &[AF_INET, AF_APPLETALK, AF_PACKET];
+
+static BY_FAMILY: [ByFamily; 7] = [
+    ByFamily { name: "SIOCADDRT", families: ROUTED, of_inet6: &rows::in6_rtmsg },
+    ByFamily { name: "SIOCDELRT", families: ROUTED, of_inet6: &rows::in6_rtmsg },
+    ByFamily { name: "SIOCSIFADDR", families: &[], of_inet6: &rows::in6_ifreq },
+    ByFamily { name: "SIOCSIFDSTADDR", families: &[], of_inet6: &rows::in6_ifreq },
+    ByFamily { name: "SIOCDIFADDR", families: &[], of_inet6: &rows::in6_ifreq },
+    ByFamily { name: "SIOCGETVIFCNT", families: &[AF_INET], of_inet6: &rows::sioc_mif_req6 },
+    ByFamily { name: "SIOCGETSGCNT", families: &[AF_INET], of_inet6: &rows::sioc_sg_req6 },
+];
+
+/// What such a request carries on a socket of a family. Families without a structure here have one
+/// of fixed widths, or none.
+fn carried(row: &Row, family: u32) -> Option<Arg> {
+    let it = BY_FAMILY.iter().find(|it| it.name == row.name)?;
+    match (family, row.arg) {
+        (AF_INET6, Arg::InOut(_)) => Some(Arg::InOut(it.of_inet6)),
+        (AF_INET6, _) => Some(Arg::In(it.of_inet6)),
+        (_, arg) => (it.families.is_empty() || it.families.contains(&family)).then_some(arg),
+    }
+}
+
+/// A request of [`BY_FAMILY`].
+fn by_family(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
+    const SOL_SOCKET: u64 = 1;
+    const SO_DOMAIN: u64 = 39;
+    let (mut family, mut size) = (0u32, 4u32);
+    let asked = [args[0], SOL_SOCKET, SO_DOMAIN, &raw mut family as u64, &raw mut size as u64];
+    let host = args6(&[args[0], number as u64, args[2]]);
+    let known = host_call(task, __NR_getsockopt, &args6(&asked)).is_ok();
+    let row = ROWS.iter().find(|row| row.number(&model::HOST) == Some(number));
+    match row.and_then(|row| carried(row, family)).filter(|_| known) {
+        Some(arg) => call::convert(&[Argument { index: 2, arg }], task.abi.model(), &host, |host| {
+            host_call(task, __NR_ioctl, host)
+        }),
+        // Without a socket the request finds its own errno.
+        None => host_call(task, __NR_ioctl, &host),
+    }
+}
+
 fn tiocgptpeer(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
     let flags = task.abi.open_flags_to_host(args[2] as u32);
     host_call(task, __NR_ioctl, &args6(&[args[0], number as u64, flags as u64]))
@@ -455,10 +609,36 @@ mod tests {
         for guest in &model::MODELS {
             let mut seen = BTreeMap::new();
             for row in ROWS {
-                let before = seen.insert(row.number(guest), row.name);
+                let Some(number) = row.number(guest) else { continue };
+                let before = seen.insert(number, row.name);
                 assert_eq!(before, None, "{} of {}", row.name, guest.name);
             }
         }
+    }
+
+    #[test]
+    fn handlers_by_family_know_their_rows() {
+        let handled = |row: &&Row| BY_FAMILY.iter().any(|it| it.name == row.name);
+        assert_eq!(ROWS.iter().filter(handled).count(), BY_FAMILY.len());
+        let size = |name: &str, family| {
+            let row = ROWS.iter().find(|row| row.name == name).expect("a row of this name");
+            match carried(row, family) {
+                Some(Arg::In(of) | Arg::InOut(of)) => Some(of.size(&model::ARM)),
+                _ => None,
+            }
+        };
+        assert_eq!(
+            [AF_INET, AF_PACKET, AF_INET6, 3].map(|f| size("SIOCADDRT", f)),
+            [Some(84), Some(84), Some(72), None]
+        );
+        assert_eq!(
+            [AF_INET, AF_PACKET, AF_INET6].map(|f| size("SIOCSIFADDR", f)),
+            [Some(32), Some(32), Some(24)]
+        );
+        assert_eq!(
+            [AF_INET, AF_INET6, AF_PACKET].map(|f| size("SIOCGETVIFCNT", f)),
+            [Some(20), Some(20), None]
+        );
     }
 
     #[test]

@@ -137,6 +137,7 @@ structs! {
     a_char "char" "linux/types.h" { _value: byte }
     a_ushort "unsigned short" "linux/types.h" { _value: u16 }
     two_u64s "__u64[2]" "linux/types.h" { _value: [u64; 2] }
+    three_ulongs "unsigned long[3]" "linux/types.h" { _value: [ulong; 3] }
     label "char[256]" "linux/types.h" { _value: [byte; 256] }
     bridge_name "char[16]" "linux/types.h" { _value: [byte; 16] }
     a_pointer "void *" "linux/types.h" { _value: pointer }
@@ -640,7 +641,47 @@ structs! {
         [Arm] { _name: [byte; 16], _new: [byte; 16] }
         [_] { _name: [byte; 16], _new: [byte; 16], _pad: [byte; 8] }
     }
+    ifreq_mii "" "linux/if.h" {
+        [Arm] { _name: [byte; 16], _mii: [u16; 4], _pad: [byte; 8] }
+        [_] { _name: [byte; 16], _mii: [u16; 4], _pad: [byte; 16] }
+    }
+    ifreq_settings "" "linux/if.h" {
+        [Arm] { _name: [byte; 16], _type: uint, _size: uint, _data: pointer, _pad: [byte; 4] }
+        [_] { _name: [byte; 16], _type: uint, _size: uint, _data: pointer, _pad: [byte; 8] }
+    }
     ifconf "struct ifconf" "linux/if.h" { ifc_len: int, _buf: pointer }
+
+    // Routes and neighbours. `struct sockaddr` of IPv4 is what is in them.
+    sockaddr "struct sockaddr" "linux/if.h" { sa_family: u16, sa_data: [byte; 14] }
+    rtentry "struct rtentry" "linux/route.h" {
+        rt_pad1: ulong, rt_dst: (sockaddr), rt_gateway: (sockaddr), rt_genmask: (sockaddr),
+        rt_flags: u16, rt_pad2: i16, rt_pad3: ulong, rt_pad4: pointer, rt_metric: i16,
+        rt_dev: pointer, rt_mtu: ulong, rt_window: ulong, rt_irtt: u16,
+    }
+    in6_rtmsg "struct in6_rtmsg" "linux/ipv6_route.h" {
+        rtmsg_dst: [raw32; 4], rtmsg_src: [raw32; 4], rtmsg_gateway: [raw32; 4], rtmsg_type: uint,
+        rtmsg_dst_len: u16, rtmsg_src_len: u16, rtmsg_metric: uint, rtmsg_info: ulong,
+        rtmsg_flags: uint, rtmsg_ifindex: int,
+    }
+    in6_ifreq "struct in6_ifreq" "linux/ipv6.h" {
+        ifr6_addr: [raw32; 4], ifr6_prefixlen: uint, ifr6_ifindex: int,
+    }
+    arpreq "struct arpreq" "linux/if_arp.h" {
+        arp_pa: (sockaddr), arp_ha: (sockaddr), arp_flags: int, arp_netmask: (sockaddr),
+        arp_dev: [byte; 16],
+    }
+    sioc_vif_req "struct sioc_vif_req" "linux/mroute.h" {
+        vifi: u16, icount: ulong, ocount: ulong, ibytes: ulong, obytes: ulong,
+    }
+    sioc_sg_req "struct sioc_sg_req" "linux/mroute.h" {
+        src: raw32, grp: raw32, pktcnt: ulong, bytecnt: ulong, wrong_if: ulong,
+    }
+    sioc_mif_req6 "struct sioc_mif_req6" "linux/mroute6.h" {
+        mifi: u16, icount: ulong, ocount: ulong, ibytes: ulong, obytes: ulong,
+    }
+    sioc_sg_req6 "struct sioc_sg_req6" "linux/mroute6.h" {
+        src: (sockaddr_in6), grp: (sockaddr_in6), pktcnt: ulong, bytecnt: ulong, wrong_if: ulong,
+    }
 
     // ioctl: terminals, files, block devices.
     winsize "struct winsize" "asm/termios.h" {
@@ -684,6 +725,23 @@ structs! {
             c_ispeed: uint, c_ospeed: uint,
         }
     }
+    serial_struct "struct serial_struct" "linux/serial.h" {
+        r#type: int, line: int, port: uint, irq: int, flags: int, xmit_fifo_size: int,
+        custom_divisor: int, baud_base: int, close_delay: u16, io_type: byte, reserved_char: byte,
+        hub6: int, closing_wait: u16, closing_wait2: u16, iomem_base: pointer, iomem_reg_shift: u16,
+        port_high: uint, iomap_base: ulong,
+    }
+    serial_icounter_struct "struct serial_icounter_struct" "linux/serial.h" {
+        cts: int, dsr: int, rng: int, dcd: int, rx: int, tx: int, frame: int, overrun: int,
+        parity: int, brk: int, buf_overrun: int, reserved: [int; 9],
+    }
+    serial_rs485 "struct serial_rs485" "linux/serial.h" {
+        flags: uint, delay_rts_before_send: uint, delay_rts_after_send: uint, addr_recv: u8,
+        addr_dest: u8, padding0: [byte; 2], padding1: [uint; 4],
+    }
+    serial_iso7816 "struct serial_iso7816" "linux/serial.h" {
+        flags: uint, tg: uint, sc_fi: uint, sc_di: uint, clk: uint, _reserved: [uint; 5],
+    }
     fiemap "struct fiemap" "linux/fiemap.h" {
         fm_start: u64, fm_length: u64, fm_flags: uint, fm_mapped_extents: uint,
         fm_extent_count: uint, fm_reserved: uint,
@@ -712,6 +770,13 @@ structs! {
     }
     fsverity_digest "struct fsverity_digest" "linux/fsverity.h" {
         digest_algorithm: u16, digest_size: u16,
+    }
+    fsverity_read_metadata_arg "struct fsverity_read_metadata_arg" "linux/fsverity.h" {
+        metadata_type: u64, offset: u64, length: u64, buf_ptr: u64, _reserved: u64,
+    }
+    blk_zone_range "struct blk_zone_range" "linux/blkzoned.h" { sector: u64, nr_sectors: u64 }
+    blk_zone_report "struct blk_zone_report" "linux/blkzoned.h" {
+        sector: u64, nr_zones: uint, flags: uint,
     }
     hd_geometry "struct hd_geometry" "linux/hdreg.h" {
         heads: u8, sectors: u8, cylinders: u16, start: ulong,
