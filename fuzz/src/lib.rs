@@ -6,6 +6,7 @@
 //! with what libFuzzer and the compiler's coverage find, on a nightly toolchain (CONTRIBUTING.md
 //! tells how).
 
+use anyarch_arm::decode::pc;
 use anyarch_binfmt::{entry::Entry, rule::Rule};
 use anyarch_engine::backend::Backend;
 use anyarch_engine::cache::{self, CACHE};
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "elf", run: elf, seeds: elf_seeds },
     Target { name: "aarch64", run: aarch64, seeds: aarch64_seeds },
     Target { name: "riscv64", run: riscv64, seeds: riscv64_seeds },
+    Target { name: "arm", run: arm, seeds: arm_seeds },
     Target { name: "binfmt", run: binfmt, seeds: binfmt_seeds },
     Target { name: "layer", run: layer, seeds: layer_seeds },
     Target { name: "registry", run: registry, seeds: registry_seeds },
@@ -92,21 +94,59 @@ fn elf_seeds() -> Vec<Vec<u8>> {
 
 /// Instructions: decoded and translated, not executed.
 pub fn aarch64(data: &[u8]) {
-    translate(&AARCH64, data);
+    translate(&AARCH64, data, Form::WORDS);
 }
 
 /// Instructions: decoded and translated, not executed.
 pub fn riscv64(data: &[u8]) {
-    translate(&RISCV64, data);
+    translate(&RISCV64, data, Form::WORDS);
+}
+
+/// Instructions of A32 or T32: decoded and translated, not executed. The state in which they run
+/// comes first, in [`STATE`] bytes: bit 0 chooses T32, bit 1 big-endian data; ITSTATE.
+pub fn arm(data: &[u8]) {
+    let (state, code) = data.split_at(STATE.min(data.len()));
+    let of = |i: usize| state.get(i).copied().unwrap_or(0);
+    translate(&ARM, code, arm_form(of(0), of(1)));
+}
+
+/// Bytes before arm's instructions, which stay aligned.
+const STATE: usize = 4;
+
+fn arm_form(bits: u8, it: u8) -> Form {
+    let order = if bits & 2 == 0 { 0 } else { pc::E };
+    // Undefined in A32, and from its lower half in T32.
+    let behind = 0xe7ff_defe;
+    match bits & 1 {
+        0 => Form { step: 4, state: order, behind },
+        _ => Form { step: 2, state: pc::T | order | (it as u64) << pc::IT, behind },
+    }
+}
+
+/// How a guest's code is gone through.
+#[derive(Clone, Copy)]
+struct Form {
+    /// Bytes from one `pc` to the next.
+    step: usize,
+    /// What a `pc` has beside the address.
+    state: u64,
+    /// What follows the code, where units end.
+    behind: u32,
+}
+
+impl Form {
+    const WORDS: Form = Form { step: 4, state: 0, behind: 0 };
 }
 
 static AARCH64: (&Guest, Backend) =
     (&anyarch_aarch64::GUEST, anyarch_host_x86_64::backend::<anyarch_aarch64::Instructions>());
+static ARM: (&Guest, Backend) =
+    (&anyarch_arm::GUEST, anyarch_host_x86_64::backend::<anyarch_arm::Instructions>());
 static RISCV64: (&Guest, Backend) =
     (&anyarch_riscv64::GUEST, anyarch_host_x86_64::backend::<anyarch_riscv64::Instructions>());
 
-/// Translates data as a guest's code, from each of its words; from how many there is host code.
-fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize {
+/// Translates data as a guest's code, from each place of its form; from how many there is host code.
+fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8], form: Form) -> usize {
     const ROOM: usize = 4096;
     /// The guest whose code cache is the process's, and where its code is put.
     static STATE: Mutex<Option<(usize, usize)>> = Mutex::new(None);
@@ -115,6 +155,7 @@ fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize
     let at = match *state {
         Some((known, at)) if known == id => at,
         _ => {
+            let low = if guest.address_bits == 32 { libc::MAP_32BIT } else { 0 };
             // SAFETY: a fresh mapping; the words behind it are readable too, for instructions that
             // look ahead.
             let p = unsafe {
@@ -122,7 +163,7 @@ fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize
                     std::ptr::null_mut(),
                     2 * ROOM,
                     libc::PROT_READ | libc::PROT_WRITE,
-                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | low,
                     -1,
                     0,
                 )
@@ -139,12 +180,12 @@ fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8]) -> usize
     let (start, end) = (at as u64, (at + data.len().next_multiple_of(4)) as u64);
     // SAFETY: the mapping is this function's while it holds the lock, and has that room.
     unsafe {
-        std::ptr::write_bytes(at as *mut u8, 0, 2 * ROOM);
+        std::slice::from_raw_parts_mut(at as *mut u32, 2 * ROOM / 4).fill(form.behind);
         std::ptr::copy_nonoverlapping(data.as_ptr(), at as *mut u8, data.len());
     }
     code::mapped_exec(start, end);
     let entry = |pc| CACHE.lock().as_deref_mut().is_some_and(|cache| cache.entry(pc, 0).is_ok());
-    let translated = (start..end).step_by(4).filter(|pc| entry(*pc)).count();
+    let translated = (start..end).step_by(form.step).filter(|at| entry(at | form.state)).count();
     code::unmapped_exec(start, end);
     translated
 }
@@ -170,6 +211,31 @@ fn riscv64_seeds() -> Vec<Vec<u8>> {
         words(&[0x1005272f, 0x00b70733, 0x18e526af, 0xfe069ae3]),
         words(&[0x0d0572d7, 0x02056007, 0x02008057, 0x9600a157, 0x5e00a257]),
     ]
+}
+
+fn arm_seeds() -> Vec<Vec<u8>> {
+    // Calls and conditions; a loop of exclusives; vectors, the byte order, coprocessors.
+    const A32: [&[u32]; 3] = [
+        &[0xe92d4800, 0xe28db004, 0xe3500003, 0x10810100, 0x1afffffc, 0xfa00000e, 0xe8bd8800],
+        &[0xe1901f9f, 0xe2811001, 0xe1802f91, 0xe3520000, 0x1afffffa, 0xe12fff1e],
+        &[0xf4200a8d, 0xf2004d42, 0xeebd0ae0, 0xeeb40b41, 0xeef1fa10, 0xf1010200, 0xee1d0f70, 0xf3b00302],
+    ];
+    // The same, with IT blocks, a table of branches, and a change of the instruction set.
+    const T32: [&[u16]; 3] = [
+        &[
+            0xb510, 0x2803, 0xbf1a, 0x1840, 0xf8d1, 0x0064, 0x2000, 0xe8df, 0xf000, 0xb108, 0xf7ff, 0xffca,
+            0xbd10, 0xbf00,
+        ],
+        &[0xe850, 0x1f00, 0x3101, 0xe840, 0x1200, 0x2a00, 0xd1f8, 0x4770],
+        &[0xf920, 0x0a8d, 0xef00, 0x4d42, 0xbf08, 0xeeb0, 0x0a60, 0xb658, 0xe9d2, 0x0102, 0x2001, 0x4778],
+    ];
+    let a32 = A32.map(|code| [vec![0; STATE], words(code)].concat());
+    let halves = |code: &[u16]| code.iter().flat_map(|half| half.to_le_bytes()).collect::<Vec<_>>();
+    let t32 = T32.map(|code| [vec![1, 0, 0, 0], halves(code)].concat());
+    // Big-endian data; within an IT block of four.
+    let big = [vec![2, 0, 0, 0], words(A32[1])].concat();
+    let block = [vec![1, 0x01, 0, 0], halves(T32[1])].concat();
+    [a32.to_vec(), t32.to_vec(), vec![big, block]].concat()
 }
 
 /// A register line, and the kernel's text of an entry. What is accepted must survive being written
@@ -374,8 +440,21 @@ mod tests {
     fn code_is_translated() {
         for (target, seeds) in [(&AARCH64, aarch64_seeds()), (&RISCV64, riscv64_seeds())] {
             for seed in seeds {
-                assert_eq!(translate(target, &seed), seed.len() / 4, "{seed:x?}");
+                assert_eq!(translate(target, &seed, Form::WORDS), seed.len() / 4, "{seed:x?}");
             }
+        }
+        for seed in arm_seeds() {
+            let form = arm_form(seed[0], seed[1]);
+            let code = &seed[STATE..];
+            assert_eq!(translate(&ARM, code, form), code.len() / form.step, "{seed:x?}");
+        }
+    }
+
+    #[test]
+    fn arm_has_forms_of_both_instruction_sets() {
+        let forms: Vec<_> = arm_seeds().iter().map(|seed| arm_form(seed[0], seed[1])).collect();
+        for (state, step) in [(0, 4), (pc::T, 2), (pc::E, 4), (pc::T | 1 << pc::IT, 2)] {
+            assert!(forms.iter().any(|form| (form.state, form.step) == (state, step)), "{state:x}");
         }
     }
 }
