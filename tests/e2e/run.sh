@@ -265,14 +265,14 @@ expect() {
 }
 in_docker() { docker -H "unix://$work/docker.sock" "$@"; }
 docker_layer() { tar -C "$tree" --one-file-system --exclude=./var/cache/apt/archives --exclude=./var/lib/apt/lists --exclude=./dev --exclude=./proc -cf - .; }
-docker_import() { docker_layer | in_docker import --platform "$platform" - "$image"; }
-# An archive: docker's import forgets the variant of a platform.
-docker_load_variant() {
-	local dir=$work/archive sum words
+# An archive: docker's import forgets the architecture of a platform and its variant.
+docker_load() {
+	local dir=$work/archive sum words variant=
 	IFS=/ read -ra words <<<"$platform"
+	[ ${#words[@]} -lt 3 ] || variant="\"variant\":\"${words[2]}\","
 	mkdir -p "$dir" && docker_layer >"$dir/layer.tar" && sum=$(sha256sum <"$dir/layer.tar") || return 1
-	printf '{"architecture":"%s","variant":"%s","os":"linux","config":{"Env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-		"${words[1]}" "${words[2]}" "${sum%% *}" >"$dir/config.json"
+	printf '{"architecture":"%s",%s"os":"linux","config":{"Env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+		"${words[1]}" "$variant" "${sum%% *}" >"$dir/config.json"
 	printf '[{"Config":"config.json","RepoTags":["%s:latest"],"Layers":["layer.tar"]}]' "$image" >"$dir/manifest.json"
 	tar -C "$dir" -cf - manifest.json config.json layer.tar | in_docker load && rm -r "$dir"
 }
@@ -344,9 +344,7 @@ if [ $docker = yes ]; then
 	step "buildx plugin" buildx_plugin
 	if command -v dockerd >/dev/null; then
 		if step "dockerd" docker_start; then
-			image_step=("docker import" docker_import)
-			case $platform in linux/*/*) image_step=("docker load" docker_load_variant) ;; esac
-			step "${image_step[@]}" && step "docker run" docker_run && step "docker build" docker_build &&
+			step "docker load" docker_load && step "docker run" docker_run && step "docker build" docker_build &&
 				step "docker buildx build --platform $platform" docker_platform
 		fi
 	else
