@@ -2,6 +2,7 @@
 // the host's kernel answers to an i386 program is what must be printed.
 //@ narrow
 //@ variants: static
+#include "../namespace.h"
 #include "../say.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -160,7 +161,7 @@ static void entries(const char *folder)
 // In a mount namespace: nothing is left of it.
 static void mounts(void)
 {
-	if (unshare(getuid() ? CLONE_NEWNS | CLONE_NEWUSER : CLONE_NEWNS) != 0) {
+	if ((getuid() ? unshare_user(CLONE_NEWNS) : unshare(CLONE_NEWNS)) != 0) {
 		puts("no namespace");
 		return;
 	}

@@ -1,6 +1,7 @@
 // What may be executed: files on a mount without execution, sealed memory files, and a personality
 // that makes executable what is readable.
 #include "../child.h"
+#include "../namespace.h"
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -71,7 +72,7 @@ int main(void)
 	CHECK(self);
 	// Without root's rights in a user namespace; where there is none either, the test fails.
 	if (geteuid() != 0)
-		CHECK(unshare(CLONE_NEWUSER) == 0);
+		CHECK(unshare_user(0) == 0);
 	CHECK(unshare(CLONE_NEWNS) == 0 && mount(0, "/", 0, MS_REC | MS_PRIVATE, 0) == 0 && mkdir("m", 0700) == 0 && mkdir("n", 0700) == 0);
 	CHECK(mount("none", "m", "tmpfs", 0, 0) == 0 && mount("none", "n", "tmpfs", MS_NOEXEC, 0) == 0);
 	int plain = open("m/f", O_RDWR | O_CREAT, 0755), noexec = open("n/f", O_RDWR | O_CREAT, 0755);

@@ -122,8 +122,13 @@ fn open_with(
     let at = instead.as_ref().map_or(addr, |path| path.as_ptr() as u64);
     let opened = procfile::open_by(dir as i32, &path, flags, |resolve| open(task, at, resolve));
     let (fd, maybe) = match opened {
-        // A program that runs cannot be written to; natively the link leads nowhere.
-        Err(Errno::ETXTBSY) if hidden::is_behind(task, dir as i32, &path) => return Err(Errno::ENOENT),
+        // A program that runs cannot be written to, nor one that belongs to root or is on a mount
+        // without writing, and it is no directory; natively the link leads nowhere.
+        Err(Errno::ETXTBSY | Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOTDIR)
+            if hidden::is_behind(task, dir as i32, &path) =>
+        {
+            return Err(Errno::ENOENT);
+        }
         opened => opened?,
     };
     let fd = if maybe || flags & O_PATH != 0 && own::is_held() {
