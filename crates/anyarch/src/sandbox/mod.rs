@@ -88,14 +88,6 @@ pub struct Prepared {
     pub root: OwnedFd,
 }
 
-impl Sandbox {
-    /// Whether the command could take covers away and would then be the machine's root.
-    pub(crate) fn needs_lock(&self) -> bool {
-        let all = self.root.is_some() && self.capabilities.is_none();
-        all && self.range.is_none() && rustix::process::geteuid().is_root()
-    }
-}
-
 /// A folder or file of the host, seen at a place of the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
@@ -419,7 +411,7 @@ fn init(
         Some(channel) => Some(terminal::open_inside(channel)?),
         None => None,
     };
-    let lock = if sandbox.needs_lock() { Some(idmap::namespace(None)?) } else { None };
+    let lock = if ends.host.lock { Some(idmap::namespace(None)?) } else { None };
     let (failed_read, failed_write) = pipe()?;
     match fork()? {
         0 => {

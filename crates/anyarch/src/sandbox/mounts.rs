@@ -57,6 +57,9 @@ pub struct Host {
     nodes: Option<OwnedFd>,
     root: Option<OwnedFd>,
     volumes: Option<Vec<Detached>>,
+    /// Whether the command could take covers away and would then be the machine's root: who that
+    /// is cannot be told inside, where everybody is root.
+    pub lock: bool,
 }
 
 impl Host {
@@ -71,7 +74,9 @@ impl Host {
         };
         let nodes = if sandbox.root.is_some() || sandbox.runtime { own_nodes(sandbox.range) } else { None };
         let Some(range) = sandbox.range else {
-            return Ok(Host { namespace, nodes, root: prepared, volumes: None });
+            let all = sandbox.root.is_some() && sandbox.capabilities.is_none();
+            let lock = all && rustix::process::geteuid().is_root();
+            return Ok(Host { namespace, nodes, root: prepared, volumes: None, lock });
         };
         let root = match &sandbox.root {
             _ if prepared.is_some() => prepared,
@@ -100,7 +105,7 @@ impl Host {
             volumes.push(item);
         }
         hand_over_pipes(range);
-        Ok(Host { namespace, nodes, root, volumes: Some(volumes) })
+        Ok(Host { namespace, nodes, root, volumes: Some(volumes), lock: false })
     }
 }
 
@@ -414,7 +419,7 @@ pub(crate) fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<
     let hardened = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount_dev(host)?;
     later.iter().chain(host.volumes.iter().flatten()).try_for_each(attach)?;
-    if sandbox.capabilities.is_none() && !sandbox.needs_lock() {
+    if sandbox.capabilities.is_none() && !host.lock {
         keep_uncovered(None)?;
     }
     cover(Open::default())?;
