@@ -145,7 +145,8 @@ static ARM: (&Guest, Backend) =
 static RISCV64: (&Guest, Backend) =
     (&anyarch_riscv64::GUEST, anyarch_host_x86_64::backend::<anyarch_riscv64::Instructions>());
 
-/// Translates data as a guest's code, from each place of its form; from how many there is host code.
+/// Translates data as a guest's code, from each place of its form; from how many there is host
+/// code.
 fn translate((guest, backend): &'static (&Guest, Backend), data: &[u8], form: Form) -> usize {
     const ROOM: usize = 4096;
     /// The guest whose code cache is the process's, and where its code is put.

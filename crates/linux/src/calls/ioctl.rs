@@ -441,8 +441,8 @@ ioctls! {
         SIOCSHWTSTAMP (0x89b0) In(ifreq_data);
         SIOCGHWTSTAMP (0x89b1) In(ifreq_data);
     }
-    // What the numbers from SIOCDEVPRIVATE mean is the device's; these have names. The address leads
-    // to members of fixed widths.
+    // What the numbers from SIOCDEVPRIVATE mean is the device's; these have names. The address
+    // leads to members of fixed widths.
     "linux/if_tunnel.h" {
         SIOCGETTUNNEL (0x89f0) In(ifreq_data);
         SIOCADDTUNNEL (0x89f1) In(ifreq_data);
