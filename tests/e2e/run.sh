@@ -70,8 +70,9 @@ finish() {
 	clean 2>/dev/null
 	echo
 	echo "test result: $([ $failed = 0 ] && echo ok || echo FAILED). $passed passed; $failed failed; 0 ignored; finished in ${SECONDS}s"
+	# Without a number it would be the status from before the trap.
 	[ $failed = 0 ]
-	exit
+	exit $?
 }
 trap finish EXIT
 trap 'failed=$((failed + 1)); exit 1' INT TERM
