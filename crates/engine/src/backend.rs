@@ -165,7 +165,8 @@ pub struct UnitKey {
     pub likely: u64,
     /// See [`Order::inlines`].
     pub inlines: bool,
-    /// [`Order::targets`] are those of its page: if not, its text changes.
+    /// Its page's branches were looked at, see [`Order::targets`]. A page whose text has changed is
+    /// not looked at.
     pub knows_page: bool,
     /// It compares its bytes with memory: see [`Order::copy`].
     pub is_checked: bool,
@@ -213,10 +214,10 @@ pub struct Draft {
     pub entries: Vec<(u64, u32)>,
     /// Guest code elsewhere that the unit was made from: ranges within one page each.
     pub sources: Vec<(u64, u64)>,
-    /// Guest code that was looked at to find out that flags are not read: the end of what follows the
-    /// unit, or of the unit, and ranges elsewhere in its page.
+    /// The end of the guest code from the unit's start on that its code depends on: that of the
+    /// unit, or of what follows it and was looked at to find out that flags are not read.
     pub looked_to: u64,
-    /// See above.
+    /// Ranges elsewhere in its page that were looked at for the same.
     pub looked: Vec<(u64, u64)>,
     /// Where the unit does not go on at the next address: index of a mark, its address.
     pub turns: Vec<(u32, u64)>,

@@ -419,14 +419,13 @@ impl Cache {
         let index = self.code.units.len() as u32;
         let first_mark = self.code.marks.len() as u32;
         let sources = self.sources.len() as u32;
-        let (own, elsewhere) = (start..self.draft.looked_to, &mut self.draft.looked);
-        elsewhere.retain(|&(from, to)| from < own.start || to > own.end);
+        let (own, elsewhere) = ((start, self.draft.looked_to), &mut self.draft.looked);
+        elsewhere.retain(|&(from, to)| from < own.0 || to > own.1);
         if elsewhere.len() > MOST_LOOKS {
             let (from, to) = elsewhere.iter().fold((u64::MAX, 0), |a, b| (a.0.min(b.0), a.1.max(b.1)));
             elsewhere.clear();
             elsewhere.push((from, to));
         }
-        let own = (own.start, own.end);
         for &(start, end) in core::iter::once(&own).chain(&self.draft.sources).chain(&self.draft.looked) {
             let next_in_page = self.pages.insert(start >> 12, self.sources.len() as u32).unwrap_or(NIL);
             self.sources.push(Source { start, len: (end - start) as u32, unit: index, next_in_page });

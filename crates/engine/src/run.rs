@@ -10,7 +10,7 @@ use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
 use crate::shared;
 use crate::state::{Cpu, Fault, address_in};
-use crate::targets::{self, Targets};
+use crate::targets::{PAGE, Targets};
 use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, footprint};
@@ -70,7 +70,7 @@ pub struct Guest {
     /// Adds the jumps and conditional branches of a page, whose bytes are given. It begins at the
     /// first argument, but for the lowest bit, which is as in a `pc` of its code. What is no
     /// instruction may add some too.
-    pub targets: fn(u64, &[u8; targets::PAGE], &mut Targets),
+    pub targets: fn(u64, &[u8; PAGE], &mut Targets),
     /// Its slots by frequency of use.
     pub slots: &'static Slots,
     /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask
@@ -120,8 +120,8 @@ pub struct SyscallRegs {
     pub result: R,
 }
 
-/// Why [`Thread::run`] returned. The state is exact: `cpu.pc` is the address of the next
-/// instruction to run.
+/// Why [`Thread::run`] returned. The state is exact, but for NZCV that the text sets anew before it
+/// reads them; `cpu.pc` is the address of the next instruction to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
     /// A system call instruction ran; `cpu.pc` is the address after it.
@@ -144,7 +144,6 @@ pub struct Lookup {
 pub(crate) const LOOKUPS: usize = 4096;
 /// Bytes of a shadow stack; a pair of return addresses takes 16.
 pub const SHADOW: usize = 1 << 20;
-const PAGE: usize = 4096;
 /// A guest address that no return has: it is not canonical and not aligned, and not a value that
 /// programs keep in registers as 0 or -1 are.
 const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;

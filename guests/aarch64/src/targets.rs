@@ -23,30 +23,7 @@ fn target(insn: u32, pc: u64) -> u64 {
 
 /// See [`anyarch_engine::run::Guest::targets`].
 pub(crate) fn targets(page: u64, text: &[u8; PAGE], to: &mut Targets) {
-    // Units are short and a page is not, so that this is in two steps, of which only the second
-    // goes over branches one by one. The first is a loop that compilers make vector code of.
-    const BIT: [u32; 32] = {
-        let mut bits = [0; 32];
-        let mut n = 0;
-        while n < 32 {
-            bits[n] = 1 << n;
-            n += 1;
-        }
-        bits
-    };
-    for (n, words) in text.as_chunks::<4>().0.as_chunks::<32>().0.iter().enumerate() {
-        let mut found = 0;
-        for (word, bit) in words.iter().zip(BIT) {
-            let word = u32::from_le_bytes(*word);
-            found |= if has_target(word) { bit } else { 0 };
-        }
-        while found != 0 {
-            let k = found.trailing_zeros();
-            found &= found - 1;
-            let pc = page + (n as u64 * 32 + k as u64) * 4;
-            to.add(pc, target(u32::from_le_bytes(words[k as usize]), pc));
-        }
-    }
+    to.add_words(page, text, has_target, target);
 }
 
 #[cfg(test)]

@@ -1,116 +1,74 @@
 //! Where a page's branches lead: see [`anyarch_engine::run::Guest::targets`].
-//!
-//! Units are short and a page is not, so that only the last step goes over branches one by one. The
-//! first is a loop that compilers make vector code of.
 
 use crate::decode::pc;
-use anyarch_engine::targets::{PAGE, Targets, second_halves};
+use anyarch_engine::targets::{Halves, PAGE, Targets};
 
 /// See [`anyarch_engine::run::Guest::targets`].
 pub(crate) fn targets(page: u64, text: &[u8; PAGE], to: &mut Targets) {
-    if page & pc::T == 0 { a32(page, text, to) } else { t32(page & !pc::T, text, to) }
-}
-
-/// Bits 0 to 31.
-const BIT: [u32; 32] = {
-    let mut bits = [0; 32];
-    let mut n = 0;
-    while n < 32 {
-        bits[n] = 1 << n;
-        n += 1;
-    }
-    bits
-};
-
-fn a32(page: u64, text: &[u8; PAGE], to: &mut Targets) {
-    for (n, words) in text.as_chunks::<4>().0.as_chunks::<32>().0.iter().enumerate() {
-        let mut found = 0;
-        for (word, bit) in words.iter().zip(BIT) {
-            let word = u32::from_le_bytes(*word);
-            // B; with the condition 1111 it is BLX.
-            let is_branch = word & 0x0f00_0000 == 0x0a00_0000 && word & 0xf000_0000 != 0xf000_0000;
-            found |= if is_branch { bit } else { 0 };
-        }
-        while found != 0 {
-            let k = found.trailing_zeros();
-            found &= found - 1;
-            let pc = page + (n as u64 * 32 + k as u64) * 4;
-            let word = u32::from_le_bytes(words[k as usize]);
-            to.add(pc, pc.wrapping_add(((word << 8) as i32 >> 6) as u64).wrapping_add(8));
-        }
+    if page & pc::T == 0 {
+        to.add_words(page, text, is_branch, target);
+    } else {
+        to.add_halves::<T32>(page & !pc::T, text);
     }
 }
 
-/// B (T1, T2), CBZ and CBNZ.
-fn is_narrow_branch(half: u16) -> bool {
-    half & 0xf800 == 0xe000 || half & 0xf500 == 0xb100 || half & 0xf000 == 0xd000 && half & 0x0e00 != 0x0e00
+/// Whether a word of A32 is B; with the condition 1111 it is BLX.
+fn is_branch(word: u32) -> bool {
+    word & 0x0f00_0000 == 0x0a00_0000 && word & 0xf000_0000 != 0xf000_0000
 }
 
-/// The distance that such an instruction leads, from the address of the next but one.
-fn narrow_offset(half: u16) -> i32 {
-    let half = half as i32;
-    match half >> 12 {
-        0xb => (half >> 9 & 1) << 6 | (half >> 3 & 31) << 1,
-        0xd => (half << 24) >> 23,
-        _ => (half << 21) >> 20,
+/// The target of such a word at `pc`.
+fn target(word: u32, pc: u64) -> u64 {
+    pc.wrapping_add(((word << 8) as i32 >> 6) as u64).wrapping_add(8)
+}
+
+/// From an instruction of T32 to the program counter that it sees.
+const AHEAD: i64 = 4;
+
+struct T32;
+
+impl Halves for T32 {
+    fn is_wide(half: u16) -> bool {
+        half >= 0xe800
     }
-}
 
-/// The same of a wide instruction, if it is B (T3, T4).
-fn wide_offset(first: u16, second: u16) -> Option<i32> {
-    let (first, second) = (first as i32, second as i32);
-    let sign = (first << 21) >> 31;
-    match second >> 12 & 0xd {
-        0x8 if first >> 7 & 7 != 7 => {
-            let (j1, j2) = (second >> 13 & 1, second >> 11 & 1);
-            Some(sign << 20 | j2 << 19 | j1 << 18 | (first & 0x3f) << 12 | (second & 0x7ff) << 1)
-        }
-        0x9 => {
-            let (i1, i2) = (!(second >> 13 ^ sign) & 1, !(second >> 11 ^ sign) & 1);
-            Some(sign << 24 | i1 << 23 | i2 << 22 | (first & 0x3ff) << 12 | (second & 0x7ff) << 1)
-        }
-        _ => None,
+    /// B (T1, T2), CBZ and CBNZ.
+    fn is_narrow_branch(half: u16) -> bool {
+        half & 0xf800 == 0xe000
+            || half & 0xf500 == 0xb100
+            || half & 0xf000 == 0xd000 && half & 0x0e00 != 0x0e00
     }
-}
 
-fn t32(page: u64, text: &[u8; PAGE], to: &mut Targets) {
-    let halves = text.as_chunks::<2>().0;
-    let half = |at: usize| halves.get(at).map_or(0, |half| u16::from_le_bytes(*half));
-    let mut carry = false;
-    for (n, part) in halves.as_chunks::<64>().0.iter().enumerate() {
-        let (mut is_wide, mut narrow, mut wide) = (0u64, 0u64, 0u64);
-        for (k, part) in part.as_chunks::<32>().0.iter().enumerate() {
-            let mut found = [0; 3];
-            for (half, bit) in part.iter().zip(BIT) {
-                let half = u16::from_le_bytes(*half);
-                found[0] |= if half >= 0xe800 { bit } else { 0 };
-                found[1] |= if is_narrow_branch(half) { bit } else { 0 };
-                found[2] |= if half & 0xf800 == 0xf000 { bit } else { 0 };
-            }
-            is_wide |= (found[0] as u64) << (32 * k);
-            narrow |= (found[1] as u64) << (32 * k);
-            wide |= (found[2] as u64) << (32 * k);
-        }
-        let second = second_halves(is_wide, &mut carry);
-        let (mut narrow, mut wide) = (narrow & !second, wide & !second);
-        let place = |bit: u32| n * 64 + bit as usize;
-        let mut add = |at: usize, offset: i32| {
-            let pc = page + at as u64 * 2;
-            to.add(pc, pc.wrapping_add(4).wrapping_add(offset as u64));
+    /// B (T3, T4) and others.
+    fn is_wide_branch(half: u16) -> bool {
+        half & 0xf800 == 0xf000
+    }
+
+    fn narrow_distance(half: u16) -> i64 {
+        let half = half as i32;
+        let offset = match half >> 12 {
+            0xb => (half >> 9 & 1) << 6 | (half >> 3 & 31) << 1,
+            0xd => (half << 24) >> 23,
+            _ => (half << 21) >> 20,
         };
-        while narrow != 0 {
-            let at = place(narrow.trailing_zeros());
-            narrow &= narrow - 1;
-            add(at, narrow_offset(half(at)));
-        }
-        while wide != 0 {
-            let at = place(wide.trailing_zeros());
-            wide &= wide - 1;
-            // Of what the end of the page cuts off, the second half is zero: no branch.
-            if let Some(offset) = wide_offset(half(at), half(at + 1)) {
-                add(at, offset);
+        offset as i64 + AHEAD
+    }
+
+    fn wide_distance(first: u16, second: u16) -> Option<i64> {
+        let (first, second) = (first as i32, second as i32);
+        let sign = (first << 21) >> 31;
+        let offset = match second >> 12 & 0xd {
+            0x8 if first >> 7 & 7 != 7 => {
+                let (j1, j2) = (second >> 13 & 1, second >> 11 & 1);
+                sign << 20 | j2 << 19 | j1 << 18 | (first & 0x3f) << 12 | (second & 0x7ff) << 1
             }
-        }
+            0x9 => {
+                let (i1, i2) = (!(second >> 13 ^ sign) & 1, !(second >> 11 ^ sign) & 1);
+                sign << 24 | i1 << 23 | i2 << 22 | (first & 0x3ff) << 12 | (second & 0x7ff) << 1
+            }
+            _ => return None,
+        };
+        Some(offset as i64 + AHEAD)
     }
 }
 

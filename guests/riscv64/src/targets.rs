@@ -1,118 +1,64 @@
 //! Where a page's branches lead: see [`anyarch_engine::run::Guest::targets`].
-//!
-//! Units are short and a page is not, so that this is in three steps of which only the last goes
-//! over branches one by one. The first is a loop that compilers make vector code of.
 
-use anyarch_engine::targets::{PAGE, Targets, second_halves};
-
-/// Jumps and conditional branches, by length.
-#[derive(Clone, Copy)]
-enum Form {
-    /// C.J, C.BEQZ, C.BNEZ.
-    Narrow,
-    /// JAL without a register, BEQ and kin.
-    Wide,
-}
-
-impl Form {
-    const ALL: [Form; 2] = [Form::Narrow, Form::Wide];
-
-    /// Whether the first half of an instruction looks like it.
-    #[inline(always)]
-    fn is(self, half: u16) -> bool {
-        match self {
-            Form::Narrow => half & 0xe003 == 0xa001 || half & 0xc003 == 0xc001,
-            Form::Wide => half & 0x7f == 0x63 || half & 0xfff == 0x06f,
-        }
-    }
-
-    /// The distance to the target. Of the narrow form the lower half of a word counts.
-    ///
-    /// Jumps and branches are both taken apart and one is chosen, since which it is is hard to
-    /// foretell.
-    #[inline(always)]
-    fn offset(self, word: u32) -> i64 {
-        let at = |lowest: u32, len: u32, to: u32| (word >> lowest & ((1 << len) - 1)) << to;
-        let sign = |bit: u32, to: u32| (((word << (31 - bit)) as i32 >> 31) << to) as u32;
-        let (is_jump, jump, branch) = match self {
-            Form::Narrow => {
-                let low = at(3, 3, 1) | at(11, 1, 4) | at(2, 1, 5) | at(7, 1, 6);
-                let jump = low | at(6, 1, 7) | at(9, 2, 8) | at(8, 1, 10) | sign(12, 11);
-                let branch = at(3, 2, 1) | at(10, 2, 3) | at(2, 1, 5) | at(5, 2, 6) | sign(12, 8);
-                (word & 0x4000 == 0, jump, branch)
-            }
-            Form::Wide => {
-                let jump = at(21, 10, 1) | at(20, 1, 11) | at(12, 8, 12) | sign(31, 20);
-                let branch = at(8, 4, 1) | at(25, 6, 5) | at(7, 1, 11) | sign(31, 12);
-                (word & 4 != 0, jump, branch)
-            }
-        };
-        let offset = core::hint::select_unpredictable(is_jump, jump, branch);
-        offset as i32 as i64
-    }
-}
-
-/// 64 halves of instructions: a bit for each.
-#[derive(Default)]
-struct Halves {
-    /// Looks like the first half of an instruction of four bytes.
-    is_wide: u64,
-    /// Looks like the first half of one of the forms, in the order of [`Form::ALL`].
-    is: [u64; 2],
-}
-
-impl Halves {
-    #[inline(always)]
-    fn of(text: &[[u8; 2]; 64]) -> Halves {
-        const BIT: [u16; 16] = {
-            let mut bits = [0; 16];
-            let mut n = 0;
-            while n < 16 {
-                bits[n] = 1 << n;
-                n += 1;
-            }
-            bits
-        };
-        let mut halves = Halves::default();
-        for (n, part) in text.as_chunks::<16>().0.iter().enumerate() {
-            let mut is_wide = 0;
-            let mut is = [0; 2];
-            for (half, bit) in part.iter().zip(BIT) {
-                let half = u16::from_le_bytes(*half);
-                is_wide |= if half & 3 == 3 { bit } else { 0 };
-                for (is, form) in is.iter_mut().zip(Form::ALL) {
-                    *is |= if form.is(half) { bit } else { 0 };
-                }
-            }
-            halves.is_wide |= (is_wide as u64) << (16 * n);
-            for (all, is) in halves.is.iter_mut().zip(is) {
-                *all |= (is as u64) << (16 * n);
-            }
-        }
-        halves
-    }
-}
+use anyarch_engine::targets::{Halves, PAGE, Targets};
+use core::hint::select_unpredictable;
 
 /// See [`anyarch_engine::run::Guest::targets`].
 pub(crate) fn targets(page: u64, text: &[u8; PAGE], to: &mut Targets) {
-    let halves = text.as_chunks::<2>().0;
-    let half = |at: usize| halves.get(at).map_or(0, |half| u16::from_le_bytes(*half) as u32);
-    let mut carry = false;
-    for (n, part) in halves.as_chunks::<64>().0.iter().enumerate() {
-        let Halves { is_wide, is } = Halves::of(part);
-        let second = second_halves(is_wide, &mut carry);
-        // An instruction of four bytes that is cut off by the end of the page is not known.
-        let is_last = n == halves.len() / 64 - 1;
-        let unknown = second | ((is_last && carry) as u64) << 63;
-        for (is, form) in is.into_iter().zip(Form::ALL) {
-            let mut branches = is & !unknown;
-            while branches != 0 {
-                let at = n * 64 + branches.trailing_zeros() as usize;
-                branches &= branches - 1;
-                let pc = page + at as u64 * 2;
-                to.add(pc, pc.wrapping_add(form.offset(half(at) | half(at + 1) << 16) as u64));
-            }
-        }
+    to.add_halves::<Riscv>(page, text);
+}
+
+/// Of a narrow or wide form there are jumps and branches. Both are taken apart and one is chosen,
+/// since which one it is is hard to foretell.
+struct Riscv;
+
+/// So many bits of a word from `lowest` on, placed at bit `to`.
+#[inline(always)]
+fn bits(word: u32, lowest: u32, len: u32, to: u32) -> u32 {
+    (word >> lowest & ((1 << len) - 1)) << to
+}
+
+/// A bit of a word as all bits from `to` on.
+#[inline(always)]
+fn sign(word: u32, bit: u32, to: u32) -> u32 {
+    (((word << (31 - bit)) as i32 >> 31) << to) as u32
+}
+
+impl Halves for Riscv {
+    #[inline(always)]
+    fn is_wide(half: u16) -> bool {
+        half & 3 == 3
+    }
+
+    /// C.J, C.BEQZ, C.BNEZ.
+    #[inline(always)]
+    fn is_narrow_branch(half: u16) -> bool {
+        half & 0xe003 == 0xa001 || half & 0xc003 == 0xc001
+    }
+
+    /// JAL without a register, BEQ and kin.
+    #[inline(always)]
+    fn is_wide_branch(half: u16) -> bool {
+        half & 0x7f == 0x63 || half & 0xfff == 0x06f
+    }
+
+    #[inline(always)]
+    fn narrow_distance(half: u16) -> i64 {
+        let word = half as u32;
+        let at = |lowest, len, to| bits(word, lowest, len, to);
+        let low = at(3, 3, 1) | at(11, 1, 4) | at(2, 1, 5) | at(7, 1, 6);
+        let jump = low | at(6, 1, 7) | at(9, 2, 8) | at(8, 1, 10) | sign(word, 12, 11);
+        let branch = at(3, 2, 1) | at(10, 2, 3) | at(2, 1, 5) | at(5, 2, 6) | sign(word, 12, 8);
+        select_unpredictable(word & 0x4000 == 0, jump, branch) as i32 as i64
+    }
+
+    #[inline(always)]
+    fn wide_distance(first: u16, second: u16) -> Option<i64> {
+        let word = first as u32 | (second as u32) << 16;
+        let at = |lowest, len, to| bits(word, lowest, len, to);
+        let jump = at(21, 10, 1) | at(20, 1, 11) | at(12, 8, 12) | sign(word, 31, 20);
+        let branch = at(8, 4, 1) | at(25, 6, 5) | at(7, 1, 11) | sign(word, 31, 12);
+        Some(select_unpredictable(word & 4 != 0, jump, branch) as i32 as i64)
     }
 }
 

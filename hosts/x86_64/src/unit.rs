@@ -9,7 +9,7 @@ use super::{Flags, HostFlags, MAX_INSNS, STATE_BIAS, Scratch, Test, Translator, 
 use anyarch_engine::backend::Exit;
 use anyarch_engine::ops::R;
 use anyarch_engine::run::Peek;
-use anyarch_engine::targets::Targets;
+use anyarch_engine::targets::{Targets, bit_after};
 use core::cell::Cell;
 use core::mem::offset_of;
 
@@ -93,22 +93,21 @@ impl Ahead {
 
     /// The first behind one.
     fn after(&self, from_start: u64) -> Option<u64> {
-        let at = from_start / 2 + 1;
-        let words = self.0.iter().enumerate().skip((at / 64) as usize);
-        let mut mask = u64::MAX << (at % 64);
-        for (n, word) in words {
-            if word & mask != 0 {
-                return Some((n as u64 * 64 + (word & mask).trailing_zeros() as u64) * 2);
-            }
-            mask = u64::MAX;
-        }
-        None
+        bit_after(self.0.iter().copied(), from_start / 2).map(|bit| bit * 2)
     }
 
     fn has(&self, from_start: u64) -> bool {
         let (word, bit) = Self::bit(from_start);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
+}
+
+/// What there is at an address that branches lead to.
+struct Meeting {
+    /// The unit ends before it: a branch from outside leads ahead to it, and none from the unit.
+    ends: bool,
+    /// A branch leads back to it.
+    is_loop: bool,
 }
 
 /// The first address behind one at which [`Translator::looks_to_end`] is to look.
@@ -213,13 +212,10 @@ impl Translator<'_> {
         if self.leaves_page() {
             return true;
         }
-        let from_here = self.course.ahead.has(address.wrapping_sub(self.start_pc));
-        if self.targets.is_ahead(address) && !from_here {
-            return true;
-        }
-        let is_loop = self.targets.is_back(address);
-        if from_here || is_loop {
-            self.meet(is_loop);
+        match self.meeting(address) {
+            Some(Meeting { ends: true, .. }) => return true,
+            Some(Meeting { is_loop, .. }) => self.meet(is_loop),
+            None => {}
         }
         self.look_at = next_look(self.targets, address);
         if let Some(next) = self.course.ahead.after(address.wrapping_sub(self.start_pc)) {
@@ -228,16 +224,21 @@ impl Translator<'_> {
         false
     }
 
-    /// At the end of an instruction: if the next one is a target, memory has the flags there, unless
-    /// nobody reads them. Of a loop it has them anyway: an access in it may fault, and there is
-    /// nothing else that the code before the loop and the loop's end both leave them in.
+    /// What there is at an address, if branches lead to it.
+    fn meeting(&self, address: u64) -> Option<Meeting> {
+        let from_here = self.course.ahead.has(address.wrapping_sub(self.start_pc));
+        let is_ahead = self.targets.is_ahead(address);
+        let is_loop = self.targets.is_back(address);
+        (from_here || is_ahead || is_loop).then_some(Meeting { ends: is_ahead && !from_here, is_loop })
+    }
+
+    /// At the end of an instruction, before one that branches lead to: stores the flags to memory
+    /// if they may be read there. Flags that nobody reads are stored too where a loop begins. The
+    /// loop's first access may fault, and its signal's frame has the flags from memory.
     #[inline(never)]
     pub(crate) fn prepare_target(&mut self) {
-        let address = self.guest.address(self.next_pc);
-        let from_here = self.course.ahead.has(address.wrapping_sub(self.start_pc));
-        let is_loop = self.targets.is_back(address);
-        let is_target = from_here || is_loop || self.targets.is_ahead(address);
-        if is_target && !self.course.ended && self.course.inlined.is_none() && self.copy.is_none() {
+        let Some(Meeting { is_loop, .. }) = self.meeting(self.guest.address(self.next_pc)) else { return };
+        if !self.course.ended && self.course.inlined.is_none() && self.copy.is_none() {
             // The instruction may have faulted before.
             let saved = self.insn.saved_flags;
             if is_loop && !self.flags.in_memory {
