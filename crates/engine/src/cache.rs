@@ -83,6 +83,10 @@ struct Link {
 
 const NIL: u32 = u32::MAX;
 
+/// Units that the cache's tables have room for from the start. Room that nobody has touched costs
+/// no memory, and a table that grows is copied to pages that are new again.
+const ROOM: usize = 32 << 10;
+
 /// Generated code, as [`crate::run::tell_units`] has it told.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'a> {
@@ -329,10 +333,10 @@ pub fn init(
         dead_limit: DEAD_MIN,
         share: usize::MAX,
         memory: None,
-        links: Vec::with_capacity(1024),
+        links: Vec::with_capacity(ROOM),
         free_links: NIL,
-        calls: Vec::with_capacity(1024),
-        sources: Vec::with_capacity(1024),
+        calls: Vec::with_capacity(ROOM),
+        sources: Vec::with_capacity(2 * ROOM),
         pages: HashMap::with_hasher(PcHash),
         targets: Pages::default(),
         dead: Vec::new(),

@@ -1,6 +1,6 @@
 //! What is known of generated code: units, and which guest instruction a host address belongs to.
 
-use super::InsnMark;
+use super::{InsnMark, ROOM};
 use alloc::vec::Vec;
 
 /// One unit. The lengths of its guest instructions are in their marks.
@@ -72,9 +72,9 @@ pub enum Place {
 }
 
 impl Code {
-    /// None, with room for a short program's.
+    /// None, with room for those of most programs: see [`super::ROOM`].
     pub(super) fn new() -> Code {
-        Code { units: Vec::with_capacity(1024), marks: Vec::with_capacity(16384), ..Code::default() }
+        Code { units: Vec::with_capacity(ROOM), marks: Vec::with_capacity(16 * ROOM), ..Code::default() }
     }
 
     pub(super) fn unit_at(&self, host: u32) -> Option<u32> {

@@ -1,6 +1,6 @@
 //! Where generated code can be entered.
 
-use super::{Entry, PcHash};
+use super::{Entry, PcHash, ROOM};
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use hashbrown::HashTable;
@@ -28,7 +28,7 @@ impl Entries {
     pub(super) fn first() -> Entries {
         let entries = Entries::new();
         anyarch_sys::heap::populate();
-        Entries { all: Vec::with_capacity(8192), ..entries }
+        Entries { all: Vec::with_capacity(2 * ROOM), ..entries }
     }
 
     /// The entry of a key.
