@@ -905,6 +905,13 @@ pub mod fast_calls {
         }
     }
 
+    /// From now on the Linux layer sees the calls of this number, of every thread of the process.
+    pub fn remove(number: usize) {
+        if let Some(entry) = TABLE.get(number) {
+            entry.store(0, Ordering::SeqCst);
+        }
+    }
+
     /// From now on the Linux layer sees every call, of every thread of the process.
     pub fn clear() {
         for entry in &TABLE {

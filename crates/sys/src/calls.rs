@@ -211,6 +211,16 @@ pub fn seek(fd: i32, offset: u64) {
     let _ = unsafe { syscall!(__NR_lseek, fd, offset, 0) };
 }
 
+/// A descriptor's position in bytes from the beginning.
+///
+/// # Errors
+/// ESPIPE, EBADF.
+pub fn position(fd: i32) -> Result<u64, Errno> {
+    const SEEK_CUR: u32 = 1;
+    // SAFETY: no pointers.
+    unsafe { syscall!(__NR_lseek, fd, 0, SEEK_CUR) }
+}
+
 fn stat_by(call: impl FnOnce(*mut stat) -> Result<u64, Errno>) -> Result<stat, Errno> {
     // SAFETY: all-zero is a valid stat.
     let mut st = unsafe { core::mem::zeroed() };

@@ -11,7 +11,7 @@ use crate::calls::strace;
 use crate::calls::table::{Arg, Kind, ROWS, ROWS_LEN, Row, Sys};
 use crate::calls::time;
 use crate::config;
-use crate::files::{hidden, path};
+use crate::files::{hidden, path, procmem};
 use crate::program;
 use crate::program::own;
 use crate::seccomp;
@@ -222,6 +222,7 @@ fn perform(task: &mut Task, sys: Sys, row: &Row, args: [u64; 6]) -> SysResult {
         Kind::Passthrough | Kind::Agreed(_) => {
             let result = host(task, sys, row, &args)?;
             own::after(task, sys, &args);
+            procmem::after(sys, &args, result);
             Ok(result)
         }
         Kind::Translated(handler) | Kind::Converting(handler) | Kind::Emulated(handler) => {

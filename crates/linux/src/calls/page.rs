@@ -53,6 +53,8 @@ What differs from a native kernel although a call succeeds:
 - A store-exclusive (store-conditional) notices what other threads of its process write by atomic
   instructions, and not what another process writes to shared memory between with the old value put
   back.
+- Code that is written through /proc/PID/mem is seen at once by the process that writes it, and not
+  by another one whose memory it is.
 - Memory that another thread supplies through userfaultfd may hold data. Code must be there before
   it is run: the translator waits for it with a lock that the other threads need.
 - RLIMIT_MEMLOCK counts the emulator's memory too, so that mlockall fails where it is low.

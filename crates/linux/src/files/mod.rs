@@ -11,6 +11,7 @@ pub(crate) mod hidden;
 pub(crate) mod path;
 pub(crate) mod procfile;
 pub(crate) mod procfs;
+pub(crate) mod procmem;
 mod procstatus;
 
 pub(crate) use fcntl::{fcntl, fcntl64};

@@ -44,7 +44,7 @@ enum Suspect {
 /// Whether files of /proc concerned have this as last path component.
 fn is_concerned(name: &[u8]) -> bool {
     match name.len() {
-        3 => name == b"exe",
+        3 => matches!(name, b"exe" | b"mem"),
         4 => matches!(name, b"maps" | b"auxv" | b"stat" | b"arch"),
         5 => matches!(name, b"smaps" | b"statm" | b"stdin"),
         6 => matches!(name, b"status" | b"limits" | b"stdout" | b"stderr"),
@@ -69,10 +69,11 @@ fn suspect(name: &[u8], flags: u32) -> Suspect {
     if is_concerned(name) || name.iter().all(u8::is_ascii_digit) {
         return Suspect::Yes;
     }
-    const OTHERS: u32 = O_WRONLY | O_DIRECTORY | O_PATH | O_NOFOLLOW;
+    const OTHERS: u32 = O_DIRECTORY | O_PATH | O_NOFOLLOW;
     let creates = flags & O_CREAT != 0;
-    // O_EXCL alone says nothing of links.
-    if flags & OTHERS != 0 || creates && flags & O_EXCL != 0 {
+    // O_EXCL alone says nothing of links. What is generated cannot be written to, and `mem` has
+    // nothing to create.
+    if flags & OTHERS != 0 || creates && flags & (O_EXCL | O_WRONLY) != 0 {
         Suspect::No
     } else if creates {
         Suspect::Yes

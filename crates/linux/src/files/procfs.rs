@@ -12,7 +12,7 @@
 //! Without /proc every hook does nothing: there is nothing to correct then.
 
 use crate::files::path::AT_FDCWD;
-use crate::files::{hidden, procfile, procstatus};
+use crate::files::{hidden, procfile, procmem, procstatus};
 use crate::memory;
 use crate::memory::space::{self, EMU_END, EMU_START, PAGE};
 use crate::program;
@@ -202,10 +202,16 @@ pub(crate) fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32)
         close(fd);
         return Err(Errno::ENOENT);
     }
-    if flags & (O_PATH | O_WRONLY | O_DIRECTORY) != 0 {
+    if flags & (O_PATH | O_DIRECTORY) != 0 {
         return Ok(fd);
     }
     let Some(st) = procfile::fstat(fd) else { return Ok(fd) };
+    if flags & (O_WRONLY | O_RDWR) != 0 && procfile::is_proc(fd, &st) && procmem::is_mem(fd) {
+        procmem::watch(task);
+    }
+    if flags & O_WRONLY != 0 {
+        return Ok(fd);
+    }
     if hidden::is_opened(task, dir, path, flags, fd) {
         close(fd);
         return Err(Errno::ENOENT);
