@@ -42,7 +42,7 @@ use crate::targets::{NO_TARGETS, Pages};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Mutex, footprint, syscall};
+use anyarch_sys::{Mutex, footprint, mappings};
 use code::{Code, Unit};
 use core::sync::atomic::{AtomicU64, Ordering};
 use entries::Entries;
@@ -633,8 +633,6 @@ impl Cache {
 }
 
 pub(crate) fn now() -> u64 {
-    let mut ts = [0u64; 2];
-    // SAFETY: writes a timespec. CLOCK_MONOTONIC.
-    let _ = unsafe { syscall!(__NR_clock_gettime, 1, ts.as_mut_ptr()) };
-    ts[0] * 1_000_000_000 + ts[1]
+    let [seconds, nanoseconds] = anyarch_sys::calls::monotonic();
+    seconds * 1_000_000_000 + nanoseconds
 }

@@ -2,14 +2,16 @@
 //! and an error an [`Errno`].
 
 use crate::raw::general::{
-    __NR_capget, __NR_clock_gettime, __NR_close, __NR_faccessat, __NR_faccessat2, __NR_fchmod, __NR_fcntl,
-    __NR_fstat, __NR_fstatfs, __NR_futex, __NR_getcwd, __NR_geteuid, __NR_getpid, __NR_getrandom,
-    __NR_gettid, __NR_lseek, __NR_memfd_create, __NR_newfstatat, __NR_openat, __NR_personality, __NR_prctl,
-    __NR_pread64, __NR_prlimit64, __NR_read, __NR_readlinkat, __NR_rt_sigpending, __NR_rt_sigprocmask,
-    __NR_sched_getaffinity, __NR_sched_yield, __NR_statfs, __NR_sysinfo, __NR_tgkill, __NR_uname, __NR_write,
-    AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, FD_CLOEXEC, FUTEX_WAKE, O_CLOEXEC, SIG_SETMASK, stat,
+    __NR_capget, __NR_clock_gettime, __NR_close, __NR_dup3, __NR_execve, __NR_execveat, __NR_exit,
+    __NR_faccessat, __NR_faccessat2, __NR_fchmod, __NR_fcntl, __NR_fstat, __NR_fstatfs, __NR_futex,
+    __NR_getcwd, __NR_geteuid, __NR_getpid, __NR_getrandom, __NR_gettid, __NR_lseek, __NR_memfd_create,
+    __NR_newfstatat, __NR_openat, __NR_personality, __NR_prctl, __NR_pread64, __NR_prlimit64, __NR_read,
+    __NR_readlinkat, __NR_rt_sigaction, __NR_rt_sigpending, __NR_rt_sigprocmask, __NR_sched_getaffinity,
+    __NR_sched_yield, __NR_seccomp, __NR_sigaltstack, __NR_statfs, __NR_sysinfo, __NR_tgkill, __NR_uname,
+    __NR_write, AT_FDCWD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, FD_CLOEXEC, FUTEX_WAKE, O_CLOEXEC, SIG_SETMASK,
+    stat,
 };
-use crate::{Errno, raw_syscall, syscall};
+use crate::{Errno, SysResult, raw_syscall, syscall};
 
 // Ids and clocks.
 
@@ -38,6 +40,14 @@ pub fn monotonic() -> [u64; 2] {
     // SAFETY: fills a timespec of ours; the clock exists.
     let _ = unsafe { syscall!(__NR_clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
     time
+}
+
+/// Ends this thread.
+pub fn exit_thread(code: u64) -> ! {
+    loop {
+        // SAFETY: ends the thread. Its stack stays mapped.
+        unsafe { raw_syscall(__NR_exit, [code, 0, 0, 0, 0, 0]) };
+    }
 }
 
 /// Lets other threads run.
@@ -124,6 +134,41 @@ pub fn set_resource_limit(resource: u32, limit: [u64; 2]) -> Result<(), Errno> {
     unsafe { syscall!(__NR_prlimit64, 0, resource, limit.as_ptr(), 0) }.map(|_| ())
 }
 
+/// Sets the thread's name: up to 15 bytes and a NUL.
+pub fn set_name(name: &[u8; 16]) {
+    const PR_SET_NAME: u32 = 15;
+    // SAFETY: the kernel reads up to 16 bytes.
+    let _ = unsafe { syscall!(__NR_prctl, PR_SET_NAME, name.as_ptr()) };
+}
+
+/// Tells the kernel where the program's parts are, by struct prctl_mm_map
+/// (include/uapi/linux/prctl.h).
+///
+/// # Errors
+/// `EINVAL` without CONFIG_CHECKPOINT_RESTORE, or for places that are not mapped.
+pub fn set_mm_map(map: &[u64; 13]) -> Result<(), Errno> {
+    const PR_SET_MM: u32 = 35;
+    const PR_SET_MM_MAP: u32 = 14;
+    // SAFETY: the structure is these 13 words. The kernel reads what they point to, or has EFAULT.
+    unsafe { syscall!(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, map.as_ptr(), size_of_val(map), 0) }.map(|_| ())
+}
+
+/// Installs a seccomp filter of struct sock_filter as words; 0, or with SECCOMP_FILTER_FLAG_TSYNC
+/// the id of a thread that has other filters.
+pub fn install_filter(flags: u64, program: &[u64]) -> SysResult {
+    const SET_MODE_FILTER: u64 = 1;
+    // struct sock_fprog
+    let fprog = [program.len() as u64, program.as_ptr() as u64];
+    // SAFETY: the structure and what it points to live across the call, which changes no memory.
+    unsafe { syscall!(__NR_seccomp, SET_MODE_FILTER, flags, fprog.as_ptr()) }
+}
+
+/// prctl(2) with an option that the kernel does not know: only a seccomp filter answers.
+pub fn ask_filter(option: u32, a: u32, b: usize) -> SysResult {
+    // SAFETY: by its name the option is none of the kernel's; a filter changes no memory.
+    unsafe { syscall!(__NR_prctl, option, a, b, 0, 0) }
+}
+
 /// The current folder's path with its NUL; how many bytes.
 pub fn getcwd(to: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the buffer is a valid slice.
@@ -145,6 +190,35 @@ pub fn signal_mask(new: Option<u64>) -> u64 {
     // SAFETY: both masks are ours, or there is no new one.
     let _ = unsafe { syscall!(__NR_rt_sigprocmask, SIG_SETMASK, new, &raw mut old, 8) };
     old
+}
+
+/// A disposition as rt_sigaction(2) has it, where there is SA_RESTORER, which all hosts have:
+/// handler, flags, restorer, mask.
+pub type SigAction = [u64; 4];
+
+/// Sets a disposition, if one is given; the one before.
+///
+/// # Errors
+/// `EINVAL`: no such signal, or one that cannot be handled.
+///
+/// # Safety
+/// A handler may run at any time from then on.
+pub unsafe fn sigaction(signo: i32, new: Option<&SigAction>) -> Result<SigAction, Errno> {
+    let mut old = [0; 4];
+    let new = new.map_or(core::ptr::null(), |action| action.as_ptr());
+    // SAFETY: both point at a structure, or there is no new one.
+    unsafe { syscall!(__NR_rt_sigaction, signo, new, old.as_mut_ptr(), 8) }?;
+    Ok(old)
+}
+
+/// Sets the alternate stack of the thread's signal handlers.
+///
+/// # Safety
+/// The memory stays, and is used for nothing else.
+pub unsafe fn set_altstack(start: u64, size: u64) {
+    let stack = [start, 0, size];
+    // SAFETY: the kernel reads stack_t, which is these words; the rest by the caller.
+    let _ = unsafe { syscall!(__NR_sigaltstack, stack.as_ptr(), 0) };
 }
 
 /// The signals that are pending for the thread.
@@ -172,6 +246,20 @@ pub fn open_at(dir: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Errn
     let path = checked(path)?;
     // SAFETY: the path ends with a NUL.
     unsafe { syscall!(__NR_openat, dir, path, flags, mode) }.map(|fd| fd as i32)
+}
+
+/// execveat(2). `argv` and `envp` are addresses of vectors; the kernel has `EFAULT` for bad ones.
+pub fn execve_at(dir: i32, path: &[u8], argv: u64, envp: u64, flags: u64) -> SysResult {
+    let path = checked(path)?;
+    // SAFETY: the path ends with a NUL, and the kernel only reads.
+    unsafe { syscall!(__NR_execveat, dir, path, argv, envp, flags) }
+}
+
+/// execve(2), as [`execve_at`].
+pub fn execve(path: &[u8], argv: u64, envp: u64) -> SysResult {
+    let path = checked(path)?;
+    // SAFETY: as above.
+    unsafe { syscall!(__NR_execve, path, argv, envp) }
 }
 
 /// memfd_create(2); the descriptor's number.
@@ -301,6 +389,17 @@ pub fn add_seals(fd: i32, seals: u32) -> Result<(), Errno> {
 pub fn duplicate(fd: i32, from: i32) -> Result<i32, Errno> {
     // SAFETY: no pointers.
     unsafe { syscall!(__NR_fcntl, fd, F_DUPFD_CLOEXEC, from) }.map(|fd| fd as i32)
+}
+
+/// Puts a second name of an open file at a number of the emulator's.
+pub fn duplicate_to(fd: i32, to: i32, flags: u32) -> Result<i32, Errno> {
+    // SAFETY: no pointers.
+    unsafe { syscall!(__NR_dup3, fd, to, flags) }.map(|fd| fd as i32)
+}
+
+/// Whether there is such a descriptor.
+pub fn is_open(fd: i32) -> bool {
+    closes_on_exec(fd).is_ok()
 }
 
 /// Whether an exec closes the descriptor.
@@ -436,5 +535,46 @@ mod tests {
 
     fn fs_owner(path: &str) -> u32 {
         std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).unwrap())
+    }
+
+    /// In a thread of its own, whose name, mask and alternate stack are nobody else's.
+    #[test]
+    fn threads_have_names_filters_and_handlers() {
+        std::thread::spawn(|| {
+            set_name(b"fifteen letters\0");
+            assert_eq!(std::fs::read("/proc/thread-self/comm").unwrap(), b"fifteen letters\n");
+            // No filter of ours is there, and the kernel knows no such option.
+            assert_eq!(ask_filter(0x616e_0001, 0, 0), Err(Errno::EINVAL));
+            // A filter without instructions.
+            assert_eq!(install_filter(0, &[]), Err(Errno::EINVAL));
+            assert_eq!(set_mm_map(&[0; 13]).err(), Some(Errno::EINVAL));
+            const SIGURG: i32 = 23;
+            let ignored = [1, 0, 0, 0];
+            // SAFETY: no handler; the signal is ignored by default, too.
+            let before = unsafe { sigaction(SIGURG, Some(&ignored)) }.unwrap();
+            // SAFETY: as above.
+            unsafe {
+                assert_eq!(sigaction(SIGURG, None).unwrap()[0], 1);
+                assert_eq!(sigaction(SIGURG, Some(&before)).unwrap()[0], 1);
+                assert_eq!(sigaction(65, None), Err(Errno::EINVAL));
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn programs_that_cannot_be_started() {
+        assert_eq!(execve(b"/nothing/here\0", 0, 0), Err(Errno::ENOENT));
+        assert_eq!(execve(b"/", 0, 0), Err(Errno::EINVAL));
+        assert_eq!(execve_at(AT_FDCWD, b"/\0", 0, 0, 0), Err(Errno::EACCES));
+        let fd = memfd_create(b"other\0", 0).unwrap();
+        let other = duplicate(fd, 150).unwrap();
+        assert_eq!(duplicate_to(fd, other, O_CLOEXEC), Ok(other));
+        assert_eq!((is_open(other), closes_on_exec(other)), (true, Ok(true)));
+        assert_eq!(duplicate_to(fd, fd, 0), Err(Errno::EINVAL));
+        close(other);
+        assert!(!is_open(other));
+        close(fd);
     }
 }

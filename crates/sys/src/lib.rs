@@ -16,6 +16,7 @@ mod guest_mem;
 pub mod heap;
 mod kept;
 mod lock;
+pub mod mappings;
 mod syscall;
 
 pub use arch::GUEST_END;

@@ -1,7 +1,9 @@
-//! Raw host system calls.
+//! Raw host system calls. They are private to this crate: what the emulator calls for itself has
+//! types in [`crate::calls`], [`crate::mappings`] and [`crate::footprint`]. Outside, numbers and
+//! arguments that are not typed go to [`safe_syscall`] alone, for calls that the guest makes.
 
 use crate::arch::anyarch_safe_syscall;
-pub use crate::arch::raw_syscall;
+pub(crate) use crate::arch::raw_syscall;
 use core::sync::atomic::AtomicU32;
 
 /// A Linux error number, positive (`ENOENT` is 2).
@@ -46,12 +48,13 @@ pub fn to_raw(result: SysResult) -> u64 {
 ///
 /// # Safety
 /// See [`raw_syscall`].
-#[macro_export]
 macro_rules! syscall {
     ($nr:expr $(, $arg:expr)* $(,)?) => {
         $crate::check($crate::raw_syscall($nr as u32, $crate::args6(&[$($arg as u64),*])))
     };
 }
+
+pub(crate) use syscall;
 
 /// Pads an argument list to six; helper of [`syscall!`].
 #[inline(always)]

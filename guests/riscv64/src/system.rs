@@ -165,11 +165,8 @@ fn float_csr<O: Ops>(o: &mut O, i: Insn, number: u32, writes: bool) {
 }
 
 fn nanoseconds() -> u64 {
-    use anyarch_sys::raw::general::{__NR_clock_gettime, CLOCK_MONOTONIC};
-    let mut time = [0u64; 2];
-    // SAFETY: the kernel writes one timespec.
-    let _ = unsafe { anyarch_sys::syscall!(__NR_clock_gettime, CLOCK_MONOTONIC, time.as_mut_ptr()) };
-    time[0].wrapping_mul(TIME_HZ).wrapping_add(time[1])
+    let [seconds, nanoseconds] = anyarch_sys::calls::monotonic();
+    seconds.wrapping_mul(TIME_HZ).wrapping_add(nanoseconds)
 }
 
 const CSR: Helper = Helper {

@@ -77,7 +77,7 @@ impl Cache {
     /// Frees the regions of dead generations that no thread is in. What is more than a few pages is
     /// given back.
     fn release_dead(&mut self) {
-        const MADV_DONTNEED: u32 = 4;
+        const MADV_DONTNEED: u64 = 4;
         self.holds_dead = false;
         for region in self.regions.iter_mut().filter(|r| r.generation != FREE) {
             // SAFETY: registered threads are alive.
@@ -92,9 +92,9 @@ impl Cache {
             if region.committed as usize <= start {
                 continue;
             }
+            let unused = (region.committed as usize - start) as u64;
             // SAFETY: our own mapping, and no thread is in this code or will be.
-            let _ =
-                unsafe { syscall!(__NR_madvise, start, region.committed as usize - start, MADV_DONTNEED) };
+            let _ = unsafe { mappings::madvise(start as u64, unused, MADV_DONTNEED) };
             region.committed = start as *mut u8;
         }
     }

@@ -8,7 +8,7 @@
 use crate::memory::page_up;
 use crate::memory::space::{self, PAGE};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, SysResult, syscall};
+use anyarch_sys::{Errno, SysResult, mappings};
 
 /// An address in the kernel's half, as far off from a page's beginning as `addr`.
 fn beyond(addr: u64) -> u64 {
@@ -52,7 +52,7 @@ pub(crate) fn mmap([addr, len, prot, flags, fd, offset]: [u64; 6]) -> Result<(),
     let at = if fixed { beyond(addr) } else { 0 };
     // SAFETY: a fixed place in the kernel's half, or a size that cannot be.
     before(Errno::ENOMEM, unsafe {
-        syscall!(__NR_mmap, at, len, prot & !(PROT_EXEC as u64), flags, fd, offset)
+        mappings::mmap(at, len, prot & !(PROT_EXEC as u64), flags, fd as i32, offset)
     })
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn mprotect(addr: u64, len: u64, prot: u64) -> Result<(), Errno> {
     }
     let (at, len) = nowhere(addr, len);
     // SAFETY: nothing is mapped there.
-    before(Errno::ENOMEM, unsafe { syscall!(__NR_mprotect, at, len, prot) })
+    before(Errno::ENOMEM, unsafe { mappings::mprotect(at, len, prot) })
 }
 
 /// madvise(2).
@@ -79,7 +79,7 @@ pub(crate) fn madvise(addr: u64, len: u64, advice: u64) -> Result<(), Errno> {
     }
     let (at, len) = nowhere(addr, len);
     // SAFETY: nothing is mapped there.
-    before(Errno::ENOMEM, unsafe { syscall!(__NR_madvise, at, len, advice) })
+    before(Errno::ENOMEM, unsafe { mappings::madvise(at, len, advice) })
 }
 
 /// mremap(2): the old size, of which the kernel cuts off what overflows when it counts pages.
@@ -99,7 +99,7 @@ pub(crate) fn mremap([old, old_len, new_len, flags, new, _]: [u64; 6]) -> SysRes
     let len = if size == 0 { 0 } else { old_len | ABSURD };
     // SAFETY: an old size that no address space has makes this fail, or an old address that is not
     // the guest's.
-    unsafe { syscall!(__NR_mremap, old, len, new_len, flags, new) }.and(Err(Errno::EFAULT))
+    unsafe { mappings::mremap(old, len, new_len, flags, new) }.and(Err(Errno::EFAULT))
 }
 
 /// shmat(2).
@@ -111,7 +111,7 @@ pub(crate) fn shmat(id: u64, addr: u64, flags: u64) -> Result<(), Errno> {
         return Ok(());
     }
     // SAFETY: a place in the kernel's half.
-    unsafe { syscall!(__NR_shmat, id, beyond(addr), flags) }.and(Err(Errno::ENOMEM))
+    unsafe { mappings::shmat(id as i32, beyond(addr), flags) }.and(Err(Errno::ENOMEM))
 }
 
 #[cfg(test)]

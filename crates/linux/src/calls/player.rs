@@ -12,7 +12,7 @@ use anyarch_engine::ops::R;
 use anyarch_engine::run::{Guest, Peek, Slots, SyscallRegs, ThreadBox};
 use anyarch_engine::state::Cpu;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, syscall};
+use anyarch_sys::{Errno, calls, mappings};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -125,10 +125,10 @@ const MEMORY: u64 = 1 << 20;
 
 impl Play {
     fn new(guest: &'static Player) -> Play {
+        const PROT: u32 = PROT_READ | PROT_WRITE;
         const FLAGS: u32 = MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT;
         // SAFETY: a new mapping, wherever there is room below 2 GiB.
-        let base =
-            unsafe { syscall!(__NR_mmap, 0, MEMORY, PROT_READ | PROT_WRITE, FLAGS, -1i64, 0) }.unwrap();
+        let base = unsafe { mappings::mmap(0, MEMORY, PROT.into(), FLAGS.into(), -1, 0) }.unwrap();
         let task = Task::new(ThreadBox::new(&GUEST), guest, Arc::new(crate::signal::SigHand::new()));
         Play { guest, task, base, used: 0 }
     }
@@ -251,17 +251,15 @@ impl Play {
 impl Drop for Play {
     fn drop(&mut self) {
         // SAFETY: the mapping that was made for this.
-        let _ = unsafe { syscall!(__NR_munmap, self.base, MEMORY) };
+        let _ = unsafe { mappings::munmap(self.base, MEMORY) };
     }
 }
 
 /// A file without a name.
 fn memory_file() -> File {
+    let fd = calls::memfd_create(b"player\0", 0).unwrap();
     // SAFETY: a new descriptor.
-    unsafe {
-        let fd = syscall!(__NR_memfd_create, c"player".as_ptr(), 0).unwrap();
-        File::from_raw_fd(fd as RawFd)
-    }
+    unsafe { File::from_raw_fd(fd) }
 }
 
 fn fd(file: &impl AsRawFd) -> u64 {
@@ -366,12 +364,9 @@ fn mappings_by_page_offset() {
 #[test]
 fn file_systems() {
     use std::os::unix::ffi::OsStrExt;
-    // SAFETY: all-zero bytes are a valid structure.
-    let mut host: statfs = unsafe { core::mem::zeroed() };
     let dir = std::env::temp_dir();
     let path = std::ffi::CString::new(dir.as_os_str().as_bytes()).unwrap();
-    // SAFETY: a path, and room for the structure.
-    unsafe { syscall!(__NR_statfs, path.as_ptr(), &raw mut host) }.unwrap();
+    let [f_type, f_bsize, f_blocks, ..] = calls::statfs(path.as_bytes_with_nul()).unwrap();
     for guest in GUESTS {
         let mut play = Play::new(guest);
         let name = play.text(dir.to_str().unwrap());
@@ -385,9 +380,9 @@ fn file_systems() {
         } else {
             play.call("statfs", &[name, st]);
         }
-        assert_eq!(play.member(of, st, "f_blocks"), host.f_blocks as u64);
-        assert_eq!(play.member(of, st, "f_bsize"), host.f_bsize as u64);
-        assert_eq!(play.member(of, st, "f_type"), host.f_type as u64);
+        assert_eq!(play.member(of, st, "f_blocks"), f_blocks);
+        assert_eq!(play.member(of, st, "f_bsize"), f_bsize);
+        assert_eq!(play.member(of, st, "f_type"), f_type);
     }
 }
 
@@ -608,10 +603,8 @@ fn signals_that_are_waited_for() {
     // SIGUSR1 and a queued one, blocked in this thread only.
     let (usr1, rt) = (10, 40u64);
     let set = 1u64 << (usr1 - 1) | 1 << (rt - 1);
-    // SAFETY: changes this thread's mask.
-    unsafe { syscall!(__NR_rt_sigprocmask, SIG_BLOCK, &raw const set, 0, 8) }.unwrap();
-    // SAFETY: ids.
-    let (pid, tid) = unsafe { (syscall!(__NR_getpid).unwrap(), syscall!(__NR_gettid).unwrap()) };
+    calls::signal_mask(Some(calls::signal_mask(None) | set));
+    let (pid, tid) = (calls::getpid() as u64, calls::gettid() as u64);
     for guest in GUESTS {
         let mut play = Play::new(guest);
         play.task.sigmask.store(set, core::sync::atomic::Ordering::Relaxed);
@@ -728,10 +721,10 @@ fn selects() {
         // SAFETY: new descriptors.
         let [from, to] = ends.map(|fd| unsafe { File::from_raw_fd(fd as RawFd) });
         // Numbers in the second and third word.
-        // SAFETY: copies of a descriptor of ours.
-        let [low, high] = [40, 70].map(|least| unsafe {
-            let fd = syscall!(__NR_fcntl, from.as_raw_fd(), F_DUPFD, least).unwrap();
-            (fd, OwnedFd::from_raw_fd(fd as RawFd))
+        let [low, high] = [40, 70].map(|least| {
+            let fd = calls::duplicate(from.as_raw_fd(), least).unwrap();
+            // SAFETY: a new descriptor.
+            (fd as u64, unsafe { OwnedFd::from_raw_fd(fd) })
         });
         let bits = 8 * play.model().word as u64;
         let count = high.0 + 1;
@@ -854,8 +847,7 @@ fn users_limits_and_numbers() {
     for guest in GUESTS {
         let mut play = Play::new(guest);
         let model = play.model();
-        // SAFETY: ids.
-        let uid = unsafe { syscall!(__NR_getuid) }.unwrap();
+        let uid = calls::geteuid() as u64;
         assert_eq!(play.call("getuid", &[]), uid);
         let three = play.room(16);
         play.call("getresuid", &[three, three + 4, three + 8]);
@@ -869,30 +861,25 @@ fn users_limits_and_numbers() {
             // No limit is all ones of the guest's.
             let limit = play.room(8);
             play.call("getrlimit", &[4, limit]);
-            let mut host = [0u64; 2];
-            // SAFETY: room for the structure.
-            unsafe { syscall!(__NR_getrlimit, 4, host.as_mut_ptr()) }.unwrap();
+            let host = calls::resource_limit(4).unwrap();
             for (i, host) in host.iter().enumerate() {
                 assert_eq!(play.load_long(limit, i), (*host).min(0xffff_ffff));
             }
             play.call("setrlimit", &[4, limit]);
-            let mut after = [0u64; 2];
-            // SAFETY: as above.
-            unsafe { syscall!(__NR_getrlimit, 4, after.as_mut_ptr()) }.unwrap();
-            assert_eq!(after, host);
+            assert_eq!(calls::resource_limit(4), Ok(host));
         }
         // Processors: whole words of the guest's.
         let words = play.room(1024);
         let len = play.call("sched_getaffinity", &[0, 1024, words]);
         assert!(len > 0 && len.is_multiple_of(model.word as u64));
-        let mut host = [0u64; 128];
-        // SAFETY: room for the set.
-        unsafe { syscall!(__NR_sched_getaffinity, 0, 1024, host.as_mut_ptr()) }.unwrap();
+        let mut host = [0; 1024];
+        calls::sched_getaffinity(&mut host).unwrap();
+        let host = u64::from_le_bytes(host[..8].try_into().unwrap());
         let mut all = 0u64;
         for i in 0..8 / model.word {
             all |= play.load_long(words, i) << (8 * model.word * i);
         }
-        assert_eq!(all, host[0], "{}", guest.model.name);
+        assert_eq!(all, host, "{}", guest.model.name);
         play.call("sched_setaffinity", &[0, len, words]);
         if model.word == 4 {
             play.fails("sched_getaffinity", &[0, 1022, words], Errno::EINVAL);

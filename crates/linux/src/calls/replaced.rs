@@ -103,7 +103,6 @@ fn utimes(task: &Task, folder: u64, path: u64, at: u64) -> SysResult {
 mod tests {
     use super::*;
     use crate::calls::player;
-    use anyarch_sys::syscall;
     use std::ffi::CString;
     use std::os::unix::fs::MetadataExt;
     use std::string::{String, ToString};
@@ -211,8 +210,8 @@ mod tests {
         select(Some([-1, 0]), true);
         select(Some([0, -1]), true);
         for fd in ends {
-            // SAFETY: our own descriptors.
-            unsafe { syscall!(anyarch_sys::raw::general::__NR_close, fd) }.unwrap();
+            assert!(anyarch_sys::calls::is_open(fd));
+            anyarch_sys::calls::close(fd);
         }
         told
     }

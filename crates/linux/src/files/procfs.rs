@@ -20,9 +20,9 @@ use crate::task::Task;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use anyarch_sys::Errno;
 use anyarch_sys::calls::{self, Fd, read};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, syscall};
 use core::fmt::Write;
 
 /// A path's last component.
@@ -290,10 +290,9 @@ fn opened_program(path: &[u8], flags: u32, fd: i32) -> Option<Vec<u8>> {
 /// Puts the file of `new` at the number `fd`.
 fn replace(fd: i32, new: Result<i32, Errno>, flags: u32) -> Result<i32, Errno> {
     let new = new.inspect_err(|_| close(fd))?;
-    // SAFETY: both are descriptors just opened for this call.
-    let result = unsafe { syscall!(__NR_dup3, new, fd, flags & O_CLOEXEC) };
+    let result = calls::duplicate_to(new, fd, flags & O_CLOEXEC);
     close(new);
-    result.map(|fd| fd as i32).inspect_err(|_| close(fd))
+    result.inspect_err(|_| close(fd))
 }
 
 /// Content of the file of procfs that `fd` is, by the kernel's name for it, where the kernel's is

@@ -31,7 +31,7 @@ use alloc::vec::Vec;
 use anyarch_engine::ranges::RangeSet;
 use anyarch_engine::run::code::{self, View};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, args6, syscall};
+use anyarch_sys::{Errno, Mutex, MutexGuard, SysResult, args6, calls, mappings};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 const EXEC: u64 = PROT_EXEC as u64;
@@ -128,7 +128,7 @@ pub(crate) fn bring_near(at: u64, len: u64) -> SysResult {
     let to = state.narrow.place(size)?;
     let flags = MREMAP_MAYMOVE | MREMAP_FIXED;
     // SAFETY: a mapping that the kernel has just made for the guest goes to a free place.
-    let got = unsafe { syscall!(__NR_mremap, at, size, size, flags, to) }?;
+    let got = unsafe { mappings::mremap(at, size, size, flags.into(), to) }?;
     state.occupied(got, got + size, true);
     state.brought.push((got, size));
     Ok(got)
@@ -375,9 +375,7 @@ pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offse
     let anonymous = flags & MAP_ANONYMOUS as u64 != 0;
     // The kernel looks at the descriptor before the addresses.
     let invalid = || {
-        // SAFETY: no pointers.
-        let open = || unsafe { syscall!(__NR_fcntl, fd, F_GETFD) }.is_ok();
-        if anonymous || open() { Errno::EINVAL } else { Errno::EBADF }
+        if anonymous || calls::is_open(fd) { Errno::EINVAL } else { Errno::EBADF }
     };
     if !offset.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
@@ -427,7 +425,7 @@ pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offse
     let map = |prot: u64| {
         // SAFETY: the range asked for is not the emulator's; without a fixed address the kernel
         // replaces nothing.
-        unsafe { syscall!(__NR_mmap, at, len, prot, flags, fd, offset) }
+        unsafe { mappings::mmap(at, len, prot, flags, fd, offset) }
     };
     let map_as_asked = |map: &dyn Fn(u64) -> SysResult| match anonymous || prot & EXEC == 0 && !implied {
         true if implied => Ok((map(host_prot(prot))?, prot | EXEC)),
@@ -441,25 +439,25 @@ pub(crate) fn do_mmap(addr: u64, len: u64, prot: u64, flags: u64, fd: i32, offse
         Some(low) if refused && space::is_narrow() => map_as_asked(&|prot| {
             let flags = flags & !(MAP_FIXED_NOREPLACE as u64) | low as u64;
             // SAFETY: the kernel replaces nothing.
-            unsafe { syscall!(__NR_mmap, 0, len, prot, flags, fd, offset) }
+            unsafe { mappings::mmap(0, len, prot, flags, fd, offset) }
         })?,
         _ => asked?,
     };
     if got >= space::end() {
         // SAFETY: what was just mapped.
-        let _ = unsafe { syscall!(__NR_munmap, got, len) };
+        let _ = unsafe { mappings::munmap(got, len) };
         return Err(Errno::ENOMEM);
     }
     let end = got + size;
     if fixed && flags & MAP_FIXED as u64 == 0 && got != at {
         // A kernel before 4.17, which takes the address for a hint.
         // SAFETY: what was just mapped.
-        let _ = unsafe { syscall!(__NR_munmap, got, len) };
+        let _ = unsafe { mappings::munmap(got, len) };
         return Err(Errno::EEXIST);
     }
     if !anonymous && prot & EXEC != 0 {
         // SAFETY: what was just mapped.
-        unsafe { syscall!(__NR_mprotect, got, len, host_prot(prot)) }?;
+        unsafe { mappings::mprotect(got, len, host_prot(prot)) }?;
     }
     let view = (!private || !anonymous).then_some(View { offset, shared: !private });
     if fixed || view.is_some() {
@@ -502,7 +500,7 @@ pub(crate) fn do_munmap(addr: u64, len: u64) -> SysResult {
         time::replaced(addr, addr + size);
         let mut state = STATE.lock();
         // SAFETY: the range is not the emulator's.
-        let result = unsafe { syscall!(__NR_munmap, addr, size) }?;
+        let result = unsafe { mappings::munmap(addr, size) }?;
         code::viewed(addr, addr + size, None);
         state.unmapped(addr, addr + size);
         state.files.remove(addr, addr + size);
@@ -555,7 +553,7 @@ fn protect_guest(addr: u64, end: u64, prot: u64) -> SysResult {
 /// The host's mprotect of [from, to), which is not the emulator's.
 fn protect(from: u64, to: u64, prot: u64) -> SysResult {
     // SAFETY: by the callers.
-    unsafe { syscall!(__NR_mprotect, from, to - from, prot) }
+    unsafe { mappings::mprotect(from, to - from, prot) }
 }
 
 /// Whether the personality makes executable what is readable (READ_IMPLIES_EXEC). The host's has
@@ -636,7 +634,7 @@ pub(crate) fn do_mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u
     let remap = |flags: u64, new: u64| {
         // SAFETY: neither range is the emulator's; without a fixed address, or with one that is
         // free, the kernel replaces nothing.
-        unsafe { syscall!(__NR_mremap, old, old_len, new_len, flags, new) }
+        unsafe { mappings::mremap(old, old_len, new_len, flags, new) }
     };
     let got = if space::is_narrow() && flags & FIXED == 0 {
         state.remap_narrow((old, old_len, old_size), new_size, flags, remap)?
@@ -681,7 +679,7 @@ pub(crate) fn do_madvise(addr: u64, len: u64, advice: u64) -> SysResult {
     range::each(addr, size, Hole::Reported, |addr, size| {
         let mut state = STATE.lock();
         // SAFETY: the range is not the emulator's.
-        let result = unsafe { syscall!(__NR_madvise, addr, size, advice) }?;
+        let result = unsafe { mappings::madvise(addr, size, advice) }?;
         match advice as u32 {
             MADV_DONTNEED | MADV_REMOVE | MADV_FREE | MADV_DONTNEED_LOCKED => {
                 state.changed(addr, addr + size);
@@ -704,21 +702,11 @@ pub(crate) fn do_remap_file_pages(addr: u64, len: u64, prot: u64, page_offset: u
     }
     let state = STATE.lock();
     // SAFETY: the range is not the emulator's.
-    let result = unsafe { syscall!(__NR_remap_file_pages, addr, len, prot, page_offset, flags) }?;
+    let result = unsafe { mappings::remap_file_pages(addr, len, prot, page_offset, flags) }?;
     let view = View { offset: page_offset.wrapping_mul(PAGE), shared: true };
     code::viewed(addr & !(PAGE - 1), addr + size, Some(view));
     state.changed(addr & !(PAGE - 1), addr + size);
     Ok(result)
-}
-
-/// Size of a System V shared memory segment.
-fn shm_size(id: i32) -> Result<u64, Errno> {
-    // struct shmid64_ds: ipc64_perm (48 bytes), then shm_segsz (include/uapi/asm-generic/shmbuf.h).
-    let mut ds = [0u64; 16];
-    const IPC_STAT: u64 = 2;
-    // SAFETY: the structure is 112 bytes.
-    unsafe { syscall!(__NR_shmctl, id, IPC_STAT, ds.as_mut_ptr()) }?;
-    Ok(ds[6])
 }
 
 /// shmat(2).
@@ -729,7 +717,7 @@ pub(crate) fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     const SHM_EXEC: u64 = 0o100000;
     let host_flags = flags & !SHM_EXEC;
     let flags = if implied_exec(PROT_READ as u64) { flags | SHM_EXEC } else { flags };
-    let size = page_up(shm_size(id)?).ok_or(Errno::EINVAL)?;
+    let size = page_up(mappings::shm_size(id)?).ok_or(Errno::EINVAL)?;
     if addr != 0 && space::is_reserved(addr & !(PAGE - 1), size) {
         return Err(Errno::EINVAL);
     }
@@ -737,7 +725,7 @@ pub(crate) fn do_shmat(id: i32, addr: u64, flags: u64) -> SysResult {
     let mut state = STATE.lock();
     let addr = if addr == 0 && space::is_narrow() { state.narrow.place(size)? } else { addr };
     // SAFETY: the place is not the emulator's.
-    let got = unsafe { syscall!(__NR_shmat, id, addr, host_flags) }?;
+    let got = unsafe { mappings::shmat(id, addr, host_flags) }?;
     state.occupied(got, got + size, true);
     code::viewed(got, got + size, Some(View { offset: 0, shared: true }));
     state.protected(got, got + size, if flags & SHM_EXEC != 0 { PROT_EXEC as u64 } else { 0 });
@@ -755,7 +743,7 @@ pub(crate) fn do_shmdt(addr: u64) -> SysResult {
     }
     let mut state = STATE.lock();
     // SAFETY: detaches a segment that is not the emulator's, which attaches none.
-    let result = unsafe { syscall!(__NR_shmdt, addr) }?;
+    let result = unsafe { mappings::shmdt(addr) }?;
     if let Some(i) = state.shm.iter().position(|s| s.0 == addr) {
         let (start, size) = state.shm.swap_remove(i);
         code::viewed(start, start + size, None);
@@ -781,9 +769,9 @@ pub(crate) fn do_brk(addr: u64) -> u64 {
         if space::is_reserved(old, new - old) || space::is_narrow() && !state.narrow.is_free(old, new - old) {
             return state.brk;
         }
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+        let flags = (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE) as u64;
         // SAFETY: maps free memory only.
-        match unsafe { syscall!(__NR_mmap, old, new - old, PROT_READ | PROT_WRITE, flags, -1i64, 0) } {
+        match unsafe { mappings::mmap(old, new - old, (PROT_READ | PROT_WRITE) as u64, flags, -1, 0) } {
             Ok(at) if at == old => {
                 state.occupied(old, new, true);
                 if implied_exec(PROT_READ as u64) {
@@ -792,14 +780,14 @@ pub(crate) fn do_brk(addr: u64) -> u64 {
             }
             Ok(at) => {
                 // SAFETY: what was just mapped.
-                let _ = unsafe { syscall!(__NR_munmap, at, new - old) };
+                let _ = unsafe { mappings::munmap(at, new - old) };
                 return state.brk;
             }
             Err(_) => return state.brk,
         }
     } else if new < old {
         // SAFETY: the heap is the guest's.
-        if unsafe { syscall!(__NR_munmap, new, old - new) }.is_err() {
+        if unsafe { mappings::munmap(new, old - new) }.is_err() {
             return state.brk;
         }
         state.unmapped(new, old);

@@ -8,8 +8,7 @@
 
 use crate::memory::space::{self, PAGE};
 use anyarch_engine::ranges::RangeSet;
-use anyarch_sys::raw::general::__NR_madvise;
-use anyarch_sys::{Errno, SysResult, syscall};
+use anyarch_sys::{Errno, SysResult, mappings};
 
 /// What is mapped.
 pub(super) struct Narrow {
@@ -75,12 +74,7 @@ impl Narrow {
     fn guarded_stack(&mut self) -> (u64, u64) {
         let (start, end) = self.stack;
         if start < end {
-            // MADV_NORMAL changes nothing, and fails where something is not mapped.
-            let is_mapped = |pages: u64| {
-                let from = start - pages * PAGE;
-                // SAFETY: no memory is changed.
-                unsafe { syscall!(__NR_madvise, from, pages * PAGE, 0) }.is_ok()
-            };
+            let is_mapped = |pages: u64| mappings::is_mapped(start - pages * PAGE, pages * PAGE);
             let most = (start - space::LOWEST) / PAGE;
             self.stack.0 = start - last_true(most, is_mapped) * PAGE;
         }

@@ -33,7 +33,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr, syscall};
+use anyarch_sys::{Errno, SysResult, read, read_bytes, read_cstr};
 
 /// The emulator's option by which a direct exec hands over two descriptors, separated by a comma:
 /// its executable and the program. The program's path, argv[0] and the other arguments follow.
@@ -116,7 +116,6 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     }
     let given = envp;
     let envp = with_variables(task, given, None)?;
-    let path = task.exec.path.as_ptr() as u64;
     let mut lent = false;
     if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW as u64) == 0 {
         let mut checked = exec_check::check(dir, &task.exec.path, flags);
@@ -128,7 +127,7 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
             && found != Errno::EMFILE
             && (config::get().sysroot.is_some() || !names_sysroot(given))
         {
-            let reason = exec_check::reason(found, [dir as u64, path, argv, envp, flags]);
+            let reason = exec_check::reason(found, dir, &task.exec.path, [argv, envp, flags]);
             own::take_back(task, lent);
             task.exec = Buffers::default();
             return Err(reason);
@@ -136,11 +135,10 @@ fn exec(task: &mut Task, dir: i32, path: u64, argv: u64, envp: u64, flags: u64) 
     }
     let limits = limits::before_exec(dir, &task.exec.path, flags);
     signal::prepare_exec(task);
-    // SAFETY: guest pointers are checked by the kernel; the path is ours and alive.
-    let mut result = unsafe { syscall!(__NR_execveat, dir, path, argv, envp, flags) };
+    let mut result = calls::execve_at(dir, &task.exec.path, argv, envp, flags);
     if result == Err(Errno::ENOSYS) && flags == 0 && dir == path::AT_FDCWD {
-        // SAFETY: as above. A kernel or seccomp filter without execveat.
-        result = unsafe { syscall!(__NR_execve, path, argv, envp) };
+        // A kernel or seccomp filter without execveat.
+        result = calls::execve(&task.exec.path, argv, envp);
     }
     if result == Err(Errno::ENOEXEC)
         && (lent || hidden_fd(task).is_some())
@@ -244,9 +242,7 @@ fn through_closing_fd(task: &mut Task, dir: i32, argv: u64, envp: (u64, u64), fl
     }
     let envp = with_variables(task, envp.1, Some(dir))?;
     set_cloexec(dir, false);
-    // SAFETY: guest pointers are checked by the kernel; the path and the variables are ours and
-    // alive.
-    let result = unsafe { syscall!(__NR_execveat, dir, task.exec.path.as_ptr(), argv, envp, flags) };
+    let result = calls::execve_at(dir, &task.exec.path, argv, envp, flags);
     set_cloexec(dir, true);
     result
 }
@@ -479,8 +475,8 @@ fn direct(task: &mut Task, dir: i32, argv: u64, envp: u64, flags: u64) -> SysRes
     set_cloexec(own, false);
     set_cloexec(fd, false);
     let path = if own >= 0 { c"" } else { own::PATH };
-    // SAFETY: the vectors and strings are ours or checked by the kernel.
-    let result = unsafe { syscall!(__NR_execveat, own, path.as_ptr(), argv.as_ptr(), envp, AT_EMPTY_PATH) };
+    let argv = argv.as_ptr() as u64;
+    let result = calls::execve_at(own, path.to_bytes_with_nul(), argv, envp, AT_EMPTY_PATH);
     set_cloexec(own, true);
     close(fd);
     result

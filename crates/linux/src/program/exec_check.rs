@@ -13,9 +13,9 @@ use crate::program::exec;
 use crate::program::loader;
 use crate::program::own::{close, with_room};
 use alloc::vec::Vec;
+use anyarch_sys::Errno;
 use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, syscall};
 
 /// faccessat(2): by the effective ids.
 const AT_EACCESS: u64 = 0x200;
@@ -127,16 +127,13 @@ fn may_execute(dir: i32, name: &[u8], flags: u64) -> bool {
 
 /// The errno for a program that [`check`] has refused with `found`: the kernel looks at permissions
 /// and arguments first.
-pub(crate) fn reason(found: Errno, [dir, name, argv, envp, flags]: [u64; 5]) -> Errno {
+pub(crate) fn reason(found: Errno, dir: i32, name: &[u8], [argv, envp, flags]: [u64; 3]) -> Errno {
     /// Linux 6.14 and later: everything but the program itself is looked at.
     const AT_EXECVE_CHECK: u64 = 0x10000;
-    // SAFETY: guest pointers are checked by the kernel; the path is ours and alive. Nothing is
-    // started.
-    match unsafe { syscall!(__NR_execveat, dir, name, argv, envp, flags | AT_EXECVE_CHECK) } {
+    // Nothing is started.
+    match calls::execve_at(dir, name, argv, envp, flags | AT_EXECVE_CHECK) {
         Err(Errno::EINVAL | Errno::ENOSYS) => {
-            let flags = flags | AT_EACCESS;
-            // SAFETY: the same path.
-            match unsafe { syscall!(__NR_faccessat2, dir, name, X_OK, flags) } {
+            match calls::access_at(dir, name, X_OK, (flags | AT_EACCESS) as u32) {
                 Err(Errno::EACCES) => Errno::EACCES,
                 _ => found,
             }

@@ -21,9 +21,9 @@ use crate::program::{self, Program};
 use crate::signal;
 use alloc::vec::Vec;
 use anyarch_engine::backend::Backend;
+use anyarch_sys::Errno;
 use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, syscall};
 
 /// Keys of the auxiliary vector (include/uapi/linux/auxvec.h and the architectures').
 #[allow(missing_docs)]
@@ -673,19 +673,13 @@ fn describe_to_kernel(req: &Request<'_>, plan: &Plan, bias: u64, program: &Progr
     if req.args.is_empty() {
         (map[7], map[8]) = (program.env.0, program.env.0);
     }
-    const PR_SET_MM: u32 = 35;
-    const PR_SET_MM_MAP: u32 = 14;
-    // SAFETY: struct prctl_mm_map (include/uapi/linux/prctl.h) is these 13 words.
-    let described =
-        unsafe { syscall!(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, map.as_ptr(), size_of_val(&map), 0) }.is_ok();
+    let described = calls::set_mm_map(&map).is_ok();
     if req.set_comm {
         let name = req.path.rsplit(|&b| b == b'/').next().unwrap_or(b"");
         let mut comm = [0u8; 16];
         let n = name.len().min(15);
         comm[..n].copy_from_slice(&name[..n]);
-        const PR_SET_NAME: u32 = 15;
-        // SAFETY: 16 bytes with a NUL.
-        let _ = unsafe { syscall!(__NR_prctl, PR_SET_NAME, comm.as_ptr()) };
+        calls::set_name(&comm);
     }
     described
 }

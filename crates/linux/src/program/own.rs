@@ -15,7 +15,8 @@ use crate::task::Task;
 use alloc::sync::Arc;
 use anyarch_sys::calls;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, read, syscall};
+use anyarch_sys::{Errno, read};
+use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 /// Our descriptors get numbers from here on, out of the way of programs that count on low numbers.
@@ -25,7 +26,7 @@ pub(crate) const FD_FROM: i32 = 200;
 const FIRST_OTHER: i32 = 3;
 
 /// The executable's name where there is /proc.
-pub(crate) const PATH: &core::ffi::CStr = c"/proc/self/exe";
+pub(crate) const PATH: &CStr = c"/proc/self/exe";
 
 /// Number of the descriptor in a table of descriptors, or -1. Tasks that share the table share
 /// this.
@@ -282,9 +283,9 @@ fn open_own(exec_fn: u64) -> Option<i32> {
     if exec_fn == 0 {
         return None;
     }
-    // SAFETY: the kernel's string.
-    let open = || unsafe { syscall!(__NR_openat, at, exec_fn, O_RDONLY | O_CLOEXEC, 0) };
-    let fd = with_room(open).ok()? as i32;
+    // SAFETY: the kernel's string, which stays.
+    let name = unsafe { CStr::from_ptr(exec_fn as *const c_char) }.to_bytes_with_nul();
+    let fd = with_room(|| calls::open_at(at, name, O_RDONLY | O_CLOEXEC, 0)).ok()?;
     // The path could lead elsewhere by now: the file must begin like the image in memory, build id
     // included.
     let mut head = [0u8; 640];
@@ -292,9 +293,8 @@ fn open_own(exec_fn: u64) -> Option<i32> {
     // SAFETY: the image's first page is mapped at its fixed address.
     let same =
         is_whole && unsafe { core::slice::from_raw_parts(space::EMU_START as *const u8, head.len()) == head };
-    // SAFETY: the kernel's string.
-    let named = || unsafe { syscall!(__NR_openat, at, exec_fn, flags, 0) };
-    let own = if same { with_room(named).ok() } else { None }.map(|fd| fd as i32);
+    let named = || calls::open_at(at, name, flags, 0);
+    let own = if same { with_room(named).ok() } else { None };
     let file = |fd: i32| procfile::fstat(fd).map(|st| (st.st_dev, st.st_ino));
     let own = own.filter(|&own| {
         let same = file(own) == file(fd);

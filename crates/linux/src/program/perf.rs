@@ -34,7 +34,7 @@ use alloc::vec::Vec;
 use anyarch_engine::run::{self, Made};
 use anyarch_sys::calls::{self, getpid, gettid};
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Errno, Mutex, syscall};
+use anyarch_sys::{Errno, Mutex, mappings};
 
 /// A file, and why it cannot be written.
 pub struct Error {
@@ -202,9 +202,9 @@ fn mark(fd: i32) -> Result<(), Errno> {
     let place = anyarch_sys::heap::place(size);
     // SAFETY: fresh memory.
     let at = unsafe { anyarch_sys::footprint::map(place, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS) }?;
-    let prot = PROT_READ | PROT_EXEC;
+    let (prot, flags) = (PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED);
     // SAFETY: replaces what has just been mapped, which nobody uses.
-    unsafe { syscall!(__NR_mmap, at, size, prot, MAP_PRIVATE | MAP_FIXED, fd, 0) }.map(|_| ())
+    unsafe { mappings::mmap(at, size, prot.into(), flags.into(), fd, 0) }.map(|_| ())
 }
 
 /// A JIT_CODE_LOAD record.
@@ -298,7 +298,7 @@ fn show_cache_again() {
     let writable = PROT_READ | PROT_WRITE;
     for prot in [writable, writable | PROT_EXEC] {
         // SAFETY: the process has one thread, which is not in generated code.
-        let _ = unsafe { syscall!(__NR_mprotect, start, end - start, prot) };
+        let _ = unsafe { mappings::mprotect(start, end - start, prot.into()) };
     }
 }
 

@@ -55,8 +55,8 @@ use crate::seccomp::{
 use crate::structure::model::HOST;
 use alloc::vec::Vec;
 use anyarch_sys::arch::{COMPAT_AUDIT_ARCH, ELF_MACHINE, OTHER_ABI_NUMBERS};
-use anyarch_sys::raw::general::{__NR_prctl, __NR_seccomp};
-use anyarch_sys::{Errno, SysResult, syscall};
+use anyarch_sys::raw::general::__NR_prctl;
+use anyarch_sys::{Errno, SysResult, calls};
 
 /// The option of prctl to which the host filters answer; no kernel has it.
 const KEEP: u32 = 0x616e_7963;
@@ -301,18 +301,13 @@ fn host_filter(index: u32, from: u32, part: &[u16], refused: Option<&Refused>) -
 /// The kernel's for seccomp(2). `Ok` with a thread's id: FLAG_TSYNC finds that thread with other
 /// filters, and nothing is installed.
 pub(crate) fn install(index: u32, program: &[Insn], arch: u32, abi: &dyn Abi, flags: u64) -> SysResult {
-    const SET_MODE_FILTER: u64 = 1;
     let units = units(program);
     let refused = refused(program, arch, abi);
     // The parts from the last to the first: only the first makes the filter known.
     for (n, part) in units.chunks(PART).enumerate().rev() {
         let filter = host_filter(index, (n * PART) as u32, part, (n == 0).then_some(&refused));
         let words: Vec<u64> = filter.iter().map(|insn| insn.word()).collect();
-        // struct sock_fprog
-        let fprog = [words.len() as u64, words.as_ptr() as u64];
-        // SAFETY: the structure and what it points to live across the call, which changes no
-        // memory.
-        let thread = unsafe { syscall!(__NR_seccomp, SET_MODE_FILTER, flags, fprog.as_ptr()) }?;
+        let thread = calls::install_filter(flags, &words)?;
         if thread != 0 {
             return Ok(thread);
         }
@@ -322,8 +317,7 @@ pub(crate) fn install(index: u32, program: &[Insn], arch: u32, abi: &dyn Abi, fl
 
 /// A unit of filter `index`.
 fn unit(index: u32, at: usize) -> Option<u16> {
-    // SAFETY: an option that the kernel does not know: only a filter of ours answers.
-    match unsafe { syscall!(__NR_prctl, KEEP, index, at, 0, 0) } {
+    match calls::ask_filter(KEEP, index, at) {
         Ok(0) => Some(0),
         Err(Errno(e)) => u16::try_from(e).ok(),
         Ok(_) => None,

@@ -3,8 +3,7 @@
 use super::host::on_signal;
 use super::*;
 use anyarch_sys::arch::restorer;
-use anyarch_sys::raw::general::__NR_rt_sigaction;
-use anyarch_sys::{Mutex, syscall};
+use anyarch_sys::{Mutex, calls};
 
 /// A disposition as the guest set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,31 +82,12 @@ impl SigHand {
 
 /// Sets (or only asks) the host's disposition; returns the old one.
 pub(super) fn host_action(signo: i32, new: Option<&Action>) -> Action {
-    let mut old = Action::DEFAULT;
-    let new = new.map_or(core::ptr::null(), |a| a as *const Action as *const u64);
-    let new_raw: [u64; 4] = if new.is_null() {
-        [0; 4]
-    } else {
-        // The order of architectures that have SA_RESTORER, which all hosts are: handler, flags,
-        // restorer, mask, as Action's. SAFETY: `new` points at an Action.
-        let a = unsafe { &*(new as *const Action) };
-        [a.handler, a.flags, a.restorer, a.mask]
-    };
-    let mut old_raw = [0u64; 4];
-    // SAFETY: both point at four words, or null.
-    let result = unsafe {
-        syscall!(
-            __NR_rt_sigaction,
-            signo,
-            if new.is_null() { 0 } else { new_raw.as_ptr() as u64 },
-            old_raw.as_mut_ptr(),
-            8
-        )
-    };
-    if result.is_ok() {
-        old = Action { handler: old_raw[0], flags: old_raw[1], restorer: old_raw[2], mask: old_raw[3] };
+    let new = new.map(|a| [a.handler, a.flags, a.restorer, a.mask]);
+    // SAFETY: the handlers that are installed here are the emulator's.
+    match unsafe { calls::sigaction(signo, new.as_ref()) } {
+        Ok([handler, flags, restorer, mask]) => Action { handler, flags, restorer, mask },
+        Err(_) => Action::DEFAULT,
     }
-    old
 }
 
 /// Makes the host's disposition fit the guest's; returns the host's old one.

@@ -9,8 +9,7 @@ use crate::structure::constants::SIGNALS;
 use crate::structure::siginfo;
 use anyarch_engine::interp::effective;
 use anyarch_sys::calls;
-use anyarch_sys::raw::general::__NR_exit_group;
-use anyarch_sys::raw_syscall;
+use anyarch_sys::exit_group;
 use core::sync::atomic::compiler_fence;
 
 /// What a delivery is about.
@@ -251,11 +250,8 @@ pub(crate) fn die_by(signo: i32) -> ! {
     host_action(signo, Some(&Action { flags: SA_RESTORER, ..Action::DEFAULT }));
     set_host_mask(!bit(signo));
     raise_on_host(signo);
-    loop {
-        // Reached only by the first process of a pid namespace, which default actions do not kill.
-        // SAFETY: ends the process.
-        unsafe { raw_syscall(__NR_exit_group, [128 + signo as u64, 0, 0, 0, 0, 0]) };
-    }
+    // Reached only by the first process of a pid namespace, which default actions do not kill.
+    exit_group(128 + signo)
 }
 
 /// The kernel's on_sig_stack.

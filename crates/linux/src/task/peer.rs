@@ -5,9 +5,7 @@
 
 use crate::files::procfs;
 use alloc::format;
-use anyarch_sys::raw::general::{__NR_process_vm_readv, __NR_process_vm_writev};
-use anyarch_sys::syscall;
-use core::mem::MaybeUninit;
+use anyarch_sys::mappings;
 
 /// Whether the emulator runs in the process, as the same executable as here.
 pub(crate) fn is_ours(pid: i32) -> bool {
@@ -20,20 +18,13 @@ pub(crate) fn read<T: Copy>(pid: i32, address: u64) -> Option<T> {
     if !is_ours(pid) {
         return None;
     }
-    let mut value = MaybeUninit::<T>::uninit();
-    let size = size_of::<T>() as u64;
-    let (here, there) = ([value.as_mut_ptr() as u64, size], [address, size]);
-    // SAFETY: the kernel fills the value.
-    let n = unsafe { syscall!(__NR_process_vm_readv, pid, here.as_ptr(), 1, there.as_ptr(), 1, 0) };
     // SAFETY: filled, by a process in which the same code keeps a value of this type there.
-    (n == Ok(size)).then(|| unsafe { value.assume_init() })
+    mappings::read_process::<T>(pid, address).map(|value| unsafe { value.assume_init() })
 }
 
 /// Changes what such a process has at `address`.
 pub(crate) fn write<T: Copy>(pid: i32, address: u64, value: &T) {
-    let size = size_of::<T>() as u64;
-    let (here, there) = ([value as *const T as u64, size], [address, size]);
-    // SAFETY: the kernel reads the value; the other process keeps a value of this type there. It
-    // may end meanwhile, which is no failure.
-    let _ = unsafe { syscall!(__NR_process_vm_writev, pid, here.as_ptr(), 1, there.as_ptr(), 1, 0) };
+    // SAFETY: the other process keeps a value of this type there. It may end meanwhile, which is no
+    // failure.
+    let _ = unsafe { mappings::write_process(pid, address, value) };
 }

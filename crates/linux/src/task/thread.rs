@@ -12,10 +12,8 @@ use crate::task::{self, Task, robust};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::arch::leave;
-use anyarch_sys::raw::general::{
-    __NR_exit, __NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address, __NR_sigaltstack,
-};
-use anyarch_sys::{Errno, Mutex, SysResult, footprint, raw_syscall, syscall};
+use anyarch_sys::raw::general::{__NR_get_robust_list, __NR_set_robust_list, __NR_set_tid_address};
+use anyarch_sys::{Errno, Mutex, SysResult, calls, footprint};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -145,7 +143,7 @@ pub(crate) fn hold() -> impl Drop {
 
 fn host_altstack(start: u64, size: u64) {
     // SAFETY: the memory is the emulator's and stays.
-    let _ = unsafe { syscall!(__NR_sigaltstack, &[start, 0, size] as *const u64, 0) };
+    unsafe { calls::set_altstack(start, size) };
 }
 
 #[repr(align(16))]
@@ -205,10 +203,7 @@ pub(crate) fn exit(task: &mut Task, code: u64) -> ! {
         // SAFETY: the word belongs to this thread's stack.
         unsafe { leave(busy, code) }
     }
-    loop {
-        // SAFETY: ends the thread.
-        unsafe { raw_syscall(__NR_exit, [code, 0, 0, 0, 0, 0]) };
-    }
+    calls::exit_thread(code)
 }
 
 /// set_tid_address(2).

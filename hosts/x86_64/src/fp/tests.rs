@@ -13,7 +13,7 @@ use anyarch_engine::run::{Guest, Peek, Slots, Thread};
 use anyarch_engine::shared;
 use anyarch_engine::state::Cpu;
 use anyarch_engine::targets::NO_TARGETS;
-use anyarch_sys::raw_syscall;
+use anyarch_sys::mappings;
 use linux_raw_sys::general as sys;
 use std::collections::BTreeMap;
 
@@ -79,7 +79,7 @@ impl Bench {
             let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
             let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
             // SAFETY: an anonymous mapping.
-            unsafe { raw_syscall(sys::__NR_mmap, [0, len, prot, flags, u64::MAX, 0]) as *mut u8 }
+            unsafe { mappings::mmap(0, len, prot, flags, -1, 0) }.unwrap() as *mut u8
         };
         let code = map(1 << 20);
         let end = code.wrapping_add(1 << 20);

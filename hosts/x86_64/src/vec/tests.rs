@@ -12,7 +12,7 @@ use super::*;
 use anyarch_engine::run::{Slots, Thread};
 use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::{Form, Imm, eval};
-use anyarch_sys::raw_syscall;
+use anyarch_sys::mappings;
 use core::mem::offset_of;
 use linux_raw_sys::general as sys;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ impl Bench {
         let (code, thread) = unsafe {
             let prot = (sys::PROT_READ | sys::PROT_WRITE | sys::PROT_EXEC) as u64;
             let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
-            let code = raw_syscall(sys::__NR_mmap, [0, 65536, prot, flags, u64::MAX, 0]);
+            let code = mappings::mmap(0, 65536, prot, flags, -1, 0).unwrap();
             let thread = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Thread>()).cast::<Thread>();
             Scratch::of(&mut *thread).constants = CONSTANTS;
             (code as *mut u8, &mut *thread)

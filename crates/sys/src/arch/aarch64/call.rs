@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicU32;
 /// # Safety
 /// The call must be sound for this process: pointers valid, mappings of the emulator not disturbed.
 #[inline]
-pub unsafe fn raw_syscall(nr: u32, a: [u64; 6]) -> u64 {
+pub(crate) unsafe fn raw_syscall(nr: u32, a: [u64; 6]) -> u64 {
     let ret;
     // SAFETY: the arm64 system call convention: all registers but x0 are kept.
     unsafe {

@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicU32;
 /// # Safety
 /// The call must be sound for this process: pointers valid, mappings of the emulator not disturbed.
 #[inline]
-pub unsafe fn raw_syscall(nr: u32, a: [u64; 6]) -> u64 {
+pub(crate) unsafe fn raw_syscall(nr: u32, a: [u64; 6]) -> u64 {
     let ret;
     // SAFETY: the x86-64 system call convention: rcx and r11 are clobbered, all else is kept.
     unsafe {

@@ -6,7 +6,7 @@ mod facts;
 mod memory;
 mod thread;
 
-pub use call::*;
+pub(crate) use call::*;
 pub use context::*;
 pub use facts::*;
 pub(crate) use memory::*;
