@@ -76,7 +76,7 @@ pub struct Generator {
     /// Begins to make code in [start, end), which begins at a page: puts there what all units
     /// share, the glue, and returns its end.
     pub open: fn(start: *mut u8, end: *mut u8) -> Opened,
-    /// Puts the host's part of a thread's state ([`Thread::scratch`]) in order, for a thread that
+    /// Puts the host's part of a thread's state ([`Thread::host_room`]) in order, for a thread that
     /// is new or begins anew.
     pub prepare: fn(&mut Thread),
     /// Runs a thread's code at a host address, until it leaves it.
@@ -122,7 +122,7 @@ pub const UNIT_ROOM: usize = 64 * 1024;
 /// Makes units.
 pub trait UnitMaker: Send {
     /// Makes one. What it is made of and where goes to `draft`, in the place of what is there.
-    fn make(&mut self, order: &Order<'_>, draft: &mut Draft) -> Finished;
+    fn make(&mut self, spec: &UnitSpec<'_>, draft: &mut Draft) -> Finished;
 }
 
 /// A unit to be made.
@@ -131,7 +131,7 @@ pub trait UnitMaker: Send {
 /// all of a unit's code, and nothing that was made before. Of the two addresses `pc` and `at` only
 /// the distance counts, unless the code says otherwise ([`Draft::absolute`]). So equal orders at
 /// equal distances of equal text give equal bytes.
-pub struct Order<'a> {
+pub struct UnitSpec<'a> {
     /// Guest address.
     pub pc: u64,
     /// Translation mode ([`crate::state::mode`]).
@@ -153,22 +153,22 @@ pub struct Order<'a> {
 }
 
 /// What chose a unit's code, but for the guest's text, its distance, the host's features and the
-/// build: see [`Order`].
+/// build: see [`UnitSpec`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UnitKey {
     /// Guest address.
     pub pc: u64,
-    /// See [`Order::mode`].
+    /// See [`UnitSpec::mode`].
     pub mode: u32,
-    /// See [`Order::likely`]. Zero where nothing depends on it. Code for another value would be as
+    /// See [`UnitSpec::likely`]. Zero where nothing depends on it. Code for another value would be as
     /// right: units are looked up without it.
     pub likely: u64,
-    /// See [`Order::inlines`].
+    /// See [`UnitSpec::inlines`].
     pub inlines: bool,
-    /// Its page's branches were looked at, see [`Order::targets`]. A page whose text has changed is
+    /// Its page's branches were looked at, see [`UnitSpec::targets`]. A page whose text has changed is
     /// not looked at.
     pub knows_page: bool,
-    /// It compares its bytes with memory: see [`Order::copy`].
+    /// It compares its bytes with memory: see [`UnitSpec::copy`].
     pub is_checked: bool,
     /// See [`Draft::absolute`].
     pub absolute: bool,

@@ -29,10 +29,12 @@ mod marks;
 mod regions;
 mod threads;
 
-pub use code::Place;
+pub use code::Origin;
 pub use marks::{FlagState, InsnMark};
 
-use crate::backend::{self, Backend, Draft, Finished, Generator, Order, UNIT_ROOM, UnitKey, UnitMaker, Way};
+use crate::backend::{
+    self, Backend, Draft, Finished, Generator, UNIT_ROOM, UnitKey, UnitMaker, UnitSpec, Way,
+};
 use crate::ranges::RangeSet;
 use crate::reservations;
 use crate::run::{Guest, LOOKUPS, Thread};
@@ -176,7 +178,7 @@ pub struct Cache {
     /// right.
     idle: Vec<*mut Thread>,
     /// The scratch places, at the end of the cache: who is in them, or null.
-    scratch: [*const Thread; SCRATCH],
+    scratch: [*const Thread; SCRATCH_PLACES],
     /// Counters.
     pub stats: Stats,
     /// Whether to measure time.
@@ -253,7 +255,7 @@ const CHUNK: usize = 16 << 10;
 const AHEAD: usize = 4 << 10;
 
 /// Scratch places.
-const SCRATCH: usize = 16;
+const SCRATCH_PLACES: usize = 16;
 /// Bytes of a scratch place: see [`Cache::take_scratch`].
 pub const SCRATCH_SIZE: usize = 4096;
 
@@ -302,7 +304,7 @@ pub fn init(
         None => (None, at),
     };
     let count = (size as usize / REGION_MIN).clamp(2, REGIONS);
-    let last = end.wrapping_sub(if generator.is_some() { SCRATCH * SCRATCH_SIZE } else { 0 });
+    let last = end.wrapping_sub(if generator.is_some() { SCRATCH_PLACES * SCRATCH_SIZE } else { 0 });
     let regions: Vec<Region> = (0..count)
         .map(|i| Region {
             start: if i == 0 { start } else { at.wrapping_add(size as usize / count * i) },
@@ -347,7 +349,7 @@ pub fn init(
         views: Views::new(),
         threads: Vec::new(),
         idle: Vec::new(),
-        scratch: [core::ptr::null(); SCRATCH],
+        scratch: [core::ptr::null(); SCRATCH_PLACES],
         stats: Stats::default(),
         timing: false,
         likely: 0,
@@ -407,17 +409,17 @@ impl Cache {
         let knows_page = targets.is_some();
         let targets = targets.unwrap_or(&NO_TARGETS);
         let (end, likely) = (self.limit, self.likely);
-        let mut order = Order { pc, mode, at, end, likely, targets, copy: copy.as_ref(), inlines: true };
+        let mut spec = UnitSpec { pc, mode, at, end, likely, targets, copy: copy.as_ref(), inlines: true };
         let Some(Host { maker, .. }) = &mut self.host else { return Err(NoCode::Full) };
-        let mut finished = maker.make(&order, &mut self.draft);
+        let mut finished = maker.make(&spec, &mut self.draft);
         // A checked unit takes nothing in.
         let (exec, views) = (&self.exec, &self.views);
         let may_be_used = |at: u64| exec.contains(at) && !views.is_shared(at);
         if copy.is_none() && !self.draft.sources.iter().all(|&(at, _)| may_be_used(at)) {
-            order.inlines = false;
-            finished = maker.make(&order, &mut self.draft);
+            spec.inlines = false;
+            finished = maker.make(&spec, &mut self.draft);
         }
-        let inlines = order.inlines;
+        let inlines = spec.inlines;
         let Finished { host_end, guest_end, check, .. } = finished;
         let host = self.offset(at);
         let index = self.code.units.len() as u32;
@@ -521,7 +523,7 @@ impl Cache {
     fn check_readable(&self) {
         let (Some(u), Some(Host { generator, .. })) = (self.code.units.last(), &self.host) else { return };
         let mut at = u.host;
-        while let Some(Place::Insn { code: (start, end), pc, .. }) = self.code.place(at) {
+        while let Some(Origin::Insn { code: (start, end), pc, .. }) = self.code.origin(at) {
             let (from, to) = (self.host(start) as u64, self.host(end) as u64);
             assert!((generator.is_readable)(from, to), "host code of the instruction at {pc:#x}");
             at = end;
@@ -581,15 +583,15 @@ impl Cache {
 
     /// What is at a host address. For a return address pass the address less one and ignore
     /// `at_start`.
-    pub fn place(&self, host: u64) -> Place {
+    pub fn origin(&self, host: u64) -> Origin {
         if host < self.base as u64 || host >= self.end as u64 {
-            return Place::Outside;
+            return Origin::Outside;
         }
         let offset = (host - self.base as u64) as u32;
         core::iter::once(&self.code)
             .chain(self.regions.iter().map(|r| &r.dead))
-            .find_map(|code| code.place(offset))
-            .unwrap_or(Place::Glue)
+            .find_map(|code| code.origin(offset))
+            .unwrap_or(Origin::Glue)
     }
 
     /// Whether an instruction may be fetched from `pc`.

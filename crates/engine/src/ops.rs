@@ -365,7 +365,7 @@ pub enum Addr {
 
 /// Ordering of a memory access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
+pub enum MemOrder {
     /// None.
     Plain,
     /// Load-acquire, processor consistent (RCpc).
@@ -674,22 +674,22 @@ pub trait Ops {
     /// anything is changed.
     fn check_aligned(&mut self, bytes: u32, base: R, offset: i64, write: bool, tells: FaultAddr);
     /// d = memory.
-    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order);
+    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: MemOrder);
     /// memory = s.
-    fn store(&mut self, size: Size, s: R, a: Addr, order: Order);
+    fn store(&mut self, size: Size, s: R, a: Addr, order: MemOrder);
     /// d = `bytes` (1, 2, 4, 8, 16) bytes of memory, zero above.
     fn vload(&mut self, bytes: u8, d: V, a: Addr);
     /// memory = low `bytes` bytes of s.
     fn vstore(&mut self, bytes: u8, s: V, a: Addr);
     /// Lane `idx` of d = memory; other lanes stay. `es` is 2 or 3. Uses T0.
     fn vload_lane(&mut self, d: V, es: u8, idx: u8, a: Addr) {
-        self.load(Size::from_log2(es as u32), LoadExt::Zero, R::T0, a, Order::Plain);
+        self.load(Size::from_log2(es as u32), LoadExt::Zero, R::T0, a, MemOrder::Plain);
         self.vset(d, es, idx, R::T0);
     }
     /// Memory = lane `idx` of s. `es` is 2 or 3. Uses T0.
     fn vstore_lane(&mut self, s: V, es: u8, idx: u8, a: Addr) {
         self.vget(false, W::W64, R::T0, s, es, idx);
-        self.store(Size::from_log2(es as u32), R::T0, a, Order::Plain);
+        self.store(Size::from_log2(es as u32), R::T0, a, MemOrder::Plain);
     }
     /// d = old value (zero-extended), memory = op(old, s); all atomic and sequentially consistent.
     fn rmw(&mut self, op: Rmw, size: Size, d: R, s: R, addr: R);

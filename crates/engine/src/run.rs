@@ -1,11 +1,11 @@
 //! Running guest code on a thread: the boundary between the engine and the Linux layer.
 //!
 //! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts
-//! on the [`Exit`]. From its host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
+//! on the [`Stopped`]. From its host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
 
 use crate::backend::{Backend, Generator, Left, Way, backend};
 pub use crate::cache::Made;
-use crate::cache::{self, CACHE, GENERATION, NoCode, Place};
+use crate::cache::{self, CACHE, GENERATION, NoCode, Origin};
 use crate::interp::{Interp, Outcome, effective};
 use crate::ops::{HelperExit, R};
 use crate::shared;
@@ -123,7 +123,7 @@ pub struct SyscallRegs {
 /// Why [`Thread::run`] returned. The state is exact, but for NZCV that the text sets anew before it
 /// reads them; `cpu.pc` is the address of the next instruction to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
+pub enum Stopped {
     /// A system call instruction ran; `cpu.pc` is the address after it.
     Syscall,
     /// The instruction at `cpu.pc` faulted.
@@ -150,10 +150,10 @@ const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
 
 /// Room for what a host keeps for a thread: it alone knows what that is ([`Generator::prepare`]).
 #[repr(C, align(16))]
-pub struct Scratch([u8; SCRATCH]);
+pub struct HostRoom([u8; HOST_ROOM]);
 
-/// Bytes of a [`Scratch`].
-pub const SCRATCH: usize = 2304;
+/// Bytes of a [`HostRoom`].
+pub const HOST_ROOM: usize = 2304;
 
 /// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow
 /// stack and a guard page.
@@ -167,12 +167,12 @@ pub struct Thread {
     pub shadow_sp: u64,
     /// What generated code brought when it left: for the host.
     pub exit_value: u64,
-    /// Scratch of generated code within one operation.
+    /// Room of generated code within one operation.
     pub spill: u64,
     /// Set by [`Thread::interrupt`]; generated code looks at it where it enters and after calls.
     pub interrupted: AtomicU32,
     /// What else the host keeps for a thread.
-    pub scratch: Scratch,
+    pub host_room: HostRoom,
     /// Code that makes calls was taken out while this thread may have been in it.
     pub(crate) look_for_dead: AtomicBool,
     /// There may be entries in `lookup`. Under the cache's lock.
@@ -493,7 +493,7 @@ impl Thread {
     }
 
     /// Runs guest code from `cpu.pc` until something is to be done.
-    pub fn run(&mut self) -> Exit {
+    pub fn run(&mut self) -> Stopped {
         let exit = match &backend().way {
             Way::Generated(generator) => {
                 let exit = self.run_generated(generator);
@@ -522,12 +522,12 @@ impl Thread {
         }
     }
 
-    fn run_generated(&mut self, generator: &Generator) -> Exit {
+    fn run_generated(&mut self, generator: &Generator) -> Stopped {
         let mut next: Option<*const u8> = None;
         loop {
             if self.interrupted.load(Ordering::Relaxed) != 0 {
                 self.interrupted.store(0, Ordering::Relaxed);
-                return Exit::Interrupted;
+                return Stopped::Interrupted;
             }
             // In this order, see `Cache::forget_in_threads`.
             let generation = self.see_generation();
@@ -578,7 +578,7 @@ impl Thread {
                         }
                         let fault = Fault { signo, code, addr, write: false };
                         self.cpu.fault = fault;
-                        return Exit::Fault(fault);
+                        return Stopped::Fault(fault);
                     }
                     Err(NoCode::Full) => {
                         drop(guard);
@@ -595,7 +595,7 @@ impl Thread {
                 Left::Lookup(pc) => next = self.look_up(pc),
                 Left::Syscall(after) => {
                     self.cpu.pc = after;
-                    return Exit::Syscall;
+                    return Stopped::Syscall;
                 }
                 Left::Made(after) => self.cpu.pc = after,
                 Left::Interrupted => {}
@@ -611,7 +611,7 @@ impl Thread {
                         }
                         continue;
                     }
-                    return Exit::Fault(self.cpu.fault);
+                    return Stopped::Fault(self.cpu.fault);
                 }
                 Left::StepFault => {
                     if let Some(exit) = self.interpret_one() {
@@ -631,7 +631,7 @@ impl Thread {
                     let signo = if is_breakpoint { SIGTRAP } else { SIGILL };
                     let fault = Fault { signo, code: 1, addr: self.guest.address(pc), write: false };
                     self.cpu.fault = fault;
-                    return Exit::Fault(fault);
+                    return Stopped::Fault(fault);
                 }
                 Left::Helper { host, exit } => {
                     let (pc, after) = self.insn_before(host);
@@ -640,7 +640,7 @@ impl Thread {
                         HelperExit::Resync => self.cpu.pc = after,
                         HelperExit::Syscall => {
                             self.cpu.pc = after;
-                            return Exit::Syscall;
+                            return Stopped::Syscall;
                         }
                         HelperExit::Fault => {
                             self.cpu.pc = pc;
@@ -655,7 +655,7 @@ impl Thread {
                             if self.cpu.fault.signo == SIGILL {
                                 self.cpu.fault.addr = self.guest.address(pc);
                             }
-                            return Exit::Fault(self.cpu.fault);
+                            return Stopped::Fault(self.cpu.fault);
                         }
                     }
                 }
@@ -708,19 +708,19 @@ impl Thread {
 
     /// The guest instruction that a host return address belongs to: its address and the next one's.
     fn insn_before(&self, host: u64) -> (u64, u64) {
-        match CACHE.lock().as_deref().map(|c| c.place(host - 1)) {
-            Some(Place::Insn { pc, next, .. }) => (pc, next),
+        match CACHE.lock().as_deref().map(|c| c.origin(host - 1)) {
+            Some(Origin::Insn { pc, next, .. }) => (pc, next),
             _ => (self.cpu.pc, self.cpu.pc),
         }
     }
 
     /// Interprets the instruction at `cpu.pc`.
-    fn interpret_one(&mut self) -> Option<Exit> {
+    fn interpret_one(&mut self) -> Option<Stopped> {
         self.play(|_| false)
     }
 
     /// Plays the instruction at `cpu.pc`, or with `step` what begins there.
-    fn play(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Option<Exit> {
+    fn play(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Option<Stopped> {
         let mut interp = Interp::new(&mut self.cpu);
         if step(&mut interp) {
             interp.next_pc &= !self.guest.jump_clears;
@@ -735,13 +735,13 @@ impl Thread {
             }
             Outcome::Syscall => {
                 self.cpu.pc = next;
-                Some(Exit::Syscall)
+                Some(Stopped::Syscall)
             }
-            Outcome::Fault => Some(Exit::Fault(self.cpu.fault)),
+            Outcome::Fault => Some(Stopped::Fault(self.cpu.fault)),
         }
     }
 
-    fn run_interpreted(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Exit {
+    fn run_interpreted(&mut self, step: fn(&mut Interp<'_>) -> bool) -> Stopped {
         // The page that the instruction before was in, as long as no page has ceased to be
         // executable.
         let mut known = (u64::MAX, 0);
@@ -750,7 +750,7 @@ impl Thread {
             if self.interrupted.load(Ordering::Relaxed) != 0
                 && self.interrupted.swap(0, Ordering::Relaxed) != 0
             {
-                return Exit::Interrupted;
+                return Stopped::Interrupted;
             }
             let at = self.cpu.address();
             let here = (at / PAGE as u64, cache::EXEC_CHANGES.load(Ordering::Acquire));
@@ -770,17 +770,17 @@ impl Thread {
 
     /// Whether the instruction at `cpu.pc` may be executed: what the translator asks once for a
     /// unit, the interpreter asks for a page.
-    fn check_fetch(&mut self) -> Option<Exit> {
+    fn check_fetch(&mut self) -> Option<Stopped> {
         self.cpu.pc = effective(self.cpu.pc, self.cpu.ignored_bits);
         let Err(NoCode::Fetch(signo, code, addr)) = CACHE.lock().as_deref_mut()?.check_fetch(self.cpu.pc)
         else {
             return None;
         };
         self.cpu.fault = Fault { signo, code, addr, write: false };
-        Some(Exit::Fault(self.cpu.fault))
+        Some(Stopped::Fault(self.cpu.fault))
     }
 
-    /// Makes [`Thread::run`] return [`Exit::Interrupted`] at the next guest instruction boundary.
+    /// Makes [`Thread::run`] return [`Stopped::Interrupted`] at the next guest instruction boundary.
     /// Async-signal-safe; called on the thread itself from a signal handler (see
     /// [`on_host_signal`]) or before `run`.
     pub fn interrupt(&self) {
@@ -815,7 +815,7 @@ fn generator() -> Option<&'static Generator> {
 
 /// Called from the host's handler for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the
 /// processor. True if the fault happened in generated code: the context has been changed so that,
-/// on return from the handler, execution continues in the engine (and `run` returns `Exit::Fault`).
+/// on return from the handler, execution continues in the engine (and `run` returns `Stopped::Fault`).
 /// False: the fault is the emulator's own.
 ///
 /// # Safety
@@ -825,7 +825,7 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
     generator().is_some_and(|generator| unsafe { (generator.on_fault)(thread, context, fault) })
 }
 
-/// Called from the host's handler for asynchronous signals: makes `run` return `Exit::Interrupted`
+/// Called from the host's handler for asynchronous signals: makes `run` return `Stopped::Interrupted`
 /// at the next boundary.
 ///
 /// # Safety

@@ -32,7 +32,7 @@
 //! translations for nothing). A change of such a file by another process, or its truncation, is
 //! noticed only when this process announces it or maps the file anew.
 
-use crate::cache::{CACHE, Cache, Place};
+use crate::cache::{CACHE, Cache, Origin};
 use crate::run::Thread;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -222,7 +222,7 @@ impl Cache {
 /// The thread goes on at its start.
 pub(crate) fn drop_stale(thread: &mut Thread, host: u64) {
     let Some(cache) = &mut *CACHE.lock() else { return };
-    if let Place::Insn { pc, .. } | Place::Check { pc } = cache.place(host - 1) {
+    if let Origin::Insn { pc, .. } | Origin::Check { pc } = cache.origin(host - 1) {
         thread.cpu.pc = pc;
         let at = cache.guest.address(pc);
         cache.invalidate(at, at + 1, thread);

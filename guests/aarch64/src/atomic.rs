@@ -10,7 +10,7 @@
 
 use crate::decode::{Insn, undefined, zr};
 use anyarch_engine::field;
-use anyarch_engine::ops::{Addr, FaultAddr, LoadExt, Ops, Order, Rmw, Size};
+use anyarch_engine::ops::{Addr, FaultAddr, LoadExt, MemOrder, Ops, Rmw, Size};
 
 anyarch_engine::rows! {
     // Compare and swap pair.
@@ -85,17 +85,17 @@ fn ldxr<O: Ops>(o: &mut O, i: Insn) {
 
 fn stlr<O: Ops>(o: &mut O, i: Insn) {
     aligned(o, i, size(i).bytes(), 0, true);
-    o.store(size(i), i.rd(), Addr::Base(i.rn_sp(), 0), Order::SeqCst);
+    o.store(size(i), i.rd(), Addr::Base(i.rn_sp(), 0), MemOrder::SeqCst);
 }
 
 fn ldar<O: Ops>(o: &mut O, i: Insn) {
     aligned(o, i, size(i).bytes(), 0, false);
-    o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), Order::SeqCst);
+    o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), MemOrder::SeqCst);
 }
 
 fn ldapr<O: Ops>(o: &mut O, i: Insn) {
     aligned(o, i, size(i).bytes(), 0, false);
-    o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), Order::Acquire);
+    o.load(size(i), LoadExt::Zero, i.rd(), Addr::Base(i.rn_sp(), 0), MemOrder::Acquire);
 }
 
 fn cas<O: Ops>(o: &mut O, i: Insn) {

@@ -23,7 +23,7 @@
 use crate::decode::{Insn, zr};
 use crate::int::bit_mask;
 use anyarch_engine::lift::{CasLoop, Expect, RmwLoop, UnitBuilder};
-use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Order, R, Size, Src, W};
+use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, MemOrder, R, Size, Src, W};
 use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Peek, Transfer};
 
@@ -69,7 +69,7 @@ fn address<T: UnitBuilder>(t: &mut T, adrp: Insn, word: impl Fn(u64) -> Option<u
             let size = i.bits(30, 2);
             t.begin(8, peek);
             let at = Addr::Abs(page.wrapping_add(imm12 << size));
-            t.load(Size::from_log2(size), LoadExt::Zero, zr(d), at, Order::Plain);
+            t.load(Size::from_log2(size), LoadExt::Zero, zr(d), at, MemOrder::Plain);
         }
         _ => return false,
     }

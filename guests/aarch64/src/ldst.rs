@@ -7,7 +7,7 @@
 
 use crate::decode::{Insn, undefined};
 use anyarch_engine::field;
-use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, Ops, Order, R, Size, Src, V, W};
+use anyarch_engine::ops::{Addr, Alu, Ext, LoadExt, MemOrder, Ops, R, Size, Src, V, W};
 
 anyarch_engine::rows! {
     // Load register (literal).
@@ -76,7 +76,7 @@ fn vector_access(i: Insn) -> Option<(u32, bool)> {
     (log2 <= 4).then_some((log2, field!(set i.l)))
 }
 
-fn access<O: Ops>(o: &mut O, size: Size, access: Access, t: R, a: Addr, order: Order) {
+fn access<O: Ops>(o: &mut O, size: Size, access: Access, t: R, a: Addr, order: MemOrder) {
     match access {
         Access::Store => o.store(size, t, a, order),
         Access::Load(ext) => o.load(size, ext, t, a, order),
@@ -105,9 +105,9 @@ fn write_back<O: Ops>(o: &mut O, base: R, offset: i64) {
 fn ldr_literal<O: Ops>(o: &mut O, i: Insn) {
     let a = literal(i);
     match field!(i.opc, of ldr_literal) {
-        0 => o.load(Size::B4, LoadExt::Zero, i.rd(), a, Order::Plain),
-        1 => o.load(Size::B8, LoadExt::Zero, i.rd(), a, Order::Plain),
-        2 => o.load(Size::B4, LoadExt::Sign64, i.rd(), a, Order::Plain),
+        0 => o.load(Size::B4, LoadExt::Zero, i.rd(), a, MemOrder::Plain),
+        1 => o.load(Size::B8, LoadExt::Zero, i.rd(), a, MemOrder::Plain),
+        2 => o.load(Size::B4, LoadExt::Sign64, i.rd(), a, MemOrder::Plain),
         _ => {}
     }
 }
@@ -120,12 +120,12 @@ fn literal(i: Insn) -> Addr {
 fn ldr_imm<O: Ops>(o: &mut O, i: Insn) {
     let Some((size, kind)) = integer_access(i) else { return undefined(o) };
     let offset = (field!(i.imm12) << size as u32) as i64;
-    access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), offset), Order::Plain);
+    access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), offset), MemOrder::Plain);
 }
 
 fn ldur<O: Ops>(o: &mut O, i: Insn) {
     let Some((size, kind)) = integer_access(i) else { return undefined(o) };
-    access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), field!(i64 i.imm9)), Order::Plain);
+    access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), field!(i64 i.imm9)), MemOrder::Plain);
 }
 
 fn ldtr<O: Ops>(o: &mut O, i: Insn) {
@@ -142,7 +142,7 @@ fn ldr_indexed<O: Ops>(o: &mut O, i: Insn, pre: bool) {
         None | Some((_, Access::Prefetch)) => undefined(o),
         Some((size, kind)) => {
             let t = if i.rd() == base && kind != Access::Store { R::ZERO } else { i.rd() };
-            access(o, size, kind, t, Addr::Base(base, if pre { offset } else { 0 }), Order::Plain);
+            access(o, size, kind, t, Addr::Base(base, if pre { offset } else { 0 }), MemOrder::Plain);
             write_back(o, base, offset);
         }
     }
@@ -175,7 +175,7 @@ fn register_offset(i: Insn, log2: u32) -> Option<Addr> {
 fn ldr_reg<O: Ops>(o: &mut O, i: Insn) {
     let Some((size, kind)) = integer_access(i) else { return undefined(o) };
     let Some(a) = register_offset(i, size as u32) else { return undefined(o) };
-    access(o, size, kind, i.rd(), a, Order::Plain);
+    access(o, size, kind, i.rd(), a, MemOrder::Plain);
 }
 
 fn ldapur<O: Ops>(o: &mut O, i: Insn) {
@@ -183,7 +183,7 @@ fn ldapur<O: Ops>(o: &mut O, i: Insn) {
         None | Some((_, Access::Prefetch)) => undefined(o),
         Some((size, kind)) => {
             let store = kind == Access::Store;
-            let order = if store { Order::Release } else { Order::Acquire };
+            let order = if store { MemOrder::Release } else { MemOrder::Acquire };
             crate::atomic::aligned(o, i, size.bytes(), field!(i64 i.imm9), store);
             access(o, size, kind, i.rd(), Addr::Base(i.rn_sp(), field!(i64 i.imm9)), order);
         }
@@ -254,16 +254,16 @@ fn ldp<O: Ops>(o: &mut O, i: Insn, index: Index) {
         let keep = |r: R| if index != Index::Offset && r == base { R::ZERO } else { r };
         let (t, t2) = (keep(i.rd()), keep(i.ra()));
         if t == base {
-            o.load(size, ext, R::T0, first, Order::Plain);
-            o.load(size, ext, t2, second, Order::Plain);
+            o.load(size, ext, R::T0, first, MemOrder::Plain);
+            o.load(size, ext, t2, second, MemOrder::Plain);
             o.mov(W::W64, t, Src::Reg(R::T0));
         } else {
-            o.load(size, ext, t, first, Order::Plain);
-            o.load(size, ext, t2, second, Order::Plain);
+            o.load(size, ext, t, first, MemOrder::Plain);
+            o.load(size, ext, t2, second, MemOrder::Plain);
         }
     } else {
-        o.store(size, i.rd(), first, Order::Plain);
-        o.store(size, i.ra(), second, Order::Plain);
+        o.store(size, i.rd(), first, MemOrder::Plain);
+        o.store(size, i.ra(), second, MemOrder::Plain);
     }
     if index != Index::Offset {
         write_back(o, base, offset);

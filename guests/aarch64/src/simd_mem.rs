@@ -9,7 +9,7 @@
 use crate::decode::{Insn, undefined, zr};
 use crate::simd::vector_bytes;
 use anyarch_engine::field;
-use anyarch_engine::ops::{Addr, Alu, LoadExt, Ops, Order, R, Size, Src, V, VArgs, W};
+use anyarch_engine::ops::{Addr, Alu, LoadExt, MemOrder, Ops, R, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
 anyarch_engine::rows! {
@@ -153,7 +153,7 @@ fn load_lane<O: Ops>(o: &mut O, i: Insn) {
     let Some((es, index)) = lane(i) else { return undefined(o) };
     let (size, regs) = (Size::from_log2(es as u32), single_regs(i));
     for n in 0..regs {
-        o.load(size, LoadExt::Zero, TEMPS[n as usize], at(i, (n << es) as i64), Order::Plain);
+        o.load(size, LoadExt::Zero, TEMPS[n as usize], at(i, (n << es) as i64), MemOrder::Plain);
     }
     for n in 0..regs {
         o.vset(vt(i, n), es, index, TEMPS[n as usize]);
@@ -166,7 +166,7 @@ fn store_lane<O: Ops>(o: &mut O, i: Insn) {
     let (size, regs) = (Size::from_log2(es as u32), single_regs(i));
     for n in 0..regs {
         o.vget(false, W::W64, R::T0, vt(i, n), es, index);
-        o.store(size, R::T0, at(i, (n << es) as i64), Order::Plain);
+        o.store(size, R::T0, at(i, (n << es) as i64), MemOrder::Plain);
     }
     post_index(o, i, (regs << es) as u64);
 }

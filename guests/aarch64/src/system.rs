@@ -10,7 +10,9 @@ use crate::decode::{Insn, undefined, zr};
 use crate::features;
 use anyarch_engine::fp::Rounding;
 use anyarch_engine::interp::effective;
-use anyarch_engine::ops::{Addr, Alu, Effects, Helper, HelperExit, LoadExt, Ops, Order, R, Size, Src, V, W};
+use anyarch_engine::ops::{
+    Addr, Alu, Effects, Helper, HelperExit, LoadExt, MemOrder, Ops, R, Size, Src, V, W,
+};
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, mode, slot};
 
@@ -156,7 +158,7 @@ fn dc_zva<O: Ops>(o: &mut O, i: Insn) {
 
 /// Cleaning to the point of persistence faults where the address is not mapped.
 fn dc_persist<O: Ops>(o: &mut O, i: Insn) {
-    o.load(Size::B1, LoadExt::Zero, R::ZERO, Addr::Base(i.rd(), 0), Order::Plain);
+    o.load(Size::B1, LoadExt::Zero, R::ZERO, Addr::Base(i.rd(), 0), MemOrder::Plain);
 }
 
 fn ic_ivau<O: Ops>(o: &mut O, i: Insn) {

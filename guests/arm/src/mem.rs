@@ -11,7 +11,7 @@ use crate::data::{Operand, go, read, source};
 use crate::decode::{Insn, r, undefined};
 use crate::state::PC_N;
 use anyarch_engine::field;
-use anyarch_engine::ops::{Addr, Alu, FaultAddr, LoadExt, Ops, Order, R, Rmw, Shift, Size, Src, Unary, W};
+use anyarch_engine::ops::{Addr, Alu, FaultAddr, LoadExt, MemOrder, Ops, R, Rmw, Shift, Size, Src, Unary, W};
 
 anyarch_engine::rows! {
     // Load/store word, unsigned byte (immediate, register).
@@ -99,7 +99,7 @@ impl Index {
 }
 
 /// Loads with the byte order.
-pub(crate) fn load<O: Ops>(o: &mut O, i: Insn, (size, ext): Kind, d: R, a: Addr, order: Order) {
+pub(crate) fn load<O: Ops>(o: &mut O, i: Insn, (size, ext): Kind, d: R, a: Addr, order: MemOrder) {
     if !i.big() || size == Size::B1 {
         return o.load(size, ext, d, a, order);
     }
@@ -111,7 +111,7 @@ pub(crate) fn load<O: Ops>(o: &mut O, i: Insn, (size, ext): Kind, d: R, a: Addr,
 }
 
 /// Stores with the byte order.
-pub(crate) fn store<O: Ops>(o: &mut O, i: Insn, size: Size, s: R, a: Addr, order: Order) {
+pub(crate) fn store<O: Ops>(o: &mut O, i: Insn, size: Size, s: R, a: Addr, order: MemOrder) {
     let s = swapped(o, i, size, s, R(62));
     o.store(size, s, a, order);
 }
@@ -223,10 +223,10 @@ pub(crate) fn single<O: Ops>(
     };
     if !loads {
         let s = read(o, i, t, R::T0);
-        store(o, i, kind.0, s, a, Order::Plain);
+        store(o, i, kind.0, s, a, MemOrder::Plain);
         write_back(o);
     } else if to_pc || writes_back && t == n {
-        load(o, i, kind, R::T0, a, Order::Plain);
+        load(o, i, kind, R::T0, a, MemOrder::Plain);
         write_back(o);
         if to_pc {
             go(o, i, R::T0, n == 13 && index == Index::Post);
@@ -234,7 +234,7 @@ pub(crate) fn single<O: Ops>(
             o.mov(W::W32, r(t), Src::Reg(R::T0));
         }
     } else {
-        load(o, i, kind, r(t), a, Order::Plain);
+        load(o, i, kind, r(t), a, MemOrder::Plain);
         write_back(o);
     }
 }
@@ -278,21 +278,21 @@ pub(crate) fn dual<O: Ops>(
     o.check_aligned(4, base, at, !loads, FaultAddr::Access);
     let (first, second) = (Addr::Base(base, at), Addr::Base(base, at + 4));
     if i.big() && loads {
-        load(o, i, WORD, R::T0, first, Order::Plain);
-        load(o, i, WORD, R::T2, second, Order::Plain);
+        load(o, i, WORD, R::T0, first, MemOrder::Plain);
+        load(o, i, WORD, R::T2, second, MemOrder::Plain);
         o.mov(W::W32, r(t), Src::Reg(R::T0));
         o.mov(W::W32, r(t2), Src::Reg(R::T2));
     } else if i.big() {
-        store(o, i, Size::B4, r(t), first, Order::Plain);
-        store(o, i, Size::B4, r(t2), second, Order::Plain);
+        store(o, i, Size::B4, r(t), first, MemOrder::Plain);
+        store(o, i, Size::B4, r(t2), second, MemOrder::Plain);
     } else if loads {
         // One access: of eight bytes that are aligned to eight other threads see all or nothing.
-        o.load(Size::B8, LoadExt::Zero, r(t), first, Order::Plain);
+        o.load(Size::B8, LoadExt::Zero, r(t), first, MemOrder::Plain);
         o.mov(W::W64, r(t2), Src::Shifted(r(t), Shift::Lsr, 32));
         o.mov(W::W32, r(t), Src::Reg(r(t)));
     } else {
         o.alu(Alu::Or, W::W64, R::T0, r(t), Src::Shifted(r(t2), Shift::Lsl, 32));
-        o.store(Size::B8, R::T0, first, Order::Plain);
+        o.store(Size::B8, R::T0, first, MemOrder::Plain);
     }
     match offset {
         _ if index == Index::Offset => {}
@@ -339,10 +339,10 @@ pub(crate) fn multiple<O: Ops>(
                 t if t == n => R::T1,
                 t => r(t),
             };
-            load(o, i, WORD, d, a, Order::Plain);
+            load(o, i, WORD, d, a, MemOrder::Plain);
         } else {
             let s = read(o, i, t, R::T0);
-            store(o, i, Size::B4, s, a, Order::Plain);
+            store(o, i, Size::B4, s, a, MemOrder::Plain);
         }
     }
     if writes_back {
@@ -381,7 +381,7 @@ pub(crate) fn store_release<O: Ops>(o: &mut O, i: Insn, size: Size, t: u8, n: u8
         return undefined(o);
     }
     o.check_aligned(size.bytes(), r(n), 0, true, FaultAddr::Access);
-    store(o, i, size, r(t), Addr::Base(r(n), 0), Order::SeqCst);
+    store(o, i, size, r(t), Addr::Base(r(n), 0), MemOrder::SeqCst);
 }
 
 fn a32_load_acquire<O: Ops>(o: &mut O, i: Insn, size: Size) {
@@ -394,7 +394,7 @@ pub(crate) fn load_acquire<O: Ops>(o: &mut O, i: Insn, size: Size, t: u8, n: u8)
         return undefined(o);
     }
     o.check_aligned(size.bytes(), r(n), 0, false, FaultAddr::Access);
-    load(o, i, (size, LoadExt::Zero), r(t), Addr::Base(r(n), 0), Order::SeqCst);
+    load(o, i, (size, LoadExt::Zero), r(t), Addr::Base(r(n), 0), MemOrder::SeqCst);
 }
 
 fn a32_load_exclusive<O: Ops>(o: &mut O, i: Insn, size: Size) {

@@ -10,7 +10,7 @@ use crate::decode::{Insn, r, undefined};
 use crate::mem::{load, store};
 use crate::vfp::{operand, put, transfer, vd};
 use anyarch_engine::field;
-use anyarch_engine::ops::{Addr, Alu, FaultAddr, LoadExt, Ops, Order, R, Size, Src, V, VArgs, W};
+use anyarch_engine::ops::{Addr, Alu, FaultAddr, LoadExt, MemOrder, Ops, R, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
 anyarch_engine::rows! {
@@ -121,11 +121,11 @@ fn lane<O: Ops>(o: &mut O, i: Insn, loads: bool, es: u8, d: u8, index: u8, offse
     let (v, index) = (V(d >> 1), index + ((d & 1) << (3 - es)));
     let size = Size::from_log2(es as u32);
     if loads {
-        load(o, i, (size, LoadExt::Zero), R::T0, at(i, offset), Order::Plain);
+        load(o, i, (size, LoadExt::Zero), R::T0, at(i, offset), MemOrder::Plain);
         o.vset(v, es, index, R::T0);
     } else {
         o.vget(false, W::W64, R::T0, v, es, index);
-        store(o, i, size, R::T0, at(i, offset), Order::Plain);
+        store(o, i, size, R::T0, at(i, offset), MemOrder::Plain);
     }
 }
 
@@ -211,7 +211,7 @@ fn all_lanes<O: Ops>(o: &mut O, i: Insn, n: u8) {
     let bytes = 1u32 << es;
     for k in 0..n {
         let (to, t) = (V(V::T0.0 + k), R::T0);
-        load(o, i, (Size::from_log2(es as u32), LoadExt::Zero), t, at(i, k as u32 * bytes), Order::Plain);
+        load(o, i, (Size::from_log2(es as u32), LoadExt::Zero), t, at(i, k as u32 * bytes), MemOrder::Plain);
         o.vdup(to, es, 8, t);
     }
     for k in 0..n {

@@ -7,7 +7,7 @@ use crate::mem::{self, BYTE, HALF, Index, Kind, Offset, SIGNED_BYTE, SIGNED_HALF
 use crate::state::PC_N;
 use crate::uncond;
 use anyarch_engine::field;
-use anyarch_engine::ops::{Addr, Alu, Ops, Order, R, Shift, Size, Src, W};
+use anyarch_engine::ops::{Addr, Alu, MemOrder, Ops, R, Shift, Size, Src, W};
 
 anyarch_engine::rows! {
     // Load/store multiple.
@@ -124,7 +124,7 @@ fn table<O: Ops>(o: &mut O, i: Insn, kind: Kind) {
         return undefined(o);
     }
     let base = crate::data::read(o, i, n, PC_N);
-    load(o, i, kind, R::T0, Addr::Scaled(base, r(m), (kind == HALF) as u8, 0), Order::Plain);
+    load(o, i, kind, R::T0, Addr::Scaled(base, r(m), (kind == HALF) as u8, 0), MemOrder::Plain);
     o.mov_addr(R::T1, i.pc_value() as u64);
     o.alu(Alu::Add, W::W32, R::T0, R::T1, Src::Shifted(R::T0, Shift::Lsl, 1));
     go_same(o, i, R::T0);

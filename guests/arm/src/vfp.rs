@@ -16,7 +16,8 @@ use crate::system;
 use anyarch_engine::field;
 use anyarch_engine::fp::{self, FOp, imm};
 use anyarch_engine::ops::{
-    Addr, Alu, Effects, FaultAddr, Helper, HelperExit, LoadExt, Ops, Order, R, Round, Size, Src, V, VArgs, W,
+    Addr, Alu, Effects, FaultAddr, Helper, HelperExit, LoadExt, MemOrder, Ops, R, Round, Size, Src, V, VArgs,
+    W,
 };
 use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::VOp;
@@ -448,11 +449,11 @@ pub(crate) fn transfer<O: Ops>(o: &mut O, i: Insn, loads: bool, es: u8, d: u8, a
     } else if !i.big() {
         o.vstore_lane(v, es, lane, a);
     } else if loads {
-        load(o, i, kind(es), R::T0, a, Order::Plain);
+        load(o, i, kind(es), R::T0, a, MemOrder::Plain);
         o.vset(v, es, lane, R::T0);
     } else {
         o.vget(false, W::W64, R::T0, v, es, lane);
-        store(o, i, kind(es).0, R::T0, a, Order::Plain);
+        store(o, i, kind(es).0, R::T0, a, MemOrder::Plain);
     }
 }
 

@@ -22,7 +22,7 @@
 use crate::decode::{Insn, decode, x};
 use crate::v_crypto::{is_sha2_low, sha2_rounds};
 use anyarch_engine::lift::{CasLoop, Expect, UnitBuilder};
-use anyarch_engine::ops::{Addr, Alu, Cond, LoadExt, Ops, Order, R, Sel, Shift, Size, Src, V, W};
+use anyarch_engine::ops::{Addr, Alu, Cond, LoadExt, MemOrder, Ops, R, Sel, Shift, Size, Src, V, W};
 use anyarch_engine::pattern::nzcv;
 use anyarch_engine::run::{Peek, Transfer};
 use anyarch_engine::state::mode;
@@ -65,7 +65,7 @@ fn load_over(d: u32, next: Insn) -> bool {
 fn load<O: Ops>(t: &mut O, i: Insn, at: Addr) {
     let funct3 = i.bits(12, 3);
     let ext = if funct3 < 3 { LoadExt::Sign64 } else { LoadExt::Zero };
-    t.load(Size::from_log2(funct3 & 3), ext, i.rd(), at, Order::Plain);
+    t.load(Size::from_log2(funct3 & 3), ext, i.rd(), at, MemOrder::Plain);
 }
 
 #[inline]

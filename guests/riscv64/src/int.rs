@@ -2,8 +2,8 @@
 
 use crate::decode::Insn;
 use anyarch_engine::ops::{
-    Addr, Alu, Cmp, Cond, DivZero, Effects, Ext, Helper, HelperExit, LoadExt, Mul, Ops, Order, R, Sel, Shift,
-    Size, Src, Unary, V, VArgs, W,
+    Addr, Alu, Cmp, Cond, DivZero, Effects, Ext, Helper, HelperExit, LoadExt, MemOrder, Mul, Ops, R, Sel,
+    Shift, Size, Src, Unary, V, VArgs, W,
 };
 use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::VOp;
@@ -197,11 +197,11 @@ fn branch<O: Ops>(o: &mut O, i: Insn, cmp: Cmp) {
 }
 
 fn load<O: Ops>(o: &mut O, i: Insn, size: Size, ext: LoadExt) {
-    o.load(size, ext, i.rd(), Addr::Base(i.rs1(), i.imm_i()), Order::Plain);
+    o.load(size, ext, i.rd(), Addr::Base(i.rs1(), i.imm_i()), MemOrder::Plain);
 }
 
 fn store<O: Ops>(o: &mut O, i: Insn, size: Size) {
-    o.store(size, i.rs2(), Addr::Base(i.rs1(), i.imm_s()), Order::Plain);
+    o.store(size, i.rs2(), Addr::Base(i.rs1(), i.imm_s()), MemOrder::Plain);
 }
 
 fn alu_imm<O: Ops>(o: &mut O, i: Insn, op: Alu) {

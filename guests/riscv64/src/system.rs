@@ -6,7 +6,7 @@ use crate::v;
 use anyarch_engine::field;
 use anyarch_engine::fp::{Rounding, flag};
 use anyarch_engine::ops::{
-    Addr, Alu, Barrier, Effects, Helper, HelperExit, LoadExt, Ops, Order, R, Size, Src, Trap, V, W,
+    Addr, Alu, Barrier, Effects, Helper, HelperExit, LoadExt, MemOrder, Ops, R, Size, Src, Trap, V, W,
 };
 use anyarch_engine::run::code;
 use anyarch_engine::state::{Cpu, Fault, mode};
@@ -85,7 +85,7 @@ extern "C" fn invalidate_all(cpu: &mut Cpu, _: u64) -> HelperExit {
 
 /// Host caches are coherent; but the memory must be there.
 fn cbo_manage<O: Ops>(o: &mut O, i: Insn) {
-    o.load(Size::B1, LoadExt::Zero, R::T0, Addr::Base(i.rs1(), 0), Order::Plain);
+    o.load(Size::B1, LoadExt::Zero, R::T0, Addr::Base(i.rs1(), 0), MemOrder::Plain);
 }
 
 fn cbo_zero<O: Ops>(o: &mut O, i: Insn) {

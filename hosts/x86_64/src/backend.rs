@@ -3,10 +3,10 @@
 use crate::asm::{Asm, JUMP};
 use crate::glue::{self, Glue, reason};
 use crate::unit::STUB_CALL;
-use crate::{Buffers, Features, STATE_BIAS, Scratch, Translator, boundary, context, fp, vec, vector};
+use crate::{Buffers, Features, HostPart, STATE_BIAS, Translator, boundary, context, fp, vec, vector};
 use alloc::boxed::Box;
 use anyarch_engine::backend::{
-    Abilities, Backend, Draft, Finished, Generator, Left, Order, UnitMaker, Way, Words,
+    Abilities, Backend, Draft, Finished, Generator, Left, UnitMaker, UnitSpec, Way, Words,
 };
 use anyarch_engine::fp::Rounding;
 use anyarch_engine::lift::Lift;
@@ -140,8 +140,8 @@ pub(crate) fn emit_glue(start: *mut u8, end: *mut u8, buffers: &Buffers, guest: 
 }
 
 impl<L: Lift> UnitMaker for Maker<L> {
-    fn make(&mut self, order: &Order<'_>, draft: &mut Draft) -> Finished {
-        make(&mut self.buffers, draft, L::GUEST, order, |t, copy| L::lift(t, copy))
+    fn make(&mut self, spec: &UnitSpec<'_>, draft: &mut Draft) -> Finished {
+        make(&mut self.buffers, draft, L::GUEST, spec, |t, copy| L::lift(t, copy))
     }
 }
 
@@ -151,17 +151,17 @@ pub(crate) fn make(
     buffers: &mut Buffers,
     draft: &mut Draft,
     guest: &'static Guest,
-    order: &Order<'_>,
+    spec: &UnitSpec<'_>,
     lift: impl Fn(&mut Translator<'_>, Option<&Copy>),
 ) -> Finished {
-    let copy = order.copy;
-    let mut t = Translator::new(buffers, draft, guest, order);
+    let copy = spec.copy;
+    let mut t = Translator::new(buffers, draft, guest, spec);
     t.make_from(copy, &[]);
     lift(&mut t, copy);
     let (flags_missing, is_too_far) = (t.flags_missing(), t.is_too_far());
     if flags_missing || is_too_far || copy.is_some() {
         let ranges = t.ranges();
-        t = Translator::new(buffers, draft, guest, order);
+        t = Translator::new(buffers, draft, guest, spec);
         if flags_missing {
             t.keep_flags();
         }
@@ -175,7 +175,7 @@ pub(crate) fn make(
 }
 
 fn prepare(thread: &mut Thread) {
-    let own = (&raw mut thread.scratch).cast::<Scratch>();
+    let own = (&raw mut thread.host_room).cast::<HostPart>();
     // SAFETY: the area is this host's.
     unsafe {
         (&raw mut (*own).constants).write(vec::CONSTANTS);
@@ -199,7 +199,7 @@ unsafe fn enter(thread: &mut Thread, host: *const u8) -> Left {
         enter(state, host)
     };
     let value = thread.exit_value;
-    let rest = &mut Scratch::of(thread).rest;
+    let rest = &mut HostPart::of(thread).rest;
     let host = rest.original(value);
     let left = match why & 0x7f {
         reason::CHAIN => jump(value, false),

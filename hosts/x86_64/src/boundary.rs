@@ -26,8 +26,8 @@ use crate::backend::{Fixed, fixed};
 use crate::context::{G_EFL, G_RCX, G_RIP, G_RSP, Uc, leave};
 use crate::decode::{self, Flow, HostInsn, decode};
 use crate::glue::{BREAKPOINT, Glue, Piece, reason};
-use crate::{HostFlags, Scratch};
-use anyarch_engine::cache::{self, CACHE, Cache, Place, SCRATCH_SIZE};
+use crate::{HostFlags, HostPart};
+use anyarch_engine::cache::{self, CACHE, Cache, Origin, SCRATCH_SIZE};
 use anyarch_engine::run::{HostContext, SHADOW, STEPS, Thread};
 use core::sync::atomic::Ordering;
 
@@ -71,7 +71,7 @@ impl Rest {
 /// The thread is out of generated code, and has a copy.
 #[cold]
 pub(crate) fn end(thread: &mut Thread) {
-    Scratch::of(thread).rest.copy = 0;
+    HostPart::of(thread).rest.copy = 0;
     if let Some(cache) = CACHE.lock().as_deref_mut() {
         cache.free_scratch(thread);
     }
@@ -85,7 +85,7 @@ pub(crate) unsafe fn on_signal(thread: &mut Thread, context: HostContext) {
     // SAFETY: by the caller.
     unsafe {
         let uc = &mut *context.cast::<Uc>();
-        if cache::has(uc.gregs[G_RIP]) && !Scratch::of(thread).rest.is_copy(uc.gregs[G_RIP]) {
+        if cache::has(uc.gregs[G_RIP]) && !HostPart::of(thread).rest.is_copy(uc.gregs[G_RIP]) {
             settle(thread, uc);
         }
     }
@@ -98,21 +98,21 @@ pub(crate) unsafe fn on_signal(thread: &mut Thread, context: HostContext) {
 /// As [`on_signal`].
 pub(crate) unsafe fn on_trap(thread: &mut Thread, uc: &mut Uc) -> bool {
     let rip = uc.gregs[G_RIP];
-    if core::mem::take(&mut Scratch::of(thread).rest.stepping) {
+    if core::mem::take(&mut HostPart::of(thread).rest.stepping) {
         uc.gregs[G_EFL] &= !TRAP_FLAG;
     } else if !cache::has(rip) {
         return false;
-    } else if Scratch::of(thread).rest.is_copy(rip - 1) {
-        uc.gregs[G_RIP] = Scratch::of(thread).rest.original(rip - 1);
+    } else if HostPart::of(thread).rest.is_copy(rip - 1) {
+        uc.gregs[G_RIP] = HostPart::of(thread).rest.original(rip - 1);
     } else {
         let Some(Fixed { glue, .. }) = fixed() else { return false };
         match rip - 1 {
             at if at == glue.helped => pop(uc),
-            at if at == glue.returned => uc.gregs[G_RIP] = Scratch::of(thread).rest.back,
+            at if at == glue.returned => uc.gregs[G_RIP] = HostPart::of(thread).rest.back,
             _ => return false,
         }
     }
-    if cache::has(uc.gregs[G_RIP]) && !Scratch::of(thread).rest.is_copy(uc.gregs[G_RIP]) {
+    if cache::has(uc.gregs[G_RIP]) && !HostPart::of(thread).rest.is_copy(uc.gregs[G_RIP]) {
         // SAFETY: by the caller.
         unsafe { settle(thread, uc) };
     }
@@ -131,8 +131,8 @@ pub(crate) unsafe fn on_sent_signal(thread: &mut Thread, context: HostContext) {
     // SAFETY: by the caller.
     unsafe {
         let uc = &mut *context.cast::<Uc>();
-        if !Scratch::of(thread).rest.stepping
-            && is_behind_breakpoint(&Scratch::of(thread).rest, uc.gregs[G_RIP])
+        if !HostPart::of(thread).rest.stepping
+            && is_behind_breakpoint(&HostPart::of(thread).rest, uc.gregs[G_RIP])
         {
             on_trap(thread, uc);
         }
@@ -182,7 +182,7 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
     let mut guard = CACHE.lock();
     let (Some(cache), Some(fixed)) = (guard.as_deref_mut(), fixed()) else { return };
     // A step that another signal asked for: what is found now takes its place.
-    Scratch::of(thread).rest.stepping = false;
+    HostPart::of(thread).rest.stepping = false;
     uc.gregs[G_EFL] &= !TRAP_FLAG;
     // Each turn follows a jump of generated code.
     for _ in 0..64 {
@@ -195,7 +195,7 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
             // SAFETY: the last word of the shadow stack is the return address into a unit.
             let last = unsafe { &mut *(uc.gregs[G_RSP] as *mut u64) };
             // A second signal finds it replaced.
-            let rest = &mut Scratch::of(thread).rest;
+            let rest = &mut HostPart::of(thread).rest;
             if *last != fixed.glue.returned && !rest.is_copy(*last) {
                 rest.back = core::mem::replace(last, fixed.glue.returned);
             }
@@ -205,22 +205,22 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
             // On the way out, or before a look at the flag.
             return;
         }
-        let code = match cache.place(rip) {
-            Place::Insn { pc, at_start: true, mark, .. } => {
+        let code = match cache.origin(rip) {
+            Origin::Insn { pc, at_start: true, mark, .. } => {
                 // SAFETY: by the caller; a boundary.
                 unsafe {
                     leave(thread, uc, fixed, pc, HostFlags::of_mark(mark.at_start()), reason::INTERRUPTED)
                 };
                 return;
             }
-            Place::Insn { code: (start, end), .. } => (cache.host(start) as u64, cache.host(end) as u64),
+            Origin::Insn { code: (start, end), .. } => (cache.host(start) as u64, cache.host(end) as u64),
             // The jump at a unit's end that belongs to no instruction, or the call of a stub.
             _ => (rip, jump_after(rip)),
         };
         let Some(insn) = host_insn(rip) else { break };
         if insn.flow == Flow::Next {
             if copy(thread, cache, &fixed.glue, code) {
-                let rest = &Scratch::of(thread).rest;
+                let rest = &HostPart::of(thread).rest;
                 uc.gregs[G_RIP] = rest.copy + (rip - rest.original);
                 return;
             }
@@ -231,7 +231,7 @@ unsafe fn settle(thread: &mut Thread, uc: &mut Uc) {
         }
     }
     STEPS.fetch_add(1, Ordering::Relaxed);
-    Scratch::of(thread).rest.stepping = true;
+    HostPart::of(thread).rest.stepping = true;
     uc.gregs[G_EFL] |= TRAP_FLAG;
 }
 
@@ -311,7 +311,7 @@ fn pop(uc: &mut Uc) {
 /// it cannot be copied.
 fn copy(thread: &mut Thread, cache: &mut Cache, glue: &Glue, (start, end): (u64, u64)) -> bool {
     let Some(place) = cache.take_scratch(thread) else { return false };
-    let rest = &mut Scratch::of(thread).rest;
+    let rest = &mut HostPart::of(thread).rest;
     rest.copy = place as u64;
     rest.len = 0;
     rest.original = start;
@@ -358,7 +358,7 @@ fn copy(thread: &mut Thread, cache: &mut Cache, glue: &Glue, (start, end): (u64,
         }
         at += insn.len as u64;
     }
-    Scratch::of(thread).rest.len = at - start;
+    HostPart::of(thread).rest.len = at - start;
     // SAFETY: as above.
     unsafe { place.wrapping_add((at - start) as usize).write(BREAKPOINT) };
     true

@@ -4,8 +4,8 @@
 use crate::backend::{Fixed, fixed};
 use crate::boundary::{self, TRAP_FLAG};
 use crate::glue::reason;
-use crate::{HostFlags, STATE_BIAS, Scratch};
-use anyarch_engine::cache::{self, CACHE, Place};
+use crate::{HostFlags, HostPart, STATE_BIAS};
+use anyarch_engine::cache::{self, CACHE, Origin};
 use anyarch_engine::reservations;
 use anyarch_engine::run::{HostContext, Thread};
 use anyarch_engine::state::{Fault, FpWord};
@@ -82,7 +82,7 @@ pub(crate) unsafe fn leave(
     uc.gregs[G_RIP] = fixed.glue.leave as u64;
     uc.gregs[G_RCX] = why as u64;
     uc.gregs[G_EFL] &= !TRAP_FLAG;
-    Scratch::of(thread).rest.stepping = false;
+    HostPart::of(thread).rest.stepping = false;
 }
 
 /// See [`anyarch_engine::run::on_host_fault`].
@@ -97,7 +97,7 @@ pub(crate) unsafe fn on_fault(thread: &mut Thread, context: HostContext, fault: 
     if fault.signo == SIGTRAP && unsafe { boundary::on_trap(thread, uc) } {
         return true;
     }
-    let rip = Scratch::of(thread).rest.original(uc.gregs[G_RIP]);
+    let rip = HostPart::of(thread).rest.original(uc.gregs[G_RIP]);
     // The emulator's own fault may come with the lock held.
     if !cache::has(rip) {
         return false;
@@ -112,16 +112,16 @@ pub(crate) unsafe fn on_fault(thread: &mut Thread, context: HostContext, fault: 
     if uc.gregs[G_RBP] != thread as *mut Thread as u64 + STATE_BIAS as u64 {
         return false;
     }
-    let (pc, mark, fused) = match cache.place(rip) {
-        Place::Insn { pc, mark, fused, .. } => (pc, mark, fused),
-        Place::Check { pc } => {
+    let (pc, mark, fused) = match cache.origin(rip) {
+        Origin::Insn { pc, mark, fused, .. } => (pc, mark, fused),
+        Origin::Check { pc } => {
             // Its bytes can no longer be read: the fetch from there will tell how it faults.
             thread.exit_value = rip + 1;
             // SAFETY: by the caller; the check changes nothing of the guest's.
             unsafe { leave(thread, uc, fixed, pc, HostFlags::None, reason::STALE) };
             return true;
         }
-        Place::Glue | Place::Outside => return false,
+        Origin::Glue | Origin::Outside => return false,
     };
     let mut fault = fault;
     fault.write = fault.signo == SIGSEGV && uc.gregs[G_ERR] & 2 != 0;

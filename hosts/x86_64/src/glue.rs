@@ -5,7 +5,7 @@
 
 use super::asm::opcodes::{MOVAPS, MOVAPS_STORE};
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*};
-use super::{Buffers, STATE_BIAS, Scratch, scratch, state};
+use super::{Buffers, HostPart, STATE_BIAS, host_part, state};
 use anyarch_engine::ops::R;
 use anyarch_engine::run::fast_calls::{self, HELPER, TABLE};
 use anyarch_engine::run::{Guest, Thread};
@@ -137,7 +137,7 @@ impl Piece {
 
     /// Where the thread's state has its address.
     pub(crate) fn place(self) -> Mem {
-        state(scratch(offset_of!(Scratch, pieces)) + self as usize * 8)
+        state(host_part(offset_of!(HostPart, pieces)) + self as usize * 8)
     }
 }
 

@@ -41,14 +41,14 @@
 //!
 //! # Position
 //!
-//! A unit can be kept and mapped elsewhere ([`anyarch_engine::backend::Order`] says what its bytes
+//! A unit can be kept and mapped elsewhere ([`anyarch_engine::backend::UnitSpec`] says what its bytes
 //! depend on). All that code says of addresses has one of these forms:
 //!
 //! | what | form | depends on |
 //! | --- | --- | --- |
 //! | places in the unit | distances | nothing |
 //! | the glue | its address in the state, [`glue::Piece`] | nothing |
-//! | constants | in the state, [`Scratch`] | nothing |
+//! | constants | in the state, [`HostPart`] | nothing |
 //! | functions and tables of the emulator | 64 bits | the build |
 //! | guest addresses that the code computes | LEA with a 32-bit distance from its own place | the distance |
 //! | guest addresses in stubs and behind system calls | a 32-bit distance from their own place | the distance |
@@ -94,7 +94,7 @@ pub use backend::backend;
 pub use features::Features;
 
 use alloc::vec::Vec;
-use anyarch_engine::backend::{COLD_END, Draft, Exit, Order, UNIT_ROOM};
+use anyarch_engine::backend::{COLD_END, Draft, Exit, UNIT_ROOM, UnitSpec};
 use anyarch_engine::cache::InsnMark;
 use anyarch_engine::lift::{CasLoop, RmwLoop, UnitBuilder};
 use anyarch_engine::ops::{Cond, Helper, HelperFn, Ops, R, Sel, V, W};
@@ -127,9 +127,9 @@ fn state(offset: usize) -> Mem {
     Mem::base(RBP, offset as i32 - STATE_BIAS)
 }
 
-/// What this host keeps in a thread's [`anyarch_engine::run::Scratch`].
+/// What this host keeps in a thread's [`anyarch_engine::run::HostRoom`].
 #[repr(C)]
-pub(crate) struct Scratch {
+pub(crate) struct HostPart {
     /// Operands and result of the last hash rounds, see `sha`.
     sha: [u128; 7],
     /// Constants of vector code, see [`vec::CONSTANTS`].
@@ -146,20 +146,21 @@ pub(crate) struct Scratch {
     rest: boundary::Rest,
 }
 
-const _: () = assert!(size_of::<Scratch>() <= anyarch_engine::run::SCRATCH && align_of::<Scratch>() <= 16);
+const _: () =
+    assert!(size_of::<HostPart>() <= anyarch_engine::run::HOST_ROOM && align_of::<HostPart>() <= 16);
 
-impl Scratch {
+impl HostPart {
     /// Of a thread.
-    fn of(thread: &mut Thread) -> &mut Scratch {
+    fn of(thread: &mut Thread) -> &mut HostPart {
         // SAFETY: the area is large enough and aligned, and any bytes are valid but for `rest`,
         // which is zero or was written by `backend::prepare`.
-        unsafe { &mut *(&raw mut thread.scratch).cast() }
+        unsafe { &mut *(&raw mut thread.host_room).cast() }
     }
 }
 
-/// A field of [`Scratch`], by its offset there, as an offset in the thread's state.
-const fn scratch(offset: usize) -> usize {
-    offset_of!(Thread, scratch) + offset
+/// A field of [`HostPart`], by its offset there, as an offset in the thread's state.
+const fn host_part(offset: usize) -> usize {
+    offset_of!(Thread, host_room) + offset
 }
 
 /// Code placed after the unit's straight line: reached by a conditional jump, calls a helper, jumps
@@ -212,7 +213,7 @@ pub(crate) struct Translator<'a> {
     mode: u32,
     /// Translation mode of the unit.
     exact_mode: u32,
-    /// See [`Order::inlines`].
+    /// See [`UnitSpec::inlines`].
     inlines: bool,
     /// See [`anyarch_engine::ops::Ops::likely`].
     likely: u64,
@@ -288,9 +289,9 @@ impl<'a> Translator<'a> {
         buffers: &'a mut Buffers,
         draft: &'a mut Draft,
         guest: &'static Guest,
-        order: &Order<'a>,
+        spec: &UnitSpec<'a>,
     ) -> Translator<'a> {
-        let &Order { pc, mode, at, end, likely, targets, inlines, .. } = order;
+        let &UnitSpec { pc, mode, at, end, likely, targets, inlines, .. } = spec;
         let Buffers { cold, gpr_host, vec_host, features } = buffers;
         draft.clear();
         draft.entries.push((pc, 0));

@@ -10,9 +10,9 @@
 
 use super::backend::make;
 use super::glue::Piece;
-use super::{Buffers, NONE, STATE_BIAS, Scratch, Translator, scratch};
+use super::{Buffers, HostPart, NONE, STATE_BIAS, Translator, host_part};
 use alloc::vec::Vec;
-use anyarch_engine::backend::{self, Draft, Order, UNIT_ROOM};
+use anyarch_engine::backend::{self, Draft, UNIT_ROOM, UnitSpec};
 use anyarch_engine::lift::Lift;
 use anyarch_engine::run::{Guest, Thread};
 use anyarch_engine::shared::Copy;
@@ -100,8 +100,8 @@ impl<'a> Lister<'a> {
         assert!(from.is_multiple_of(64) && from + Self::ROOM <= self.memory.len());
         let mut pages = Pages::default();
         let targets = pages.of(self.guest, pc).expect("the text does not change");
-        let order = Order { pc, mode, at, end, likely, targets, copy: None, inlines };
-        let made = make(&mut self.buffers, &mut self.draft, self.guest, &order, self.lift);
+        let spec = UnitSpec { pc, mode, at, end, likely, targets, copy: None, inlines };
+        let made = make(&mut self.buffers, &mut self.draft, self.guest, &spec, self.lift);
         let (host_end, is_undefined) = (made.host_end, made.is_undefined);
         let len = host_end as usize - at as usize;
         let (insns, numbers) = self.insns(pc);
@@ -176,13 +176,13 @@ pub fn field(from_rbp: i32) -> Option<(&'static str, usize)> {
         ("exit_rax", offset_of!(Thread, exit_value)),
         ("spill", offset_of!(Thread, spill)),
         ("interrupted", offset_of!(Thread, interrupted)),
-        ("sha", scratch(offset_of!(Scratch, sha))),
-        ("constants", scratch(offset_of!(Scratch, constants))),
-        ("pool", scratch(offset_of!(Scratch, pool))),
-        ("flag_tables", scratch(offset_of!(Scratch, flag_tables))),
-        ("pieces", scratch(offset_of!(Scratch, pieces))),
-        ("tails", scratch(offset_of!(Scratch, tails))),
-        ("rest", scratch(offset_of!(Scratch, rest))),
+        ("sha", host_part(offset_of!(HostPart, sha))),
+        ("constants", host_part(offset_of!(HostPart, constants))),
+        ("pool", host_part(offset_of!(HostPart, pool))),
+        ("flag_tables", host_part(offset_of!(HostPart, flag_tables))),
+        ("pieces", host_part(offset_of!(HostPart, pieces))),
+        ("tails", host_part(offset_of!(HostPart, tails))),
+        ("rest", host_part(offset_of!(HostPart, rest))),
         ("lookup", offset_of!(Thread, lookup)),
         ("", size_of::<Thread>()),
     ];

@@ -117,9 +117,9 @@ impl Translator<'_> {
         self.put(d, t);
     }
 
-    pub(crate) fn store(&mut self, size: Size, s: R, a: Addr, order: Order) {
-        self.known.fenced = order == Order::SeqCst;
-        if order == Order::SeqCst {
+    pub(crate) fn store(&mut self, size: Size, s: R, a: Addr, order: MemOrder) {
+        self.known.fenced = order == MemOrder::SeqCst;
+        if order == MemOrder::SeqCst {
             // XCHG is the store and the fence after it in one.
             self.settle_flags();
             let mut m = self.addr(a);

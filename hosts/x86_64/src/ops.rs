@@ -134,11 +134,11 @@ impl Ops for Translator<'_> {
         self.known.vectors.set_word(base, words && bytes >= 4);
     }
 
-    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, _: Order) {
+    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, _: MemOrder) {
         self.load(size, ext, d, a);
     }
 
-    fn store(&mut self, size: Size, s: R, a: Addr, order: Order) {
+    fn store(&mut self, size: Size, s: R, a: Addr, order: MemOrder) {
         self.store(size, s, a, order);
     }
 

@@ -14,7 +14,7 @@
 
 use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, Sh, opcodes::*, reg::*};
 use super::glue::Piece;
-use super::{Buffers, Scratch, Translator, scratch, state};
+use super::{Buffers, HostPart, Translator, host_part, state};
 use anyarch_engine::ops::{V, VArgs};
 use anyarch_engine::state::Cpu;
 use anyarch_engine::vec::VOp;
@@ -121,7 +121,7 @@ pub(super) fn other_half() -> Mem {
 
 /// Word `n` of `bytes` bytes of operand `k`, as noted in the state.
 fn word(k: usize, n: usize, bytes: usize) -> Mem {
-    state(scratch(offset_of!(Scratch, sha)) + k * 16 + n * bytes)
+    state(host_part(offset_of!(HostPart, sha)) + k * 16 + n * bytes)
 }
 
 fn note(a: &mut Asm, x: u8, k: usize) {

@@ -5,7 +5,7 @@
 use super::asm::Cc;
 use super::glue::Piece;
 use super::known::At;
-use super::{Flags, HostFlags, MAX_INSNS, STATE_BIAS, Scratch, Test, Translator, scratch, vec};
+use super::{Flags, HostFlags, HostPart, MAX_INSNS, STATE_BIAS, Test, Translator, host_part, vec};
 use anyarch_engine::backend::Exit;
 use anyarch_engine::ops::R;
 use anyarch_engine::run::Peek;
@@ -69,7 +69,7 @@ pub(crate) struct Insn {
 
 /// Bytes of the call that a stub begins with.
 pub(super) const STUB_CALL: usize = 6;
-const _: () = assert!(scratch(offset_of!(Scratch, pieces)) as i32 - STATE_BIAS > i8::MAX as i32);
+const _: () = assert!(host_part(offset_of!(HostPart, pieces)) as i32 - STATE_BIAS > i8::MAX as i32);
 
 /// Loops that a unit runs into begin at such a multiple of bytes.
 const LOOP_ALIGN: usize = 16;

@@ -4,7 +4,7 @@
 use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, opcodes::*, reg::*};
 use super::helpers::{self, pack_vec};
 use super::vec::{Emit, has_struct, load_struct, lower, lower_clobbering, store_struct, table};
-use super::{STATE_BIAS, Scratch, Translator, scratch};
+use super::{HostPart, STATE_BIAS, Translator, host_part};
 use anyarch_engine::ops::*;
 use anyarch_engine::vec::VOp;
 use core::mem::offset_of;
@@ -213,7 +213,7 @@ pub(super) fn tail(t: &mut T<'_>, d: V, a: V, b: Option<V>, es: u8, first: u8, c
     t.clobber_flags();
     t.get_into(true, count, RCX);
     t.a.neg(true, RCX);
-    let middle = scratch(offset_of!(Scratch, tails)) as i32 + 128 + ((first as i32) << es) - STATE_BIAS;
+    let middle = host_part(offset_of!(HostPart, tails)) as i32 + 128 + ((first as i32) << es) - STATE_BIAS;
     t.a.v2(MOVUPS, X1, Mem::index(RBP, RCX, es, middle));
     let (x, a) = (t.vdef(d, X0), t.vrm(a));
     match b {

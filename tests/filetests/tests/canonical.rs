@@ -1,4 +1,4 @@
-//! Units are canonical ([`anyarch_engine::backend::Order`]): what was made before, and where, does
+//! Units are canonical ([`anyarch_engine::backend::UnitSpec`]): what was made before, and where, does
 //! not show in their bytes.
 //!
 //! The text of real libraries is translated by the code cache several times, each time in another

@@ -11,7 +11,7 @@ use crate::state::{CODE_BASE, EDGE, EXIT, MID, SCRATCH, SCRATCH_BYTES, State};
 use anyarch_engine::backend::Backend;
 use anyarch_engine::cache::CACHE;
 use anyarch_engine::interp::{Interp, Outcome};
-use anyarch_engine::run::{Exit, Thread, ThreadBox, code};
+use anyarch_engine::run::{Stopped, Thread, ThreadBox, code};
 use anyarch_engine::state::Cpu;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -111,7 +111,7 @@ fn translate<G: Guest>(case: &Case<G>, cpu: &mut Cpu, thread: &mut Thread) -> St
     G::set_environment(&case.state.r, &mut thread.cpu);
     // A branch may end in what lies behind; its first fault there tells where it went.
     let exit = thread.run();
-    let fault = matches!(exit, Exit::Fault(_)) && case.contains(thread.cpu.pc);
+    let fault = matches!(exit, Stopped::Fault(_)) && case.contains(thread.cpu.pc);
     if thread.cpu.pc == EXIT {
         thread.cpu.pc = case.end();
     }

@@ -42,7 +42,7 @@ pub(super) struct Code {
 }
 
 /// What is at a host address.
-pub enum Place {
+pub enum Origin {
     /// Not in the code cache.
     Outside,
     /// In the fixed glue, or a dead place.
@@ -102,7 +102,7 @@ impl Code {
     }
 
     /// What is at an offset, if it is in one of these units.
-    pub(super) fn place(&self, offset: u32) -> Option<Place> {
+    pub(super) fn origin(&self, offset: u32) -> Option<Origin> {
         let u = &self.units[self.unit_at(offset)? as usize];
         let rel = offset - u.host;
         let first = u.marks as usize;
@@ -123,11 +123,11 @@ impl Code {
             };
             let fused = marks.get(last + 1).is_some_and(|m| m.is_covered());
             let code = (u.host + code.0, u.host + code.1);
-            Some(Place::Insn { pc, next, at_start, mark: marks[i], fused, code })
+            Some(Origin::Insn { pc, next, at_start, mark: marks[i], fused, code })
         };
         let check = u.check as u32;
         if rel < check {
-            return Some(Place::Check { pc: u.pc });
+            return Some(Origin::Check { pc: u.pc });
         }
         // Index of the instruction's first mark, and where its bytes begin.
         let (mut index, mut start) = (0, check);
@@ -215,8 +215,8 @@ mod tests {
             let (host_end, count) = (host + 20, (code.marks.len() as u32 - marks) as u16);
             code.units.push(Unit { pc, start: pc, host, host_end, marks, count, cold_len: 0, ..unit() });
         }
-        let check = |host: u32, pc: u64, next: u64| match code.place(host) {
-            Some(Place::Insn { pc: p, next: n, .. }) => assert_eq!((p, n), (pc, next), "{host}"),
+        let check = |host: u32, pc: u64, next: u64| match code.origin(host) {
+            Some(Origin::Insn { pc: p, next: n, .. }) => assert_eq!((p, n), (pc, next), "{host}"),
             _ => panic!("{host} is in a unit"),
         };
         check(100, 0x1000, 0x7_0000_1002);
@@ -232,9 +232,9 @@ mod tests {
     fn host_addresses_map_to_guest_instructions() {
         let code = code();
         let check = |host: u32, pc: u64, next: u64, start: bool, flags: FlagState, is_fused: bool| match code
-            .place(host)
+            .origin(host)
         {
-            Some(Place::Insn { pc: p, next: n, at_start, mark, fused, .. }) => {
+            Some(Origin::Insn { pc: p, next: n, at_start, mark, fused, .. }) => {
                 assert_eq!(
                     (p, n, at_start, mark.at_start(), fused),
                     (pc, next, start, flags, is_fused),
@@ -259,6 +259,6 @@ mod tests {
         code.each_pc(0, |pc| all.push(pc));
         assert_eq!(all, [0x1000, 0x1004, 0x1008, 0x100c, 0x1010, 0x1014, 0x9000]);
         // The stubs, and what is not the unit's.
-        assert!([5190, 5199, 99, 5200].iter().all(|&host| code.place(host).is_none()));
+        assert!([5190, 5199, 99, 5200].iter().all(|&host| code.origin(host).is_none()));
     }
 }

@@ -76,7 +76,7 @@ impl Cache {
 
     /// After a fork: only `thread` lives on.
     pub(crate) fn only_thread(&mut self, thread: *mut Thread) {
-        self.scratch = [core::ptr::null(); SCRATCH];
+        self.scratch = [core::ptr::null(); SCRATCH_PLACES];
         self.threads.clear();
         self.idle.clear();
         self.threads.push(thread);

@@ -207,14 +207,14 @@ impl Ops for Interp<'_> {
         }
     }
 
-    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: Order) {
+    fn load(&mut self, size: Size, ext: LoadExt, d: R, a: Addr, order: MemOrder) {
         if self.ended() {
             return;
         }
         let addr = self.addr(a);
         let result = anyarch_sys::load_once(addr, size.bytes());
         let Some(value) = self.mem(result, false) else { return };
-        if order != Order::Plain {
+        if order != MemOrder::Plain {
             fence(Ordering::SeqCst);
         }
         let sign = field(true, value, size.bytes() * 8);
@@ -225,17 +225,17 @@ impl Ops for Interp<'_> {
         }
     }
 
-    fn store(&mut self, size: Size, s: R, a: Addr, order: Order) {
+    fn store(&mut self, size: Size, s: R, a: Addr, order: MemOrder) {
         if self.ended() {
             return;
         }
         let (addr, value) = (self.addr(a), self.r(s));
         let result = anyarch_sys::store_once(addr, size.bytes(), value);
         self.mem(result, true);
-        if order != Order::Plain {
+        if order != MemOrder::Plain {
             fence(Ordering::SeqCst);
         }
-        if order == Order::SeqCst {
+        if order == MemOrder::SeqCst {
             reservations::written(addr);
         }
     }

@@ -6,7 +6,7 @@
 //! arguments have a register each, and are extended to the host's width by their types.
 
 use crate::structure::Struct;
-use crate::structure::model::{Model, Order};
+use crate::structure::model::{ByteOrder, Model};
 
 /// What an argument is: decides its conversion and how tracing prints it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,8 +176,8 @@ pub(crate) fn widened(args: &[Arg], guest: &Model, registers: &[u64; 6]) -> [u64
             next += if guest.even_pairs { next % 2 } else { 0 };
             let (first, second) = (register(next) as u64, register(next + 1) as u64);
             out[i] = match guest.order {
-                Order::Little => first | second << 32,
-                Order::Big => first << 32 | second,
+                ByteOrder::Little => first | second << 32,
+                ByteOrder::Big => first << 32 | second,
             };
             next += 2;
             continue;

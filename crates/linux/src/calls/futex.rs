@@ -2,7 +2,7 @@
 
 use crate::calls::dispatch::host_call;
 use crate::structure::call::read_by;
-use crate::structure::{Order, rows};
+use crate::structure::{ByteOrder, rows};
 use crate::task::Task;
 use anyarch_sys::raw::general::__NR_futex;
 use anyarch_sys::{Errno, SysResult};
@@ -44,7 +44,7 @@ pub(crate) fn futex(task: &mut Task, args: [u64; 6]) -> SysResult {
 /// The same, with the host's time.
 pub(super) fn with_time(task: &mut Task, args: &[u64; 6]) -> SysResult {
     let mut args = *args;
-    if task.abi.model().order == Order::Big {
+    if task.abi.model().order == ByteOrder::Big {
         let swap = |value: u64| (value as u32).swap_bytes() as u64;
         match operation(args[1]) {
             WAIT | WAIT_BITSET => args[2] = swap(args[2]),

@@ -5,7 +5,7 @@
 use crate::calls::dispatch::host_call;
 use crate::calls::table::Arg;
 use crate::structure::call::{Argument, convert};
-use crate::structure::{Direction, Family, Model, Order, Plan, Struct, rows};
+use crate::structure::{ByteOrder, Direction, Family, Model, Plan, Struct, rows};
 use crate::task::Task;
 use alloc::vec;
 use anyarch_sys::raw::general::{__NR_msgctl, __NR_msgrcv, __NR_msgsnd, __NR_semctl, __NR_shmctl};
@@ -56,10 +56,10 @@ pub(crate) fn semctl(task: &mut Task, args: [u64; 6]) -> SysResult {
     let typed = match command {
         IPC_SET | IPC_STAT | SEM_STAT | SEM_STAT_ANY => argument(3, command, &rows::semid_ds),
         IPC_INFO | SEM_INFO => argument(3, command, &rows::seminfo),
-        GETALL | SETALL if guest.order == Order::Big => return values(task, command, args),
+        GETALL | SETALL if guest.order == ByteOrder::Big => return values(task, command, args),
         // A union of an int and an address in one register: the int is in the half that comes
         // first.
-        SETVAL if guest.order == Order::Big && guest.word == 8 => {
+        SETVAL if guest.order == ByteOrder::Big && guest.word == 8 => {
             return host_call(task, __NR_semctl, &args6(&[args[0], args[1], args[2], args[3] >> 32]));
         }
         _ => return host_call(task, __NR_semctl, &args),

@@ -4,13 +4,13 @@
 pub(crate) mod aio;
 pub(crate) mod arg;
 pub mod dispatch;
+pub(crate) mod first_error;
 pub(crate) mod futex;
 pub mod ioctl;
 pub(crate) mod ipc;
 pub mod misc;
 pub mod numbers;
 pub(crate) mod old;
-pub(crate) mod order;
 pub mod page;
 #[cfg(test)]
 mod player;

@@ -5,7 +5,7 @@
 use super::dispatch::dispatch;
 use super::numbers::Column;
 use crate::abi::{Abi, AltStack, SignalDelivery, Vdso};
-use crate::structure::model::{self, Model, Order};
+use crate::structure::model::{self, ByteOrder, Model};
 use crate::structure::{Struct, rows};
 use crate::task::Task;
 use anyarch_engine::ops::R;
@@ -172,8 +172,8 @@ impl Play {
         let (low, high) = (value & 0xffff_ffff, value >> 32);
         match (self.model().word, self.model().order) {
             (8, _) => std::vec![value],
-            (_, Order::Little) => std::vec![low, high],
-            (_, Order::Big) => std::vec![high, low],
+            (_, ByteOrder::Little) => std::vec![low, high],
+            (_, ByteOrder::Big) => std::vec![high, low],
         }
     }
 
@@ -200,14 +200,14 @@ impl Play {
     /// A number as the guest has it in memory.
     fn number(&self, value: u64, size: usize) -> Vec<u8> {
         match self.model().order {
-            Order::Little => value.to_le_bytes()[..size].to_vec(),
-            Order::Big => value.to_be_bytes()[8 - size..].to_vec(),
+            ByteOrder::Little => value.to_le_bytes()[..size].to_vec(),
+            ByteOrder::Big => value.to_be_bytes()[8 - size..].to_vec(),
         }
     }
 
     fn load(&self, at: u64, size: usize) -> u64 {
         let mut bytes = self.get(at, size);
-        if self.model().order == Order::Big {
+        if self.model().order == ByteOrder::Big {
             bytes.reverse();
         }
         bytes.iter().rev().fold(0, |value, &byte| value << 8 | byte as u64)
@@ -833,7 +833,7 @@ fn through_multiplexers() {
         play.fails("socketcall", &[0, args], Errno::EINVAL);
         // Semaphores by ipc: semget, SETVAL through memory, GETVAL, IPC_RMID.
         let semaphores = play.call("ipc", &[2, 0, 1, 0o600]);
-        let value = if play.model().order == Order::Big { 5 << 32 } else { 5 };
+        let value = if play.model().order == ByteOrder::Big { 5 << 32 } else { 5 };
         let value = play.longs(&[value]);
         play.call("ipc", &[3, semaphores, 0, 16, value]);
         assert_eq!(play.call("ipc", &[3, semaphores, 0, 12, value]), 5, "{}", guest.model.name);

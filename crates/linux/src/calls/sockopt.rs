@@ -5,7 +5,7 @@
 //! where it has four bytes. Options are looked up by the host's numbers.
 
 use crate::calls::dispatch::host_call;
-use crate::structure::{Direction, Model, Order, Plan, Struct, constants, model, rows, same_struct};
+use crate::structure::{ByteOrder, Direction, Model, Plan, Struct, constants, model, rows, same_struct};
 use crate::task::Task;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -147,7 +147,7 @@ fn get_filter(
 /// kernel then reads and writes it where it is: some options read what they are asked for, and some
 /// fill more than the length says (IP_MSFILTER).
 fn is_same(guest: &Model, level: u32, option: u32) -> bool {
-    guest.order == Order::Little && !matches!((level, option), (SOL_SOCKET, 3 | 4))
+    guest.order == ByteOrder::Little && !matches!((level, option), (SOL_SOCKET, 3 | 4))
 }
 
 /// Longer values than any option has.
@@ -179,7 +179,7 @@ const SOL_SOCKET: u32 = 1;
 
 /// Reverses an `int` where the byte orders differ.
 fn reorder(guest: &Model, value: &mut [u8]) {
-    if guest.order == Order::Big && value.len() == 4 {
+    if guest.order == ByteOrder::Big && value.len() == 4 {
         value.reverse();
     }
 }
@@ -249,7 +249,7 @@ pub(crate) fn getsockopt(task: &mut Task, args: [u64; 6]) -> SysResult {
 fn get(guest: &Model, args: &[u64; 6], call: impl FnOnce(&[u64; 6]) -> SysResult) -> SysResult {
     let [fd, level, option, addr, len_addr, _] = *args;
     let Known { level, option, of } = known(guest, level, option)?;
-    if guest.word == 4 && guest.order == Order::Little && is_group(level, option) {
+    if guest.word == 4 && guest.order == ByteOrder::Little && is_group(level, option) {
         return get_filter(level, option, args, call);
     }
     if of.is_none() && is_same(guest, level, option) {

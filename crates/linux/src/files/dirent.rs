@@ -8,7 +8,7 @@
 
 use crate::calls::dispatch::host_call;
 use crate::files::procfile;
-use crate::structure::{Model, Order};
+use crate::structure::{ByteOrder, Model};
 use crate::task::Task;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -53,7 +53,7 @@ fn append(guest: &Model, entry: &[u8], out: &mut Vec<u8>) -> Result<(), Errno> {
     let mut number = |value: u64, size: usize| {
         let at = out.len();
         out.extend_from_slice(&value.to_le_bytes()[..size]);
-        if guest.order == Order::Big {
+        if guest.order == ByteOrder::Big {
             out[at..].reverse();
         }
     };
@@ -186,7 +186,7 @@ pub(super) fn shorten(guest: &Model, fd: i32, addr: u64, len: u64) -> Result<(),
 /// Brings the numbers in a buffer of `struct linux_dirent64` at a guest's address to its byte
 /// order.
 pub(super) fn reorder(guest: &Model, addr: u64, len: u64) -> Result<(), Errno> {
-    if guest.order == Order::Little {
+    if guest.order == ByteOrder::Little {
         return Ok(());
     }
     let mut bytes = vec![0; len as usize];

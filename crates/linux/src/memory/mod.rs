@@ -19,7 +19,7 @@ pub(crate) mod range;
 pub mod space;
 
 use crate::calls::dispatch::host_call;
-use crate::calls::order;
+use crate::calls::first_error;
 use crate::calls::time;
 use crate::calls::uring;
 use crate::files::procfile;
@@ -259,7 +259,7 @@ impl State {
 /// # Errors
 /// See [`do_mmap`].
 pub fn mmap(_: &mut Task, a: [u64; 6]) -> SysResult {
-    order::mmap(a)?;
+    first_error::mmap(a)?;
     let file = a[3] & MAP_ANONYMOUS as u64 == 0;
     if file {
         procfile::refuse_mmap(a[4] as i32)?;
@@ -284,7 +284,7 @@ pub fn munmap(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_mprotect`].
 pub(crate) fn mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
-    order::mprotect(a[0], a[1], a[2])?;
+    first_error::mprotect(a[0], a[1], a[2])?;
     do_mprotect(a[0], a[1], a[2])
 }
 
@@ -301,7 +301,7 @@ pub(crate) fn pkey_mprotect(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_mremap`].
 pub fn mremap(_: &mut Task, a: [u64; 6]) -> SysResult {
-    do_mremap(a[0], order::mremap(a)?, a[2], a[3], a[4])
+    do_mremap(a[0], first_error::mremap(a)?, a[2], a[3], a[4])
 }
 
 /// madvise(2).
@@ -309,7 +309,7 @@ pub fn mremap(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_madvise`].
 pub(crate) fn madvise(_: &mut Task, a: [u64; 6]) -> SysResult {
-    order::madvise(a[0], a[1], a[2])?;
+    first_error::madvise(a[0], a[1], a[2])?;
     if a[1] == 0 {
         return Ok(0);
     }
@@ -329,7 +329,7 @@ pub(crate) fn remap_file_pages(_: &mut Task, a: [u64; 6]) -> SysResult {
 /// # Errors
 /// See [`do_shmat`].
 pub(crate) fn shmat(_: &mut Task, a: [u64; 6]) -> SysResult {
-    order::shmat(a[0], a[1], a[2])?;
+    first_error::shmat(a[0], a[1], a[2])?;
     do_shmat(a[0] as i32, a[1], a[2])
 }
 

@@ -17,7 +17,7 @@ mod host;
 
 use crate::calls::dispatch::KEEP_REGISTERS;
 use crate::signal;
-use crate::structure::{Model, Order, call::read_by, rows};
+use crate::structure::{ByteOrder, Model, call::read_by, rows};
 use crate::task::Task;
 use crate::task::thread;
 use alloc::sync::Arc;
@@ -114,7 +114,7 @@ impl Seccomp {
     /// The filters' verdict on call `number`, named `name`, made at `pc`.
     pub(crate) fn check(
         &mut self,
-        (arch, order): (u32, Order),
+        (arch, order): (u32, ByteOrder),
         number: u64,
         name: Option<&str>,
         pc: u64,
@@ -128,7 +128,7 @@ impl Seccomp {
             };
         }
         let mut data = seccomp_data(arch, number as u32, pc, args);
-        if order == Order::Big {
+        if order == ByteOrder::Big {
             // Of a number of 64 bits the upper half comes first.
             data[2..].chunks_exact_mut(2).for_each(|halves| halves.swap(0, 1));
         }
@@ -195,7 +195,7 @@ const fn audit_arch(elf_machine: u16, model: &Model) -> u32 {
     const AUDIT_ARCH_64BIT: u32 = 0x8000_0000;
     const AUDIT_ARCH_LE: u32 = 0x4000_0000;
     let width = if model.word == 8 { AUDIT_ARCH_64BIT } else { 0 };
-    let order = if matches!(model.order, Order::Little) { AUDIT_ARCH_LE } else { 0 };
+    let order = if matches!(model.order, ByteOrder::Little) { AUDIT_ARCH_LE } else { 0 };
     width | order | elf_machine as u32
 }
 
@@ -511,11 +511,11 @@ fn set_filter(task: &mut Task, flags: u64, addr: u64) -> SysResult {
 }
 
 /// An instruction out of a guest's `struct sock_filter`.
-fn insn(b: &[u8], order: Order) -> Insn {
+fn insn(b: &[u8], order: ByteOrder) -> Insn {
     let (code, k) = ([b[0], b[1]], [b[4], b[5], b[6], b[7]]);
     let (code, k) = match order {
-        Order::Little => (u16::from_le_bytes(code), u32::from_le_bytes(k)),
-        Order::Big => (u16::from_be_bytes(code), u32::from_be_bytes(k)),
+        ByteOrder::Little => (u16::from_le_bytes(code), u32::from_le_bytes(k)),
+        ByteOrder::Big => (u16::from_be_bytes(code), u32::from_be_bytes(k)),
     };
     Insn { code, jt: b[2], jf: b[3], k }
 }
@@ -558,11 +558,11 @@ mod tests {
             (0xc000_00b7, 64, Verdict::Allow),
             (0xc000_003e, 64, Verdict::KillProcess),
         ] {
-            assert_eq!(state.check((arch, Order::Little), number, None, 0x1000, &[0; 6]), want);
+            assert_eq!(state.check((arch, ByteOrder::Little), number, None, 0x1000, &[0; 6]), want);
         }
         let mut strict = Seccomp { strict: true, ..Default::default() };
-        assert_eq!(strict.check((0, Order::Little), 0, Some("read"), 0, &[0; 6]), Verdict::Allow);
-        assert_eq!(strict.check((0, Order::Little), 0, Some("openat"), 0, &[0; 6]), Verdict::KillStrict);
+        assert_eq!(strict.check((0, ByteOrder::Little), 0, Some("read"), 0, &[0; 6]), Verdict::Allow);
+        assert_eq!(strict.check((0, ByteOrder::Little), 0, Some("openat"), 0, &[0; 6]), Verdict::KillStrict);
     }
 
     #[test]

@@ -773,8 +773,8 @@ mod tests {
             (settime, &model::ARMEB, 8),
         ] {
             let number = |value: u64| match guest.order {
-                model::Order::Big => value.to_be_bytes()[8 - bytes..].to_vec(),
-                model::Order::Little => value.to_le_bytes()[..bytes].to_vec(),
+                model::ByteOrder::Big => value.to_be_bytes()[8 - bytes..].to_vec(),
+                model::ByteOrder::Little => value.to_le_bytes()[..bytes].to_vec(),
             };
             let new = [1, 2, 3, u64::MAX].map(number).concat();
             let mut old = vec![0u8; 4 * bytes];

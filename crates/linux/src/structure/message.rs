@@ -307,8 +307,9 @@ mod tests {
     fn both(model: &Model) -> Vec<u8> {
         let mut out = Vec::new();
         let order = |values: &[u32]| {
-            let bytes =
-                |v: &u32| if model.order == model::Order::Big { v.to_be_bytes() } else { v.to_le_bytes() };
+            let bytes = |v: &u32| {
+                if model.order == model::ByteOrder::Big { v.to_be_bytes() } else { v.to_le_bytes() }
+            };
             values.iter().flat_map(bytes).collect::<Vec<u8>>()
         };
         let level = SOCKET_LEVELS.to_guest(model, SOL_SOCKET).unwrap();

@@ -22,7 +22,7 @@ pub(crate) mod siginfo;
 pub(crate) mod sockaddr;
 pub(crate) mod termios;
 
-pub use model::{Family, Model, Order};
+pub use model::{ByteOrder, Family, Model};
 pub use plan::{Direction, Plan};
 
 /// A C type as the kernel's headers use it.
@@ -238,7 +238,7 @@ const fn same_text(a: &str, b: &str) -> bool {
 /// Whether two architectures agree on the place of every bit in an array of `unsigned long`, whose
 /// length they may round up differently.
 pub(crate) const fn same_words(a: &Model, b: &Model) -> bool {
-    a.order as u8 == b.order as u8 && (a.word == b.word || matches!(a.order, Order::Little))
+    a.order as u8 == b.order as u8 && (a.word == b.word || matches!(a.order, ByteOrder::Little))
 }
 
 /// Whether two architectures agree on every byte of a type.

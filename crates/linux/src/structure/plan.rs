@@ -1,7 +1,7 @@
 //! The conversion of a structure between two architectures, as a few runs.
 
 use super::constants::SIGNALS;
-use super::{Model, Order, Struct, Type, rows};
+use super::{ByteOrder, Model, Struct, Type, rows};
 use alloc::vec::Vec;
 use anyarch_sys::Kept;
 
@@ -114,7 +114,7 @@ impl Plan {
                 self.push(Run::Signals { from: from_at, to: to_at })
             }
             (Type::Nanoseconds, _) if from.word < to.word => {
-                let lower = if from.order == Order::Big { 4 } else { 0 };
+                let lower = if from.order == ByteOrder::Big { 4 } else { 0 };
                 let rule = Rule::Integer { signed: false, to_signed: false };
                 self.push(Run::Number { from: from_at + lower, from_size: 4, to: to_at, to_size, rule });
             }
@@ -223,22 +223,22 @@ fn move_signals(set: u64, from: &Model, to: &Model) -> u64 {
     moved.fold(0, |set, signo| set | 1 << (signo - 1))
 }
 
-fn load(bytes: &[u8], order: Order, signed: bool) -> u64 {
+fn load(bytes: &[u8], order: ByteOrder, signed: bool) -> u64 {
     let mut all = [0u8; 8];
     let n = bytes.len();
     match order {
-        Order::Little => all[..n].copy_from_slice(bytes),
-        Order::Big => all.iter_mut().zip(bytes.iter().rev()).for_each(|(to, from)| *to = *from),
+        ByteOrder::Little => all[..n].copy_from_slice(bytes),
+        ByteOrder::Big => all.iter_mut().zip(bytes.iter().rev()).for_each(|(to, from)| *to = *from),
     }
     let value = u64::from_le_bytes(all);
     let unused = 64 - 8 * n as u32;
     if signed { ((value << unused) as i64 >> unused) as u64 } else { value }
 }
 
-fn store(bytes: &mut [u8], order: Order, value: u64) {
+fn store(bytes: &mut [u8], order: ByteOrder, value: u64) {
     let n = bytes.len();
     bytes.copy_from_slice(&value.to_le_bytes()[..n]);
-    if order == Order::Big {
+    if order == ByteOrder::Big {
         bytes.reverse();
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn same(guest: &Model) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::model::{self, HOST, MODELS, Order};
+    use crate::structure::model::{self, ByteOrder, HOST, MODELS};
 
     fn host(signo: i32, code: i32, words: &[(usize, u64)]) -> [u8; SIZE] {
         let mut info = [0; SIZE];
@@ -155,7 +155,7 @@ mod tests {
             arm[12..32],
             [[0, 0, 0, 9], [0, 0, 0, 0], [0, 0, 0, 3], [0, 0, 0, 11], [0, 0, 0, 12]].concat()
         );
-        assert_eq!(model::ARMEB.order, Order::Big);
+        assert_eq!(model::ARMEB.order, ByteOrder::Big);
     }
 
     #[test]

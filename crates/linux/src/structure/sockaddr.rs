@@ -2,7 +2,7 @@
 //! order but for a few members. So only guests of the other byte order have anything to convert.
 
 use super::model::HOST;
-use super::{Direction, Model, Order, Plan, Struct, rows};
+use super::{ByteOrder, Direction, Model, Plan, Struct, rows};
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -34,7 +34,8 @@ pub(crate) fn convert(direction: Direction, guest: &Model, address: &mut [u8]) {
     }
     let order = if direction == Direction::ToHost { guest.order } else { HOST.order };
     let family = [address[0], address[1]];
-    let family = if order == Order::Big { u16::from_be_bytes(family) } else { u16::from_le_bytes(family) };
+    let family =
+        if order == ByteOrder::Big { u16::from_be_bytes(family) } else { u16::from_le_bytes(family) };
     match row(family) {
         Some(row) if address.len() >= row.size(guest) => {
             let plan = Plan::kept(row, direction, guest);

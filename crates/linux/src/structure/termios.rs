@@ -3,7 +3,7 @@
 
 use super::constants::{Group, TERMIOS_CC, TERMIOS_CFLAGS, TERMIOS_IFLAGS, TERMIOS_LFLAGS, TERMIOS_OFLAGS};
 use super::model::HOST;
-use super::{Direction, Family, Model, Order, Plan, Struct, rows};
+use super::{ByteOrder, Direction, Family, Model, Plan, Struct, rows};
 
 /// The bits of the four words of modes.
 static FLAGS: [&Group; 4] = [&TERMIOS_IFLAGS, &TERMIOS_OFLAGS, &TERMIOS_CFLAGS, &TERMIOS_LFLAGS];
@@ -116,18 +116,18 @@ fn characters(of: &Struct, model: &Model) -> usize {
     of.members(model).find(|m| m.0 == "c_cc").map_or(0, |m| m.2.size(model))
 }
 
-fn load(order: Order, bytes: &[u8]) -> u32 {
+fn load(order: ByteOrder, bytes: &[u8]) -> u32 {
     let shift = |word: u32, byte: &u8| word << 8 | *byte as u32;
     match order {
-        Order::Little => bytes.iter().rev().fold(0, shift),
-        Order::Big => bytes.iter().fold(0, shift),
+        ByteOrder::Little => bytes.iter().rev().fold(0, shift),
+        ByteOrder::Big => bytes.iter().fold(0, shift),
     }
 }
 
-fn store(order: Order, bytes: &mut [u8], word: u32) {
+fn store(order: ByteOrder, bytes: &mut [u8], word: u32) {
     let n = bytes.len();
     bytes.copy_from_slice(&word.to_le_bytes()[..n]);
-    if order == Order::Big {
+    if order == ByteOrder::Big {
         bytes.reverse();
     }
 }
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn modes_of_power() {
         let got = to(&model::PPC64LE, &host());
-        let word = |i: usize| load(Order::Little, &got[4 * i..4 * i + 4]);
+        let word = |i: usize| load(ByteOrder::Little, &got[4 * i..4 * i + 4]);
         // ICRNL | IXON, OPOST | ONLCR, B9600 | CS8 | CREAD | HUPCL, ISIG | ICANON | ECHO | IEXTEN
         assert_eq!([0, 1, 2, 3].map(word), [0x300, 0x3, 0o15 | 0x300 | 0x800 | 0x4000, 0x588]);
         // VMIN is 5, VTIME 7, VEOF 4.

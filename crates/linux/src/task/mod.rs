@@ -17,7 +17,7 @@ use crate::signal::{self, Inbox, SigHand};
 use crate::task::thread::HostStack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use anyarch_engine::run::{Exit, ThreadBox};
+use anyarch_engine::run::{Stopped, ThreadBox};
 use anyarch_sys::arch::{Current, set_current};
 use anyarch_sys::calls::gettid;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -129,9 +129,9 @@ impl Task {
 pub fn run(task: &mut Task) -> ! {
     loop {
         match task.thread.run() {
-            Exit::Syscall => crate::calls::dispatch::dispatch(task),
-            Exit::Fault(fault) => signal::raise_fault(task, fault),
-            Exit::Interrupted => {}
+            Stopped::Syscall => crate::calls::dispatch::dispatch(task),
+            Stopped::Fault(fault) => signal::raise_fault(task, fault),
+            Stopped::Interrupted => {}
         }
         if task.signal_pending.load(Ordering::Relaxed) != 0 || task.host_mask_stale {
             signal::deliver(task);

@@ -99,7 +99,7 @@ fn walk(task: &mut Task, tid: i32, head: u64) -> Result<(), Errno> {
 /// Marks a futex that the thread holds, and wakes one that waits for it.
 fn give_up(task: &mut Task, tid: i32, at: u64) {
     let swap = |word: u32| {
-        if task.abi.model().order == model::Order::Big { word.swap_bytes() } else { word }
+        if task.abi.model().order == model::ByteOrder::Big { word.swap_bytes() } else { word }
     };
     loop {
         let mut bytes = [0; 4];

@@ -8,7 +8,7 @@ use super::parts::{exactly, put_low};
 use super::{Form, exact, in_line, v};
 use crate::decode::Insn;
 use crate::v::{DIRTY, KEY, VSTART};
-use anyarch_engine::ops::{Addr, Alu, Helper, LoadExt, Ops, Order, R, Size, Src, V, VArgs, W};
+use anyarch_engine::ops::{Addr, Alu, Helper, LoadExt, MemOrder, Ops, R, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
 
 /// Whether the instruction is a store.
@@ -139,9 +139,9 @@ pub(crate) fn elements<O: Ops>(o: &mut O, i: Insn, places: Places, ew: u32, f: H
             let at = Addr::Base(at.0, at.1 + ((field << ew) as i64));
             if is_store(i) {
                 o.vget(false, W::W64, R::T1, slot, ew as u8, lane);
-                o.store(size, R::T1, at, Order::Plain);
+                o.store(size, R::T1, at, MemOrder::Plain);
             } else {
-                o.load(size, LoadExt::Zero, R::T1, at, Order::Plain);
+                o.load(size, LoadExt::Zero, R::T1, at, MemOrder::Plain);
                 o.vset(slot, ew as u8, lane, R::T1);
             }
         }

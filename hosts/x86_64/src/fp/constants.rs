@@ -1,7 +1,7 @@
 //! Constants of floating-point code, at the start of the code region.
 
 use super::super::asm::VEnc;
-use super::super::{Scratch, scratch, state};
+use super::super::{HostPart, host_part, state};
 use super::{T, X3};
 use core::mem::offset_of;
 
@@ -122,7 +122,7 @@ pub(super) fn sign_constant(sign: bool, es: u8, scalar: bool) -> Option<K> {
 impl T<'_> {
     /// d = a op constant.
     pub(super) fn with_constant(&mut self, e: VEnc, d: u8, a: u8, k: K) {
-        let place = scratch(offset_of!(Scratch, pool)) + k as usize * 16;
+        let place = host_part(offset_of!(HostPart, pool)) + k as usize * 16;
         self.a.v3(e, d, a, state(place), false, X3);
     }
 }

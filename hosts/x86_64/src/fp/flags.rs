@@ -3,7 +3,7 @@
 use super::super::asm::{Cc, Mem, Op, Rm, reg::*};
 use super::super::glue::mxcsr;
 use super::super::helpers::{self};
-use super::super::{Cold, ColdKind, Scratch, scratch, state};
+use super::super::{Cold, ColdKind, HostPart, host_part, state};
 use super::T;
 use anyarch_engine::fp::{FpEnv, flag};
 use anyarch_engine::ops::*;
@@ -33,7 +33,7 @@ pub(crate) const FLAG_TABLES: [u8; 96] = {
 
 /// RAX = the byte at RAX in the table that begins at `from` of [`FLAG_TABLES`]. Uses RCX.
 pub(super) fn look_up_flags(t: &mut T<'_>, from: u64) {
-    t.a.lea(true, RCX, state(scratch(offset_of!(Scratch, flag_tables)) + from as usize));
+    t.a.lea(true, RCX, state(host_part(offset_of!(HostPart, flag_tables)) + from as usize));
     t.a.movzx(1, RAX, Mem::index(RCX, RAX, 0, 0));
 }
 

@@ -2,9 +2,9 @@
 
 use super::super::backend::{MXCSR_START, emit_glue};
 use super::super::glue::Glue;
-use super::super::{Buffers, Features, STATE_BIAS, Scratch};
+use super::super::{Buffers, Features, HostPart, STATE_BIAS};
 use super::*;
-use anyarch_engine::backend::{Draft, Order};
+use anyarch_engine::backend::{Draft, UnitSpec};
 use anyarch_engine::fp::{FpEnv, Rounding};
 use anyarch_engine::interp::Interp;
 use anyarch_engine::lift::{Lift, UnitBuilder};
@@ -91,7 +91,7 @@ impl Bench {
         // SAFETY: zeroed memory of its own; below it is the shadow stack.
         unsafe {
             (*thread).shadow_sp = stack as u64 - 4096;
-            let own = Scratch::of(&mut *thread);
+            let own = HostPart::of(&mut *thread);
             own.constants = super::super::vec::CONSTANTS;
             own.tails = super::super::vector::TAILS;
             own.pool = POOL;
@@ -105,7 +105,7 @@ impl Bench {
     pub(crate) fn run(&mut self, pc: u64, steps: &[Step<'_>]) -> usize {
         let at = self.glue.end as *mut u8;
         let mode = self.cpu().mode;
-        let order = Order {
+        let spec = UnitSpec {
             pc,
             mode,
             at,
@@ -115,7 +115,7 @@ impl Bench {
             copy: None,
             inlines: false,
         };
-        let mut t = Translator::new(&mut self.buffers, &mut self.draft, &GUEST, &order);
+        let mut t = Translator::new(&mut self.buffers, &mut self.draft, &GUEST, &spec);
         let mut len = 0;
         for (i, step) in steps.iter().enumerate() {
             t.pc = pc + 4 * i as u64;

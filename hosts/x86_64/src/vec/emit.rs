@@ -1,7 +1,7 @@
 //! Operands and constants of vector code: slots to registers and back.
 
 use super::super::asm::{NONE, Rm, VEnc, opcodes::*, reg::RAX};
-use super::super::{Scratch, scratch, state};
+use super::super::{HostPart, host_part, state};
 use super::constants::CONSTANTS;
 use super::{Emit, TMP, X0};
 use anyarch_engine::ops::V;
@@ -83,7 +83,7 @@ impl Emit<'_> {
     /// A constant as an operand: in the state if it is there, else made in `x`. Uses RAX.
     pub(super) fn constant(&mut self, x: u8, value: u128) -> Rm {
         if let Some(n) = CONSTANTS.iter().position(|&c| c == value) {
-            return Rm::M(state(scratch(offset_of!(Scratch, constants)) + n * 16));
+            return Rm::M(state(host_part(offset_of!(HostPart, constants)) + n * 16));
         }
         let (low, high) = (value as u64, (value >> 64) as u64);
         if low == high && low as u32 == (low >> 32) as u32 {

@@ -7,7 +7,7 @@ use super::super::asm::{
     reg::*,
 };
 use super::super::glue::Piece;
-use super::super::{Scratch, state};
+use super::super::{HostPart, state};
 use super::*;
 use anyarch_engine::run::{Slots, Thread};
 use anyarch_engine::state::Cpu;
@@ -35,7 +35,7 @@ impl Bench {
             let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as u64;
             let code = mappings::mmap(0, 65536, prot, flags, -1, 0).unwrap();
             let thread = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Thread>()).cast::<Thread>();
-            Scratch::of(&mut *thread).constants = CONSTANTS;
+            HostPart::of(&mut *thread).constants = CONSTANTS;
             (code as *mut u8, &mut *thread)
         };
         static SLOTS: Slots = Slots { gpr: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], no_bases: &[], vec: &[] };
@@ -43,7 +43,7 @@ impl Bench {
         let mut a =
             Asm { p: code, end: code.wrapping_add(65536), avx: features.avx, label: core::ptr::null_mut() };
         let sha = super::super::sha::emit(&mut a, &Buffers::new(&SLOTS));
-        Scratch::of(thread).pieces = Piece::ALL.map(|piece| sha.piece(piece));
+        HostPart::of(thread).pieces = Piece::ALL.map(|piece| sha.piece(piece));
         let code = a.p;
         let mut host = [NONE; VEC_SLOTS];
         for (i, h) in host.iter_mut().enumerate().take(PINNED as usize) {
