@@ -372,7 +372,9 @@ mod tests {
             ("passwd", O_RDWR | O_CLOEXEC, Suspect::Across),
             ("passwd", O_CREAT, Suspect::Yes),
             ("passwd", O_CREAT | O_EXCL, Suspect::No),
-            ("passwd", O_WRONLY, Suspect::No),
+            ("passwd", O_WRONLY, Suspect::Across),
+            ("passwd", O_CREAT | O_WRONLY, Suspect::No),
+            ("mem", O_WRONLY, Suspect::Yes),
             ("dir", O_DIRECTORY, Suspect::No),
         ] {
             assert_eq!(suspect(name.as_bytes(), flags), want, "{name} {flags:o}");
