@@ -4,18 +4,22 @@
 //! units, patches, signals and the like, never for single instructions. A backend that generates no
 //! code has all instructions interpreted: [`crate::interpreter`].
 
-use crate::cache::InsnMark;
-use crate::fp::Rounding;
 use crate::interp::Interp;
+use crate::marks::InsnMark;
 use crate::ops::HelperExit;
-use crate::run::{HostContext, Thread};
 use crate::shared::Copy;
-use crate::state::{Fault, FlagWord, FpWord};
+pub use crate::state::Words;
+use crate::state::{self, Fault};
 use crate::targets::Targets;
-use crate::vec::VOp;
+use crate::thread::Thread;
+use crate::vec::{self, VOp};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// The context that the host's kernel gives a signal handler (`ucontext_t`): a host knows what is
+/// in it.
+pub type HostContext = *mut u8;
 
 /// A host, for one guest.
 pub struct Backend {
@@ -49,23 +53,6 @@ pub struct Abilities {
     pub aes: bool,
     /// Carry-less products of 64 bits, as well.
     pub carryless_mul: bool,
-}
-
-/// The parts of [`crate::state::Cpu`] that are in a form of the host's.
-pub struct Words {
-    /// NZCV in bits 3 to 0.
-    pub nzcv: fn(FlagWord) -> u8,
-    /// The other way round.
-    pub flag_word: fn(u8) -> FlagWord,
-    /// What a thread begins with: to nearest even, no flags.
-    pub fp_start: FpWord,
-    /// The sticky flags, in the order of [`crate::fp::flag`].
-    pub fp_flags: fn(FpWord) -> u8,
-    /// Without sticky flags.
-    pub fp_cleared: fn(FpWord) -> FpWord,
-    /// With a direction of rounding. (For those that the host lacks the translation mode is not one
-    /// in which it matters.)
-    pub fp_rounding: fn(FpWord, Rounding) -> FpWord,
 }
 
 /// A maker of units, and the end of the code that all units share.
@@ -308,7 +295,24 @@ pub enum Left {
     },
 }
 
-static CURRENT: AtomicPtr<Backend> = AtomicPtr::new((&raw const crate::interpreter::BACKEND).cast_mut());
+impl Backend {
+    /// The interpreter, which plays steps with `play`: see [`crate::interpreter`].
+    pub(crate) const fn interpreter(play: fn(&mut Interp<'_>) -> bool) -> Backend {
+        Backend {
+            name: "interpreter",
+            way: Way::Interpreted(play),
+            words: state::PLAIN,
+            abilities: || Abilities { aes: false, carryless_mul: false },
+            // The reference function, whose time depends on the operand.
+            aes: vec::aes_step,
+        }
+    }
+}
+
+/// The interpreter for any guest, without steps.
+pub static INTERPRETER: Backend = Backend::interpreter(|_| false);
+
+static CURRENT: AtomicPtr<Backend> = AtomicPtr::new((&raw const INTERPRETER).cast_mut());
 
 /// The backend of the process.
 #[inline]
@@ -320,4 +324,5 @@ pub fn backend() -> &'static Backend {
 /// Makes it the process's, before there are threads ([`crate::run::init`] does).
 pub fn choose(backend: &'static Backend) {
     CURRENT.store((&raw const *backend).cast_mut(), Ordering::Relaxed);
+    state::choose(&backend.words);
 }

@@ -22,33 +22,38 @@
 //! it held. If all others are held, code is interpreted until one is free. When a thread notices a
 //! new generation it empties its shadow stack, which may hold returns into dead code.
 
+mod announced;
 mod code;
 mod entries;
 mod invalidate;
-mod marks;
+mod pages;
 mod regions;
 mod threads;
 
+pub use crate::marks::{FlagState, InsnMark};
+pub(crate) use announced::drop_stale;
 pub use code::Origin;
-pub use marks::{FlagState, InsnMark};
 
 use crate::backend::{
     self, Backend, Draft, Finished, Generator, UNIT_ROOM, UnitKey, UnitMaker, UnitSpec, Way,
 };
+use crate::guest::Guest;
+use crate::hash::PcHash;
 use crate::ranges::RangeSet;
 use crate::reservations;
-use crate::run::{Guest, LOOKUPS, Thread};
 use crate::shared::Views;
 use crate::state::Cpu;
-use crate::targets::{NO_TARGETS, Pages};
+use crate::targets::NO_TARGETS;
+use crate::thread::{LOOKUPS, NOWHERE, Thread};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use anyarch_sys::raw::general::*;
-use anyarch_sys::{Mutex, footprint, mappings};
+use anyarch_sys::{Mutex, calls, footprint, mappings};
 use code::{Code, Unit};
 use core::sync::atomic::{AtomicU64, Ordering};
 use entries::Entries;
 use hashbrown::HashMap;
+pub use pages::Pages;
 use regions::{DEAD_MIN, FREE, Region};
 
 /// Where generated code for a guest address can be entered.
@@ -67,9 +72,6 @@ struct Source {
     unit: u32,
     next_in_page: u32,
 }
-
-/// [`Thread::seen`] of a thread that is not in generated code.
-pub const NOWHERE: u64 = u64::MAX;
 
 /// The generation whose code is being made.
 pub(crate) static GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -190,41 +192,10 @@ pub struct Cache {
 // SAFETY: raw pointers into memory that the cache alone manages, under its mutex.
 unsafe impl Send for Cache {}
 
-/// Guest addresses are spread enough: multiply and take the top.
-#[derive(Clone, Default)]
-pub(crate) struct PcHash;
-
-impl core::hash::BuildHasher for PcHash {
-    type Hasher = PcHasher;
-    fn build_hasher(&self) -> PcHasher {
-        PcHasher(0)
-    }
-}
-
 /// An entry's key: no code has an address so high that its three upper bits matter. (Low bits
 /// would: instructions may begin at every second byte.)
 fn key(pc: u64, mode: u32) -> u64 {
     pc ^ (mode as u64) << 61
-}
-
-/// See [`PcHash`].
-pub(crate) struct PcHasher(u64);
-
-impl core::hash::Hasher for PcHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for &b in bytes {
-            self.0 = (self.0 ^ b as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let h = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = h ^ h >> 32;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// The process's cache; created by [`init`]. It lies where the other locks are that a fork takes,
@@ -278,6 +249,7 @@ pub fn init(
     size: u64,
 ) -> Result<(), anyarch_sys::Errno> {
     backend::choose(backend);
+    reservations::kept_by(&threads::KEEPER);
     let (generator, size) = match &backend.way {
         Way::Generated(generator) => (Some(generator), size),
         Way::Interpreted(_) => (None, 0),
@@ -393,7 +365,7 @@ impl Cache {
             return Err(NoCode::Full);
         }
         self.make_room()?;
-        let start_time = if self.timing { now() } else { 0 };
+        let start_time = if self.timing { calls::monotonic_nanoseconds() } else { 0 };
         while (self.committed as usize) < self.at as usize + AHEAD && self.committed < self.limit {
             let len = CHUNK.min(self.limit as usize - self.committed as usize);
             footprint::populate(self.committed, len);
@@ -491,7 +463,7 @@ impl Cache {
         }
         self.draft.exits = exits;
         if self.timing {
-            self.stats.nanos += now() - start_time;
+            self.stats.nanos += calls::monotonic_nanoseconds() - start_time;
         }
         if self.told.is_some() {
             let Draft { asked_likely, absolute, .. } = self.draft;
@@ -632,9 +604,4 @@ impl Cache {
             Err(f) => Err(NoCode::Fetch(f.signo, f.code, pc)),
         }
     }
-}
-
-pub(crate) fn now() -> u64 {
-    let [seconds, nanoseconds] = anyarch_sys::calls::monotonic();
-    seconds * 1_000_000_000 + nanoseconds
 }

@@ -4,7 +4,7 @@
 //! An [`Effects`] says what a call may do at most. Debug builds hold every helper that the
 //! interpreter plays to it: what is not written stays, and what is not read does not matter.
 
-use crate::ops::{HelperExit, R, V};
+use crate::operands::{HelperExit, R, V};
 use crate::state::Cpu;
 
 /// The function of a helper.

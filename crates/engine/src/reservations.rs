@@ -42,13 +42,12 @@
 //! processor may still execute what it has fetched before, but for much less time than it takes
 //! from there to the load.
 
-use crate::cache::{self, CACHE};
 use crate::state::Cpu;
 use anyarch_sys::Errno;
 use anyarch_sys::calls::{self, Fd};
 use anyarch_sys::raw::general::*;
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 /// Words of the table.
 pub const WORDS: usize = 512;
@@ -64,6 +63,29 @@ pub const COUNT: u64 = 1 << 8;
 static TABLE: [AtomicU64; WORDS] = [const { AtomicU64::new(0) }; WORDS];
 /// A load-exclusive that takes a reservation has been translated or interpreted.
 static WATCHING: AtomicBool = AtomicBool::new(false);
+
+/// Looks at state and process of threads.
+pub(crate) type Look<'a> = dyn FnMut(&mut dyn Iterator<Item = (*const Cpu, i32)>) + 'a;
+
+/// Who keeps generated code and its threads: the code cache, once there is one.
+pub(crate) struct Keeper {
+    /// Makes all locked instructions look at the table, and calls [`watch`].
+    pub(crate) watch: fn(),
+    /// Shows the threads, unless that would have to wait. They stay meanwhile.
+    pub(crate) with_threads: fn(&mut Look<'_>),
+}
+
+static KEEPER: AtomicPtr<Keeper> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Tells who keeps generated code.
+pub(crate) fn kept_by(keeper: &'static Keeper) {
+    KEEPER.store((&raw const *keeper).cast_mut(), Ordering::Release);
+}
+
+fn keeper() -> Option<&'static Keeper> {
+    // SAFETY: null, or one that lives for ever.
+    unsafe { KEEPER.load(Ordering::Acquire).as_ref() }
+}
 
 /// Whether locked instructions look at the table.
 pub(crate) fn watching() -> bool {
@@ -110,7 +132,7 @@ impl Wait {
             return spin_loop();
         }
         calls::sched_yield();
-        let now = cache::now();
+        let now = calls::monotonic_nanoseconds();
         if self.looked == 0 {
             self.looked = now;
             self.since = now;
@@ -124,19 +146,21 @@ impl Wait {
 /// Gives back a word, if it is held since it was `seen` and all threads that name it are gone, or
 /// `anyway`.
 fn give_back(word: &AtomicU64, seen: u64, anyway: bool) {
-    // Who has the lock may be the one that waits; next time then.
-    let Some(guard) = CACHE.try_lock() else { return };
-    let Some(cache) = guard.as_deref() else { return };
     let named_by = |(cpu, process): (*const Cpu, i32)| {
-        // SAFETY: a registered thread's state is there as long as the lock is held; its owner
+        // SAFETY: a thread's state is there as long as `with_threads` shows it; its owner
         // changes the word meanwhile.
         let held = unsafe { (&raw const (*cpu).excl_held).read_volatile() };
         (held == word.as_ptr() as u64).then_some(process)
     };
-    if anyway || cache.thread_states().filter_map(named_by).all(is_gone) {
-        // As `release` does. Where it has changed, it is no longer that one's.
-        let free = (seen ^ (ARMED | HELD)) + COUNT;
-        let _ = word.compare_exchange(seen, free, Ordering::SeqCst, Ordering::SeqCst);
+    let mut look = |threads: &mut dyn Iterator<Item = (*const Cpu, i32)>| {
+        if anyway || threads.filter_map(named_by).all(is_gone) {
+            // As `release` does. Where it has changed, it is no longer that one's.
+            let free = (seen ^ (ARMED | HELD)) + COUNT;
+            let _ = word.compare_exchange(seen, free, Ordering::SeqCst, Ordering::SeqCst);
+        }
+    };
+    if let Some(keeper) = keeper() {
+        (keeper.with_threads)(&mut look);
     }
 }
 
@@ -166,8 +190,8 @@ fn is_gone(process: i32) -> bool {
 /// Reserves the granule of `addr`. What is read from now on is what the reservation is about.
 pub fn reserve(cpu: &mut Cpu, addr: u64) {
     if !watching() {
-        match CACHE.lock().as_deref_mut() {
-            Some(cache) => cache.watch_reservations(),
+        match keeper() {
+            Some(keeper) => (keeper.watch)(),
             None => watch(),
         }
     }

@@ -1,124 +1,31 @@
 //! Running guest code on a thread: the boundary between the engine and the Linux layer.
 //!
 //! The Linux layer creates a [`Thread`] per guest thread, calls [`Thread::run`] in a loop, and acts
-//! on the [`Stopped`]. From its host signal handler it calls [`on_host_fault`] and [`on_host_signal`].
+//! on the [`Stopped`]. From its host signal handler it calls [`on_host_fault`] and
+//! [`on_host_signal`].
 
+pub use crate::backend::HostContext;
 use crate::backend::{Backend, Generator, Left, Way, backend};
 pub use crate::cache::Made;
 use crate::cache::{self, CACHE, GENERATION, NoCode, Origin};
+pub use crate::guest::{Guest, Slots, SyscallRegs};
 use crate::interp::{Interp, Outcome, effective};
-use crate::ops::{HelperExit, R};
-use crate::shared;
-use crate::state::{Cpu, Fault, address_in};
-use crate::targets::{PAGE, Targets};
-use anyarch_sys::calls;
+use crate::ops::HelperExit;
+pub use crate::peek::{Peek, Transfer};
+use crate::state::Fault;
+use crate::targets::PAGE;
+use crate::thread::NOWHERE;
+pub use crate::thread::{HOST_ROOM, HostRoom, Lookup, SHADOW, Thread};
 use anyarch_sys::raw::general::*;
 use anyarch_sys::{Errno, footprint};
-use core::marker::PhantomPinned;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 const SIGILL: i32 = 4;
 const SIGTRAP: i32 = 5;
 const SIGSEGV: i32 = 11;
 /// si_code of a fault whose address the processor did not tell (a non-canonical address).
 const SI_KERNEL: i32 = 0x80;
-
-/// Where control goes after an instruction, for looking ahead.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Transfer {
-    /// To the next instruction.
-    #[default]
-    Next,
-    /// To an address.
-    Jump(u64),
-    /// To an address or to the next instruction.
-    Cond(u64),
-    /// Somewhere unknown (indirect, call, system call, trap).
-    Other,
-}
-
-/// What the translator wants to know about an instruction before or instead of translating it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Peek {
-    /// Bytes.
-    pub len: u8,
-    /// The flags of NZCV that it may read: see [`crate::pattern::nzcv`].
-    pub reads: u8,
-    /// The flags of NZCV that it writes (after reading them, if they are among `reads`).
-    pub writes: u8,
-    /// It writes flags, or may write them.
-    pub changes: bool,
-    /// Where control goes.
-    pub transfer: Transfer,
-}
-
-/// What the engine needs to know about a guest architecture.
-pub struct Guest {
-    /// Name as in `uname -m`.
-    pub name: &'static str,
-    /// Interprets the instruction at `interp.cpu.pc`: fetches (through `anyarch_sys::load_bytes`, a
-    /// fault becomes `Outcome::Fault`), sets `next_pc`, plays the semantics.
-    pub interpret: fn(&mut Interp<'_>),
-    /// Looks at the instruction at an address in a page known to be readable code. `None` if it
-    /// reaches out of the page.
-    pub peek: fn(u64) -> Option<Peek>,
-    /// Whether a short function begins at an address in executable memory that calls nothing and is
-    /// left in a straight line, by a return through the link register that it does not change; if
-    /// so its end, in the same page.
-    pub leaf: fn(u64) -> Option<u64>,
-    /// Adds the jumps and conditional branches of a page, whose bytes are given. It begins at the
-    /// first argument, but for the lowest bit, which is as in a `pc` of its code. What is no
-    /// instruction may add some too.
-    pub targets: fn(u64, &[u8; PAGE], &mut Targets),
-    /// Its slots by frequency of use.
-    pub slots: &'static Slots,
-    /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask
-    /// is applied to the address and the result scaled by 4.
-    pub lookup_mask: u32,
-    /// Low address bits that are zero for every instruction.
-    pub pc_align_mask: u64,
-    /// The highest bits of an address that the processor ignores in the lower half of the address
-    /// space: programs keep tags there. The host faults on such an address, and the interpreter
-    /// then makes the access.
-    pub ignored_bits: u64,
-    /// Bits of an address, 32 or 64: an access goes to the sum of [`crate::ops::Addr`] without what
-    /// is above them.
-    pub address_bits: u32,
-    /// Registers of the system call convention, for [`fast_calls`].
-    pub syscall: SyscallRegs,
-    /// Low bits of the target that indirect jumps clear.
-    pub jump_clears: u64,
-    /// The slot that [`crate::ops::Ops::likely`] begins with, or R::ZERO.
-    pub likely: R,
-    /// Whether the instruction at an address, whose access faulted in generated code, may have
-    /// changed part of what it changes: the interpreter then makes it again, for the exact state.
-    pub faults_again: fn(u64) -> bool,
-}
-
-/// A guest's slots in the order of their use in real code, those used most first. How many live in
-/// host registers, and in which, is the host's business; those that are not listed live in memory.
-#[derive(Debug)]
-pub struct Slots {
-    /// Integer slots. (Of two that are used much, one that is used with operands of 32 bits comes
-    /// first.)
-    pub gpr: &'static [u8],
-    /// Those of them that hardly ever are the base of an address.
-    pub no_bases: &'static [u8],
-    /// Vector slots.
-    pub vec: &'static [u8],
-}
-
-/// Where a system call finds its number (as 32 bits) and arguments and leaves its result.
-#[derive(Clone, Copy, Debug)]
-pub struct SyscallRegs {
-    /// The number.
-    pub number: R,
-    /// The arguments.
-    pub args: [R; 6],
-    /// The result.
-    pub result: R,
-}
 
 /// Why [`Thread::run`] returned. The state is exact, but for NZCV that the text sets anew before it
 /// reads them; `cpu.pc` is the address of the next instruction to run.
@@ -130,67 +37,6 @@ pub enum Stopped {
     Fault(Fault),
     /// [`Thread::interrupt`] was called (a host signal is pending).
     Interrupted,
-}
-
-/// An entry of a thread's table for indirect transfers, within one cache line. Other threads empty
-/// entries.
-#[repr(C, align(16))]
-pub struct Lookup {
-    pc: AtomicU64,
-    host: AtomicU64,
-}
-
-/// Entries of the table for indirect transfers.
-pub(crate) const LOOKUPS: usize = 4096;
-/// Bytes of a shadow stack; a pair of return addresses takes 16.
-pub const SHADOW: usize = 1 << 20;
-/// A guest address that no return has: it is not canonical and not aligned, and not a value that
-/// programs keep in registers as 0 or -1 are.
-const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
-
-/// Room for what a host keeps for a thread: it alone knows what that is ([`Generator::prepare`]).
-#[repr(C, align(16))]
-pub struct HostRoom([u8; HOST_ROOM]);
-
-/// Bytes of a [`HostRoom`].
-pub const HOST_ROOM: usize = 2304;
-
-/// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow
-/// stack and a guard page.
-#[repr(C)]
-pub struct Thread {
-    /// Guest CPU state.
-    pub cpu: Cpu,
-    /// Stack pointer of the emulator while generated code runs.
-    pub host_sp: u64,
-    /// Stack pointer of generated code while it does not.
-    pub shadow_sp: u64,
-    /// What generated code brought when it left: for the host.
-    pub exit_value: u64,
-    /// Room of generated code within one operation.
-    pub spill: u64,
-    /// Set by [`Thread::interrupt`]; generated code looks at it where it enters and after calls.
-    pub interrupted: AtomicU32,
-    /// What else the host keeps for a thread.
-    pub host_room: HostRoom,
-    /// Code that makes calls was taken out while this thread may have been in it.
-    pub(crate) look_for_dead: AtomicBool,
-    /// There may be entries in `lookup`. Under the cache's lock.
-    pub(crate) knows: AtomicBool,
-    /// The mode of the code that lookups and returns lead to.
-    code_mode: u32,
-    /// Their generation (see [`cache`]).
-    code_generation: u64,
-    /// The generation whose code this thread may be in, or [`cache::NOWHERE`].
-    pub(crate) seen: AtomicU64,
-    guest: &'static Guest,
-    /// The process that it runs in, or 0 before it does.
-    pub(crate) process: AtomicI32,
-    /// See [`Lookup`].
-    pub lookup: [Lookup; LOOKUPS],
-    /// Its atomic words are written by other threads while this one has it as `&mut`: that must not
-    /// promise the compiler that nobody does.
-    shared: PhantomPinned,
 }
 
 /// A [`Thread`] and its memory.
@@ -362,7 +208,7 @@ impl ThreadBox {
 impl Thread {
     /// What is not zero at a thread's beginning.
     fn reset(&mut self) {
-        self.seen.store(cache::NOWHERE, Ordering::Relaxed);
+        self.seen.store(NOWHERE, Ordering::Relaxed);
         self.cpu.excl_addr = u64::MAX;
         self.cpu.ignored_bits = self.guest.ignored_bits;
         self.cpu.narrow = self.guest.address_bits == 32;
@@ -380,124 +226,12 @@ impl Thread {
         self.cpu.excl_addr = u64::MAX;
     }
 
-    /// End of the shadow stack.
-    pub fn shadow_top(&self) -> u64 {
-        self as *const Thread as u64
-    }
-
-    /// Stack pointer of generated code where the shadow stack has no return that matches: at a pair
-    /// that no return has.
-    pub fn shadow_bottom(&self) -> u64 {
-        self.shadow_top() - 16
-    }
-
-    /// Whether the access to `addr`, made in generated code, is a push onto the full shadow stack.
-    ///
-    /// Pairs are aligned and so is the stack's end, so that a push reaches the guard page with the
-    /// first of two words, or with the one word of a call of the glue: the stack pointer is at the
-    /// end and the word would be the next below. Where the instruction stands does not matter:
-    /// units that are alive or dead, their cold paths and exit stubs push, each before it has
-    /// changed anything else. The stack pointer is nowhere else there, and a guest's own access to
-    /// that word faults again once it has moved.
-    pub fn is_full(&self, sp: u64, addr: u64) -> bool {
-        let end = self.shadow_top() - SHADOW as u64;
-        sp == end && addr == end - 8
-    }
-
-    /// Empties the shadow stack: the next returns go through the lookup.
-    pub(crate) fn reset_shadow(&mut self) {
-        let sp = self.shadow_bottom();
-        // SAFETY: the upper pairs of our shadow stack. The second says to `break_returns` that none
-        // below it is in use.
-        unsafe { ((sp - 16) as *mut [[u64; 2]; 2]).write([[0, 0], [0, NO_RETURN]]) };
-        self.shadow_sp = sp;
-    }
-
-    /// Empties the table of indirect transfers.
-    ///
-    /// # Safety
-    /// `thread` is alive. Its own host thread may be running generated code meanwhile.
-    pub(crate) unsafe fn forget_lookups(thread: *const Thread) {
-        // SAFETY: by the caller; atomic words.
-        let lookup = unsafe { &(*thread).lookup };
-        for (i, l) in lookup.iter().enumerate() {
-            if l.pc.load(Ordering::Relaxed) != 0 {
-                l.pc.store(if i == 0 { u64::MAX } else { 0 }, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Takes one guest address out of the table of indirect transfers.
-    ///
-    /// # Safety
-    /// As [`Thread::forget_lookups`].
-    pub(crate) unsafe fn forget_lookup(thread: *const Thread, guest: &Guest, pc: u64) {
-        let i = guest.lookup_index(pc);
-        // SAFETY: by the caller; an atomic word.
-        let l = unsafe { &(*thread).lookup[i] };
-        if guest.address(l.pc.load(Ordering::Relaxed)) == pc {
-            l.pc.store(if i == 0 { u64::MAX } else { 0 }, Ordering::Relaxed);
-        }
-    }
-
-    /// Makes the returns to host addresses chosen by `stale` mismatch.
-    ///
-    /// # Safety
-    /// `thread` is alive. Its own host thread may be running generated code meanwhile.
-    pub(crate) unsafe fn break_returns(thread: *mut Thread, stale: impl Fn(u64) -> bool) {
-        let mut p = (thread as usize - 32) as *mut [u64; 2];
-        // SAFETY: within the shadow stack; pairs below the top are (host, guest), and the first
-        // that was never used is zero.
-        unsafe {
-            while p as usize >= thread as usize - SHADOW {
-                let [host, guest] = p.read_volatile();
-                if host == 0 {
-                    break;
-                }
-                // A call of the glue (a helper, a system call) leaves a host address alone where a
-                // pair has the guest's, above words of a pair long popped.
-                if stale(host) && !cache::has(guest) {
-                    let word = AtomicU64::from_ptr(&raw mut (*p)[1]);
-                    let _ = word.compare_exchange(guest, NO_RETURN, Ordering::Relaxed, Ordering::Relaxed);
-                }
-                p = p.sub(1);
-            }
-        }
-    }
-
-    /// [`Thread::break_returns`] where the thread is outside generated code or in a helper, so that
-    /// it is known how many there are. False, and nothing done, if they are too many: returns that
-    /// never come stay on the shadow stack until it is full (see `on_host_fault`), and starting
-    /// anew then costs less.
-    ///
-    /// # Safety
-    /// As [`Thread::forget_lookups`], and the thread stays where it is meanwhile.
-    pub(crate) unsafe fn break_few_returns(thread: *mut Thread, stale: impl Fn(u64) -> bool) -> bool {
-        const MANY: usize = 512;
-        // SAFETY: by the caller.
-        unsafe {
-            // In a helper there is its return address below the last pair.
-            let mut p = (((*thread).shadow_sp as usize + 8) & !15) as *mut [u64; 2];
-            let top = thread.cast::<[u64; 2]>().sub(1);
-            if (top as usize).saturating_sub(p as usize) > MANY * 16 {
-                return false;
-            }
-            while p < top {
-                if stale((*p)[0]) {
-                    (*p)[1] = NO_RETURN;
-                }
-                p = p.add(1);
-            }
-        }
-        true
-    }
-
     /// Runs guest code from `cpu.pc` until something is to be done.
     pub fn run(&mut self) -> Stopped {
         let exit = match &backend().way {
             Way::Generated(generator) => {
                 let exit = self.run_generated(generator);
-                self.seen.store(cache::NOWHERE, Ordering::Release);
+                self.seen.store(NOWHERE, Ordering::Release);
                 exit
             }
             Way::Interpreted(play) => self.run_interpreted(*play),
@@ -624,7 +358,7 @@ impl Thread {
                         return exit;
                     }
                 }
-                Left::Stale { host } => shared::drop_stale(self, host),
+                Left::Stale { host } => cache::drop_stale(self, host),
                 Left::Trap { host, is_breakpoint } => {
                     let (pc, _) = self.insn_before(host);
                     self.cpu.pc = pc;
@@ -780,18 +514,6 @@ impl Thread {
         Some(Stopped::Fault(self.cpu.fault))
     }
 
-    /// Makes [`Thread::run`] return [`Stopped::Interrupted`] at the next guest instruction boundary.
-    /// Async-signal-safe; called on the thread itself from a signal handler (see
-    /// [`on_host_signal`]) or before `run`.
-    pub fn interrupt(&self) {
-        self.interrupted.store(1, Ordering::Relaxed);
-    }
-
-    /// The calling host thread is going to run this one.
-    pub fn begin(&self) {
-        self.process.store(calls::getpid(), Ordering::Relaxed);
-    }
-
     /// After a fork, in the child: the other threads are gone.
     pub fn after_fork(&mut self) {
         self.begin();
@@ -802,10 +524,6 @@ impl Thread {
     }
 }
 
-/// The context that the host's kernel gives a signal handler (`ucontext_t`): a host knows what is
-/// in it.
-pub type HostContext = *mut u8;
-
 fn generator() -> Option<&'static Generator> {
     match &backend().way {
         Way::Generated(generator) => Some(generator),
@@ -815,8 +533,8 @@ fn generator() -> Option<&'static Generator> {
 
 /// Called from the host's handler for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGTRAP raised by the
 /// processor. True if the fault happened in generated code: the context has been changed so that,
-/// on return from the handler, execution continues in the engine (and `run` returns `Stopped::Fault`).
-/// False: the fault is the emulator's own.
+/// on return from the handler, execution continues in the engine (and `run` returns
+/// `Stopped::Fault`). False: the fault is the emulator's own.
 ///
 /// # Safety
 /// `thread` is the current thread's; `context` is the handler's third argument.
@@ -825,8 +543,8 @@ pub unsafe fn on_host_fault(thread: &mut Thread, context: HostContext, fault: Fa
     generator().is_some_and(|generator| unsafe { (generator.on_fault)(thread, context, fault) })
 }
 
-/// Called from the host's handler for asynchronous signals: makes `run` return `Stopped::Interrupted`
-/// at the next boundary.
+/// Called from the host's handler for asynchronous signals: makes `run` return
+/// `Stopped::Interrupted` at the next boundary.
 ///
 /// # Safety
 /// As [`on_host_fault`].
@@ -848,19 +566,6 @@ pub unsafe fn on_sent_signal(thread: &mut Thread, context: HostContext) {
     if let Some(generator) = generator() {
         // SAFETY: by the caller.
         unsafe { (generator.on_sent_signal)(thread, context) };
-    }
-}
-
-impl Guest {
-    /// The address of the instruction at `pc`. A guest with addresses of 32 bits may keep more
-    /// there that its code depends on: in bit 0, and above bit 31.
-    #[inline(always)]
-    pub fn address(&self, pc: u64) -> u64 {
-        if self.address_bits == 32 { address_in(pc) } else { pc }
-    }
-
-    fn lookup_index(&self, pc: u64) -> usize {
-        (pc as u32 & self.lookup_mask) as usize * 4 / 16 % LOOKUPS
     }
 }
 

@@ -32,8 +32,6 @@
 //! translations for nothing). A change of such a file by another process, or its truncation, is
 //! noticed only when this process announces it or maps the file anew.
 
-use crate::cache::{CACHE, Cache, Origin};
-use crate::run::Thread;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -130,7 +128,7 @@ impl Views {
     }
 
     /// Where private mappings outside of [start, end) show what is there.
-    fn copies(&mut self, start: u64, end: u64) -> Vec<(u64, u64)> {
+    pub(crate) fn copies(&mut self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut found = Vec::new();
         if self.gap.0 <= start && end <= self.gap.1 {
             return found;
@@ -196,36 +194,6 @@ impl Copy {
         let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
         let part = self.bytes.get(from..from.checked_add(bytes as usize)?)?;
         Some(part.iter().rev().fold(0, |value, &byte| value << 8 | byte as u64))
-    }
-}
-
-impl Cache {
-    /// The page around `pc` as it is now, if units made from it are to be checked. (The last
-    /// instruction may reach into the next page.)
-    pub(crate) fn copy_to_check(&self, pc: u64) -> Option<Copy> {
-        let shared = self.views.is_shared(pc) || pc & 4095 > 4092 && self.views.is_shared((pc | 4095) + 1);
-        shared.then(|| Copy::take(pc))
-    }
-
-    /// The guest announced new code in [start, end): as [`Cache::invalidate`], wherever else that
-    /// memory is seen.
-    pub fn announced(&mut self, start: u64, end: u64, by: *const Thread) -> bool {
-        let mut any = self.invalidate(start, end, by);
-        for (start, end) in self.views.copies(start, end) {
-            any |= self.invalidate(start, end, by);
-        }
-        any
-    }
-}
-
-/// The unit that `thread` just left at a host address is not what its bytes are now: takes it out.
-/// The thread goes on at its start.
-pub(crate) fn drop_stale(thread: &mut Thread, host: u64) {
-    let Some(cache) = &mut *CACHE.lock() else { return };
-    if let Origin::Insn { pc, .. } | Origin::Check { pc } = cache.origin(host - 1) {
-        thread.cpu.pc = pc;
-        let at = cache.guest.address(pc);
-        cache.invalidate(at, at + 1, thread);
     }
 }
 

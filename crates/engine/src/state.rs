@@ -4,8 +4,8 @@
 //! through a base register that points at `gpr[16]`, so that all 32 general slots are within an
 //! 8-bit displacement. Offsets are part of the generated code's format.
 
-use crate::backend::backend;
-use crate::fp::FpEnv;
+use crate::fp::{FpEnv, Rounding};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// Index of special slots the engine itself knows. Guests use the others from 32 on as they like.
 pub mod slot {
@@ -40,16 +40,57 @@ pub mod mode {
     pub const RESTRICTED: u32 = 4;
 }
 
-/// NZCV in a form of the host's, which [`crate::backend::Words`] reads and writes.
+/// NZCV in a form of the host's, which [`Words`] reads and writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(transparent)]
 pub struct FlagWord(pub u16);
 
-/// Floating-point status and control in a form of the host's, which [`crate::backend::Words`] reads
+/// Floating-point status and control in a form of the host's, which [`Words`] reads
 /// and writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(transparent)]
 pub struct FpWord(pub u32);
+
+/// The parts of [`Cpu`] that are in a form of the host's.
+pub struct Words {
+    /// NZCV in bits 3 to 0.
+    pub nzcv: fn(FlagWord) -> u8,
+    /// The other way round.
+    pub flag_word: fn(u8) -> FlagWord,
+    /// What a thread begins with: to nearest even, no flags.
+    pub fp_start: FpWord,
+    /// The sticky flags, in the order of [`crate::fp::flag`].
+    pub fp_flags: fn(FpWord) -> u8,
+    /// Without sticky flags.
+    pub fp_cleared: fn(FpWord) -> FpWord,
+    /// With a direction of rounding. (For those that the host lacks the translation mode is not one
+    /// in which it matters.)
+    pub fp_rounding: fn(FpWord, Rounding) -> FpWord,
+}
+
+/// Forms that anything can have: those of a host that keeps nothing of its own.
+pub(crate) const PLAIN: Words = Words {
+    nzcv: |word| word.0 as u8 & 15,
+    flag_word: |nzcv| FlagWord(nzcv as u16),
+    fp_start: FpWord(0),
+    fp_flags: |_| 0,
+    fp_cleared: |word| word,
+    fp_rounding: |word, _| word,
+};
+
+static WORDS: AtomicPtr<Words> = AtomicPtr::new((&raw const PLAIN_WORDS).cast_mut());
+static PLAIN_WORDS: Words = PLAIN;
+
+#[inline]
+fn words() -> &'static Words {
+    // SAFETY: always some that live for ever.
+    unsafe { &*WORDS.load(Ordering::Relaxed) }
+}
+
+/// Makes them the process's; by [`crate::backend::choose`].
+pub(crate) fn choose(words: &'static Words) {
+    WORDS.store((&raw const *words).cast_mut(), Ordering::Relaxed);
+}
 
 /// How a guest instruction faulted; becomes a guest signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -99,7 +140,7 @@ pub struct Cpu {
     /// The address of the word that a store-exclusive of this thread holds, or 0.
     pub excl_held: u64,
     /// The high bits of an address that the guest's processor ignores
-    /// ([`crate::run::Guest::ignored_bits`]).
+    /// ([`crate::guest::Guest::ignored_bits`]).
     pub ignored_bits: u64,
     /// Those bits of the interpreter's last access, for the address that a fault reports.
     pub tag: u64,
@@ -107,7 +148,7 @@ pub struct Cpu {
     pub fault: Fault,
     /// Guest's own per-thread data, opaque to the engine (the Linux layer's task).
     pub task: usize,
-    /// Addresses are sums of 32 bits ([`crate::run::Guest::address_bits`]).
+    /// Addresses are sums of 32 bits ([`crate::guest::Guest::address_bits`]).
     pub narrow: bool,
 }
 
@@ -121,40 +162,40 @@ impl Cpu {
 
     /// NZCV in bits 3 to 0.
     pub fn nzcv(&self) -> u8 {
-        (backend().words.nzcv)(self.host_flags)
+        (words().nzcv)(self.host_flags)
     }
 
     /// Sets NZCV from bits 3 to 0.
     pub fn set_nzcv(&mut self, nzcv: u8) {
-        self.host_flags = (backend().words.flag_word)(nzcv);
+        self.host_flags = (words().flag_word)(nzcv);
     }
 
     /// What the host has of the floating-point environment becomes what a thread begins with.
     pub fn reset_host_fp(&mut self) {
-        self.host_fp = backend().words.fp_start;
+        self.host_fp = words().fp_start;
     }
 
     /// Moves the flags that generated code left to the floating-point environment. Call before
     /// reading `fp.flags`.
     pub fn collect_fp_flags(&mut self) {
         self.fp.flags = self.fp_flags();
-        self.host_fp = (backend().words.fp_cleared)(self.host_fp);
+        self.host_fp = (words().fp_cleared)(self.host_fp);
     }
 
     /// All sticky flags so far, in the order of [`crate::fp::flag`].
     pub fn fp_flags(&self) -> u8 {
-        self.fp.flags | (backend().words.fp_flags)(self.host_fp)
+        self.fp.flags | (words().fp_flags)(self.host_fp)
     }
 
     /// Replaces the sticky flags.
     pub fn set_fp_flags(&mut self, flags: u8) {
-        self.host_fp = (backend().words.fp_cleared)(self.host_fp);
+        self.host_fp = (words().fp_cleared)(self.host_fp);
         self.fp.flags = flags;
     }
 
     /// Makes the host round as `fp.rounding` says. Call after changing it. (Modes that the host
     /// lacks run as translation mode 1.)
     pub fn apply_rounding(&mut self) {
-        self.host_fp = (backend().words.fp_rounding)(self.host_fp, self.fp.rounding);
+        self.host_fp = (words().fp_rounding)(self.host_fp, self.fp.rounding);
     }
 }

@@ -42,6 +42,12 @@ pub fn monotonic() -> [u64; 2] {
     time
 }
 
+/// Nanoseconds of CLOCK_MONOTONIC.
+pub fn monotonic_nanoseconds() -> u64 {
+    let [seconds, nanoseconds] = monotonic();
+    seconds * 1_000_000_000 + nanoseconds
+}
+
 /// Ends this thread.
 pub fn exit_thread(code: u64) -> ! {
     loop {

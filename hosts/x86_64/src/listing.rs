@@ -13,11 +13,11 @@ use super::glue::Piece;
 use super::{Buffers, HostPart, NONE, STATE_BIAS, Translator, host_part};
 use alloc::vec::Vec;
 use anyarch_engine::backend::{self, Draft, UNIT_ROOM, UnitSpec};
+use anyarch_engine::cache::Pages;
 use anyarch_engine::lift::Lift;
 use anyarch_engine::run::{Guest, Thread};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::Cpu;
-use anyarch_engine::targets::Pages;
 use core::mem::offset_of;
 use core::ops::Range;
 

@@ -1,6 +1,8 @@
 //! The threads that run generated code, and what they have of the cache.
 
 use super::*;
+use crate::reservations::Keeper;
+use crate::thread::{NO_RETURN, SHADOW};
 
 impl Cache {
     /// Whether no thread has been registered yet.
@@ -82,3 +84,46 @@ impl Cache {
         self.threads.push(thread);
     }
 }
+
+impl Thread {
+    /// Makes the returns to host addresses chosen by `stale` mismatch.
+    ///
+    /// # Safety
+    /// `thread` is alive. Its own host thread may be running generated code meanwhile.
+    pub(crate) unsafe fn break_returns(thread: *mut Thread, stale: impl Fn(u64) -> bool) {
+        let mut p = (thread as usize - 32) as *mut [u64; 2];
+        // SAFETY: within the shadow stack; pairs below the top are (host, guest), and the first
+        // that was never used is zero.
+        unsafe {
+            while p as usize >= thread as usize - SHADOW {
+                let [host, guest] = p.read_volatile();
+                if host == 0 {
+                    break;
+                }
+                // A call of the glue (a helper, a system call) leaves a host address alone where a
+                // pair has the guest's, above words of a pair long popped.
+                if stale(host) && !has(guest) {
+                    let word = AtomicU64::from_ptr(&raw mut (*p)[1]);
+                    let _ = word.compare_exchange(guest, NO_RETURN, Ordering::Relaxed, Ordering::Relaxed);
+                }
+                p = p.sub(1);
+            }
+        }
+    }
+}
+
+/// What the table of reservations asks of the cache.
+pub(super) static KEEPER: Keeper = Keeper {
+    watch: || match CACHE.lock().as_deref_mut() {
+        Some(cache) => cache.watch_reservations(),
+        None => reservations::watch(),
+    },
+    with_threads: |look| {
+        // Who has the lock may be the one that waits; next time then.
+        if let Some(guard) = CACHE.try_lock()
+            && let Some(cache) = guard.as_deref()
+        {
+            look(&mut cache.thread_states());
+        }
+    },
+};

@@ -11,7 +11,7 @@ mod soft;
 #[cfg(test)]
 mod tests;
 
-use crate::ops::{Round, VArgs};
+use crate::operands::{Round, VArgs};
 pub use soft::{Format, HALF};
 
 /// Rounding modes of the floating-point environment.
@@ -521,6 +521,14 @@ pub fn eval(op: FOp, args: &VArgs, a: u128, b: u128, c: u128, env: &mut FpEnv) -
         AcrossMaxNum => across(MaxNum, es, a, 0, n, env) as u128,
         AcrossMinNum => across(MinNum, es, a, 0, n, env) as u128,
         _ => build(es, n, |i| scalar(op, f, lane(a, es, i), lane(b, es, i), lane(c, es, i), imm, env)),
+    }
+}
+
+impl VArgs {
+    /// For an [`crate::ops::Ops::fp`] with [`VArgs::BOXED`]: log2 of the result's bytes.
+    #[inline]
+    pub fn boxed_size(&self, op: FOp) -> u8 {
+        if op == FOp::Convert { self.imm as u8 & 3 } else { self.es }
     }
 }
 

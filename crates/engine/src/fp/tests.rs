@@ -4,7 +4,7 @@
 use super::operands::{Rng, one};
 use super::soft::{DOUBLE, Format, HALF, SINGLE};
 use super::*;
-use crate::ops::V;
+use crate::operands::V;
 use rustc_apfloat::ieee::{Double, Half, Single};
 use rustc_apfloat::{Float, FloatConvert, Round as ApRound, Status, StatusAnd};
 

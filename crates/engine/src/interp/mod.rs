@@ -9,11 +9,11 @@ mod ops;
 mod value;
 
 use self::value::*;
+use crate::builder::UnitBuilder;
 use crate::fp;
-use crate::lift::UnitBuilder;
 use crate::ops::*;
+use crate::peek::Peek;
 use crate::reservations;
-use crate::run::Peek;
 use crate::state::{Cpu, Fault};
 use anyarch_sys::MemFault;
 

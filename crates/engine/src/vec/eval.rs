@@ -5,7 +5,7 @@
 //! so none of it overflows.
 
 use super::{HIGH, VOp, crypto};
-use crate::ops::{V, VArgs};
+use crate::operands::{V, VArgs};
 
 /// A step of AES on a whole state: [`VOp::AesEncLast`], `AesDecLast`, `AesMixColumns` or
 /// `AesInvMixColumns`, with a key of zero.

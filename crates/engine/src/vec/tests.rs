@@ -2,7 +2,7 @@
 //! implementation.
 
 use super::*;
-use crate::ops::{V, VArgs};
+use crate::operands::{V, VArgs};
 
 const D: V = V(0);
 
