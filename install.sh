@@ -51,7 +51,8 @@ done
 machine=${ANYARCH_MACHINE:-$(uname -m)}
 case "$machine" in
 x86_64 | amd64) target=x86_64-unknown-linux-gnu ;;
-*) fail "there is no release for $machine, only for x86_64" ;;
+aarch64 | arm64) target=aarch64-unknown-linux-gnu ;;
+*) fail "there is no release for $machine, only for x86_64 and aarch64" ;;
 esac
 root=no
 [ "$(id -u)" != 0 ] || root=yes

@@ -3,12 +3,13 @@
 //! It is made twice, and the bytes must be the same. Its Debian package is installed, upgraded,
 //! removed and purged in a Debian of its own, with and without other packages that register
 //! handlers (tests/e2e/packages.sh). install.sh fetches it from a server on this machine, and the
-//! script of the GitHub action does its work. All of it runs in user namespaces, each with an
+//! script of the GitHub action does its work. What is for arm64 hosts is installed and used too,
+//! under the emulator for this machine (tests/e2e/arm64.sh). All of it runs in user namespaces, each with an
 //! instance of binfmt_misc of its own: the machine's handlers are never touched.
 
 use crate::debian::Tree;
-use crate::dist::{self, Release};
-use crate::packages;
+use crate::dist::{self, ARM64, Executables, HERE, Release};
+use crate::{neutral, packages};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,14 +25,23 @@ const OTHERS: &[&str] = &["qemu-user-static", "binfmt-support", "systemd"];
 /// What failed before the tests.
 pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     packages::need(&[packages::BUILD, packages::DEBIAN, packages::PACKAGES])?;
-    let given = crate::take_option(&mut rest, "--executables")?.pop().map(PathBuf::from);
+    let mut given = |name| -> Result<Option<PathBuf>, String> {
+        Ok(crate::take_option(&mut rest, name)?.pop().map(PathBuf::from))
+    };
+    let (here, arm64) = (given("--executables")?, given("--arm64")?);
     if !rest.is_empty() {
         return Err("check-packages takes no words".into());
     }
-    let executables = match given {
+    let here = match here {
         Some(dir) => dir,
         None => crate::build("release", &dist::EXECUTABLES)?,
     };
+    let arm64 = match arm64 {
+        Some(dir) => dir,
+        // What is looked at does not depend on how well it is optimised.
+        None => neutral::cross(&dist::EXECUTABLES, "fast", &crate::target()?.join("host-neutral"), &[])?,
+    };
+    let executables: [Executables; 2] = [(HERE, here.clone()), (ARM64, arm64)];
     let out = crate::target()?.join("check-packages");
     let (first, second) = (out.join("release"), out.join("again"));
     let files = dist::make(&first, &executables, true)?;
@@ -42,7 +52,7 @@ pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     fs::create_dir_all(&debs).map_err(|e| format!("{}: {e}", debs.display()))?;
     let version = env!("CARGO_PKG_VERSION");
     for (name, version) in [("old.deb", version.to_owned()), ("new.deb", format!("{version}+1"))] {
-        let made = Release::new(&out.join("work"), &executables, &version)?.deb(&debs)?;
+        let made = Release::new(&out.join("work"), &executables[0], &here, &version)?.deb(&debs)?;
         fs::rename(debs.join(made), debs.join(name)).map_err(|e| format!("{name}: {e}"))?;
     }
     let tree = Tree::new(&format!("packages-{SUITE}-amd64"), "amd64", SUITE, None)?;
@@ -52,6 +62,7 @@ pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
         good &= in_tree(&tree, &out, others)?;
     }
     good &= installer(&first, &out)?;
+    good &= other_host(&first, &out, &here)?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -96,14 +107,24 @@ fn in_tree(tree: &Tree, out: &Path, others: &[&str]) -> Result<bool, String> {
     run_inside(&mut c)
 }
 
-/// Runs install.sh and the action's script, in a namespace with an instance of binfmt_misc.
+/// Runs install.sh and the action's script.
 fn installer(release: &Path, out: &Path) -> Result<bool, String> {
+    script("install.sh", &[release, &out.join("installed"), &crate::workspace()])
+}
+
+/// Tries the release for arm64 hosts: this machine's emulator plays one.
+fn other_host(release: &Path, out: &Path, executables: &Path) -> Result<bool, String> {
+    let executables = std::path::absolute(executables).map_err(|e| e.to_string())?;
+    script("arm64.sh", &[release, &out.join("arm64"), &crate::workspace(), &executables])
+}
+
+/// Runs a script of tests/e2e, in a namespace with an instance of binfmt_misc.
+fn script(name: &str, words: &[&Path]) -> Result<bool, String> {
     const SCRIPT: &str = "\
         set -e; echo; read -r _; mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; exec sh \"$@\"";
     let mut c = Command::new("unshare");
     c.args(["--user", "--keep-caps", "--mount", "sh", "-c", SCRIPT, "sh"]);
-    c.arg(crate::workspace().join("tests/e2e/install.sh")).arg(release).arg(out.join("installed"));
-    run_inside(c.arg(crate::workspace()))
+    run_inside(c.arg(crate::workspace().join("tests/e2e").join(name)).args(words))
 }
 
 fn run_inside(c: &mut Command) -> Result<bool, String> {

@@ -1,24 +1,49 @@
 //! `cargo xtask dist`: what a release consists of.
 //!
-//! A tarball, a Debian package, an RPM, the family of images as one OCI layout in an archive, a
-//! list of what is in the executables (CycloneDX), and the sums of all. The same executables give
-//! the same bytes: dates are SOURCE_DATE_EPOCH or the commit's, names are sorted, owners are root.
-//! Executables are built with the folders of the machine left out of them.
+//! For each host a tarball, a Debian package, an RPM and a list of what is in the executables
+//! (CycloneDX); the family of images for all hosts as one OCI layout in an archive; and the sums of
+//! all. The same executables give the same bytes: dates are SOURCE_DATE_EPOCH or the commit's,
+//! names are sorted, owners are root. Executables are built with the folders of the machine left out
+//! of them.
+//!
+//! Executables for arm64 hosts are built by this machine's Rust where it has the standard library
+//! for them (`rustup target add aarch64-unknown-linux-gnu`), else in a Debian sid, whose Rust has
+//! it, as `check-host-neutral` does. Manual pages, completions and images are made by the
+//! executables for this machine.
 //!
 //! dpkg-deb and rpmbuild make the packages and no cargo subcommand does: both come from Debian in
 //! seconds, and the scripts that register are written by hand in either case (packaging/).
 
-use crate::packages;
 use crate::sbom::{self, Crate};
+use crate::{neutral, packages};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-/// The host whose executables these are, as Rust, Debian and RPM name it.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-const DEBIAN: &str = "amd64";
-const RPM: &str = "x86_64";
+/// A kind of machine that executables are for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// Rust's name.
+    pub(crate) target: &'static str,
+    /// Debian's.
+    pub(crate) debian: &'static str,
+    /// RPM's, which is the kernel's too.
+    pub(crate) rpm: &'static str,
+    /// Whether the emulator translates there.
+    translates: bool,
+}
+
+/// This machine, which makes the release.
+pub(crate) const HERE: &Host =
+    &Host { target: "x86_64-unknown-linux-gnu", debian: "amd64", rpm: "x86_64", translates: true };
+/// The other one.
+pub(crate) const ARM64: &Host =
+    &Host { target: "aarch64-unknown-linux-gnu", debian: "arm64", rpm: "aarch64", translates: false };
+
+/// A host, and the folder of its executables.
+pub(crate) type Executables = (&'static Host, PathBuf);
+
 /// The executables.
 pub(crate) const EXECUTABLES: [&str; 2] = ["anyarch", "anyarch-emu"];
 
@@ -30,37 +55,44 @@ const DESCRIPTION: [&str; 3] = [
     "and images. Handlers of other packages are left as they are.",
 ];
 
-/// A release that is being made.
+/// A release for one host that is being made.
 pub(crate) struct Release {
+    host: &'static Host,
     /// Its version.
-    pub(crate) version: String,
+    version: String,
     /// Seconds since 1970 that every file gets.
     epoch: String,
     /// Where the executables are.
     executables: PathBuf,
+    /// The anyarch that makes manual pages and completions.
+    anyarch: PathBuf,
     /// Folders that the packages are made of.
     work: PathBuf,
     /// The crates in the executables.
     crates: Vec<Crate>,
 }
 
-/// The command: `[--executables DIR] [--no-image] [DIR]`.
+/// The command: `[--executables DIR] [--arm64 DIR] [--no-arm64] [--no-image] [DIR]`.
 ///
 /// # Errors
 /// What failed.
 pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     packages::need(&[packages::BUILD, packages::PACKAGES])?;
-    let given = crate::take_option(&mut rest, "--executables")?.pop().map(PathBuf::from);
+    let mut given = |name| -> Result<Option<PathBuf>, String> {
+        Ok(crate::take_option(&mut rest, name)?.pop().map(PathBuf::from))
+    };
+    let (here, arm64) = (given("--executables")?, given("--arm64")?);
+    let with_arm64 = !crate::take_flag(&mut rest, "--no-arm64");
     let image = !crate::take_flag(&mut rest, "--no-image");
     let out = match rest.as_slice() {
         [] => crate::target()?.join("dist"),
         [dir] => dir.into(),
         _ => return Err("dist takes one folder".into()),
     };
-    let executables = match given {
-        Some(dir) => dir,
-        None => build()?,
-    };
+    let mut executables = vec![(HERE, here.map_or_else(|| build(HERE), Ok)?)];
+    if with_arm64 {
+        executables.push((ARM64, arm64.map_or_else(|| build(ARM64), Ok)?));
+    }
     let out = absolute(&out)?;
     for file in make(&out, &executables, image)? {
         println!("{}", out.join(file).display());
@@ -72,12 +104,18 @@ pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
 ///
 /// # Errors
 /// What failed.
-pub(crate) fn make(out: &Path, executables: &Path, image: bool) -> Result<Vec<String>, String> {
+pub(crate) fn make(out: &Path, executables: &[Executables], image: bool) -> Result<Vec<String>, String> {
     empty(out)?;
-    let release = Release::new(&out.join("work"), executables, env!("CARGO_PKG_VERSION"))?;
-    let mut files = vec![release.sbom(out)?, release.tarball(out)?, release.deb(out)?, release.rpm(out)?];
-    if image {
-        files.push(release.image(out)?);
+    let work = out.join("work");
+    let mut files = Vec::new();
+    for of_host in executables {
+        let place = work.join(of_host.0.debian);
+        let release = Release::new(&place, of_host, &executables[0].1, env!("CARGO_PKG_VERSION"))?;
+        files.extend([release.sbom(out)?, release.tarball(out)?, release.deb(out)?, release.rpm(out)?]);
+        if image && of_host.0 == HERE {
+            let others: Vec<&Path> = executables[1..].iter().map(|(_, folder)| folder.as_path()).collect();
+            files.push(release.image(out, &others)?);
+        }
     }
     copy(&crate::workspace().join("install.sh"), &out.join("install.sh"), 0o755)?;
     files.push("install.sh".into());
@@ -85,40 +123,69 @@ pub(crate) fn make(out: &Path, executables: &Path, image: bool) -> Result<Vec<St
     let sums = output(Command::new("sha256sum").args(&files).current_dir(out))?;
     write(&out.join("SHA256SUMS"), &sums)?;
     files.push("SHA256SUMS".into());
-    fs::remove_dir_all(&release.work).map_err(|e| format!("{}: {e}", release.work.display()))?;
+    fs::remove_dir_all(&work).map_err(|e| format!("{}: {e}", work.display()))?;
     Ok(files)
 }
 
 /// Builds the executables without the names of this machine's folders in them; where they are.
-fn build() -> Result<PathBuf, String> {
+fn build(host: &Host) -> Result<PathBuf, String> {
     let target = crate::target()?.join("for-dist");
+    let map = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    if !has_library(host)? {
+        packages::need(&[packages::DEBIAN])?;
+        let flags = [
+            map(neutral::SOURCE.as_ref(), "anyarch"),
+            map(&Path::new(neutral::REGISTRY).join("src"), "crates"),
+        ];
+        return neutral::cross(&EXECUTABLES, "release", &target, &flags);
+    }
+    if host == ARM64 {
+        packages::need(&[packages::ARM64])?;
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let sources = sbom::cargo_home()?.join("registry/src");
-    let map = |from: &Path, to: &str| format!("\"--remap-path-prefix={}={to}\"", from.display());
     // Cargo appends these to the flags of .cargo/config.toml.
     let flags = format!(
-        "target.{TARGET}.rustflags=[{}, {}]",
+        "target.{}.rustflags=[\"{}\", \"{}\"]",
+        host.target,
         map(&crate::workspace(), "anyarch"),
         map(&sources, "crates")
     );
     let mut c = Command::new(cargo);
-    c.args(["build", "--quiet", "--locked", "--release", "--target", TARGET, "--config", &flags]);
+    c.args(["build", "--quiet", "--locked", "--release", "--target", host.target, "--config", &flags]);
     c.args(EXECUTABLES.iter().flat_map(|name| ["-p", name])).arg("--target-dir").arg(&target);
     crate::run(c.current_dir(crate::workspace()))?;
-    Ok(target.join(TARGET).join("release"))
+    Ok(target.join(host.target).join("release"))
+}
+
+/// Whether this machine's Rust has the standard library for a host.
+fn has_library(host: &Host) -> Result<bool, String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut c = Command::new(rustc);
+    let folder = output(c.args(["--print", "target-libdir", "--target", host.target]))?;
+    Ok(Path::new(String::from_utf8_lossy(&folder).trim()).is_dir())
 }
 
 impl Release {
-    /// Prepares a release of executables that are built.
+    /// Prepares a release of executables that are built. `tools` is the folder of those for this
+    /// machine.
     ///
     /// # Errors
     /// If a folder cannot be made or cargo does not tell the crates.
-    pub(crate) fn new(work: &Path, executables: &Path, version: &str) -> Result<Release, String> {
+    pub(crate) fn new(
+        work: &Path,
+        executables: &Executables,
+        tools: &Path,
+        version: &str,
+    ) -> Result<Release, String> {
         empty(work)?;
-        let executables = absolute(executables)?;
+        let (host, folder) = executables;
+        let executables = absolute(folder)?;
         for name in EXECUTABLES {
-            if !executables.join(name).is_file() {
-                return Err(format!("{}: there is no {name}", executables.display()));
+            let file = executables.join(name);
+            let machine = elf_machine(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+            if machine != host.machine() {
+                return Err(format!("{} is no executable for {}", file.display(), host.debian));
             }
         }
         let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
@@ -129,13 +196,15 @@ impl Release {
                 String::from_utf8_lossy(&output(&mut git)?).trim().to_owned()
             }
         };
-        let crates = sbom::crates(&EXECUTABLES, TARGET)?;
-        Ok(Release { version: version.into(), epoch, executables, work: work.into(), crates })
+        let crates = sbom::crates(&EXECUTABLES, host.target)?;
+        let anyarch = absolute(tools)?.join("anyarch");
+        let (version, work) = (version.into(), work.into());
+        Ok(Release { host, version, epoch, executables, anyarch, work, crates })
     }
 
     /// The list of crates.
     fn sbom(&self, out: &Path) -> Result<String, String> {
-        let name = format!("anyarch-{}-{TARGET}.cdx.json", self.version);
+        let name = format!("anyarch-{}-{}.cdx.json", self.version, self.host.target);
         write(&out.join(&name), self.bill()?.as_bytes())?;
         Ok(name)
     }
@@ -146,7 +215,7 @@ impl Release {
 
     /// The tarball: a folder of its own name, with `bin` and `share` as they lie in /usr/local.
     fn tarball(&self, out: &Path) -> Result<String, String> {
-        let name = tarball_name(&self.version);
+        let name = tarball_name(&self.version, self.host);
         let top = name.trim_end_matches(".tar.gz");
         let root = self.work.join("tarball");
         let usr = root.join(top);
@@ -164,7 +233,7 @@ impl Release {
     /// # Errors
     /// What failed.
     pub(crate) fn deb(&self, out: &Path) -> Result<String, String> {
-        let name = format!("anyarch_{}_{DEBIAN}.deb", self.version);
+        let name = format!("anyarch_{}_{}.deb", self.version, self.host.debian);
         let root = self.work.join("deb");
         let usr = root.join("usr");
         self.programs(&usr, "vendor-completions")?;
@@ -185,10 +254,13 @@ impl Release {
             kibibytes += fs::metadata(file).map_err(|e| e.to_string())?.len().div_ceil(1024);
         }
         let text = format!(
-            "Package: anyarch\nVersion: {}\nArchitecture: {DEBIAN}\nMaintainer: The anyarch authors <{}>\nInstalled-Size: {kibibytes}\n\
-             Suggests: qemu-user-static\nSection: otherosfs\nPriority: optional\nHomepage: {}\nDescription: {SUMMARY}\n {}\n",
+            "Package: anyarch\nVersion: {}\nArchitecture: {}\nMaintainer: The anyarch authors <{}>\nInstalled-Size: {kibibytes}\n\
+             {}: qemu-user-static\nSection: otherosfs\nPriority: optional\nHomepage: {}\nDescription: {SUMMARY}\n {}\n",
             self.version,
+            self.host.debian,
             concat!(env!("CARGO_PKG_REPOSITORY"), "/issues"),
+            // Where ours interprets, QEMU's is the engine.
+            if self.host.translates { "Suggests" } else { "Recommends" },
             env!("CARGO_PKG_REPOSITORY"),
             DESCRIPTION.join("\n "),
         );
@@ -207,7 +279,7 @@ impl Release {
 
     /// The RPM.
     fn rpm(&self, out: &Path) -> Result<String, String> {
-        let name = format!("anyarch-{}-1.{RPM}.rpm", self.version);
+        let name = format!("anyarch-{}-1.{}.rpm", self.version, self.host.rpm);
         let (root, top) = (self.work.join("rpm"), self.work.join("rpmbuild"));
         let usr = root.join("usr");
         self.programs(&usr, "site-functions")?;
@@ -218,7 +290,7 @@ impl Release {
         }
         self.date(&root)?;
         let mut c = Command::new("rpmbuild");
-        c.args(["-bb", "--quiet", "--target", RPM]);
+        c.args(["-bb", "--quiet", "--target", self.host.rpm]);
         for (name, value) in [
             ("version_", &*self.version),
             ("folder", text(&root)?),
@@ -237,12 +309,15 @@ impl Release {
     }
 
     /// The family of images with our emulators, as an archive of an OCI layout.
-    fn image(&self, out: &Path) -> Result<String, String> {
+    fn image(&self, out: &Path, others: &[&Path]) -> Result<String, String> {
         let name = format!("anyarch-{}-oci.tar", self.version);
         let layout = self.work.join("image");
-        let mut c = Command::new(self.executables.join("anyarch"));
+        let mut c = Command::new(&self.anyarch);
         c.args(["--quiet", "image", "build", "--engine", "native", "--version", &self.version]);
         c.args(anyarch_harness::guests::GUESTS.iter().flat_map(|g| ["--to", g.name]));
+        for folder in others {
+            c.arg("--also").arg(absolute(folder)?);
+        }
         crate::run(c.arg("-o").arg(&layout).env("SOURCE_DATE_EPOCH", &self.epoch))?;
         self.archive(&layout, ".", &out.join(&name), false)?;
         Ok(name)
@@ -254,10 +329,9 @@ impl Release {
         for name in EXECUTABLES {
             copy(&self.executables.join(name), &usr.join("bin").join(name), 0o755)?;
         }
-        let anyarch = self.executables.join("anyarch");
         let pages = usr.join("share/man/man1");
         fs::create_dir_all(&pages).map_err(|e| format!("{}: {e}", pages.display()))?;
-        crate::run(Command::new(&anyarch).arg("manual").arg(&pages))?;
+        crate::run(Command::new(&self.anyarch).arg("manual").arg(&pages))?;
         let mut files = Vec::new();
         list(&pages, &mut files)?;
         for page in files {
@@ -268,7 +342,7 @@ impl Release {
             ("zsh", format!("zsh/{zsh}/_anyarch")),
             ("fish", "fish/vendor_completions.d/anyarch.fish".to_owned()),
         ] {
-            let completions = output(Command::new(&anyarch).args(["completions", shell]))?;
+            let completions = output(Command::new(&self.anyarch).args(["completions", shell]))?;
             write(&usr.join("share").join(place), &completions)?;
         }
         Ok(())
@@ -328,8 +402,22 @@ impl Release {
 }
 
 /// The tarball's name, which install.sh and `cargo binstall` know.
-fn tarball_name(version: &str) -> String {
-    format!("anyarch-{version}-{TARGET}.tar.gz")
+fn tarball_name(version: &str, host: &Host) -> String {
+    format!("anyarch-{version}-{}.tar.gz", host.target)
+}
+
+impl Host {
+    /// The machine's number in an ELF header (elf.h: EM_X86_64, EM_AARCH64).
+    fn machine(&self) -> u16 {
+        if self == HERE { 62 } else { 183 }
+    }
+}
+
+/// The machine in a file's ELF header (`e_machine`).
+fn elf_machine(file: &Path) -> std::io::Result<u16> {
+    let mut header = [0; 20];
+    std::io::Read::read_exact(&mut fs::File::open(file)?, &mut header)?;
+    Ok(u16::from_le_bytes([header[18], header[19]]))
 }
 
 fn packaging() -> PathBuf {
@@ -412,18 +500,18 @@ mod tests {
         {
             assert!(script.contains(&format!("\n{name}={value}\n")), "{name} is {value}");
         }
-        // It composes the tarball's name of these two.
-        assert!(
-            script.contains(&format!("target={TARGET} ;;"))
-                && script.contains("name=anyarch-$VERSION-$target\n")
-        );
+        // It composes the tarball's name of these.
+        for host in [HERE, ARM64] {
+            assert!(script.contains(&format!("target={} ;;", host.target)), "{}", host.target);
+        }
+        assert!(script.contains("name=anyarch-$VERSION-$target\n"));
     }
 
     /// `cargo binstall` finds the tarball and the executables in it by templates in the manifests.
     #[test]
     fn binstall_finds_what_is_made() {
         let version = "1.2.3";
-        let name = tarball_name(version);
+        let name = tarball_name(version, HERE);
         for (krate, bin) in [("anyarch", "anyarch"), ("emu", "anyarch-emu")] {
             let manifest = crate::workspace().join("crates").join(krate).join("Cargo.toml");
             let manifest = fs::read_to_string(manifest).unwrap();
@@ -431,7 +519,7 @@ mod tests {
             let value = |key: &str| {
                 let line = section.lines().find_map(|l| l.strip_prefix(&format!("{key} = "))).unwrap();
                 let line =
-                    line.trim_matches('"').replace("{ version }", version).replace("{ target }", TARGET);
+                    line.trim_matches('"').replace("{ version }", version).replace("{ target }", HERE.target);
                 line.replace("{ repo }", env!("CARGO_PKG_REPOSITORY")).replace("{ bin }", bin)
             };
             let url = format!("{}/releases/download/v{version}/{name}", env!("CARGO_PKG_REPOSITORY"));

@@ -37,11 +37,12 @@ usage: cargo xtask COMMAND
   check-host-neutral [NAME...]
                  builds the emulator for arm64 in a Debian sid, and runs the static test programs of all guests (whose names contain NAME)
                  with it, under the emulator for this machine (needs root and Linux 6.7)
-  dist [--executables DIR] [--no-image] [DIR]
-                 builds a release in DIR (target/dist): tarball, .deb, .rpm, images, list of crates, sums
-  check-packages [--executables DIR]
-                 makes a release twice and compares the bytes; installs, upgrades, removes and purges its .deb in Debians of its own, and
-                 runs install.sh and the action's script (needs root and Linux 6.7)
+  dist [--executables DIR] [--arm64 DIR] [--no-arm64] [--no-image] [DIR]
+                 builds a release in DIR (target/dist): tarball, .deb, .rpm and list of crates for x86-64 and for arm64 hosts, images, sums;
+                 for arm64 it needs root, or rustup target add aarch64-unknown-linux-gnu
+  check-packages [--executables DIR] [--arm64 DIR]
+                 makes a release twice and compares the bytes; installs, upgrades, removes and purges its .deb in Debians of its own, for
+                 arm64 hosts too; runs install.sh and the action's script (needs root and Linux 6.7)
   setup          only installs what the commands need
 
 Every command installs the Debian packages that it needs: as root, or by sudo if you say yes on the terminal.

@@ -25,8 +25,13 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 const DEBIAN: &str = "arm64";
 /// The suite whose compiler has a standard library for other architectures.
 const SUITE: &str = "sid";
-/// Compiler, standard library, linker.
-const PACKAGES: &[&str] = &["rustc", "cargo", "libstd-rust-dev:arm64", "gcc-aarch64-linux-gnu"];
+/// Compiler, standard library, linker, and the C library that anyarch's crates are built on.
+const PACKAGES: &[&str] =
+    &["rustc", "cargo", "libstd-rust-dev:arm64", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
+/// Where the tree has this workspace and cargo's crates.
+pub(crate) const SOURCE: &str = "/src";
+/// See [`SOURCE`].
+pub(crate) const REGISTRY: &str = "/root/.cargo/registry";
 /// Profile of both emulators.
 const PROFILE: &str = "fast";
 /// Replaces the padding of the ELF header, which means nothing.
@@ -130,6 +135,20 @@ fn tests(marked: &Path, programs: &[&String]) -> Command {
 
 /// Builds the emulator for the other host; where it is.
 fn build() -> Result<PathBuf, String> {
+    Ok(cross(&["anyarch-emu"], PROFILE, &crate::target()?.join("host-neutral"), &[])?.join("anyarch-emu"))
+}
+
+/// Builds packages for arm64 in a Debian sid; the folder they are in. The flags are rustc's beside
+/// those of .cargo/config.toml.
+///
+/// # Errors
+/// What failed.
+pub(crate) fn cross(
+    packages: &[&str],
+    profile: &str,
+    target: &Path,
+    flags: &[String],
+) -> Result<PathBuf, String> {
     let tree = Tree::new(&format!("build-{SUITE}-amd64"), "amd64", SUITE, None)?;
     tree.add_architecture(DEBIAN)?;
     tree.install(PACKAGES)?;
@@ -139,25 +158,19 @@ fn build() -> Result<PathBuf, String> {
     let mut fetch = Command::new(cargo);
     crate::run(fetch.args(["fetch", "--locked", "--quiet"]).current_dir(&workspace))?;
     let home = crate::sbom::cargo_home()?;
-    let target = crate::target()?.join("host-neutral");
-    fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
+    fs::create_dir_all(target).map_err(|e| format!("{}: {e}", target.display()))?;
     let mut cargo = tree.command_with(&[
-        Shared { folder: &workspace, at: "/src", writable: false },
-        Shared { folder: &home.join("registry"), at: "/root/.cargo/registry", writable: false },
-        Shared { folder: &target, at: "/target", writable: true },
+        Shared { folder: &workspace, at: SOURCE, writable: false },
+        Shared { folder: &home.join("registry"), at: REGISTRY, writable: false },
+        Shared { folder: target, at: "/target", writable: true },
     ])?;
-    cargo.args([
-        "env",
-        "--chdir=/src",
-        "CARGO_TARGET_DIR=/target",
-        "cargo",
-        "build",
-        "--offline",
-        "--locked",
-    ]);
-    cargo.args(["--quiet", "--profile", PROFILE, "--target", TARGET, "-p", "anyarch-emu"]);
-    crate::run(&mut cargo).map_err(|e| format!("{e}: the emulator does not build for {TARGET}"))?;
-    Ok(target.join(TARGET).join(PROFILE).join("anyarch-emu"))
+    cargo.args(["env", &format!("--chdir={SOURCE}"), "CARGO_TARGET_DIR=/target", "cargo", "build"]);
+    cargo.args(["--offline", "--locked", "--quiet", "--profile", profile, "--target", TARGET]);
+    let flags: Vec<String> = flags.iter().map(|flag| format!("\"{flag}\"")).collect();
+    cargo.args(["--config", &format!("target.{TARGET}.rustflags=[{}]", flags.join(", "))]);
+    cargo.args(packages.iter().flat_map(|name| ["-p", name]));
+    crate::run(&mut cargo).map_err(|e| format!("{e}: {} for {TARGET}", packages.join(", ")))?;
+    Ok(target.join(TARGET).join(profile))
 }
 
 /// A copy of the emulator with [`MARK`].

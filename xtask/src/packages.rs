@@ -14,6 +14,8 @@ pub(crate) type Purpose = &'static [&'static str];
 
 /// The linker of Rust, with the C library's static files.
 pub(crate) const BUILD: Purpose = &["gcc", "libc6-dev"];
+/// The linker for arm64 hosts, and the C library there.
+pub(crate) const ARM64: Purpose = &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 /// Making Debians. (Ubuntu has Debian's keys in a package of its own.)
 pub(crate) const DEBIAN: Purpose = &["debootstrap", "debian-archive-keyring"];
 /// Compilers of the test programs, for this machine and for every guest.

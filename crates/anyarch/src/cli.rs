@@ -193,9 +193,17 @@ pub(crate) fn command() -> Command {
                     "Examples:\n",
                     "  anyarch with arm64 -- ./hello-arm64\n",
                     "  anyarch with -- make check\n",
+                    "  sudo anyarch with --net none -- sh -c 'dockerd & ...'   a dockerd of one's own, with bridges of its own\n",
                 ))
                 .arg(architectures("Architectures or platforms [default: every one with an emulator]"))
                 .arg(engines())
+                .arg(
+                    option("net", "host|none", "Network: the machine's, or one of its own with nothing but localhost, in which the command is root")
+                        .visible_alias("network")
+                        .default_value("host")
+                        .value_parser(["host", "none"])
+                        .hide_possible_values(true),
+                )
                 .arg(Arg::new("command").value_name("CMD").num_args(0..).last(true).help("The command, after --")),
         )
         .subcommand(
@@ -212,10 +220,16 @@ pub(crate) fn command() -> Command {
                             "Examples:\n",
                             "  anyarch image build -o anyarch.tar && docker load -i anyarch.tar\n",
                             "  anyarch image build --to arm64,riscv64 --push registry.example.org/tools/anyarch\n",
+                            "  anyarch image build --also ./arm64-host -o layout     one index for hosts of both kinds\n",
                         ))
                         .arg(option("version", "V", "Version in the tags").default_value(env!("CARGO_PKG_VERSION")))
                         .arg(option("to", "ARCH", "Architectures [default: every one with an emulator]").action(ArgAction::Append).value_delimiter(','))
                         .arg(engines())
+                        .arg(
+                            option("also", "DIR", "A further host, whose anyarch, anyarch-emu and qemu-* lie in this folder: tags become indexes of several platforms")
+                                .action(ArgAction::Append)
+                                .value_parser(value_parser!(PathBuf)),
+                        )
                         .arg(option("name", "NAME", "Repository's name in an archive").default_value("anyarch"))
                         .arg(option("push", "REPOSITORY", "Push to a registry"))
                         .arg(switch("load", "Load into docker or podman"))
@@ -638,7 +652,8 @@ pub(crate) fn dispatch(matches: &ArgMatches) -> Result<u8> {
         "with" => {
             let options =
                 Options { targets: strings(sub, "arch"), engines: parse_engines(sub)?, ..Options::default() };
-            crate::commands::run::with(&options, strings(sub, "command")).map_err(not_started)
+            let host_network = sub.get_one::<String>("net").is_some_and(|net| net == "host");
+            crate::commands::run::with(&options, host_network, strings(sub, "command")).map_err(not_started)
         }
         other => Err(Failure::new(Code::Usage, format!("{other} is not a command"))),
     }
@@ -653,7 +668,7 @@ fn image(matches: &ArgMatches) -> Result<u8> {
     let json = sub.get_flag("json");
     crate::ui::set_json(json);
     match name {
-        "build" => crate::commands::image::build(&crate::commands::image::BuildOptions {
+        "build" => crate::commands::image_build::build(&crate::commands::image_build::BuildOptions {
             version: text("version"),
             to: strings(sub, "to"),
             engines: parse_engines(sub)?,
@@ -661,6 +676,7 @@ fn image(matches: &ArgMatches) -> Result<u8> {
             load: sub.get_flag("load"),
             output: sub.get_one::<PathBuf>("output").cloned(),
             name: text("name"),
+            also: sub.get_many::<PathBuf>("also").into_iter().flatten().cloned().collect(),
             json,
         }),
         "inspect" => crate::commands::image::inspect(&text("image"), sub.get_flag("raw"), json),

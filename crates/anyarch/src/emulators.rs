@@ -12,10 +12,17 @@ use std::path::{Path, PathBuf};
 /// Guests that our own emulator runs.
 pub(crate) use anyarch_registry::NAMES as NATIVE_GUESTS;
 
+/// Whether our emulator translates on this host. Elsewhere it interprets everything, and QEMU's
+/// comes first.
+pub(crate) const TRANSLATES: bool = cfg!(target_arch = "x86_64");
+
+/// What to know of our emulator where it interprets.
+pub(crate) const INTERPRETS: &str = "anyarch's own emulator interprets on this host, which is slow; QEMU's static builds are taken where they are installed";
+
 /// Which emulator is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Ours where it supports the guest, else QEMU.
+    /// Ours where it translates the guest, else QEMU, else ours.
     #[default]
     Auto,
     /// Ours.
@@ -73,12 +80,24 @@ impl Choice {
         match self {
             Choice::Native => find_native(guest),
             Choice::Qemu(place) => find_qemu(guest, place.as_deref()),
-            Choice::Auto if NATIVE_GUESTS.contains(&guest.name) => find_native(guest).or_else(|native| {
-                // Where both are missing, the message about ours is the one that helps.
-                find_qemu(guest, None).map_err(|_| native)
-            }),
+            Choice::Auto if NATIVE_GUESTS.contains(&guest.name) => {
+                first(TRANSLATES, || find_native(guest), || find_qemu(guest, None))
+            }
             Choice::Auto => find_qemu(guest, None),
         }
+    }
+}
+
+/// Of two emulators the one that is to be taken. Where both are missing, the message about ours is
+/// the one that helps.
+fn first(
+    translates: bool,
+    native: impl Fn() -> Result<Emulator>,
+    qemu: impl Fn() -> Result<Emulator>,
+) -> Result<Emulator> {
+    match translates {
+        true => native().or_else(|failure| qemu().map_err(|_| failure)),
+        false => qemu().or_else(|_| native()),
     }
 }
 
@@ -212,6 +231,20 @@ mod tests {
         check("qemu:q", None);
         check("native:/x", None);
         check("kvm", None);
+    }
+
+    #[test]
+    fn ours_comes_first_where_it_translates() {
+        let found = |kind| move || Ok(Emulator { kind, path: "/x".into() });
+        let missing = |kind: Kind| move || Err(Failure::new(Code::NoEmulator, kind.name()));
+        let kind = |result: Result<Emulator>| result.map(|it| it.kind).map_err(|failure| failure.what);
+        let (native, qemu) = (Kind::Native, Kind::Qemu);
+        for (translates, want) in [(true, native), (false, qemu)] {
+            assert_eq!(kind(first(translates, found(native), found(qemu))), Ok(want));
+            assert_eq!(kind(first(translates, missing(native), found(qemu))), Ok(qemu));
+            assert_eq!(kind(first(translates, found(native), missing(qemu))), Ok(native));
+            assert_eq!(kind(first(translates, missing(native), missing(qemu))), Err("anyarch".into()));
+        }
     }
 
     #[test]

@@ -443,3 +443,79 @@ fn what_is_no_image_is_said() {
     let out = anyarch(&["image", "inspect", "Not A Name"]);
     assert_eq!(out.status.code(), Some(9));
 }
+
+/// One index for hosts of both kinds: tags that both have are of both, the others of one.
+#[test]
+fn tags_are_for_several_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str, files: &[(&str, &str)]| {
+        let folder = dir.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        for (file, arch) in files {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("verify/bin").join(arch);
+            std::fs::copy(from, folder.join(file)).unwrap();
+        }
+        folder.to_str().unwrap().to_owned()
+    };
+    let build = |layout: &str, more: &[&str]| {
+        let layout = dir.path().join(layout);
+        let words = ["image", "build", "--engine", "native", "--version", "9", "-o"];
+        let words = [&words[..], &[layout.to_str().unwrap()], more].concat();
+        let mut command = Command::new(ANYARCH);
+        command.args(words).env("ANYARCH_EMU", anyarch_harness::emulator()).output().unwrap()
+    };
+    let arm64 = folder(
+        "arm64",
+        &[
+            ("anyarch", "aarch64"),
+            ("anyarch-emu", "aarch64"),
+            ("qemu-riscv64-static", "aarch64"),
+            ("qemu-s390x", "aarch64"),
+        ],
+    );
+    let out = build("layout", &["--also", &arm64, "--to", "arm64,riscv64"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let layout = anyarch_tool::oci::Layout::open(&dir.path().join("layout")).unwrap().unwrap();
+    let platforms = |tag: &str| {
+        let list = layout.manifests(Some(tag)).unwrap();
+        list.iter().map(|d| d.platform.as_ref().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    for tag in ["latest", "9", "register", "riscv64", "riscv64-9"] {
+        assert_eq!(platforms(tag), ["linux/amd64", "linux/arm64"], "{tag}");
+    }
+    for (tag, want) in [
+        ("aarch64", "linux/amd64"),
+        ("x86_64-aarch64", "linux/amd64"),
+        ("x86_64-riscv64-9", "linux/amd64"),
+        ("aarch64-riscv64", "linux/arm64"),
+        ("aarch64-riscv64-9", "linux/arm64"),
+    ] {
+        assert_eq!(platforms(tag), [want], "{tag}");
+    }
+    assert!(layout.manifests(Some("aarch64-aarch64")).is_err());
+    // Where ours interprets, QEMU's is taken.
+    let wanted = anyarch_tool::oci::Platform::of_words("arm64").unwrap();
+    let image = layout.image(Some(&wanted), Some("latest")).unwrap();
+    let tar = anyarch_tool::oci::decompress(layout.blob(&image.layers[0].digest).unwrap()).unwrap();
+    let mut tar = tar::Archive::new(tar);
+    let entries = tar.entries().unwrap().map(|e| e.unwrap());
+    let kinds: Vec<_> = entries
+        .map(|e| (e.path().unwrap().display().to_string(), e.header().entry_type().is_file()))
+        .filter(|(name, _)| name.starts_with("usr/bin/") && !name.ends_with('/'))
+        .collect();
+    let want = [("usr/bin/anyarch", true), ("usr/bin/binfmt", false), ("usr/bin/qemu-riscv64-static", true)];
+    assert_eq!(kinds, want.map(|(name, file)| (name.to_string(), file)));
+    // Two for one host, what is for no host, and emulators that are for another.
+    let out = build("again", &["--also", &arm64, "--also", &arm64, "--to", "riscv64"]);
+    assert!(text(&out.stderr).contains("there are executables for aarch64 already"), "{}", text(&out.stderr));
+    let mixed = folder("mixed", &[("anyarch", "s390x"), ("anyarch-emu", "aarch64")]);
+    let out = build("mixed-layout", &["--also", &mixed, "--to", "riscv64"]);
+    assert!(text(&out.stderr).contains("is no static executable for s390x"), "{}", text(&out.stderr));
+    let none = folder("none", &[]);
+    let out = build("none-layout", &["--also", &none, "--to", "riscv64"]);
+    assert!(!out.status.success() && text(&out.stderr).contains("none/anyarch"), "{}", text(&out.stderr));
+    // What was asked for and is nowhere.
+    let bare = folder("bare", &[("anyarch", "aarch64")]);
+    let out = build("bare-layout", &["--also", &bare, "--to", "riscv64"]);
+    assert_eq!(out.status.code(), Some(5), "{}", text(&out.stderr));
+}

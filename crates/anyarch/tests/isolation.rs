@@ -249,3 +249,24 @@ fn with_leaves_no_way_to_the_machines_binfmt_misc() {
     assert_eq!([after, files, fresh, reached], ["", "0", "0", "0"], "{stdout}");
     assert!(!own.contains(machine), "{stdout}");
 }
+
+/// A network of its own has localhost and nothing else, /sys shows it, and the command may make
+/// interfaces there; a cgroup is where it was.
+#[test]
+fn with_gives_a_network_of_its_own() {
+    need_namespaces();
+    let script = "ls /sys/class/net; ip link add b0 type bridge && ip link set b0 up && ls /sys/class/net; \
+                  [ -e /sys/fs/cgroup/cgroup.procs ] || [ ! -e /proc/self/cgroup ] || ls -d /sys/fs/cgroup/*; \
+                  ip -br link show lo | grep -o 'LOOPBACK,UP'";
+    let with = |more: &[&str]| {
+        let words = [&["with", "arm64"][..], more, &["--", "sh", "-c", script]].concat();
+        Command::new(ANYARCH).args(words).env("ANYARCH_EMU", anyarch_harness::emulator()).output().unwrap()
+    };
+    let out = with(&["--net", "none"]);
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{said}{}", text(&out.stderr));
+    assert!(said.starts_with("lo\nb0\nlo\n") || said.starts_with("bonding_masters\nlo\n"), "{said}");
+    assert!(said.ends_with("LOOPBACK,UP\n"), "{said}");
+    // The machine's network is as it was.
+    assert!(!Path::new("/sys/class/net/b0").exists());
+}

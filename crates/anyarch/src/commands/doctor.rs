@@ -10,7 +10,7 @@
 use crate::commands::register::{self, Row};
 use crate::container;
 use crate::elf::{Elf, host_machine};
-use crate::emulators::Choice;
+use crate::emulators::{Choice, TRANSLATES};
 use crate::failure::{Code, Result};
 use crate::ui::Paint;
 use anyarch_binfmt::plan::{self, apply};
@@ -619,7 +619,12 @@ fn emulators(_: &Machine) -> Vec<Finding> {
     if !have.is_empty() {
         list.push(good(format!("static emulators found for {}", names(&have))));
     }
-    if let Some(Err(failure)) = family::by_name("aarch64").map(|f| Choice::Native.find(f)) {
+    let native = family::by_name("aarch64").map(|f| Choice::Native.find(f));
+    if !TRANSLATES {
+        let what = "anyarch's own emulator interprets on this host";
+        let why = "it is slow; QEMU's static builds are taken where they are installed";
+        list.push(found(Level::Note, what, why, "apt install qemu-user-static"));
+    } else if let Some(Err(failure)) = native {
         let why = "architectures that it runs fall back to QEMU, which is slower";
         list.push(found(Level::Warning, failure.what, why, failure.mend.unwrap_or_default()));
     }

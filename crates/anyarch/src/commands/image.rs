@@ -1,21 +1,17 @@
-//! `image`: writes the images that register emulators elsewhere, and looks at, copies and unpacks
-//! images, all without a container engine.
+//! `image`: looks at, copies and unpacks images without a container engine; `image build` has a file
+//! of its own. Where the other commands find their images.
 
 use crate::commands::bundle;
-use crate::commands::compat::IMAGE_ENTRY;
-use crate::emulators::Choice;
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::registry::{self, Client, Reference};
+use crate::oci::remembered::{self, Archive};
 use crate::oci::unpack::{self, How};
-use crate::oci::write::{Content, Item, Settings, epoch, rfc3339};
 use crate::oci::{Descriptor, Digest, Image, Layout, Platform, document, kept, layout, media, write};
 use crate::temporary::{self, Entry, Folder};
 use crate::ui::{self, plain};
-use anyarch_binfmt::{FAMILIES, Family, entry::EMULATOR};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// Where pulled blobs and unpacked roots are kept.
 pub(crate) fn cache_dir() -> Result<PathBuf> {
@@ -69,6 +65,15 @@ pub(crate) fn find(target: &str, platform: Option<&str>, when: Pull) -> Result<F
     let (layout, manifest) = pull(&reference, wanted.as_ref(), when)?;
     let image = layout.read_image(&manifest)?;
     Ok(Found::Image(Box::new(layout), Box::new(image)))
+}
+
+/// The archive that a word names, with what was noted of it; `None` where it is something else.
+pub(crate) fn archive(target: &str, platform: Option<&str>) -> Result<Option<Archive>> {
+    let wanted = platform.map(Platform::of_words).transpose()?;
+    let bare = PATHS.iter().find_map(|p| target.strip_prefix(p)).unwrap_or(target);
+    let (path, tag) = split_tag(bare);
+    let path = Path::new(path);
+    Ok(if path.is_file() { Archive::look(&cache_dir()?, path, tag, wanted.as_ref()) } else { None })
 }
 
 /// The name of a registry's image. What can only be a path is none: it does not exist.
@@ -352,11 +357,11 @@ pub(crate) fn copy(source: &str, destination: &str, platform: Option<&str>, as_j
 }
 
 /// The annotation with a manifest's tag.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// A folder for what is being made, of the file system that it shall be in. However that ends,
 /// nothing half-made stays ([`crate::temporary`]).
-struct Staging {
+pub(crate) struct Staging {
     folder: Folder,
     /// Folders that were made for it, the outermost first.
     made: Made,
@@ -366,12 +371,12 @@ struct Staging {
 struct Made(Vec<(PathBuf, Entry)>);
 
 impl Staging {
-    fn temporary() -> Result<Staging> {
+    pub(crate) fn temporary() -> Result<Staging> {
         Staging::within(&std::env::temp_dir())
     }
 
     /// In the folder that the target is in; in the target itself if that is there already.
-    fn beside(target: &Path) -> Result<Staging> {
+    pub(crate) fn beside(target: &Path) -> Result<Staging> {
         Staging::within(if target.is_dir() { target } else { layout::parent(target) })
     }
 
@@ -386,12 +391,12 @@ impl Staging {
         Ok(Staging { folder: Folder::within(folder).or_fail(Code::Failed, what)?, made })
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// What was made is at its place.
-    fn done(mut self) {
+    pub(crate) fn done(mut self) {
         self.made.0.clear();
     }
 }
@@ -462,6 +467,7 @@ pub(crate) fn prune(all: bool, as_json: bool) -> Result<u8> {
     let cache = cache_dir()?;
     let roots = crate::commands::run::remove_leftovers(&cache)?;
     let layers = kept::prune(&cache, all)?;
+    remembered::forget(&cache)?;
     let images = cache.join("images");
     let blobs = images.join("blobs/sha256");
     let places = [std::env::temp_dir(), images.clone(), blobs];
@@ -536,293 +542,10 @@ fn runtime_config(image: &Image, root: &Path) -> Result<Value> {
     Ok(bundle::config(&command, &settings))
 }
 
-/// What `image build` was asked for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BuildOptions {
-    /// The version in the tags.
-    pub version: String,
-    /// Architectures; empty for all that have an emulator.
-    pub to: Vec<String>,
-    /// Engines, as for `register`.
-    pub engines: Vec<(Option<String>, Choice)>,
-    /// A repository to push to.
-    pub push: Option<String>,
-    /// Into docker or podman.
-    pub load: bool,
-    /// A folder or `*.tar`.
-    pub output: Option<PathBuf>,
-    /// The repository's name in archives.
-    pub name: String,
-    /// Tell what was made as JSON.
-    pub json: bool,
-}
-
-/// How long a version may be: a tag has at most 128 characters, and two architectures stand before
-/// the version.
-const MAX_VERSION: usize = 96;
-
-/// An image and all its tags.
-struct Tagged {
-    index: Descriptor,
-    manifest: Descriptor,
-    tags: Vec<String>,
-}
-
-/// `image build`.
-pub(crate) fn build(options: &BuildOptions) -> Result<u8> {
-    let ways = options.push.is_some() as u8 + options.load as u8 + options.output.is_some() as u8;
-    if ways != 1 {
-        return Err(Failure::new(Code::Usage, "say where the images go")
-            .mend("one of -o DIR, -o FILE.tar, --load, --push REPOSITORY"));
-    }
-    // Before anything is made: what no registry and no engine takes.
-    for repository in options.push.iter().chain([&options.name]) {
-        if Reference::parse(&format!("{repository}:x")).is_err() {
-            fail!(
-                Code::Usage,
-                "`{repository}` is no repository's name: small letters and digits with single . _ - between them, parts \
-                 with /, a host before them, and no tag"
-            );
-        }
-    }
-    if !registry::is_tag(&options.version) || options.version.len() > MAX_VERSION {
-        fail!(
-            Code::Usage,
-            "the version `{}` makes no tags: letters, digits and . _ -, a letter or digit first, at most {MAX_VERSION}",
-            options.version
-        );
-    }
-    let folder = options.output.as_ref().filter(|o| o.extension().is_none_or(|e| e != "tar"));
-    let staging = folder.map_or_else(Staging::temporary, |f| Staging::beside(f))?;
-    let layout = Layout::create(&staging.path().join("layout"))?;
-    let images = compose(&layout, options)?;
-    let mut index = Vec::new();
-    for image in &images {
-        for tag in &image.tags {
-            let mut d = image.index.clone();
-            d.annotations = json!({ REF_NAME: tag });
-            index.push(d);
-        }
-    }
-    let tags: usize = images.iter().map(|i| i.tags.len()).sum();
-    let tell = || {
-        if options.json {
-            let image = |i: &Tagged| json!({ "digest": i.index.digest.to_string(), "manifest": i.manifest.digest.to_string(), "tags": i.tags });
-            ui::json(&json!({
-                "schema": 1,
-                "version": options.version,
-                "name": options.push.as_ref().unwrap_or(&options.name),
-                "output": options.output.as_ref().map(|o| o.display().to_string()),
-                "pushed": options.push.is_some(),
-                "loaded": options.load,
-                "images": images.iter().map(image).collect::<Vec<_>>(),
-            }));
-        }
-    };
-    if let Some(repository) = &options.push {
-        let reference = Reference::parse(repository)?;
-        let mut client = Client::push(&reference)?;
-        for image in &images {
-            for tag in &image.tags {
-                client.push_manifest(&layout, &image.index, Some(tag))?;
-                say!("pushed {}/{}:{tag}", reference.host, reference.name);
-            }
-        }
-        tell();
-        return Ok(0);
-    }
-    if let Some(folder) = folder {
-        layout.publish(folder, &index)?;
-        staging.done();
-        say!("wrote {} images with {tags} tags to {}", images.len(), folder.display());
-        tell();
-        return Ok(0);
-    }
-    layout.write_index(&index)?;
-    docker_manifest(&layout, &images, &options.name)?;
-    if options.load {
-        load(&layout)?;
-    } else if let Some(file) = &options.output {
-        save_archive(&layout, file)?;
-        say!("wrote {} images with {tags} tags to {}", images.len(), file.display());
-    }
-    tell();
-    Ok(0)
-}
-
-/// multiarch's seven forms of tags.
-fn compose(layout: &Layout, options: &BuildOptions) -> Result<Vec<Tagged>> {
-    let own =
-        std::env::current_exe().or_fail(Code::Failed, || "cannot tell where anyarch itself is".into())?;
-    let anyarch = read(&own)?;
-    let host = crate::elf::host_machine();
-    let v = &options.version;
-    let explicit = !options.to.is_empty();
-    let mut wanted: Vec<&'static Family> = Vec::new();
-    for word in options.to.iter().flat_map(|w| w.split(',')) {
-        let found = anyarch_binfmt::family::lookup(word);
-        if found.is_empty() {
-            return Err(crate::commands::register::unknown_architecture(word));
-        }
-        wanted.extend(found);
-    }
-    if !explicit {
-        wanted.extend(FAMILIES.iter().filter(|f| !f.is_native_to(&host) && f.name != "i486"));
-    }
-    let mut emulators: Vec<(&'static Family, crate::emulators::Kind, Vec<u8>)> = Vec::new();
-    for f in wanted {
-        let fits = |a: &Option<String>| {
-            a.as_deref().is_none_or(|a| anyarch_binfmt::family::lookup(a).iter().any(|g| g.name == f.name))
-        };
-        let choice =
-            options.engines.iter().rev().find(|(a, _)| fits(a)).map(|(_, c)| c.clone()).unwrap_or_default();
-        match choice.find(f) {
-            Ok(emulator) => emulators.push((f, emulator.kind, read(&emulator.path)?)),
-            Err(failure) if explicit => return Err(failure),
-            Err(failure) => ui::detail!("leaving out {}: {}", f.name, failure.what),
-        }
-    }
-    if emulators.is_empty() {
-        return Err(Failure::new(Code::NoEmulator, "no emulator was found for any architecture")
-            .mend("apt install qemu-user-static"));
-    }
-    let platform = Platform::host();
-    let mut images = Vec::new();
-    let mut add = |title: &str, items: Vec<Item>, entrypoint: &[&str], tags: Vec<String>| -> Result<()> {
-        let mut items = items;
-        items.push(Item {
-            path: "usr/share/sbom/anyarch.spdx.json".into(),
-            content: Content::Text(sbom(title, v, &items)),
-        });
-        let labels = json!({
-            "org.opencontainers.image.title": title,
-            "org.opencontainers.image.version": v,
-            "org.opencontainers.image.created": rfc3339(epoch()),
-            "org.opencontainers.image.source": env!("CARGO_PKG_REPOSITORY"),
-            "org.opencontainers.image.licenses": env!("CARGO_PKG_LICENSE"),
-        });
-        let settings = Settings {
-            platform: platform.clone(),
-            entrypoint: entrypoint.iter().map(|e| e.to_string()).collect(),
-            env: vec![
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
-                "QEMU_BIN_DIR=/usr/bin".into(),
-            ],
-            labels,
-        };
-        let manifest = write::image(layout, &items, &settings)?;
-        let index = json!({ "schemaVersion": 2, "mediaType": media::INDEX, "manifests": [manifest.json()] });
-        let index = layout.add(index.to_string().as_bytes(), media::INDEX)?;
-        images.push(Tagged { index, manifest, tags });
-        Ok(())
-    };
-    let program =
-        |path: &str, bytes: &[u8]| Item { path: path.into(), content: Content::Executable(bytes.to_vec()) };
-    let link = |path: &str, to: &str| Item { path: path.into(), content: Content::Link(to.into()) };
-    let base = || {
-        vec![
-            program("usr/bin/anyarch", &anyarch),
-            link(IMAGE_ENTRY, "usr/bin/anyarch"),
-            link("register", "usr/bin/anyarch"),
-            link("usr/bin/binfmt", "anyarch"),
-            link("qemu-binfmt-conf.sh", "usr/bin/anyarch"),
-        ]
-    };
-    let mut everything = base();
-    let mut native_is_in = false;
-    for (f, kind, bytes) in &emulators {
-        let path = format!("usr/bin/qemu-{}-static", f.emulator());
-        if *kind == crate::emulators::Kind::Native {
-            if !native_is_in {
-                everything.push(program(&format!("usr/bin/{EMULATOR}"), bytes));
-                native_is_in = true;
-            }
-            everything.push(link(&path, EMULATOR));
-        } else {
-            everything.push(program(&path, bytes));
-        }
-    }
-    add("anyarch", everything, &[&format!("/{IMAGE_ENTRY}")], vec!["latest".into(), v.clone()])?;
-    add("anyarch register", base(), &["/register"], vec!["register".into()])?;
-    for (f, _, bytes) in &emulators {
-        let to = f.name;
-        let tags =
-            vec![format!("{host}-{to}"), format!("{host}-{to}-{v}"), to.to_string(), format!("{to}-{v}")];
-        let items = vec![program(&format!("usr/bin/qemu-{}-static", f.emulator()), bytes)];
-        add(&format!("emulator for {to}"), items, &[], tags)?;
-    }
-    Ok(images)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).or_fail(Code::Failed, || format!("cannot read {}", path.display()))
-}
-
-/// An SPDX 2.3 document of an image's files.
-fn sbom(title: &str, version: &str, items: &[Item]) -> String {
-    let mut files = Vec::new();
-    let mut relations = vec![
-        json!({ "spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-image" }),
-    ];
-    for item in items {
-        if let Content::Executable(bytes) = &item.content {
-            let id = format!("SPDXRef-{}", item.path.replace(['/', '_'], "-"));
-            files.push(json!({ "fileName": format!("/{}", item.path), "SPDXID": id, "checksums": [{ "algorithm": "SHA256", "checksumValue": Digest::of(bytes).hex() }] }));
-            relations.push(json!({ "spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": id }));
-        }
-    }
-    let value = json!({
-        "spdxVersion": "SPDX-2.3",
-        "dataLicense": "CC0-1.0",
-        "SPDXID": "SPDXRef-DOCUMENT",
-        "name": title,
-        "documentNamespace": format!("{}/sbom/{}/{version}", env!("CARGO_PKG_REPOSITORY"), title.replace(' ', "-")),
-        "creationInfo": { "created": rfc3339(epoch()), "creators": [concat!("Tool: anyarch-", env!("CARGO_PKG_VERSION"))] },
-        "packages": [{ "name": title, "SPDXID": "SPDXRef-image", "versionInfo": version, "downloadLocation": "NOASSERTION", "filesAnalyzed": false, "licenseDeclared": env!("CARGO_PKG_LICENSE") }],
-        "files": files,
-        "relationships": relations,
-    });
-    serde_json::to_string_pretty(&value).unwrap_or_default()
-}
-
-/// docker's manifest.json, for `docker load` of every version.
-fn docker_manifest(layout: &Layout, images: &[Tagged], name: &str) -> Result<()> {
-    let mut list = Vec::new();
-    for image in images {
-        let value = document(&layout.bytes(&image.manifest)?, "the manifest")?;
-        let path = |d: &Value| Descriptor::parse(d).map(|d| format!("blobs/sha256/{}", d.digest.hex()));
-        let layers: Vec<String> =
-            value["layers"].as_array().into_iter().flatten().map(path).collect::<Result<_>>()?;
-        let tags: Vec<_> = image.tags.iter().map(|t| format!("{name}:{t}")).collect();
-        list.push(json!({ "Config": path(&value["config"])?, "RepoTags": tags, "Layers": layers }));
-    }
-    let file = layout.dir().join("manifest.json");
-    fs::write(&file, Value::Array(list).to_string())
-        .or_fail(Code::Failed, || format!("cannot write {}", file.display()))
-}
-
 /// Beside its place, then renamed: a full disk leaves the old one.
-fn save_archive(layout: &Layout, file: &Path) -> Result<()> {
+pub(crate) fn save_archive(layout: &Layout, file: &Path) -> Result<()> {
     temporary::remove_leftovers(layout::parent(file));
     let mut new = layout::beside(file)?;
     write::archive(layout, &mut new)?;
     layout::put(new, file)
-}
-
-/// Pipes the archive into whichever engine is there.
-fn load(layout: &Layout) -> Result<()> {
-    for program in ["docker", "podman"] {
-        let Ok(mut child) = Command::new(program).arg("load").stdin(Stdio::piped()).spawn() else { continue };
-        if let Some(mut input) = child.stdin.take() {
-            write::archive(layout, &mut input)?;
-        }
-        let status = child.wait().or_fail(Code::Failed, || format!("{program} load"))?;
-        return if status.success() {
-            Ok(())
-        } else {
-            Err(Failure::new(Code::Failed, format!("{program} load failed ({status})")))
-        };
-    }
-    Err(Failure::new(Code::Failed, "neither docker nor podman is installed")
-        .mend("write an archive instead: -o FILE.tar"))
 }

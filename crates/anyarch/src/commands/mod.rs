@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod explain_image;
 pub(crate) mod image;
+pub(crate) mod image_build;
 pub(crate) mod manual;
 pub(crate) mod persist;
 pub(crate) mod register;

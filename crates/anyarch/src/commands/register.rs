@@ -6,7 +6,7 @@
 
 use crate::commands::persist;
 use crate::elf::host_machine;
-use crate::emulators::{Choice, Emulator};
+use crate::emulators::{Choice, Emulator, INTERPRETS, TRANSLATES};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::ui::{self, Complaints};
 use anyarch_binfmt::plan::{Kind, apply};
@@ -208,6 +208,13 @@ fn targets(words: &[String], machine: &str) -> Result<Vec<(&'static Family, bool
     Ok(list)
 }
 
+/// Says that our emulator is slow on this host, where it is what was chosen.
+pub(crate) fn warn_of_interpreter(planned: &[Planned]) {
+    if !TRANSLATES && planned.iter().any(|p| p.emulator.kind == crate::emulators::Kind::Native) {
+        ui::caution!("{INTERPRETS}");
+    }
+}
+
 /// The failure for a word that means no architecture.
 pub(crate) fn unknown_architecture(word: &str) -> Failure {
     let names: Vec<_> = FAMILIES.iter().map(|f| f.name).collect();
@@ -307,6 +314,7 @@ fn register_all(options: &Options, report: &mut Report) -> Result<()> {
     }
     let (planned, failures) = options.resolve()?;
     failures.iter().for_each(|f| report.complain(f));
+    warn_of_interpreter(&planned);
     let mut instance = open(&options.dir)?;
     let _lock = lock(&instance)?;
     let current = instance.entries().map_err(|e| explain(e, &options.dir))?;

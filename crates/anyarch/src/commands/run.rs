@@ -2,10 +2,10 @@
 //! of its own.
 
 use crate::commands::bundle;
-use crate::commands::image::{Found, Pull, find};
+use crate::commands::image::{self, Found, Pull, find};
 use crate::commands::register::{self, Options, Planned};
 use crate::elf::{Elf, host_machine};
-use crate::emulators::{Kind, NATIVE_GUESTS};
+use crate::emulators::{Choice, Kind, NATIVE_GUESTS};
 use crate::failure::{Code, Failure, OrFail, Result, fail};
 use crate::oci::unpack::How;
 use crate::oci::{Image, Layout, kept};
@@ -79,12 +79,30 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
     });
     let report = report.transpose()?;
     let mut told = json!({ "schema": 1, "target": options.target, "platform": null, "digest": null });
-    let mut attempt = || match find(&options.target, options.platform.as_deref(), options.pull)? {
-        Found::Root => run_root(options),
-        Found::Image(layout, image) => {
-            told["platform"] = json!(image.platform().to_string());
-            told["digest"] = json!(image.manifest.digest.to_string());
-            run_image(options, &layout, &image)
+    let mut tell = |image: &Image| {
+        told["platform"] = json!(image.platform().to_string());
+        told["digest"] = json!(image.manifest.digest.to_string());
+    };
+    let mut attempt = || {
+        let archive = image::archive(&options.target, options.platform.as_deref())?;
+        if let Some(image) = archive.as_ref().and_then(|archive| archive.recall()) {
+            tell(&image);
+            if let Some(code) = run_image(options, None, &image)? {
+                return Ok(code);
+            }
+        }
+        match find(&options.target, options.platform.as_deref(), options.pull)? {
+            Found::Root => run_root(options),
+            Found::Image(layout, image) => {
+                tell(&image);
+                if let Some(archive) = archive
+                    && let Err(failure) = archive.remember(&image)
+                {
+                    detail!("{failure}");
+                }
+                let code = run_image(options, Some(&layout), &image)?;
+                code.ok_or_else(|| Failure::new(Code::NotStarted, "the image was not unpacked"))
+            }
         }
     };
     let result = attempt();
@@ -102,8 +120,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
 }
 
 /// Unpacks an image where its layers are not kept already, runs its command, removes what it wrote.
-fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8> {
-    let unpacked = Unpacked::of(layout, image, options)?;
+/// `None` where they are not kept and there is nothing to unpack.
+fn run_image(options: &RunOptions, layout: Option<&Layout>, image: &Image) -> Result<Option<u8>> {
+    let Some(unpacked) = Unpacked::of(layout, image, options)? else { return Ok(None) };
     let inside = unpacked.inside()?;
     let result = command_of(options, image, &inside).and_then(|command| {
         if command.args.is_empty() {
@@ -120,7 +139,7 @@ fn run_image(options: &RunOptions, layout: &Layout, image: &Image) -> Result<u8>
     });
     drop(inside);
     unpacked.remove();
-    result
+    result.map(Some)
 }
 
 /// An image's command with what the options change of it; without arguments where the image has
@@ -177,7 +196,7 @@ struct Unpacked {
 }
 
 impl Unpacked {
-    fn of(layout: &Layout, image: &Image, options: &RunOptions) -> Result<Unpacked> {
+    fn of(layout: Option<&Layout>, image: &Image, options: &RunOptions) -> Result<Option<Unpacked>> {
         let cache = crate::commands::image::cache_dir()?;
         let place = cache.join("roots");
         let what = || format!("cannot make a folder in {}", place.display());
@@ -206,18 +225,25 @@ impl Unpacked {
         let result = kept.and_then(|kept| match kept {
             Some(prepared) => {
                 unpacked.prepared = Some(Rc::new(prepared));
-                Ok(())
+                Ok(true)
             }
-            None => sandbox::with_mapped_ids(|| {
-                // An attempt with layers may have left it.
-                if !unpacked.root.exists() {
-                    std::fs::create_dir(&unpacked.root).or_fail(Code::NotStarted, what)?;
-                }
-                crate::oci::unpack::unpack(layout, image, &unpacked.root, &how)
+            None => layout.map_or(Ok(false), |layout| {
+                sandbox::with_mapped_ids(|| {
+                    // An attempt with layers may have left it.
+                    if !unpacked.root.exists() {
+                        std::fs::create_dir(&unpacked.root).or_fail(Code::NotStarted, what)?;
+                    }
+                    crate::oci::unpack::unpack(layout, image, &unpacked.root, &how)
+                })
+                .map(|()| true)
             }),
         });
         match result {
-            Ok(()) => Ok(unpacked),
+            Ok(true) => Ok(Some(unpacked)),
+            Ok(false) => {
+                unpacked.remove();
+                Ok(None)
+            }
             Err(failure) => {
                 let full = [libc::ENOSPC, libc::EDQUOT]
                     .iter()
@@ -235,7 +261,7 @@ impl Unpacked {
     fn over_layers(
         &self,
         cache: &Path,
-        layout: &Layout,
+        layout: Option<&Layout>,
         image: &Image,
         how: &How,
     ) -> Result<Option<Prepared>> {
@@ -504,7 +530,12 @@ fn own_emulator(guests: &[&'static Family], options: &RunOptions) -> Result<Opti
     let choice = Options { engines: options.engines.clone(), registered: true, ..Options::default() };
     let mut found = None;
     for guest in guests.iter().filter(|f| !f.is_native_to(&machine)) {
-        match choice.emulator(guest) {
+        // Where it interprets, QEMU's is the first choice; without handlers there is none.
+        let found_one = match choice.choice(guest) {
+            Choice::Auto if options.no_binfmt => Choice::Native.find(guest),
+            _ => choice.emulator(guest),
+        };
+        match found_one {
             Ok(emulator) if emulator.kind == Kind::Native => found = Some(emulator.path),
             other if options.no_binfmt => {
                 other?;
@@ -536,13 +567,14 @@ fn handlers(guests: &[&'static Family], options: &RunOptions) -> Result<Vec<Plan
         if let Some(failure) = failures.into_iter().next() {
             return Err(failure);
         }
+        register::warn_of_interpreter(&found);
         planned = found;
     }
-    let others = NATIVE_GUESTS
-        .iter()
-        .filter(|n| foreign.iter().all(|f| f != *n))
-        .map(|n| n.to_string())
-        .collect::<Vec<_>>();
+    let ours = NATIVE_GUESTS.iter().filter_map(|name| anyarch_binfmt::family::by_name(name));
+    let others: Vec<String> = ours
+        .filter(|f| !f.is_native_to(&machine) && foreign.iter().all(|name| name != f.name))
+        .map(|f| f.name.to_string())
+        .collect();
     if !others.is_empty() {
         planned.extend(register(others).resolve()?.0);
     }
@@ -550,7 +582,7 @@ fn handlers(guests: &[&'static Family], options: &RunOptions) -> Result<Vec<Plan
 }
 
 /// `anyarch with [ARCH...] -- CMD...`
-pub(crate) fn with(options: &Options, args: Vec<String>) -> Result<u8> {
+pub(crate) fn with(options: &Options, host_network: bool, args: Vec<String>) -> Result<u8> {
     if args.is_empty() {
         return Err(Failure::new(Code::Usage, "no command was given").mend("anyarch with arm64 -- CMD..."));
     }
@@ -574,7 +606,7 @@ pub(crate) fn with(options: &Options, args: Vec<String>) -> Result<u8> {
     }
     let sandbox = Sandbox {
         rules: planned.iter().map(|p| p.rule.clone()).collect(),
-        host_network: true,
+        host_network,
         ..Sandbox::default()
     };
     sandbox::run(&sandbox, &Command { args, env, ..Command::default() })

@@ -74,11 +74,12 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     /// The root of an image over its kept layers, which are made where they are missing: a mount
-    /// that belongs to the descriptor. `None` where no overlay can be.
+    /// that belongs to the descriptor. `None` where no overlay can be, or where layers are missing
+    /// and there is nothing that they could be made of.
     ///
     /// # Errors
     /// A layer is damaged, or cannot be unpacked.
-    pub(crate) fn root(&self, layout: &Layout, image: &Image, how: &How) -> Result<Option<OwnedFd>> {
+    pub(crate) fn root(&self, layout: Option<&Layout>, image: &Image, how: &How) -> Result<Option<OwnedFd>> {
         let Some(chain) = chain(image) else { return Ok(None) };
         sandbox::make_mount(self.namespace, || {
             let own = sandbox::unshare(UnshareFlags::NEWNS).and_then(|()| {
@@ -92,7 +93,13 @@ impl Run<'_> {
         })
     }
 
-    fn mount(&self, layout: &Layout, image: &Image, how: &How, chain: &[String]) -> Result<Option<OwnedFd>> {
+    fn mount(
+        &self,
+        layout: Option<&Layout>,
+        image: &Image,
+        how: &How,
+        chain: &[String],
+    ) -> Result<Option<OwnedFd>> {
         let place = place(self.cache);
         let what = || format!("cannot keep layers in {}", place.display());
         fs::create_dir_all(&place).or_fail(Code::NotStarted, what)?;
@@ -103,8 +110,11 @@ impl Run<'_> {
             fs::write(self.folder.join(LIST), names.join("\n")).or_fail(Code::NotStarted, what)?;
         }
         let layers: Vec<PathBuf> = names.iter().map(|name| place.join(name).join("root")).collect();
-        if layers.iter().any(|layer| !layer.exists()) && !self.make(layout, image, how, &layers)? {
-            return Ok(None);
+        if layers.iter().any(|layer| !layer.exists()) {
+            match layout {
+                Some(layout) if self.make(layout, image, how, &layers)? => {}
+                _ => return Ok(None),
+            }
         }
         for name in &names {
             used(&place.join(name));

@@ -14,6 +14,7 @@ pub(crate) mod layout;
 pub(crate) mod peek;
 pub(crate) mod progress;
 pub mod registry;
+pub(crate) mod remembered;
 pub(crate) mod sparse;
 pub mod unpack;
 pub mod write;

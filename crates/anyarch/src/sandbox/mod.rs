@@ -391,6 +391,11 @@ fn init(
                 mounts::keep_uncovered(sys.as_ref())?;
             }
             let with = !sandbox.runtime;
+            if !sandbox.host_network
+                && let Err(error) = mounts::own_sys()
+            {
+                detail!("/sys shows the interfaces of the machine: {error}");
+            }
             mounts::cover(mounts::Open { network: with, sys: with && sys.is_none() })?;
             let emulator = mounts::make_handlers(sandbox)?;
             become_root()?;

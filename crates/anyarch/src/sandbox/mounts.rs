@@ -202,6 +202,17 @@ pub(crate) fn keep_uncovered(sys: Option<&OwnedFd>) -> Result<()> {
         .or_fail(Code::NotStarted, what)
 }
 
+/// A /sys of this network namespace, which the one that is there does not show.
+pub(crate) fn own_sys() -> rustix::io::Result<()> {
+    let cgroups = clone_tree(Path::new(CGROUPS), true);
+    let place = |path: &str| open_dir(Path::new(path));
+    move_onto(&new_mount("sysfs")?, &place("/sys")?)?;
+    cgroups.and_then(|cgroups| move_onto(&cgroups, &place(CGROUPS)?))
+}
+
+/// Where control groups are.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// What [`cover`] leaves as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Open {
