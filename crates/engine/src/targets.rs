@@ -46,8 +46,8 @@ impl Targets {
     pub fn after(&self, address: u64) -> u64 {
         let page = address & !(PAGE as u64 - 1);
         let [back, ahead] = &self.sets;
-        let both = back.iter().zip(ahead).map(|(back, ahead)| back | ahead);
-        bit_after(both, (address - page) / 2).map_or(page + PAGE as u64, |bit| page + bit * 2)
+        bit_after(PAGE / 128, |n| back[n] | ahead[n], (address - page) / 2)
+            .map_or(page + PAGE as u64, |bit| page + bit * 2)
     }
 
     /// Adds the branches of a page at `page` whose instructions are words: those that `is_branch`
@@ -162,14 +162,15 @@ fn ones(mut set: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The first one behind a place in a set of several words.
+/// The first one behind a place in a set of so many words.
 #[inline]
-pub fn bit_after(words: impl Iterator<Item = u64>, place: u64) -> Option<u64> {
+pub fn bit_after(len: usize, word: impl Fn(usize) -> u64, place: u64) -> Option<u64> {
     let from = place + 1;
     let mut mask = u64::MAX << (from % 64);
-    for (n, word) in words.enumerate().skip((from / 64) as usize) {
-        if word & mask != 0 {
-            return Some(n as u64 * 64 + (word & mask).trailing_zeros() as u64);
+    for n in (from / 64) as usize..len {
+        let found = word(n) & mask;
+        if found != 0 {
+            return Some(n as u64 * 64 + found.trailing_zeros() as u64);
         }
         mask = u64::MAX;
     }

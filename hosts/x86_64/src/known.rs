@@ -90,11 +90,19 @@ pub(crate) struct Vectors {
 }
 
 impl Vectors {
+    /// Nothing is known. (Word by word: a value built elsewhere and copied is waited for.)
+    fn forget(&mut self) {
+        self.zero_above = [0; 2];
+        self.boxed = [0; 2];
+        self.pair.forget();
+        self.words = 0;
+    }
+
     /// Only the slots of the mask are known as before, and none as an operand of SHA-256.
     pub(crate) fn keep(&mut self, slots: u128) {
         self.zero_above = self.zero_above.map(|known| known & slots);
         self.boxed = self.boxed.map(|known| known & slots);
-        self.pair = sha::Pair::default();
+        self.pair.forget();
         self.words = 0;
     }
 
@@ -104,7 +112,7 @@ impl Vectors {
             self.zero_above[n] &= other.zero_above[n];
             self.boxed[n] &= other.boxed[n];
         }
-        self.pair = sha::Pair::default();
+        self.pair.forget();
         self.words &= other.words;
     }
 
@@ -208,6 +216,6 @@ impl Translator<'_> {
 
     /// Nothing is known of the vector slots any more.
     pub(crate) fn forget_vectors(&mut self) {
-        self.known.vectors = Vectors::default();
+        self.known.vectors.forget();
     }
 }

@@ -74,6 +74,13 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// Nothing is known.
+    #[inline(always)]
+    pub(super) fn forget(&mut self) {
+        self.same.1 = 0;
+        self.operands.1 = 0;
+    }
+
     /// The slot with this bit was written.
     #[inline(always)]
     pub(super) fn wrote(&mut self, bit: u128) {

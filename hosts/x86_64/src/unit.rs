@@ -38,6 +38,9 @@ pub(crate) struct Course {
     pub(super) turned: bool,
     /// Where its branches go, as far as that is in the unit and yet to come.
     pub(super) ahead: Ahead,
+    /// What there is at the next instruction, if that was asked at the end of the last, and its
+    /// address.
+    pub(super) next: (u64, Option<Meeting>),
     /// The end of the text behind `next_pc` that its code depends on.
     pub(super) looked_to: u64,
     /// See [`anyarch_engine::ops::Ops::set_likely`].
@@ -93,7 +96,7 @@ impl Ahead {
 
     /// The first behind one.
     fn after(&self, from_start: u64) -> Option<u64> {
-        bit_after(self.0.iter().copied(), from_start / 2).map(|bit| bit * 2)
+        bit_after(self.0.len(), |n| self.0[n], from_start / 2).map(|bit| bit * 2)
     }
 
     fn has(&self, from_start: u64) -> bool {
@@ -103,7 +106,8 @@ impl Ahead {
 }
 
 /// What there is at an address that branches lead to.
-struct Meeting {
+#[derive(Clone, Copy)]
+pub(crate) struct Meeting {
     /// The unit ends before it: a branch from outside leads ahead to it, and none from the unit.
     ends: bool,
     /// A branch leads back to it.
@@ -212,7 +216,8 @@ impl Translator<'_> {
         if self.leaves_page() {
             return true;
         }
-        match self.meeting(address) {
+        let (known, meeting) = self.course.next;
+        match if known == address { meeting } else { self.meeting(address) } {
             Some(Meeting { ends: true, .. }) => return true,
             Some(Meeting { is_loop, .. }) => self.meet(is_loop),
             None => {}
@@ -237,7 +242,9 @@ impl Translator<'_> {
     /// loop's first access may fault, and its signal's frame has the flags from memory.
     #[inline(never)]
     pub(crate) fn prepare_target(&mut self) {
-        let Some(Meeting { is_loop, .. }) = self.meeting(self.guest.address(self.next_pc)) else { return };
+        let address = self.guest.address(self.next_pc);
+        self.course.next = (address, self.meeting(address));
+        let Some(Meeting { is_loop, .. }) = self.course.next.1 else { return };
         if !self.course.ended && self.course.inlined.is_none() && self.copy.is_none() {
             // The instruction may have faulted before.
             let saved = self.insn.saved_flags;
