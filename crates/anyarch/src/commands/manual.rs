@@ -101,6 +101,9 @@ mod tests {
         let page = std::fs::read_to_string(path).unwrap();
         let (head, rest) = page.split_once(begin).unwrap();
         let (have, tail) = rest.split_once(end).unwrap();
+        for line in page.lines().filter(|line| !line.starts_with('|')) {
+            assert!(line.chars().count() <= 100, "wider than 100 columns: {line}");
+        }
         if have != reference() {
             if std::env::var_os("BLESS").is_some() {
                 std::fs::write(path, format!("{head}{begin}{}{end}{tail}", reference())).unwrap();

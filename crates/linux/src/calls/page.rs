@@ -12,33 +12,48 @@ use core::fmt::Write;
 const HEAD: &str = "\
 # System calls
 
-Generated from `crates/linux/src/calls/table.rs` and `prctl.rs`; `ANYARCH_BLESS=1 cargo test -p anyarch-linux page` writes it anew.
+Generated from `crates/linux/src/calls/table.rs` and `prctl.rs`;
+`ANYARCH_BLESS=1 cargo test -p anyarch-linux page` writes it anew.
 
-Every system call of Linux 6.18 has a row. *Passthrough*: the host's kernel does it; guest and host agree on all layouts, pointers are checked by the
-kernel, open flags are converted where a call carries them. *Translated*: the host's kernel does it after or before a conversion. *Emulated*: the
-emulator does it. *Per architecture*: belongs to one guest. *Refused*: fails with the errno named. A number is the call's number in the
-table that 64-bit architectures share (aarch64, riscv64, loongarch64); a dash means that these have no such call.
+Every system call of Linux 6.18 has a row. *Passthrough*: the host's kernel does it; guest and host
+agree on all layouts, pointers are checked by the kernel, open flags are converted where a call
+carries them. *Translated*: the host's kernel does it after or before a conversion. *Emulated*: the
+emulator does it. *Per architecture*: belongs to one guest. *Refused*: fails with the errno named. A
+number is the call's number in the table that 64-bit architectures share (aarch64, riscv64,
+loongarch64); a dash means that these have no such call.
 
 What differs from a native kernel although a call succeeds:
 
-- seccomp filters run in the emulator on the guest's own numbers. The host's kernel keeps them for threads, children and programs started by execve, and refuses by itself what
-  can be told by host numbers, to native programs as well ([isolation.md](isolation.md)). There is no user-space listener.
-- io_uring: open flags and `struct epoll_event` in requests are converted in io_uring_enter, but not for a ring that a kernel thread polls (IORING_SETUP_SQPOLL) or that is
-  entered through a copy of its descriptor or its registered number. IORING_OP_EPOLL_WAIT fails with EINVAL.
-- RLIMIT_AS and RLIMIT_DATA bind by what the guest has mapped; the host's limits are higher by what the emulator needs, which other processes of the host see. Where a hard limit that
-  somebody else has set leaves no room for that and CAP_SYS_RESOURCE is missing, the emulator's memory counts too: about a fifteenth of the limit, and 13 MiB at least.
-- Code in a private mapping of a file that is changed by writing to the file is noticed where the guest announces it (cache maintenance, FENCE.I, riscv_flush_icache), at any address
-  that shows the same page, and where the file is mapped anew. A change by another process, or a truncation, that this process does not announce is not noticed: code
-  that was translated before runs on. In a shared mapping it is noticed at the next entry of a block.
-- Files in /proc that are generated for the guest are snapshots of the moment of the open; lseek from their end succeeds. About other processes of the emulator, status and stat tell
-  the guest's signal dispositions and sizes as far as the caller may read their memory (ptrace(2)), and not their seccomp filters.
-- Lists of robust futexes of 32-bit programs are the emulator's to walk: a thread that is killed by SIGKILL leaves its futexes as they are.
+- seccomp filters run in the emulator on the guest's own numbers. The host's kernel keeps them for
+  threads, children and programs started by execve, and refuses by itself what can be told by host
+  numbers, to native programs as well ([isolation.md](isolation.md)). There is no user-space
+  listener.
+- io_uring: open flags and `struct epoll_event` in requests are converted in io_uring_enter, but not
+  for a ring that a kernel thread polls (IORING_SETUP_SQPOLL) or that is entered through a copy of
+  its descriptor or its registered number. IORING_OP_EPOLL_WAIT fails with EINVAL.
+- RLIMIT_AS and RLIMIT_DATA bind by what the guest has mapped; the host's limits are higher by what
+  the emulator needs, which other processes of the host see. Where a hard limit that somebody else
+  has set leaves no room for that and CAP_SYS_RESOURCE is missing, the emulator's memory counts too:
+  about a fifteenth of the limit, and 13 MiB at least.
+- Code in a private mapping of a file that is changed by writing to the file is noticed where the
+  guest announces it (cache maintenance, FENCE.I, riscv_flush_icache), at any address that shows the
+  same page, and where the file is mapped anew. A change by another process, or a truncation, that
+  this process does not announce is not noticed: code that was translated before runs on. In a
+  shared mapping it is noticed at the next entry of a block.
+- Files in /proc that are generated for the guest are snapshots of the moment of the open; lseek
+  from their end succeeds. About other processes of the emulator, status and stat tell the guest's
+  signal dispositions and sizes as far as the caller may read their memory (ptrace(2)), and not
+  their seccomp filters.
+- Lists of robust futexes of 32-bit programs are the emulator's to walk: a thread that is killed by
+  SIGKILL leaves its futexes as they are.
 - A 32-bit program that opens a file without O_LARGEFILE may write beyond 2 GiB, and F_GETFL tells
   it that flag.
-- execve of riscv64 keeps the personality READ_IMPLIES_EXEC, but the segments of the new program's file are mapped as they say.
-- Without a registered handler the emulator holds its executable open, as a descriptor that calls and /proc do not show. What is left to see: a path that goes on behind
-  its name in /proc fails with ENOTDIR, select with that number fails with EBADF although the table of descriptors would end before it, and requests of io_uring, connect, bind
-  and calls that mount find the name in /proc.
+- execve of riscv64 keeps the personality READ_IMPLIES_EXEC, but the segments of the new program's
+  file are mapped as they say.
+- Without a registered handler the emulator holds its executable open, as a descriptor that calls
+  and /proc do not show. What is left to see: a path that goes on behind its name in /proc fails
+  with ENOTDIR, select with that number fails with EBADF although the table of descriptors would end
+  before it, and requests of io_uring, connect, bind and calls that mount find the name in /proc.
 - A free number that the emulator's descriptor has is not given out: F_DUPFD gives the next one, and
   a limit on open files leaves one less.
 - maps, smaps, numa_maps and map_files of other processes of the emulator show the emulator's own
@@ -138,5 +153,8 @@ mod tests {
             std::fs::read_to_string(path).unwrap_or_default() == page,
             "docs/syscalls.md is stale: ANYARCH_BLESS=1 cargo test -p anyarch-linux page"
         );
+        for line in page.lines().filter(|line| !line.starts_with('|')) {
+            assert!(line.chars().count() <= 100, "wider than 100 columns: {line}");
+        }
     }
 }
