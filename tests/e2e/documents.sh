@@ -7,13 +7,14 @@
 #
 # All of it runs in `anyarch with`, so in a user namespace with a binfmt_misc of its own, with a
 # dockerd and a containerd of its own: the machine's entries and daemons are not used. It needs
-# root, docker.io, containerd, runc and util-linux, and from the mirror Debian's busybox-static for
-# two architectures.
+# root, docker.io, containerd, runc, python3-grpcio, python3-yaml and util-linux, and from the mirror
+# Debian's busybox-static for three architectures.
 set -u -o pipefail
 export LC_ALL=C
 
 folder=$(realpath "${1:?a folder with anyarch and anyarch-emu}")
 anyarch=$folder/anyarch
+tests=$(cd "$(dirname "$0")" && pwd)
 programs=$(cd "$(dirname "$0")/../../crates/anyarch/verify/bin" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/anyarch
 B=/proc/sys/fs/binfmt_misc
@@ -172,6 +173,7 @@ kubernetes() {
 	"$anyarch" image unpack ours.tar bundle >/dev/null 2>&1 || "$anyarch" image copy ours.tar pod:1 >/dev/null
 	try "anyarch deploy kubernetes: the pod starts under runc" pod_of_runc
 	try "anyarch deploy kubernetes: the pod starts under containerd (ctr)" pod_of_containerd
+	try "anyarch deploy kubernetes: the pod through containerd's CRI" pod_of_cri
 }
 pod_config() {
 	python3 - "$1" <<'END_PYTHON'
@@ -221,6 +223,45 @@ pod_of_containerd() {
 	kill $daemon
 	wait $daemon
 	[ $code = 0 ] || tail -n 20 containerd.log
+	return $code
+}
+
+# As a kubelet does it. A pod's sandbox needs a pause image: one that sleeps.
+pod_of_cri() {
+	local program
+	program=$(busybox amd64) || return 1
+	"$anyarch" unregister --reset >/dev/null
+	nothing_registered || return 1
+	rm -rf pause cri && mkdir -p pause/bin cri && cp "$program" pause/bin/busybox && tar -C pause --numeric-owner --owner 0 --group 0 -cf - . |
+		docker import -c 'ENTRYPOINT ["/bin/busybox", "sleep", "100000"]' - anyarch/pause:1 && docker save anyarch/pause:1 -o pause.tar || return 1
+	cat >cri.toml <<-END_CONFIG
+		version = 2
+		root = "$work/cri/root"
+		state = "$work/cri/state"
+		[grpc]
+		  address = "$work/cri.sock"
+		[plugins."io.containerd.grpc.v1.cri"]
+		  sandbox_image = "docker.io/anyarch/pause:1"
+		  disable_apparmor = true
+		  restrict_oom_score_adj = true
+		[plugins."io.containerd.grpc.v1.cri".containerd]
+		  snapshotter = "native"
+	END_CONFIG
+	# As on a node: mounts are shared, which HostToContainer asks for, and who starts containers owns the
+	# network and the host name that the pod shares.
+	unshare --net --uts --mount --propagation shared containerd --config cri.toml >cri.log 2>&1 &
+	local daemon=$! code=1
+	for _ in $(seq 100); do
+		ctr -a "$work/cri.sock" version >/dev/null 2>&1 && break
+		sleep 0.1
+	done
+	ctr -a "$work/cri.sock" -n k8s.io image import --snapshotter native pause.tar &&
+		ctr -a "$work/cri.sock" -n k8s.io image import --snapshotter native saved.tar &&
+		/usr/bin/python3 "$tests/cri.py" "$work/cri.sock" manifest.yaml docker.io/tonistiigi/binfmt:latest "$work/cri" &&
+		[ -e $B/qemu-aarch64 ] && ends 42 "$programs/aarch64" start && code=0
+	kill $daemon
+	wait $daemon
+	[ $code = 0 ] || tail -n 20 cri.log
 	return $code
 }
 

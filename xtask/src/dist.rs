@@ -467,7 +467,7 @@ fn mode(path: &Path, bits: u32) -> std::io::Result<()> {
 }
 
 /// All files of a folder, sorted.
-fn list(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+pub(crate) fn list(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     let read = || fs::read_dir(dir)?.map(|e| Ok(e?.path())).collect::<std::io::Result<Vec<_>>>();
     let mut paths = read().map_err(|e| format!("{}: {e}", dir.display()))?;
     paths.sort();

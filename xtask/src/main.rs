@@ -8,6 +8,7 @@ mod neutral;
 mod packages;
 mod registration;
 mod sbom;
+mod site;
 mod soak;
 
 use anyarch_harness::debian::cache_dir;
@@ -43,6 +44,8 @@ usage: cargo xtask COMMAND
   check-packages [--executables DIR] [--arm64 DIR]
                  makes a release twice and compares the bytes; installs, upgrades, removes and purges its .deb in Debians of its own, for
                  arm64 hosts too; runs install.sh and the action's script (needs root and Linux 6.7)
+  site [DIR]     the documents as pages for a browser in DIR/book (target/site), links checked; mdbook is the machine's, or else that
+                 of a Debian sid (needs root)
   setup          only installs what the commands need
 
 Every command installs the Debian packages that it needs: as root, or by sudo if you say yes on the terminal.
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Some("check-host-neutral") => told(neutral::main(&rest)),
         Some("dist") => told(dist::main(rest)),
         Some("check-packages") => told(check_packages::main(rest)),
+        Some("site") => told(site::main(&rest)),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -25,9 +25,10 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 const DEBIAN: &str = "arm64";
 /// The suite whose compiler has a standard library for other architectures.
 const SUITE: &str = "sid";
-/// Compiler, standard library, linker, and the C library that anyarch's crates are built on.
+/// Compiler, standard library, linker, and the C library that anyarch's crates are built on. mdbook
+/// is for [`crate::site`], so that there is one tree of sid and not two.
 const PACKAGES: &[&str] =
-    &["rustc", "cargo", "libstd-rust-dev:arm64", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
+    &["rustc", "cargo", "libstd-rust-dev:arm64", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "mdbook"];
 /// Where the tree has this workspace and cargo's crates.
 pub(crate) const SOURCE: &str = "/src";
 /// See [`SOURCE`].
@@ -149,9 +150,7 @@ pub(crate) fn cross(
     target: &Path,
     flags: &[String],
 ) -> Result<PathBuf, String> {
-    let tree = Tree::new(&format!("build-{SUITE}-amd64"), "amd64", SUITE, None)?;
-    tree.add_architecture(DEBIAN)?;
-    tree.install(PACKAGES)?;
+    let tree = sid()?;
     // Whatever of the crates is missing here is fetched here: the tree's cargo is offline.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = crate::workspace();
@@ -171,6 +170,25 @@ pub(crate) fn cross(
     cargo.args(packages.iter().flat_map(|name| ["-p", name]));
     crate::run(&mut cargo).map_err(|e| format!("{e}: {} for {TARGET}", packages.join(", ")))?;
     Ok(target.join(TARGET).join(profile))
+}
+
+/// The Debian sid with [`PACKAGES`].
+fn sid() -> Result<Tree, String> {
+    let tree = Tree::new(&format!("build-{SUITE}-amd64"), "amd64", SUITE, None)?;
+    tree.add_architecture(DEBIAN)?;
+    tree.install(PACKAGES)?;
+    Ok(tree)
+}
+
+/// Begins a command of a program of that Debian in a folder of this machine.
+///
+/// # Errors
+/// If the Debian cannot be made.
+pub(crate) fn tool(program: &str, folder: &Path, words: &[&str]) -> Result<Command, String> {
+    packages::need(&[packages::DEBIAN])?;
+    let mut c = sid()?.command_with(&[Shared { folder, at: "/work", writable: true }])?;
+    c.args(["env", "--chdir=/work", program]).args(words);
+    Ok(c)
 }
 
 /// A copy of the emulator with [`MARK`].

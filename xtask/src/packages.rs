@@ -72,6 +72,8 @@ pub(crate) const CONTAINERS: Purpose = &[
     "bc",
     "perl",
     "python3",
+    "python3-grpcio",
+    "python3-yaml",
     "uidmap",
     "docker.io",
     "podman",
