@@ -83,6 +83,21 @@ pub trait Ops {
         self.mov(W::W32, d, Src::Reg(sum));
         self.alu(Alu::Or, W::W64, sticky, sticky, Src::Shifted(other, Shift::Lsr, 31));
     }
+    /// d = the product of two halves of registers, signed (`true`: the upper half), or that plus
+    /// another register with the overflow in a slot as [`Ops::add_sticky`] has it. Uses the
+    /// temporaries T0, T1, 62 and 63.
+    fn mul_halves(&mut self, d: R, a: (R, bool), b: (R, bool), add: Option<(R, R)>) {
+        for (t, (r, high)) in [(R::T0, a), (R::T1, b)] {
+            self.extract(true, W::W64, t, r, if high { 16 } else { 0 }, 16);
+        }
+        match add {
+            None => self.mul(Mul::Add(W::W32), d, R::T0, R::T1, R::ZERO),
+            Some((c, sticky)) => {
+                self.mul(Mul::Add(W::W32), R::T0, R::T0, R::T1, R::ZERO);
+                self.add_sticky(d, R::T0, c, sticky);
+            }
+        }
+    }
     /// d = the lower half of a shifted, not rotated, by the low byte of s, whatever that is:
     /// nothing of it is left beyond 31, but for Asr the sign. Uses the temporaries 62 and 63.
     fn shift_far(&mut self, op: Shift, d: R, a: R, s: R) {
@@ -288,6 +303,29 @@ pub trait Ops {
     /// d = op(a, b, c) on floating-point lanes, in the current floating-point environment. See
     /// [`VArgs`] and [`FOp`].
     fn fp(&mut self, op: FOp, args: VArgs);
+    /// A slot whose lane 0 is a lane of `v`: `v` itself, or a temporary (T0 to T3) that is none of
+    /// `busy`. What is above the lane has no meaning. `es` is 2 or 3. The temporary is not to be
+    /// written, but for [`Ops::lane_temporary`]'s answer.
+    fn lane(&mut self, v: V, es: u8, idx: u8, busy: &[V]) -> V {
+        if idx == 0 {
+            return v;
+        }
+        let t = self.lane_temporary(busy);
+        self.vec(VOp::DupLane, VArgs { d: t, a: v, b: v, c: v, es, bytes: 1 << es, imm: idx as u32 });
+        t
+    }
+    /// A temporary (T0 to T3) that is none of `busy`, to be written next.
+    fn lane_temporary(&mut self, busy: &[V]) -> V {
+        [V::T0, V::T1, V::T2].into_iter().find(|t| !busy.contains(t)).unwrap_or(V::T3)
+    }
+    /// Lane `idx` of d = lane 0 of `from`; other lanes stay. `es` is 2 or 3.
+    fn put_lane(&mut self, d: V, es: u8, idx: u8, from: V) {
+        self.vec(VOp::InsertLane, VArgs { d, a: from, b: from, c: d, es, bytes: 16, imm: idx as u32 });
+    }
+    /// As [`Ops::fp`] of one lane, and what is above it in d has no meaning.
+    fn fp_lane(&mut self, op: FOp, args: VArgs) {
+        self.fp(op, args);
+    }
     /// As [`Ops::fp`] in an environment of its own, whatever the guest's says: round to nearest,
     /// flush denormals of single and double precision to zero, default NaN (Arm's "standard FPSCR",
     /// in which AArch32's Advanced SIMD computes). The half-precision fields are the environment's,

@@ -31,7 +31,7 @@ pub(crate) const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
 pub struct HostRoom([u8; HOST_ROOM]);
 
 /// Bytes of a [`HostRoom`].
-pub const HOST_ROOM: usize = 2304;
+pub const HOST_ROOM: usize = 2560;
 
 /// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow
 /// stack and a guard page.

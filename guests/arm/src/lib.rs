@@ -78,8 +78,8 @@ pub static GUEST: Guest = Guest {
 
 /// Counted in the code of Debian's bash, python3, perl, git, libc and libm: general registers by
 /// the instructions that name them, and the link register by the calls too. Vectors by S and D
-/// registers, and those that vectorized code takes first; what is computed in half a vector goes
-/// through the temporaries.
+/// registers, and those that vectorized code takes first; the temporaries have the S and
+/// D registers that were used last.
 static SLOTS: Slots = Slots {
     gpr: &[3, 0, 2, 1, 13, 4, 5, 6, 7, 14, 12, 8],
     no_bases: &[14],

@@ -205,15 +205,7 @@ pub(crate) fn halves<O: Ops>(o: &mut O, d: u8, n: u8, m: u8, a: Option<u8>, n_hi
     if pc(&[d, n, m, a.unwrap_or(0)]) {
         return undefined(o);
     }
-    half(o, R::T1, m, m_high);
-    half(o, R::T0, n, n_high);
-    match a {
-        None => o.mul(Mul::Add(W::W32), r(d), R::T0, R::T1, R::ZERO),
-        Some(a) => {
-            o.mul(Mul::Add(W::W32), R::T0, R::T0, R::T1, R::ZERO);
-            o.add_sticky(r(d), R::T0, r(a), Q);
-        }
-    }
+    o.mul_halves(r(d), (r(n), n_high), (r(m), m_high), a.map(|a| (r(a), Q)));
 }
 
 fn a32_word_half<O: Ops>(o: &mut O, i: Insn, accumulate: bool) {

@@ -177,10 +177,12 @@ pub(crate) fn vector<O: Ops>(
 ) {
     let (d, n, m) = (vd(i, 3), vn(i, 3), vm(i, 3));
     if !q {
-        let (a, b) = (operand(o, 3, n, V::T1), operand(o, 3, m, V::T2));
-        let c = if accumulates { operand(o, 3, d, V::T3) } else { b };
-        f(o, VArgs { d: V::T0, a, b, c, es, bytes: 8, imm: 0 });
-        put(o, 3, d, V::T0);
+        let a = operand(o, 3, n, &[]);
+        let b = operand(o, 3, m, &[a]);
+        let c = if accumulates { operand(o, 3, d, &[a, b]) } else { b };
+        let result = o.lane_temporary(&[a, b, c]);
+        f(o, VArgs { d: result, a, b, c, es, bytes: 8, imm: 0 });
+        put(o, 3, d, result);
     } else if (d | n | m) & 1 != 0 {
         undefined(o);
     } else {
@@ -314,8 +316,8 @@ fn lengthen<O: Ops>(o: &mut O, i: Insn, op: VOp, es: u8, b: Option<V>) {
         return undefined(o);
     }
     let d = V(d >> 1);
-    let a = operand(o, 3, vn(i, 3), V::T1);
-    let b = b.unwrap_or_else(|| operand(o, 3, vm(i, 3), V::T2));
+    let a = operand(o, 3, vn(i, 3), &[]);
+    let b = b.unwrap_or_else(|| operand(o, 3, vm(i, 3), &[a]));
     o.vec(op, VArgs { d, a, b, c: d, es, bytes: 16, imm: 0 });
 }
 
@@ -344,7 +346,7 @@ fn wide<O: Ops>(o: &mut O, i: Insn, op: VOp) {
     if (d | n) & 1 != 0 {
         return undefined(o);
     }
-    let b = operand(o, 3, vm(i, 3), V::T2);
+    let b = operand(o, 3, vm(i, 3), &[]);
     o.vec(op, VArgs { d: V(d >> 1), a: V(n >> 1), b, c: b, es: size(i) + 1, bytes: 16, imm: 0 });
 }
 
@@ -354,8 +356,9 @@ fn narrow<O: Ops>(o: &mut O, i: Insn, op: VOp) {
         return undefined(o);
     }
     let b = V(m >> 1);
-    o.vec(op, VArgs { d: V::T0, a: V(n >> 1), b, c: b, es: size(i), bytes: 8, imm: 0 });
-    put(o, 3, vd(i, 3), V::T0);
+    let d = o.lane_temporary(&[]);
+    o.vec(op, VArgs { d, a: V(n >> 1), b, c: b, es: size(i), bytes: 8, imm: 0 });
+    put(o, 3, vd(i, 3), d);
 }
 
 /// A temporary with the scalar in every lane; `None` where there is no such scalar.

@@ -8,7 +8,7 @@
 
 use crate::decode::{Insn, r, undefined};
 use crate::mem::{load, store};
-use crate::vfp::{operand, put, transfer, vd};
+use crate::vfp::{put, transfer, vd};
 use anyarch_engine::field;
 use anyarch_engine::ops::{Addr, Alu, FaultAddr, LoadExt, MemOrder, Ops, R, Size, Src, V, VArgs, W};
 use anyarch_engine::vec::VOp;
@@ -172,10 +172,8 @@ fn structures<O: Ops>(o: &mut O, i: Insn, loads: bool, n: u8, registers: u8, inc
     } else {
         for k in 0..n {
             let to = V(V::T0.0 + k);
-            let a = operand(o, 3, name(k, 0), to);
-            if a != to {
-                o.vec(VOp::Mov, VArgs { d: to, a, b: a, c: a, es: 0, bytes: 8, imm: 0 });
-            }
+            let (a, half) = (V(name(k, 0) >> 1), (name(k, 0) & 1) as u32);
+            o.vec(VOp::DupLane, VArgs { d: to, a, b: a, c: a, es: 3, bytes: 8, imm: half });
             if registers == 2 {
                 let (a, half) = (V(name(k, 1) >> 1), (name(k, 1) & 1) as u32);
                 o.vec(VOp::InsertLane, VArgs { d: to, a, b: a, c: to, es: 3, bytes: 16, imm: 1 | half << 8 });

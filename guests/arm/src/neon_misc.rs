@@ -260,10 +260,13 @@ fn aes_round<O: Ops>(o: &mut O, i: Insn, op: VOp) {
 fn both<O: Ops>(o: &mut O, i: Insn, f: impl FnOnce(&mut O, VArgs)) {
     let (d, m, q) = (vd(i, 3), vm(i, 3), field!(set i.q));
     if !q {
-        let (a, b) = (operand(o, 3, d, V::T2), operand(o, 3, m, V::T3));
-        f(o, VArgs { d: V::T0, a, b, c: V::T1, es: size(i), bytes: 8, imm: 0 });
-        put(o, 3, d, V::T0);
-        put(o, 3, m, V::T1);
+        let a = operand(o, 3, d, &[]);
+        let b = operand(o, 3, m, &[a]);
+        let first = o.lane_temporary(&[a, b]);
+        let second = o.lane_temporary(&[a, b, first]);
+        f(o, VArgs { d: first, a, b, c: second, es: size(i), bytes: 8, imm: 0 });
+        put(o, 3, d, first);
+        put(o, 3, m, second);
     } else if (d | m) & 1 != 0 {
         undefined(o);
     } else {
@@ -300,8 +303,9 @@ fn narrow<O: Ops>(o: &mut O, i: Insn, op: VOp) {
         return undefined(o);
     }
     let a = V(m >> 1);
-    o.vec(op, VArgs { d: V::T0, a, b: a, c: a, es: size(i), bytes: 8, imm: 0 });
-    put(o, 3, vd(i, 3), V::T0);
+    let d = o.lane_temporary(&[]);
+    o.vec(op, VArgs { d, a, b: a, c: a, es: size(i), bytes: 8, imm: 0 });
+    put(o, 3, vd(i, 3), d);
 }
 
 /// VSHLL by the element's size.
@@ -310,7 +314,7 @@ fn shift_long<O: Ops>(o: &mut O, i: Insn) {
     if d & 1 != 0 || size(i) == 3 {
         return undefined(o);
     }
-    let a = operand(o, 3, vm(i, 3), V::T1);
+    let a = operand(o, 3, vm(i, 3), &[]);
     let d = V(d >> 1);
     o.vec(VOp::ShlLongU, VArgs { d, a, b: a, c: a, es: size(i) + 1, bytes: 16, imm: 8 << size(i) });
 }
@@ -330,7 +334,7 @@ fn from_half<O: Ops>(o: &mut O, i: Insn) {
     if d & 1 != 0 {
         return undefined(o);
     }
-    let a = operand(o, 3, vm(i, 3), V::T1);
+    let a = operand(o, 3, vm(i, 3), &[]);
     o.fp_standard(FOp::Convert, VArgs { d: V(d >> 1), a, b: a, c: a, es: 1, bytes: 16, imm: 2 });
 }
 

@@ -81,8 +81,9 @@ fn right_narrow<O: Ops>(o: &mut O, i: Insn, op: VOp) {
     match amount(i) {
         Some((all, es)) if m & 1 == 0 => {
             let a = V(m >> 1);
-            o.vec(op, VArgs { d: V::T0, a, b: a, c: a, es, bytes: 8, imm: (16 << es) - all });
-            put(o, 3, vd(i, 3), V::T0);
+            let d = o.lane_temporary(&[]);
+            o.vec(op, VArgs { d, a, b: a, c: a, es, bytes: 8, imm: (16 << es) - all });
+            put(o, 3, vd(i, 3), d);
         }
         _ => undefined(o),
     }
@@ -93,7 +94,7 @@ fn left_long<O: Ops>(o: &mut O, i: Insn, op: VOp) {
     let d = vd(i, 3);
     match amount(i) {
         Some((all, es)) if d & 1 == 0 => {
-            let a = operand(o, 3, vm(i, 3), V::T1);
+            let a = operand(o, 3, vm(i, 3), &[]);
             let d = V(d >> 1);
             o.vec(op, VArgs { d, a, b: a, c: d, es: es + 1, bytes: 16, imm: all - (8 << es) });
         }

@@ -2,9 +2,8 @@
 //! and 64-bit register moves", "... 32-bit move"), and moves between core and vector registers. T32
 //! has the same fields.
 //!
-//! A scalar operation works on lane 0 and zeroes the rest of its destination. So an operand in
-//! another lane is copied to a temporary first, and the result goes from a temporary to its lane
-//! ([`operand`], [`put`]).
+//! A scalar operation works on lane 0. So an operand in another lane comes from a temporary, and the
+//! result goes from a temporary to its lane ([`operand`], [`result`], [`put`]).
 //!
 //! Half precision is converted only. Short vectors are not implemented: see
 //! [`crate::system::set_fpscr`].
@@ -113,31 +112,24 @@ pub(crate) fn place(es: u8, n: u8) -> (V, u8) {
     (V(n >> log2), n & ((1 << log2) - 1))
 }
 
-/// A slot whose lane 0 is the S or D register.
-pub(crate) fn operand<O: Ops>(o: &mut O, es: u8, n: u8, temporary: V) -> V {
+/// A slot whose lane 0 is the S or D register; no temporary of `busy`.
+pub(crate) fn operand<O: Ops>(o: &mut O, es: u8, n: u8, busy: &[V]) -> V {
     let (v, lane) = place(es, n);
-    if lane == 0 {
-        return v;
-    }
-    o.vec(VOp::DupLane, VArgs { d: temporary, a: v, b: v, c: v, es, bytes: 1 << es, imm: lane as u32 });
-    temporary
+    o.lane(v, es, lane, busy)
 }
 
 /// The S or D register = lane 0 of a slot.
 pub(crate) fn put<O: Ops>(o: &mut O, es: u8, n: u8, from: V) {
     let (d, lane) = place(es, n);
-    put_lane(o, es, d, lane, from);
-}
-
-fn put_lane<O: Ops>(o: &mut O, es: u8, d: V, lane: u8, from: V) {
-    o.vec(VOp::InsertLane, VArgs { d, a: from, b: from, c: d, es, bytes: 16, imm: lane as u32 });
+    o.put_lane(d, es, lane, from);
 }
 
 /// Operands of the three registers, with the result in a temporary.
 pub(crate) fn operands<O: Ops>(o: &mut O, i: Insn, es: u8) -> VArgs {
-    let a = operand(o, es, vn(i, es), V::T1);
-    let b = operand(o, es, vm(i, es), V::T2);
-    VArgs { d: V::T0, a, b, c: b, es, bytes: 1 << es, imm: 0 }
+    let a = operand(o, es, vn(i, es), &[]);
+    let b = operand(o, es, vm(i, es), &[a]);
+    let d = o.lane_temporary(&[a, b]);
+    VArgs { d, a, b, c: b, es, bytes: 1 << es, imm: 0 }
 }
 
 fn three<O: Ops>(o: &mut O, i: Insn, op: FOp) {
@@ -145,8 +137,8 @@ fn three<O: Ops>(o: &mut O, i: Insn, op: FOp) {
         return undefined(o);
     }
     let args = operands(o, i, es(i));
-    o.fp(op, args);
-    put(o, es(i), vd(i, es(i)), V::T0);
+    o.fp_lane(op, args);
+    put(o, es(i), vd(i, es(i)), args.d);
 }
 
 fn fused<O: Ops>(o: &mut O, i: Insn, op: FOp) {
@@ -154,9 +146,9 @@ fn fused<O: Ops>(o: &mut O, i: Insn, op: FOp) {
         return undefined(o);
     }
     let args = operands(o, i, es(i));
-    let c = operand(o, es(i), vd(i, es(i)), V::T3);
-    o.fp(op, VArgs { c, ..args });
-    put(o, es(i), vd(i, es(i)), V::T0);
+    let c = operand(o, es(i), vd(i, es(i)), &[args.d, args.a, args.b]);
+    o.fp_lane(op, VArgs { c, ..args });
+    put(o, es(i), vd(i, es(i)), args.d);
 }
 
 /// VMLA and its kin: the product is rounded, and perhaps negated, then added to the accumulator,
@@ -167,14 +159,17 @@ fn multiply_add<O: Ops>(o: &mut O, i: Insn, negate: bool, negate_product: bool) 
     }
     let es = es(i);
     let args = operands(o, i, es);
-    o.fp(if negate_product { FOp::NegMul } else { FOp::Mul }, args);
-    let mut a = operand(o, es, vd(i, es), V::T1);
+    let product = args.d;
+    o.fp_lane(if negate_product { FOp::NegMul } else { FOp::Mul }, args);
+    let mut a = operand(o, es, vd(i, es), &[product]);
     if negate {
-        o.fp(FOp::Neg, VArgs { d: V::T1, a, ..args });
-        a = V::T1;
+        let d = o.lane_temporary(&[product, a]);
+        o.fp_lane(FOp::Neg, VArgs { d, a, ..args });
+        a = d;
     }
-    o.fp(FOp::Add, VArgs { a, b: V::T0, ..args });
-    put(o, es, vd(i, es), V::T0);
+    let d = o.lane_temporary(&[product, a]);
+    o.fp_lane(FOp::Add, VArgs { d, a, b: product, ..args });
+    put(o, es, vd(i, es), d);
 }
 
 /// VFPExpandImm: sign, an exponent of `e` bits made of one bit, its complement and two bits, a
@@ -190,9 +185,9 @@ fn move_immediate<O: Ops>(o: &mut O, i: Insn) {
         return undefined(o);
     }
     let (es, imm8) = (es(i), (field!(i.imm4h) << 4 | field!(i.imm4l)) as u64);
-    o.mov(W::W64, R::T0, Src::Imm(if es == 3 { expand(imm8, 11, 52) } else { expand(imm8, 8, 23) }));
-    let (d, lane) = place(es, vd(i, es));
-    o.vset(d, es, lane, R::T0);
+    let d = o.lane_temporary(&[]);
+    o.vconst(d, if es == 3 { expand(imm8, 11, 52) } else { expand(imm8, 8, 23) } as u128);
+    put(o, es, vd(i, es), d);
 }
 
 fn move_register<O: Ops>(o: &mut O, i: Insn) {
@@ -200,8 +195,8 @@ fn move_register<O: Ops>(o: &mut O, i: Insn) {
         return undefined(o);
     }
     let es = es(i);
-    let ((d, to), (a, from)) = (place(es, vd(i, es)), place(es, vm(i, es)));
-    o.vec(VOp::InsertLane, VArgs { d, a, b: a, c: d, es, bytes: 16, imm: to as u32 | (from as u32) << 8 });
+    let a = operand(o, es, vm(i, es), &[]);
+    put(o, es, vd(i, es), a);
 }
 
 fn two<O: Ops>(o: &mut O, i: Insn, op: FOp, imm: u32) {
@@ -214,9 +209,10 @@ fn two<O: Ops>(o: &mut O, i: Insn, op: FOp, imm: u32) {
 /// An operation on Vm.
 pub(crate) fn unary<O: Ops>(o: &mut O, i: Insn, op: FOp, imm: u32) {
     let es = es(i);
-    let a = operand(o, es, vm(i, es), V::T1);
-    o.fp(op, VArgs { d: V::T0, a, b: a, c: a, es, bytes: 1 << es, imm });
-    put(o, es, vd(i, es), V::T0);
+    let a = operand(o, es, vm(i, es), &[]);
+    let d = o.lane_temporary(&[a]);
+    o.fp_lane(op, VArgs { d, a, b: a, c: a, es, bytes: 1 << es, imm });
+    put(o, es, vd(i, es), d);
 }
 
 fn round<O: Ops>(o: &mut O, i: Insn, op: FOp, direction: Round) {
@@ -240,40 +236,43 @@ fn from_half<O: Ops>(o: &mut O, i: Insn, top: u8) {
 
 fn to_half<O: Ops>(o: &mut O, i: Insn, top: u8) {
     let from = es(i);
-    let a = operand(o, from, vm(i, from), V::T1);
+    let a = operand(o, from, vm(i, from), &[V::T0]);
     o.fp(FOp::Convert, VArgs { d: V::T0, a, b: a, c: a, es: from, bytes: 2, imm: 1 });
     let (d, lane) = place(2, vd(i, 2));
-    put_lane(o, 1, d, 2 * lane + top, V::T0);
+    let imm = (2 * lane + top) as u32;
+    o.vec(VOp::InsertLane, VArgs { d, a: V::T0, b: V::T0, c: d, es: 1, bytes: 16, imm });
 }
 
 /// FPSCR has flags of its own.
 fn compare<O: Ops>(o: &mut O, i: Insn, signaling: bool, zero: bool) {
     let es = es(i);
-    let a = operand(o, es, vd(i, es), V::T0);
-    let b = if zero { None } else { Some(operand(o, es, vm(i, es), V::T1)) };
+    let a = operand(o, es, vd(i, es), &[]);
+    let b = if zero { None } else { Some(operand(o, es, vm(i, es), &[a])) };
     o.fp_compare_to(FP_FLAGS, signaling, es, a, b);
 }
 
 fn convert<O: Ops>(o: &mut O, i: Insn) {
     let from = es(i);
     let to = 5 - from;
-    let a = operand(o, from, vm(i, from), V::T1);
-    o.fp(FOp::Convert, VArgs { d: V::T0, a, b: a, c: a, es: from, bytes: 1 << to, imm: to as u32 });
-    put(o, to, vd(i, to), V::T0);
+    let a = operand(o, from, vm(i, from), &[]);
+    let d = o.lane_temporary(&[a]);
+    o.fp_lane(FOp::Convert, VArgs { d, a, b: a, c: a, es: from, bytes: 1 << to, imm: to as u32 });
+    put(o, to, vd(i, to), d);
 }
 
 fn from_integer<O: Ops>(o: &mut O, i: Insn) {
     let es = es(i);
     let (v, lane) = place(2, vm(i, 2));
     o.vget(false, W::W32, R::T0, v, 2, lane);
-    o.int_to_fp(field!(set i.s), Round::Current, W::W32, V::T0, R::T0, es, 0);
-    put(o, es, vd(i, es), V::T0);
+    let d = o.lane_temporary(&[]);
+    o.int_to_fp(field!(set i.s), Round::Current, W::W32, d, R::T0, es, 0);
+    put(o, es, vd(i, es), d);
 }
 
 /// Vm to an integer in an S register.
 pub(crate) fn to_integer<O: Ops>(o: &mut O, i: Insn, signed: bool, round: Round) {
     let es = es(i);
-    let a = operand(o, es, vm(i, es), V::T1);
+    let a = operand(o, es, vm(i, es), &[]);
     o.fp_to_int(signed, round, W::W32, R::T0, a, es, 0);
     let (d, lane) = place(2, vd(i, 2));
     o.vset(d, 2, lane, R::T0);
@@ -292,8 +291,9 @@ fn from_fixed<O: Ops>(o: &mut O, i: Insn) {
     let (v, lane) = place(es, vd(i, es));
     let source = if size == 16 { 1 } else { 2 };
     o.vget(signed, W::W32, R::T0, v, source, lane << (es - source));
-    o.int_to_fp(signed, Round::NearestEven, W::W32, V::T0, R::T0, es, fbits);
-    put(o, es, vd(i, es), V::T0);
+    let d = o.lane_temporary(&[]);
+    o.int_to_fp(signed, Round::NearestEven, W::W32, d, R::T0, es, fbits);
+    put(o, es, vd(i, es), d);
 }
 
 fn to_fixed<O: Ops>(o: &mut O, i: Insn) {
@@ -304,7 +304,7 @@ fn to_fixed<O: Ops>(o: &mut O, i: Insn) {
         let arg = v.0 as u64 | (lane as u64) << 8 | (es as u64) << 16 | (fbits as u64) << 24;
         return o.helper(TO_FIXED16, arg | (signed as u64) << 32);
     }
-    let a = operand(o, es, vd(i, es), V::T1);
+    let a = operand(o, es, vd(i, es), &[]);
     o.fp_to_int(signed, Round::Zero, W::W32, R::T0, a, es, fbits);
     if signed {
         o.extract(true, W::W64, R::T0, R::T0, 0, 32);

@@ -5,7 +5,7 @@ use crate::decode::{Insn, undefined};
 use crate::vfp::{es, operands, put, to_integer, unary, vd};
 use anyarch_engine::field;
 use anyarch_engine::fp::{FOp, imm};
-use anyarch_engine::ops::{Cond, Ops, Round, V};
+use anyarch_engine::ops::{Cond, Ops, Round};
 
 anyarch_engine::rows! {
     "1111 1110 0 d cc:2 vn:4 vd:4 101 sz n 0 m 0 vm:4" Vsel reads select;
@@ -24,8 +24,8 @@ anyarch_engine::rows! {
 fn select<O: Ops>(o: &mut O, i: Insn) {
     let cond = [Cond::Eq, Cond::Vs, Cond::Ge, Cond::Gt][field!(i.cc) as usize];
     let args = operands(o, i, es(i));
-    o.fp_select(cond, es(i), V::T0, args.a, args.b);
-    put(o, es(i), vd(i, es(i)), V::T0);
+    o.fp_select(cond, es(i), args.d, args.a, args.b);
+    put(o, es(i), vd(i, es(i)), args.d);
 }
 
 fn two_sources<O: Ops>(o: &mut O, i: Insn, op: FOp) {
@@ -33,8 +33,8 @@ fn two_sources<O: Ops>(o: &mut O, i: Insn, op: FOp) {
         return undefined(o);
     }
     let args = operands(o, i, es(i));
-    o.fp(op, args);
-    put(o, es(i), vd(i, es(i)), V::T0);
+    o.fp_lane(op, args);
+    put(o, es(i), vd(i, es(i)), args.d);
 }
 
 fn round<O: Ops>(o: &mut O, i: Insn, direction: Round) {

@@ -20,7 +20,7 @@
 use super::asm::{Cc, Mem, NONE, Near, Op, Rm, Sh, Short, reg::*};
 use super::flags::Flags;
 use super::known::Tested;
-use super::{HostFlags, Test, Translator, state, vec};
+use super::{HostFlags, HostPart, STATE_BIAS, Test, Translator, fp, host_part, state, vec};
 use anyarch_engine::ops::{self, Carry, Cond, Ops, R, Shift, Src, W};
 use anyarch_engine::pattern::nzcv::{C, N, V, Z};
 use anyarch_engine::state::{Cpu, mode};
@@ -185,12 +185,12 @@ impl Translator<'_> {
         }
         self.clobber_flags();
         self.fp_compare(signaling, es, a, b);
-        // Less 1000, equal 0110, greater 0010, unordered 0011: moves leave EFLAGS as they are.
-        self.a.mov_imm(RAX, 0x2000_0000);
-        for (cc, nzcv) in [(Cc::E, 0x6000_0000), (Cc::B, 0x8000_0000), (Cc::P, 0x3000_0000)] {
-            self.a.mov_imm(RCX, nzcv);
-            self.a.cmov(cc, false, RAX, RCX);
-        }
+        // None of these changes EFLAGS.
+        self.a.lahf();
+        self.a.movzx_ah(RCX);
+        let table = host_part(offset_of!(HostPart, flag_tables)) + fp::COMPARED;
+        self.a.movzx(1, RAX, Mem::index(RBP, RCX, 0, table as i32 - STATE_BIAS));
+        self.a.bswap(false, RAX);
         self.flags = Flags::IN_MEMORY;
         self.put(d, RAX);
         self.known.compared.set(&self.a, d);

@@ -19,9 +19,6 @@ impl Translator<'_> {
         if c == Cond::Al {
             return self.jump(target);
         }
-        if self.known_nz(c).is_none() {
-            self.need_flags();
-        }
         self.before_exit(target);
         let test = self.cond(c);
         self.exit_test(test, target);

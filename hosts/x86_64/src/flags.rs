@@ -2,8 +2,8 @@
 //! ("Flags") has the scheme.
 
 use super::asm::opcodes::PDEP;
-use super::asm::{Cc, Op, Rm, Sh, reg::*};
-use super::{Translator, state};
+use super::asm::{Cc, Mem, Op, Rm, Sh, reg::*};
+use super::{HostPart, STATE_BIAS, Translator, host_part, state};
 use anyarch_engine::cache::FlagState;
 use anyarch_engine::ops::{Cond, R};
 use anyarch_engine::pattern::nzcv;
@@ -19,6 +19,34 @@ pub(crate) fn invert(test: Test) -> Test {
         Test::Or(a, b) => Test::And(a.invert(), b.invert()),
         Test::Always => Test::Always,
     }
+}
+
+/// NZCV as memory has them (SF 15, ZF 14, CF 8, OF 0) by what LAHF gives of a floating-point
+/// comparison: less 1000, equal 0110, greater 0010, unordered 0011.
+pub(crate) const COMPARED: [u16; 0x48] = {
+    let mut out = [0; 0x48];
+    // Bit 1 is always set; CF is bit 0, PF bit 2, ZF bit 6.
+    out[0x03] = 0x8000;
+    out[0x42] = 0x4100;
+    out[0x02] = 0x0100;
+    out[0x47] = 0x0101;
+    out
+};
+
+/// The byte of NZCV in memory that tells a condition of one flag, its bit there, and whether the
+/// condition holds where that is set.
+fn stored_bit(c: Cond) -> Option<(usize, u8, bool)> {
+    Some(match c {
+        Cond::Eq => (1, 0x40, true),
+        Cond::Ne => (1, 0x40, false),
+        Cond::Cs => (1, 0x01, true),
+        Cond::Cc => (1, 0x01, false),
+        Cond::Mi => (1, 0x80, true),
+        Cond::Pl => (1, 0x80, false),
+        Cond::Vs => (0, 0x01, true),
+        Cond::Vc => (0, 0x01, false),
+        _ => return None,
+    })
 }
 
 /// Where NZCV are: in EFLAGS, in memory, or both.
@@ -78,7 +106,7 @@ pub(crate) enum Test {
 impl Translator<'_> {
     /// Whether NZCV, as they are now, are read after this point.
     pub(crate) fn flags_live(&mut self) -> bool {
-        let open = nzcv::ALL & !self.insn.peeked.writes;
+        let open = if self.insn.set_flags { nzcv::ALL } else { nzcv::ALL & !self.insn.peeked.writes };
         self.insn.peeked.reads != 0 || open != 0 && self.live_after() & open != 0
     }
 
@@ -203,6 +231,23 @@ impl Translator<'_> {
     #[inline(always)]
     pub(crate) fn flags_are(&mut self, form: HostFlags) {
         self.flags = Flags { host: form, in_memory: false };
+        self.insn.set_flags = true;
+        self.course.spared_flags = 0;
+    }
+
+    /// Whether code that leaves EFLAGS alone is worth it, which they have to themselves and somebody
+    /// reads: for one instruction it is. Afterwards it is cheaper to save them, which makes them
+    /// free. (Within an instruction it stays so: its cold paths come back behind all of its tests.)
+    pub(crate) fn spare_flags(&mut self) -> bool {
+        let number = self.draft.marks.len() + 1;
+        if self.course.spared_flags == 0 {
+            self.course.spared_flags = number;
+        }
+        let spares = self.course.spared_flags == number;
+        if !spares {
+            self.save_flags();
+        }
+        spares
     }
 
     /// Stores NZCV to memory, keeping them in EFLAGS (perhaps in another form). Uses RAX, for `Fp`
@@ -221,14 +266,10 @@ impl Translator<'_> {
                 self.flags.host = HostFlags::Add;
             }
             HostFlags::Fp => {
-                // greater 0010, equal 0110, less 1000, unordered 0011.
-                self.a.mov_imm(RAX, 0x0100);
-                self.a.mov_imm(RCX, 0x4100);
-                self.a.cmov(Cc::E, false, RAX, RCX);
-                self.a.mov_imm(RCX, 0x8000);
-                self.a.cmov(Cc::B, false, RAX, RCX);
-                self.a.mov_imm(RCX, 0x0101);
-                self.a.cmov(Cc::P, false, RAX, RCX);
+                self.a.lahf();
+                self.a.movzx_ah(RCX);
+                let table = host_part(offset_of!(HostPart, compared)) as i32 - STATE_BIAS;
+                self.a.movzx(2, RAX, Mem::index(RBP, RCX, 1, table));
             }
         }
         self.a.mov_store16(state(offset_of!(Cpu, host_flags)), RAX);
@@ -277,6 +318,12 @@ impl Translator<'_> {
         if let Some(cc) = self.known_nz(c) {
             return Test::One(cc);
         }
+        if let (HostFlags::None, Some((byte, bit, set))) = (self.flags.host, stored_bit(c))
+            && !self.next_reads_flags()
+        {
+            self.a.test8_imm(state(offset_of!(Cpu, host_flags) + byte), bit);
+            return Test::One(if set { self::Cc::Ne } else { self::Cc::E });
+        }
         self.need_flags();
         use Cond::*;
         match self.flags.host {
@@ -324,6 +371,17 @@ impl Translator<'_> {
                 Test::One(cc)
             }
         }
+    }
+
+    /// Whether the next instruction in a straight line reads NZCV too.
+    fn next_reads_flags(&mut self) -> bool {
+        let next = self.next_pc;
+        if !matches!(self.insn.peeked.transfer, Transfer::Next) {
+            return false;
+        }
+        let Some(peek) = (self.guest.peek)(next) else { return false };
+        self.looked(next, next + peek.len as u64);
+        peek.reads != 0
     }
 
     /// t = condition ? a : t, on host registers or memory.

@@ -4,6 +4,7 @@
 //! hold only where the code ends now ([`Here`]).
 
 use super::asm::Asm;
+use super::lanes::Lanes;
 use super::{Translator, sha, vec};
 use anyarch_engine::ops::{R, V, W};
 
@@ -87,6 +88,8 @@ pub(crate) struct Vectors {
     pub(crate) pair: sha::Pair,
     /// Integer slots that are multiples of 4: bit = slot.
     words: u64,
+    /// Which lanes temporaries have.
+    pub(crate) lanes: Lanes,
 }
 
 impl Vectors {
@@ -104,6 +107,7 @@ impl Vectors {
         self.boxed = self.boxed.map(|known| known & slots);
         self.pair.forget();
         self.words = 0;
+        self.lanes = Lanes::default();
     }
 
     /// Where two ways meet: what both know.
@@ -114,6 +118,7 @@ impl Vectors {
         }
         self.pair.forget();
         self.words &= other.words;
+        self.lanes.join(&other.lanes);
     }
 
     /// Whether the slot is known to be a multiple of 4.
@@ -205,6 +210,7 @@ impl Translator<'_> {
         known.zero_above[1] = known.zero_above[1] & !bit | if bytes <= 8 { bit } else { 0 };
         known.boxed = known.boxed.map(|known| known & !bit);
         known.pair.wrote(bit);
+        known.lanes.wrote(d);
     }
 
     /// Vector slot `d` is a boxed number of `1 << es` bytes.

@@ -127,7 +127,7 @@ impl Translator<'_> {
         }
         let low = bytes as u8 - 1;
         let in_eflags = self.flags.host != HostFlags::None && !self.flags.in_memory;
-        if bytes >= 4 && self.features.bmi2 && in_eflags {
+        if bytes >= 4 && self.features.bmi2 && in_eflags && self.spare_flags() {
             return self.leave_keeping_flags(bytes, base, offset);
         }
         self.settle_flags();

@@ -30,7 +30,13 @@
 //!
 //! NZCV may be in EFLAGS (as an addition or a subtraction left them, or a floating-point
 //! comparison), in memory, or in both. Before EFLAGS are clobbered they are saved only if a look
-//! ahead in the guest code finds a reader before the next writer.
+//! ahead in the guest code finds a reader before the next writer. Some tests have a form that leaves
+//! EFLAGS alone. It is taken once; a second such test saves them.
+//!
+//! # Lanes
+//!
+//! Single lanes of vector slots are also in temporaries ([`lanes`]), from where the next operation
+//! takes them.
 //!
 //! # Addresses of 32 bits
 //!
@@ -80,6 +86,7 @@ pub mod glue;
 mod helpers;
 mod integer;
 mod known;
+mod lanes;
 mod leave;
 pub mod listing;
 mod memory;
@@ -138,6 +145,8 @@ pub(crate) struct HostPart {
     pool: [u128; fp::POOL.len()],
     /// See [`fp::FLAG_TABLES`].
     flag_tables: [u8; fp::FLAG_TABLES.len()],
+    /// See [`flags::COMPARED`].
+    compared: [u16; flags::COMPARED.len()],
     /// Addresses by [`glue::Piece`].
     pieces: [*const u8; glue::Piece::COUNT],
     /// Ones, then zeroes, for vectors of which the first bytes count, see [`vector::TAILS`].
@@ -180,6 +189,8 @@ pub(crate) enum ColdKind {
     HelperKeepingFlags(HelperFn, u64),
     /// As `Helper`, after the first vector register has got back its value from the second.
     HelperRestoring(HelperFn, u64, u8, u8, bool),
+    /// Sets an integer slot to 1.
+    One(R),
     /// The lookup of a `call_reg` missed: calls the lookup glue, then resumes at the landing.
     CallLookup,
     /// Calls a helper in place of the instruction, then leaves for the guest address after it.
@@ -378,6 +389,10 @@ impl<'a> Translator<'a> {
                         self.call_helper(f, arg);
                     }
                 }
+                ColdKind::One(r) => match self.host(r) {
+                    NONE => self.a.mov_store_imm(true, Self::slot(r), 1),
+                    h => self.a.mov_imm(h, 1),
+                },
                 ColdKind::CallLookup => self.a.call_piece(Piece::Lookup),
                 ColdKind::Stale(last) => {
                     if last {

@@ -49,6 +49,10 @@ impl Ops for Translator<'_> {
         self.add_sticky(d, a, b, sticky);
     }
 
+    fn mul_halves(&mut self, d: R, a: (R, bool), b: (R, bool), add: Option<(R, R)>) {
+        self.mul_halves(d, a, b, add);
+    }
+
     fn flags_matter(&mut self, flags: u8) -> bool {
         let matter = self.live_after() & flags != 0;
         self.course.dropped_flags |= !matter;
@@ -156,6 +160,9 @@ impl Ops for Translator<'_> {
 
     fn vload_lane(&mut self, d: V, es: u8, idx: u8, a: Addr) {
         let m = self.addr(a);
+        if self.keeps_lanes() {
+            return self.load_lane(d, es, idx, m);
+        }
         vector::load_lane(self, d, es, idx, m);
         self.wrote(d, 16);
     }
@@ -320,6 +327,22 @@ impl Ops for Translator<'_> {
         super::fp::fp(self, op, args);
     }
 
+    fn lane(&mut self, v: V, es: u8, idx: u8, busy: &[V]) -> V {
+        self.lane_of(v, es, idx, busy)
+    }
+
+    fn lane_temporary(&mut self, busy: &[V]) -> V {
+        self.take_temporary(busy)
+    }
+
+    fn put_lane(&mut self, d: V, es: u8, idx: u8, from: V) {
+        self.insert_lane(d, es, idx, from);
+    }
+
+    fn fp_lane(&mut self, op: FOp, args: VArgs) {
+        super::fp::fp_lane(self, op, args);
+    }
+
     fn fp_standard(&mut self, op: FOp, args: VArgs) {
         super::fp::fp_standard(self, op, args);
     }
@@ -354,6 +377,9 @@ impl Ops for Translator<'_> {
     }
 
     fn vset(&mut self, d: V, es: u8, idx: u8, s: R) {
+        if self.keeps_lanes() && es >= 2 {
+            return self.set_lane(d, es, idx, s);
+        }
         vector::vset(self, d, es, idx, s);
         self.wrote(d, 16);
     }

@@ -43,6 +43,9 @@ pub(crate) struct Course {
     pub(super) next: (u64, Option<Meeting>),
     /// The end of the text behind `next_pc` that its code depends on.
     pub(super) looked_to: u64,
+    /// The number from 1 up of the instruction for which code was chosen that leaves NZCV in
+    /// EFLAGS, since they are there.
+    pub(super) spared_flags: usize,
     /// See [`anyarch_engine::ops::Ops::set_likely`].
     pub(super) said_likely: bool,
     /// See [`anyarch_engine::backend::Draft::asked_likely`].
@@ -60,6 +63,8 @@ pub(crate) struct Insn {
     pub(super) flags: HostFlags,
     /// It has stored the flags to memory.
     pub(super) saved_flags: bool,
+    /// It has set flags, which are in EFLAGS since.
+    pub(super) set_flags: bool,
     /// What the guest says of it.
     pub(super) peeked: Peek,
     /// The flags of NZCV that may be read after it, once that was asked.

@@ -79,6 +79,7 @@ pub(super) fn vget(t: &mut T<'_>, signed: bool, w: W, d: R, a: V, es: u8, idx: u
     }
     let wide = w == W::W64;
     let r = t.def(d);
+    let (a, idx) = t.known_lane(a, es, idx).map_or((a, idx), |kept| (kept, 0));
     if t.vhost(a) == NONE {
         // Straight from the slot in memory.
         let mut m = T::vslot(a);
@@ -138,6 +139,7 @@ pub(super) fn load_lane(t: &mut T<'_>, d: V, es: u8, idx: u8, m: Mem) {
 
 /// See [`Ops::vstore_lane`].
 pub(super) fn store_lane(t: &mut T<'_>, s: V, es: u8, idx: u8, m: Mem) {
+    let (s, idx) = t.known_lane(s, es, idx).map_or((s, idx), |kept| (kept, 0));
     let h = t.vhost(s);
     if h == NONE {
         let mut slot = T::vslot(s);
@@ -146,6 +148,8 @@ pub(super) fn store_lane(t: &mut T<'_>, s: V, es: u8, idx: u8, m: Mem) {
         let r = if m.base == RAX || m.index == RAX { RCX } else { RAX };
         t.a.mov(es == 3, r, slot);
         t.a.mov_store(es == 3, m, r);
+    } else if es == 2 && idx == 0 && t.keeps_lanes() {
+        t.a.v2(movs_store(2), h, m);
     } else if es == 2 {
         t.a.v2i(EXTRACTPS, h, m, idx);
     } else {

@@ -11,11 +11,14 @@ use anyarch_oracle::state::{EDGE, MID, Rng};
 /// Bytes of code that fit in a case's place.
 const BYTES: u64 = 4 * MAX_WORDS as u64;
 
-/// Draws an instruction of a random row for a place; none that leaves the code.
-fn draw(r: &mut Rng, place: u64) -> Option<(u32, Insn)> {
+/// Draws an instruction of a random row for a place; none that leaves the code. Of `vectors` are
+/// most of them, on few registers, which overlap.
+fn draw(r: &mut Rng, place: u64, vectors: bool) -> Option<(u32, Insn)> {
     let thumb = place & pc::T != 0;
     let forms: Vec<_> = FORMS.into_iter().filter(|(_, t)| *t == thumb).collect();
+    let vectors = vectors && !r.one_in(5);
     let (set, _) = match (thumb, r.below(8)) {
+        _ if vectors => (if r.one_in(2) { Set::Cond } else { Set::Uncond }, thumb),
         (true, 0..4) => (Set::T16, true),
         (true, 4 | 5) => (Set::T32, true),
         (false, 0..4) => (Set::Cond, false),
@@ -23,6 +26,9 @@ fn draw(r: &mut Rng, place: u64) -> Option<(u32, Insn)> {
     };
     let rows = decode::rows(set);
     let row = &rows[r.below(rows.len() as u64) as usize];
+    if vectors && !row.name.starts_with('V') {
+        return None;
+    }
     if is_branch(row.name) || matches!(row.name, "Svc" | "Bkpt" | "Udf" | "Setend" | "Mrrc" | "Mrc") {
         return None;
     }
@@ -36,6 +42,11 @@ fn draw(r: &mut Rng, place: u64) -> Option<(u32, Insn)> {
     for (name, lsb) in [("rd:4", 12), ("rn:4", 16), ("rm:4", 0), ("rt:4", 12)] {
         if row.pattern.contains(name) && set != Set::T32 && r.one_in(2) {
             w = w & !(15 << lsb & !row.mask) | (r.below(5) as u32) << lsb & !row.mask;
+        }
+    }
+    for (name, lsb) in [("vd:4", 12), ("vn:4", 16), ("vm:4", 0)] {
+        if row.pattern.contains(name) && vectors {
+            w = w & !(15 << lsb & !row.mask) | (r.below(3) as u32) << lsb & !row.mask;
         }
     }
     if set == Set::Cond && !thumb {
@@ -69,6 +80,7 @@ pub(crate) fn sequence(r: &mut Rng, at: u64, thumb: bool) -> Option<Case> {
         s.r.r[n] = if r.one_in(6) { EDGE as u32 + 32 } else { MID as u32 + 64 + 4 * r.below(32) as u32 };
     }
     let length = 2 + r.below(11) as usize;
+    let vectors = r.one_in(3);
     anyarch_oracle::ours::in_memory::<Arm, _>(&s, |cpu| {
         let (mut words, mut bytes) = (Vec::new(), 0);
         let mut left = 0;
@@ -81,7 +93,7 @@ pub(crate) fn sequence(r: &mut Rng, at: u64, thumb: bool) -> Option<Case> {
             // A branch over the next instruction.
             let branch = left == 0 && r.one_in(8);
             let from = if branch { here + if thumb { 2 } else { 4 } } else { here };
-            let Some((word, i)) = draw(r, from) else { continue };
+            let Some((word, i)) = draw(r, from, vectors) else { continue };
             let it = thumb && i.set() == Set::T16 && i.word >> 8 == 0xbf && i.word & 15 != 0;
             if it && (left > 0 || branch) {
                 continue;

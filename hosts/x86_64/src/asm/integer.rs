@@ -371,6 +371,13 @@ impl Asm {
         self.b(0x9f);
     }
 
+    /// movzx r, ah (r below 8).
+    pub(crate) fn movzx_ah(&mut self, r: u8) {
+        self.b(0x0f);
+        self.b(0xb6);
+        self.b(0xc4 | (r & 7) << 3);
+    }
+
     /// sahf
     #[inline(always)]
     pub(crate) fn sahf(&mut self) {

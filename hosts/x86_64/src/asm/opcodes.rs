@@ -42,6 +42,10 @@ pub(crate) const MOVDDUP: VEnc = v(3, 1, 0x12);
 pub(crate) const fn movs(es: u8) -> VEnc {
     v(es, 1, 0x10)
 }
+/// Stores of one lane.
+pub(crate) const fn movs_store(es: u8) -> VEnc {
+    v(es, 1, 0x11)
+}
 /// The signs of lanes in a general register: PMOVMSKB (of 16-bit lanes too: of both bytes),
 /// MOVMSKPS, MOVMSKPD.
 pub(crate) const MOVMSK: [VEnc; 4] = [v(1, 1, 0xd7), v(1, 1, 0xd7), v(0, 1, 0x50), v(1, 1, 0x50)];
@@ -139,6 +143,7 @@ pub(crate) const VPBLENDVB: VEnc = v(1, 3, 0x4c);
 pub(crate) const VBLENDVP: [VEnc; 2] = [v(1, 3, 0x4a), v(1, 3, 0x4b)];
 /// VPBROADCASTB, VPBROADCASTW.
 pub(crate) const VPBROADCAST: [VEnc; 2] = [v(1, 2, 0x78), v(1, 2, 0x79)];
+pub(crate) const BLENDPS: VEnc = v(1, 3, 0x0c);
 pub(crate) const INSERTPS: VEnc = v(1, 3, 0x21);
 /// To memory or a general register.
 pub(crate) const EXTRACTPS: VEnc = v(1, 3, 0x17);

@@ -86,7 +86,7 @@ pub(super) fn unary(t: &mut T<'_>, e: VEnc, imm: Option<u8>, args: &VArgs, merge
     let x = t.target(d, &[a]);
     let rm = t.vrm(a);
     match rm {
-        Rm::R(r) if merge && t.is_clean(a, es) && t.a.avx => t.a.v3(e, x, r, rm, false, X3),
+        Rm::R(r) if merge && (t.form.loose || t.is_clean(a, es)) && t.a.avx => t.a.v3(e, x, r, rm, false, X3),
         _ => {
             // The bits above come from a constant, without waiting for the old value.
             if t.form.boxing && to == 2 {

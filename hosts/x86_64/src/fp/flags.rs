@@ -14,10 +14,14 @@ pub(super) fn sticky_flags() -> Mem {
     state(offset_of!(Cpu, fp) + offset_of!(FpEnv, flags))
 }
 
+/// Where [`FLAG_TABLES`] has NZCV, in the upper half of a byte, by what LAHF gives of a comparison:
+/// less 1000, equal 0110, greater 0010, unordered 0011.
+pub(crate) const COMPARED: usize = 96;
+
 /// MXCSR's flags (IE DE ZE OE UE PE from bit 0) as [`Ops::fp_flags`] has them, and behind them
 /// these as MXCSR's.
-pub(crate) const FLAG_TABLES: [u8; 96] = {
-    let mut out = [0; 96];
+pub(crate) const FLAG_TABLES: [u8; COMPARED + 0x48] = {
+    let mut out = [0; COMPARED + 0x48];
     let mut i = 0;
     while i < 64 {
         out[i] = flag::reversed((i & 1 | i >> 1 & 0x1e) as u8);
@@ -28,6 +32,11 @@ pub(crate) const FLAG_TABLES: [u8; 96] = {
         out[i] = flags & 1 | (flags & 0x1e) << 1;
         i += 1;
     }
+    // Bit 1 is always set; CF is bit 0, PF bit 2, ZF bit 6.
+    out[COMPARED + 0x03] = 0x80;
+    out[COMPARED + 0x42] = 0x60;
+    out[COMPARED + 0x02] = 0x20;
+    out[COMPARED + 0x47] = 0x30;
     out
 };
 

@@ -16,7 +16,8 @@ pub(super) struct Guard {
 impl T<'_> {
     /// Makes EFLAGS free, by saving them only if that is cheap; true if they must be left alone.
     pub(super) fn flags_kept(&mut self) -> bool {
-        if self.flags.host != HostFlags::None && !self.flags.in_memory && self.flags_live() {
+        let theirs = self.flags.host != HostFlags::None && !self.flags.in_memory;
+        if theirs && self.flags_live() && self.spare_flags() {
             return true;
         }
         self.drop_flags();

@@ -41,7 +41,7 @@ mod operand;
 pub(super) use compare::{fp_compare, fp_cond_compare, fp_select};
 pub(super) use constants::POOL;
 pub(super) use convert::{fp_to_int, int_to_fp};
-pub(super) use flags::{FLAG_TABLES, flags, set_flags};
+pub(super) use flags::{COMPARED, FLAG_TABLES, flags, set_flags};
 pub(super) use guard::check_boxes;
 
 use self::arith::{EQ, LE, LT, Post, binary, compare, copy_sign, extreme, mul_add, pair_sources, unary};
@@ -69,6 +69,8 @@ pub(crate) struct Form {
     boxing: bool,
     /// It is of [`Ops::fp_standard`].
     standard: bool,
+    /// Nothing has a meaning above the lane of the result.
+    loose: bool,
 }
 
 pub(super) fn fp_box(t: &mut T<'_>, d: V, es: u8) {
@@ -117,6 +119,14 @@ pub(super) fn fp(t: &mut T<'_>, op: FOp, mut args: VArgs) {
         return t.is_boxed(args.d, args.boxed_size(op));
     }
     t.wrote(args.d, bytes);
+}
+
+/// See [`Ops::fp_lane`].
+pub(super) fn fp_lane(t: &mut T<'_>, op: FOp, args: VArgs) {
+    t.form.loose = true;
+    fp(t, op, args);
+    t.form.loose = false;
+    t.wrote(args.d, 16);
 }
 
 /// As [`fp`] to nearest, flushed to zero and with the default NaN ([`Ops::fp_standard`]). Where the

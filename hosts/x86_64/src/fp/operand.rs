@@ -63,7 +63,7 @@ impl T<'_> {
         let h = self.vhost(d);
         let to = if h == NONE { x } else { h };
         match bytes {
-            _ if clean => self.a.vmov(to, x),
+            _ if clean || self.form.loose => self.a.vmov(to, x),
             2 if self.form.boxing => self.with_constant(ORPS, to, x, K::Box16),
             4 if self.form.boxing => self.with_constant(ORPS, to, x, K::Box32),
             16 => self.a.vmov(to, x),

@@ -8,8 +8,8 @@ mod select;
 
 pub(crate) use operand::{host_op, is64};
 
-use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
-use super::{HostFlags, Translator};
+use super::asm::{Cc, Mem, NONE, Op, Rm, Sh, reg::*};
+use super::{Cold, ColdKind, HostFlags, Translator};
 use anyarch_engine::ops::*;
 use operand::{Opnd, imm32, sh, trunc};
 
@@ -349,11 +349,44 @@ impl Translator<'_> {
         let rb = self.get(false, b, RCX);
         self.get_into(false, a, RAX);
         self.a.alu(Op::Add, false, RAX, Rm::R(rb));
-        self.a.setcc(Cc::O, RCX);
-        self.a.movzx(1, RCX, RCX);
-        match self.host(sticky) {
-            NONE => self.a.alu_store(Op::Or, true, Self::slot(sticky), RCX),
-            h => self.a.alu(Op::Or, true, h, Rm::R(RCX)),
+        self.note_overflow(sticky);
+        self.put(d, RAX);
+    }
+
+    /// Cold code sets the slot if OF is set.
+    fn note_overflow(&mut self, sticky: R) {
+        let site = self.a.jcc_near(Cc::O);
+        self.a.label = self.a.p;
+        let insn = self.draft.marks.len() as u16;
+        self.cold.push(Cold { site, resume: self.a.p, kind: ColdKind::One(sticky), insn });
+    }
+
+    /// See [`Ops::mul_halves`].
+    #[inline(never)]
+    pub(crate) fn mul_halves(&mut self, d: R, a: (R, bool), b: (R, bool), add: Option<(R, R)>) {
+        if d == R::ZERO {
+            return;
+        }
+        self.clobber_flags();
+        for (t, (r, high)) in [(RAX, a), (RCX, b)] {
+            match self.host(r) {
+                NONE => {
+                    let mut m = Self::slot(r);
+                    m.disp += if high { 2 } else { 0 };
+                    self.a.movsx(false, 2, t, m);
+                }
+                h if high => {
+                    self.a.mov(false, t, h);
+                    self.a.shift_imm(Sh::Sar, false, Rm::R(t), 16);
+                }
+                h => self.a.movsx(false, 2, t, h),
+            }
+        }
+        self.a.imul(false, RAX, Rm::R(RCX));
+        if let Some((c, sticky)) = add {
+            let c = self.rm(c, RCX);
+            self.a.alu(Op::Add, false, RAX, c);
+            self.note_overflow(sticky);
         }
         self.put(d, RAX);
     }

@@ -7,6 +7,10 @@ pub(super) const REVERSE: [u128; 3] = [
     0x0809_0a0b_0c0d_0e0f_0001_0203_0405_0607,
 ];
 
+/// Bytes by which PSHUFB takes the low halves of lanes of 2 and 4 bytes, zero above.
+pub(super) const NARROW: [u128; 2] =
+    [0x8080_8080_8080_8080_0e0c_0a08_0604_0200, 0x8080_8080_8080_8080_0d0c_0908_0504_0100];
+
 /// For each byte how many of its low four bits are set.
 pub(super) const COUNTS: u128 = 0x0403_0302_0302_0201_0302_0201_0201_0100;
 
@@ -28,8 +32,8 @@ pub(super) const fn splat(es: usize, value: u64) -> u128 {
 }
 
 /// Constants that code finds in the thread's state. Others are made in RAX.
-pub(crate) const CONSTANTS: [u128; 68] = {
-    let mut all = [0; 68];
+pub(crate) const CONSTANTS: [u128; 70] = {
+    let mut all = [0; 70];
     let mut at = 0;
     let mut n = 0;
     while n < 7 {
@@ -72,6 +76,8 @@ pub(crate) const CONSTANTS: [u128; 68] = {
         splat(2, SHA1[1] as u64),
         splat(2, SHA1[2] as u64),
         GHASH,
+        NARROW[0],
+        NARROW[1],
     ];
     n = 0;
     while n < others.len() {

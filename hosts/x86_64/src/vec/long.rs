@@ -1,7 +1,7 @@
 //! Lanes that change their width, neighbours and whole vectors that are folded.
 
 use super::super::asm::opcodes::*;
-use super::constants::splat;
+use super::constants::{NARROW, splat};
 use super::{Done, Emit, Operands, TMP, X0, X1};
 use anyarch_engine::ops::V;
 use anyarch_engine::vec::VOp;
@@ -57,6 +57,11 @@ pub(super) fn lower(e: &mut Emit<'_>, op: VOp, o: &Operands) -> Done {
         }
         ShrNarrow => {
             let ra = e.reg(a, X0);
+            if !high && bytes == 8 {
+                e.narrow(es, x, ra, n);
+                e.put(d, x);
+                return Done::Whole;
+            }
             e.narrow(es, X0, ra, n);
             e.place(d, c, bytes, high);
             return Done::Whole;
@@ -137,7 +142,6 @@ impl Emit<'_> {
     /// Low half of d = bits n.. of the double-size lanes of a, truncated to `es`; upper half zero.
     /// Uses X1.
     pub(super) fn narrow(&mut self, es: usize, d: u8, a: u8, n: u8) {
-        let bits = 8u8 << es;
         if es == 2 {
             let s = if n > 0 {
                 self.shr(3, d, a, n);
@@ -149,15 +153,14 @@ impl Emit<'_> {
             self.a.v2(MOVQ, d, d);
             return;
         }
-        let s = if n < bits {
-            self.shl(es + 1, d, a, bits - n);
+        let s = if n > 0 {
+            self.shr(es + 1, d, a, n);
             d
         } else {
             a
         };
-        self.shr(es + 1, d, s, bits);
-        self.zero(X1);
-        self.op(PACKUS[es], d, d, X1);
+        let k = self.constant(X1, NARROW[es]);
+        self.op(PSHUFB, d, s, k);
     }
 
     /// Puts a narrowed vector in X0 into its half of the destination.
