@@ -4,6 +4,7 @@ mod bench;
 mod check_packages;
 mod debian;
 mod dist;
+mod docker;
 mod neutral;
 mod packages;
 mod registration;
@@ -44,6 +45,8 @@ usage: cargo xtask COMMAND
   check-packages [--executables DIR] [--arm64 DIR]
                  makes a release twice and compares the bytes; installs, upgrades, removes and purges its .deb in Debians of its own, for
                  arm64 hosts too; runs install.sh and the action's script (needs root and Linux 6.7)
+  check-docker [--executables DIR]
+                 images of several platforms in one call of buildx, with the docker of a Debian sid (needs root and Linux 6.7)
   site [DIR]     the documents as pages for a browser in DIR/book (target/site), links checked; mdbook is the machine's, or else that
                  of a Debian sid (needs root)
   setup          only installs what the commands need
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Some("check-host-neutral") => told(neutral::main(&rest)),
         Some("dist") => told(dist::main(rest)),
         Some("check-packages") => told(check_packages::main(rest)),
+        Some("check-docker") => told(docker::main(rest)),
         Some("site") => told(site::main(&rest)),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
