@@ -39,7 +39,7 @@ from_server() {
 	return $code
 }
 refuses_other_bytes() {
-	cp "$release"/* "$folder/bad" && echo >>"$(ls "$folder"/bad/*.tar.gz)" &&
+	cp "$release"/* "$folder/bad" && for file in "$folder"/bad/*.tar.gz; do echo >>"$file"; done &&
 		! install --from "$folder/bad" --prefix "$folder/d" && [ ! -e "$folder/d" ]
 }
 refuses_other_machines() { ! ANYARCH_MACHINE=s390x install --from "$release" --prefix "$folder/e" && [ ! -e "$folder/e" ]; }
