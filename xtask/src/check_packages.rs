@@ -29,6 +29,7 @@ pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
         Ok(crate::take_option(&mut rest, name)?.pop().map(PathBuf::from))
     };
     let (here, arm64) = (given("--executables")?, given("--arm64")?);
+    let with_arm64 = !crate::take_flag(&mut rest, "--no-arm64");
     if !rest.is_empty() {
         return Err("check-packages takes no words".into());
     }
@@ -36,12 +37,15 @@ pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
         Some(dir) => dir,
         None => crate::build("release", &dist::EXECUTABLES)?,
     };
-    let arm64 = match arm64 {
-        Some(dir) => dir,
-        // What is looked at does not depend on how well it is optimised.
-        None => neutral::cross(&dist::EXECUTABLES, "fast", &crate::target()?.join("host-neutral"), &[])?,
-    };
-    let executables: [Executables; 2] = [(HERE, here.clone()), (ARM64, arm64)];
+    let mut executables: Vec<Executables> = vec![(HERE, here.clone())];
+    if with_arm64 {
+        let arm64 = match arm64 {
+            Some(dir) => dir,
+            // What is looked at does not depend on how well it is optimised.
+            None => neutral::cross(&dist::EXECUTABLES, "fast", &crate::target()?.join("host-neutral"), &[])?,
+        };
+        executables.push((ARM64, arm64));
+    }
     let out = crate::target()?.join("check-packages");
     let (first, second) = (out.join("release"), out.join("again"));
     let files = dist::make(&first, &executables, true)?;
@@ -62,7 +66,9 @@ pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
         good &= in_tree(&tree, &out, others)?;
     }
     good &= installer(&first, &out)?;
-    good &= other_host(&first, &out, &here)?;
+    if with_arm64 {
+        good &= other_host(&first, &out, &here)?;
+    }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -28,7 +28,7 @@ usage: cargo xtask COMMAND
                  builds anyarch, makes a Debian of the guest once, and runs COMMAND in it (default: tells what it is)
   fuzz [--guest NAME] [--row NAME] [--count N] [--seed N] [--through interp|translator|again] [--reference NAME] [--list]
                  instructions of a guest on random operands against QEMU
-  bench [--guest NAME] [--quick] [--list] [--emulator PATH] [--json FILE] [--debootstrap N] [NAME...]
+  bench [--guest NAME] [--quick] [--list] [--emulator PATH] [--before PATH] [--json FILE] [--debootstrap N] [NAME...]
                  native, QEMU and anyarch side by side; N times the second stage of debootstrap (needs root)
   registration [--runs N] [--script FILE] [--anyarch FILE]
                  qemu-binfmt-conf.sh of Debian's QEMU and anyarch side by side: what they write, and how long they take
@@ -42,7 +42,7 @@ usage: cargo xtask COMMAND
   dist [--executables DIR] [--arm64 DIR] [--no-arm64] [--no-image] [DIR]
                  builds a release in DIR (target/dist): tarball, .deb, .rpm and list of crates for x86-64 and for arm64 hosts, images, sums;
                  for arm64 it needs root, or rustup target add aarch64-unknown-linux-gnu
-  check-packages [--executables DIR] [--arm64 DIR]
+  check-packages [--executables DIR] [--arm64 DIR] [--no-arm64]
                  makes a release twice and compares the bytes; installs, upgrades, removes and purges its .deb in Debians of its own, for
                  arm64 hosts too; runs install.sh and the action's script (needs root and Linux 6.7)
   check-docker [--executables DIR]

@@ -3,7 +3,7 @@
 use crate::asm::{Asm, JUMP};
 use crate::glue::{self, Glue, reason};
 use crate::unit::STUB_CALL;
-use crate::{Buffers, Features, HostPart, STATE_BIAS, Translator, boundary, context, flags, fp, vec, vector};
+use crate::{Buffers, Features, HostPart, STATE_BIAS, Translator, boundary, context, fp, vec, vector};
 use alloc::boxed::Box;
 use anyarch_engine::backend::{
     Abilities, Backend, Draft, Finished, Generator, Left, UnitMaker, UnitSpec, Way, Words,
@@ -182,7 +182,6 @@ fn prepare(thread: &mut Thread) {
         (&raw mut (*own).tails).write(vector::TAILS);
         (&raw mut (*own).pool).write(fp::POOL);
         (&raw mut (*own).flag_tables).write(fp::FLAG_TABLES);
-        (&raw mut (*own).compared).write(flags::COMPARED);
         (&raw mut (*own).pieces).write(fixed().map_or([core::ptr::null(); _], |f| f.glue.pieces));
         (&raw mut (*own).rest).write(boundary::Rest::default());
     }

@@ -145,8 +145,6 @@ pub(crate) struct HostPart {
     pool: [u128; fp::POOL.len()],
     /// See [`fp::FLAG_TABLES`].
     flag_tables: [u8; fp::FLAG_TABLES.len()],
-    /// See [`flags::COMPARED`].
-    compared: [u16; flags::COMPARED.len()],
     /// Addresses by [`glue::Piece`].
     pieces: [*const u8; glue::Piece::COUNT],
     /// Ones, then zeroes, for vectors of which the first bytes count, see [`vector::TAILS`].

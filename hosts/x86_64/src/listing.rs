@@ -180,7 +180,6 @@ pub fn field(from_rbp: i32) -> Option<(&'static str, usize)> {
         ("constants", host_part(offset_of!(HostPart, constants))),
         ("pool", host_part(offset_of!(HostPart, pool))),
         ("flag_tables", host_part(offset_of!(HostPart, flag_tables))),
-        ("compared", host_part(offset_of!(HostPart, compared))),
         ("pieces", host_part(offset_of!(HostPart, pieces))),
         ("tails", host_part(offset_of!(HostPart, tails))),
         ("rest", host_part(offset_of!(HostPart, rest))),

@@ -96,7 +96,6 @@ impl Bench {
             own.tails = super::super::vector::TAILS;
             own.pool = POOL;
             own.flag_tables = FLAG_TABLES;
-            own.compared = crate::flags::COMPARED;
             own.pieces = glue.pieces;
         }
         Bench { thread, buffers, draft: Draft::default(), glue, end }
