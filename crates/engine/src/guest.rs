@@ -6,8 +6,8 @@ use crate::peek::Peek;
 use crate::state::address_in;
 use crate::targets::{PAGE, Targets};
 
-/// Entries of a thread's table for indirect transfers, which [`Guest::lookup_mask`] knows.
-pub(crate) const LOOKUPS: usize = 4096;
+/// Entries of a thread's table for indirect transfers: a power of two.
+pub const LOOKUPS: usize = 4096;
 
 /// What the engine needs to know about a guest architecture.
 pub struct Guest {
@@ -29,9 +29,9 @@ pub struct Guest {
     pub targets: fn(u64, &[u8; PAGE], &mut Targets),
     /// Its slots by frequency of use.
     pub slots: &'static Slots,
-    /// Bits of an address that index the lookup table, times its 4096 entries of 16 bytes: the mask
-    /// is applied to the address and the result scaled by 4.
-    pub lookup_mask: u32,
+    /// The lowest bit of an address that counts in a thread's table for indirect transfers: below
+    /// it jumps of real code hardly differ.
+    pub lookup_shift: u32,
     /// Low address bits that are zero for every instruction.
     pub pc_align_mask: u64,
     /// The highest bits of an address that the processor ignores in the lower half of the address
@@ -85,6 +85,6 @@ impl Guest {
     }
 
     pub(crate) fn lookup_index(&self, pc: u64) -> usize {
-        (pc as u32 & self.lookup_mask) as usize * 4 / 16 % LOOKUPS
+        (pc >> self.lookup_shift) as usize % LOOKUPS
     }
 }

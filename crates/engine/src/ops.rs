@@ -362,7 +362,6 @@ pub trait Ops {
     fn vconst(&mut self, d: V, value: u128);
     /// d = a in the lanes whose number is below `count` (at most 128 bytes of lanes), `b` (zero for
     /// None) in the others. Lane 0 of d has the number `first`.
-    #[allow(clippy::too_many_arguments)]
     fn vtail(&mut self, d: V, a: V, b: Option<V>, es: u8, first: u8, count: R);
     /// d = the top bits of a's lanes, the first lane's in bit 0.
     fn vsigns(&mut self, d: R, a: V, es: u8);
@@ -392,7 +391,6 @@ pub trait Ops {
     fn fp_to_int(&mut self, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8);
     /// d = integer of width w in s, divided by 2^fbits, as floating point of 1 << es bytes, zero
     /// above.
-    #[allow(clippy::too_many_arguments)]
     fn int_to_fp(&mut self, signed: bool, round: Round, w: W, d: V, s: R, es: u8, fbits: u8);
     /// NZCV = comparison of lane 0 of a and b (b is +0 when None): less 1000, equal 0110, greater
     /// 0010, unordered 0011. `signaling` raises Invalid for any NaN.

@@ -2,7 +2,7 @@
 //! transfers, in the form that generated code knows.
 
 use crate::guest::Guest;
-pub(crate) use crate::guest::LOOKUPS;
+pub use crate::guest::LOOKUPS;
 use crate::state::Cpu;
 use anyarch_sys::calls;
 use core::marker::PhantomPinned;
@@ -30,8 +30,8 @@ pub(crate) const NO_RETURN: u64 = 0xa5c3_96e7_1d2b_4f61;
 #[repr(C, align(16))]
 pub struct HostRoom([u8; HOST_ROOM]);
 
-/// Bytes of a [`HostRoom`].
-pub const HOST_ROOM: usize = 2560;
+/// Bytes of a [`HostRoom`]: more than hosts need. A host asserts that its part fits.
+pub const HOST_ROOM: usize = 4096;
 
 /// One guest thread's engine state. Lives at the end of a mapping of its own, above its shadow
 /// stack and a guard page.

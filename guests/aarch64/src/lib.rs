@@ -41,7 +41,7 @@ pub static GUEST: Guest = Guest {
     leaf: |target| fuse::leaf(target, word),
     targets: targets::targets,
     slots: &SLOTS,
-    lookup_mask: 0xfff << 2,
+    lookup_shift: 2,
     pc_align_mask: 3,
     // Linux sets TCR_EL1.TBI0, and TBID0 only with pointer authentication.
     ignored_bits: 0xff << 56,

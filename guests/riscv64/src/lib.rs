@@ -47,7 +47,7 @@ pub static GUEST: Guest = Guest {
     leaf: |target| fuse::leaf(target, fetch),
     targets: targets::targets,
     slots: &SLOTS,
-    lookup_mask: 0xfff << 2,
+    lookup_shift: 2,
     pc_align_mask: 1,
     ignored_bits: 0,
     address_bits: 64,

@@ -1,13 +1,11 @@
 //! Jumps, branches, calls, returns, system calls and traps.
 
 use super::asm::{Cc, Mem, NONE, Op, Rm, reg::*};
-use super::glue::{self, Piece};
+use super::glue::{self, Piece, lookup_mask, lookup_mem};
 use super::integer::is64;
 use super::unit::Inlined;
-use super::{Cold, ColdKind, Flags, STATE_BIAS, Translator};
+use super::{Cold, ColdKind, Flags, Translator};
 use anyarch_engine::ops::{Cmp, Cond, R, Trap, W};
-use anyarch_engine::run::Thread;
-use core::mem::offset_of;
 
 impl Translator<'_> {
     pub(crate) fn jump(&mut self, target: u64) {
@@ -95,7 +93,7 @@ impl Translator<'_> {
         self.get_into(true, r, RAX);
         self.inline_lookup();
         let miss = self.a.jcc_short(Cc::Ne);
-        self.a.jmp_rm(Self::lookup_mem(8));
+        self.a.jmp_rm(lookup_mem(self.guest, 8));
         self.a.bind(miss);
         self.a.jmp_piece(Piece::Lookup);
         self.end_unit();
@@ -107,7 +105,7 @@ impl Translator<'_> {
         self.push_link(link);
         self.inline_lookup();
         let site = self.a.jcc_near(Cc::Ne);
-        self.a.call_rm(Self::lookup_mem(8));
+        self.a.call_rm(lookup_mem(self.guest, 8));
         let resume = self.a.p;
         let insn = self.draft.marks.len() as u16;
         self.cold.push(Cold { site, resume, kind: ColdKind::CallLookup, insn });
@@ -225,11 +223,7 @@ impl Translator<'_> {
     /// is at `lookup_mem`.
     fn inline_lookup(&mut self) {
         self.a.mov(false, RCX, RAX);
-        self.a.alu_imm(Op::And, false, Rm::R(RCX), self.guest.lookup_mask as i32);
-        self.a.alu(Op::Cmp, true, RAX, Self::lookup_mem(0));
-    }
-
-    fn lookup_mem(field: usize) -> Mem {
-        Mem::index(RBP, RCX, 2, (offset_of!(Thread, lookup) + field) as i32 - STATE_BIAS)
+        self.a.alu_imm(Op::And, false, Rm::R(RCX), lookup_mask(self.guest));
+        self.a.alu(Op::Cmp, true, RAX, lookup_mem(self.guest, 0));
     }
 }

@@ -8,8 +8,9 @@ use super::asm::{Asm, Cc, Mem, NONE, Op, Rm, reg::*};
 use super::{Buffers, HostPart, STATE_BIAS, host_part, state};
 use anyarch_engine::ops::R;
 use anyarch_engine::run::fast_calls::{self, HELPER, TABLE};
-use anyarch_engine::run::{Guest, Thread};
+use anyarch_engine::run::{Guest, Lookup, Thread};
 use anyarch_engine::state::Cpu;
+use anyarch_engine::thread::LOOKUPS;
 use core::mem::offset_of;
 
 /// Why generated code was left: the value that `enter` returns, bits 7 to 0.
@@ -194,9 +195,21 @@ pub(super) fn mxcsr(a: &mut Asm, load: bool) {
     if load { a.ldmxcsr(m) } else { a.stmxcsr(m) }
 }
 
+/// The bits of an address that choose its entry of a thread's table for indirect transfers.
+pub(crate) fn lookup_mask(guest: &Guest) -> i32 {
+    ((LOOKUPS - 1) << guest.lookup_shift) as i32
+}
+
+/// A word of the entry that those bits, in RCX, choose. An entry has 16 bytes, which are reached by
+/// a scale.
+pub(crate) fn lookup_mem(guest: &Guest, word: usize) -> Mem {
+    const ENTRY: u32 = size_of::<Lookup>().ilog2();
+    let scale = (ENTRY - guest.lookup_shift) as u8;
+    Mem::index(RBP, RCX, scale, (offset_of!(Thread, lookup) + word) as i32 - STATE_BIAS)
+}
+
 /// Emits the glue at `a.p`.
 pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
-    let lookup_mask = guest.lookup_mask;
     let saved = [RBX, RBP, R12, R13, R14, R15];
 
     // leave: the state is in memory, ECX = reason.
@@ -254,13 +267,11 @@ pub(crate) fn emit(a: &mut Asm, buffers: &Buffers, guest: &Guest) -> Glue {
 
     let lookup = a.p as *const u8;
     a.mov(false, RCX, RAX);
-    a.alu_imm(Op::And, false, Rm::R(RCX), lookup_mask as i32);
-    let entry =
-        |field: usize| Mem::index(RBP, RCX, 2, (offset_of!(Thread, lookup) + field) as i32 - STATE_BIAS);
-    a.alu(Op::Cmp, true, RAX, entry(0));
+    a.alu_imm(Op::And, false, Rm::R(RCX), lookup_mask(guest));
+    a.alu(Op::Cmp, true, RAX, lookup_mem(guest, 0));
     let miss = a.jcc_short(Cc::Ne);
     let to = a.p as u64;
-    a.jmp_rm(entry(8));
+    a.jmp_rm(lookup_mem(guest, 8));
     let looking = Detour { from: lookup as u64, to, target: a.p as u64 };
     a.bind(miss);
     a.mov_imm(RCX, reason::LOOKUP as u64);

@@ -28,7 +28,7 @@ static GUEST: Guest = Guest {
     leaf: |_| None,
     targets: |_, _, _| {},
     slots: &SLOTS,
-    lookup_mask: 0,
+    lookup_shift: 2,
     pc_align_mask: 3,
     ignored_bits: 0,
     address_bits: 64,

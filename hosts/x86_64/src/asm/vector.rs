@@ -114,7 +114,6 @@ impl Asm {
 
     /// As `v3` with an immediate.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn v3i(&mut self, e: VEnc, d: u8, a: u8, b: impl Into<Rm>, imm: u8, tmp: u8) {
         self.v3(e, d, a, b, false, tmp);
         self.b(imm);

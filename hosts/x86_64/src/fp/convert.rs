@@ -344,7 +344,6 @@ pub(super) fn scalar_to_int(
     (sites, n)
 }
 
-#[allow(clippy::too_many_arguments)]
 pub(crate) fn fp_to_int(t: &mut T<'_>, signed: bool, round: Round, w: W, d: R, a: V, es: u8, fbits: u8) {
     let again = (helpers::fp_to_int as HelperFn, pack_convert(signed, w, round as u8, a, d, es, fbits));
     if t.mode == mode::EXACT
