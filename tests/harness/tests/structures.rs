@@ -34,6 +34,7 @@ fn needs(header: &str) -> &'static [&'static str] {
         "asm/termios.h" => &["asm/termbits.h", "linux/serial.h"],
         "asm/sockios.h" | "linux/sockios.h" => &["linux/socket.h"],
         "linux/mroute.h" | "linux/if_tunnel.h" => &["linux/sockios.h"],
+        "linux/ppp-ioctl.h" => &["linux/filter.h"],
         _ => &[],
     }
 }

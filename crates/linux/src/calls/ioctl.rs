@@ -314,6 +314,65 @@ ioctls! {
         HDIO_GETGEO (0x0301) Out(hd_geometry);
         HDIO_GET_32BIT (0x0309) Out(a_ulong);
     }
+    "scsi/sg.h" {
+        SG_IO (0x2285) InOut(sg_io_hdr) => sg_io;
+        SG_GET_REQUEST_TABLE (0x2286) Out(sg_req_infos);
+    }
+    "linux/ppp-ioctl.h" {
+        PPPIOCGFLAGS (ior b't' 90 an_int) Out(an_int);
+        PPPIOCSFLAGS (iow b't' 89 an_int) In(an_int);
+        PPPIOCGASYNCMAP (ior b't' 88 an_int) Out(an_int);
+        PPPIOCSASYNCMAP (iow b't' 87 an_int) In(an_int);
+        PPPIOCGUNIT (ior b't' 86 an_int) Out(an_int);
+        PPPIOCGRASYNCMAP (ior b't' 85 an_int) Out(an_int);
+        PPPIOCSRASYNCMAP (iow b't' 84 an_int) In(an_int);
+        PPPIOCGMRU (ior b't' 83 an_int) Out(an_int);
+        PPPIOCSMRU (iow b't' 82 an_int) In(an_int);
+        PPPIOCSMAXCID (iow b't' 81 an_int) In(an_int);
+        PPPIOCGXASYNCMAP (ior b't' 80 ext_accm) Out(ext_accm);
+        PPPIOCSXASYNCMAP (iow b't' 79 ext_accm) In(ext_accm);
+        PPPIOCXFERUNIT (io b't' 78) Int;
+        PPPIOCSCOMPRESS (iow b't' 77 ppp_option_data) In(ppp_option_data);
+        PPPIOCGNPMODE (iowr b't' 76 npioctl) InOut(npioctl);
+        PPPIOCSNPMODE (iow b't' 75 npioctl) In(npioctl);
+        PPPIOCSPASS (iow b't' 71 sock_fprog) In(sock_fprog);
+        PPPIOCSACTIVE (iow b't' 70 sock_fprog) In(sock_fprog);
+        PPPIOCGDEBUG (ior b't' 65 an_int) Out(an_int);
+        PPPIOCSDEBUG (iow b't' 64 an_int) In(an_int);
+        PPPIOCGIDLE (ior b't' 63 ppp_idle) Out(ppp_idle);
+        PPPIOCNEWUNIT (iowr b't' 62 an_int) InOut(an_int);
+        PPPIOCATTACH (iow b't' 61 an_int) In(an_int);
+        PPPIOCDETACH (iow b't' 60 an_int) In(an_int);
+        PPPIOCSMRRU (iow b't' 59 an_int) In(an_int);
+        PPPIOCCONNECT (iow b't' 58 an_int) In(an_int);
+        PPPIOCDISCONN (io b't' 57) Int;
+        PPPIOCATTCHAN (iow b't' 56 an_int) In(an_int);
+        PPPIOCGCHAN (ior b't' 55 an_int) Out(an_int);
+    }
+    "linux/rtc.h" {
+        RTC_ALM_SET (iow b'p' 0x07 rtc_time) In(rtc_time);
+        RTC_ALM_READ (ior b'p' 0x08 rtc_time) Out(rtc_time);
+        RTC_RD_TIME (ior b'p' 0x09 rtc_time) Out(rtc_time);
+        RTC_SET_TIME (iow b'p' 0x0a rtc_time) In(rtc_time);
+        RTC_IRQP_READ (ior b'p' 0x0b a_ulong) Out(a_ulong);
+        RTC_IRQP_SET (iow b'p' 0x0c a_ulong) Int;
+        RTC_EPOCH_READ (ior b'p' 0x0d a_ulong) Out(a_ulong);
+        RTC_EPOCH_SET (iow b'p' 0x0e a_ulong) Int;
+        RTC_WKALM_SET (iow b'p' 0x0f rtc_wkalrm) In(rtc_wkalrm);
+        RTC_WKALM_RD (ior b'p' 0x10 rtc_wkalrm) Out(rtc_wkalrm);
+        RTC_PLL_GET (ior b'p' 0x11 rtc_pll_info) Out(rtc_pll_info);
+        RTC_PLL_SET (iow b'p' 0x12 rtc_pll_info) In(rtc_pll_info);
+        RTC_PARAM_GET (iow b'p' 0x13 rtc_param) InOut(rtc_param);
+        RTC_PARAM_SET (iow b'p' 0x14 rtc_param) In(rtc_param);
+        RTC_VL_READ (ior b'p' 0x13 a_uint) Out(a_uint);
+    }
+    "linux/kd.h" {
+        GIO_UNIMAP (0x4b66) InOut(unimapdesc);
+        PIO_UNIMAP (0x4b67) In(unimapdesc);
+        GIO_FONTX (0x4b6b) InOut(consolefontdesc);
+        PIO_FONTX (0x4b6c) In(consolefontdesc);
+        KDFONTOP (0x4b72) InOut(console_font_op);
+    }
     "linux/loop.h" {
         LOOP_SET_FD (0x4c00) Int;
         LOOP_CLR_FD (0x4c01) Int;
@@ -535,6 +594,36 @@ fn siocgifconf(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
     Plan::kept(list, Direction::ToGuest, guest).convert(&told, &mut theirs);
     write_bytes(args[2], &theirs)?;
     Ok(result)
+}
+
+/// A command to a SCSI device, whose data may be a list of pieces.
+fn sg_io(task: &mut Task, number: u32, args: [u64; 6]) -> SysResult {
+    /// UIO_MAXIOV: the kernel refuses longer lists before it looks at them.
+    const MOST: usize = 1024;
+    let guest = task.abi.model();
+    let header = &rows::sg_io_hdr;
+    let place = |name| header.offset(name, &model::HOST).expect("a member") as u64;
+    let (count_at, list_at) = (place("iovec_count"), place("dxferp"));
+    let argument = Argument { index: 2, arg: Arg::InOut(header) };
+    let args = args6(&[args[0], number as u64, args[2]]);
+    call::convert(&[argument], guest, &args, |host| {
+        let count = (anyarch_sys::read::<u16>(host[2] + count_at)? as usize).min(MOST);
+        if count == 0 {
+            return host_call(task, __NR_ioctl, host);
+        }
+        let list = anyarch_sys::read::<u64>(host[2] + list_at)?;
+        let plan = Plan::kept(&rows::iovec, Direction::ToHost, guest);
+        let (from, to) = (rows::iovec.size(guest), plan.to_size);
+        let (mut theirs, mut ours) = (vec![0; count * from], vec![0; count * to]);
+        read_bytes(list, &mut theirs)?;
+        for (theirs, ours) in theirs.chunks_exact(from).zip(ours.chunks_exact_mut(to)) {
+            plan.convert(theirs, ours);
+        }
+        write_bytes(host[2] + list_at, &(ours.as_ptr() as u64).to_le_bytes())?;
+        let result = host_call(task, __NR_ioctl, host);
+        write_bytes(host[2] + list_at, &list.to_le_bytes())?;
+        result
+    })
 }
 
 const AF_INET: u32 = 2;

@@ -899,3 +899,19 @@ fn users_limits_and_numbers() {
         play.fails("setpgid", &[u64::MAX, 0], Errno::EINVAL);
     }
 }
+
+#[test]
+fn pieces_of_a_scsi_command() {
+    const SG_IO: u64 = 0x2285;
+    let (file, header) = (memory_file(), &rows::sg_io_hdr);
+    for guest in GUESTS {
+        let mut play = Play::new(guest);
+        let room = play.room(512);
+        let pieces = play.longs(&[room, 512]);
+        let command = [("interface_id", b'S' as u64), ("iovec_count", 1), ("dxferp", pieces)];
+        let at = play.structure(header, &command);
+        // No SCSI device. The list was found, and its address stays as it was.
+        play.fails("ioctl", &[fd(&file), SG_IO, at], Errno::ENOTTY);
+        assert_eq!(play.member(header, at, "dxferp"), pieces, "{}", guest.model.name);
+    }
+}

@@ -781,6 +781,42 @@ structs! {
     hd_geometry "struct hd_geometry" "linux/hdreg.h" {
         heads: u8, sectors: u8, cylinders: u16, start: ulong,
     }
+    sg_io_hdr "struct sg_io_hdr" "scsi/sg.h" {
+        interface_id: int, dxfer_direction: int, cmd_len: u8, mx_sb_len: u8, iovec_count: u16,
+        dxfer_len: uint, dxferp: pointer, cmdp: pointer, sbp: pointer, timeout: uint, flags: uint,
+        pack_id: int, usr_ptr: pointer, status: u8, masked_status: u8, msg_status: u8,
+        sb_len_wr: u8, host_status: u16, driver_status: u16, resid: int, duration: uint, info: uint,
+    }
+    sg_req_info "struct sg_req_info" "scsi/sg.h" {
+        req_state: byte, orphan: byte, sg_io_owned: byte, problem: byte, pack_id: int,
+        usr_ptr: pointer, duration: uint, unused: int,
+    }
+    sg_req_infos "struct sg_req_info[16]" "scsi/sg.h" { _all: [(sg_req_info); 16] }
+    ext_accm "ext_accm" "linux/ppp-ioctl.h" { _value: [uint; 8] }
+    npioctl "struct npioctl" "linux/ppp-ioctl.h" { protocol: int, mode: uint }
+    ppp_option_data "struct ppp_option_data" "linux/ppp-ioctl.h" {
+        ptr: pointer, length: uint, transmit: int,
+    }
+    ppp_idle "struct ppp_idle" "linux/ppp_defs.h" { xmit_idle: long, recv_idle: long }
+    rtc_time "struct rtc_time" "linux/rtc.h" {
+        tm_sec: int, tm_min: int, tm_hour: int, tm_mday: int, tm_mon: int, tm_year: int,
+        tm_wday: int, tm_yday: int, tm_isdst: int,
+    }
+    rtc_wkalrm "struct rtc_wkalrm" "linux/rtc.h" { enabled: u8, pending: u8, time: (rtc_time) }
+    rtc_pll_info "struct rtc_pll_info" "linux/rtc.h" {
+        pll_ctrl: int, pll_value: int, pll_max: int, pll_min: int, pll_posmult: int,
+        pll_negmult: int, pll_clock: long,
+    }
+    rtc_param "struct rtc_param" "linux/rtc.h" {
+        param: u64, uvalue: u64, index: uint, _pad: uint,
+    }
+    consolefontdesc "struct consolefontdesc" "linux/kd.h" {
+        charcount: u16, charheight: u16, chardata: pointer,
+    }
+    console_font_op "struct console_font_op" "linux/kd.h" {
+        op: uint, flags: uint, width: uint, height: uint, charcount: uint, data: pointer,
+    }
+    unimapdesc "struct unimapdesc" "linux/kd.h" { entry_ct: u16, entries: pointer }
     blkpg_ioctl_arg "struct blkpg_ioctl_arg" "linux/blkpg.h" {
         op: int, flags: int, datalen: int, data: pointer,
     }
