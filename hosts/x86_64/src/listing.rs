@@ -12,12 +12,13 @@ use super::backend::make;
 use super::glue::Piece;
 use super::{Buffers, HostPart, NONE, STATE_BIAS, Translator, host_part};
 use alloc::vec::Vec;
-use anyarch_engine::backend::{self, Draft, UNIT_ROOM, UnitSpec};
+use anyarch_engine::backend::{self, Draft, UNIT_ROOM, UnitKey, UnitSpec};
 use anyarch_engine::cache::Pages;
 use anyarch_engine::lift::Lift;
 use anyarch_engine::run::{Guest, Thread};
 use anyarch_engine::shared::Copy;
 use anyarch_engine::state::Cpu;
+use anyarch_engine::targets::NO_TARGETS;
 use core::mem::offset_of;
 use core::ops::Range;
 
@@ -95,11 +96,20 @@ impl<'a> Lister<'a> {
     /// end of its page, and so are the functions that it calls, where `inlines`. `likely` is what
     /// the guest's slot of this name holds.
     pub fn unit(&mut self, pc: u64, mode: u32, likely: u64, inlines: bool, from: usize) -> Listing {
+        let key = UnitKey { pc, mode, likely, inlines, knows_page: true, is_checked: false, absolute: false };
+        self.unit_of(&key, from)
+    }
+
+    /// As [`Lister::unit`], for what a unit's key says: all of it that goes into [`UnitSpec`], but
+    /// for units that are checked.
+    pub fn unit_of(&mut self, key: &UnitKey, from: usize) -> Listing {
+        let &UnitKey { pc, mode, likely, inlines, knows_page, .. } = key;
         let Range { start, end } = self.memory.as_mut_ptr_range();
         let at = start.wrapping_add(from);
         assert!(from.is_multiple_of(64) && from + Self::ROOM <= self.memory.len());
         let mut pages = Pages::default();
-        let targets = pages.of(self.guest, pc).expect("the text does not change");
+        let known = knows_page.then(|| pages.of(self.guest, pc).expect("nobody told of a change"));
+        let targets = known.unwrap_or(&NO_TARGETS);
         let spec = UnitSpec { pc, mode, at, end, likely, targets, copy: None, inlines };
         let made = make(&mut self.buffers, &mut self.draft, self.guest, &spec, self.lift);
         let (host_end, is_undefined) = (made.host_end, made.is_undefined);

@@ -5,10 +5,12 @@
 //! order. Each unit that comes of it is then made alone, by a translator that knows nothing of any
 //! other, from a copy of the text elsewhere and as far from it as the unit was, or (where the unit
 //! says that its bytes depend on addresses) at its own place. The bytes must be the same but for
-//! the fields that the cache patches.
+//! the fields that the cache patches. In a last order a part of the text is replaced after all was
+//! translated, and all is translated again: units of the new text are like those that are made
+//! alone of it.
 
 use anyarch_engine::backend::{Backend, UnitKey};
-use anyarch_engine::cache::{self, CACHE, Made};
+use anyarch_engine::cache::{self, CACHE, Cache, Made};
 use anyarch_engine::state::mode;
 use anyarch_filetests::assemble::assemble;
 use anyarch_filetests::memory::Mapping;
@@ -171,7 +173,7 @@ fn shuffled(pcs: &[u64], seed: u64) -> Vec<u64> {
 }
 
 /// Has the cache translate at these addresses in this order.
-fn translate(guest: &Guest, text: &Text, pcs: &[u64], run: &Run) -> Vec<Unit> {
+fn translate(guest: &Guest, text: &Text, memory: &mut Mapping, pcs: &[u64], run: &Run) -> Vec<Unit> {
     guest.no_cache();
     cache::init(guest.arch.guest, guest.backend, guest.cache(), CACHE_SIZE as u64).unwrap();
     let mut lock = CACHE.lock();
@@ -183,13 +185,46 @@ fn translate(guest: &Guest, text: &Text, pcs: &[u64], run: &Run) -> Vec<Unit> {
     for page in (start..end).step_by(PAGE as usize).filter(|page| run.hole == Some(page / PAGE % 2)) {
         cache.unmap_exec(page, page + PAGE);
     }
-    for (n, &pc) in pcs.iter().enumerate() {
-        cache.likely = if n % 3 == run.likely { guest.likely } else { 0 };
-        let _ = cache.entry(pc, run.mode);
+    let translate_all = |cache: &mut Cache| {
+        for (n, &pc) in pcs.iter().enumerate() {
+            cache.likely = if n % 3 == run.likely { guest.likely } else { 0 };
+            let _ = cache.entry(pc, run.mode);
+        }
+    };
+    translate_all(cache);
+    if run.changes {
+        UNITS.lock().unwrap().clear();
+        for page in replace(guest, text, memory) {
+            cache.announced(start + page, start + page + PAGE, std::ptr::null());
+        }
+        translate_all(cache);
     }
     drop(lock);
     guest.no_cache();
     std::mem::take(&mut UNITS.lock().unwrap())
+}
+
+/// Puts an instruction that does nothing in the place of the first one of each function in every
+/// third page; these pages, from the memory's beginning.
+fn replace(guest: &Guest, text: &Text, memory: &mut Mapping) -> BTreeSet<u64> {
+    let start = text.start & !(PAGE - 1);
+    let mut pages = BTreeSet::new();
+    for function in text.functions.iter().filter(|&f| f / PAGE % 3 == 1) {
+        let at = (function & !1) - start;
+        let code = &mut memory.bytes()[at as usize..];
+        let nothing: &[u8] = match (guest.arch.guest.name, function & 1) {
+            ("aarch64", _) => &[0x1f, 0x20, 0x03, 0xd5],
+            ("riscv64", _) if code[0] & 3 != 3 => &[0x01, 0x00],
+            ("riscv64", _) => &[0x13, 0x00, 0x00, 0x00],
+            ("arm", 0) => &[0x00, 0xf0, 0x20, 0xe3],
+            ("arm", _) if code[1] < 0xe8 => &[0x00, 0xbf],
+            ("arm", _) => &[0xaf, 0xf3, 0x00, 0x80],
+            (name, _) => panic!("{name}: an instruction that does nothing"),
+        };
+        code[..nothing.len()].copy_from_slice(nothing);
+        pages.insert(at & !(PAGE - 1));
+    }
+    pages
 }
 
 /// How a library is translated.
@@ -201,6 +236,8 @@ struct Run {
     /// The even pages or the odd ones may not be executed, so that functions there are not taken
     /// in.
     hole: Option<u64>,
+    /// A part of the text is replaced meanwhile ([`replace`]). Units made before that do not count.
+    changes: bool,
 }
 
 /// What occurred in all checks.
@@ -210,35 +247,42 @@ struct Seen {
     not_inlining: usize,
     absolute: usize,
     elsewhere: usize,
+    changed: usize,
 }
 
 fn check(guest: &Guest, text: &Text, seen: &mut Seen) {
     let library = &text.name;
-    let (_here, _there) = (map(text, guest.text), map(text, guest.text + guest.away));
+    let (mut memory, mut counterpart) = (map(text, guest.text), map(text, guest.text + guest.away));
     let mut alone = Mapping::new(guest.cache() + guest.away, CACHE_SIZE).unwrap();
     let pcs = entered(guest, text, &mut alone);
     let descending: Vec<u64> = pcs.iter().rev().copied().collect();
-    let run = |pcs: Vec<u64>, mode, likely, hole| (pcs, Run { mode, likely, hole });
+    let run = |pcs: Vec<u64>, mode, likely, hole| (pcs, Run { mode, likely, hole, changes: false });
+    let changing = Run { mode: mode::EXACT, likely: 0, hole: None, changes: true };
     let runs = [
         run(pcs.clone(), mode::EXACT, 0, None),
         run(descending, mode::EXACT, 1, None),
         run(shuffled(&pcs, 1), mode::EXACT, 2, Some(0)),
         run(shuffled(&pcs, 2), mode::EXACT, 0, Some(1)),
         run(shuffled(&pcs, 3), mode::OTHER | mode::RESTRICTED, 1, None),
+        // The last one: the text is another one afterwards.
+        (shuffled(&pcs, 4), changing),
     ];
     let mut orders: HashMap<u64, usize> = HashMap::new();
     for (n, (pcs, run)) in runs.iter().enumerate() {
-        let units = translate(guest, text, pcs, run);
-        let enough = if run.hole.is_none() { text.units } else { 0 };
+        let units = translate(guest, text, &mut memory, pcs, run);
+        let enough = if run.hole.is_none() && !run.changes { text.units } else { 0 };
+        let changed = if run.changes { replace(guest, text, &mut counterpart).len() } else { 0 };
+        let changed_before = seen.changed;
         assert!(units.len() >= enough, "{library}: {} units of {} addresses", units.len(), pcs.len());
         let mut in_place = Mapping::new(guest.cache(), CACHE_SIZE).unwrap();
         let mut elsewhere = (guest.arch.lister)(alone.bytes());
         let mut here = (guest.arch.lister)(in_place.bytes());
         for unit in &units {
-            let UnitKey { pc, mode, likely, inlines, knows_page, is_checked, absolute } = unit.key;
-            assert!(knows_page && !is_checked, "{library}: {:?}", unit.key);
+            let UnitKey { pc, likely, inlines, knows_page, is_checked, absolute, .. } = unit.key;
+            assert!((knows_page || run.changes) && !is_checked, "{library}: {:?}", unit.key);
             let (lister, away) = if absolute { (&mut here, 0) } else { (&mut elsewhere, guest.away) };
-            let made = lister.unit(pc + away, mode, likely, inlines, (unit.host - guest.cache()) as usize);
+            let key = UnitKey { pc: pc + away, ..unit.key };
+            let made = lister.unit_of(&key, (unit.host - guest.cache()) as usize);
             let mut bytes = [&unit.bytes, &made.bytes].map(|bytes| bytes.clone());
             let fields = made.exits.iter().map(|exit| exit.site..exit.site + 4);
             for field in fields.chain(made.locked.iter().map(|&at| at..at + 1)) {
@@ -256,9 +300,12 @@ fn check(guest: &Guest, text: &Text, seen: &mut Seen) {
             );
             seen.likely += (likely != 0) as usize;
             seen.not_inlining += !inlines as usize;
+            seen.changed += !knows_page as usize;
             *(if absolute { &mut seen.absolute } else { &mut seen.elsewhere }) += 1;
             *orders.entry(pc).or_default() += 1;
         }
+        let units_of_changed = seen.changed - changed_before;
+        assert!(units_of_changed >= changed, "{library}: {units_of_changed} units of {changed} pages");
     }
     let often = orders.values().filter(|&&n| n > 1).count();
     assert!(often >= text.units / 2, "{library}: {often} units in more than one order");
