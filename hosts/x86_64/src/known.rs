@@ -95,10 +95,13 @@ pub(crate) struct Vectors {
 impl Vectors {
     /// Nothing is known. (Word by word: a value built elsewhere and copied is waited for.)
     fn forget(&mut self) {
-        self.zero_above = [0; 2];
-        self.boxed = [0; 2];
-        self.pair.forget();
-        self.words = 0;
+        // By name, so that none is left out.
+        let Vectors { zero_above, boxed, pair, words, lanes } = self;
+        *zero_above = [0; 2];
+        *boxed = [0; 2];
+        pair.forget();
+        *words = 0;
+        lanes.forget();
     }
 
     /// Only the slots of the mask are known as before, and none as an operand of SHA-256.

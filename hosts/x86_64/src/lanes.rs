@@ -54,6 +54,15 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
+    /// No temporary has a lane.
+    #[inline(always)]
+    pub(crate) fn forget(&mut self) {
+        let Lanes { of, used, now } = self;
+        of.iter_mut().for_each(|lane| *lane = None);
+        used.fill(0);
+        *now = 0;
+    }
+
     /// Slot `d` was written.
     #[inline(always)]
     pub(crate) fn wrote(&mut self, d: V) {
