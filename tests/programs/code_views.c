@@ -13,22 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../check.h"
+#include "../code.h"
 
 #define PAGE 4096
-
-// A function that returns n, below 2048, in 8 bytes.
-static uint64_t constant(int n)
-{
-#ifdef __aarch64__
-	return 0xd65f03c052800000 | n << 5; // mov w0, #n; ret
-#elif defined __riscv
-	return 0x0000806700000513 | (uint64_t)n << 20; // li a0, n; ret
-#elif defined __arm__
-	return 0xe12fff1ee3000000 | n; // movw r0, #n; bx lr
-#else
-	return 0xc300000000b8 | (uint64_t)n << 8; // mov eax, n; ret
-#endif
-}
 
 static void announce(void *p) { __builtin___clear_cache((char *)p, (char *)p + 8); }
 static void put(void *p, int n) { __atomic_store_n((uint64_t *)p, constant(n), __ATOMIC_RELEASE); }
@@ -46,8 +33,6 @@ static void synchronize(void)
 	__asm__ volatile("" ::: "memory");
 #endif
 }
-
-static int call(void *p) { return ((int (*)(void))p)(); }
 
 static sigjmp_buf back;
 static volatile sig_atomic_t expected;

@@ -8,30 +8,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "../check.h"
+#include "../code.h"
 
 #define PAGE 4096
-
-// A function that returns n, below 2048, in 8 bytes.
-static uint64_t constant(int n)
-{
-#ifdef __aarch64__
-	return 0xd65f03c052800000 | n << 5; // mov w0, #n; ret
-#elif defined __riscv
-	return 0x0000806700000513 | (uint64_t)n << 20; // li a0, n; ret
-#elif defined __arm__
-	return 0xe12fff1ee3000000 | n; // movw r0, #n; bx lr
-#else
-	return 0xc300000000b8 | (uint64_t)n << 8; // mov eax, n; ret
-#endif
-}
 
 // musl of Debian 12 has none. The offset is in two halves, of which 64-bit kernels take the first.
 static ssize_t write_at(int fd, struct iovec *parts, off_t at)
 {
 	return syscall(SYS_pwritev2, fd, parts, 2, (long)at, (long)((int64_t)at >> 32), 0);
 }
-
-static int call(void *p) { return ((int (*)(void))p)(); }
 
 // Writes the function at p through a descriptor of the file, by the call of this number.
 static ssize_t put(int fd, char *p, int n, int way)

@@ -17,7 +17,8 @@ pub(crate) use anyarch_registry::NAMES as NATIVE_GUESTS;
 pub(crate) const TRANSLATES: bool = cfg!(target_arch = "x86_64");
 
 /// What to know of our emulator where it interprets.
-pub(crate) const INTERPRETS: &str = "anyarch's own emulator interprets on this host, which is slow; QEMU's static builds are taken where they are installed";
+pub(crate) const INTERPRETS: &str = "anyarch's own emulator interprets on this host, which is slow; \
+    QEMU's static builds are taken where they are installed";
 
 /// Which emulator is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -206,7 +206,8 @@ pub(crate) fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32)
         return Ok(fd);
     }
     let Some(st) = procfile::fstat(fd) else { return Ok(fd) };
-    if flags & (O_WRONLY | O_RDWR) != 0 && procfile::is_proc(fd, &st) && procmem::is_mem(fd) {
+    let is_proc = procfile::is_proc(fd, &st);
+    if flags & (O_WRONLY | O_RDWR) != 0 && is_proc && procmem::is_mem(fd) {
         procmem::watch(task);
     }
     if flags & O_WRONLY != 0 {
@@ -216,7 +217,7 @@ pub(crate) fn open_hook(task: &Task, dir: i32, path: &[u8], flags: u32, fd: i32)
         close(fd);
         return Err(Errno::ENOENT);
     }
-    if procfile::is_proc(fd, &st) {
+    if is_proc {
         let Some(path) = procfile::proc_path(fd, &st) else { return Ok(fd) };
         return match generated(task, &path, fd) {
             Some(content) => replace(fd, procfile::stand_in(&path, &content, flags), flags),
