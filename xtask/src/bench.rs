@@ -627,11 +627,35 @@ fn qemu(arch: &Guest) -> Result<(PathBuf, String)> {
     Err("no QEMU".into())
 }
 
-/// A root file system of unpacked packages. Nothing in it was configured, and nothing needs to be.
+/// [`unpacked`], and the sources of zlib in its /zlib.
 fn tree(cache: &Path, arch: &str, suite: &str) -> Result<PathBuf> {
     let dir = cache.join(format!("{suite}-{arch}"));
-    let root = dir.join("root");
     if dir.join("complete").exists() {
+        return Ok(dir.join("root"));
+    }
+    let root = unpacked(cache, arch, suite)?;
+    let apt = Apt::new(dir.clone(), arch, suite, "deb deb-src")?;
+    let zlib = dir.join("source");
+    fs::create_dir_all(&zlib).map_err(|e| e.to_string())?;
+    apt.run(&["source", "--download-only", "zlib"])?;
+    let tar = apt
+        .files("", "")
+        .into_iter()
+        .find(|p| p.to_string_lossy().contains(".orig.tar."))
+        .ok_or("no source of zlib")?;
+    fs::create_dir_all(root.join("zlib")).map_err(|e| e.to_string())?;
+    command(
+        Command::new("tar").arg("-C").arg(root.join("zlib")).args(["--strip-components=1", "-xf"]).arg(tar),
+    )?;
+    fs::write(dir.join("complete"), "").map_err(|e| e.to_string())?;
+    Ok(root)
+}
+
+/// A root file system of unpacked packages. Nothing in it was configured, and nothing needs to be.
+pub(crate) fn unpacked(cache: &Path, arch: &str, suite: &str) -> Result<PathBuf> {
+    let dir = cache.join(format!("{suite}-{arch}"));
+    let root = dir.join("root");
+    if dir.join("unpacked").exists() || dir.join("complete").exists() {
         return Ok(root);
     }
     eprintln!("fetching the {arch} programs of {suite}");
@@ -656,19 +680,7 @@ fn tree(cache: &Path, arch: &str, suite: &str) -> Result<PathBuf> {
         );
         command(Command::new("sh").args(["-c", &pipe]))?;
     }
-    let zlib = dir.join("source");
-    fs::create_dir_all(&zlib).map_err(|e| e.to_string())?;
-    apt.run(&["source", "--download-only", "zlib"])?;
-    let tar = apt
-        .files("", "")
-        .into_iter()
-        .find(|p| p.to_string_lossy().contains(".orig.tar."))
-        .ok_or("no source of zlib")?;
-    fs::create_dir_all(root.join("zlib")).map_err(|e| e.to_string())?;
-    command(
-        Command::new("tar").arg("-C").arg(root.join("zlib")).args(["--strip-components=1", "-xf"]).arg(tar),
-    )?;
-    fs::write(dir.join("complete"), "").map_err(|e| e.to_string())?;
+    fs::write(dir.join("unpacked"), "").map_err(|e| e.to_string())?;
     Ok(root)
 }
 

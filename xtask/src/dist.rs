@@ -144,17 +144,18 @@ fn build(host: &Host) -> Result<PathBuf, String> {
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let sources = sbom::cargo_home()?.join("registry/src");
-    // Cargo appends these to the flags of .cargo/config.toml.
-    let flags = format!(
-        "target.{}.rustflags=[\"{}\", \"{}\"]",
-        host.target,
-        map(&crate::workspace(), "anyarch"),
-        map(&sources, "crates")
-    );
     let mut c = Command::new(cargo);
-    c.args(["build", "--quiet", "--locked", "--release", "--target", host.target, "--config", &flags]);
+    c.args(["build", "--quiet", "--locked", "--release"]);
     c.args(EXECUTABLES.iter().flat_map(|name| ["-p", name])).arg("--target-dir").arg(&target);
-    crate::run(c.current_dir(crate::workspace()))?;
+    // As packaging/profile/rustc takes them. With them, or a target's name, among cargo's own flags
+    // functions would have other names than the profile knows.
+    let flags = format!("{}\n{}", map(&crate::workspace(), "anyarch"), map(&sources, "crates"));
+    c.env("ANYARCH_RUSTC_FLAGS", flags);
+    if host == HERE {
+        crate::run(c.current_dir(crate::workspace()))?;
+        return Ok(target.join("release"));
+    }
+    crate::run(c.args(["--target", host.target]).current_dir(crate::workspace()))?;
     Ok(target.join(host.target).join("release"))
 }
 

@@ -7,6 +7,7 @@ mod dist;
 mod docker;
 mod neutral;
 mod packages;
+mod profile;
 mod registration;
 mod sbom;
 mod site;
@@ -49,6 +50,8 @@ usage: cargo xtask COMMAND
                  images of several platforms in one call of buildx, with the docker of a Debian sid (needs root and Linux 6.7)
   site [DIR]     the documents as pages for a browser in DIR/book (target/site), links checked; mdbook is the machine's, or else that
                  of a Debian sid (needs root)
+  profile        counts what the emulator does in some programs of every guest: packaging/profile/emulator.profdata, which it is
+                 built with
   setup          only installs what the commands need
 
 Every command installs the Debian packages that it needs: as root, or by sudo if you say yes on the terminal.
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Some("check-packages") => told(check_packages::main(rest)),
         Some("check-docker") => told(docker::main(rest)),
         Some("site") => told(site::main(&rest)),
+        Some("profile") => told(profile::main(&rest)),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");
             ExitCode::SUCCESS
