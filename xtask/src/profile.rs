@@ -73,12 +73,26 @@ pub(crate) fn main(rest: &[OsString]) -> Result<ExitCode, String> {
     }
     let folder = crate::workspace().join("packaging/profile");
     let mut all = Command::new(merge);
-    all.args(["merge", "--sparse", "-o"]).arg(folder.join("emulator.profdata")).arg(&raw);
+    // With the functions that were never called: they are kept small.
+    all.args(["merge", "-o"]).arg(folder.join("emulator.profdata")).arg(&raw);
     crate::run(&mut all)?;
     let compiler = told(Command::new("rustc").arg("--version"))?;
     fs::write(folder.join("compiler"), &compiler).map_err(|e| e.to_string())?;
+    fs::write(folder.join("settings"), settings()?).map_err(|e| e.to_string())?;
     println!("packaging/profile/emulator.profdata, for {}", compiler.trim());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The lines of Cargo.toml from `[profile.release]` on to the next part: how the emulator is built is
+/// part of the names that its functions have in the profile.
+fn settings() -> Result<String, String> {
+    let file = crate::workspace().join("Cargo.toml");
+    let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let part = text.split("\n[").find(|part| part.starts_with("profile.release]"));
+    let lines = part.ok_or("Cargo.toml has no [profile.release]")?.lines();
+    Ok(lines
+        .filter(|line| line.contains('=') && !line.starts_with('#'))
+        .fold(String::new(), |all, line| all + line + "\n"))
 }
 
 /// What a command prints.
@@ -238,6 +252,12 @@ mod tests {
             let told = flags(version, name, "", &[("ANYARCH_RUSTC_FLAGS", "--a=b c\n--d")]);
             assert!(told.trim_end().ends_with("--a=b c --d"), "{told}");
         }
+    }
+
+    #[test]
+    fn the_profile_is_one_of_todays_settings() {
+        let made = fs::read_to_string(crate::workspace().join("packaging/profile/settings")).unwrap();
+        assert_eq!(settings().unwrap(), made, "cargo xtask profile makes it anew");
     }
 
     #[test]
