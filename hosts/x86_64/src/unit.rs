@@ -277,9 +277,9 @@ impl Translator<'_> {
         self.forget_vectors();
         self.known.aes = vec::AesRound::NONE;
         self.known.next_constant = None;
-        if self.draft.entries.last().is_none_or(|e| e.0 != self.pc) {
-            self.add_entry(self.pc);
-        }
+        // Behind the padding, where the branch before has made it an entry already.
+        self.draft.entries.pop_if(|e| e.0 == self.pc);
+        self.add_entry(self.pc);
     }
 
     /// Pads the code of the instruction before, so that a loop begins at a multiple of
