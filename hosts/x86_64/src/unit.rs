@@ -81,6 +81,8 @@ const _: () = assert!(host_part(offset_of!(HostPart, pieces)) as i32 - STATE_BIA
 
 /// Loops that a unit runs into begin at such a multiple of bytes.
 const LOOP_ALIGN: usize = 16;
+/// So many bytes at most are padded: a loop around this one runs them in each round.
+const LOOP_PADDING: usize = 8;
 
 /// Places in a unit that the unit itself jumps forward to.
 #[derive(Clone, Copy, Default)]
@@ -283,9 +285,12 @@ impl Translator<'_> {
     }
 
     /// Pads the code of the instruction before, so that a loop begins at a multiple of
-    /// [`LOOP_ALIGN`].
+    /// [`LOOP_ALIGN`] where little is missing.
     fn align_loop(&mut self) {
         let pad = self.a.p.align_offset(LOOP_ALIGN);
+        if pad > LOOP_PADDING {
+            return;
+        }
         if self.draft.marks.last_mut().is_some_and(|mark| mark.lengthen(pad)) {
             self.a.pad(pad);
         }
