@@ -63,6 +63,8 @@ pub(crate) const HOST_TOOL: Purpose = &[
     "xz-utils",
     "docker-registry",
     "iproute2",
+    "slirp4netns",
+    "passt",
     "openssl",
     "perl",
 ];

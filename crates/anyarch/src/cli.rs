@@ -7,9 +7,11 @@ use crate::commands::register::Options;
 use crate::commands::run::RunOptions;
 use crate::emulators::Choice;
 use crate::failure::{Code, Failure, Result, fail};
+use crate::sandbox::network::Network;
 use anyarch_binfmt::Policy;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A flag without a value.
@@ -50,6 +52,8 @@ fn engines() -> Arg {
 fn command_words(help: &'static str) -> Arg {
     Arg::new("command")
         .value_name("CMD")
+        // Not ours to read: any bytes.
+        .value_parser(value_parser!(OsString))
         .num_args(0..)
         .trailing_var_arg(true)
         .allow_hyphen_values(true)
@@ -193,18 +197,19 @@ pub(crate) fn command() -> Command {
                     "Examples:\n",
                     "  anyarch with arm64 -- ./hello-arm64\n",
                     "  anyarch with -- make check\n",
-                    "  sudo anyarch with --net none -- sh -c 'dockerd & ...'   a dockerd of one's own, with bridges of its own\n",
+                    "  sudo anyarch with --net user -- sh -c 'dockerd & ...'   a dockerd of one's own, with bridges of its own\n",
                 ))
                 .arg(architectures("Architectures or platforms [default: every one with an emulator]"))
                 .arg(engines())
+                .arg(network("in which the command is root"))
                 .arg(
-                    option("net", "host|none", "Network: the machine's, or one of its own with nothing but localhost, in which the command is root")
-                        .visible_alias("network")
-                        .default_value("host")
-                        .value_parser(["host", "none"])
-                        .hide_possible_values(true),
-                )
-                .arg(Arg::new("command").value_name("CMD").num_args(0..).last(true).help("The command, after --")),
+                    Arg::new("command")
+                        .value_name("CMD")
+                        .value_parser(value_parser!(OsString))
+                        .num_args(0..)
+                        .last(true)
+                        .help("The command, after --"),
+                ),
         )
         .subcommand(
             Command::new("image")
@@ -326,7 +331,7 @@ const IN_SHELL: &str = "leave it out; in a shell: anyarch run ... &";
 const NO_CGROUP: &str = "it has no cgroup of its own to limit";
 const SCOPE: &str =
     "leave it out; a limit around all of it: systemd-run --user --scope -p MemoryMax=1G anyarch run ...";
-const ONE_NETWORK: &str = "the command has the host's network, or none";
+const ONE_NETWORK: &str = "the command's names are the host's, or --net's";
 const ALL_OR_DEFAULT: &str =
     "capabilities are docker's default ones, or with --privileged all of the user namespace";
 
@@ -397,6 +402,20 @@ fn json() -> Arg {
     switch("json", "As JSON; the schema is in the manual")
 }
 
+fn network(rights: &str) -> Arg {
+    let help = format!(
+        "Network: the machine's; one of its own, {rights}, with nothing but localhost (none) or with a way out by slirp4netns \
+         or pasta, the first that is installed (user)"
+    );
+    Arg::new("net")
+        .long("net")
+        .visible_alias("network")
+        .value_name("host|none|user")
+        .help(help)
+        .default_value("host")
+        .value_parser(Network::parse)
+}
+
 fn limit() -> Arg {
     option(
         "layer-limit",
@@ -444,13 +463,7 @@ fn run_options(command: Command) -> Command {
         .arg(option("user", "USER[:GROUP]", "As whom").short('u'))
         .arg(switch("tty", "Make a terminal for the command").short('t'))
         .arg(switch("interactive", "Keep standard input open; always done").short('i'))
-        .arg(
-            option("net", "host|none", "Network")
-                .visible_alias("network")
-                .default_value("host")
-                .value_parser(["host", "none"])
-                .hide_possible_values(true),
-        )
+        .arg(network("whose ports nobody outside reaches"))
         .arg(option("hostname", "NAME", "Host name inside"))
         .arg(option("name", "NAME", "The same, where --hostname is not given"))
         .args(REFUSED.iter().map(refused))
@@ -505,6 +518,11 @@ fn parse_engines(matches: &ArgMatches) -> Result<Vec<(Option<String>, Choice)>> 
 
 fn strings(matches: &ArgMatches, name: &str) -> Vec<String> {
     matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
+}
+
+/// The words of [`command_words`].
+fn words(matches: &ArgMatches) -> Vec<OsString> {
+    matches.get_many::<OsString>("command").into_iter().flatten().cloned().collect()
 }
 
 fn register_options(matches: &ArgMatches) -> Result<Options> {
@@ -567,7 +585,7 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
     env.extend(strings(matches, "env"));
     Ok(RunOptions {
         target: text("target").unwrap_or_default(),
-        args: strings(matches, "command"),
+        args: words(matches),
         platform: text("platform"),
         engines: parse_engines(matches)?,
         env,
@@ -575,7 +593,7 @@ fn parse_run(matches: &ArgMatches) -> Result<RunOptions> {
         workdir,
         user: text("user"),
         terminal: matches.get_flag("tty"),
-        host_network: text("net").as_deref() != Some("none"),
+        network: text("net").unwrap_or_else(|| "host".into()),
         hostname: text("hostname").or(text("name")),
         read_only: matches.get_flag("read-only"),
         privileged: matches.get_flag("privileged"),
@@ -637,7 +655,9 @@ pub(crate) fn dispatch(matches: &ArgMatches) -> Result<u8> {
                 .map(String::as_str)
                 .and_then(crate::commands::compat::Personality::of_word);
             let tool = tool.ok_or_else(|| Failure::new(Code::Usage, "no such tool"))?;
-            Ok(tool.run(&strings(sub, "command"), &dir(sub)))
+            let args: Vec<String> =
+                words(sub).iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            Ok(tool.run(&args, &dir(sub)))
         }
         "deploy" => {
             let text = |name: &str| sub.get_one::<String>(name).cloned().unwrap_or_default();
@@ -652,8 +672,8 @@ pub(crate) fn dispatch(matches: &ArgMatches) -> Result<u8> {
         "with" => {
             let options =
                 Options { targets: strings(sub, "arch"), engines: parse_engines(sub)?, ..Options::default() };
-            let host_network = sub.get_one::<String>("net").is_some_and(|net| net == "host");
-            crate::commands::run::with(&options, host_network, strings(sub, "command")).map_err(not_started)
+            let network = sub.get_one::<String>("net").map_or("host", String::as_str);
+            crate::commands::run::with(&options, network, words(sub)).map_err(not_started)
         }
         other => Err(Failure::new(Code::Usage, format!("{other} is not a command"))),
     }
@@ -772,15 +792,15 @@ mod tests {
             file.display()
         ))
         .unwrap();
-        assert!(o.terminal && !o.host_network, "{o:?}");
+        assert!(o.terminal && o.network == "none", "{o:?}");
         assert_eq!(o.volumes, ["/a:/b:ro", "/c:/d"]);
         assert_eq!(o.env, ["A=file", "B=x # y", "C=\"q\"", "SURELY_UNSET", "A=1", "HOME"]);
-        assert_eq!((o.target.as_str(), &o.args[..]), ("debian:stable", &["ls".to_string(), "-l".into()][..]));
+        assert_eq!((o.target.as_str(), &o.args[..]), ("debian:stable", &["ls".into(), "-l".into()][..]));
         assert_eq!((o.hostname.as_deref(), o.user.as_deref()), (Some("box"), Some("1:2")));
         assert_eq!((o.entrypoint.as_deref(), o.platform.as_deref()), (Some("/e"), Some("linux/arm64")));
         assert_eq!(o.workdir.as_deref(), Some(std::path::Path::new("/w")));
         let o = parsed("anyarch run --name a --hostname b --net host x").unwrap();
-        assert_eq!((o.hostname.as_deref(), o.host_network), (Some("b"), true));
+        assert_eq!((o.hostname.as_deref(), o.network.as_str()), (Some("b"), "host"));
         let refused = parsed("anyarch run -p 80:80 x").unwrap_err();
         assert!(refused.what == "-p 80:80: ports cannot be published" && refused.code == Code::Usage);
         for (words, want) in [

@@ -4,7 +4,7 @@
 //! static builds; one that needs a loader is refused, because it cannot start in a container or
 //! chroot that lacks its libraries.
 
-use crate::elf::Elf;
+use crate::elf::{Elf, host_machine};
 use crate::failure::{Code, Failure, Result, fail};
 use anyarch_binfmt::{Family, entry::EMULATOR};
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ fn find_native(guest: &Family) -> Result<Emulator> {
     let candidates = native_candidates();
     for path in &candidates {
         if path.is_file() {
-            check_static(path)?;
+            check_usable(path)?;
             return Ok(Emulator { kind: Kind::Native, path: path.clone() });
         }
     }
@@ -142,15 +142,15 @@ fn native_candidates() -> Vec<PathBuf> {
 fn find_qemu(guest: &Family, place: Option<&Path>) -> Result<Emulator> {
     let arch = guest.emulator();
     let names = [format!("qemu-{arch}-static"), format!("qemu-{arch}")];
-    let mut dynamic = None;
+    let mut useless = None;
     let mut take = |path: PathBuf| -> Option<Emulator> {
         if !path.is_file() {
             return None;
         }
-        match check_static(&path) {
+        match check_usable(&path) {
             Ok(()) => Some(Emulator { kind: Kind::Qemu, path }),
             Err(failure) => {
-                dynamic = Some(failure);
+                useless = Some(failure);
                 None
             }
         }
@@ -159,7 +159,7 @@ fn find_qemu(guest: &Family, place: Option<&Path>) -> Result<Emulator> {
         if !place.exists() {
             fail!(Code::NoEmulator, "the emulator {} does not exist", place.display());
         }
-        check_static(place)?;
+        check_usable(place)?;
         return Ok(Emulator { kind: Kind::Qemu, path: place.to_path_buf() });
     }
     let folders: Vec<PathBuf> = match place {
@@ -175,7 +175,7 @@ fn find_qemu(guest: &Family, place: Option<&Path>) -> Result<Emulator> {
     if let Some(emulator) = folders.iter().find_map(|folder| take(folder.join(&buildkit))) {
         return Ok(emulator);
     }
-    if let Some(failure) = dynamic {
+    if let Some(failure) = useless {
         return Err(failure);
     }
     let looked: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
@@ -197,23 +197,33 @@ fn qemu_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// A handler that is opened at registration still loads its own loader at each start, from the
-/// container's root.
-fn check_static(path: &Path) -> Result<()> {
+/// An emulator is a program of this machine. A handler that is opened at registration still loads
+/// its own loader at each start, from the container's root, so it must have none.
+fn check_usable(path: &Path) -> Result<()> {
     let elf = Elf::open(path).map_err(|f| Failure { code: Code::NoEmulator, ..f })?;
-    match elf {
-        None => fail!(Code::NoEmulator, "{} is not an executable", path.display()),
-        Some(elf) => match elf.interpreter {
-            None => Ok(()),
-            Some(loader) => Err(Failure::new(
-                Code::NoEmulator,
-                format!(
-                    "{} is not static (it needs {loader}): it would not start in containers and chroots",
-                    path.display()
-                ),
-            )
-            .mend("install a static build (Debian, Ubuntu: apt install qemu-user-static)")),
-        },
+    let Some(elf) = elf else { fail!(Code::NoEmulator, "{} is not an executable", path.display()) };
+    // uname names an older machine under setarch(8); what runs us runs its like.
+    let native = |family: &Family| {
+        [host_machine().as_str(), std::env::consts::ARCH].iter().any(|machine| family.is_native_to(machine))
+    };
+    match elf.family() {
+        Some(family) if native(family) => {}
+        other => {
+            let whose = other.map_or_else(|| format!("machine {}", elf.machine), |f| f.name.to_string());
+            let what = format!("{} is a program for {whose}, not for this machine", path.display());
+            return Err(Failure::new(Code::NoEmulator, what));
+        }
+    }
+    match elf.interpreter {
+        None => Ok(()),
+        Some(loader) => Err(Failure::new(
+            Code::NoEmulator,
+            format!(
+                "{} is not static (it needs {loader}): it would not start in containers and chroots",
+                path.display()
+            ),
+        )
+        .mend("install a static build (Debian, Ubuntu: apt install qemu-user-static)")),
     }
 }
 
@@ -259,6 +269,43 @@ mod tests {
         assert_eq!(failure.code, Code::NoEmulator);
         assert!(failure.mend.unwrap().contains("--engine s390x=qemu"));
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(check_static(file.path()).unwrap_err().what.ends_with("is not an executable"));
+        assert!(check_usable(file.path()).unwrap_err().what.ends_with("is not an executable"));
+    }
+
+    /// One of another machine, which a shared folder or a copied tree may have, is passed over for
+    /// one of this machine, and named where there is no other.
+    #[test]
+    fn an_emulator_is_a_program_of_this_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let elf = |machine: u16| {
+            let mut header = vec![0; 64];
+            header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+            header[16] = 2;
+            header[18..20].copy_from_slice(&machine.to_le_bytes());
+            header
+        };
+        let (x86_64, aarch64) = (elf(62), elf(183));
+        let (ours, theirs, whose) = match std::env::consts::ARCH {
+            "aarch64" => (aarch64, x86_64, "x86_64"),
+            _ => (x86_64, aarch64, "aarch64"),
+        };
+        let place = Choice::Qemu(Some(dir.path().into()));
+        let guest = by_name("s390x").unwrap();
+        let (first, second) = (dir.path().join("qemu-s390x-static"), dir.path().join("qemu-s390x"));
+        std::fs::write(&first, theirs).unwrap();
+        let failure = place.find(guest).unwrap_err();
+        assert_eq!(failure.code, Code::NoEmulator);
+        assert_eq!(
+            failure.what,
+            format!("{} is a program for {whose}, not for this machine", first.display())
+        );
+        std::fs::write(&second, ours).unwrap();
+        assert_eq!(place.find(guest).unwrap().path, second);
+        let failure = Choice::Qemu(Some(first.clone())).find(guest).unwrap_err();
+        assert!(failure.what.ends_with("not for this machine"), "{}", failure.what);
+        let mut odd = elf(0xfeed);
+        odd[7] = 0;
+        std::fs::write(&first, odd).unwrap();
+        assert!(check_usable(&first).unwrap_err().what.contains("machine 65261"));
     }
 }

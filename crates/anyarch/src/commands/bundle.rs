@@ -1,7 +1,9 @@
 //! The configuration of an OCI runtime's bundle: what runc, crun and youki are told to run.
 
+use crate::failure::{Code, Failure, Result};
 use crate::sandbox::{CONTAINER_CAPABILITIES, Command, Volume};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::path::Path;
 
 /// What the runtime is told beside the command.
@@ -71,14 +73,21 @@ const CAPABILITIES: [&str; 41] = [
 ];
 
 /// `config.json`.
-pub(crate) fn config(command: &Command, settings: &Settings<'_>) -> Value {
+pub(crate) fn config(command: &Command, settings: &Settings<'_>) -> Result<Value> {
     let capabilities: Vec<String> = CAPABILITIES
         .iter()
         .enumerate()
         .filter(|(bit, _)| settings.capabilities.unwrap_or(u64::MAX) & (1 << bit) != 0)
         .map(|(_, name)| format!("CAP_{name}"))
         .collect();
-    let env: Vec<String> = command.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let text = |words: &OsString| {
+        let no_text =
+            || Failure::new(Code::Usage, format!("{}: an OCI runtime takes UTF-8 only", words.display()));
+        words.to_str().map(str::to_string).ok_or_else(no_text)
+    };
+    let args = command.args.iter().map(text).collect::<Result<Vec<_>>>()?;
+    let pair = |(k, v): &(OsString, OsString)| Ok(format!("{}={}", text(k)?, text(v)?));
+    let env = command.env.iter().map(pair).collect::<Result<Vec<_>>>()?;
     let mount = |to: &str, kind: &str, options: &[&str]| json!({ "destination": to, "type": kind, "source": kind, "options": options });
     let bind = |from: &Path, to: &Path, options: &[&str]| json!({ "destination": to, "type": "bind", "source": from, "options": options });
     let mut mounts = vec![
@@ -127,7 +136,7 @@ pub(crate) fn config(command: &Command, settings: &Settings<'_>) -> Value {
         "process": {
             "terminal": settings.terminal,
             "user": { "uid": command.uid, "gid": command.gid, "additionalGids": command.groups },
-            "args": command.args,
+            "args": args,
             "env": env,
             "cwd": command.cwd.as_deref().unwrap_or(Path::new("/")),
             "capabilities": { "bounding": capabilities, "effective": capabilities, "permitted": capabilities },
@@ -144,7 +153,7 @@ pub(crate) fn config(command: &Command, settings: &Settings<'_>) -> Value {
     {
         value["process"]["consoleSize"] = json!({ "height": size.ws_row, "width": size.ws_col });
     }
-    value
+    Ok(value)
 }
 
 /// What docker grants.
@@ -161,7 +170,7 @@ mod tests {
         let names = |capabilities| {
             let settings =
                 Settings { root: "rootfs".into(), host_network: true, capabilities, ..Settings::default() };
-            let value = config(&Command::default(), &settings);
+            let value = config(&Command::default(), &settings).unwrap();
             let list = value["process"]["capabilities"]["bounding"].as_array().unwrap().clone();
             list.iter().map(|v| v.as_str().unwrap().to_string()).collect::<Vec<_>>()
         };

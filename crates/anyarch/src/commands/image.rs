@@ -539,7 +539,7 @@ fn runtime_config(image: &Image, root: &Path) -> Result<Value> {
         user_namespace,
         ..bundle::Settings::default()
     };
-    Ok(bundle::config(&command, &settings))
+    bundle::config(&command, &settings)
 }
 
 /// Beside its place, then renamed: a full disk leaves the old one.

@@ -11,10 +11,12 @@ use crate::oci::unpack::How;
 use crate::oci::{Image, Layout, kept};
 use crate::sandbox::idmap::{self, Range};
 use crate::sandbox::mounts::range_for;
-use crate::sandbox::{self, Command, Prepared, Sandbox, Volume};
+use crate::sandbox::network::Network;
+use crate::sandbox::{self, Command, Prepared, Sandbox, Volume, find_program};
 use anyarch_binfmt::Family;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde_json::json;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -28,7 +30,7 @@ pub(crate) struct RunOptions {
     /// A folder, an image's file or folder, or a reference.
     pub target: String,
     /// The command; empty for the image's own.
-    pub args: Vec<String>,
+    pub args: Vec<OsString>,
     /// The platform, where the image has several or the root does not tell.
     pub platform: Option<String>,
     /// Engines, as for `register`.
@@ -43,8 +45,8 @@ pub(crate) struct RunOptions {
     pub user: Option<String>,
     /// Make a terminal.
     pub terminal: bool,
-    /// Use the host's network (or none).
-    pub host_network: bool,
+    /// Its network: `host`, `none`, `user` or the program of the last.
+    pub network: String,
     /// Inside.
     pub hostname: Option<String>,
     /// The root cannot be written.
@@ -70,6 +72,13 @@ pub(crate) struct RunOptions {
 /// The environment that every command starts with.
 const BASE_ENV: [(&str, &str); 2] =
     [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root")];
+
+fn base_env() -> Env {
+    BASE_ENV.iter().map(|(k, v)| (k.into(), v.into())).collect()
+}
+
+/// An environment, in its order.
+pub(crate) type Env = Vec<(OsString, OsString)>;
 
 /// `anyarch run TARGET -- CMD...`: a root file system, an image's file or folder, or a reference.
 pub(crate) fn run(options: &RunOptions) -> Result<u8> {
@@ -145,9 +154,8 @@ fn run_image(options: &RunOptions, layout: Option<&Layout>, image: &Image) -> Re
 /// An image's command with what the options change of it; without arguments where the image has
 /// none.
 pub(crate) fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -> Result<Command> {
-    let mut env: Vec<(String, String)> =
-        BASE_ENV.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-    if let Some(term) = std::env::var("TERM").ok().filter(|_| options.terminal) {
+    let mut env = base_env();
+    if let Some(term) = std::env::var_os("TERM").filter(|_| options.terminal) {
         env.push(("TERM".into(), term));
     }
     let user = User::resolve(inside, options.user.clone().or(image.user()?).as_deref())?;
@@ -156,14 +164,15 @@ pub(crate) fn command_of(options: &RunOptions, image: &Image, inside: &Inside) -
     }
     merge_env(&mut env, &image.list("Env"))?;
     merge_env(&mut env, &options.env)?;
-    let mut args = match &options.entrypoint {
+    let words = |list: Vec<String>| list.into_iter().map(OsString::from).collect::<Vec<_>>();
+    let mut args = words(match &options.entrypoint {
         Some(entrypoint) => vec![entrypoint.clone()],
         None => image.list("Entrypoint"),
-    };
+    });
     args.retain(|a| !a.is_empty());
     // An entry point of one's own drops the image's arguments, as docker does.
     let rest = if options.args.is_empty() && options.entrypoint.is_none() {
-        image.list("Cmd")
+        words(image.list("Cmd"))
     } else {
         options.args.clone()
     };
@@ -351,12 +360,16 @@ pub(crate) fn run_root(options: &RunOptions) -> Result<u8> {
         .canonicalize()
         .or_fail(Code::NotStarted, || format!("cannot use {} as root", options.target))?;
     let inside = Inside::open(&root)?;
-    let mut env: Vec<(String, String)> =
-        BASE_ENV.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-    if let Ok(term) = std::env::var("TERM") {
+    let mut env = base_env();
+    if let Some(term) = std::env::var_os("TERM") {
         env.push(("TERM".into(), term));
     }
-    let args = if options.args.is_empty() { vec!["/bin/sh".to_string()] } else { options.args.clone() };
+    let mut args: Vec<OsString> =
+        options.entrypoint.iter().filter(|e| !e.is_empty()).map(OsString::from).collect();
+    args.extend_from_slice(&options.args);
+    if args.is_empty() {
+        args.push("/bin/sh".into());
+    }
     let user = User::resolve(&inside, options.user.as_deref())?;
     if let Some(home) = &user.home {
         set_env(&mut env, "HOME", home);
@@ -376,8 +389,8 @@ pub(crate) fn run_root(options: &RunOptions) -> Result<u8> {
 
 /// The common end of `run`: handlers, volumes, namespaces.
 fn start(options: &RunOptions, root: &Place, inside: &Inside, command: Command) -> Result<u8> {
-    let path = command.env.iter().find(|(k, _)| k == "PATH").map(|(_, v)| v.clone()).unwrap_or_default();
-    let guests = guests(options, inside, &command.args[0], &path)?;
+    let path = command.env.iter().find(|(k, _)| k == "PATH").map(|(_, v)| v.as_os_str()).unwrap_or_default();
+    let guests = guests(options, inside, &command.args[0], path)?;
     let planned = handlers(&guests, options)?;
     let volumes: Vec<Volume> = options.volumes.iter().map(|v| parse_volume(v)).collect::<Result<_>>()?;
     let rules = planned.iter().map(|p| p.rule.clone()).collect();
@@ -393,7 +406,7 @@ fn start(options: &RunOptions, root: &Place, inside: &Inside, command: Command) 
         emulator,
         no_binfmt: options.no_binfmt,
         rules,
-        host_network: options.host_network,
+        network: Network::find(&options.network)?,
         volumes,
         hostname: options.hostname.clone(),
         capabilities: (!options.privileged).then_some(sandbox::CONTAINER_CAPABILITIES),
@@ -449,56 +462,52 @@ fn start_runtime(
         root: root_path,
         read_only: options.read_only,
         terminal: options.terminal,
-        host_network: options.host_network,
+        host_network: options.network != "none",
         hostname: options.hostname.as_deref(),
         capabilities: if options.privileged { None } else { bundle::default_capabilities() },
         volumes: &inner,
         user_namespace: None,
     };
-    std::fs::write(folder.path().join("config.json"), bundle::config(command, &settings).to_string())
+    std::fs::write(folder.path().join("config.json"), bundle::config(command, &settings)?.to_string())
         .or_fail(Code::NotStarted, what)?;
     if let Some(range) = root.range {
         std::os::unix::fs::chown(folder.path(), Some(range.uid), Some(range.gid))
             .or_fail(Code::NotStarted, what)?;
     }
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut args = vec![text(&program), "--root".into(), text(&folder.path().join("state"))];
+    let mut args: Vec<OsString> =
+        vec![program.clone().into(), "--root".into(), folder.path().join("state").into()];
     if program.file_name().is_some_and(|n| n.to_string_lossy().starts_with("crun")) {
         // It insists on cgroups, which belong to somebody else here; runc does without by itself.
         args.push("--cgroup-manager=disabled".into());
     }
     let id = format!("anyarch-{}", std::process::id());
-    args.extend(["run".into(), "--bundle".into(), text(folder.path()), id]);
-    let env = std::env::vars_os()
-        .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
-        .collect();
+    args.extend(["run".into(), "--bundle".into(), folder.path().into(), id.into()]);
+    let env = std::env::vars_os().collect();
     let sandbox = Sandbox {
         rules,
-        // The runtime makes the container's network itself, inside.
-        host_network: true,
+        // The runtime makes a container's lonely network itself, inside; any other is the sandbox's.
+        network: match options.network.as_str() {
+            "none" => Network::Host,
+            other => Network::find(other)?,
+        },
         terminal: options.terminal,
         runtime: true,
         volumes: shown,
         range: root.range,
         ..Sandbox::default()
     };
-    detail!("{}", args.join(" "));
+    detail!("{}", args.join(OsStr::new(" ")).display());
     sandbox::run(&sandbox, &Command { args, env, ..Command::default() })
-}
-
-/// An executable by path, or by name in PATH and where root's programs are.
-fn find_program(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return std::path::absolute(name).ok().filter(|p| p.is_file());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/bin"].map(PathBuf::from));
-    folders.map(|f| f.join(name)).find(|p| p.is_file())
 }
 
 /// Which architectures the command may need: the platform asked for, else what its program and the
 /// root's shell are.
-fn guests(options: &RunOptions, inside: &Inside, program: &str, path: &str) -> Result<Vec<&'static Family>> {
+fn guests(
+    options: &RunOptions,
+    inside: &Inside,
+    program: &OsStr,
+    path: &OsStr,
+) -> Result<Vec<&'static Family>> {
     if let Some(platform) = &options.platform {
         let found = anyarch_binfmt::family::lookup(platform);
         if found.is_empty() {
@@ -506,10 +515,10 @@ fn guests(options: &RunOptions, inside: &Inside, program: &str, path: &str) -> R
         }
         return Ok(found);
     }
-    let mut files: Vec<PathBuf> = if program.contains('/') {
+    let mut files: Vec<PathBuf> = if program.as_bytes().contains(&b'/') {
         vec![program.into()]
     } else {
-        path.split(':').filter(|d| !d.is_empty()).map(|d| Path::new(d).join(program)).collect()
+        std::env::split_paths(path).filter(|d| !d.as_os_str().is_empty()).map(|d| d.join(program)).collect()
     };
     files.extend(["/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init"].map(PathBuf::from));
     let mut list: Vec<&'static Family> = Vec::new();
@@ -582,7 +591,7 @@ fn handlers(guests: &[&'static Family], options: &RunOptions) -> Result<Vec<Plan
 }
 
 /// `anyarch with [ARCH...] -- CMD...`
-pub(crate) fn with(options: &Options, host_network: bool, args: Vec<String>) -> Result<u8> {
+pub(crate) fn with(options: &Options, network: &str, args: Vec<OsString>) -> Result<u8> {
     if args.is_empty() {
         return Err(Failure::new(Code::Usage, "no command was given").mend("anyarch with arm64 -- CMD..."));
     }
@@ -594,9 +603,8 @@ pub(crate) fn with(options: &Options, host_network: bool, args: Vec<String>) -> 
     if planned.is_empty() {
         fail!(Code::NoEmulator, "no emulator was found for any architecture");
     }
-    let mut env: Vec<(String, String)> = std::env::vars_os()
-        .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
-        .collect();
+    let network = Network::find(network)?;
+    let mut env: Env = std::env::vars_os().collect();
     if !rustix::process::geteuid().is_root() || !raise_limits() {
         // What `podman unshare` and `buildah unshare` set: the namespace is there already.
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
@@ -604,11 +612,8 @@ pub(crate) fn with(options: &Options, host_network: bool, args: Vec<String>) -> 
         set_env(&mut env, "_CONTAINERS_ROOTLESS_UID", &uid.to_string());
         set_env(&mut env, "_CONTAINERS_ROOTLESS_GID", &gid.to_string());
     }
-    let sandbox = Sandbox {
-        rules: planned.iter().map(|p| p.rule.clone()).collect(),
-        host_network,
-        ..Sandbox::default()
-    };
+    let sandbox =
+        Sandbox { rules: planned.iter().map(|p| p.rule.clone()).collect(), network, ..Sandbox::default() };
     sandbox::run(&sandbox, &Command { args, env, ..Command::default() })
 }
 
@@ -643,7 +648,7 @@ fn parse_volume(text: &str) -> Result<Volume> {
 }
 
 /// Sets a variable, in its place if it is there.
-pub(crate) fn set_env(env: &mut Vec<(String, String)>, name: &str, value: &str) {
+pub(crate) fn set_env(env: &mut Env, name: &str, value: impl Into<OsString>) {
     match env.iter_mut().find(|(k, _)| k == name) {
         Some((_, v)) => *v = value.into(),
         None => env.push((name.into(), value.into())),
@@ -651,14 +656,14 @@ pub(crate) fn set_env(env: &mut Vec<(String, String)>, name: &str, value: &str) 
 }
 
 /// Adds `NAME=VALUE`, and `NAME` with our own value if there is one.
-pub(crate) fn merge_env(env: &mut Vec<(String, String)>, items: &[String]) -> Result<()> {
+pub(crate) fn merge_env(env: &mut Env, items: &[String]) -> Result<()> {
     for item in items {
         match item.split_once('=') {
             Some(("", _)) => fail!(Code::Usage, "`{item}` has no name before ="),
             Some((name, value)) => set_env(env, name, value),
             None => {
-                if let Ok(value) = std::env::var(item) {
-                    set_env(env, item, &value);
+                if let Some(value) = std::env::var_os(item) {
+                    set_env(env, item, value);
                 }
             }
         }
@@ -837,8 +842,8 @@ mod tests {
         for bad in ["/usr", "/usr:mnt", ":/x", "/usr:/x:rx", "/nonexistent:/x", "/usr:/x:ro:z"] {
             assert!(parse_volume(bad).is_err(), "{bad}");
         }
-        let mut env = vec![("A".to_string(), "1".to_string())];
+        let mut env: Env = vec![("A".into(), "1".into())];
         merge_env(&mut env, &["A=2=3".into(), "B=".into(), "SURELY_UNSET_VARIABLE".into()]).unwrap();
-        assert_eq!(env, [("A".into(), "2=3".into()), ("B".into(), String::new())]);
+        assert_eq!(env, [("A".into(), "2=3".into()), ("B".into(), OsString::new())]);
     }
 }

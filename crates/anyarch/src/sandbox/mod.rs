@@ -5,7 +5,7 @@
 //! this possible: the command's handlers are registered for it alone and vanish with it; the
 //! machine's are neither used nor touched.
 //!
-//! Four processes take part:
+//! Four processes take part, and two more for a network with a way out ([`network`]):
 //!
 //! ```text
 //! anyarch     opens what only it can, waits, passes signals on, hands the exit status up
@@ -25,6 +25,7 @@
 
 pub(crate) mod idmap;
 pub mod mounts;
+pub mod network;
 pub(crate) mod overlay;
 pub(crate) mod terminal;
 
@@ -32,15 +33,16 @@ use crate::failure::{Code, Failure, OrFail, Result, fail};
 use anyarch_binfmt::Rule;
 use idmap::Range;
 use mounts::Host;
+use network::{Complaint, Network};
 use rustix::fs::{Gid, Uid};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use serde_json::json;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -55,8 +57,8 @@ pub struct Sandbox {
     pub emulator: Option<PathBuf>,
     /// Whether it does so although handlers could be registered.
     pub no_binfmt: bool,
-    /// Whether it keeps the host's network.
-    pub host_network: bool,
+    /// Its network.
+    pub network: Network,
     /// Further mounts, in this order.
     pub volumes: Vec<Volume>,
     /// Its host name.
@@ -105,9 +107,9 @@ pub struct Volume {
 #[derive(Clone, Debug, Default)]
 pub struct Command {
     /// Program and arguments.
-    pub args: Vec<String>,
+    pub args: Vec<OsString>,
     /// Environment, whole.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<(OsString, OsString)>,
     /// Where it starts.
     pub cwd: Option<PathBuf>,
     /// As whom, in the ids of the sandbox.
@@ -142,18 +144,27 @@ pub fn run(sandbox: &Sandbox, command: &Command) -> Result<u8> {
     let (report_read, report_write) = pipe()?;
     let (ready_read, ready_write) = pipe()?;
     let terminal = if sandbox.terminal { Some(terminal::channel()?) } else { None };
+    let complaint = network::complaint(&sandbox.network)?;
     match fork()? {
         0 => {
             drop((report_read, ready_read));
             let (_, theirs) = terminal.unzip();
-            let ends = Ends { report: report_write, ready: ready_write, terminal: theirs, host };
+            let no_way = complaint.map(|Complaint { read, .. }| read);
+            let ends = Ends { report: report_write, ready: ready_write, terminal: theirs, host, no_way };
             let outcome = middle(sandbox, command, &ends, &original);
             leave(&ends.report, outcome)
         }
         middle_pid => {
             drop((report_write, ready_write, host));
             let (ours, _) = terminal.unzip();
-            let result = watch(middle_pid, Watch { report: report_read, ready: ready_read, terminal: ours });
+            let ends = Watch { report: report_read, ready: ready_read, terminal: ours };
+            let way_out = |pid| match (&sandbox.network, complaint) {
+                (Network::Outside(way), Some(Complaint { write, .. })) => {
+                    network::keep(way, pid, write, &original).map(Some)
+                }
+                _ => Ok(None),
+            };
+            let result = watch(middle_pid, ends, way_out);
             set_signals(&original);
             result
         }
@@ -166,6 +177,8 @@ struct Ends {
     ready: OwnedFd,
     terminal: Option<OwnedFd>,
     host: Host,
+    /// Where it is told that the network has no way out.
+    no_way: Option<OwnedFd>,
 }
 
 /// The parent's.
@@ -239,11 +252,15 @@ pub(crate) fn make_mount(
 // ---- parent
 // -----------------------------------------------------------------------------------------------
 
-/// Passes signals on, waits.
-fn watch(middle: i32, ends: Watch) -> Result<u8> {
+/// Passes signals on, waits. When pid 1 is there, it is given its way out.
+fn watch(middle: i32, ends: Watch, way_out: impl FnOnce(i32) -> Result<Option<OwnedFd>>) -> Result<u8> {
     let mut word = [0; 4];
     // End of file instead of a word: the child failed and its report says why.
     let init = if read_exact(&ends.ready, &mut word) { i32::from_ne_bytes(word) } else { 0 };
+    let way_out = if init > 0 { way_out(init) } else { Ok(None) };
+    if way_out.is_err() {
+        kill(init, libc::SIGKILL);
+    }
     let relay = ends.terminal.and_then(terminal::Relay::receive);
     loop {
         let signal = match &relay {
@@ -268,6 +285,7 @@ fn watch(middle: i32, ends: Watch) -> Result<u8> {
         }
     }
     drop(relay);
+    drop(way_out?);
     let mut text = String::new();
     let _ = File::from(ends.report).read_to_string(&mut text);
     read_report(&text)
@@ -314,7 +332,7 @@ fn middle(sandbox: &Sandbox, command: &Command, ends: &Ends, original: &libc::si
         if sandbox.runtime {
             namespaces |= UnshareFlags::NEWPID | UnshareFlags::NEWCGROUP;
         }
-        if !sandbox.host_network {
+        if !sandbox.network.is_host() {
             namespaces |= UnshareFlags::NEWNET;
         }
         unshare(namespaces).or_fail(Code::NotStarted, || "cannot make namespaces".into())?;
@@ -391,7 +409,7 @@ fn init(
                 mounts::keep_uncovered(sys.as_ref())?;
             }
             let with = !sandbox.runtime;
-            if !sandbox.host_network
+            if !sandbox.network.is_host()
                 && let Err(error) = mounts::own_sys()
             {
                 detail!("/sys shows the interfaces of the machine: {error}");
@@ -399,14 +417,20 @@ fn init(
             mounts::cover(mounts::Open { network: with, sys: with && sys.is_none() })?;
             let emulator = mounts::make_handlers(sandbox)?;
             become_root()?;
+            if let Network::Outside(way) = &sandbox.network {
+                way.cover_resolv_conf()?;
+            }
             if sandbox.runtime {
                 mounts::prepare_runtime(&ends.host)?;
             }
             emulator
         }
     };
-    if !sandbox.host_network {
+    if !sandbox.network.is_host() {
         loopback_up();
+    }
+    if let (Network::Outside(way), Some(no_way)) = (&sandbox.network, &ends.no_way) {
+        way.wait(no_way)?;
     }
     if let Some(name) = sandbox.hostname.as_deref().filter(|_| sandbox.root.is_some()) {
         rustix::system::sethostname(name.as_bytes())
@@ -538,6 +562,16 @@ fn start(
     Err(exec(command, emulator.as_ref()))
 }
 
+/// An executable by path, or by name in PATH and where root's programs are.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return std::path::absolute(name).ok().filter(|p| p.is_file());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/usr/bin"].map(PathBuf::from));
+    folders.map(|f| f.join(name)).find(|p| p.is_file())
+}
+
 /// Closes all descriptors but standard input and output and these. Descriptors of ours and the
 /// caller's are no business of what runs inside, and through a folder of the machine's among them
 /// (/proc/self/fd/3/..) a program's name would lead out of the root, execve's closing coming too
@@ -557,29 +591,44 @@ fn close_others(keep: &[Option<&OwnedFd>]) {
 
 /// execve, with the search of PATH that a shell would make. Returns why none could be executed.
 fn exec(command: &Command, emulator: Option<&OwnedFd>) -> Failure {
-    let c = |s: &str| CString::new(s.replace('\0', "")).unwrap_or_default();
+    let c = |s: &OsStr| {
+        // An image's text may have what no argument can have.
+        let bytes = s.as_bytes().iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>();
+        CString::new(bytes).unwrap_or_default()
+    };
     let args: Vec<CString> = command.args.iter().map(|a| c(a)).collect();
-    let env: Vec<CString> = command.env.iter().map(|(k, v)| c(&format!("{k}={v}"))).collect();
-    let name = command.args[0].as_str();
+    let pair = |(name, value): &(OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
+    let env: Vec<CString> = command.env.iter().map(|it| c(&OsString::from_vec(pair(it)))).collect();
     let path = command
         .env
         .iter()
         .find(|(k, _)| k == "PATH")
-        .map_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", |(_, v)| v.as_str());
-    let candidates: Vec<PathBuf> = if name.contains('/') {
+        .map_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".as_ref(), |(_, v)| {
+            v.as_os_str()
+        });
+    let name = command.args[0].as_os_str();
+    let is_path = name.as_bytes().contains(&b'/');
+    let candidates: Vec<PathBuf> = if is_path {
         vec![name.into()]
     } else {
-        path.split(':').map(|d| Path::new(if d.is_empty() { "." } else { d }).join(name)).collect()
+        let folders = path.as_bytes().split(|byte| *byte == b':').map(OsStr::from_bytes);
+        folders.map(|d| Path::new(if d.is_empty() { ".".as_ref() } else { d }).join(name)).collect()
     };
+    let (name, path) = (name.display(), path.display());
     let mut worst = libc::ENOENT;
-    let mut tried = PathBuf::from(name);
+    let mut tried = PathBuf::from(&command.args[0]);
     for candidate in candidates {
         let file = CString::new(candidate.as_os_str().as_bytes()).unwrap_or_default();
         let error = match (execve(&file, &args, &env), emulator) {
             // No handler: the emulator, with the file's path and the argv[0] that it is to see.
             (libc::ENOEXEC, Some(emulator)) => {
-                let mut words =
-                    vec![c(anyarch_binfmt::entry::EMULATOR), c("-0"), args[0].clone(), c("--"), file];
+                let mut words = vec![
+                    c(anyarch_binfmt::entry::EMULATOR.as_ref()),
+                    c("-0".as_ref()),
+                    args[0].clone(),
+                    c("--".as_ref()),
+                    file,
+                ];
                 words.extend_from_slice(&args[1..]);
                 execveat(emulator, &words, &env)
             }
@@ -596,9 +645,7 @@ fn exec(command: &Command, emulator: Option<&OwnedFd>) -> Failure {
         }
     }
     match worst {
-        libc::ENOENT if name.contains('/') => {
-            Failure::new(Code::NotFound, format!("{name}: no such file in the root"))
-        }
+        libc::ENOENT if is_path => Failure::new(Code::NotFound, format!("{name}: no such file in the root")),
         libc::ENOENT => {
             Failure::new(Code::NotFound, format!("{name}: no such command in the root (PATH is {path})"))
         }

@@ -18,6 +18,7 @@
 
 use crate::failure::{Code, Failure, OrFail, Result};
 use crate::sandbox::idmap::{self, Range};
+use crate::sandbox::network::Network;
 use crate::sandbox::{Sandbox, become_root};
 use anyarch_binfmt::{Instance, Kernel as _, Rule};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
@@ -307,6 +308,12 @@ struct Detached {
     recursive: bool,
 }
 
+impl Detached {
+    fn file(tree: OwnedFd, target: &Path) -> Detached {
+        Detached { tree, target: target.into(), is_dir: false, read_only: true, recursive: false }
+    }
+}
+
 fn detach(source: &Path, target: impl Into<PathBuf>, read_only: bool, recursive: bool) -> Result<Detached> {
     let what = || format!("cannot mount {}", source.display());
     let meta = std::fs::metadata(source).or_fail(Code::NotStarted, what)?;
@@ -320,6 +327,32 @@ pub(crate) fn clone_tree(source: &Path, recursive: bool) -> rustix::io::Result<O
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     open_tree(CWD, source, flags)
+}
+
+/// Where the C library reads whom to ask for names.
+pub(crate) const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// A file with this text, as a mount. It lies in a tmpfs of its own, which is at a place of ours for
+/// a moment: what is mounted nowhere cannot be cloned, and a file without a name cannot be mounted.
+pub(crate) fn file_of(text: &str) -> rustix::io::Result<OwnedFd> {
+    let place = Path::new("/etc");
+    move_onto(&new_mount("tmpfs")?, &open_dir(place)?)?;
+    let make = || {
+        let file = place.join("file");
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let open = rustix::fs::open(&file, flags, Mode::from_raw_mode(0o644))?;
+        rustix::fs::fchmod(&open, Mode::from_raw_mode(0o644))?;
+        rustix::io::write(&open, text.as_bytes())?;
+        clone_tree(&file, false)
+    };
+    let tree = make();
+    unmount(place, UnmountFlags::DETACH)?;
+    tree
+}
+
+/// Puts such a mount over a file of the machine's, read-only.
+pub(crate) fn cover_file(tree: OwnedFd, target: &Path) -> Result<()> {
+    attach(&Detached::file(tree, target))
 }
 
 /// The devices that every program may expect, with their numbers; those that runc makes.
@@ -387,13 +420,16 @@ pub(crate) fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<
             later.push(detach(&path, &path, true, false)?);
         }
     }
-    if sandbox.host_network {
+    let mut files = vec![];
+    if sandbox.network.is_host() {
         later.push(detach(Path::new("/sys"), "/sys", true, true)?);
-        for file in ["/etc/resolv.conf", "/etc/hosts"] {
-            if Path::new(file).exists() {
-                later.push(detach(Path::new(file), file, true, false)?);
-            }
-        }
+        files = vec![RESOLV_CONF, "/etc/hosts"];
+    }
+    if let Network::Outside(_) = &sandbox.network {
+        files = vec!["/etc/hosts"];
+    }
+    for file in files.into_iter().filter(|file| Path::new(file).exists()) {
+        later.push(detach(Path::new(file), file, true, false)?);
     }
     if host.volumes.is_none() {
         for volume in &sandbox.volumes {
@@ -402,11 +438,14 @@ pub(crate) fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<
     }
     // Until here the machine's files were seen as by the user who asked for it.
     become_root()?;
+    if let Network::Outside(way) = &sandbox.network {
+        later.push(Detached::file(way.resolv_conf()?, Path::new(RESOLV_CONF)));
+    }
     // Made while the old root is there: the kernel lets a user namespace mount proc and sysfs only
     // where others, unobstructed, can be seen.
     let proc = new_mount("proc").map_err(|error| no_proc(root, error))?;
     // Not worth a failure: few programs look at it.
-    let sys = if sandbox.host_network { None } else { new_mount("sysfs").ok() };
+    let sys = if sandbox.network.is_host() { None } else { new_mount("sysfs").ok() };
     // An instance lives as long as somebody has it.
     let instance = if emulator.is_none() {
         let dir = Path::new(anyarch_binfmt::instance::DEFAULT_DIR);
@@ -420,7 +459,7 @@ pub(crate) fn enter_root(sandbox: &Sandbox, root: &Path, host: &Host) -> Result<
     unmount(".", UnmountFlags::DETACH).or_fail(Code::NotStarted, || "cannot leave the old root".into())?;
     rustix::process::chdir("/").or_fail(Code::NotStarted, what)?;
     put(&proc, "/proc")?;
-    if !sandbox.host_network {
+    if !sandbox.network.is_host() {
         make_dir("/sys")?;
         if let Some(sys) = sys {
             put(&sys, "/sys")?;
@@ -567,6 +606,17 @@ fn attach(item: &Detached) -> Result<()> {
             format!("cannot make the place {} inside the root", target.display())
         })?,
     };
+    let is_dir = |fd: &OwnedFd| {
+        rustix::fs::fstat(fd).is_ok_and(|it| rustix::fs::FileType::from_raw_mode(it.st_mode).is_dir())
+    };
+    if is_dir(&place) != item.is_dir {
+        let kind = |is_dir| if is_dir { "a folder" } else { "a file" };
+        let what = format!("{} is {} inside", target.display(), kind(!item.is_dir));
+        return Err(Failure::new(
+            Code::NotStarted,
+            format!("{what}, and {} is to be shown there", kind(item.is_dir)),
+        ));
+    }
     let what = || format!("cannot mount on {}", target.display());
     move_onto(&item.tree, &place).or_fail(Code::NotStarted, what)?;
     if item.read_only {
