@@ -6,19 +6,10 @@
 set -u
 release=$1 folder=$2 source=$3 executables=$4
 B=/proc/sys/fs/binfmt_misc
-failed=0
+# shellcheck source=tests/e2e/steps.sh
+. "$source/tests/e2e/steps.sh"
+steps "packages::arm64::" "$folder/log"
 rm -rf "$folder" && mkdir -p "$folder" || exit 1
-step() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >"$folder/log" 2>&1; then
-		echo "test packages::arm64::$name ... ok"
-	else
-		echo "test packages::arm64::$name ... FAILED"
-		cat "$folder/log"
-		failed=1
-	fi
-}
 # files DEB: what it installs, without what is the executables' own.
 files() { dpkg-deb -c "$1" | awk '{print $1, $2, $6}' | sort; }
 same_package() {
@@ -73,4 +64,4 @@ step verify verifies
 step doctor doctor_tells
 step qemu_comes_first takes_qemu_first
 step unregister unregisters
-exit $failed
+steps_end

@@ -114,6 +114,7 @@ config = message(
     (1, message((1, container["name"]))),
     (2, message((1, image))),
     (3, container["command"]),
+    (4, container["args"]),
     (7, [mount(it) for it in container["volumeMounts"]]),
     (11, "container.log"),
     (15, message((2, security))),

@@ -33,21 +33,10 @@ fi
 
 work=$ANYARCH_DOCUMENTS
 cd "$work" || exit 2
-passed=0 failed=0
-
-# try TITLE COMMAND...: one command of a document, or what makes it possible.
-try() {
-	local title=$1
-	shift
-	if "$@" >log 2>&1; then
-		passed=$((passed + 1))
-		printf 'test %s ... ok\n' "$title"
-	else
-		failed=$((failed + 1))
-		printf 'test %s ... FAILED\n' "$title"
-		tail -n 20 log | sed 's/^/    /'
-	fi
-}
+# Each step is one command of a document, or what makes it possible.
+# shellcheck source=tests/e2e/steps.sh
+. "$tests/steps.sh"
+steps "" "$work/log"
 # prints TEXT COMMAND...: its output has this line.
 prints() {
 	local want=$1 got
@@ -123,46 +112,46 @@ run="docker run --rm --network none"
 
 tonistiigi() {
 	local P="$run --privileged tonistiigi/binfmt"
-	try "docker run --privileged --rm tonistiigi/binfmt --install all" sh -c "$P --install all && [ -e $B/qemu-aarch64 ] && [ -e $B/qemu-s390x ]"
-	try "docker run --rm alpine:arm64 uname -m" prints aarch64 $run alpine:arm64 uname -m
-	try "docker run --rm alpine:s390x uname -m" prints s390x $run alpine:s390x uname -m
-	try "docker run --privileged --rm tonistiigi/binfmt" sh -c "$P | python3 -c 'import json, sys; s = json.load(sys.stdin); assert \"linux/arm64\" in s[\"supported\"] and \"qemu-aarch64\" in s[\"emulators\"]'"
-	try "docker run --privileged --rm tonistiigi/binfmt --version" sh -c "$P --version 2>&1 | grep ^binfmt/"
-	try "docker run --privileged --rm tonistiigi/binfmt --uninstall qemu-aarch64" sh -c "$P --uninstall qemu-aarch64 && [ ! -e $B/qemu-aarch64 ] && [ -e $B/qemu-s390x ]"
-	try "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'" sh -c "$P --uninstall 'qemu-*' && ! ls $B/qemu-* 2>/dev/null"
-	try "docker run --privileged --rm tonistiigi/binfmt --install arm64,riscv64,arm" sh -c "$P --install arm64,riscv64,arm && [ -e $B/qemu-riscv64 ] && [ -e $B/qemu-arm ] && [ ! -e $B/qemu-s390x ]"
-	try "docker run --privileged --rm tonistiigi/binfmt --uninstall arm64,riscv64,arm" sh -c "$P --uninstall arm64,riscv64,arm && ! ls $B/qemu-* 2>/dev/null"
-	try "docker run --privileged --rm tonistiigi/binfmt --install nonsense is a failure" sh -c "! $P --install nonsense"
+	step "docker run --privileged --rm tonistiigi/binfmt --install all" sh -c "$P --install all && [ -e $B/qemu-aarch64 ] && [ -e $B/qemu-s390x ]"
+	step "docker run --rm alpine:arm64 uname -m" prints aarch64 $run alpine:arm64 uname -m
+	step "docker run --rm alpine:s390x uname -m" prints s390x $run alpine:s390x uname -m
+	step "docker run --privileged --rm tonistiigi/binfmt" sh -c "$P | python3 -c 'import json, sys; s = json.load(sys.stdin); assert \"linux/arm64\" in s[\"supported\"] and \"qemu-aarch64\" in s[\"emulators\"]'"
+	step "docker run --privileged --rm tonistiigi/binfmt --version" sh -c "$P --version 2>&1 | grep ^binfmt/"
+	step "docker run --privileged --rm tonistiigi/binfmt --uninstall qemu-aarch64" sh -c "$P --uninstall qemu-aarch64 && [ ! -e $B/qemu-aarch64 ] && [ -e $B/qemu-s390x ]"
+	step "docker run --privileged --rm tonistiigi/binfmt --uninstall 'qemu-*'" sh -c "$P --uninstall 'qemu-*' && ! ls $B/qemu-* 2>/dev/null"
+	step "docker run --privileged --rm tonistiigi/binfmt --install arm64,riscv64,arm" sh -c "$P --install arm64,riscv64,arm && [ -e $B/qemu-riscv64 ] && [ -e $B/qemu-arm ] && [ ! -e $B/qemu-s390x ]"
+	step "docker run --privileged --rm tonistiigi/binfmt --uninstall arm64,riscv64,arm" sh -c "$P --uninstall arm64,riscv64,arm && ! ls $B/qemu-* 2>/dev/null"
+	step "docker run --privileged --rm tonistiigi/binfmt --install nonsense is a failure" sh -c "! $P --install nonsense"
 }
 
 multiarch() {
 	local P="$run --privileged multiarch/qemu-user-static" E=/usr/bin/qemu-aarch64-static
-	try "docker run --rm -t arm64v8/ubuntu uname -m, before: exec format error" sh -c "! $run arm64v8/ubuntu uname -m"
-	try "docker run --rm --privileged multiarch/qemu-user-static --reset -p yes" sh -c "$P --reset -p yes && grep -qx 'flags: F' $B/qemu-aarch64"
-	try "docker run --rm -t arm64v8/ubuntu uname -m" prints aarch64 $run arm64v8/ubuntu uname -m
-	try "docker run --rm -t arm64v8/fedora cat /etc/os-release" prints 'NAME="alpine:arm64"' $run arm64v8/fedora cat /etc/os-release
-	try "docker run --rm -t s390x/ubuntu uname -m" prints s390x $run s390x/ubuntu uname -m
-	try "docker run --rm --privileged multiarch/qemu-user-static:register --reset" sh -c "$P:register --reset && [ -e $B/qemu-aarch64 ] && ! grep -q '^flags:.*F' $B/qemu-aarch64"
-	try "docker create multiarch/qemu-user-static:x86_64-aarch64; docker cp" sh -c "id=\$(docker create multiarch/qemu-user-static:x86_64-aarch64 x) && docker cp -q \$id:$E . 2>/dev/null || docker cp \$id:$E . && docker rm \$id && chmod 755 qemu-aarch64-static"
-	try "docker run --rm -t -v $E:$E arm64v8/ubuntu uname -m" prints aarch64 $run -v "$work/qemu-aarch64-static:$E" arm64v8/ubuntu uname -m
+	step "docker run --rm -t arm64v8/ubuntu uname -m, before: exec format error" sh -c "! $run arm64v8/ubuntu uname -m"
+	step "docker run --rm --privileged multiarch/qemu-user-static --reset -p yes" sh -c "$P --reset -p yes && grep -qx 'flags: F' $B/qemu-aarch64"
+	step "docker run --rm -t arm64v8/ubuntu uname -m" prints aarch64 $run arm64v8/ubuntu uname -m
+	step "docker run --rm -t arm64v8/fedora cat /etc/os-release" prints 'NAME="alpine:arm64"' $run arm64v8/fedora cat /etc/os-release
+	step "docker run --rm -t s390x/ubuntu uname -m" prints s390x $run s390x/ubuntu uname -m
+	step "docker run --rm --privileged multiarch/qemu-user-static:register --reset" sh -c "$P:register --reset && [ -e $B/qemu-aarch64 ] && ! grep -q '^flags:.*F' $B/qemu-aarch64"
+	step "docker create multiarch/qemu-user-static:x86_64-aarch64; docker cp" sh -c "id=\$(docker create multiarch/qemu-user-static:x86_64-aarch64 x) && docker cp -q \$id:$E . 2>/dev/null || docker cp \$id:$E . && docker rm \$id && chmod 755 qemu-aarch64-static"
+	step "docker run --rm -t -v $E:$E arm64v8/ubuntu uname -m" prints aarch64 $run -v "$work/qemu-aarch64-static:$E" arm64v8/ubuntu uname -m
 	printf 'FROM multiarch/qemu-user-static:x86_64-aarch64 as qemu\nFROM arm64v8/ubuntu\nCOPY --from=qemu %s /usr/bin\n' $E >Dockerfile
 	mkdir -p context && mv Dockerfile context
-	try "docker build: FROM multiarch/qemu-user-static:x86_64-aarch64 as qemu" sh -c "DOCKER_BUILDKIT=0 docker build --network none -t with-qemu context && $run with-qemu uname -m | grep -qx aarch64"
-	try "docker run --rm multiarch/qemu-user-static:x86_64-aarch64 $E --version" sh -c "$run multiarch/qemu-user-static:x86_64-aarch64 $E --version 2>&1 | grep -E '^qemu-aarch64 version [0-9]+'"
-	try "docker run --rm --privileged multiarch/qemu-user-static --credential yes --persistent yes" sh -c "$P --reset --credential yes --persistent yes && grep -qx 'flags: OCF' $B/qemu-aarch64"
-	try "docker run --rm --privileged multiarch/qemu-user-static --help" sh -c "$P --help | grep -q -- --persistent"
-	try "docker run --rm --privileged multiarch/qemu-user-static --reset, with nothing else" sh -c "$P --reset"
-	try "unregister leaves nothing" sh -c "'$anyarch' unregister --reset && ! ls $B/qemu-* 2>/dev/null"
+	step "docker build: FROM multiarch/qemu-user-static:x86_64-aarch64 as qemu" sh -c "DOCKER_BUILDKIT=0 docker build --network none -t with-qemu context && $run with-qemu uname -m | grep -qx aarch64"
+	step "docker run --rm multiarch/qemu-user-static:x86_64-aarch64 $E --version" sh -c "$run multiarch/qemu-user-static:x86_64-aarch64 $E --version 2>&1 | grep -E '^qemu-aarch64 version [0-9]+'"
+	step "docker run --rm --privileged multiarch/qemu-user-static --credential yes --persistent yes" sh -c "$P --reset --credential yes --persistent yes && grep -qx 'flags: OCF' $B/qemu-aarch64"
+	step "docker run --rm --privileged multiarch/qemu-user-static --help" sh -c "$P --help | grep -q -- --persistent"
+	step "docker run --rm --privileged multiarch/qemu-user-static --reset, with nothing else" sh -c "$P --reset"
+	step "unregister leaves nothing" sh -c "'$anyarch' unregister --reset && ! ls $B/qemu-* 2>/dev/null"
 }
 
 multi_platform() {
-	try "docker run --privileged --rm tonistiigi/binfmt --install all (Docker's page)" $run --privileged tonistiigi/binfmt --install all
+	step "docker run --privileged --rm tonistiigi/binfmt --install all (Docker's page)" $run --privileged tonistiigi/binfmt --install all
 	printf 'FROM alpine:arm64\nRUN uname -m >/arch\nCMD ["cat", "/arch"]\n' >context/Dockerfile
-	try "docker buildx build --platform linux/arm64 ." docker buildx build --progress plain --network none --platform linux/arm64 -t multi context
-	try "docker run --rm --platform linux/arm64 IMAGE" prints aarch64 $run --platform linux/arm64 multi
-	try "docker buildx ls has linux/arm64" sh -c "docker buildx ls | grep -q linux/arm64"
+	step "docker buildx build --platform linux/arm64 ." docker buildx build --progress plain --network none --platform linux/arm64 -t multi context
+	step "docker run --rm --platform linux/arm64 IMAGE" prints aarch64 $run --platform linux/arm64 multi
+	step "docker buildx ls has linux/arm64" sh -c "docker buildx ls | grep -q linux/arm64"
 	printf 'FROM alpine:arm64 AS build\nARG TARGETOS\nARG TARGETARCH\nRUN echo $TARGETOS/$TARGETARCH >/target\nCMD ["cat", "/target"]\n' >context/Dockerfile
-	try "docker buildx build with TARGETOS and TARGETARCH" sh -c "docker buildx build --progress plain --network none --platform linux/arm64 -t target context && $run target | grep -qx linux/arm64"
+	step "docker buildx build with TARGETOS and TARGETARCH" sh -c "docker buildx build --progress plain --network none --platform linux/arm64 -t target context && $run target | grep -qx linux/arm64"
 	"$anyarch" unregister --reset >/dev/null
 }
 
@@ -171,9 +160,9 @@ multi_platform() {
 kubernetes() {
 	"$anyarch" deploy kubernetes --image tonistiigi/binfmt:latest >manifest.yaml
 	"$anyarch" image unpack ours.tar bundle >/dev/null 2>&1 || "$anyarch" image copy ours.tar pod:1 >/dev/null
-	try "anyarch deploy kubernetes: the pod starts under runc" pod_of_runc
-	try "anyarch deploy kubernetes: the pod starts under containerd (ctr)" pod_of_containerd
-	try "anyarch deploy kubernetes: the pod through containerd's CRI" pod_of_cri
+	step "anyarch deploy kubernetes: the pod starts under runc" pod_of_runc
+	step "anyarch deploy kubernetes: the pod starts under containerd (ctr)" pod_of_containerd
+	step "anyarch deploy kubernetes: the pod through containerd's CRI" pod_of_cri
 }
 pod_config() {
 	python3 - "$1" <<'END_PYTHON'
@@ -182,7 +171,7 @@ pod = yaml.safe_load(open("manifest.yaml"))["spec"]["template"]["spec"]
 c = pod["containers"][0]
 volumes = {v["name"]: v for v in pod["volumes"]}
 config = json.load(open("spec/config.json"))
-config["process"].update(args=[*c["command"][:-1]] if sys.argv[1] == "register" else c["readinessProbe"]["exec"]["command"], terminal=False)
+config["process"].update(args=[w for w in c["command"] if w != "--hold"] + c["args"] if sys.argv[1] == "register" else c["readinessProbe"]["exec"]["command"], terminal=False)
 caps = ["CAP_" + name for name in c["securityContext"]["capabilities"]["add"]]
 config["process"]["capabilities"] = {kind: caps for kind in ("bounding", "effective", "permitted")}
 config["process"]["noNewPrivileges"] = not c["securityContext"]["allowPrivilegeEscalation"]
@@ -266,14 +255,13 @@ pod_of_cri() {
 }
 
 "$anyarch" unregister >/dev/null
-try "a namespace without handlers" nothing_registered
-try "a dockerd of its own" daemons
-try "images under the documents' names" images
+step "a namespace without handlers" nothing_registered
+step "a dockerd of its own" daemons
+step "images under the documents' names" images
 tonistiigi
 multiarch
 multi_platform
 kubernetes
 kill "$(cat docker.pid)" && wait
 echo
-echo "test result: $([ $failed = 0 ] && echo ok || echo FAILED). $passed passed; $failed failed; finished in ${SECONDS}s"
-[ $failed = 0 ]
+steps_end

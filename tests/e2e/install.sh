@@ -4,20 +4,11 @@
 set -u
 release=$1 folder=$2 source=$3
 B=/proc/sys/fs/binfmt_misc
-failed=0
+# shellcheck source=tests/e2e/steps.sh
+. "$source/tests/e2e/steps.sh"
+steps "packages::" "$folder/log"
 unset GITHUB_PATH GITHUB_OUTPUT || true
 rm -rf "$folder" && mkdir -p "$folder/bad" || exit 1
-step() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@" >"$folder/log" 2>&1; then
-		echo "test packages::$name ... ok"
-	else
-		echo "test packages::$name ... FAILED"
-		cat "$folder/log"
-		failed=1
-	fi
-}
 install() { sh "$source/install.sh" "$@"; }
 works() { # PREFIX
 	"$1/bin/anyarch" --version && [ -x "$1/bin/anyarch-emu" ] && [ -s "$1/share/man/man1/anyarch.1.gz" ]
@@ -84,4 +75,4 @@ step action::registers action_registers
 step action::keeps_others action_keeps_others
 step action::resets action_resets
 step action::takes_an_image action_takes_an_image
-exit $failed
+steps_end

@@ -2,7 +2,8 @@
 //!
 //! It is made twice, and the bytes must be the same. Its Debian package is installed, upgraded,
 //! removed and purged in a Debian of its own, with and without other packages that register
-//! handlers (tests/e2e/packages.sh). install.sh fetches it from a server on this machine, and the
+//! handlers (tests/e2e/packages.sh); the one for arm64 hosts likewise, in an arm64 Debian whose
+//! programs the emulator runs. install.sh fetches it from a server on this machine, and the
 //! script of the GitHub action does its work. What is for arm64 hosts is installed and used too,
 //! under the emulator for this machine (tests/e2e/arm64.sh). All of it runs in user namespaces, each with an
 //! instance of binfmt_misc of its own: the machine's handlers are never touched.
@@ -52,18 +53,8 @@ pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
     dist::make(&second, &executables, true)?;
     let mut good = told("reproducible", same(&first, &second, &files));
 
-    let debs = out.join("debs");
-    fs::create_dir_all(&debs).map_err(|e| format!("{}: {e}", debs.display()))?;
-    let version = env!("CARGO_PKG_VERSION");
-    for (name, version) in [("old.deb", version.to_owned()), ("new.deb", format!("{version}+1"))] {
-        let made = Release::new(&out.join("work"), &executables[0], &here, &version)?.deb(&debs)?;
-        fs::rename(debs.join(made), debs.join(name)).map_err(|e| format!("{name}: {e}"))?;
-    }
-    let tree = Tree::new(&format!("packages-{SUITE}-amd64"), "amd64", SUITE, None)?;
-    // They are installed where they have an instance of binfmt_misc of their own.
-    tree.install(&[&["--download-only"], OTHERS].concat())?;
-    for others in [&[][..], OTHERS] {
-        good &= in_tree(&tree, &out, others)?;
+    for of_host in &executables {
+        good &= life_cycle(of_host, &out, &here)?;
     }
     good &= installer(&first, &out)?;
     if with_arm64 {
@@ -92,18 +83,49 @@ fn same(first: &Path, second: &Path, files: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs packages.sh in a copy of the tree that vanishes with it; whether all went well.
-fn in_tree(tree: &Tree, out: &Path, others: &[&str]) -> Result<bool, String> {
+/// Installs, upgrades, removes and purges a host's Debian package; whether all went well. `here` is
+/// the folder of this machine's executables.
+fn life_cycle(executables: &Executables, out: &Path, here: &Path) -> Result<bool, String> {
+    let arch = executables.0.debian;
+    let debs = out.join("debs").join(arch);
+    fs::create_dir_all(&debs).map_err(|e| format!("{}: {e}", debs.display()))?;
+    let version = env!("CARGO_PKG_VERSION");
+    for (name, version) in [("old.deb", version.to_owned()), ("new.deb", format!("{version}+1"))] {
+        let made = Release::new(&out.join("work"), executables, here, &version)?.deb(&debs)?;
+        fs::rename(debs.join(made), debs.join(name)).map_err(|e| format!("{name}: {e}"))?;
+    }
+    let emulator = (executables.0 != HERE).then(|| here.join("anyarch-emu"));
+    let tree = Tree::new(&format!("packages-{SUITE}-{arch}"), arch, SUITE, emulator.as_deref())?;
+    // They are installed where they have an instance of binfmt_misc of their own.
+    tree.install(&[&["--download-only"], OTHERS].concat())?;
+    let mut good = true;
+    for others in [&[][..], OTHERS] {
+        good &= in_tree(&tree, arch, &debs, emulator.as_deref(), others)?;
+    }
+    Ok(good)
+}
+
+/// Runs packages.sh in a copy of the tree that vanishes with it; whether all went well. An emulator
+/// starts every program of the tree by itself: handlers in the tree's instance are anyarch's own.
+fn in_tree(
+    tree: &Tree,
+    arch: &str,
+    debs: &Path,
+    emulator: Option<&Path>,
+    others: &[&str],
+) -> Result<bool, String> {
     const SCRIPT: &str = "\
         set -e; echo; read -r _; mount -t tmpfs tmpfs \"$0\"; cd \"$0\"; mkdir upper work root; \
         mount -t overlay -o \"lowerdir=$1,upperdir=upper,workdir=work,userxattr\" overlay root; \
-        mkdir root/test; cp \"$2\"/*.deb \"$3\" root/test; mount --rbind /dev root/dev; shift 3; \
-        exec unshare --pid --fork --kill-child chroot root sh /test/packages.sh \"$@\"";
-    let place = out.join("tree");
+        mkdir root/test; cp \"$2\"/*.deb \"$3\"/packages.sh \"$3\"/steps.sh root/test; mount --rbind /dev root/dev; \
+        [ -z \"$4\" ] || cp \"$4\" root/test/emulator; start=${4:+/test/emulator}; shift 4; \
+        exec unshare --pid --fork --kill-child chroot root $start /bin/sh /test/packages.sh \"$@\"";
+    let place = debs.with_extension("tree");
     fs::create_dir_all(&place).map_err(|e| format!("{}: {e}", place.display()))?;
     let mut c = Command::new("unshare");
     c.args(["--user", "--keep-caps", "--mount", "sh", "-c", SCRIPT]).arg(&place).arg(tree.root());
-    c.arg(out.join("debs")).arg(crate::workspace().join("tests/e2e/packages.sh")).args(others);
+    c.arg(debs).arg(crate::workspace().join("tests/e2e")).arg(emulator.unwrap_or(Path::new("")));
+    c.arg(arch).args(others);
     c.env_clear().envs([
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("HOME", "/root"),

@@ -62,12 +62,11 @@ pub(crate) const HOST_TOOL: Purpose = &[
     "uidmap",
     "xz-utils",
     "docker-registry",
-    "iproute2",
-    "slirp4netns",
-    "passt",
     "openssl",
     "perl",
 ];
+/// Networks with a way out, and what makes networks.
+pub(crate) const NETWORKS: Purpose = &["slirp4netns", "passt", "iproute2"];
 /// The end-to-end test beside [`DEBIAN`]: its own tools, and everything that runs containers.
 /// (docker.io starts no daemon where there is no init; the test starts its own.)
 pub(crate) const CONTAINERS: Purpose = &[
@@ -91,7 +90,7 @@ pub(crate) const CONTAINERS: Purpose = &[
 pub(crate) const PACKAGES: Purpose =
     &["dpkg", "rpm", "xz-utils", "curl", "python3", "python3-venv", "shellcheck"];
 /// What `cargo xtask test` needs.
-pub(crate) const TESTS: &[Purpose] = &[PROGRAMS, STRUCTURES, ORACLE, HOST_TOOL];
+pub(crate) const TESTS: &[Purpose] = &[PROGRAMS, STRUCTURES, ORACLE, HOST_TOOL, NETWORKS];
 
 /// Whether this process has root's rights.
 pub(crate) fn is_root() -> bool {

@@ -56,6 +56,51 @@ fn dockers_options_do_what_they_say() {
     assert!(text(&out.stderr).contains("ports cannot be published"), "{}", text(&out.stderr));
 }
 
+/// An entry point stands before the arguments in a root file system as in an image.
+#[test]
+fn an_entry_point_of_a_root_is_taken() {
+    need_namespaces();
+    let dir = tempfile::tempdir().unwrap();
+    busybox_root(&GUESTS[0], dir.path());
+    let root = dir.path().to_str().unwrap();
+    for (words, want) in [
+        (&["--entrypoint", "/bin/busybox", root, "echo", "a b"][..], "a b\n"),
+        (&["--entrypoint", "", root, "/bin/busybox", "echo", "c"], "c\n"),
+    ] {
+        let out = Command::new(ANYARCH)
+            .arg("run")
+            .args(words)
+            .env("ANYARCH_EMU", anyarch_harness::emulator())
+            .output()
+            .unwrap();
+        assert_eq!(text(&out.stdout), want, "{words:?}: {}", text(&out.stderr));
+    }
+}
+
+/// What the command is given is any bytes, as for every other program that starts one.
+#[test]
+fn words_and_variables_stay_as_they_are() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    need_namespaces();
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    busybox_root(&GUESTS[0], &root);
+    let odd = OsStr::from_bytes(b"a\xff\xfe=b");
+    let script = "printf '%s|%s' \"$0\" \"$ODD\"";
+    for start in [&["with", GUESTS[0].name, "--"][..], &["run", "-e", "ODD", root.to_str().unwrap()]] {
+        let out = Command::new(ANYARCH)
+            .args(start)
+            .args(["/bin/sh", "-c", script])
+            .arg(odd)
+            .envs([("ANYARCH_EMU", anyarch_harness::emulator().as_os_str()), ("ODD", odd)])
+            .output()
+            .unwrap();
+        assert_eq!(out.stdout, b"a\xff\xfe=b|a\xff\xfe=b", "{start:?}: {}", text(&out.stderr));
+    }
+}
+
 /// Nothing lies beside the tool or where QEMU is installed, but a handler is registered.
 #[test]
 fn the_emulator_of_a_registered_handler_is_taken() {

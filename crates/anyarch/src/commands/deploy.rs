@@ -24,11 +24,24 @@ pub(crate) fn deploy(kind: &str, image: &str) -> Result<u8> {
 /// Registering needs CAP_SYS_ADMIN in the machine's user namespace and a writable binfmt_misc;
 /// nothing else. The folder is the node's, so that the entries outlive the pod. It is not mounted
 /// at its usual place: runtimes refuse mounts below /proc. `verify` as readiness probe runs the
-/// node's handlers. The Helm chart has the same text.
+/// node's handlers. It is the Helm chart's template with the chart's values.
 fn kubernetes(image: &str) -> String {
-    include_str!("../../../../packaging/helm/anyarch/templates/daemonset.yaml")
-        .replace("{{ .Values.image }}", image)
-        .replace("{{ .Release.Namespace }}", "kube-system")
+    // A JSON string is one of YAML's.
+    let image = serde_json::Value::from(image).to_string();
+    let mut text = TEMPLATE.replace("{{ .Release.Namespace }}", "kube-system");
+    for (name, default) in values() {
+        let value = if name == "image" { &image } else { default };
+        text = text.replace(&format!("{{{{ .Values.{name} | toJson }}}}"), value);
+    }
+    text
+}
+
+const TEMPLATE: &str = include_str!("../../../../packaging/helm/anyarch/templates/daemonset.yaml");
+const VALUES: &str = include_str!("../../../../packaging/helm/anyarch/values.yaml");
+
+/// The chart's values by name, each a text of YAML that stands on one line.
+fn values() -> impl Iterator<Item = (&'static str, &'static str)> {
+    VALUES.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": "))
 }
 
 fn compose(image: &str) -> String {
@@ -76,11 +89,21 @@ mod tests {
     fn the_chart_has_its_values() {
         let chart = include_str!("../../../../packaging/helm/anyarch/Chart.yaml");
         assert!(chart.contains(&format!("\nappVersion: \"{}\"\n", env!("CARGO_PKG_VERSION"))), "{chart}");
-        let template = include_str!("../../../../packaging/helm/anyarch/templates/daemonset.yaml");
-        let values = include_str!("../../../../packaging/helm/anyarch/values.yaml");
-        let asked: Vec<&str> =
-            template.split("{{ .Values.").skip(1).map(|t| t.split(" }}").next().unwrap_or("")).collect();
-        assert_eq!(asked, ["image"]);
-        assert!(asked.iter().all(|name| values.contains(&format!("\n{name}: "))), "{values}");
+        let asked: Vec<&str> = TEMPLATE
+            .split("{{ .Values.")
+            .skip(1)
+            .map(|t| t.split(" | toJson }}").next().unwrap_or(""))
+            .collect();
+        let (mut asked, mut have) = (asked, values().map(|(name, _)| name).collect::<Vec<_>>());
+        asked.sort_unstable();
+        have.sort_unstable();
+        assert_eq!(asked, have);
+    }
+
+    /// What the user says is one string, whatever is in it.
+    #[test]
+    fn an_image_is_no_yaml() {
+        let text = kubernetes("a\"b\nkind: Pod");
+        assert!(text.contains("          image: \"a\\\"b\\nkind: Pod\"\n"), "{text}");
     }
 }
