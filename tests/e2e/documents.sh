@@ -7,7 +7,7 @@
 #
 # All of it runs in `anyarch with`, so in a user namespace with a binfmt_misc of its own, with a
 # dockerd and a containerd of its own: the machine's entries and daemons are not used. It needs
-# root, docker.io, containerd, runc, python3-grpcio, python3-yaml and util-linux, and from the mirror
+# root, docker.io, containerd, runc, buildah, python3-grpcio, python3-yaml and util-linux, and from the mirror
 # Debian's busybox-static for three architectures.
 set -u -o pipefail
 export LC_ALL=C
@@ -21,7 +21,7 @@ B=/proc/sys/fs/binfmt_misc
 
 if [ "${2:-}" != inside ]; then
 	[ "$(id -u)" = 0 ] || { echo "documents: needs root" >&2; exit 2; }
-	for tool in docker dockerd containerd ctr runc unshare; do
+	for tool in docker dockerd containerd ctr runc buildah unshare; do
 		command -v $tool >/dev/null || { echo "documents: $tool is not installed" >&2; exit 2; }
 	done
 	work=$(mktemp -d "${TMPDIR:-/var/tmp}/anyarch-documents.XXXXXX")
@@ -155,6 +155,28 @@ multi_platform() {
 	"$anyarch" unregister --reset >/dev/null
 }
 
+# buildah-bud(1) and buildah-manifest(1): an image of several platforms, made by programs of each.
+buildah_manifests() {
+	local b="buildah --root $work/buildah --runroot $work/buildah-run --storage-driver vfs" arch
+	"$anyarch" register arm64 s390x >/dev/null
+	mkdir -p manifests
+	for arch in amd64 arm64 s390x; do cp "$(busybox $arch)" manifests/busybox-$arch || return 1; done
+	cat >manifests/Containerfile <<-'END_FILE'
+		FROM scratch
+		ARG TARGETARCH
+		COPY busybox-$TARGETARCH /bin/busybox
+		RUN ["/bin/busybox", "sh", "-c", "/bin/busybox uname -m >/arch"]
+		CMD ["/bin/busybox", "cat", "/arch"]
+	END_FILE
+	step "buildah build --platform A,B,C --manifest LIST" $b bud --isolation chroot --platform linux/amd64,linux/arm64,linux/s390x --manifest list manifests
+	step "buildah manifest inspect LIST" sh -c "$b manifest inspect list | grep '\"architecture\"' | sort | tr -d ' \n' | grep -x '\"architecture\":\"amd64\",\"architecture\":\"arm64\",\"architecture\":\"s390x\",*'"
+	step "buildah manifest push --all LIST" $b manifest push --all list oci:list:1
+	for arch in amd64:x86_64 arm64:aarch64 s390x:s390x; do
+		step "anyarch run --platform linux/${arch%:*} of what buildah pushed" prints "${arch#*:}" "$anyarch" run --platform "linux/${arch%:*}" list:1
+	done
+	"$anyarch" unregister >/dev/null
+}
+
 # The pod as a container of runc and of containerd. The mounts, rights and commands are the
 # manifest's for runc; for containerd they are written out as its client takes them.
 kubernetes() {
@@ -261,6 +283,7 @@ step "images under the documents' names" images
 tonistiigi
 multiarch
 multi_platform
+buildah_manifests
 kubernetes
 kill "$(cat docker.pid)" && wait
 echo

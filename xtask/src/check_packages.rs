@@ -98,9 +98,16 @@ fn life_cycle(executables: &Executables, out: &Path, here: &Path) -> Result<bool
     let tree = Tree::new(&format!("packages-{SUITE}-{arch}"), arch, SUITE, emulator.as_deref())?;
     // They are installed where they have an instance of binfmt_misc of their own.
     tree.install(&[&["--download-only"], OTHERS].concat())?;
+    // On arm64 the others register a handler of this machine's programs, which marked ones are not.
+    let mut marked = None;
+    if let Some(emulator) = &emulator {
+        let copy = out.join("emulator");
+        fs::copy(emulator, &copy).map_err(|e| format!("{}: {e}", copy.display()))?;
+        marked = Some(neutral::mark(&copy)?);
+    }
     let mut good = true;
     for others in [&[][..], OTHERS] {
-        good &= in_tree(&tree, arch, &debs, emulator.as_deref(), others)?;
+        good &= in_tree(&tree, arch, &debs, marked.as_deref(), others)?;
     }
     Ok(good)
 }

@@ -192,11 +192,17 @@ pub(crate) fn tool(program: &str, folder: &Path, words: &[&str]) -> Result<Comma
 }
 
 /// A copy of the emulator with [`MARK`].
-fn mark(emulator: &Path) -> Result<PathBuf, String> {
+///
+/// # Errors
+/// If it cannot be made.
+pub(crate) fn mark(emulator: &Path) -> Result<PathBuf, String> {
     let marked = emulator.with_extension("marked");
     let copy = || {
-        fs::copy(emulator, &marked)?;
-        fs::OpenOptions::new().write(true).open(&marked)?.write_all_at(MARK, MARK_AT)
+        // One that runs already cannot be written, but replaced.
+        let new = emulator.with_extension("marking");
+        fs::copy(emulator, &new)?;
+        fs::OpenOptions::new().write(true).open(&new)?.write_all_at(MARK, MARK_AT)?;
+        fs::rename(&new, &marked)
     };
     copy().map_err(|e| format!("{}: {e}", marked.display()))?;
     Ok(marked)

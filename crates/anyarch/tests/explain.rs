@@ -19,7 +19,7 @@ fn explain_agrees_with_the_kernel() {
         assert!(stdout.ends_with(&format!("explain {}\n", !runs as u8)), "{make}: {stdout}{stderr}");
     };
     let any = "echo ':any:M:1:ext::/bin/true:' > $B/register";
-    check(any, 0, true, "yes, by /bin/true (any, flags )");
+    check(any, 0, true, "yes, by /bin/true (any, no flags)");
     check(&format!("{any}; echo 0 > $B/any"), 127, false, "its handler any is disabled");
     check(&format!("{any}; echo 0 > $B/status"), 127, false, "neither an ELF program");
     check(&format!("{any}; chmod 644 f"), 126, false, "it is not executable");
@@ -47,7 +47,7 @@ fn explain_agrees_with_the_kernel() {
     );
     // Entries come before the formats that the kernel has itself.
     let script = "printf '#!/bin/false\\n' > f; echo ':script:M:2:/bin/false::/bin/true:' > $B/register";
-    check(script, 0, true, "yes, by /bin/true (script, flags )");
+    check(script, 0, true, "yes, by /bin/true (script, no flags)");
     let out = in_instance(
         "mount -t tmpfs tmpfs /mnt; cd /mnt; echo x > x.jar; chmod 755 x.jar\n\
          echo ':jar:E::jar::/bin/true:' > $B/register; ./x.jar; echo kernel $?; $A explain ./x.jar; echo explain $?",

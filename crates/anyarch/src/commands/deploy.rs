@@ -7,6 +7,11 @@ pub(crate) const KINDS: [&str; 4] = ["kubernetes", "systemd", "compose", "github
 
 /// `anyarch deploy KIND [--image IMAGE]`.
 pub(crate) fn deploy(kind: &str, image: &str) -> Result<u8> {
+    // It stands in a YAML document and in a shell's line.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-[]".contains(c);
+    if image.is_empty() || !image.chars().all(plain) {
+        return Err(Failure::new(Code::Usage, format!("`{image}` is no image's name")));
+    }
     let text = match kind {
         "kubernetes" => kubernetes(image),
         "systemd" => crate::commands::persist::unit(&crate::commands::register::Options {
@@ -100,9 +105,14 @@ mod tests {
         assert_eq!(asked, have);
     }
 
-    /// What the user says is one string, whatever is in it.
+    /// What the user says is one string, whatever is in it, and is a name.
     #[test]
     fn an_image_is_no_yaml() {
+        for kind in KINDS {
+            for image in ["", "a\nb: c", "a; rm x", "a b", "$(a)", "a #"] {
+                assert_eq!(deploy(kind, image).unwrap_err().code, Code::Usage, "{kind} {image}");
+            }
+        }
         let text = kubernetes("a\"b\nkind: Pod");
         assert!(text.contains("          image: \"a\\\"b\\nkind: Pod\"\n"), "{text}");
     }

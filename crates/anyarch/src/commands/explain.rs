@@ -310,7 +310,9 @@ fn by_entry(
             return Err((format!("{what} is not executable"), Some(format!("sudo chmod +x {interpreter}"))));
         }
     }
-    Ok(Some(format!("{interpreter} ({}, flags {}){only_here}", rule.name, rule.flags)))
+    let flags = rule.flags.to_string();
+    let flags = if flags.is_empty() { "no flags".into() } else { format!("flags {flags}") };
+    Ok(Some(format!("{interpreter} ({}, {flags}){only_here}", rule.name)))
 }
 
 /// A failure where an entry would take a file, if it were not disabled.
