@@ -4,6 +4,9 @@
 //! type of its own; the three of PAX archives are ordinary files with records GNU.sparse.*. Layers
 //! of ours have the last form, 1.0: the map stands before the data, in decimal numbers, each with a
 //! line break, up to a full block.
+//!
+//! By hand, because the crate `tar` reads and writes the old form only, fills its holes with zeros,
+//! and asks the file system where holes are: bytes would depend on it.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom};
