@@ -7,8 +7,8 @@
 #
 # All of it runs in `anyarch with`, so in a user namespace with a binfmt_misc of its own, with a
 # dockerd and a containerd of its own: the machine's entries and daemons are not used. It needs
-# root, docker.io, containerd, runc, buildah, python3-grpcio, python3-yaml and util-linux, and from the mirror
-# Debian's busybox-static for three architectures.
+# root, docker.io, containerd, runc, buildah, python3-grpcio, python3-yaml and util-linux, and from
+# the mirror Debian's busybox-static for three architectures.
 set -u -o pipefail
 export LC_ALL=C
 

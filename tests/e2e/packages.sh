@@ -11,8 +11,8 @@ kind=clean
 [ $# = 0 ] || kind=beside-others
 case $host in
 amd64) guests="aarch64 arm riscv64" ;;
-# It runs the two others itself. One emulator runs both machines' programs here, so that handlers are
-# compared and not tried.
+# It runs the two others itself. One emulator runs both machines' programs here, so that handlers
+# are compared and not tried.
 arm64) guests=riscv64 ;;
 esac
 # shellcheck source=tests/e2e/steps.sh

@@ -1,5 +1,5 @@
-//! `cargo xtask check-docker`: what Debian sid has and bookworm has not. Its docker has containerd's
-//! image store, which keeps images of several platforms, and there is apptainer.
+//! `cargo xtask check-docker`: what Debian sid has and bookworm has not. Its docker has
+//! containerd's image store, which keeps images of several platforms, and there is apptainer.
 //!
 //! It runs in a Debian sid of its own, in namespaces with handlers and a network of their own
 //! (`anyarch with --net user`, whose outside is a network namespace with a server): the machine's
@@ -34,8 +34,8 @@ const PLATFORMS: &[(&str, &str)] = &[("amd64", "bookworm"), ("arm64", "bookworm"
 /// # Errors
 /// What failed before the tests.
 pub(crate) fn main(mut rest: Vec<OsString>) -> Result<ExitCode, String> {
-    // runc wants a mount point as the root of what calls it, and a namespace within this one none that
-    // chroot(2) made.
+    // runc wants a mount point as the root of what calls it. A namespace within this one wants a
+    // root that chroot(2) has not made.
     const SCRIPT: &str = "\
         set -e; mount --rbind \"$0\" \"$0\"; for it in proc sys dev; do mount --rbind \"/$it\" \"$0/$it\"; done; \
         mkdir -p \"$0/test\"; for it in tmp run test var/lib; do mount -t tmpfs tmpfs \"$0/$it\"; done; \

@@ -485,7 +485,7 @@ fn start_runtime(
     let env = std::env::vars_os().collect();
     let sandbox = Sandbox {
         rules,
-        // The runtime makes a container's lonely network itself, inside; any other is the sandbox's.
+        // The runtime makes a network without a way out itself, inside; others are the sandbox's.
         network: match options.network.as_str() {
             "none" => Network::Host,
             other => Network::find(other)?,

@@ -332,8 +332,8 @@ pub(crate) fn clone_tree(source: &Path, recursive: bool) -> rustix::io::Result<O
 /// Where the C library reads whom to ask for names.
 pub(crate) const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// A file with this text, as a mount. It lies in a tmpfs of its own, which is at a place of ours for
-/// a moment: what is mounted nowhere cannot be cloned, and a file without a name cannot be mounted.
+/// A file with this text, as a mount. It lies in a tmpfs of its own, which is at a place of ours
+/// for a moment: what is mounted nowhere cannot be cloned, and a file without a name cannot be mounted.
 pub(crate) fn file_of(text: &str) -> rustix::io::Result<OwnedFd> {
     let place = Path::new("/etc");
     move_onto(&new_mount("tmpfs")?, &open_dir(place)?)?;

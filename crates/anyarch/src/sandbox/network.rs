@@ -240,7 +240,7 @@ impl Way {
         }
     }
 
-    /// Inside, as root of it: a resolv.conf that asks the program, which asks whom the machine asks.
+    /// Inside, as root of it: a resolv.conf that asks the program, which asks the machine's servers.
     pub(super) fn resolv_conf(&self) -> Result<OwnedFd> {
         let theirs = std::fs::read_to_string(mounts::RESOLV_CONF).unwrap_or_default();
         mounts::file_of(&ask(&theirs, self.resolver()))
