@@ -609,8 +609,8 @@ pub(crate) fn with(options: &Options, network: &str, args: Vec<OsString>) -> Res
         // What `podman unshare` and `buildah unshare` set: the namespace is there already.
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         set_env(&mut env, "_CONTAINERS_USERNS_CONFIGURED", "done");
-        set_env(&mut env, "_CONTAINERS_ROOTLESS_UID", &uid.to_string());
-        set_env(&mut env, "_CONTAINERS_ROOTLESS_GID", &gid.to_string());
+        set_env(&mut env, "_CONTAINERS_ROOTLESS_UID", uid.to_string());
+        set_env(&mut env, "_CONTAINERS_ROOTLESS_GID", gid.to_string());
     }
     let sandbox =
         Sandbox { rules: planned.iter().map(|p| p.rule.clone()).collect(), network, ..Sandbox::default() };
