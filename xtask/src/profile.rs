@@ -243,6 +243,8 @@ mod tests {
         let version = version.trim();
         let with = "-Cprofile-use=";
         assert!(flags(version, "anyarch_engine", "", &[]).contains(with));
+        let named = flags(version, "anyarch_engine", "-C metadata=3de0c43665bee139", &[]);
+        assert!(named.contains("metadata=anyarch"), "functions' names depend on no number of cargo's");
         assert!(!flags(version, "anyarch", "", &[]).contains(with), "the host tool has none");
         assert!(!flags(version, "anyarch_engine", "--target aarch64-unknown-linux-gnu", &[]).contains(with));
         assert!(!flags("rustc 1.0.0", "anyarch_engine", "", &[]).contains(with), "another compiler");
