@@ -1,7 +1,8 @@
 """What `cargo xtask profile` has every guest do: some of everything that programs do of a system.
 
 It ends by stopping itself, so that the counters of its emulator can be read."""
-import ctypes, hashlib, json, mmap, os, re, select, signal, socket, struct, subprocess, sys, tempfile, threading, time, zlib
+import ctypes, hashlib, json, mmap, os, re, select, signal, socket, struct
+import subprocess, sys, tempfile, threading, time, zlib
 
 
 def files():

@@ -147,16 +147,17 @@ fn build(host: &Host) -> Result<PathBuf, String> {
     let mut c = Command::new(cargo);
     c.args(["build", "--quiet", "--locked", "--release"]);
     c.args(EXECUTABLES.iter().flat_map(|name| ["-p", name])).arg("--target-dir").arg(&target);
-    // As packaging/profile/rustc takes them. With them, or a target's name, among cargo's own flags
-    // functions would have other names than the profile knows.
+    // As packaging/profile/rustc takes them. Cargo's own flags, or a target's name, would change
+    // its numbers for the crates below, which stand in names that the profile knows.
     let flags = format!("{}\n{}", map(&crate::workspace(), "anyarch"), map(&sources, "crates"));
     c.env("ANYARCH_RUSTC_FLAGS", flags);
-    if host == HERE {
-        crate::run(c.current_dir(crate::workspace()))?;
-        return Ok(target.join("release"));
+    let mut folder = target;
+    if host != HERE {
+        c.args(["--target", host.target]);
+        folder.push(host.target);
     }
-    crate::run(c.args(["--target", host.target]).current_dir(crate::workspace()))?;
-    Ok(target.join(host.target).join("release"))
+    crate::run(c.current_dir(crate::workspace()))?;
+    Ok(folder.join("release"))
 }
 
 /// Whether this machine's Rust has the standard library for a host.
@@ -483,7 +484,10 @@ pub(crate) fn list(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
 }
 
 /// What a command prints.
-fn output(command: &mut Command) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+/// If it cannot be started or fails.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stderr(Stdio::inherit()).output().map_err(|e| format!("{name}: {e}"))?;
     if output.status.success() { Ok(output.stdout) } else { Err(format!("{name}: {}", output.status)) }

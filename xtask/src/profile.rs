@@ -9,7 +9,7 @@
 //! The counters are in the emulator's memory. Every program stops itself at its end, and they are
 //! read from there: LLVM's own runtime library would need a C library, which the emulator has not.
 
-use crate::{bench, packages};
+use crate::{bench, dist, packages};
 use anyarch_harness::debian::cache_dir;
 use anyarch_harness::guests::{GUESTS, Guest};
 use std::ffi::OsString;
@@ -46,7 +46,7 @@ pub(crate) fn main(rest: &[OsString]) -> Result<ExitCode, String> {
         return Err("profile has no arguments".into());
     }
     packages::need(&[packages::BUILD, packages::DEBIAN])?;
-    let sysroot = told(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let sysroot = text(Command::new("rustc").args(["--print", "sysroot"]))?;
     let merge = Path::new(sysroot.trim()).join("lib/rustlib/x86_64-unknown-linux-gnu/bin/llvm-profdata");
     if !merge.exists() {
         return Err("no llvm-profdata: rustup component add llvm-tools".into());
@@ -76,19 +76,18 @@ pub(crate) fn main(rest: &[OsString]) -> Result<ExitCode, String> {
     // With the functions that were never called: they are kept small.
     all.args(["merge", "-o"]).arg(folder.join("emulator.profdata")).arg(&raw);
     crate::run(&mut all)?;
-    let compiler = told(Command::new("rustc").arg("--version"))?;
+    let compiler = text(Command::new("rustc").arg("--version"))?;
     fs::write(folder.join("compiler"), &compiler).map_err(|e| e.to_string())?;
     fs::write(folder.join("settings"), settings()?).map_err(|e| e.to_string())?;
     println!("packaging/profile/emulator.profdata, for {}", compiler.trim());
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines of Cargo.toml from `[profile.release]` on to the next part: how the emulator is built is
-/// part of the names that its functions have in the profile.
+/// The settings in `[profile.release]` of Cargo.toml: a profile fits those that it was made with.
 fn settings() -> Result<String, String> {
     let file = crate::workspace().join("Cargo.toml");
-    let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-    let part = text.split("\n[").find(|part| part.starts_with("profile.release]"));
+    let manifest = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let part = manifest.split("\n[").find(|part| part.starts_with("profile.release]"));
     let lines = part.ok_or("Cargo.toml has no [profile.release]")?.lines();
     Ok(lines
         .filter(|line| line.contains('=') && !line.starts_with('#'))
@@ -96,12 +95,8 @@ fn settings() -> Result<String, String> {
 }
 
 /// What a command prints.
-fn told(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|e| format!("{:?}: {e}", command.get_program()))?;
-    if !output.status.success() {
-        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+fn text(command: &mut Command) -> Result<String, String> {
+    Ok(String::from_utf8_lossy(&dist::output(command)?).into_owned())
 }
 
 /// A section: its address and its bytes.
@@ -210,8 +205,8 @@ fn wait_until_stopped(child: &mut Child) -> Result<(), String> {
         if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
             return Err(format!("ended with {status} and did not stop"));
         }
-        let text = fs::read_to_string(&stat).map_err(|e| e.to_string())?;
-        if text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
+        let line = fs::read_to_string(&stat).map_err(|e| e.to_string())?;
+        if line.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -234,7 +229,7 @@ mod tests {
         let mut c = Command::new(crate::workspace().join("packaging/profile/rustc"));
         c.arg(&compiler).args(["--crate-name", crate_name, "-C", "opt-level=2", "-C", "panic=abort"]);
         c.args(more.split_whitespace()).env("VERSION", version).env_remove("ANYARCH_RUSTC_FLAGS");
-        told(c.env_remove("ANYARCH_PROFILE").envs(env.iter().copied())).unwrap()
+        text(c.env_remove("ANYARCH_PROFILE").envs(env.iter().copied())).unwrap()
     }
 
     #[test]
